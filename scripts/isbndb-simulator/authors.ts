@@ -1,0 +1,87 @@
+// Who has written how many books, and which. No I/O, no clock.
+import { CURATED } from "./curated.ts";
+import { mix, mixText, pick } from "./hash.ts";
+import type { World } from "./settings.ts";
+import { MAX_RESULTS, SHELVES, isOn, stemAt } from "./shelf.ts";
+import { FIRST_NAMES, LAST_NAMES } from "./vocabulary.ts";
+
+export interface Author {
+  name: string;
+  shelf: number;
+  /** Zero: the provider knows no such author. May exceed what paging can reach. */
+  total: number;
+}
+
+const keyOf = (name: string): string => name.normalize("NFC").trim().replaceAll(/\s+/g, " ").toLowerCase();
+
+const curatedStems = new Map<string, number[]>();
+for (const [stem, book] of CURATED) {
+  for (const name of book.authors) curatedStems.set(name, [...(curatedStems.get(name) ?? []), stem]);
+}
+const CURATED_NAMES = [...curatedStems.keys()].toSorted();
+
+const poolName = (index: number): string =>
+  `${pick(FIRST_NAMES, Math.floor(index / LAST_NAMES.length))} ${pick(LAST_NAMES, index % LAST_NAMES.length)}`;
+const POOL_NAMES = Array.from({ length: SHELVES.pool.count }, (_, index) => poolName(index));
+
+/** Every name the simulator knows by itself: the real authors first. */
+export const KNOWN_NAMES: readonly string[] = [...CURATED_NAMES, ...POOL_NAMES];
+
+const knownByKey = new Map<string, { name: string; shelf: number }>();
+POOL_NAMES.forEach((name, index) => knownByKey.set(keyOf(name), { name, shelf: SHELVES.pool.first + index }));
+CURATED_NAMES.forEach((name, index) => knownByKey.set(keyOf(name), { name, shelf: SHELVES.curatedAuthors.first + index }));
+
+/** Nearly everybody wrote up to 60 books; one in fifty is an industry. */
+const naturalTotal = (shelf: number): number => {
+  const seed = mix(shelf, 20);
+  return seed % 50 === 0 ? 61 + ((seed >>> 8) % 3_940) : 1 + ((seed >>> 8) % 60);
+};
+
+const overrideFor = (key: string, world: World): number | undefined => {
+  const found = Object.entries(world.authors).find(([name]) => keyOf(name) === key);
+  return found?.[1];
+};
+
+/** Every name is somebody, except that names beginning with "Nobody" are nobody. */
+export const authorNamed = (asked: string, world: World): Author => {
+  const key = keyOf(asked);
+  const { name, shelf } = knownByKey.get(key) ?? {
+    name: asked.trim().replaceAll(/\s+/g, " "),
+    shelf: SHELVES.otherAuthors.first + (mixText(key) % SHELVES.otherAuthors.count),
+  };
+  const natural = key.startsWith("nobody") ? 0 : Math.max(naturalTotal(shelf), curatedStems.get(name)?.length ?? 0);
+  return { name, shelf, total: overrideFor(key, world) ?? natural };
+};
+
+/** Whether the name is somebody's beyond being somebody's by hash: then a search in every column finds their books too. */
+export const isKnownName = (name: string, world: World): boolean =>
+  knownByKey.has(keyOf(name)) || overrideFor(keyOf(name), world) !== undefined;
+
+export const isAuthorShelf = (shelf: number): boolean =>
+  isOn(SHELVES.pool, shelf) || isOn(SHELVES.curatedAuthors, shelf) || isOn(SHELVES.otherAuthors, shelf);
+
+/** A name outside the pool can't be read back from its shelf, unless a setting names it. */
+export const authorOnShelf = (shelf: number, world: World): Author | undefined => {
+  if (isOn(SHELVES.pool, shelf)) return authorNamed(pick(POOL_NAMES, shelf - SHELVES.pool.first), world);
+  const curated = CURATED_NAMES[shelf - SHELVES.curatedAuthors.first];
+  if (curated !== undefined) return authorNamed(curated, world);
+  return Object.keys(world.authors)
+    .map((name) => authorNamed(name, world))
+    .find((author) => author.shelf === shelf);
+};
+
+/** Stems of the author's books: the real ones first, then generated ones. */
+export const stemsOfAuthor = ({ name, shelf, total }: Author): number[] => {
+  const real = curatedStems.get(name) ?? [];
+  return Array.from({ length: Math.min(total, MAX_RESULTS) }, (_, place) => real[place] ?? stemAt(shelf, place));
+};
+
+/** One to three people of the pool, for a book that no author's page lists. */
+export const someAuthors = (stem: number): string[] => {
+  const count = 1 + (mix(stem, 21) % 3);
+  return [...new Set(Array.from({ length: count }, (_, index) => pick(POOL_NAMES, mix(stem, 22 + index))))];
+};
+
+/** The author, and on every third book somebody beside. */
+export const withCompany = (name: string, stem: number): string[] =>
+  mix(stem, 25) % 3 === 0 ? [...new Set([name, pick(POOL_NAMES, mix(stem, 26))])] : [name];

@@ -1,0 +1,91 @@
+// What can be set, its defaults, and what counts as a legal value. No I/O.
+import { z } from "zod";
+
+const whole = (from: number, to: number) => {
+  const error = `a whole number from ${from} to ${to}`;
+  return z.int({ error }).min(from, { error }).max(to, { error });
+};
+
+const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
+  z.enum(values, { error: `one of ${values.map((value) => `"${value}"`).join(", ")}` });
+
+const clockText = z.iso.datetime({ offset: true, error: 'an ISO 8601 time such as "2026-03-01T23:59:50Z", or null for real time' });
+const monthText = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, { error: 'a month such as "2026-03"' });
+const authorText = z.string().trim().min(1, { error: "an author's name" });
+
+/** Totals may exceed what paging can reach: 10,000 results. */
+const total = whole(0, 1_000_000);
+
+const settingsSchema = z.strictObject({
+  /** Calls a UTC day. */
+  daily_limit: whole(0, 10_000_000),
+  /** Enforced as 60 times as many in any rolling minute; 0 is unlimited. */
+  rate_per_second: whole(0, 10_000),
+  /** ISBNs a `POST /books`. */
+  max_batch: whole(1, 10_000),
+  billing: oneOf("per_request", "per_isbn"),
+  dialect: oneOf("2026", "2025"),
+  /** How many of a hundred ISBNs the provider has never heard of. */
+  unknown_percent: z
+    .number({ error: "a number from 0 to 100" })
+    .min(0, { error: "a number from 0 to 100" })
+    .max(100, { error: "a number from 0 to 100" }),
+  /** Added before every answer, after billing. */
+  latency_ms: whole(0, 600_000),
+  /** The time the clock was set to; it runs on from there. */
+  clock: clockText.nullable(),
+  /** Author's name to number of books; 0 is an unknown author. */
+  authors: z.record(authorText, total),
+  /** YYYY-MM to number of books published. */
+  releases: z.record(monthText, total),
+});
+
+export type Settings = z.infer<typeof settingsSchema>;
+export type Dialect = Settings["dialect"];
+
+/** The part that decides which books there are. */
+export type World = Pick<Settings, "authors" | "releases" | "unknown_percent">;
+
+export const DEFAULT_SETTINGS: Settings = {
+  daily_limit: 15_000,
+  rate_per_second: 3,
+  max_batch: 1_000,
+  billing: "per_request",
+  dialect: "2026",
+  unknown_percent: 2,
+  latency_ms: 0,
+  clock: null,
+  authors: {},
+  releases: {},
+};
+
+/** A setting that came later than the stored text has its default. */
+export const parseStored = (json: string): Settings =>
+  settingsSchema.parse({ ...DEFAULT_SETTINGS, ...settingsSchema.partial().parse(JSON.parse(json)) });
+
+/** Settings left out stay; in the two maps single names are set, and null takes a name out again (RFC 7396). */
+export const settingsPatchSchema = settingsSchema
+  .extend({
+    authors: z.record(authorText, total.nullable()),
+    releases: z.record(monthText, total.nullable()),
+  })
+  .partial();
+
+export type SettingsPatch = z.infer<typeof settingsPatchSchema>;
+
+const mergeMap = (current: Record<string, number>, patch: Record<string, number | null> | undefined): Record<string, number> => {
+  const merged = new Map(Object.entries(current));
+  for (const [name, value] of Object.entries(patch ?? {})) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, value);
+  }
+  return Object.fromEntries(merged);
+};
+
+export const applyPatch = (current: Settings, patch: SettingsPatch): Settings =>
+  settingsSchema.parse({
+    ...current,
+    ...patch,
+    authors: mergeMap(current.authors, patch.authors),
+    releases: mergeMap(current.releases, patch.releases),
+  });

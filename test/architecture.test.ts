@@ -1,0 +1,151 @@
+/** The arrows and the bans, checked from the source: a file imports only from a lower rank or its own folder; types count. */
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const SOURCE = join(ROOT, "worker/src");
+
+const RANKS: Record<string, number> = {
+  lib: 0,
+  errors: 1,
+  env: 2,
+  store: 3,
+  telemetry: 3,
+  quota: 4,
+  isbndb: 4,
+  jobs: 4,
+  deps: 5,
+  library: 6,
+  tenants: 6,
+  monitoring: 6,
+  http: 6,
+  handlers: 7,
+  routes: 7,
+  middleware: 7,
+  dashboard: 7,
+  app: 8,
+  cron: 8,
+  "job-workflow": 8,
+  index: 9,
+};
+
+/** 3 and 4 are blind to one another: the database knows no quota, the quota no database. */
+const BLIND = new Set(["quota → store", "isbndb → store", "jobs → telemetry", "quota → telemetry", "isbndb → telemetry"]);
+
+function filesIn(folder: string, extension = /\.tsx?$/u): string[] {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && extension.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** The top folder below worker/src, or the file's own name. */
+function partOf(file: string): string {
+  return (relative(SOURCE, file).split("/")[0] ?? "").replace(/\.tsx?$/u, "");
+}
+
+const IMPORT = /(?:import|export)\s[^;]*?from\s+"([^"]+)"|import\s+"([^"]+)"|import\("([^"]+)"\)/gu;
+
+function importsOf(file: string): string[] {
+  return [...readFileSync(file, "utf8").matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
+}
+
+function localImportsOf(file: string): string[] {
+  return importsOf(file)
+    .filter((path) => path.startsWith("."))
+    .map((path) => resolve(dirname(file), path));
+}
+
+const withoutComments = (code: string): string => code.replaceAll(/\/\*[\s\S]*?\*\//gu, "").replaceAll(/(^|\s)\/\/.*$/gmu, "");
+const codeOf = (file: string): string => withoutComments(readFileSync(file, "utf8"));
+const shown = (file: string): string => relative(ROOT, file);
+
+const sources = filesIn(SOURCE);
+
+describe("arrows", () => {
+  test("every file stands in a part that has a rank", () => {
+    expect(sources.map(partOf).filter((part) => RANKS[part] === undefined)).toEqual([]);
+  });
+
+  test("imports point to a lower rank or into the own folder", () => {
+    const wrong = sources.flatMap((file) =>
+      localImportsOf(file).flatMap((target) => {
+        const [from, to] = [partOf(file), partOf(target)];
+        const arrow = `${from} → ${to}`;
+        const down = (RANKS[to] ?? 0) < (RANKS[from] ?? 0) && !BLIND.has(arrow);
+        return from === to || down ? [] : [`${shown(file)} imports ${shown(target)}`];
+      }),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("there are no circles between files", () => {
+    const circles: string[] = [];
+    const done = new Set<string>();
+    const walk = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].map(shown).join(" → "));
+      if (done.has(file) || path.includes(file)) return;
+      for (const target of localImportsOf(file)) walk(target, [...path, file]);
+      done.add(file);
+    };
+    for (const file of sources) walk(file, []);
+    expect(circles).toEqual([]);
+  });
+
+  test("scripts are clients like any other: they import nothing of the Worker", () => {
+    const scripts = filesIn(join(ROOT, "scripts"), /\.(ts|tsx|js)$/u);
+    expect(scripts.filter((file) => localImportsOf(file).some((target) => target.startsWith(join(ROOT, "worker")))).map(shown)).toEqual([]);
+  });
+});
+
+describe("each thing in one place", () => {
+  const HTTP_PARTS = new Set(["app", "http", "routes", "middleware", "dashboard"]);
+  const DOORS = new Set(["app", "cron", "job-workflow", "index"]);
+  const DURABLE_OBJECTS = /class \w+ extends DurableObject/u;
+
+  test("Hono is imported only where HTTP is spoken", () => {
+    const foreign = sources.filter(
+      (file) => !HTTP_PARTS.has(partOf(file)) && importsOf(file).some((path) => path === "hono" || /^(hono|@hono)\//u.test(path)),
+    );
+    expect(foreign.map(shown)).toEqual([]);
+  });
+
+  test("D1 is queried only in store/", () => {
+    const foreign = sources.filter((file) => partOf(file) !== "store" && /\.prepare\(|\bdb\.(batch|exec)\(/u.test(codeOf(file)));
+    expect(foreign.map(shown)).toEqual([]);
+  });
+
+  test("the provider is fetched only by its client", () => {
+    const foreign = sources.filter((file) => /(?<![.#\w])fetch\(|globalThis\.fetch/u.test(codeOf(file)));
+    expect(foreign.map(shown)).toEqual(["worker/src/isbndb/client.ts"]);
+  });
+
+  test("only the doors and the Durable Objects ask the clock", () => {
+    const foreign = sources.filter((file) => {
+      const code = codeOf(file);
+      const asks = /Date\.now\b|new Date\(\)|performance\.now/u.test(code);
+      return asks && !DOORS.has(partOf(file)) && !DURABLE_OBJECTS.test(code);
+    });
+    expect(foreign.map(shown)).toEqual([]);
+  });
+
+  test("SQL never asks the database's own clock", () => {
+    const foreign = [...sources, ...filesIn(join(ROOT, "worker/migrations"), /\.sql$/u)].filter((file) =>
+      /datetime\('now'|CURRENT_TIMESTAMP|unixepoch\(\)|julianday\('now'/iu.test(readFileSync(file, "utf8")),
+    );
+    expect(foreign.map(shown)).toEqual([]);
+  });
+
+  test("a Durable Object's helpers are #private: TypeScript's private could be called from outside", () => {
+    const foreign = sources.filter((file) => DURABLE_OBJECTS.test(codeOf(file)) && /^\s+(private|protected)\s/mu.test(codeOf(file)));
+    expect(foreign.map(shown)).toEqual([]);
+  });
+
+  test("no file is longer than 300 lines", () => {
+    const long = [...sources, ...filesIn(join(ROOT, "scripts"), /\.(ts|tsx|js)$/u)].filter(
+      (file) => readFileSync(file, "utf8").split("\n").length > 301,
+    );
+    expect(long.map(shown)).toEqual([]);
+  });
+});

@@ -1,0 +1,148 @@
+import { evictDurableObject } from "cloudflare:test";
+import { beforeEach, describe, expect, test } from "vitest";
+import { concurrently, freshStart, isbnNumber, isbns, ledger, post, put, quotaStatus, settings, simulator } from "../support/worker.ts";
+
+beforeEach(async () => freshStart());
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+describe("zero overshoot", () => {
+  test("1,500 reservations of one call by 64 clients against a limit of 500 give exactly 500 grants", async () => {
+    await settings({ daily_limit: 500, safety_buffer: 0 });
+    const answers = await concurrently(1_500, 64, async () => post("/api/quota/reservations", { calls: 1, caller: "storm" }));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(500);
+    expect(answers.filter(({ status, body }) => status === 429 && body["code"] === "quota_exhausted")).toHaveLength(1_000);
+    expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 500, remaining: 0 });
+  });
+
+  test("the same with the ledger evicted at random moments", async () => {
+    await settings({ daily_limit: 500, safety_buffer: 0 });
+    const stop = new AbortController();
+    const evictions = (async () => {
+      let count = 0;
+      while (!stop.signal.aborted) {
+        await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 60));
+        await evictDurableObject(ledger()).then(
+          () => (count += 1),
+          () => undefined,
+        );
+      }
+      return count;
+    })();
+    const answers = await concurrently(1_500, 64, async (index) => {
+      const id = `storm-${index}`;
+      const answer = await post("/api/quota/reservations", { calls: 1, caller: "storm", id });
+      if (answer.status === 201) await post(`/api/quota/reservations/${id}/commit`);
+      return answer;
+    });
+    stop.abort();
+    expect(await evictions).toBeGreaterThan(0);
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(500);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(1_000);
+    const status = await quotaStatus();
+    expect(status).toMatchObject({ used: 500, reserved: 0, remaining: 0, callers: [{ caller: "storm", used: 500 }] });
+  });
+
+  test("50 concurrent reservations of 1,000 give exactly 13 grants, and the others name what is left", async () => {
+    const answers = await concurrently(50, 50, async () => post("/api/quota/reservations", { calls: 1_000 }));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(13);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused).toHaveLength(37);
+    for (const { body } of refused) {
+      expect(body).toMatchObject({
+        code: "quota_exhausted",
+        calls_needed: 1_000,
+        calls_available: 0,
+        quota: { remaining: 0, reserved: 13_000 },
+      });
+    }
+  });
+
+  test("ledger, callers, provider and status agree to the last call after a storm of real requests", async () => {
+    await settings({ daily_limit: 120, safety_buffer: 0 });
+    const answers = await concurrently(200, 64, async (index) => post("/api/enrich/batch-direct", { isbns: [isbnNumber(index)] }));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(120);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(80);
+    const status = await quotaStatus();
+    expect(status).toMatchObject({ used: 120, reserved: 0, remaining: 0, upstream: { spent: 120, untracked: 0 } });
+    expect(sum(status.callers.map(({ used }) => used))).toBe(120);
+    expect(await simulator.state()).toMatchObject({ spent: 120 });
+  });
+
+  test("what is held cannot be reserved twice, and a check sees it", async () => {
+    await post("/api/quota/reservations", { calls: 12_999 });
+    expect((await post("/api/quota/reservations", { calls: 2 })).status).toBe(429);
+    expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(201);
+  });
+});
+
+describe("what a batch costs", () => {
+  const batches = async (count: number, clients: number): Promise<number[]> =>
+    (await concurrently(count, clients, async (index) => post("/api/enrich/batch-direct", { isbns: isbns(index * 1_000, 1_000) }))).map(
+      ({ status }) => status,
+    );
+
+  test.each([1, 8])(
+    "14,000 ISBNs cost 14 calls at per_request, found out by itself, with %i clients; again they cost 0",
+    async (clients) => {
+      expect(await batches(14, clients)).toEqual(Array.from({ length: 14 }, () => 200));
+      const status = await quotaStatus();
+      expect(status).toMatchObject({
+        used: 14,
+        reserved: 0,
+        upstream: { spent: 14, untracked: 0, bulk_billing: "per_request", bulk_billing_source: "observed" },
+      });
+      expect(await simulator.state()).toMatchObject({ spent: 14 });
+      expect(await batches(14, clients)).toEqual(Array.from({ length: 14 }, () => 200));
+      expect(await quotaStatus()).toMatchObject({ used: 14 });
+    },
+  );
+
+  test.each([1, 8])("14,000 ISBNs stop after 13 batches at per_isbn, found out by itself, with %i clients", async (clients) => {
+    await simulator.control("PUT", "/settings", { billing: "per_isbn" });
+    const statuses = await batches(14, clients);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(13);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(1);
+    expect(await quotaStatus()).toMatchObject({
+      used: 13_000,
+      remaining: 0,
+      upstream: { spent: 13_000, untracked: 0, bulk_billing: "per_isbn", bulk_billing_source: "observed" },
+    });
+    expect(await simulator.state()).toMatchObject({ spent: 13_000 });
+  });
+
+  test("a price that changes is noticed with the next batch, in both directions", async () => {
+    await batches(1, 1);
+    await simulator.control("PUT", "/settings", { billing: "per_isbn" });
+    await post("/api/enrich/batch-direct", { isbns: isbns(50_000, 100) });
+    expect(await quotaStatus()).toMatchObject({ used: 101, upstream: { spent: 101, untracked: 0, bulk_billing: "per_isbn" } });
+    await simulator.control("PUT", "/settings", { billing: "per_request" });
+    await post("/api/enrich/batch-direct", { isbns: isbns(60_000, 100) });
+    expect(await quotaStatus()).toMatchObject({ used: 102, upstream: { spent: 102, untracked: 0, bulk_billing: "per_request" } });
+  });
+
+  test("a provider that gives no count is assumed to bill per request", async () => {
+    await simulator.control("POST", "/faults", { kind: "missing_headers", times: 0, path: "/books" });
+    await simulator.control("POST", "/faults", { kind: "status", status: 404, times: 0, path: "/key" });
+    const { body } = await post("/api/enrich/batch-direct", { isbns: isbns(0, 10) });
+    expect(body).toMatchObject({
+      api_calls: 1,
+      quota: { used: 1, upstream: { bulk_billing: "per_request", bulk_billing_source: "assumed" } },
+    });
+    expect((await post("/api/enrich/batch-direct", { isbns: isbns(10, 10) })).body).toMatchObject({ api_calls: 1 });
+  });
+
+  test("a count that lags is asked for again, so that the price is found all the same", async () => {
+    await simulator.control("PUT", "/settings", { billing: "per_isbn" });
+    await simulator.control("POST", "/faults", { kind: "stale_count", path: "/books" });
+    expect((await post("/api/enrich/batch-direct", { isbns: isbns(0, 10) })).body).toMatchObject({ api_calls: 10 });
+    expect(await quotaStatus()).toMatchObject({ used: 10, upstream: { bulk_billing: "per_isbn", untracked: 0 } });
+  });
+
+  test("while the price is unknown the worst case must fit", async () => {
+    await put("/api/quota/usage", { used: 12_500 });
+    const { status, body } = await post("/api/enrich/batch-direct", { isbns: isbns(0, 501) });
+    expect({ status, body }).toMatchObject({ status: 429, body: { code: "quota_exhausted", calls_needed: 501, calls_available: 500 } });
+    expect(await simulator.state()).toMatchObject({ spent: 0 });
+  });
+});

@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { nextSlot, pausedUntil } from "../../worker/src/quota/pace.ts";
+
+/** Start times of `count` requests that all ask at `now`. */
+function slots(count: number, rate: number, now = 0): number[] {
+  const starts: number[] = [];
+  let free = 0;
+  for (let index = 0; index < count; index += 1) {
+    const asksAt = Math.max(now, free - 9_000);
+    const slot = nextSlot(free, asksAt, rate, "interactive");
+    if (slot.result === "refused") throw new Error("refused");
+    starts.push(slot.startAt);
+    free = slot.nextFreeAt;
+  }
+  return starts;
+}
+
+describe("the pace", () => {
+  test.each([1, 3, 5, 10, 0.5])("at %d a second no second holds more, and no minute more than 60 times as many", (rate) => {
+    const starts = slots(400, rate);
+    const within = (from: number, span: number): number => starts.filter((start) => start >= from && start < from + span).length;
+    for (const start of starts) {
+      expect(within(start, 1_000)).toBeLessThanOrEqual(Math.max(1, rate));
+      expect(within(start, 60_000)).toBeLessThanOrEqual(60 * rate);
+    }
+  });
+
+  test("sends the first at once", () => {
+    expect(nextSlot(0, 5_000, 3, "interactive")).toEqual({ result: "granted", startAt: 5_000, nextFreeAt: 5_334 });
+  });
+
+  test("0 switches it off", () => {
+    expect(nextSlot(99_999, 5_000, 0, "background")).toMatchObject({ result: "granted", startAt: 5_000 });
+  });
+
+  test.each([
+    ["interactive", 15_000, { result: "granted", startAt: 15_000 }],
+    ["interactive", 15_001, { result: "refused", waitMs: 1 }],
+    ["background", 7_000, { result: "granted", startAt: 7_000 }],
+    ["background", 7_001, { result: "refused", waitMs: 1 }],
+  ] as const)("lets %s wait until %i of 5000, no longer", (priority, free, expected) => {
+    expect(nextSlot(free, 5_000, 3, priority)).toMatchObject(expected);
+  });
+
+  test("a pause only ever moves the next slot forward", () => {
+    expect(pausedUntil(9_000, 5_000, 2)).toBe(9_000);
+    expect(pausedUntil(6_000, 5_000, 2)).toBe(7_000);
+  });
+});

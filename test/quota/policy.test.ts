@@ -1,0 +1,93 @@
+import { describe, expect, test } from "vitest";
+import { decide, floorAt, floorReaches, untrackedCalls } from "../../worker/src/quota/policy.ts";
+import type { Demand } from "../../worker/src/quota/policy.ts";
+import type { Settings } from "../../worker/src/quota/types.ts";
+
+const SETTINGS: Settings = { dailyLimit: 15_000, safetyBuffer: 2_000, backgroundFloor: 1_000, ratePerSecond: 3, enforcement: "enforce" };
+const MIDNIGHT = Date.parse("2031-05-14T00:00:00Z");
+const NOON = Date.parse("2031-05-14T12:00:00Z");
+
+const demand = (calls: number, more: Partial<Demand> = {}): Demand => ({
+  calls,
+  minCalls: calls,
+  caller: "test",
+  priority: "interactive",
+  ...more,
+});
+const standing = (used: number, reserved = 0, reservedByCaller = 0) => ({ used, reserved, reservedByCaller });
+
+describe("the floor for background work", () => {
+  test.each([
+    ["2031-05-14T00:00:00.000Z", 1_000],
+    ["2031-05-14T00:00:00.001Z", 1_000],
+    ["2031-05-14T06:00:00.000Z", 750],
+    ["2031-05-14T12:00:00.000Z", 500],
+    ["2031-05-14T12:00:00.001Z", 500],
+    ["2031-05-14T23:59:59.999Z", 1],
+  ])("at %s it is %i calls, rounded up", (time, expected) => {
+    expect(floorAt(1_000, Date.parse(time))).toBe(expected);
+  });
+
+  test.each([1, 250, 500, 999])("has shrunk to %i calls exactly when it says so", (wanted) => {
+    const at = floorReaches(wanted, 1_000, NOON);
+    expect([floorAt(1_000, at), floorAt(1_000, at - 1)]).toEqual([wanted, wanted + 1]);
+  });
+
+  test.each([1_000, 2_000])("is never above %i calls", (wanted) => {
+    expect(floorReaches(wanted, 1_000, NOON)).toBe(MIDNIGHT);
+  });
+
+  test("without a floor there is nothing to wait for", () => {
+    expect(floorReaches(0, 0, NOON)).toBeLessThanOrEqual(NOON);
+  });
+});
+
+describe("a decision", () => {
+  test.each([
+    ["all that is asked, while it fits", demand(13_000), standing(0), { result: "granted", calls: 13_000 }],
+    ["nothing, when one too many is asked", demand(13_001), standing(0), { result: "refused", refusedBy: "daily", available: 13_000 }],
+    ["nothing of what others hold", demand(2), standing(12_000, 999), { result: "refused", refusedBy: "daily", available: 1 }],
+    ["what is left, if the minimum fits", demand(10, { minCalls: 1 }), standing(12_997), { result: "granted", calls: 3 }],
+    ["nothing below the minimum", demand(10, { minCalls: 4 }), standing(12_997), { result: "refused", refusedBy: "daily", available: 3 }],
+    ["nothing, when more was used than the limit", demand(1), standing(14_000), { result: "refused", refusedBy: "daily", available: 0 }],
+    [
+      "background work what is above the floor",
+      demand(12_501, { priority: "background" }),
+      standing(0),
+      { result: "refused", refusedBy: "floor", available: 12_500 },
+    ],
+    ["interactive work the floor too", demand(500), standing(12_500), { result: "granted", calls: 500 }],
+    [
+      "the day's end as the reason before the floor",
+      demand(600, { priority: "background" }),
+      standing(12_500),
+      { result: "refused", refusedBy: "daily", available: 500 },
+    ],
+    ["a project a tenth of the safety limit", demand(1_300, { caller: "project:a" }), standing(0), { result: "granted", calls: 1_300 }],
+    [
+      "a project no more than a tenth at a time",
+      demand(1, { caller: "project:a" }),
+      standing(0, 1_300, 1_300),
+      { result: "refused", refusedBy: "hold", available: 0 },
+    ],
+    [
+      "a project as much as it may still hold, if the minimum fits",
+      demand(500, { caller: "project:a", minCalls: 1 }),
+      standing(0, 1_000, 1_000),
+      { result: "granted", calls: 300 },
+    ],
+  ])("gives %s", (_, asked, stands, expected) => {
+    expect(decide(asked, stands, SETTINGS, NOON)).toEqual(expected);
+  });
+});
+
+describe("untracked calls", () => {
+  test.each([
+    ["what the provider counted and nobody of us spent", 0, { spent: 5_010, base: 0 }, { charged: 8, reserved: 2 }, 5_000],
+    ["never fewer than before", 40, { spent: 10, base: 0 }, { charged: 10, reserved: 0 }, 40],
+    ["nothing where we over-counted", 0, { spent: 5, base: 0 }, { charged: 10, reserved: 3 }, 0],
+    ["nothing of what lies before the base", 0, { spent: 5_000, base: 5_000 }, { charged: 0, reserved: 0 }, 0],
+  ])("are %s", (_, was, provider, ours, expected) => {
+    expect(untrackedCalls(was, provider, ours)).toBe(expected);
+  });
+});

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import type { z } from "zod";
+import * as schemas from "./provider-schemas.ts";
+import { isbns, startSimulator } from "./support.ts";
+
+const simulator = startSimulator();
+
+const EXAMPLES: readonly [path: string, status: number, schema: z.ZodType][] = [
+  ["/book/9780132350884", 200, schemas.bookResponse],
+  ["/book/0-13-235088-2", 200, schemas.bookResponse],
+  ["/book/9780306406157", 200, schemas.bookResponse],
+  ["/book/9780306406158", 404, schemas.errorResponse],
+  ["/books/harry%20potter?pageSize=100", 200, schemas.searchResponse],
+  ["/books/Jane%20Austen?column=author", 200, schemas.searchResponse],
+  ["/books/physics?column=subjects&year=2021", 200, schemas.searchResponse],
+  ["/books/2021-05?column=date_published&pageSize=1000", 200, schemas.searchResponse],
+  ["/books/zzzz?column=title", 200, schemas.searchResponse],
+  ["/books/x?column=colour", 400, schemas.errorResponse],
+  ["/books/x?year=2021&publishedFrom=2020", 400, schemas.errorResponse],
+  ["/search/books?publishedFrom=2021-05&publishedTo=2021-05", 200, schemas.searchResponse],
+  ["/search/books?author=Isaac%20Asimov&text=robot", 200, schemas.searchResponse],
+  ["/search/books?isbn13=9780553382563", 200, schemas.searchResponse],
+  ["/author/Brandon%20Sanderson", 200, schemas.authorResponse],
+  ["/author/Ada%20Abbott?publishedFrom=1990&publishedTo=2010-06", 200, schemas.authorResponse],
+  ["/author/Nobody%20At%20All", 404, schemas.errorResponse],
+  ["/authors/keller?pageSize=1000", 200, schemas.authorsResponse],
+  ["/key", 200, schemas.keyResponse],
+  ["/stats", 200, schemas.statsResponse],
+  ["/feeds/books/updates", 200, schemas.updatesResponse],
+  ["/publishers/x", 404, schemas.errorResponse],
+];
+
+describe("the 2026 dialect keeps to the provider's document", () => {
+  test.for(EXAMPLES)("GET %s answers %i in the documented shape", async ([path, status, schema]) => {
+    const reply = await simulator.get(path);
+    expect(reply.status).toBe(status);
+    expect(schema.parse(reply.json())).toEqual(reply.json());
+  });
+
+  test("POST /books leaves unknown ISBNs out and says how many were asked for", async () => {
+    const reply = await simulator.batch([...isbns(300), "not an ISBN", 9780132350884]);
+    const { requested, total, data } = schemas.bulkResponse.parse(reply.json());
+    expect({ requested, total }).toEqual({ requested: 302, total: data.length });
+    expect(total).toBeGreaterThan(270);
+    expect(total).toBeLessThan(301);
+  });
+
+  test("POST /books takes a form as well", async () => {
+    const reply = await simulator.form("/books", { isbns: "9780132350884,9780553382563" }, { authorization: "simulator-key" });
+    const { data } = schemas.bulkResponse.parse(reply.json());
+    expect(data.map(({ title }) => title)).toEqual(["Clean Code: A Handbook of Agile Software Craftsmanship", "I, Robot"]);
+  });
+
+  test("POST /books with another type of body is refused with 415", async () => {
+    const reply = await simulator.request("POST", "/books", {
+      body: "9780132350884",
+      headers: { authorization: "simulator-key", "content-type": "text/plain" },
+    });
+    expect(reply.status).toBe(415);
+    expect(schemas.errorResponse.safeParse(reply.json()).success).toBe(true);
+  });
+
+  test("a batch larger than the plan's is refused", async () => {
+    await simulator.set({ max_batch: 10 });
+    expect((await simulator.batch(isbns(10))).status).toBe(200);
+    expect((await simulator.batch(isbns(11))).json()).toEqual({
+      message: "isbns must name at most 10 ISBNs on this plan, not 11",
+      error_message: "isbns must name at most 10 ISBNs on this plan, not 11",
+    });
+  });
+
+  test("a path text of 150 characters is answered, one of 151 refused", async () => {
+    expect((await simulator.get(`/author/${"x".repeat(150)}`)).status).toBe(200);
+    expect((await simulator.get(`/author/${"x".repeat(151)}`)).status).toBe(400);
+  });
+
+  test("without a key, with a wrong one or with a scheme word the answer is 401", async () => {
+    for (const headers of [{}, { authorization: "wrong" }, { authorization: "Bearer simulator-key" }]) {
+      const reply = await simulator.request("GET", "/key", { headers });
+      expect(reply.status).toBe(401);
+      expect(reply.json()).toMatchObject({ message: "Full authentication is required to access this resource" });
+    }
+  });
+
+  test("the updates end with an empty page and never lie in the future", async () => {
+    const updates = [];
+    for (let page = 1; ; page += 1) {
+      const { data } = schemas.updatesResponse.parse((await simulator.get(`/feeds/books/updates?page=${page}&pageSize=200`)).json());
+      if (data.length === 0) break;
+      updates.push(...data);
+    }
+    const { now } = await simulator.state();
+    expect(updates.length).toBeGreaterThan(200);
+    expect(updates.every(({ updated_at }) => updated_at <= now)).toBe(true);
+  });
+});

@@ -1,0 +1,140 @@
+/** The Worker under test through its public door, with a simulated provider behind it. */
+import { applyD1Migrations, reset } from "cloudflare:test";
+import type { D1Migration } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
+import { vi } from "vitest";
+import type { QuotaLedger } from "../../worker/src/index.ts";
+
+declare global {
+  namespace Cloudflare {
+    interface Env {
+      ADMIN_TOKEN: string;
+      ISBNDB_API_KEY: string;
+      SIMULATOR: Fetcher;
+      TEST_MIGRATIONS: D1Migration[];
+    }
+  }
+}
+
+export const ADMIN_TOKEN = "test-admin-token-0123456789";
+
+export interface Answer<Body = Record<string, unknown>> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Body;
+}
+
+interface Options {
+  readonly token?: string | null;
+  readonly headers?: Record<string, string>;
+}
+
+function request(method: string, path: string, body: unknown, { token = ADMIN_TOKEN, headers = {} }: Options): Request {
+  return new Request(`http://coordinator.test${path}`, {
+    method,
+    headers: {
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+}
+
+async function read<Body>(response: Response): Promise<Answer<Body>> {
+  const text = await response.text();
+  const isJson = /json/u.test(response.headers.get("content-type") ?? "");
+  return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as Body };
+}
+
+/** One HTTP request as the administrator, unless `token` says otherwise. */
+export async function call<Body = Record<string, unknown>>(
+  method: string,
+  path: string,
+  body?: unknown,
+  options: Options = {},
+): Promise<Answer<Body>> {
+  return read<Body>(await exports.default.fetch(request(method, path, body, options)));
+}
+
+export const get = async <Body = Record<string, unknown>>(path: string, options?: Options): Promise<Answer<Body>> =>
+  call<Body>("GET", path, undefined, options);
+export const post = async <Body = Record<string, unknown>>(path: string, body?: unknown, options?: Options): Promise<Answer<Body>> =>
+  call<Body>("POST", path, body, options);
+export const put = async <Body = Record<string, unknown>>(path: string, body?: unknown, options?: Options): Promise<Answer<Body>> =>
+  call<Body>("PUT", path, body, options);
+
+/** The simulator's control. */
+export const simulator = {
+  async control<Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Body> {
+    const init = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    const response = await env.SIMULATOR.fetch(`http://isbndb.test/_simulator${path}`, init);
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as Body;
+  },
+  async state(): Promise<{ spent: number; requests: number }> {
+    return this.control("GET", "/state");
+  },
+};
+
+/** A time of day far from both midnights, in a year whose alarms do not ring by themselves while a test runs. */
+export const AFTERNOON = "2031-05-14T14:03:11Z";
+
+/** Sets the Worker's and the provider's clock. Timers stay real. */
+export async function setClock(time: string): Promise<void> {
+  vi.setSystemTime(new Date(time));
+  await simulator.control("PUT", "/settings", { clock: time });
+}
+
+/** Empty stores, an untouched provider, the given time, and no pace: a test that needs one switches it on. */
+export async function freshStart(time = AFTERNOON): Promise<void> {
+  await reset();
+  await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+  vi.useFakeTimers({ toFake: ["Date"] });
+  await simulator.control("POST", "/reset");
+  await simulator.control("PUT", "/settings", { rate_per_second: 0 });
+  await setClock(time);
+  await settings({ rate_per_second: 0 });
+}
+
+export async function settings(change: Record<string, unknown>): Promise<void> {
+  const { status, body } = await put("/api/quota/settings", change);
+  if (status !== 200) throw new Error(`settings: ${status} ${JSON.stringify(body)}`);
+}
+
+export interface Status {
+  readonly used: number;
+  readonly reserved: number;
+  readonly remaining: number;
+  readonly callers: { caller: string; used: number }[];
+  readonly upstream: { spent: number; untracked: number; bulk_billing: string; bulk_billing_source: string } | null;
+  readonly [name: string]: unknown;
+}
+
+export const quotaStatus = async (): Promise<Status> => (await get<Status>("/api/quota/status")).body;
+
+export const ledger = (): DurableObjectStub<QuotaLedger> => env.QUOTA_LEDGER.getByName("isbndb");
+
+/** Runs `work` for 0 … count-1 on `clients` at a time, each starting its next as soon as it is free. */
+export async function concurrently<Result>(count: number, clients: number, work: (index: number) => Promise<Result>): Promise<Result[]> {
+  const results: Result[] = [];
+  let next = 0;
+  const client = async (): Promise<void> => {
+    while (next < count) {
+      const index = next;
+      next += 1;
+      results[index] = await work(index);
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  return results;
+}
+
+/** The nth of very many valid ISBN-13s. */
+export function isbnNumber(n: number): string {
+  const body = `978${String(100_000_000 + n)}`;
+  const sum = Array.from(body).reduce((total, digit, index) => total + Number(digit) * (index % 2 === 0 ? 1 : 3), 0);
+  return `${body}${(10 - (sum % 10)) % 10}`;
+}
+
+export const isbns = (from: number, count: number): string[] => Array.from({ length: count }, (_, index) => isbnNumber(from + index));

@@ -1,0 +1,74 @@
+import { fileURLToPath } from "node:url";
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { build } from "esbuild";
+import { defineConfig } from "vitest/config";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** The simulator answers every outbound request of the Worker under test, from an isolate of its own. */
+async function simulator() {
+  const { outputFiles } = await build({
+    entryPoints: [`${root}scripts/isbndb-simulator/worker.ts`],
+    bundle: true,
+    write: false,
+    format: "esm",
+    conditions: ["workerd"],
+    external: ["cloudflare:*"],
+  });
+  return {
+    name: "isbndb-simulator",
+    modules: [{ type: "ESModule" as const, path: "worker.js", contents: outputFiles[0]?.text ?? "" }],
+    compatibilityDate: "2026-11-01",
+    durableObjects: { ACCOUNT: { className: "SimulatedAccount", useSQLite: true } },
+    bindings: { SIMULATOR_API_KEY: "simulator-key" },
+  };
+}
+
+export default defineConfig({
+  root,
+  test: {
+    // What the Worker logs is shown where a test fails.
+    silent: "passed-only",
+    coverage: {
+      provider: "istanbul",
+      include: ["worker/src/**/*.{ts,tsx}"],
+      reporter: ["text-summary", "json-summary", "html"],
+      thresholds: { lines: 90 },
+    },
+    projects: [
+      {
+        plugins: [
+          cloudflareTest(async () => ({
+            wrangler: { configPath: `${root}wrangler.jsonc` },
+            miniflare: {
+              bindings: {
+                ADMIN_TOKEN: "test-admin-token-0123456789",
+                ISBNDB_API_KEY: "simulator-key",
+                ISBNDB_BASE_URL: "http://isbndb.test",
+                TEST_MIGRATIONS: await readD1Migrations(`${root}worker/migrations`),
+              },
+              serviceBindings: { SIMULATOR: "isbndb-simulator" },
+              outboundService: "isbndb-simulator",
+              workers: [await simulator()],
+            },
+          })),
+        ],
+        test: {
+          name: "worker",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/scripts/**", "test/e2e/**", "test/architecture.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "node",
+          include: ["test/scripts/**/*.test.ts", "test/e2e/**/*.test.ts", "test/architecture.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          env: { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false" },
+        },
+      },
+    ],
+  },
+});

@@ -1,0 +1,52 @@
+/** Middleware order, the mounting table, and what becomes of everything that is not found or fails. */
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { secureHeaders } from "hono/secure-headers";
+import { Problem } from "./errors.ts";
+import { createRouter, problemResponse } from "./http/index.ts";
+import { authenticate } from "./middleware/authentication.ts";
+import { jsonOnly, limitBody } from "./middleware/bodies.ts";
+import { notFound, onError } from "./middleware/problems.ts";
+import { requestContext } from "./middleware/request-context.ts";
+import { catalogueRoutes } from "./routes/catalogue.ts";
+import { INFO, docsRoutes } from "./routes/docs.ts";
+import { enrichRoutes } from "./routes/enrich.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { quotaRoutes } from "./routes/quota.ts";
+import { reservationRoutes } from "./routes/reservations.ts";
+
+export const app = createRouter();
+
+app.onError(onError);
+app.notFound(notFound);
+
+app.use(requestContext(() => Date.now()));
+app.use(secureHeaders());
+app.use(
+  methodNotAllowed({
+    app,
+    onMethodNotAllowed: (c, methods) => {
+      const allowed = methods.join(", ");
+      const problem = new Problem("method_not_allowed", `${c.req.method} is not offered here; ${allowed} is.`, {
+        headers: { Allow: allowed },
+      });
+      return problemResponse(c, problem);
+    },
+  }),
+);
+app.use(authenticate);
+app.use(limitBody);
+app.use(jsonOnly);
+
+app.route("/", healthRoutes);
+app.route("/", docsRoutes);
+app.route("/api/quota", quotaRoutes);
+app.route("/api/quota", reservationRoutes);
+app.route("/api", enrichRoutes);
+app.route("/api", catalogueRoutes);
+
+app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
+  type: "http",
+  scheme: "bearer",
+  description: "The administrator's token (ADMIN_TOKEN)",
+});
+app.doc31("/openapi.json", INFO);

@@ -1,0 +1,71 @@
+/** Composition root: configuration and bindings become the services that the stories use. One set a request. */
+import { readConfig } from "./env.ts";
+import type { Config } from "./env.ts";
+import { createIsbndbClient } from "./isbndb/index.ts";
+import type { CallReport, IsbndbClient } from "./isbndb/index.ts";
+import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager } from "./quota/index.ts";
+import type { ProviderReport } from "./quota/index.ts";
+
+/** The only provider so far; a second one is a second ledger. */
+export const PROVIDER = "isbndb";
+
+/** `GET /key` answers quickly or is not worth waiting for: it stands in the way of a first request only. */
+const KEY_TIMEOUT_MS = 3_000;
+
+export interface Deps {
+  readonly config: Config;
+  /** Epoch milliseconds. */
+  readonly clock: () => number;
+  readonly db: D1Database;
+  readonly isbndb: IsbndbClient;
+  readonly quota: QuotaManager;
+  readonly quotaAdmin: QuotaAdmin;
+}
+
+/** What the provider's answer said about our account. */
+export function providerReport({ requestedAt, receivedAt, daily, rate }: CallReport): ProviderReport {
+  return { requestedAt, receivedAt, daily, rate };
+}
+
+/** What an instance believes of the switch outlives a request. Keyed by binding, so that each environment has its own. */
+const switches = new WeakMap<KVNamespace, EnforcementSwitchReader>();
+
+function switchReader(namespace: KVNamespace, kv: QuotaKv): EnforcementSwitchReader {
+  const known = switches.get(namespace);
+  if (known) return known;
+  const reader = new EnforcementSwitchReader(kv);
+  switches.set(namespace, reader);
+  return reader;
+}
+
+/** Throws `ConfigError` where the configuration is wrong. */
+export function createDeps(env: Env, clock: () => number): Deps {
+  const config = readConfig(env);
+  const { baseUrl, apiKey, timeoutMs } = config.isbndb;
+  const isbndb = createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs });
+  const keyClient = createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs: KEY_TIMEOUT_MS });
+
+  const readProviderCount = async (): Promise<ProviderReport | null> => {
+    const { report, value } = await keyClient.key();
+    if (value === null) return null;
+    return { ...providerReport(report), daily: { left: value.left, limit: value.limit } };
+  };
+
+  const kv = new QuotaKv(env.QUOTA_KV, PROVIDER);
+  const shared = {
+    namespace: env.QUOTA_LEDGER,
+    provider: PROVIDER,
+    kv,
+    enforcementSwitch: switchReader(env.QUOTA_KV, kv),
+    readProviderCount,
+    clock,
+  };
+  return {
+    config,
+    clock,
+    db: env.DB,
+    isbndb,
+    quota: new QuotaManager({ ...shared, configuredEnforcement: config.quota.enforcement }),
+    quotaAdmin: new QuotaAdmin(shared),
+  };
+}

@@ -1,0 +1,66 @@
+/** The typed app factory: what every route file builds on. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { Deps } from "../deps.ts";
+import { Problem, problemBody } from "../errors.ts";
+import type { ProblemCode } from "../errors.ts";
+import { publicStatus, rateLimitFields } from "../quota/index.ts";
+import type { QuotaStatus } from "../quota/index.ts";
+
+/** Who is asking. Everybody may be anonymous; `admin` carries the administrator's token. */
+type Principal = { readonly kind: "anonymous"; readonly credentials: "none" | "wrong" } | { readonly kind: "admin" };
+
+export interface AppEnv {
+  Bindings: Env;
+  Variables: { deps: Deps; requestId: string; principal: Principal };
+}
+
+export type AppContext = Context<AppEnv>;
+
+/** A router whose validation errors are the problem `invalid_request`, naming each field. */
+export function createRouter(): OpenAPIHono<AppEnv> {
+  return new OpenAPIHono<AppEnv>({
+    defaultHook: (result) => {
+      if (result.success) return;
+      const errors = result.error.issues.map((issue) => ({ path: issue.path.join(".") || result.target, message: issue.message }));
+      const detail = errors.map(({ path, message }) => `${path}: ${message}`).join("; ");
+      throw new Problem("invalid_request", detail, { members: { errors } });
+    },
+  });
+}
+
+/** The status as this caller may see it: only the administrator sees projects by name. */
+export function visibleStatus(c: AppContext, status: QuotaStatus): QuotaStatus;
+export function visibleStatus(c: AppContext, status: QuotaStatus | null): QuotaStatus | null;
+export function visibleStatus(c: AppContext, status: QuotaStatus | null): QuotaStatus | null {
+  if (status === null || c.get("principal").kind === "admin") return status;
+  return publicStatus(status);
+}
+
+/** Puts the rate-limit fields on the answer. */
+export function showRateLimit(c: AppContext, status: QuotaStatus | null): void {
+  if (status === null) return;
+  for (const [name, value] of Object.entries(rateLimitFields(status))) c.header(name, value);
+}
+
+function isQuotaStatus(value: unknown): value is QuotaStatus {
+  return typeof value === "object" && value !== null && "safety_limit" in value && "callers" in value;
+}
+
+/** A problem as the answer it becomes. */
+export function problemResponse(c: AppContext, problem: Problem): Response {
+  const body = problemBody(problem);
+  if (isQuotaStatus(body["quota"])) {
+    showRateLimit(c, body["quota"]);
+    body["quota"] = visibleStatus(c, body["quota"]);
+  }
+  if (problem.retryAfterSeconds !== undefined) c.header("Retry-After", String(problem.retryAfterSeconds));
+  for (const [name, value] of Object.entries(problem.headers)) c.header(name, value);
+  c.header("Content-Type", "application/problem+json");
+  return c.body(JSON.stringify(body), problem.kind.status);
+}
+
+/** Wrong in a way that naming the field explains. */
+export function invalidField(path: string, message: string, code: ProblemCode = "invalid_request"): Problem {
+  return new Problem(code, `${path}: ${message}`, { members: { errors: [{ path, message }] } });
+}

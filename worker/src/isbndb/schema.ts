@@ -1,0 +1,76 @@
+// The provider's answers, from parsed JSON to what callers use; null for an answer of no known shape. No I/O. No clock.
+import { z } from "zod";
+import { type BookRecord, readBook } from "./book-record.ts";
+
+export interface BooksPage {
+  books: BookRecord[];
+  /** Records that could not be read. While this is not 0, a book missing from `books` is not known to be unknown. */
+  unreadable: number;
+  /** How many results the provider has in all, null where it doesn't say. */
+  total: number | null;
+}
+
+export interface AuthorPage extends BooksPage {
+  name: string | null;
+}
+
+export interface KeyStatus {
+  limit: number;
+  spent: number;
+  left: number;
+}
+
+const wholeNumber = z.union([
+  z.int(),
+  z
+    .string()
+    .regex(/^-?\d+$/u)
+    .transform(Number),
+]);
+const count = wholeNumber.pipe(z.int().min(0)).nullable().catch(null);
+const name = z.string().trim().min(1).nullable().catch(null);
+
+// The documents say `data`, live answers say `books`; either may be an array or, out of PHP, a keyed map.
+const records = z
+  .union([z.array(z.unknown()), z.record(z.string(), z.unknown()).transform((map) => Object.values(map))])
+  .nullable()
+  .catch(null);
+
+const bookAnswer = z.object({ book: z.unknown() });
+const pageAnswer = z.object({ books: records, data: records, total: count });
+const authorAnswer = z.object({ name, author: name });
+const keyAnswer = z.object({ plan_limit: z.object({ total: wholeNumber, spent: wholeNumber, left: wholeNumber }) });
+
+/** `GET /book/{isbn}` */
+export function readBookAnswer(json: unknown): BookRecord | null {
+  const parsed = bookAnswer.safeParse(json);
+  return parsed.success ? readBook(parsed.data.book) : null;
+}
+
+/** `POST /books`, `GET /search/books` */
+export function readBooksPage(json: unknown): BooksPage | null {
+  const parsed = pageAnswer.safeParse(json);
+  if (!parsed.success) return null;
+  const { total } = parsed.data;
+  // A missing list is an empty one only where the provider says that there is nothing.
+  const found = parsed.data.books ?? parsed.data.data ?? (total === 0 ? [] : null);
+  if (found === null) return null;
+  const books = found.map(readBook).filter((book) => book !== null);
+  return { books, unreadable: found.length - books.length, total };
+}
+
+/** `GET /author/{name}` */
+export function readAuthorPage(json: unknown): AuthorPage | null {
+  const page = readBooksPage(json);
+  const parsed = authorAnswer.safeParse(json);
+  if (page === null || !parsed.success) return null;
+  return { name: parsed.data.name ?? parsed.data.author, ...page };
+}
+
+/** `GET /key` */
+export function readKeyAnswer(json: unknown): KeyStatus | null {
+  const parsed = keyAnswer.safeParse(json);
+  if (!parsed.success) return null;
+  const { total, spent, left } = parsed.data.plan_limit;
+  return { limit: total, spent, left };
+}

@@ -1,0 +1,120 @@
+/** The story of a batch: ISBNs in, books in the catalogue, at most one paid call. */
+import { Problem } from "../errors.ts";
+import type { Deps } from "../deps.ts";
+import { errorFields, log } from "../lib/log.ts";
+import type { BookRecord, BooksPage } from "../isbndb/index.ts";
+import type { Priority, QuotaStatus } from "../quota/index.ts";
+import { findBooks, freshIsbns, saveBooks, saveMisses } from "../store/books.ts";
+import type { CatalogueBook } from "../store/books.ts";
+import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
+import { sortIsbns } from "./isbn.ts";
+import type { SortedIsbns } from "./isbn.ts";
+import { payFor, problemOf } from "./provider-call.ts";
+
+export interface BatchRequest {
+  readonly isbns: readonly string[];
+  /** Asks the provider again for what the catalogue holds. */
+  readonly refresh: boolean;
+  readonly withBooks: boolean;
+  readonly caller: string;
+  readonly priority: Priority;
+}
+
+interface FailedIsbn {
+  readonly isbn: string;
+  readonly error: string;
+}
+
+export interface BatchResult {
+  /** ISBNs as given, repetitions included. */
+  readonly requested: number;
+  /** Distinct books that the catalogue holds now: enriched and cached. */
+  readonly found: number;
+  /** Fetched from the provider in this call. */
+  readonly enriched: number;
+  /** Answered by the catalogue, for nothing. */
+  readonly cached: number;
+  readonly not_found: readonly string[];
+  readonly invalid: SortedIsbns["invalid"];
+  readonly failed: readonly FailedIsbn[];
+  readonly api_calls: number;
+  readonly quota: QuotaStatus | null;
+  readonly books?: readonly CatalogueBook[];
+}
+
+/** Throws a problem where nothing is valid, the quota refuses, the provider fails, or the catalogue cannot be read. */
+export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<BatchResult> {
+  const now = deps.clock();
+  const { valid, invalid } = sortIsbns(request.isbns);
+  if (valid.length === 0) throw nothingValid(request.isbns, invalid);
+
+  const since = { books: now - BOOKS_FRESH_MS, misses: now - MISSES_FRESH_MS };
+  const fresh = request.refresh ? { books: new Set<string>(), misses: new Set<string>() } : await freshIsbns(deps.db, valid, since);
+  const cached = valid.filter((isbn) => fresh.books.has(isbn));
+  const wanted = valid.filter((isbn) => !fresh.books.has(isbn) && !fresh.misses.has(isbn));
+  const knownMisses = valid.filter((isbn) => fresh.misses.has(isbn) && !fresh.books.has(isbn));
+
+  const fetched = wanted.length === 0 ? await nothingFetched(deps) : await fetchBatch(deps, wanted, request);
+  const found = [...cached, ...fetched.enriched];
+  return {
+    requested: request.isbns.length,
+    found: found.length,
+    enriched: fetched.enriched.length,
+    cached: cached.length,
+    not_found: [...knownMisses, ...fetched.notFound],
+    invalid,
+    failed: fetched.failed,
+    api_calls: fetched.charged,
+    quota: fetched.status,
+    ...(request.withBooks ? { books: await findBooks(deps.db, found) } : {}),
+  };
+}
+
+function nothingValid(given: readonly string[], invalid: SortedIsbns["invalid"]): Problem {
+  const reasons = new Map(invalid.map(({ isbn, reason }) => [isbn, reason]));
+  const errors = given.map((isbn, index) => ({
+    path: `isbns.${index}`,
+    message: `${JSON.stringify(isbn)}: ${reasons.get(isbn) ?? "not valid"}`,
+  }));
+  return new Problem("invalid_request", "None of the ISBNs is valid; nothing was asked of the provider.", { members: { errors } });
+}
+
+interface Fetched {
+  readonly enriched: readonly string[];
+  readonly notFound: readonly string[];
+  readonly failed: readonly FailedIsbn[];
+  readonly charged: number;
+  readonly status: QuotaStatus | null;
+}
+
+/** The catalogue knew everything: no quota is needed, so no quota can be missing. */
+async function nothingFetched({ quota }: Deps): Promise<Fetched> {
+  const status = await quota.getStatus().catch(() => null);
+  return { enriched: [], notFound: [], failed: [], charged: 0, status };
+}
+
+async function fetchBatch(deps: Deps, isbns: readonly string[], { caller, priority }: BatchRequest): Promise<Fetched> {
+  const spending = { cost: { batchOf: isbns.length }, caller, priority };
+  const paid = await payFor(deps, spending, async (options) => deps.isbndb.books(isbns, options));
+  if (paid.result !== "answered") throw problemOf(paid);
+  const { charged, status } = paid;
+  return { ...(await keep(deps, isbns, paid.value)), charged, status };
+}
+
+/** Stores what came back. It is paid for: where the catalogue fails now, each ISBN says so, and nothing is called "not found". */
+async function keep({ db, clock }: Deps, isbns: readonly string[], page: BooksPage): Promise<Omit<Fetched, "charged" | "status">> {
+  const books = new Map(page.books.map((book): [string, BookRecord] => [book.isbn13, book]));
+  const arrived = isbns.filter((isbn) => books.has(isbn));
+  const absent = isbns.filter((isbn) => !books.has(isbn));
+  const unreadable = page.unreadable === 0 ? [] : absent;
+  const notFound = page.unreadable === 0 ? absent : [];
+  const now = clock();
+  try {
+    await Promise.all([saveBooks(db, page.books, now), saveMisses(db, notFound, now)]);
+  } catch (error) {
+    log.error("Books that were paid for could not be stored", { isbns: arrived.length, ...errorFields(error) });
+    return { enriched: [], notFound, failed: arrived.map((isbn) => ({ isbn, error: "found, but it could not be stored" })) };
+  }
+  const error = `one of the provider's ${page.unreadable} unreadable records may be this book`;
+  return { enriched: arrived, notFound, failed: unreadable.map((isbn) => ({ isbn, error })) };
+}

@@ -1,0 +1,69 @@
+/** One paid provider call: where quota and provider meet. Every path to the provider goes through here. */
+import { Problem } from "../errors.ts";
+import { providerReport } from "../deps.ts";
+import type { Deps } from "../deps.ts";
+import type { Answer, CallOptions, CallReport, Outcome } from "../isbndb/index.ts";
+import { refusalProblem } from "../quota/index.ts";
+import type { QuotaStatus, Refusal, Settlement, Spending } from "../quota/index.ts";
+
+export type Paid<Value> =
+  | { readonly result: "answered"; readonly value: Value; readonly charged: number; readonly status: QuotaStatus | null }
+  /** The provider failed, or said no for a reason that is not the quota's. */
+  | { readonly result: "failed"; readonly outcome: Outcome; readonly charged: number; readonly status: QuotaStatus | null }
+  /** The ledger refused (nothing was sent: charged 0), or the provider did (charged). */
+  | { readonly result: "refused"; readonly refusal: Refusal; readonly charged: number; readonly status: QuotaStatus };
+
+/** How a provider request ended, in the ledger's terms. */
+function settlementOf(report: CallReport): Settlement {
+  const { outcome, requestedAt } = report;
+  return {
+    sent: outcome.sent,
+    sentAt: requestedAt,
+    delivered: outcome.meaning === "ok" || outcome.meaning === "unreadable",
+    report: outcome.sent === "yes" ? providerReport(report) : null,
+    signal: outcome.meaning === "wait" || outcome.meaning === "day_over" ? outcome.meaning : "none",
+    retryAfterSeconds: outcome.retryAfterSeconds,
+  };
+}
+
+/** Reserves, sends and settles one request. */
+export async function payFor<Value>(
+  { quota }: Pick<Deps, "quota">,
+  spending: Spending,
+  send: (options: CallOptions) => Promise<Answer<Value>>,
+): Promise<Paid<Value>> {
+  const done = await quota.withQuota(spending, async ({ deadline, settle }) =>
+    send({ deadline, onOutcome: (report) => settle(settlementOf(report)) }),
+  );
+  if (done.result === "refused") return { ...done, charged: 0 };
+  const { charged, status } = done;
+  const { report, value } = done.value;
+  if (value !== null) return { result: "answered", value, charged, status };
+  const refusal = refusalOf(report.outcome, charged, status);
+  if (refusal && status) return { result: "refused", refusal, charged, status };
+  return { result: "failed", outcome: report.outcome, charged, status };
+}
+
+/** The provider's own refusals read like ours: wait a moment, or the day is over. */
+function refusalOf({ meaning, retryAfterSeconds }: Outcome, callsNeeded: number, status: QuotaStatus | null): Refusal | null {
+  if (meaning === "wait") return { refusedBy: "pace", callsNeeded, available: 0, waitMs: (retryAfterSeconds ?? 1) * 1_000 };
+  if (meaning !== "day_over" || !status) return null;
+  const waitMs = Date.parse(status.reset_at) - Date.parse(status.as_of);
+  return { refusedBy: "daily", callsNeeded, available: status.remaining, waitMs };
+}
+
+/** The answer where a call brought nothing: 429 for a refusal, 502 for a failure. */
+export function problemOf(paid: Exclude<Paid<unknown>, { result: "answered" }>): Problem {
+  if (paid.result === "refused") return refusalProblem(paid.refusal, paid.status, paid.charged);
+  const { outcome, charged } = paid;
+  const counted = charged === 0 ? "No call was charged" : `${charged} ${charged === 1 ? "call was" : "calls were"} charged`;
+  return new Problem("upstream_error", `${sentence(outcome.detail)} ${counted}.`, {
+    members: { outcome: outcome.meaning, calls_charged: charged, retry: outcome.retry, ...(paid.status ? { quota: paid.status } : {}) },
+    ...(outcome.retryAfterSeconds === null ? {} : { retryAfterSeconds: outcome.retryAfterSeconds }),
+  });
+}
+
+function sentence(text: string): string {
+  const capital = text.slice(0, 1).toUpperCase() + text.slice(1);
+  return /[.!?]$/u.test(capital) ? capital : `${capital}.`;
+}

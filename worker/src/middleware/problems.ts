@@ -1,0 +1,29 @@
+/** Every failure as a problem: the last place an error passes before it becomes an answer. */
+import { HTTPException } from "hono/http-exception";
+import { Problem } from "../errors.ts";
+import { problemResponse } from "../http/index.ts";
+import type { AppContext } from "../http/index.ts";
+import { errorFields, log } from "../lib/log.ts";
+
+function asProblem(error: Error): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof HTTPException && error.status === 400) {
+    return new Problem("invalid_request", "The body is not valid JSON.", {
+      members: { errors: [{ path: "body", message: "not valid JSON" }] },
+    });
+  }
+  return new Problem("internal_error", "Something went wrong on our side. The request id finds it in our log.", { cause: error });
+}
+
+export function onError(error: Error, c: AppContext): Response {
+  const problem = asProblem(error);
+  if (problem.kind.alarming) {
+    const cause = problem.cause ?? error;
+    log.error(problem.kind.title, { code: problem.code, request_id: c.get("requestId"), path: c.req.path, ...errorFields(cause) });
+  }
+  return problemResponse(c, problem);
+}
+
+export function notFound(c: AppContext): Response {
+  return problemResponse(c, new Problem("not_found", `There is no ${c.req.path} here. GET /docs shows what there is.`));
+}

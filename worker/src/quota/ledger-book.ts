@@ -1,0 +1,256 @@
+/**
+ * The ledger's decisions: reserve, commit, release, expire. Every function is synchronous from check to write; the Durable Object
+ * runs each in one transaction. `now` is given by its entry methods.
+ */
+import { log } from "../lib/log.ts";
+import { callsFor, isPriced } from "./billing.ts";
+import { PACE_KEY } from "./ledger-provider.ts";
+import type { ProviderBook } from "./ledger-provider.ts";
+import type { LedgerState } from "./ledger-state.ts";
+import { hourIn } from "./ledger-store.ts";
+import type { LedgerStore, ReservationRow } from "./ledger-store.ts";
+import { nextSlot, paceAheadMs } from "./pace.ts";
+import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxTtlSeconds, projectHold } from "./policy.ts";
+import type { Decision, Demand } from "./policy.ts";
+import { PROJECT_CALLER_PREFIX } from "./types.ts";
+import type { CommitRequest, Refusal, RefusedBy, Reservation, ReserveRequest } from "./types.ts";
+import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, resetAt, windowOf } from "./window.ts";
+
+/** How soon to ask again while another batch is finding out the price. */
+const PRICE_POLL_MS = 100;
+
+export type ReserveOutcome =
+  | { readonly result: "granted"; readonly reservation: Reservation }
+  | { readonly result: "refused"; readonly refusal: Refusal }
+  | { readonly result: "conflict" | "impossible"; readonly detail: string };
+
+export type CommitOutcome =
+  | { readonly result: "committed"; readonly charged: number; readonly late: boolean }
+  | { readonly result: "unknown" }
+  | { readonly result: "impossible"; readonly detail: string };
+
+export class LedgerBook {
+  readonly #store: LedgerStore;
+  readonly #state: LedgerState;
+  readonly #provider: ProviderBook;
+
+  constructor(store: LedgerStore, state: LedgerState, provider: ProviderBook) {
+    this.#store = store;
+    this.#state = state;
+    this.#provider = provider;
+  }
+
+  /** Charges every hold whose life is over: it may have been sent, and nobody will say. */
+  expire(now: number): void {
+    for (const row of this.#store.expiredHolds(now)) {
+      const windows = chargedWindows(row.opened_at, row.expires_at, undefined);
+      this.#charge(row, windows, row.calls, row.expires_at);
+      for (const date of windows) this.#store.countInDay(date, "reserved_expired", row.calls);
+      this.#store.settle(row.id, "expired", row.calls, row.expires_at);
+    }
+  }
+
+  reserve(request: ReserveRequest, now: number): ReserveOutcome {
+    const fingerprint = JSON.stringify([request.cost, request.minCalls, request.caller, request.priority, request.ttlSeconds]);
+    const existing = this.#store.reservation(request.id);
+    if (existing) return repeated(existing, fingerprint);
+
+    const { settings } = this.#state;
+    const enforcing = settings.enforcement === "enforce";
+    const price = this.#state.price?.price ?? null;
+    const calls = callsFor(request.cost, price);
+    const demand: Demand = { calls, minCalls: request.minCalls ?? calls, caller: request.caller, priority: request.priority };
+
+    const probing = isPriced(request.cost) && price === null;
+    if (enforcing && probing && this.#store.openBatches() > 0) return refused("price", calls, 0, PRICE_POLL_MS);
+
+    const decision = this.#decide(demand, now);
+    if (enforcing && decision.result === "refused") {
+      if (decision.refusedBy === "hold" && demand.minCalls > projectHold(settings)) {
+        const detail = `A project may hold at most ${projectHold(settings)} calls open at a time; this request needs ${demand.minCalls}`;
+        return { result: "impossible", detail };
+      }
+      this.#store.countInDay(windowOf(now), "refused", 1);
+      return refused(decision.refusedBy, demand.minCalls, decision.available, this.#waitFor(decision, demand, now));
+    }
+
+    const slot = this.#slot(request, now);
+    if (slot.waitMs > 0) {
+      this.#store.countInDay(windowOf(now), "refused", 1);
+      return refused("pace", demand.minCalls, 0, slot.waitMs);
+    }
+    if (decision.result === "refused") this.#wouldRefuse(decision.refusedBy, demand, now);
+    const granted = decision.result === "granted" ? decision.calls : calls;
+    return this.#grant({ request, fingerprint, granted, startAt: slot.startAt, probe: probing && enforcing }, now);
+  }
+
+  #decide(demand: Demand, now: number): Decision {
+    const { charged, untracked } = this.#store.day(windowOf(now));
+    const reservedByCaller = demand.caller.startsWith(PROJECT_CALLER_PREFIX) ? this.#store.reservedBy(demand.caller) : 0;
+    const standing = { used: charged + untracked, reserved: this.#store.reserved(), reservedByCaller };
+    return decide(demand, standing, this.#state.settings, now);
+  }
+
+  /** What could be granted now, without granting it. */
+  check(request: Omit<ReserveRequest, "id">, now: number): { callsNeeded: number; refusal: Refusal | null; available: number } {
+    const callsNeeded = callsFor(request.cost, this.#state.price?.price ?? null);
+    const demand: Demand = {
+      calls: Number.MAX_SAFE_INTEGER,
+      minCalls: request.minCalls ?? callsNeeded,
+      caller: request.caller,
+      priority: request.priority,
+    };
+    const decision = this.#decide(demand, now);
+    if (decision.result === "granted") return { callsNeeded, refusal: null, available: decision.calls };
+    if (this.#state.settings.enforcement !== "enforce") return { callsNeeded, refusal: null, available: Number.MAX_SAFE_INTEGER };
+    const waitMs = this.#waitFor(decision, demand, now);
+    const { refusedBy, available } = decision;
+    return { callsNeeded, available, refusal: { refusedBy, available, callsNeeded: demand.minCalls, waitMs } };
+  }
+
+  #waitFor(decision: Extract<Decision, { result: "refused" }>, demand: Demand, now: number): number {
+    if (decision.refusedBy === "hold") return Math.max(SECOND_MS, (this.#store.nextExpiry() ?? now) - now);
+    if (decision.refusedBy === "floor") {
+      const { charged, untracked } = this.#store.day(windowOf(now));
+      const { backgroundFloor, dailyLimit, safetyBuffer } = this.#state.settings;
+      const left = dailyLimit - safetyBuffer - charged - untracked - this.#store.reserved();
+      return Math.max(SECOND_MS, floorReaches(left - demand.minCalls, backgroundFloor, now) - now);
+    }
+    return resetAt(now) - now;
+  }
+
+  /** Takes the next slot of the pace. Only while enforcing may it refuse; with enforcement off it is not kept at all. */
+  #slot(request: ReserveRequest, now: number): { startAt: number; waitMs: number } {
+    const { ratePerSecond, enforcement } = this.#state.settings;
+    if (enforcement === "off") return { startAt: now, waitMs: 0 };
+    const slot = nextSlot(this.#provider.nextFreeAt, now, ratePerSecond, request.priority);
+    if (slot.result === "granted") {
+      this.#store.setState(PACE_KEY, String(slot.nextFreeAt));
+      return { startAt: slot.startAt, waitMs: 0 };
+    }
+    if (enforcement === "enforce") return { startAt: now, waitMs: slot.waitMs };
+    return { startAt: now + paceAheadMs(request.priority), waitMs: 0 };
+  }
+
+  #wouldRefuse(refusedBy: RefusedBy, demand: Demand, now: number): void {
+    this.#store.countInDay(windowOf(now), "would_refuse", 1);
+    log.warn("Would have been refused", { refused_by: refusedBy, caller: demand.caller, calls: demand.calls });
+  }
+
+  #grant(
+    grant: { request: ReserveRequest; fingerprint: string; granted: number; startAt: number; probe: boolean },
+    now: number,
+  ): ReserveOutcome {
+    const { request, fingerprint, granted, startAt, probe } = grant;
+    const maxTtl = maxTtlSeconds(request.caller);
+    const ttl = Math.min(request.ttlSeconds ?? DEFAULT_TTL_SECONDS, maxTtl) * SECOND_MS;
+    const day = this.#store.day(windowOf(now));
+    const row = {
+      id: request.id,
+      fingerprint,
+      caller: request.caller,
+      calls: granted,
+      batch_of: "batchOf" in request.cost ? request.cost.batchOf : null,
+      probe: probe ? 1 : 0,
+      opened_at: now,
+      start_at: startAt,
+      // A life begins when the request may start, but never lasts longer than the caller may hold calls.
+      expires_at: Math.min(startAt + ttl, now + maxTtl * SECOND_MS),
+      spent_before: day.provider_spent,
+      charged_before: day.charged,
+      charged_when_observed: day.charged_when_observed,
+    };
+    this.#store.addReservation(row);
+    return { result: "granted", reservation: asReservation(row) };
+  }
+
+  commit(request: CommitRequest, now: number): CommitOutcome {
+    const row = this.#store.reservation(request.id);
+    if (!row) return { result: "unknown" };
+    if (row.state === "committed") return { result: "committed", charged: row.charged ?? 0, late: false };
+
+    const sentAt = this.#sentAt(request, row, now);
+    if (sentAt === "impossible") {
+      return { result: "impossible", detail: "sent_at must lie between the reservation's creation and now" };
+    }
+    const { settlement } = request;
+    const cost = request.calls ?? (settlement ? this.#provider.costOf(row, settlement, request.before, now) : row.calls);
+    const late = row.state === "expired";
+    const already = late ? (row.charged ?? 0) : 0;
+    // The provider has counted this request, and we have not yet: until it is charged it stands among the reserved.
+    const reservedByOthers = this.#store.reserved() - (row.state === "held" ? row.calls : 0);
+    if (settlement) this.#provider.observe(settlement.report, reservedByOthers + Math.max(0, cost - already), now);
+    if (cost > already) this.#charge(row, chargedWindows(late ? now : row.opened_at, now, sentAt), cost - already, now);
+    const charged = Math.max(cost, already);
+    this.#store.settle(row.id, late ? "expired" : "committed", charged, now);
+    if (settlement) this.#provider.heed(settlement, now);
+    return { result: "committed", charged, late };
+  }
+
+  /** A caller's own `sent_at` is checked; ours comes from another clock, so one that cannot be is as good as none. */
+  #sentAt({ sentAt, settlement }: CommitRequest, row: ReservationRow, now: number): number | undefined | "impossible" {
+    const given = sentAt ?? settlement?.sentAt;
+    if (given === undefined) return undefined;
+    const possible = given >= row.opened_at - MIDNIGHT_MARGIN_MS && given <= now + MIDNIGHT_MARGIN_MS;
+    if (possible) return given;
+    return sentAt === undefined ? undefined : "impossible";
+  }
+
+  release(id: string, now: number): { result: "released"; calls: number } | { result: "unknown" } | { result: "conflict"; detail: string } {
+    const row = this.#store.reservation(id);
+    if (!row) return { result: "unknown" };
+    if (row.state === "committed" || row.state === "expired") {
+      return { result: "conflict", detail: `The reservation is ${row.state}: ${row.charged ?? 0} calls were charged` };
+    }
+    if (row.state === "held") this.#store.settle(id, "released", 0, now);
+    return { result: "released", calls: row.calls };
+  }
+
+  /** Charges calls that were made without a reservation; the id makes it happen once. */
+  add(id: string, caller: string, calls: number, now: number): CommitOutcome {
+    const day = this.#store.day(windowOf(now));
+    if (!this.#store.reservation(id)) {
+      const fingerprint = JSON.stringify(["added", calls, caller]);
+      const at = { opened_at: now, start_at: now, expires_at: now };
+      this.#store.addReservation({
+        ...at,
+        id,
+        fingerprint,
+        caller,
+        calls,
+        batch_of: null,
+        probe: 0,
+        spent_before: null,
+        charged_before: day.charged,
+        charged_when_observed: day.charged_when_observed,
+      });
+    }
+    return this.commit({ id, calls }, now);
+  }
+
+  #charge(row: Pick<ReservationRow, "caller">, windows: readonly string[], calls: number, at: number): void {
+    for (const date of windows) this.#store.charge(date, row.caller, hourIn(date, at), calls);
+    this.#store.burn(at, calls);
+  }
+}
+
+function refused(refusedBy: RefusedBy, callsNeeded: number, available: number, waitMs: number): ReserveOutcome {
+  return { result: "refused", refusal: { refusedBy, callsNeeded, available, waitMs } };
+}
+
+function repeated(row: ReservationRow, fingerprint: string): ReserveOutcome {
+  if (row.fingerprint !== fingerprint) return { result: "conflict", detail: "This id was used for another reservation" };
+  if (row.state !== "held") return { result: "conflict", detail: `This id's reservation is already ${row.state}` };
+  return { result: "granted", reservation: asReservation(row) };
+}
+
+function asReservation(row: Pick<ReservationRow, "id" | "calls" | "expires_at" | "start_at" | "opened_at" | "probe">): Reservation {
+  return {
+    id: row.id,
+    calls: row.calls,
+    expiresAt: row.expires_at,
+    startAt: row.start_at,
+    decidedAt: row.opened_at,
+    probe: row.probe === 1,
+  };
+}

@@ -1,0 +1,109 @@
+/** Calls to the ledger from another isolate: bounded in time, retried where the platform says it is safe, recovered when empty. */
+import type { DurableObject } from "cloudflare:workers";
+import { Problem } from "../errors.ts";
+import { errorFields, log } from "../lib/log.ts";
+import type { EmptyLedger, QuotaLedger } from "./ledger.ts";
+import type { QuotaKv } from "./snapshot.ts";
+import type { ProviderReport } from "./types.ts";
+
+/** A ledger that has not answered by then is as good as away. */
+const LEDGER_TIMEOUT_MS = 5_000;
+/** `.retryable` errors are retried on a new stub; every operation carries an id, so a retry can't charge twice. */
+const ATTEMPTS = 3;
+const RETRY_AFTER_SECONDS = 5;
+
+/** Asks the provider for its count without spending a call; null where it does not tell. Never throws. */
+export type ReadProviderCount = () => Promise<ProviderReport | null>;
+
+/**
+ * The ledger's entry methods as they are declared. The platform's stub type distributes over union results and no longer infers;
+ * what arrives is the same plain data.
+ */
+export type LedgerMethods = Omit<QuotaLedger, keyof DurableObject>;
+
+interface LedgerClientOptions {
+  readonly namespace: DurableObjectNamespace<QuotaLedger>;
+  readonly provider: string;
+  readonly kv: QuotaKv;
+  readonly readProviderCount: ReadProviderCount;
+}
+
+/** The ledger did not answer. Carries nothing of the inside. */
+function quotaUnavailable(cause: unknown): Problem {
+  return new Problem("quota_unavailable", "The quota ledger did not answer. Nothing was sent to the provider.", {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+    cause,
+  });
+}
+
+function has(error: unknown, flag: "retryable" | "overloaded"): boolean {
+  return typeof error === "object" && error !== null && flag in error && (error as Record<string, unknown>)[flag] === true;
+}
+
+function isEmpty(answer: object): answer is EmptyLedger {
+  return "empty" in answer;
+}
+
+async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  let timer: number | null = null;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`The ledger did not answer within ${LEDGER_TIMEOUT_MS} ms`)), LEDGER_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export class LedgerClient {
+  readonly #options: LedgerClientOptions;
+
+  constructor(options: LedgerClientOptions) {
+    this.#options = options;
+  }
+
+  /** One operation. Throws the problem `quota_unavailable` when the ledger fails. */
+  async call<Answer extends object>(operation: (ledger: LedgerMethods) => Promise<Answer | EmptyLedger>): Promise<Answer> {
+    try {
+      const answer = await this.#attempt(operation);
+      if (!isEmpty(answer)) return answer;
+      await this.#recover();
+      const second = await this.#attempt(operation);
+      if (!isEmpty(second)) return second;
+      throw new Error("The ledger is still empty after its recovery");
+    } catch (error) {
+      log.error("The quota ledger did not answer", errorFields(error));
+      throw quotaUnavailable(error);
+    }
+  }
+
+  async #attempt<Answer>(operation: (ledger: LedgerMethods) => Promise<Answer>): Promise<Answer> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const stub: unknown = this.#options.namespace.getByName(this.#options.provider);
+        return await inTime(operation(stub as LedgerMethods));
+      } catch (error) {
+        if (attempt >= ATTEMPTS || !has(error, "retryable") || has(error, "overloaded")) throw error;
+      }
+    }
+  }
+
+  /**
+   * The store is empty: new, or lost. KV saying "absent" means that nothing was counted; KV failing means that we do not know, and
+   * then only the provider's own count can tell.
+   */
+  async #recover(): Promise<void> {
+    const { kv, readProviderCount } = this.#options;
+    const [stored, report] = await Promise.all([Promise.allSettled([kv.snapshot(), kv.mirror()]), readProviderCount()]);
+    const [snapshot, mirror] = stored;
+    if (snapshot.status === "rejected" && report === null)
+      throw new Error("The ledger is empty, and neither KV nor the provider can say what was spent");
+    const evidence = {
+      snapshot: snapshot.status === "fulfilled" ? snapshot.value : null,
+      mirror: mirror.status === "fulfilled" ? mirror.value : null,
+      report,
+    };
+    await this.#attempt((ledger) => ledger.initialise(evidence));
+  }
+}

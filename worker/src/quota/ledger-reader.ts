@@ -1,0 +1,89 @@
+/** What the ledger shows: status, history, and what it publishes. Reads only. */
+import type { LedgerState } from "./ledger-state.ts";
+import type { LedgerStore } from "./ledger-store.ts";
+import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
+import { quotaStatus } from "./status.ts";
+import type { DayHistory, QuotaStatus, UpstreamStatus } from "./types.ts";
+import { DAY_MS, isoSeconds, windowOf } from "./window.ts";
+
+/** Something an operator did to the ledger. `before` and `after` are what changed. */
+export interface AuditEntry {
+  readonly at: string;
+  readonly action: string;
+  readonly actor: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+export class LedgerReader {
+  readonly #store: LedgerStore;
+  readonly #state: LedgerState;
+  readonly #provider: string;
+
+  constructor(store: LedgerStore, state: LedgerState, provider: string) {
+    this.#store = store;
+    this.#state = state;
+    this.#provider = provider;
+  }
+
+  status(now: number): QuotaStatus {
+    const date = windowOf(now);
+    const { charged, untracked } = this.#store.day(date);
+    const numbers = {
+      provider: this.#provider,
+      settings: this.#state.settings,
+      charged,
+      untracked,
+      reserved: this.#store.reserved(),
+      callsPerHour: this.#store.burnedInLastHour(now),
+      recovered: this.#state.value.recoveredOn === date,
+      callers: this.#store.callers(date),
+      upstream: this.#upstream(date),
+    };
+    return quotaStatus(numbers, now);
+  }
+
+  #upstream(date: string): UpstreamStatus | null {
+    const day = this.#store.day(date);
+    if (day.provider_spent === null || day.observed_at === null) return null;
+    const { price } = this.#state;
+    return {
+      limit: day.provider_limit ?? this.#state.value.providerLimit ?? this.#state.settings.dailyLimit,
+      spent: day.provider_spent,
+      untracked: day.untracked,
+      bulk_billing: price?.price ?? "unknown",
+      bulk_billing_source: price?.source ?? "unknown",
+      observed_at: isoSeconds(day.observed_at),
+    };
+  }
+
+  history(days: number, now: number): { days: DayHistory[]; operations: AuditEntry[] } {
+    const from = now - (days - 1) * DAY_MS;
+    const shown = this.#store.days(windowOf(from)).map((day): DayHistory => {
+      const callers = this.#store.callers(day.date);
+      if (day.untracked > 0) callers.push({ caller: "untracked", used: day.untracked });
+      return {
+        date: day.date,
+        used: day.charged + day.untracked,
+        reserved_expired: day.reserved_expired,
+        refused: day.refused,
+        would_refuse: day.would_refuse,
+        untracked: day.untracked,
+        callers: callers.toSorted((a, b) => b.used - a.used),
+        hours: this.#store.hours(day.date),
+      };
+    });
+    const operations = this.#store.audited(from).map((row): AuditEntry => ({ ...row, at: isoSeconds(row.at) }));
+    return { days: shown, operations };
+  }
+
+  snapshot(now: number): LedgerSnapshot {
+    const { provider_base } = this.#store.day(windowOf(now));
+    return { status: this.status(now), providerBase: provider_base, learnedPrice: this.#state.value.learnedPrice };
+  }
+
+  mirror(): SettingsMirror {
+    const { enforcement, overrides } = this.#state.value;
+    return { enforcement, overrides };
+  }
+}

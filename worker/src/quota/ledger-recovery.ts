@@ -1,0 +1,48 @@
+/** How an empty ledger gets its beginning. Synchronous. */
+import { log } from "../lib/log.ts";
+import type { ProviderBook } from "./ledger-provider.ts";
+import type { LedgerState } from "./ledger-state.ts";
+import type { LedgerStore } from "./ledger-store.ts";
+import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
+import type { ProviderReport } from "./types.ts";
+import { hourOf, windowOf } from "./window.ts";
+
+/** Where an empty ledger may take today's count from. */
+export interface RecoveryEvidence {
+  readonly snapshot: LedgerSnapshot | null;
+  readonly mirror: SettingsMirror | null;
+  readonly report: ProviderReport | null;
+}
+
+interface Ledger {
+  readonly store: LedgerStore;
+  readonly state: LedgerState;
+  readonly provider: ProviderBook;
+}
+
+/**
+ * The published snapshot, settings included, then the provider's own count on top. What was reserved when the snapshot was published
+ * may have been sent, and counts as spent.
+ */
+export function recover({ snapshot, mirror, report }: RecoveryEvidence, { store, state, provider }: Ledger, now: number): void {
+  state.update({ initialisedAt: now, learnedPrice: snapshot?.learnedPrice ?? null });
+  if (mirror) state.update({ overrides: mirror.overrides, enforcement: mirror.enforcement });
+  const today = windowOf(now);
+  const published = snapshot?.status.date === today ? snapshot : null;
+  if (published) {
+    const { callers, reserved } = published.status;
+    for (const { caller, used } of [...callers, { caller: "recovered", used: reserved }]) {
+      if (caller === "untracked") store.setUntracked(today, used);
+      else if (used !== 0) store.charge(today, caller, hourOf(now), used);
+    }
+    store.setBase(today, published.providerBase);
+  }
+  provider.observe(report, 0, now);
+  const { charged, untracked } = store.day(today);
+  if (charged + untracked !== 0) state.update({ recoveredOn: today });
+  log.warn("The ledger's store was empty: today's count begins here", {
+    used: charged + untracked,
+    from_snapshot: published !== null,
+    from_provider: report !== null,
+  });
+}

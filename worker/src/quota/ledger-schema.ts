@@ -1,0 +1,73 @@
+/** The ledger's tables, as steps that each run once. `PRAGMA user_version` is refused in Durable Objects, so a table remembers. */
+
+const STEPS: readonly string[] = [
+  `
+  CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+  CREATE TABLE days (
+    date TEXT PRIMARY KEY,
+    charged INTEGER NOT NULL DEFAULT 0,
+    untracked INTEGER NOT NULL DEFAULT 0,
+    reserved_expired INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    would_refuse INTEGER NOT NULL DEFAULT 0,
+    provider_spent INTEGER,
+    provider_limit INTEGER,
+    provider_base INTEGER NOT NULL DEFAULT 0,
+    observed_at INTEGER,
+    charged_when_observed INTEGER NOT NULL DEFAULT 0
+  ) WITHOUT ROWID;
+
+  CREATE TABLE usage (
+    date TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    PRIMARY KEY (date, caller, hour)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE minutes (minute INTEGER PRIMARY KEY, used INTEGER NOT NULL);
+
+  CREATE TABLE reservations (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('held', 'committed', 'released', 'expired')),
+    fingerprint TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    batch_of INTEGER,
+    probe INTEGER NOT NULL DEFAULT 0,
+    opened_at INTEGER NOT NULL,
+    start_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    spent_before INTEGER,
+    charged_before INTEGER NOT NULL,
+    charged_when_observed INTEGER NOT NULL,
+    charged INTEGER,
+    settled_at INTEGER
+  ) WITHOUT ROWID;
+  CREATE INDEX held_by_caller ON reservations (caller, calls) WHERE state = 'held';
+  CREATE INDEX held_by_expiry ON reservations (expires_at) WHERE state = 'held';
+  CREATE INDEX settled_by_time ON reservations (settled_at) WHERE state <> 'held';
+
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    before TEXT NOT NULL,
+    after TEXT NOT NULL
+  );
+  `,
+];
+
+export function migrate(storage: DurableObjectStorage): void {
+  const { sql } = storage;
+  sql.exec("CREATE TABLE IF NOT EXISTS migrations (step INTEGER PRIMARY KEY)");
+  const done = sql.exec<{ steps: number }>("SELECT count(*) AS steps FROM migrations").one().steps;
+  STEPS.slice(done).forEach((step, offset) => {
+    storage.transactionSync(() => {
+      sql.exec(step);
+      sql.exec("INSERT INTO migrations (step) VALUES (?)", done + offset + 1);
+    });
+  });
+}

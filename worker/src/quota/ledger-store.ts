@@ -1,0 +1,243 @@
+/** The ledger's SQL: one operation a function, all synchronous, so that a check and its write cannot be interleaved. */
+import type { CallerUse } from "./types.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, hourOf, windowOf } from "./window.ts";
+
+/** Settled reservations answer retries for two days, longer than any window that they can be charged in. */
+const RESERVATION_KEPT_MS = 2 * DAY_MS;
+const HISTORY_KEPT_DAYS = 400;
+
+export type DayRow = {
+  date: string;
+  charged: number;
+  untracked: number;
+  reserved_expired: number;
+  refused: number;
+  would_refuse: number;
+  provider_spent: number | null;
+  provider_limit: number | null;
+  provider_base: number;
+  observed_at: number | null;
+  charged_when_observed: number;
+};
+
+export type ReservationRow = {
+  id: string;
+  state: "held" | "committed" | "released" | "expired";
+  fingerprint: string;
+  caller: string;
+  calls: number;
+  batch_of: number | null;
+  probe: number;
+  opened_at: number;
+  start_at: number;
+  expires_at: number;
+  spent_before: number | null;
+  /** The day's charges when this was granted, and when `spent_before` was observed. */
+  charged_before: number;
+  charged_when_observed: number;
+  charged: number | null;
+  settled_at: number | null;
+};
+
+export type AuditRow = { at: number; action: string; actor: string; before: string; after: string };
+
+type DayCounter = "reserved_expired" | "refused" | "would_refuse";
+
+const NO_DAY = {
+  charged: 0,
+  untracked: 0,
+  reserved_expired: 0,
+  refused: 0,
+  would_refuse: 0,
+  provider_spent: null,
+  provider_limit: null,
+  provider_base: 0,
+  observed_at: null,
+  charged_when_observed: 0,
+};
+
+export class LedgerStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  state(key: string): string | null {
+    return this.#sql.exec<{ value: string }>("SELECT value FROM state WHERE key = ?", key).toArray()[0]?.value ?? null;
+  }
+
+  setState(key: string, value: string): void {
+    this.#sql.exec("INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, value);
+  }
+
+  /** A day nobody has touched reads as zeros: that is what makes the reset need no cron. */
+  day(date: string): DayRow {
+    return this.#sql.exec<DayRow>("SELECT * FROM days WHERE date = ?", date).toArray()[0] ?? { date, ...NO_DAY };
+  }
+
+  days(since: string): DayRow[] {
+    return this.#sql.exec<DayRow>("SELECT * FROM days WHERE date >= ? ORDER BY date DESC", since).toArray();
+  }
+
+  /** Begins a day; false where it has begun already. */
+  openDay(date: string): boolean {
+    return this.#sql.exec("INSERT INTO days (date) VALUES (?) ON CONFLICT DO NOTHING RETURNING date", date).toArray().length > 0;
+  }
+
+  countInDay(date: string, counter: DayCounter, by: number): void {
+    this.openDay(date);
+    this.#sql.exec(`UPDATE days SET ${counter} = ${counter} + ? WHERE date = ?`, by, date);
+  }
+
+  /** Adds to the day's total and to its caller in one place, so that the sum of callers is always the total. */
+  charge(date: string, caller: string, hour: number, calls: number): void {
+    this.#sql.exec(
+      "INSERT INTO days (date, charged) VALUES (?, ?) ON CONFLICT DO UPDATE SET charged = charged + excluded.charged",
+      date,
+      calls,
+    );
+    this.#sql.exec(
+      "INSERT INTO usage (date, caller, hour, used) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used",
+      date,
+      caller,
+      hour,
+      calls,
+    );
+  }
+
+  clearDay(date: string): void {
+    this.#sql.exec("UPDATE days SET charged = 0, untracked = 0, charged_when_observed = 0 WHERE date = ?", date);
+    this.#sql.exec("DELETE FROM usage WHERE date = ?", date);
+  }
+
+  setBase(date: string, base: number): void {
+    this.openDay(date);
+    this.#sql.exec("UPDATE days SET provider_base = ? WHERE date = ?", base, date);
+  }
+
+  /** An operator's correction is no call that the provider could have counted since. */
+  shiftObserved(date: string, by: number): void {
+    this.#sql.exec("UPDATE days SET charged_when_observed = charged_when_observed + ? WHERE date = ?", by, date);
+  }
+
+  observe(date: string, seen: { spent: number; limit: number | null; untracked: number; at: number }): void {
+    this.openDay(date);
+    this.#sql.exec(
+      `UPDATE days SET provider_spent = max(coalesce(provider_spent, 0), ?), provider_limit = coalesce(?, provider_limit),
+         untracked = ?, observed_at = ?, charged_when_observed = charged WHERE date = ?`,
+      seen.spent,
+      seen.limit,
+      seen.untracked,
+      seen.at,
+      date,
+    );
+  }
+
+  setUntracked(date: string, untracked: number): void {
+    this.openDay(date);
+    this.#sql.exec("UPDATE days SET untracked = ? WHERE date = ?", untracked, date);
+  }
+
+  callers(date: string): CallerUse[] {
+    const sql = "SELECT caller, sum(used) AS used FROM usage WHERE date = ? GROUP BY caller HAVING sum(used) <> 0";
+    return this.#sql.exec<{ caller: string; used: number }>(sql, date).toArray();
+  }
+
+  hours(date: string): { hour: number; used: number }[] {
+    const sql = "SELECT hour, sum(used) AS used FROM usage WHERE date = ? GROUP BY hour ORDER BY hour";
+    return this.#sql.exec<{ hour: number; used: number }>(sql, date).toArray();
+  }
+
+  /** For the burn rate: what was spent in this minute. */
+  burn(now: number, calls: number): void {
+    const sql = "INSERT INTO minutes (minute, used) VALUES (?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used";
+    this.#sql.exec(sql, Math.floor(now / MINUTE_MS), calls);
+  }
+
+  /** Spent in the last 60 minutes, this one included. */
+  burnedInLastHour(now: number): number {
+    const since = Math.floor((now - HOUR_MS) / MINUTE_MS);
+    const until = Math.floor(now / MINUTE_MS);
+    const sql = "SELECT coalesce(sum(used), 0) AS used FROM minutes WHERE minute > ? AND minute <= ?";
+    return this.#sql.exec<{ used: number }>(sql, since, until).one().used;
+  }
+
+  reservation(id: string): ReservationRow | null {
+    return this.#sql.exec<ReservationRow>("SELECT * FROM reservations WHERE id = ?", id).toArray()[0] ?? null;
+  }
+
+  addReservation(row: Omit<ReservationRow, "state" | "charged" | "settled_at">): void {
+    this.#sql.exec(
+      `INSERT INTO reservations (id, state, fingerprint, caller, calls, batch_of, probe, opened_at, start_at, expires_at, spent_before,
+         charged_before, charged_when_observed)
+       VALUES (?, 'held', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      row.id,
+      row.fingerprint,
+      row.caller,
+      row.calls,
+      row.batch_of,
+      row.probe,
+      row.opened_at,
+      row.start_at,
+      row.expires_at,
+      row.spent_before,
+      row.charged_before,
+      row.charged_when_observed,
+    );
+  }
+
+  settle(id: string, state: ReservationRow["state"], charged: number, at: number): void {
+    this.#sql.exec("UPDATE reservations SET state = ?, charged = ?, settled_at = ? WHERE id = ?", state, charged, at, id);
+  }
+
+  reserved(): number {
+    return this.#sql.exec<{ calls: number }>("SELECT coalesce(sum(calls), 0) AS calls FROM reservations WHERE state = 'held'").one().calls;
+  }
+
+  reservedBy(caller: string): number {
+    const sql = "SELECT coalesce(sum(calls), 0) AS calls FROM reservations WHERE state = 'held' AND caller = ?";
+    return this.#sql.exec<{ calls: number }>(sql, caller).one().calls;
+  }
+
+  /** Open batches of more than one ISBN: while the price is unknown there may be one at a time. */
+  openBatches(): number {
+    return this.#sql.exec<{ open: number }>("SELECT count(*) AS open FROM reservations WHERE state = 'held' AND batch_of > 1").one().open;
+  }
+
+  expiredHolds(now: number): ReservationRow[] {
+    return this.#sql
+      .exec<ReservationRow>("SELECT * FROM reservations WHERE state = 'held' AND expires_at <= ? ORDER BY expires_at", now)
+      .toArray();
+  }
+
+  nextExpiry(): number | null {
+    return this.#sql.exec<{ at: number | null }>("SELECT min(expires_at) AS at FROM reservations WHERE state = 'held'").one().at;
+  }
+
+  audit(row: AuditRow): void {
+    const sql = "INSERT INTO audit (at, action, actor, before, after) VALUES (?, ?, ?, ?, ?)";
+    this.#sql.exec(sql, row.at, row.action, row.actor, row.before, row.after);
+  }
+
+  audited(since: number): AuditRow[] {
+    return this.#sql
+      .exec<AuditRow>("SELECT at, action, actor, before, after FROM audit WHERE at >= ? ORDER BY id DESC LIMIT 200", since)
+      .toArray();
+  }
+
+  /** Deletes what no answer depends on any more. */
+  purge(now: number): void {
+    this.#sql.exec("DELETE FROM reservations WHERE state <> 'held' AND settled_at < ?", now - RESERVATION_KEPT_MS);
+    this.#sql.exec("DELETE FROM minutes WHERE minute < ?", Math.floor((now - 2 * HOUR_MS) / MINUTE_MS));
+    const oldest = windowOf(now - HISTORY_KEPT_DAYS * DAY_MS);
+    this.#sql.exec("DELETE FROM usage WHERE date < ?", oldest);
+    this.#sql.exec("DELETE FROM days WHERE date < ?", oldest);
+    this.#sql.exec("DELETE FROM audit WHERE at < ?", now - HISTORY_KEPT_DAYS * DAY_MS);
+  }
+}
+
+/** The hour that a charge in `date` made at `now` belongs to: the day's last where the day is over. */
+export function hourIn(date: string, now: number): number {
+  return date === windowOf(now) ? hourOf(now) : 23;
+}

@@ -1,0 +1,233 @@
+/**
+ * QuotaLedger: the exact count of one provider's calls. One Durable Object a provider; its entry methods are the only way in.
+ * Each runs as one synchronous transaction, so a check and its write cannot be interleaved, and answers leave only when the
+ * writes are durable. An empty store decides nothing: it answers `empty` until `initialise` told it where to start from.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { readConfig } from "../env.ts";
+import { LedgerBook } from "./ledger-book.ts";
+import { OperatorBook } from "./ledger-operator.ts";
+import { ProviderBook } from "./ledger-provider.ts";
+import { LedgerReader } from "./ledger-reader.ts";
+import type { AuditEntry } from "./ledger-reader.ts";
+import { LedgerPublisher } from "./ledger-publisher.ts";
+import { recover } from "./ledger-recovery.ts";
+import type { RecoveryEvidence } from "./ledger-recovery.ts";
+import { migrate } from "./ledger-schema.ts";
+import { LedgerState } from "./ledger-state.ts";
+import { LedgerStore } from "./ledger-store.ts";
+import { QuotaKv } from "./snapshot.ts";
+import type { SettingsMirror } from "./snapshot.ts";
+import type {
+  CheckAnswer,
+  CommitAnswer,
+  CommitRequest,
+  DayHistory,
+  EnforcementSwitch,
+  ProviderReport,
+  QuotaStatus,
+  ReleaseAnswer,
+  ReserveAnswer,
+  ReserveRequest,
+  Settings,
+  SettingsChange,
+} from "./types.ts";
+import { HOUR_MS, windowOf } from "./window.ts";
+
+/** The store holds nothing yet, not even a zero. */
+export interface EmptyLedger {
+  readonly empty: true;
+}
+
+export type SettingsAnswer =
+  | { readonly result: "changed"; readonly mirror: SettingsMirror; readonly settings: Settings; readonly status: QuotaStatus }
+  | { readonly result: "impossible"; readonly detail: string };
+
+interface LedgerBindings {
+  readonly QUOTA_KV: KVNamespace;
+}
+
+export class QuotaLedger extends DurableObject<LedgerBindings> {
+  readonly #store: LedgerStore;
+  readonly #state: LedgerState;
+  readonly #provider: ProviderBook;
+  readonly #book: LedgerBook;
+  readonly #operator: OperatorBook;
+  readonly #reader: LedgerReader;
+  readonly #publisher: LedgerPublisher;
+  #alarmAt: number | null = null;
+  #purgedAt = 0;
+
+  constructor(ctx: DurableObjectState, env: LedgerBindings) {
+    super(ctx, env);
+    migrate(ctx.storage);
+    const name = ctx.id.name ?? "unknown";
+    this.#store = new LedgerStore(ctx.storage.sql);
+    this.#state = new LedgerState(this.#store, readConfig(env).quota);
+    this.#provider = new ProviderBook(this.#store, this.#state);
+    this.#book = new LedgerBook(this.#store, this.#state, this.#provider);
+    this.#operator = new OperatorBook(this.#store, this.#state);
+    this.#reader = new LedgerReader(this.#store, this.#state, name);
+    this.#publisher = new LedgerPublisher(new QuotaKv(env.QUOTA_KV, name), this.#state, this.#reader);
+    void ctx.blockConcurrencyWhile(async () => {
+      this.#alarmAt = await ctx.storage.getAlarm();
+    });
+  }
+
+  /** One permission to send one request, or the reason why not. */
+  async reserve(request: ReserveRequest, view: EnforcementSwitch | null): Promise<ReserveAnswer | EmptyLedger> {
+    return this.#change((now) => {
+      this.#operator.adopt(view, now);
+      const outcome = this.#book.reserve(request, now);
+      if (outcome.result === "conflict" || outcome.result === "impossible") return outcome;
+      return { ...outcome, status: this.#reader.status(now) };
+    });
+  }
+
+  /** Charges what was really spent. Twice answers the same. */
+  async commit(request: CommitRequest): Promise<CommitAnswer | EmptyLedger> {
+    return this.#change((now) => {
+      const outcome = this.#book.commit(request, now);
+      return outcome.result === "committed" ? { ...outcome, status: this.#reader.status(now) } : outcome;
+    });
+  }
+
+  /** Gives back what was surely not sent. */
+  async release(id: string): Promise<ReleaseAnswer | EmptyLedger> {
+    return this.#change((now) => {
+      const outcome = this.#book.release(id, now);
+      return outcome.result === "released" ? { ...outcome, status: this.#reader.status(now) } : outcome;
+    });
+  }
+
+  /** Charges calls made without a reservation, once an id. */
+  async add(id: string, caller: string, calls: number): Promise<CommitAnswer | EmptyLedger> {
+    return this.#change((now) => {
+      const outcome = this.#book.add(id, caller, calls, now);
+      return outcome.result === "committed" ? { ...outcome, status: this.#reader.status(now) } : outcome;
+    });
+  }
+
+  /** What a reservation would be granted now; it sees what others hold, and takes nothing. */
+  async check(request: Omit<ReserveRequest, "id">): Promise<CheckAnswer | EmptyLedger> {
+    return this.#read((now) => {
+      const checked = this.#book.check(request, now);
+      return { ...checked, allowed: checked.refusal === null, status: this.#reader.status(now) };
+    });
+  }
+
+  async status(): Promise<QuotaStatus | EmptyLedger> {
+    return this.#read((now) => this.#reader.status(now));
+  }
+
+  /** The latest `days` UTC days, the newest first; days on which nothing happened are left out. */
+  async history(days: number): Promise<{ days: DayHistory[]; operations: AuditEntry[] } | EmptyLedger> {
+    return this.#read((now) => this.#reader.history(days, now));
+  }
+
+  /** Takes in the provider's count from a free look (`GET /key`). */
+  async observe(report: ProviderReport): Promise<QuotaStatus | EmptyLedger> {
+    return this.#change((now) => {
+      this.#provider.observe(report, this.#store.reserved(), now);
+      return this.#reader.status(now);
+    });
+  }
+
+  async setUsage(used: number, actor: string): Promise<QuotaStatus | EmptyLedger> {
+    return this.#change((now) => {
+      this.#operator.setUsage(used, actor, now);
+      return this.#reader.status(now);
+    });
+  }
+
+  async reset(actor: string): Promise<QuotaStatus | EmptyLedger> {
+    return this.#change((now) => {
+      this.#operator.reset(actor, now);
+      return this.#reader.status(now);
+    });
+  }
+
+  /** Changes settings; `null` returns to the configured values. */
+  async changeSettings(change: SettingsChange | null, actor: string): Promise<SettingsAnswer | EmptyLedger> {
+    return this.#change((now) => {
+      const outcome = change === null ? this.#operator.restoreSettings(actor, now) : this.#operator.changeSettings(change, actor, now);
+      if (outcome.result === "impossible") return outcome;
+      return { ...outcome, mirror: this.#reader.mirror(), status: this.#reader.status(now) };
+    });
+  }
+
+  /** Begins today's row. True the first time in a day. The window needs no such call: this only makes the rollover visible. */
+  async rollOver(): Promise<{ date: string; rolledOver: boolean } | EmptyLedger> {
+    return this.#change((now) => ({ date: windowOf(now), rolledOver: this.#store.openDay(windowOf(now)) }));
+  }
+
+  /**
+   * Gives an empty store its beginning: the published snapshot, settings included, then the provider's own count on top. What was
+   * reserved when the snapshot was published may have been sent, and counts as spent. Does nothing where a count exists.
+   */
+  async initialise(evidence: RecoveryEvidence): Promise<void> {
+    const now = Date.now();
+    if (this.#state.value.initialisedAt !== null) return;
+    this.#transact(() => recover(evidence, { store: this.#store, state: this.#state, provider: this.#provider }, now));
+    this.#schedule(now);
+  }
+
+  /** Expires holds, publishes, tidies up. Runs at least once; running twice changes nothing. */
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null;
+    const now = Date.now();
+    if (this.#state.value.initialisedAt === null) return;
+    this.#transact(() => this.#book.expire(now));
+    await this.#publisher.publish(now);
+    this.#transact(() => this.#operator.adopt(this.#publisher.seenSwitch, now));
+    if (now - this.#purgedAt > HOUR_MS) {
+      this.#purgedAt = now;
+      this.#transact(() => this.#store.purge(now));
+    }
+    this.#schedule(now);
+  }
+
+  /** Every entry: holds whose life is over are charged first, so that each decision sees the truth of `now`. */
+  #change<Answer>(decide: (now: number) => Answer): Answer | EmptyLedger {
+    if (this.#state.value.initialisedAt === null) return { empty: true };
+    const now = Date.now();
+    const answer = this.#transact(() => {
+      this.#book.expire(now);
+      return decide(now);
+    });
+    this.#publisher.changed();
+    this.#schedule(now);
+    return answer;
+  }
+
+  /** Like a change, but the snapshot only falls behind where a hold's life was over. */
+  #read<Answer>(look: (now: number) => Answer): Answer | EmptyLedger {
+    const expiry = this.#store.nextExpiry();
+    const now = Date.now();
+    if (this.#state.value.initialisedAt === null || (expiry !== null && expiry <= now)) return this.#change(look);
+    return look(now);
+  }
+
+  /** A throw undoes the statements of the whole entry, and what was remembered of them. */
+  #transact<Answer>(work: () => Answer): Answer {
+    try {
+      return this.ctx.storage.transactionSync(work);
+    } catch (error) {
+      this.#state.reload();
+      throw error;
+    }
+  }
+
+  /** One alarm serves all that is due later; it is only moved forward. */
+  #schedule(now: number): void {
+    const at = earliest(this.#store.nextExpiry(), this.#publisher.dueAt(now));
+    if (at === null || (this.#alarmAt !== null && this.#alarmAt <= at)) return;
+    this.#alarmAt = at;
+    this.ctx.waitUntil(this.ctx.storage.setAlarm(at));
+  }
+}
+
+function earliest(...times: (number | null)[]): number | null {
+  const known = times.filter((at) => at !== null);
+  return known.length === 0 ? null : Math.min(...known);
+}

@@ -1,0 +1,91 @@
+/** What an operator does with the quota: settings, today's count, history. Every change is audited by the ledger. */
+import { errorFields, log } from "../lib/log.ts";
+import { LedgerClient } from "./ledger-client.ts";
+import type { ReadProviderCount } from "./ledger-client.ts";
+import type { AuditEntry } from "./ledger-reader.ts";
+import type { QuotaLedger, SettingsAnswer } from "./ledger.ts";
+import { MIRROR_EVERY_MS } from "./snapshot.ts";
+import type { EnforcementSwitchReader, QuotaKv, SettingsMirror } from "./snapshot.ts";
+import type { DayHistory, ProviderReport, QuotaStatus, SettingsChange } from "./types.ts";
+
+interface QuotaAdminOptions {
+  readonly namespace: DurableObjectNamespace<QuotaLedger>;
+  readonly provider: string;
+  readonly kv: QuotaKv;
+  readonly enforcementSwitch: EnforcementSwitchReader;
+  readonly readProviderCount: ReadProviderCount;
+  readonly clock: () => number;
+}
+
+export type SettingsResult =
+  | SettingsAnswer
+  /** The ledger is away: only the switch in KV was turned, and the ledger follows when it is back. */
+  | { readonly result: "switched"; readonly mirror: SettingsMirror };
+
+export class QuotaAdmin {
+  readonly #options: QuotaAdminOptions;
+  readonly #ledger: LedgerClient;
+
+  constructor(options: QuotaAdminOptions) {
+    this.#options = options;
+    this.#ledger = new LedgerClient(options);
+  }
+
+  /** Sets today's count. */
+  async setUsage(used: number, actor: string): Promise<QuotaStatus> {
+    return this.#ledger.call((ledger) => ledger.setUsage(used, actor));
+  }
+
+  /** Sets today's count to 0; open reservations stay held. */
+  async reset(actor: string): Promise<QuotaStatus> {
+    return this.#ledger.call((ledger) => ledger.reset(actor));
+  }
+
+  /** The latest `days` UTC days and what operators did in them. */
+  async history(days: number): Promise<{ days: DayHistory[]; operations: AuditEntry[] }> {
+    return this.#ledger.call((ledger) => ledger.history(days));
+  }
+
+  /** Feeds the provider's free count (`GET /key`) to the ledger. */
+  async observe(report: ProviderReport): Promise<QuotaStatus> {
+    return this.#ledger.call((ledger) => ledger.observe(report));
+  }
+
+  /**
+   * Changes settings; null returns to the configured values. While the ledger is away only the enforcement can be changed: the
+   * switch is what lets work go on without it.
+   */
+  async changeSettings(change: SettingsChange | null, actor: string): Promise<SettingsResult> {
+    try {
+      const answer = await this.#ledger.call((ledger) => ledger.changeSettings(change, actor));
+      if (answer.result === "changed") this.#options.enforcementSwitch.set(answer.mirror, this.#options.clock());
+      return answer;
+    } catch (error) {
+      const onlySwitch = change?.enforcement !== undefined && Object.values(change).filter((value) => value !== undefined).length === 1;
+      if (!onlySwitch) throw error;
+      return this.#turnSwitch(change.enforcement ?? null, actor);
+    }
+  }
+
+  async #turnSwitch(value: SettingsMirror["enforcement"]["value"], actor: string): Promise<SettingsResult> {
+    const { kv, enforcementSwitch, clock } = this.#options;
+    const stored = await kv.mirror();
+    const newest = Math.max(stored?.enforcement.changedAt ?? 0, enforcementSwitch.known?.changedAt ?? 0);
+    const mirror = { overrides: stored?.overrides ?? {}, enforcement: { value, changedAt: Math.max(clock(), newest + 1) } };
+    await this.#put(mirror);
+    enforcementSwitch.set(mirror, clock());
+    log.warn("The enforcement switch was turned while the ledger is away", { enforcement: value, actor });
+    return { result: "switched", mirror };
+  }
+
+  /** KV takes one write a second and key: after a refusal, once more. */
+  async #put(mirror: SettingsMirror): Promise<void> {
+    try {
+      await this.#options.kv.putMirror(mirror);
+    } catch (error) {
+      log.warn("KV refused the switch; trying once more", errorFields(error));
+      await new Promise((resolve) => setTimeout(resolve, MIRROR_EVERY_MS));
+      await this.#options.kv.putMirror(mirror);
+    }
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * QuotaManager: what everybody who wants to call the provider uses. `withQuota` wraps one provider call: reserve, wait for its
+ * turn, run, settle by outcome, always. Refusals are data; a ledger that does not answer throws `quota_unavailable`.
+ */
+import type { Enforcement } from "../env.ts";
+import { errorFields, log } from "../lib/log.ts";
+import { LedgerClient } from "./ledger-client.ts";
+import type { ReadProviderCount } from "./ledger-client.ts";
+import type { QuotaLedger } from "./ledger.ts";
+import { INTERACTIVE_PACE_AHEAD_MS, paceAheadMs } from "./pace.ts";
+import type { EnforcementSwitchReader, QuotaKv } from "./snapshot.ts";
+import type {
+  CheckAnswer,
+  CommitAnswer,
+  CommitRequest,
+  Cost,
+  Priority,
+  ProviderReport,
+  QuotaStatus,
+  Refusal,
+  ReleaseAnswer,
+  Reservation,
+  ReserveAnswer,
+  ReserveRequest,
+  Settlement,
+} from "./types.ts";
+
+/** Who spends what on one provider request. */
+export interface Spending {
+  readonly cost: Cost;
+  readonly caller: string;
+  readonly priority: Priority;
+}
+
+/** Permission to send one request, until `deadline` by the caller's clock. */
+export interface Grant {
+  readonly id: string;
+  readonly deadline: number;
+  /** Tells how the request ended as soon as that is known: the charge then overlaps with what else is to do. Later calls are ignored. */
+  readonly settle: (settlement: Settlement) => void;
+}
+
+export type WithQuota<Result> =
+  | { readonly result: "done"; readonly value: Result; readonly charged: number; readonly status: QuotaStatus | null }
+  | { readonly result: "refused"; readonly refusal: Refusal; readonly status: QuotaStatus };
+
+interface QuotaManagerOptions {
+  readonly namespace: DurableObjectNamespace<QuotaLedger>;
+  readonly provider: string;
+  readonly kv: QuotaKv;
+  readonly enforcementSwitch: EnforcementSwitchReader;
+  readonly configuredEnforcement: Enforcement;
+  readonly readProviderCount: ReadProviderCount;
+  /** Epoch milliseconds. */
+  readonly clock: () => number;
+}
+
+const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+export class QuotaManager {
+  readonly #options: QuotaManagerOptions;
+  readonly #ledger: LedgerClient;
+
+  constructor(options: QuotaManagerOptions) {
+    this.#options = options;
+    this.#ledger = new LedgerClient(options);
+  }
+
+  /** What could be granted now; a check sees what others hold. */
+  async checkQuota(calls: number, who: { caller?: string; priority?: Priority } = {}): Promise<CheckAnswer> {
+    return this.check({ cost: { calls }, caller: who.caller ?? "check", priority: who.priority ?? "interactive" });
+  }
+
+  async check(spending: Spending): Promise<CheckAnswer> {
+    return this.#ledger.call((ledger) => ledger.check(spending));
+  }
+
+  async reserve(request: ReserveRequest): Promise<ReserveAnswer> {
+    const view = this.#options.enforcementSwitch.known;
+    return this.#ledger.call((ledger) => ledger.reserve(request, view));
+  }
+
+  async commit(request: CommitRequest): Promise<CommitAnswer> {
+    return this.#ledger.call((ledger) => ledger.commit(request));
+  }
+
+  async release(id: string): Promise<ReleaseAnswer> {
+    return this.#ledger.call((ledger) => ledger.release(id));
+  }
+
+  /** Charges calls that were made without a reservation. The id makes it happen once. */
+  async incrementUsage(calls: number, id: string, caller = "direct"): Promise<CommitAnswer> {
+    return this.#ledger.call((ledger) => ledger.add(id, caller, calls));
+  }
+
+  /** The ledger's status, or its last published snapshot with its age. Throws `quota_unavailable` when there is neither. */
+  async getStatus({ fresh = true }: { fresh?: boolean } = {}): Promise<QuotaStatus> {
+    if (!fresh) {
+      const published = await this.#published();
+      if (published) return published;
+    }
+    try {
+      return await this.#ledger.call((ledger) => ledger.status());
+    } catch (error) {
+      const published = await this.#published();
+      if (!published) throw error;
+      const enforcement = await this.#enforcementWithoutLedger();
+      return { ...published, enforcement, can_make_calls: enforcement === "off" };
+    }
+  }
+
+  async #published(): Promise<QuotaStatus | null> {
+    try {
+      const snapshot = await this.#options.kv.snapshot();
+      if (!snapshot) return null;
+      const age = Math.max(0, Math.floor((this.#options.clock() - Date.parse(snapshot.status.as_of)) / 1_000));
+      return { ...snapshot.status, source: "snapshot", age_seconds: age };
+    } catch (error) {
+      log.warn("KV did not give the snapshot", errorFields(error));
+      return null;
+    }
+  }
+
+  /** The window is the UTC day of every request, so nothing needs resetting; this makes a new day visible before its first call. */
+  async resetIfNeeded(): Promise<{ date: string; rolledOver: boolean }> {
+    return this.#ledger.call((ledger) => ledger.rollOver());
+  }
+
+  async #enforcementWithoutLedger(): Promise<Enforcement> {
+    const chosen = await this.#options.enforcementSwitch.current(this.#options.clock());
+    return chosen ?? this.#options.configuredEnforcement;
+  }
+
+  /**
+   * One provider call, paid exactly: reserves, waits for its turn, runs `send`, and settles by the outcome that `send` reported,
+   * or as fully spent where it reported none. A refusal is an answer; nothing was sent then.
+   */
+  async withQuota<Result>(spending: Spending, send: (grant: Grant) => Promise<Result>): Promise<WithQuota<Result>> {
+    const id = crypto.randomUUID();
+    let answer: Exclude<ReserveAnswer, { result: "conflict" | "impossible" }>;
+    try {
+      answer = await this.#reserveInTurn({ id, ...spending });
+    } catch (error) {
+      if ((await this.#enforcementWithoutLedger()) !== "off") throw error;
+      return this.#uncounted(id, spending, send);
+    }
+    if (answer.result === "refused") return answer;
+    const { reservation, status } = answer;
+    const deadline = this.#options.clock() + (reservation.expiresAt - reservation.decidedAt);
+
+    const before = reservation.probe ? await this.#options.readProviderCount() : null;
+    const wait = reservation.startAt - reservation.decidedAt;
+    if (wait > 0) await sleep(wait);
+
+    const settling = new Settling((settlement) => this.#settle(reservation, settlement, before));
+    try {
+      const value = await send({ id, deadline, settle: (settlement) => settling.settle(settlement) });
+      const settled = await settling.result(this.#ambiguous());
+      return { result: "done", value, charged: settled.charged, status: settled.status ?? status };
+    } catch (error) {
+      await settling.result(this.#ambiguous());
+      throw error;
+    }
+  }
+
+  /** Asks again while another batch is finding out the price, as long as a caller of this priority waits for the pace. */
+  async #reserveInTurn(request: ReserveRequest): Promise<Exclude<ReserveAnswer, { result: "conflict" | "impossible" }>> {
+    const giveUpAt = this.#options.clock() + paceAheadMs(request.priority);
+    for (;;) {
+      const answer = await this.reserve(request);
+      if (answer.result === "conflict" || answer.result === "impossible") throw new Error(answer.detail);
+      const waitsForPrice = answer.result === "refused" && answer.refusal.refusedBy === "price";
+      if (!waitsForPrice || this.#options.clock() >= giveUpAt) return answer;
+      await sleep(answer.refusal.waitMs);
+    }
+  }
+
+  /** Whatever happens to the ledger now, a hold that was sent is charged: by this commit, or by its expiry. */
+  async #settle(reservation: Reservation, settlement: Settlement, before: ProviderReport | null): Promise<Settled> {
+    try {
+      if (settlement.sent === "no") {
+        const answer = await this.release(reservation.id);
+        return answer.result === "released" ? { charged: 0, status: answer.status } : { charged: reservation.calls, status: null };
+      }
+      const informed = reservation.probe ? await this.#withCount(settlement, before) : settlement;
+      const answer = await this.commit({ id: reservation.id, settlement: informed, before });
+      if (answer.result === "committed") return answer;
+      // The ledger lost its store in between: what was sent must not be lost with it.
+      const added = await this.incrementUsage(reservation.calls, reservation.id, "recovered");
+      return { charged: reservation.calls, status: added.result === "committed" ? added.status : null };
+    } catch (error) {
+      log.error("A provider call could not be settled; its hold is charged when it expires", { id: reservation.id, ...errorFields(error) });
+      return { charged: reservation.calls, status: null };
+    }
+  }
+
+  /** A probe whose answer carried no count, or one that lags behind, asks for it: that is free. */
+  async #withCount(settlement: Settlement, before: ProviderReport | null): Promise<Settlement> {
+    const counted = settlement.report?.daily;
+    if (counted && counted.left !== before?.daily?.left) return settlement;
+    const report = (await this.#options.readProviderCount()) ?? settlement.report;
+    return { ...settlement, report };
+  }
+
+  #ambiguous(): Settlement {
+    const sentAt = this.#options.clock();
+    return { sent: "maybe", sentAt, delivered: false, report: null, signal: "none", retryAfterSeconds: null };
+  }
+
+  /** Enforcement is off and the ledger is away: the call goes on, and the provider's own count will show it. */
+  async #uncounted<Result>(id: string, { cost, caller }: Spending, send: (grant: Grant) => Promise<Result>): Promise<WithQuota<Result>> {
+    log.warn("Enforcement is off and the ledger is away: a call goes uncounted", { caller, ...cost });
+    const deadline = this.#options.clock() + INTERACTIVE_PACE_AHEAD_MS;
+    const value = await send({ id, deadline, settle: () => undefined });
+    return { result: "done", value, charged: "calls" in cost ? cost.calls : cost.batchOf, status: null };
+  }
+}
+
+interface Settled {
+  readonly charged: number;
+  readonly status: QuotaStatus | null;
+}
+
+/** Settles once: with what was reported first, or with the given default. */
+class Settling {
+  readonly #run: (settlement: Settlement) => Promise<Settled>;
+  #settled: Promise<Settled> | null = null;
+
+  constructor(run: (settlement: Settlement) => Promise<Settled>) {
+    this.#run = run;
+  }
+
+  settle(settlement: Settlement): void {
+    this.#settled ??= this.#run(settlement);
+  }
+
+  result(otherwise: Settlement): Promise<Settled> {
+    this.#settled ??= this.#run(otherwise);
+    return this.#settled;
+  }
+}

@@ -1,0 +1,74 @@
+/** A refusal as the answer it becomes. No I/O. No clock. */
+import { Problem } from "../errors.ts";
+import type { QuotaStatus, Refusal } from "./types.ts";
+import { SECOND_MS, isoSeconds } from "./window.ts";
+
+/** Spread over a minute, so that not everybody comes back at 00:00:00. */
+const RESET_JITTER_SECONDS = 60;
+
+/** "12,345": people read these. */
+const grouped = (count: number): string => count.toLocaleString("en-US");
+
+function calls(count: number): string {
+  return `${grouped(count)} ${count === 1 ? "call" : "calls"}`;
+}
+
+/**
+ * The problem for a refusal. Two kinds that must never be confused: the day is over (`quota_exhausted`), or wait a moment
+ * (`pace_exceeded`). `chargedCalls` are those that were spent before the provider itself refused.
+ */
+export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCalls = 0): Problem {
+  switch (refusal.refusedBy) {
+    case "daily":
+      return dayIsOver(refusal, status, "daily", chargedCalls, dailyDetail(refusal, status));
+    case "floor":
+      return dayIsOver(refusal, status, "daily-background", chargedCalls, floorDetail(refusal, status));
+    case "pace":
+      return waitAMoment(refusal, chargedCalls, "Too many requests are already waiting for their turn with the provider.");
+    case "price":
+      return waitAMoment(refusal, chargedCalls, "Another batch is finding out what a batch costs; until then they go one at a time.");
+    case "hold":
+      return waitAMoment(refusal, chargedCalls, "You hold as many reserved calls as a project may. Commit or release some first.");
+  }
+}
+
+function dailyDetail({ callsNeeded }: Refusal, status: QuotaStatus): string {
+  const left = status.remaining === 0 ? "nothing is left" : `${grouped(status.remaining)} are left`;
+  const held = status.reserved > 0 ? `, ${grouped(status.reserved)} reserved` : "";
+  const spent = `${grouped(status.used)} of ${grouped(status.safety_limit)} used${held}`;
+  return `This needs ${calls(callsNeeded)}, but ${left} today (${spent}). The next day begins at ${status.reset_at}.`;
+}
+
+function floorDetail({ callsNeeded, available, waitMs }: Refusal, status: QuotaStatus): string {
+  const { floor } = status.background;
+  const soon = isoSeconds(Date.parse(status.as_of) + waitMs);
+  const when = soon < status.reset_at ? `Enough should be free at ${soon}` : `The next day begins at ${status.reset_at}`;
+  const kept = `${grouped(floor)} of the ${grouped(status.remaining)} left are kept for interactive callers`;
+  return `This background work needs ${calls(callsNeeded)} and may have ${grouped(available)}: ${kept}. ${when}.`;
+}
+
+function dayIsOver(refusal: Refusal, status: QuotaStatus, policy: string, chargedCalls: number, detail: string): Problem {
+  const toReset = Math.ceil((Date.parse(status.reset_at) - Date.parse(status.as_of)) / SECOND_MS);
+  const jitter = Math.floor(Math.random() * (RESET_JITTER_SECONDS + 1));
+  const floorMeltsAt = isoSeconds(Date.parse(status.as_of) + refusal.waitMs);
+  return new Problem("quota_exhausted", detail, {
+    members: {
+      "violated-policies": [policy],
+      calls_needed: refusal.callsNeeded,
+      calls_available: refusal.available,
+      calls_charged: chargedCalls,
+      reset_at: status.reset_at,
+      ...(refusal.refusedBy === "floor" && floorMeltsAt < status.reset_at ? { available_at: floorMeltsAt } : {}),
+      quota: status,
+    },
+    retryAfterSeconds: toReset + jitter,
+  });
+}
+
+function waitAMoment(refusal: Refusal, chargedCalls: number, detail: string): Problem {
+  const seconds = Math.max(1, Math.ceil(refusal.waitMs / SECOND_MS));
+  return new Problem("pace_exceeded", `${detail} Try again in ${seconds} s; the day is not over.`, {
+    members: { "violated-policies": [refusal.refusedBy], calls_needed: refusal.callsNeeded, calls_charged: chargedCalls },
+    retryAfterSeconds: seconds,
+  });
+}

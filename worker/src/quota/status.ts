@@ -1,0 +1,73 @@
+/** The status object from the ledger's numbers. No I/O. No clock. */
+import { floorAt, remaining, safetyLimit } from "./policy.ts";
+import { LEDGER_CALLERS, PROJECT_CALLER_PREFIX } from "./types.ts";
+import type { CallerUse, QuotaStatus, Settings, UpstreamStatus } from "./types.ts";
+import { HOUR_MS, MINUTE_MS, isoSeconds, resetAt, windowOf } from "./window.ts";
+
+export interface LedgerNumbers {
+  readonly provider: string;
+  readonly settings: Settings;
+  readonly charged: number;
+  readonly untracked: number;
+  readonly reserved: number;
+  /** Spent in the last 60 minutes. */
+  readonly callsPerHour: number;
+  readonly recovered: boolean;
+  readonly callers: readonly CallerUse[];
+  readonly upstream: UpstreamStatus | null;
+}
+
+/** When the last call would be spent at this pace: the minute, rounded down; null when the day ends first. */
+function exhaustedAt(left: number, callsPerHour: number, now: number): string | null {
+  if (left > 0 && callsPerHour <= 0) return null;
+  const at = left <= 0 ? now : now + (left / callsPerHour) * HOUR_MS;
+  return at < resetAt(now) ? isoSeconds(Math.floor(at / MINUTE_MS) * MINUTE_MS) : null;
+}
+
+export function quotaStatus(numbers: LedgerNumbers, now: number): QuotaStatus {
+  const { settings } = numbers;
+  const limit = safetyLimit(settings);
+  const used = numbers.charged + numbers.untracked;
+  const left = remaining(settings, { used, reserved: numbers.reserved });
+  const floor = floorAt(settings.backgroundFloor, now);
+  const callers = [...numbers.callers, ...(numbers.untracked > 0 ? [{ caller: "untracked", used: numbers.untracked }] : [])];
+  return {
+    provider: numbers.provider,
+    date: windowOf(now),
+    daily_limit: settings.dailyLimit,
+    safety_limit: limit,
+    used,
+    reserved: numbers.reserved,
+    remaining: left,
+    percentage_used: limit > 0 ? Math.floor((used * 100) / limit) : 100,
+    reset_at: isoSeconds(resetAt(now)),
+    can_make_calls: left > 0 || settings.enforcement !== "enforce",
+    safety_remaining: limit - used,
+    enforcement: settings.enforcement,
+    source: "ledger",
+    as_of: isoSeconds(now),
+    ...(numbers.recovered ? { recovered: true as const } : {}),
+    callers: callers.toSorted((a, b) => b.used - a.used || a.caller.localeCompare(b.caller)),
+    forecast: { calls_per_hour: numbers.callsPerHour, exhausted_at: exhaustedAt(limit - used, numbers.callsPerHour, now) },
+    background: { floor, remaining: Math.max(0, left - floor) },
+    upstream: numbers.upstream,
+  };
+}
+
+/** For everybody but the administrator: projects are summed up, so that no tenant sees another. */
+export function publicStatus(status: QuotaStatus): QuotaStatus {
+  return { ...status, callers: publicCallers(status.callers) };
+}
+
+export function publicCallers(callers: readonly CallerUse[]): readonly CallerUse[] {
+  const others = callers.filter(({ caller }) => !caller.startsWith(PROJECT_CALLER_PREFIX));
+  const projects = callers.filter(({ caller }) => caller.startsWith(PROJECT_CALLER_PREFIX));
+  if (projects.length === 0) return callers;
+  const summed = { caller: "projects", used: projects.reduce((sum, { used }) => sum + used, 0) };
+  return [...others, summed].toSorted((a, b) => b.used - a.used);
+}
+
+/** Whether a caller's name belongs to the ledger or to projects, and so may not be chosen. */
+export function isReservedCaller(caller: string): boolean {
+  return caller.startsWith(PROJECT_CALLER_PREFIX) || LEDGER_CALLERS.some((name) => name === caller);
+}

@@ -1,0 +1,178 @@
+/** What the quota coordinator promises, in types. Times are epoch milliseconds unless a name says otherwise; counts are provider calls. */
+import type { BulkBilling, Enforcement } from "../env.ts";
+
+export type Priority = "interactive" | "background";
+
+/** How a batch of ISBNs is billed, once we know. */
+export type BulkPrice = Exclude<BulkBilling, "auto">;
+
+/** What a provider's answer said about our account. Absent numbers are null, never 0. */
+export interface ProviderReport {
+  readonly requestedAt: number;
+  readonly receivedAt: number;
+  readonly daily: { readonly left: number; readonly limit: number | null } | null;
+  readonly rate: { readonly left: number; readonly resetSeconds: number | null } | null;
+}
+
+/** The price of one provider request: a number of calls, or a batch whose price the ledger knows or finds out. */
+export type Cost = { readonly calls: number } | { readonly batchOf: number };
+
+export interface ReserveRequest {
+  /** Ours or the caller's; makes the reservation idempotent for two days. */
+  readonly id: string;
+  readonly cost: Cost;
+  /** Grants what is left if at least this much; without it, all or nothing. */
+  readonly minCalls?: number;
+  readonly caller: string;
+  readonly priority: Priority;
+  readonly ttlSeconds?: number;
+}
+
+/** One permission to send one request to the provider. */
+export interface Reservation {
+  readonly id: string;
+  readonly calls: number;
+  readonly expiresAt: number;
+  /** When the pace allows the request. */
+  readonly startAt: number;
+  /** By the ledger's clock, so that another clock can wait relative to it. */
+  readonly decidedAt: number;
+  /** The batch price is unknown and this lone batch is to reveal it. */
+  readonly probe: boolean;
+}
+
+/** Which rule refused. `daily` and `floor`: the day is over (for this priority); the others: wait a moment. */
+export type RefusedBy = "daily" | "floor" | "hold" | "pace" | "price";
+
+export interface Refusal {
+  readonly refusedBy: RefusedBy;
+  readonly callsNeeded: number;
+  /** What could be granted now; 0 when `pace` or `price` refuses. */
+  readonly available: number;
+  /** Milliseconds after which it is worth asking again. */
+  readonly waitMs: number;
+}
+
+export type ReserveAnswer =
+  | { readonly result: "granted"; readonly reservation: Reservation; readonly status: QuotaStatus }
+  | { readonly result: "refused"; readonly refusal: Refusal; readonly status: QuotaStatus }
+  /** The same id was used for something else, or its reservation is over. */
+  | { readonly result: "conflict"; readonly detail: string }
+  /** The request can never be granted as it stands. */
+  | { readonly result: "impossible"; readonly detail: string };
+
+/** How a provider request ended. "maybe" is charged like "yes": ambiguity is never given back. */
+export interface Settlement {
+  readonly sent: "no" | "yes" | "maybe";
+  readonly sentAt: number;
+  /** A 2xx came back: its cost is evidence for the price of a batch. */
+  readonly delivered: boolean;
+  readonly report: ProviderReport | null;
+  /** What the provider refused with, if it refused. */
+  readonly signal: "none" | "wait" | "day_over";
+  readonly retryAfterSeconds: number | null;
+}
+
+export interface CommitRequest {
+  readonly id: string;
+  /** What was really spent; default: all that was reserved, or the batch's price. */
+  readonly calls?: number;
+  readonly sentAt?: number;
+  readonly settlement?: Settlement;
+  /** The provider's count from just before a probe was sent. */
+  readonly before?: ProviderReport | null;
+}
+
+export type CommitAnswer =
+  | { readonly result: "committed"; readonly charged: number; readonly late: boolean; readonly status: QuotaStatus }
+  | { readonly result: "unknown" }
+  | { readonly result: "impossible"; readonly detail: string };
+
+export type ReleaseAnswer =
+  | { readonly result: "released"; readonly calls: number; readonly status: QuotaStatus }
+  | { readonly result: "unknown" }
+  | { readonly result: "conflict"; readonly detail: string };
+
+export interface CheckAnswer {
+  readonly allowed: boolean;
+  readonly refusal: Refusal | null;
+  readonly available: number;
+  /** What one batch of so many ISBNs costs at most, at the price known now. */
+  readonly callsNeeded: number;
+  readonly status: QuotaStatus;
+}
+
+export interface Settings {
+  readonly dailyLimit: number;
+  readonly safetyBuffer: number;
+  readonly backgroundFloor: number;
+  /** 0 switches the pace off. */
+  readonly ratePerSecond: number;
+  readonly enforcement: Enforcement;
+}
+
+export type SettingsChange = { readonly [Name in keyof Settings]?: Settings[Name] | undefined };
+
+/** The enforcement an operator chose, with when: the later of two views wins. `value` null means "as configured". */
+export interface EnforcementSwitch {
+  readonly value: Enforcement | null;
+  readonly changedAt: number;
+}
+
+/** The status object of the API, with every caller by name. */
+export interface QuotaStatus {
+  readonly provider: string;
+  /** UTC day, YYYY-MM-DD. */
+  readonly date: string;
+  readonly daily_limit: number;
+  readonly safety_limit: number;
+  readonly used: number;
+  readonly reserved: number;
+  readonly remaining: number;
+  readonly percentage_used: number;
+  readonly reset_at: string;
+  readonly can_make_calls: boolean;
+  readonly safety_remaining: number;
+  readonly enforcement: Enforcement;
+  readonly source: "ledger" | "snapshot";
+  readonly as_of: string;
+  /** Only where the source is a snapshot. */
+  readonly age_seconds?: number;
+  /** Present when the ledger's storage was empty and today's count was taken from elsewhere. */
+  readonly recovered?: true;
+  readonly callers: readonly CallerUse[];
+  readonly forecast: { readonly calls_per_hour: number; readonly exhausted_at: string | null };
+  readonly background: { readonly floor: number; readonly remaining: number };
+  readonly upstream: UpstreamStatus | null;
+}
+
+export interface CallerUse {
+  readonly caller: string;
+  readonly used: number;
+}
+
+export interface UpstreamStatus {
+  readonly limit: number;
+  readonly spent: number;
+  readonly untracked: number;
+  readonly bulk_billing: BulkPrice | "unknown";
+  readonly bulk_billing_source: "configured" | "observed" | "assumed" | "unknown";
+  readonly observed_at: string;
+}
+
+/** One day of the history. */
+export interface DayHistory {
+  readonly date: string;
+  readonly used: number;
+  readonly reserved_expired: number;
+  readonly refused: number;
+  /** Granted in observe mode, though enforcing would have refused. */
+  readonly would_refuse: number;
+  readonly untracked: number;
+  readonly callers: readonly CallerUse[];
+  readonly hours: readonly { readonly hour: number; readonly used: number }[];
+}
+
+/** Callers that only the ledger itself may charge under. */
+export const LEDGER_CALLERS = ["untracked", "operator", "recovered", "projects"] as const;
+export const PROJECT_CALLER_PREFIX = "project:";

@@ -1,0 +1,34 @@
+/** Whether the service and what it stands on answer. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { createRouter } from "../http/index.ts";
+import { databaseAnswers } from "../store/database.ts";
+import { problems } from "./schemas.ts";
+
+const part = z.enum(["ok", "failing"]);
+const health = z.object({ status: z.enum(["ok", "degraded"]), checks: z.object({ ledger: part, database: part }) }).openapi("Health");
+const answer = (description: string) => ({ description, content: { "application/json": { schema: health } } });
+
+const getHealth = createRoute({
+  method: "get",
+  path: "/health",
+  tags: ["Service"],
+  summary: "Do the ledger and the database answer?",
+  responses: { 200: answer("All do"), 503: answer("One does not"), ...problems("internal_error") },
+});
+
+export const healthRoutes = createRouter();
+
+healthRoutes.openapi(getHealth, async (c) => {
+  const { quota, db } = c.get("deps");
+  const ledger = quota.getStatus().then(
+    ({ source }) => source === "ledger",
+    () => false,
+  );
+  const [ledgerAnswers, database] = await Promise.all([ledger, databaseAnswers(db)]);
+  const checks = {
+    ledger: ledgerAnswers ? ("ok" as const) : ("failing" as const),
+    database: database ? ("ok" as const) : ("failing" as const),
+  };
+  c.header("Cache-Control", "no-store");
+  return ledgerAnswers && database ? c.json({ status: "ok" as const, checks }, 200) : c.json({ status: "degraded" as const, checks }, 503);
+});

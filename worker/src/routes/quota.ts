@@ -1,0 +1,263 @@
+/** The quota seen from outside: status, history, and what an operator may change. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { PROVIDER } from "../deps.ts";
+import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND } from "../env.ts";
+import { Problem } from "../errors.ts";
+import { createRouter, showRateLimit, visibleStatus } from "../http/index.ts";
+import { adminOnly } from "../http/guards.ts";
+import { publicCallers } from "../quota/index.ts";
+import type { QuotaAdmin, SettingsChange } from "../quota/index.ts";
+import { ADMIN, COMMON_PROBLEMS, EXAMPLE_STATUS, RATE_LIMIT_HEADERS, callerUse, problems, quotaStatus } from "./schemas.ts";
+
+const provider = z.enum([PROVIDER]).default(PROVIDER).openapi({ description: "Whose quota. One ledger a provider." });
+const providerQuery = z.object({ provider });
+
+const statusAnswer = {
+  description: "The quota as it stands",
+  headers: RATE_LIMIT_HEADERS,
+  content: { "application/json": { schema: quotaStatus } },
+};
+
+const getStatus = createRoute({
+  method: "get",
+  path: "/status",
+  tags: ["Quota"],
+  summary: "How much of today is used, and by whom",
+  description: "Public. Without the admin token, projects are summed up. If the ledger does not answer, the last published snapshot does.",
+  request: {
+    query: z.object({
+      provider,
+      fresh: z.enum(["true", "false"]).default("true").openapi({ description: "false reads the published snapshot at once: for pollers" }),
+    }),
+  },
+  responses: { 200: statusAnswer, ...problems("invalid_request", "quota_unavailable", "internal_error") },
+});
+
+const dayHistory = z.object({
+  date: z.string(),
+  used: z.int(),
+  reserved_expired: z.int().describe("Charged because nobody said in time what became of a reservation"),
+  refused: z.int().describe("Requests refused"),
+  would_refuse: z.int().describe("Requests granted in observe mode that enforcing would have refused"),
+  untracked: z.int(),
+  callers: z.array(callerUse).readonly(),
+  hours: z.array(z.object({ hour: z.int(), used: z.int() })).readonly(),
+});
+
+const operation = z.object({ at: z.string(), action: z.string(), actor: z.string(), before: z.unknown(), after: z.unknown() });
+
+const getHistory = createRoute({
+  method: "get",
+  path: "/history",
+  tags: ["Quota"],
+  summary: "The latest days: what was used, by caller and by hour, and what operators changed",
+  security: ADMIN,
+  middleware: [adminOnly] as const,
+  request: { query: z.object({ provider, days: z.coerce.number().int().min(1).max(400).default(30) }) },
+  responses: {
+    200: {
+      description: "The newest first; days on which nothing happened are left out",
+      content: {
+        "application/json": {
+          schema: z
+            .object({ provider: z.string(), days: z.array(dayHistory).readonly(), operations: z.array(operation).readonly() })
+            .openapi({
+              example: {
+                provider: PROVIDER,
+                days: [
+                  {
+                    date: "2025-12-30",
+                    used: 8_456,
+                    reserved_expired: 3,
+                    refused: 12,
+                    would_refuse: 0,
+                    untracked: 56,
+                    callers: EXAMPLE_STATUS.callers,
+                    hours: [{ hour: 9, used: 8_400 }],
+                  },
+                ],
+                operations: [],
+              },
+            }),
+        },
+      },
+    },
+    ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable"),
+  },
+});
+
+const putUsage = createRoute({
+  method: "put",
+  path: "/usage",
+  tags: ["Quota operation"],
+  summary: "Set today's count",
+  description:
+    "Audited. The difference stands under the caller `operator`. What the provider has counted so far does not come back as untracked.",
+  security: ADMIN,
+  middleware: [adminOnly] as const,
+  request: {
+    query: providerQuery,
+    body: {
+      required: true,
+      content: {
+        "application/json": { schema: z.strictObject({ used: z.int().min(0).max(MAX_CALLS) }).openapi({ example: { used: 8_456 } }) },
+      },
+    },
+  },
+  responses: { 200: statusAnswer, ...problems(...COMMON_PROBLEMS, "invalid_request", "unsupported_media_type", "quota_unavailable") },
+});
+
+const postReset = createRoute({
+  method: "post",
+  path: "/reset",
+  tags: ["Quota operation"],
+  summary: "Set today's count to 0",
+  description: "Audited. Open reservations stay held. What the provider has counted so far does not come back as untracked.",
+  security: ADMIN,
+  middleware: [adminOnly] as const,
+  request: { query: providerQuery },
+  responses: { 200: statusAnswer, ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable") },
+});
+
+const settingsBody = z
+  .strictObject({
+    daily_limit: z.int().min(0).max(MAX_CALLS).optional(),
+    safety_buffer: z.int().min(0).max(MAX_CALLS).optional(),
+    background_floor: z.int().min(0).max(MAX_CALLS).optional(),
+    rate_per_second: z.number().min(0).max(MAX_RATE_PER_SECOND).optional().describe("0 switches the pace off"),
+    enforcement: z
+      .enum(ENFORCEMENTS)
+      .optional()
+      .describe("enforce; observe: count, and log what would be refused; off: count only, and go on even when the ledger fails"),
+  })
+  .refine((body) => Object.keys(body).length > 0, "expected at least one setting")
+  .openapi({ example: { enforcement: "observe" } });
+
+const settings = z
+  .object({
+    daily_limit: z.int(),
+    safety_buffer: z.int(),
+    background_floor: z.int(),
+    rate_per_second: z.number(),
+    enforcement: z.enum(ENFORCEMENTS),
+    safety_limit: z.int(),
+  })
+  .openapi("QuotaSettings");
+
+const settingsAnswer = {
+  description: "The settings in force. They hold from the next decision on",
+  content: {
+    "application/json": {
+      schema: z.object({
+        applied_to: z
+          .enum(["ledger", "switch"])
+          .describe("switch: the ledger is away, so only the enforcement switch in KV was turned; the ledger follows when it is back"),
+        enforcement: z.enum(ENFORCEMENTS).nullable().describe("null: as configured"),
+        settings: settings.nullable().describe("null while the ledger is away"),
+      }),
+    },
+  },
+};
+
+const putSettings = createRoute({
+  method: "put",
+  path: "/settings",
+  tags: ["Quota operation"],
+  summary: "Change limits or the enforcement, live",
+  description: "Audited. While the ledger is away only `enforcement` can be changed.",
+  security: ADMIN,
+  middleware: [adminOnly] as const,
+  request: { query: providerQuery, body: { required: true, content: { "application/json": { schema: settingsBody } } } },
+  responses: {
+    200: settingsAnswer,
+    ...problems(...COMMON_PROBLEMS, "invalid_request", "unsupported_media_type", "unprocessable", "quota_unavailable"),
+  },
+});
+
+const deleteSettings = createRoute({
+  method: "delete",
+  path: "/settings",
+  tags: ["Quota operation"],
+  summary: "Return to the configured settings",
+  security: ADMIN,
+  middleware: [adminOnly] as const,
+  request: { query: providerQuery },
+  responses: { 200: settingsAnswer, ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable") },
+});
+
+/** Who did it, for the audit log. */
+const ACTOR = "admin";
+
+export const quotaRoutes = createRouter();
+
+quotaRoutes.openapi(getStatus, async (c) => {
+  const fresh = c.req.valid("query").fresh === "true";
+  const status = await c.get("deps").quota.getStatus({ fresh });
+  showRateLimit(c, status);
+  c.header("Cache-Control", "no-store");
+  return c.json(visibleStatus(c, status), 200);
+});
+
+quotaRoutes.openapi(getHistory, async (c) => {
+  const { days } = c.req.valid("query");
+  const history = await c.get("deps").quotaAdmin.history(days);
+  const operations = history.operations.map(({ before, after, ...rest }) => ({ ...rest, before: json(before), after: json(after) }));
+  const isAdmin = c.get("principal").kind === "admin";
+  const shown = history.days.map((day) => (isAdmin ? day : { ...day, callers: publicCallers(day.callers) }));
+  return c.json({ provider: PROVIDER, days: shown, operations }, 200);
+});
+
+quotaRoutes.openapi(putUsage, async (c) => {
+  const status = await c.get("deps").quotaAdmin.setUsage(c.req.valid("json").used, ACTOR);
+  showRateLimit(c, status);
+  return c.json(status, 200);
+});
+
+quotaRoutes.openapi(postReset, async (c) => {
+  const status = await c.get("deps").quotaAdmin.reset(ACTOR);
+  showRateLimit(c, status);
+  return c.json(status, 200);
+});
+
+quotaRoutes.openapi(putSettings, async (c) => {
+  const body = c.req.valid("json");
+  const change = {
+    dailyLimit: body.daily_limit,
+    safetyBuffer: body.safety_buffer,
+    backgroundFloor: body.background_floor,
+    ratePerSecond: body.rate_per_second,
+    enforcement: body.enforcement,
+  };
+  return c.json(await changeSettings(c.get("deps").quotaAdmin, change), 200);
+});
+
+quotaRoutes.openapi(deleteSettings, async (c) => c.json(await changeSettings(c.get("deps").quotaAdmin, null), 200));
+
+async function changeSettings(quotaAdmin: QuotaAdmin, change: SettingsChange | null) {
+  const answer = await quotaAdmin.changeSettings(change, ACTOR);
+  switch (answer.result) {
+    case "impossible":
+      throw new Problem("unprocessable", answer.detail);
+    case "switched":
+      return { applied_to: "switch" as const, enforcement: answer.mirror.enforcement.value, settings: null };
+    case "changed": {
+      const { dailyLimit, safetyBuffer, backgroundFloor, ratePerSecond, enforcement } = answer.settings;
+      return {
+        applied_to: "ledger" as const,
+        enforcement,
+        settings: {
+          daily_limit: dailyLimit,
+          safety_buffer: safetyBuffer,
+          background_floor: backgroundFloor,
+          rate_per_second: ratePerSecond,
+          enforcement,
+          safety_limit: answer.status.safety_limit,
+        },
+      };
+    }
+  }
+}
+
+function json(text: string): unknown {
+  return JSON.parse(text);
+}

@@ -1,0 +1,210 @@
+/** Reservations over HTTP: for those who call the provider themselves. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { PROVIDER } from "../deps.ts";
+import { MAX_CALLS } from "../env.ts";
+import { Problem } from "../errors.ts";
+import { createRouter, invalidField, showRateLimit, visibleStatus } from "../http/index.ts";
+import { adminOnly } from "../http/guards.ts";
+import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, isReservedCaller, isoSeconds, refusalProblem } from "../quota/index.ts";
+import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, problems, quotaStatus } from "./schemas.ts";
+
+const DEFAULT_CALLER = "api";
+
+const id = z
+  .string()
+  .regex(/^[\w.:-]{1,100}$/u, "expected 1 to 100 letters, digits or . : _ -")
+  .openapi({ example: "harvest-2025-12-30-0001" });
+
+const calls = z.int().min(1).max(MAX_CALLS);
+const provider = z.enum([PROVIDER]).default(PROVIDER);
+
+const reservationBody = z
+  .strictObject({
+    calls: calls.describe("Calls to the provider that one request of yours will cost"),
+    min_calls: calls.optional().describe("Grants what is left, if at least this much"),
+    caller: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9._:-]{0,63}$/u, "expected 1 to 64 lower-case letters, digits or . : _ -, beginning with a letter or digit")
+      .default(DEFAULT_CALLER)
+      .describe("Who spends: the label under which the calls appear in the status"),
+    priority: z.enum(["interactive", "background"]).default("interactive"),
+    id: id.optional().describe("Makes the request idempotent for two days"),
+    ttl_seconds: z
+      .int()
+      .min(1)
+      .max(MAX_TTL_SECONDS)
+      .default(DEFAULT_TTL_SECONDS)
+      .describe("Life of the reservation, counted from start_at"),
+  })
+  .openapi({ example: { calls: 10, min_calls: 1, caller: "cron.harvest", priority: "background" } });
+
+const reservation = z
+  .object({
+    id: z.string(),
+    calls: z.int().describe("Granted"),
+    expires_at: z.string().describe("After it nothing may be sent, and what is neither committed nor released is charged"),
+    start_at: z
+      .string()
+      .describe("When the pace allows the request; one reservation is one request, whatever its calls. With milliseconds"),
+    quota: quotaStatus,
+  })
+  .openapi("Reservation");
+
+const postReservation = createRoute({
+  method: "post",
+  path: "/reservations",
+  tags: ["Reservations"],
+  summary: "Reserve calls before you spend them",
+  security: ADMIN,
+  middleware: [adminOnly] as const,
+  request: {
+    query: z.object({ provider }),
+    body: { required: true, content: { "application/json": { schema: reservationBody } } },
+  },
+  responses: {
+    201: { description: "Granted", headers: RATE_LIMIT_HEADERS, content: { "application/json": { schema: reservation } } },
+    ...problems(
+      ...COMMON_PROBLEMS,
+      "invalid_request",
+      "unsupported_media_type",
+      "conflict",
+      "unprocessable",
+      "quota_exhausted",
+      "pace_exceeded",
+      "quota_unavailable",
+    ),
+  },
+});
+
+const commitBody = z
+  .strictObject({
+    calls: z
+      .int()
+      .min(0)
+      .max(MAX_CALLS)
+      .optional()
+      .describe("What was really spent; default: all that was reserved. More is recorded, not refused"),
+    sent_at: z.iso
+      .datetime({ error: "expected an ISO 8601 time in UTC, such as 2025-12-30T23:59:58Z" })
+      .optional()
+      .describe("When the request was sent: decides which day pays for a reservation that was open at midnight"),
+  })
+  .openapi({ example: { calls: 7 } });
+
+const postCommit = createRoute({
+  method: "post",
+  path: "/reservations/{id}/commit",
+  tags: ["Reservations"],
+  summary: "Charge what was really spent",
+  description: "Twice answers the same. After a release it charges; after the expiry it was charged already, and `late` says so.",
+  security: ADMIN,
+  middleware: [adminOnly] as const,
+  request: {
+    query: z.object({ provider }),
+    params: z.object({ id }),
+    body: { content: { "application/json": { schema: commitBody } } },
+  },
+  responses: {
+    200: {
+      description: "Charged",
+      headers: RATE_LIMIT_HEADERS,
+      content: {
+        "application/json": {
+          schema: z.object({ id: z.string(), charged: z.int(), late: z.literal(true).optional(), quota: quotaStatus }),
+        },
+      },
+    },
+    ...problems(...COMMON_PROBLEMS, "invalid_request", "not_found", "unsupported_media_type", "unprocessable", "quota_unavailable"),
+  },
+});
+
+const deleteReservation = createRoute({
+  method: "delete",
+  path: "/reservations/{id}",
+  tags: ["Reservations"],
+  summary: "Give back what was surely not sent",
+  description: "Twice answers the same. After a commit or the expiry: 409.",
+  security: ADMIN,
+  middleware: [adminOnly] as const,
+  request: { query: z.object({ provider }), params: z.object({ id }) },
+  responses: {
+    200: {
+      description: "Released",
+      headers: RATE_LIMIT_HEADERS,
+      content: { "application/json": { schema: z.object({ released: z.int().describe("Calls given back"), quota: quotaStatus }) } },
+    },
+    ...problems(...COMMON_PROBLEMS, "invalid_request", "not_found", "conflict", "quota_unavailable"),
+  },
+});
+
+const unknownReservation = (name: string): Problem =>
+  new Problem("not_found", `There is no reservation ${JSON.stringify(name)}. Reservations are remembered for two days.`);
+
+export const reservationRoutes = createRouter();
+
+reservationRoutes.openapi(postReservation, async (c) => {
+  const body = c.req.valid("json");
+  if (isReservedCaller(body.caller))
+    throw invalidField("caller", `${JSON.stringify(body.caller)} is a name of the ledger's own; choose another`);
+  if (body.min_calls !== undefined && body.min_calls > body.calls) {
+    throw invalidField("min_calls", `${body.min_calls} is more than calls (${body.calls})`);
+  }
+  const answer = await c.get("deps").quota.reserve({
+    id: body.id ?? crypto.randomUUID(),
+    cost: { calls: body.calls },
+    caller: body.caller,
+    priority: body.priority,
+    ttlSeconds: body.ttl_seconds,
+    ...(body.min_calls === undefined ? {} : { minCalls: body.min_calls }),
+  });
+  switch (answer.result) {
+    case "granted": {
+      const { reservation: granted, status } = answer;
+      showRateLimit(c, status);
+      const times = { expires_at: isoSeconds(granted.expiresAt), start_at: new Date(granted.startAt).toISOString() };
+      return c.json({ id: granted.id, calls: granted.calls, ...times, quota: visibleStatus(c, status) }, 201);
+    }
+    case "refused":
+      throw refusalProblem(answer.refusal, answer.status);
+    case "conflict":
+      throw new Problem("conflict", `${answer.detail}.`);
+    case "impossible":
+      throw new Problem("unprocessable", `${answer.detail}.`);
+  }
+});
+
+reservationRoutes.openapi(postCommit, async (c) => {
+  const { id: name } = c.req.valid("param");
+  const { calls: spent, sent_at } = c.req.valid("json");
+  const answer = await c.get("deps").quota.commit({
+    id: name,
+    ...(spent === undefined ? {} : { calls: spent }),
+    ...(sent_at === undefined ? {} : { sentAt: Date.parse(sent_at) }),
+  });
+  switch (answer.result) {
+    case "committed":
+      showRateLimit(c, answer.status);
+      return c.json(
+        { id: name, charged: answer.charged, ...(answer.late ? { late: true as const } : {}), quota: visibleStatus(c, answer.status) },
+        200,
+      );
+    case "unknown":
+      throw unknownReservation(name);
+    case "impossible":
+      throw new Problem("unprocessable", `${answer.detail}; it is ${sent_at ?? "not given"}.`);
+  }
+});
+
+reservationRoutes.openapi(deleteReservation, async (c) => {
+  const { id: name } = c.req.valid("param");
+  const answer = await c.get("deps").quota.release(name);
+  switch (answer.result) {
+    case "released":
+      showRateLimit(c, answer.status);
+      return c.json({ released: answer.calls, quota: visibleStatus(c, answer.status) }, 200);
+    case "unknown":
+      throw unknownReservation(name);
+    case "conflict":
+      throw new Problem("conflict", `${answer.detail}.`);
+  }
+});
