@@ -2,7 +2,7 @@
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
-import type { BookRecord, BooksPage } from "../isbndb/index.ts";
+import type { BooksPage } from "../isbndb/index.ts";
 import type { Priority, QuotaStatus } from "../quota/index.ts";
 import { findBooks, freshIsbns, saveBooks, saveMisses } from "../store/books.ts";
 import type { CatalogueBook } from "../store/books.ts";
@@ -19,6 +19,8 @@ export interface BatchRequest {
   readonly caller: string;
   readonly priority: Priority;
 }
+
+const NOT_STORED = "found, but it could not be stored";
 
 interface FailedIsbn {
   readonly isbn: string;
@@ -53,12 +55,13 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
   const cached = valid.filter((isbn) => fresh.books.has(isbn));
   const wanted = valid.filter((isbn) => !fresh.books.has(isbn) && !fresh.misses.has(isbn));
   const knownMisses = valid.filter((isbn) => fresh.misses.has(isbn) && !fresh.books.has(isbn));
+  // Read before anything is paid for: a database that fails later cannot take the answer away.
+  const cachedBooks = request.withBooks && cached.length > 0 ? await findBooks(deps.db, cached) : [];
 
   const fetched = wanted.length === 0 ? await nothingFetched(deps) : await fetchBatch(deps, wanted, request);
-  const found = [...cached, ...fetched.enriched];
   return {
     requested: request.isbns.length,
-    found: found.length,
+    found: cached.length + fetched.enriched.length,
     enriched: fetched.enriched.length,
     cached: cached.length,
     not_found: [...knownMisses, ...fetched.notFound],
@@ -66,8 +69,13 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
     failed: fetched.failed,
     api_calls: fetched.charged,
     quota: fetched.status,
-    ...(request.withBooks ? { books: await findBooks(deps.db, found) } : {}),
+    ...(request.withBooks ? { books: inOrder(valid, [...cachedBooks, ...fetched.enriched]) } : {}),
   };
+}
+
+function inOrder(isbns: readonly string[], books: readonly CatalogueBook[]): CatalogueBook[] {
+  const byIsbn = new Map(books.map((book) => [book.isbn13, book]));
+  return isbns.map((isbn) => byIsbn.get(isbn)).filter((book) => book !== undefined);
 }
 
 function nothingValid(given: readonly string[], invalid: SortedIsbns["invalid"]): Problem {
@@ -80,7 +88,7 @@ function nothingValid(given: readonly string[], invalid: SortedIsbns["invalid"])
 }
 
 interface Fetched {
-  readonly enriched: readonly string[];
+  readonly enriched: readonly CatalogueBook[];
   readonly notFound: readonly string[];
   readonly failed: readonly FailedIsbn[];
   readonly charged: number;
@@ -103,18 +111,18 @@ async function fetchBatch(deps: Deps, isbns: readonly string[], { caller, priori
 
 /** Stores what came back. It is paid for: where the catalogue fails now, each ISBN says so, and nothing is called "not found". */
 async function keep({ db, clock }: Deps, isbns: readonly string[], page: BooksPage): Promise<Omit<Fetched, "charged" | "status">> {
-  const books = new Map(page.books.map((book): [string, BookRecord] => [book.isbn13, book]));
-  const arrived = isbns.filter((isbn) => books.has(isbn));
-  const absent = isbns.filter((isbn) => !books.has(isbn));
-  const unreadable = page.unreadable === 0 ? [] : absent;
-  const notFound = page.unreadable === 0 ? absent : [];
   const now = clock();
-  try {
-    await Promise.all([saveBooks(db, page.books, now), saveMisses(db, notFound, now)]);
-  } catch (error) {
-    log.error("Books that were paid for could not be stored", { isbns: arrived.length, ...errorFields(error) });
-    return { enriched: [], notFound, failed: arrived.map((isbn) => ({ isbn, error: "found, but it could not be stored" })) };
-  }
-  const error = `one of the provider's ${page.unreadable} unreadable records may be this book`;
-  return { enriched: arrived, notFound, failed: unreadable.map((isbn) => ({ isbn, error })) };
+  const records = new Map(page.books.map((book) => [book.isbn13, book]));
+  const arrived = isbns.map((isbn) => records.get(isbn)).filter((book) => book !== undefined);
+  const absent = isbns.filter((isbn) => !records.has(isbn));
+  const notFound = page.unreadable === 0 ? absent : [];
+  const unreadable = page.unreadable === 0 ? [] : absent;
+  const failed = unreadable.map((isbn) => ({ isbn, error: `one of the provider's ${page.unreadable} unreadable records may be this book` }));
+
+  const [books, misses] = await Promise.allSettled([saveBooks(db, page.books, now), saveMisses(db, notFound, now)]);
+  // A miss that is not remembered only costs being asked for again.
+  if (misses.status === "rejected") log.error("ISBNs nobody knows could not be remembered", errorFields(misses.reason));
+  if (books.status === "fulfilled") return { enriched: arrived.map((book) => ({ ...book, fetched_at: now })), notFound, failed };
+  log.error("Books that were paid for could not be stored", { isbns: arrived.length, ...errorFields(books.reason) });
+  return { enriched: [], notFound, failed: [...arrived.map(({ isbn13 }) => ({ isbn: isbn13, error: NOT_STORED })), ...failed] };
 }

@@ -41,11 +41,14 @@ interface PageEnd {
 
 /**
  * Whether there is more after this page. With a count, until it is reached, even if a page in between was short; without, a page that
- * is not full is the last. An empty page is the last in any case: what the provider counts but does not give cannot be fetched.
+ * is not full is the last. An empty page is the last in any case: what the provider counts but does not give cannot be fetched, and
+ * the list is not called complete.
  */
 export function afterPage({ received, total, page, pageSize }: PageSeen): PageEnd {
   const reached = page * pageSize;
-  const more = received > 0 && (total === null ? received >= pageSize : reached < total);
-  if (!more) return { state: "complete", resultsCovered: reached - pageSize + received };
+  const resultsCovered = reached - pageSize + received;
+  if (received === 0) return { state: total === null || resultsCovered >= total ? "complete" : "truncated", resultsCovered };
+  const more = total === null ? received >= pageSize : reached < total;
+  if (!more) return { state: "complete", resultsCovered };
   return { state: page >= lastPage(pageSize) ? "truncated" : "open", resultsCovered: reached };
 }

@@ -1,0 +1,90 @@
+/** The built Worker and the simulator, each over real HTTP on loopback, with real concurrency from another process. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startProduct } from "../support/node/product.ts";
+import type { Product } from "../support/node/product.ts";
+
+let product: Product;
+
+beforeAll(async () => {
+  product = await startProduct();
+});
+afterAll(async () => product.stop());
+beforeEach(async () => {
+  await product.simulator("POST", "/reset");
+  await product.simulator("PUT", "/settings", { rate_per_second: 0 });
+  await product.call("POST", "/api/quota/reset");
+  await product.call("DELETE", "/api/quota/settings");
+});
+
+async function byClients(count: number, clients: number, work: (index: number) => Promise<number>): Promise<number[]> {
+  const statuses: number[] = [];
+  let next = 0;
+  const client = async (): Promise<void> => {
+    while (next < count) {
+      next += 1;
+      statuses.push(await work(next));
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  return statuses;
+}
+
+const count = (statuses: readonly number[], wanted: number): number => statuses.filter((status) => status === wanted).length;
+
+interface Status {
+  readonly used: number;
+  readonly reserved: number;
+  readonly remaining: number;
+  readonly callers: readonly { used: number }[];
+}
+
+const readStatus = async (): Promise<Status> => (await product.call<Status>("GET", "/api/quota/status")).body;
+
+describe("over HTTP", () => {
+  test("1,500 reservations by 64 clients against a limit of 500 give exactly 500 grants, the ledger evicted meanwhile", async () => {
+    await product.call("PUT", "/api/quota/settings", { daily_limit: 500, safety_buffer: 0, rate_per_second: 0 });
+    const evicting = product.evictLedgerUntilStopped();
+    const statuses = await byClients(1_500, 64, async (index) => {
+      const id = `storm-${index}`;
+      const { status } = await product.call("POST", "/api/quota/reservations", { calls: 1, id });
+      if (status === 201) await product.call("POST", `/api/quota/reservations/${id}/commit`);
+      return status;
+    });
+    await evicting.stop();
+    expect({ granted: count(statuses, 201), refused: count(statuses, 429) }).toEqual({ granted: 500, refused: 1_000 });
+    const { used, reserved, remaining, callers } = await readStatus();
+    expect({ used, reserved, remaining, byCallers: callers.reduce((sum, caller) => sum + caller.used, 0) }).toEqual({
+      used: 500,
+      reserved: 0,
+      remaining: 0,
+      byCallers: 500,
+    });
+  });
+
+  test("real requests stop at the limit, and the provider counted exactly what we charged", async () => {
+    await product.call("PUT", "/api/quota/settings", { daily_limit: 100, safety_buffer: 0, rate_per_second: 0 });
+    const statuses = await byClients(150, 32, async (index) => {
+      const body = { author_name: `Storm Author ${index}`, max_pages: 1 };
+      return (await product.call("POST", "/api/authors/enrich-bibliography", body)).status;
+    });
+    expect({ granted: count(statuses, 200), refused: count(statuses, 429) }).toEqual({ granted: 100, refused: 50 });
+    const { spent } = await product.simulator<{ spent: number }>("GET", "/state");
+    expect({ spent, used: (await readStatus()).used }).toEqual({ spent: 100, used: 100 });
+  });
+
+  test("at three a second the provider never sees more than three in any second", async () => {
+    await product.simulator("PUT", "/settings", { rate_per_second: 3 });
+    await byClients(
+      9,
+      9,
+      async (index) =>
+        (await product.call("POST", "/api/authors/enrich-bibliography", { author_name: `Paced ${index}`, max_pages: 1 })).status,
+    );
+    const log = await product.simulator<{ at: string; path: string; status: number }[]>("GET", "/requests");
+    const arrivals = log.filter(({ path }) => path.startsWith("/author/")).map(({ at }) => Date.parse(at));
+    expect(arrivals).toHaveLength(9);
+    // A third of a second apart when they leave; the network may squeeze one pair, not four into a second.
+    const spans = arrivals.slice(3).map((at, index) => at - (arrivals[index] ?? at));
+    expect(Math.min(...spans)).toBeGreaterThan(700);
+  });
+});
