@@ -1,23 +1,109 @@
 /** `npm start`: the Worker and a simulated provider in local workerd, with no account and no network. */
-import { existsSync, mkdirSync, realpathSync } from "node:fs";
+import { mkdirSync, realpathSync } from "node:fs";
 import { enableCompileCache } from "node:module";
-import { relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { checkConfiguration, configurationProblems } from "./start/configuration.ts";
+import { join, resolve } from "node:path";
+import { superviseChildren } from "./start/children.ts";
+import { checkConfiguration } from "./start/configuration.ts";
 import { seedDemo } from "./start/demo.ts";
 import { Foreseen } from "./start/foreseen.js";
 import { tryLock } from "./start/lock.js";
-import { isWorthShowing, readLog, shortLine } from "./start/logs.ts";
-import type { RuntimeLog } from "./start/logs.ts";
+import { LogScreen } from "./start/log-screen.ts";
 import { applyMigrations } from "./start/migrations.ts";
 import { HELP, readOptions } from "./start/options.ts";
 import type { Options } from "./start/options.ts";
+import { DATABASE, SIMULATOR_CONFIG, WORKER_CONFIG } from "./start/places.ts";
 import { HOST, needPort } from "./start/ports.ts";
-import type { Runtime } from "./start/runtime.ts";
-import { readyScreen } from "./start/screen.ts";
+import { readQuota, readyScreen } from "./start/screen.ts";
 import { readOrWriteVars, withSimulator } from "./start/vars.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const SIMULATOR_CONFIG = `${ROOT}scripts/isbndb-simulator/wrangler.jsonc`;
-const WORKER_CONFIG = `${ROOT}wrangler.jsonc`;
-const DATABASE = "DB";
+/** In a terminal Ctrl-C reaches workerd too, and its end may be noticed before the signal is. */
+const SIGNAL_ARRIVES_WITHIN_MS = 250;
+
+function stop(message: string, code: number): never {
+  if (code === 1) console.error(message);
+  else console.log(message);
+  // Takes every child along; what workerd has answered is on disk by then.
+  process.exit(code);
+}
+
+async function start(options: Options): Promise<void> {
+  const state = resolve(options.state);
+  const vars = resolve(options.vars);
+  await claim(state, options);
+  const simulatorUrl = `http://${HOST}:${options.simulatorPort}`;
+  const workerVars = withSimulator(readOrWriteVars(vars, simulatorUrl), simulatorUrl);
+
+  console.log("Starting the Worker and its simulated provider…");
+  // Loading wrangler takes a second, which a wrong option need not wait for.
+  const { startRuntime } = await import("./start/runtime.ts");
+  superviseChildren((how) => setTimeout(() => stop(`workerd ended unexpectedly (${how}).`, 1), SIGNAL_ARRIVES_WITHIN_MS));
+
+  const logs = new LogScreen(options.logs);
+  const shared = { watch: options.watch, onLog: logs.add, onReload: sayReloaded };
+  const { ISBNDB_API_KEY: key } = workerVars;
+  const [worker] = await Promise.all([
+    startRuntime({ ...shared, config: WORKER_CONFIG, port: options.port, state: join(state, "worker"), vars: workerVars }),
+    startRuntime({
+      ...shared,
+      config: SIMULATOR_CONFIG,
+      port: options.simulatorPort,
+      state: join(state, "simulator"),
+      vars: key === undefined ? {} : { SIMULATOR_API_KEY: key },
+    }),
+  ]);
+
+  const { database, migrations } = await worker.database(DATABASE);
+  await applyMigrations(database, migrations);
+  const hint = `Variables stand in wrangler.jsonc, local ones in ${options.vars}; delete that file to have it written anew.`;
+  await checkConfiguration(worker.url, logs.early, hint);
+  const demoBooks = options.demo ? await seedDemo(database, Date.now()) : 0;
+
+  logs.begin();
+  console.log(
+    readyScreen({
+      url: worker.url,
+      token: workerVars["ADMIN_TOKEN"] ?? "",
+      simulatorUrl,
+      providerUrl: workerVars["ISBNDB_BASE_URL"] ?? simulatorUrl,
+      state: options.state,
+      demoBooks,
+      quota: await readQuota(worker.url),
+    }),
+  );
+}
+
+/** Two workerds on the same files would ruin them, and a port can be had only once. */
+async function claim(state: string, { state: given, port, simulatorPort }: Options): Promise<void> {
+  try {
+    mkdirSync(state, { recursive: true });
+  } catch (error) {
+    throw new Foreseen(
+      `--state is ${JSON.stringify(given)}, which cannot be made a folder (${error instanceof Error ? error.message : "it is in the way"}).`,
+    );
+  }
+  if ((await tryLock(`state ${realpathSync(state)}`)) === null) {
+    throw new Foreseen(`${given} is in use by another npm start; stop that one, or choose another folder with --state DIR.`);
+  }
+  await needPort(port, "--port");
+  await needPort(simulatorPort, "--simulator-port");
+}
+
+function sayReloaded(failure: string | null): void {
+  console.log(failure === null ? "Reloaded." : `Not reloaded:\n${failure}`);
+}
+
+async function main(): Promise<void> {
+  process.on("SIGINT", () => stop("\nStopped.", 130));
+  process.on("SIGTERM", () => stop("Stopped.", 143));
+  process.on("SIGHUP", () => stop("Stopped.", 129));
+  enableCompileCache();
+  try {
+    const options = readOptions(process.argv.slice(2));
+    if (options === null) console.log(HELP);
+    else await start(options);
+  } catch (error) {
+    stop(error instanceof Foreseen ? error.message : String(error instanceof Error ? error.stack : error), 1);
+  }
+}
+
+await main();

@@ -1,8 +1,20 @@
-import { createExecutionContext, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { createExecutionContext, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import worker, { QuotaLedger } from "../../worker/src/index.ts";
-import { ADMIN_TOKEN, freshStart, get, isbnNumber, ledger, post, put, quotaStatus, simulator } from "../support/worker.ts";
+import {
+  ADMIN_TOKEN,
+  emptyLedger,
+  freshStart,
+  get,
+  isbnNumber,
+  ledger,
+  post,
+  put,
+  quotaStatus,
+  setClock,
+  simulator,
+} from "../support/worker.ts";
 
 beforeEach(async () => {
   vi.restoreAllMocks();
@@ -30,15 +42,6 @@ function failLedger(): void {
   ] as const) {
     vi.spyOn(QuotaLedger.prototype, name).mockRejectedValue(new Error("ledger is away"));
   }
-}
-
-/** The ledger's storage as if it had never existed. */
-async function emptyLedger(): Promise<void> {
-  await runInDurableObject(ledger(), async (_, state) => {
-    await state.storage.deleteAlarm();
-    await state.storage.deleteAll();
-    state.abort("emptied");
-  }).catch(() => undefined);
 }
 
 /** One request with KV replaced by one that refuses everything. The ledger's own KV is mocked apart. */
@@ -153,6 +156,59 @@ describe("with the ledger failing", () => {
   });
 });
 
+describe("an answer that got lost", () => {
+  test("of a reset is asked for again, and what was spent in between is not wiped out", async () => {
+    await put("/api/quota/usage", { used: 70 });
+    const operation = { id: "reset-1", actor: "admin" };
+    await ledger().reset(operation, null);
+    await one(1);
+    expect(await ledger().reset(operation, null)).toMatchObject({ used: 1 });
+    await ledger().setUsage(40, { id: "set-1", actor: "admin" }, null);
+    await one(2);
+    expect(await ledger().setUsage(40, { id: "set-1", actor: "admin" }, null)).toMatchObject({ used: 41 });
+  });
+
+  test("of a reservation leaves nothing held: it was not sent", async () => {
+    const { namespace } = losingAnswers("reserve", {});
+    expect(await callWith({ QUOTA_LEDGER: namespace }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).toMatchObject({
+      status: 503,
+    });
+    await vi.waitFor(async () => expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 0 }));
+  });
+
+  test("of a reservation that was given up grants nothing when it arrives after all", async () => {
+    await ledger().abandon("late");
+    expect(await ledger().reserve({ id: "late", cost: { calls: 1 }, caller: "x", priority: "interactive" }, null)).toMatchObject({
+      result: "conflict",
+    });
+  });
+});
+
+describe("what a failure inside the ledger leaves behind", () => {
+  test("settings whose change could not be audited are as before, in memory too", async () => {
+    await quotaStatus();
+    await runInDurableObject(ledger(), async (instance, state) => {
+      state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk'); END");
+      const change = instance.changeSettings({ dailyLimit: 50_000 }, { id: "a", actor: "x" }, null);
+      await expect(change).rejects.toThrow("disk");
+      state.storage.sql.exec("DROP TRIGGER broken");
+    });
+    expect(await quotaStatus()).toMatchObject({ daily_limit: 15_000 });
+  });
+
+  test("an alarm that could not be set is set by the next request", async () => {
+    await runInDurableObject(ledger(), async (_, state) => state.storage.deleteAlarm());
+    await evictDurableObject(ledger());
+    await runInDurableObject(ledger(), async (instance, state) => {
+      vi.spyOn(state.storage, "setAlarm").mockRejectedValueOnce(new Error("disk"));
+      await instance.reserve({ id: "a", cost: { calls: 1 }, caller: "x", priority: "interactive", ttlSeconds: 1 }, null);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await instance.reserve({ id: "b", cost: { calls: 1 }, caller: "x", priority: "interactive", ttlSeconds: 1 }, null);
+      expect(await state.storage.getAlarm()).not.toBeNull();
+    });
+  });
+});
+
 describe("enforcement off", () => {
   test("set through the API is live at once, and goes on while the ledger fails; set back, it holds again", async () => {
     await put("/api/quota/usage", { used: 13_000 });
@@ -199,6 +255,35 @@ describe("enforcement off", () => {
     });
   });
 
+  test("an older word about the switch does not undo a later one, wherever it comes from", async () => {
+    await put("/api/quota/settings", { enforcement: "off" });
+    const older = { value: "enforce", changedAt: 1 } as const;
+    await ledger().reserve({ id: "a", cost: { calls: 1 }, caller: "x", priority: "interactive" }, older);
+    expect(await quotaStatus()).toMatchObject({ enforcement: "off" });
+    pass(11);
+    failLedger();
+    const stale = { overrides: {}, enforcement: older };
+    vi.spyOn(env.QUOTA_KV, "get").mockImplementation((async () => stale) as unknown as typeof env.QUOTA_KV.get);
+    expect((await one(1)).status).toBe(200);
+  });
+
+  test("what an operator says now is later than what any instance remembers", async () => {
+    failLedger();
+    vi.setSystemTime(Date.now() + 5_000);
+    await put("/api/quota/settings", { enforcement: "off" });
+    vi.restoreAllMocks();
+    vi.setSystemTime(Date.now() - 5_000);
+    await put("/api/quota/settings", { enforcement: "enforce" });
+    await one(1);
+    expect(await quotaStatus()).toMatchObject({ enforcement: "enforce" });
+  });
+
+  test("observe lets pass what the pace would refuse, and says so", async () => {
+    await put("/api/quota/settings", { enforcement: "observe", rate_per_second: 1 });
+    for (let index = 0; index < 14; index += 1) expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(201);
+    expect((await get<{ days: unknown[] }>("/api/quota/history")).body.days).toMatchObject([{ would_refuse: 4 }]);
+  });
+
   test("observe counts and refuses nothing", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     await put("/api/quota/settings", { enforcement: "observe" });
@@ -229,6 +314,19 @@ describe("with KV failing", () => {
     pass(6);
     await publish();
     expect((await get("/api/quota/status?fresh=false")).body).toMatchObject({ source: "snapshot", used: 1 });
+  });
+
+  test("a KV that hangs keeps nobody waiting long", async () => {
+    await one(1);
+    pass(6);
+    await publish();
+    failLedger();
+    const hang = async () => new Promise<never>(() => undefined);
+    const hanging = { get: hang, put: hang } as unknown as KVNamespace;
+    expect(await callWith({ QUOTA_KV: hanging }, "GET", "/api/quota/status")).toMatchObject({ status: 503 });
+    expect(await callWith({ QUOTA_KV: hanging }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(2)] })).toMatchObject({
+      status: 503,
+    });
   });
 
   test("each key is written at most once a second, whatever happens", async () => {
@@ -279,6 +377,54 @@ describe("an emptied ledger", () => {
     await simulator.control("POST", "/spend", { calls: 500 });
     await emptyLedger();
     expect(await quotaStatus()).toMatchObject({ used: 501, recovered: true, upstream: { untracked: 500 } });
+  });
+
+  test("takes a snapshot that it cannot read for no zero", async () => {
+    await put("/api/quota/usage", { used: 12_000 });
+    await env.QUOTA_KV.put("snapshot:isbndb", JSON.stringify({ version: 99 }));
+    await emptyLedger();
+    await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/key", times: 1 });
+    expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(503);
+  });
+
+  test("does not begin with other limits than the operator's because KV gave only half", async () => {
+    await put("/api/quota/settings", { daily_limit: 3_000 });
+    pass(6);
+    await publish();
+    await emptyLedger();
+    const read = env.QUOTA_KV.get.bind(env.QUOTA_KV) as unknown as (key: string, type: string) => Promise<unknown>;
+    const half = {
+      get: async (key: string, type: string) => (key.startsWith("settings") ? Promise.reject(new Error("KV GET failed")) : read(key, type)),
+    } as unknown as KVNamespace;
+    expect((await callWith({ QUOTA_KV: half }, "POST", "/api/quota/reservations", { calls: 1 })).status).toBe(503);
+    expect(await quotaStatus()).toMatchObject({ daily_limit: 3_000 });
+  });
+
+  test("begun without KV, takes the operator's limits from it as soon as it answers, and overwrites nothing", async () => {
+    await put("/api/quota/settings", { daily_limit: 3_000 });
+    pass(6);
+    await publish();
+    await emptyLedger();
+    expect(await callWith({ QUOTA_KV: brokenKv() }, "POST", "/api/quota/reservations", { calls: 1 })).toMatchObject({ status: 201 });
+    pass(6);
+    await publish();
+    expect(await quotaStatus()).toMatchObject({ daily_limit: 3_000 });
+    expect(await env.QUOTA_KV.get("settings:isbndb", "json")).toMatchObject({ overrides: { dailyLimit: 3_000 } });
+  });
+
+  test("just after midnight counts what yesterday still held", async () => {
+    await setClock("2031-05-14T23:59:50Z");
+    await post("/api/quota/reservations", { calls: 40 });
+    await publish();
+    await emptyLedger();
+    await setClock("2031-05-15T00:00:30Z");
+    expect(await quotaStatus()).toMatchObject({ date: "2031-05-15", used: 40, callers: [{ caller: "recovered", used: 40 }] });
+  });
+
+  test("just after midnight, without KV, does not believe a provider that may still count yesterday", async () => {
+    await setClock("2031-05-15T00:01:00Z");
+    await emptyLedger();
+    expect((await callWith({ QUOTA_KV: brokenKv() }, "POST", "/api/quota/reservations", { calls: 1 })).status).toBe(503);
   });
 
   test("does not take yesterday's snapshot for today", async () => {

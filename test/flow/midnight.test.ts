@@ -1,5 +1,6 @@
+import { runDurableObjectAlarm } from "cloudflare:test";
 import { beforeEach, describe, expect, test } from "vitest";
-import { freshStart, get, isbnNumber, post, put, quotaStatus, setClock, simulator } from "../support/worker.ts";
+import { freshStart, get, isbnNumber, ledger, post, put, quotaStatus, setClock, simulator } from "../support/worker.ts";
 
 const BEFORE = "2031-05-14T23:59:30Z";
 const AFTER = "2031-05-15T00:00:30Z";
@@ -83,4 +84,26 @@ test("a reservation whose life ended before midnight is charged in the old day, 
   await setClock("2031-05-15T09:00:00Z");
   expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 0 });
   expect(await used()).toEqual({ "2031-05-14": 100 });
+});
+
+test("a late commit of a request that was sent in a day its hold never reached is charged there too", async () => {
+  await post("/api/quota/reservations", { calls: 10, id: "a", ttl_seconds: 20 });
+  await setClock("2031-05-15T00:10:00Z");
+  const { body } = await post("/api/quota/reservations/a/commit", { sent_at: "2031-05-15T00:09:00Z" });
+  expect(body).toMatchObject({ charged: 10, late: true });
+  expect(await used()).toEqual({ "2031-05-14": 10, "2031-05-15": 10 });
+});
+
+test("a poller is not told yesterday's state on a new day, and the first look publishes the new one", async () => {
+  await put("/api/quota/usage", { used: 13_000 });
+  await runDurableObjectAlarm(ledger());
+  await setClock("2031-05-15T09:00:00Z");
+  expect((await get("/api/quota/status?fresh=false")).body).toMatchObject({
+    date: "2031-05-15",
+    used: 0,
+    can_make_calls: true,
+    source: "ledger",
+  });
+  await runDurableObjectAlarm(ledger());
+  expect((await get("/api/quota/status?fresh=false")).body).toMatchObject({ date: "2031-05-15", used: 0, source: "snapshot" });
 });

@@ -46,4 +46,10 @@ describe("the pace", () => {
     expect(pausedUntil(9_000, 5_000, 2)).toBe(9_000);
     expect(pausedUntil(6_000, 5_000, 2)).toBe(7_000);
   });
+
+  test("no header makes a pause longer than five minutes, nor does a clock that jumped", () => {
+    expect(pausedUntil(0, 5_000, 86_400)).toBe(305_000);
+    expect(nextSlot(305_000, 5_000, 3, "interactive")).toEqual({ result: "refused", waitMs: 290_000 });
+    expect(nextSlot(99_000_000, 5_000, 3, "interactive")).toMatchObject({ result: "granted", startAt: 5_000 });
+  });
 });

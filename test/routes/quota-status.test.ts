@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { freshStart, get, put, quotaStatus } from "../support/worker.ts";
 
 beforeEach(async () => freshStart());
@@ -72,6 +72,12 @@ describe("GET /api/quota/history", () => {
         expect.objectContaining({ action: "settings.change" }),
       ],
     });
+  });
+
+  test("of one day shows all that operators did in it", async () => {
+    await put("/api/quota/usage", { used: 1 });
+    vi.setSystemTime(Date.now() + 9 * 3_600_000);
+    expect((await get<{ operations: unknown[] }>("/api/quota/history?days=1")).body.operations).toHaveLength(2);
   });
 
   test("is not public", async () => {

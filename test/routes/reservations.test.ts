@@ -1,6 +1,6 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { AFTERNOON, call, freshStart, get, ledger, post, put, quotaStatus } from "../support/worker.ts";
+import { AFTERNOON, call, freshStart, get, ledger, post, put, quotaStatus, settings } from "../support/worker.ts";
 
 beforeEach(async () => freshStart());
 
@@ -163,8 +163,11 @@ describe("committing", () => {
     await reserve({ calls: 10, id: "a" });
     pass(121);
     expect((await commit("a", { calls: 3 })).body).toMatchObject({ charged: 10, late: true, quota: { used: 10, reserved: 0 } });
-    expect((await commit("a", { calls: 12 })).body).toMatchObject({ charged: 12, late: true, quota: { used: 12 } });
-    expect((await commit("a", { calls: 12 })).body).toMatchObject({ charged: 12, late: true, quota: { used: 12 } });
+    expect((await commit("a", { calls: 12 })).body).toMatchObject({ charged: 10, late: true, quota: { used: 10 } });
+    await reserve({ calls: 10, id: "b" });
+    pass(121);
+    expect((await commit("b", { calls: 12 })).body).toMatchObject({ charged: 12, late: true, quota: { used: 22 } });
+    expect((await commit("b", { calls: 12 })).body).toMatchObject({ charged: 12, late: true, quota: { used: 22 } });
   });
 
   test.each([
@@ -231,6 +234,20 @@ describe("a project", () => {
     expect((await reserve({ calls: 11_700 })).status).toBe(201);
     await commit("p1", { calls: 1 });
     expect(await asProject(1, "p3")).toMatchObject({ result: "granted" });
+  });
+
+  test("waiting for its turn holds no longer for it", async () => {
+    await settings({ rate_per_second: 0.2 });
+    await asProject(1, "p1");
+    const second = await asProject(1, "p2");
+    const start = Date.parse(AFTERNOON);
+    expect(second).toMatchObject({ result: "granted", reservation: { startAt: start + 5_001, expiresAt: start + 120_000 } });
+  });
+
+  test("is told when its own holds end, not somebody else's", async () => {
+    await reserve({ calls: 1, ttl_seconds: 1 });
+    await asProject(1_300, "p1");
+    expect(await asProject(1, "p2")).toMatchObject({ refusal: { refusedBy: "hold", waitMs: 120_000 } });
   });
 
   test("that asks for more than it may ever hold is told so", async () => {

@@ -1,5 +1,5 @@
 /** The Worker under test through its public door, with a simulated provider behind it. */
-import { applyD1Migrations, reset } from "cloudflare:test";
+import { applyD1Migrations, reset, runInDurableObject } from "cloudflare:test";
 import type { D1Migration } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
@@ -114,6 +114,15 @@ export interface Status {
 export const quotaStatus = async (): Promise<Status> => (await get<Status>("/api/quota/status")).body;
 
 export const ledger = (): DurableObjectStub<QuotaLedger> => env.QUOTA_LEDGER.getByName("isbndb");
+
+/** The ledger's storage as if it had never existed. */
+export async function emptyLedger(): Promise<void> {
+  await runInDurableObject(ledger(), async (_, state) => {
+    await state.storage.deleteAlarm();
+    await state.storage.deleteAll();
+    state.abort("emptied");
+  }).catch(() => undefined);
+}
 
 /** Runs `work` for 0 … count-1 on `clients` at a time, each starting its next as soon as it is free. */
 export async function concurrently<Result>(count: number, clients: number, work: (index: number) => Promise<Result>): Promise<Result[]> {

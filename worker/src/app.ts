@@ -8,7 +8,7 @@ import { jsonOnly, limitBody } from "./middleware/bodies.ts";
 import { notFound, onError } from "./middleware/problems.ts";
 import { requestContext } from "./middleware/request-context.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
-import { INFO, docsRoutes } from "./routes/docs.ts";
+import { docsRoutes, documentOf, getDocument } from "./routes/docs.ts";
 import { enrichRoutes } from "./routes/enrich.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { quotaRoutes } from "./routes/quota.ts";
@@ -19,17 +19,15 @@ export const app = createRouter();
 app.onError(onError);
 app.notFound(notFound);
 
-app.use(requestContext(() => Date.now()));
 app.use(secureHeaders());
+app.use(requestContext(() => Date.now()));
 app.use(
   methodNotAllowed({
     app,
     onMethodNotAllowed: (c, methods) => {
-      const allowed = methods.join(", ");
-      const problem = new Problem("method_not_allowed", `${c.req.method} is not offered here; ${allowed} is.`, {
-        headers: { Allow: allowed },
-      });
-      return problemResponse(c, problem);
+      const headers = { Allow: [...methods, "OPTIONS"].join(", ") };
+      if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers });
+      return problemResponse(c, new Problem("method_not_allowed", `${c.req.method} is not among ${headers.Allow}.`, { headers }));
     },
   }),
 );
@@ -49,4 +47,4 @@ app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
   scheme: "bearer",
   description: "The administrator's token (ADMIN_TOKEN)",
 });
-app.doc31("/openapi.json", INFO);
+app.openapi(getDocument, (c) => c.json(documentOf(app), 200));

@@ -11,49 +11,54 @@ export type BulkBilling = (typeof BULK_BILLINGS)[number];
 export const MAX_CALLS = 100_000_000;
 /** Requests per second; above it the pace is better switched off with 0. */
 export const MAX_RATE_PER_SECOND = 1_000;
+/** One request in 100 s. */
+export const MIN_RATE_PER_SECOND = 0.01;
 
 const SECRETS: ReadonlySet<string> = new Set(["ADMIN_TOKEN", "ISBNDB_API_KEY"]);
 const MIN_TOKEN_LENGTH = 16;
+const VISIBLE_ASCII = /^[\u0021-\u007e]+$/u;
 /** Shorter than the life of a reservation, so that nothing is still under way when its hold expires. */
 const MAX_TIMEOUT_SECONDS = 100;
 
 /** wrangler.jsonc may hold a number where the platform's own variables are text. */
-const text = z.preprocess((value) => (typeof value === "number" ? String(value) : value), z.string().optional());
-
-const calls = (fallback: number) =>
-  text
-    .transform((given) => given ?? String(fallback))
-    .refine((text) => /^\d{1,9}$/.test(text) && Number(text) <= MAX_CALLS, `a whole number from 0 to ${MAX_CALLS}`)
+const number = (fallback: number, expected: string, form: RegExp, fits: (value: number) => boolean) =>
+  z
+    .union([z.string(), z.number().transform(String)], expected)
+    .default(String(fallback))
+    .refine((text) => form.test(text) && fits(Number(text)), expected)
     .transform(Number);
+
+const whole = (fallback: number, least: number, most: number) =>
+  number(fallback, `a whole number from ${least} to ${most}`, /^\d{1,9}$/u, (value) => value >= least && value <= most);
+
+const calls = (fallback: number) => whole(fallback, 0, MAX_CALLS);
+
+const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) => z.enum(words, `one of ${words.join(", ")}`);
+
+const ADDRESS = "an http or https URL";
+const TOKEN = `a secret of at least ${MIN_TOKEN_LENGTH} visible ASCII characters`;
+const KEY = "the provider's key: visible ASCII characters";
 
 const variables = z.object({
   ISBNDB_BASE_URL: z
-    .string()
+    .string(ADDRESS)
     .default("https://api.premium.isbndb.com")
-    .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ""), "an http or https URL"),
-  ISBNDB_RATE_PER_SECOND: text
-    .transform((given) => given ?? "3")
-    .refine(
-      (text) => /^\d{1,4}(\.\d{1,3})?$/.test(text) && Number(text) <= MAX_RATE_PER_SECOND,
-      `a number from 0 (no pace) to ${MAX_RATE_PER_SECOND}`,
-    )
-    .transform(Number),
-  ISBNDB_TIMEOUT_SECONDS: text
-    .transform((given) => given ?? "20")
-    .refine(
-      (given) => /^\d{1,3}$/.test(given) && Number(given) >= 1 && Number(given) <= MAX_TIMEOUT_SECONDS,
-      `a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`,
-    )
-    .transform(Number),
-  ISBNDB_BULK_BILLING: z.enum(BULK_BILLINGS, `one of ${BULK_BILLINGS.join(", ")}`).default("auto"),
+    .refine((text) => /^https?:$/u.test(URL.parse(text)?.protocol ?? ""), ADDRESS),
+  ISBNDB_RATE_PER_SECOND: number(
+    3,
+    `0 (no pace), or a number from ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
+    /^\d{1,4}(\.\d{1,3})?$/u,
+    (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
+  ),
+  ISBNDB_TIMEOUT_SECONDS: whole(20, 1, MAX_TIMEOUT_SECONDS),
+  ISBNDB_BULK_BILLING: oneOf(BULK_BILLINGS).default("auto"),
   QUOTA_DAILY_LIMIT: calls(15_000),
   QUOTA_SAFETY_BUFFER: calls(2_000),
   QUOTA_BACKGROUND_FLOOR: calls(1_000),
-  QUOTA_ENFORCEMENT: z.enum(ENFORCEMENTS, `one of ${ENFORCEMENTS.join(", ")}`).default("enforce"),
-  ADMIN_TOKEN: z
-    .string(`a secret of at least ${MIN_TOKEN_LENGTH} characters`)
-    .min(MIN_TOKEN_LENGTH, `at least ${MIN_TOKEN_LENGTH} characters`),
-  ISBNDB_API_KEY: z.string("the provider's key").min(1, "the provider's key"),
+  QUOTA_ENFORCEMENT: oneOf(ENFORCEMENTS).default("enforce"),
+  // Both travel in a header, where nothing else can stand.
+  ADMIN_TOKEN: z.string(TOKEN).refine((text) => text.length >= MIN_TOKEN_LENGTH && VISIBLE_ASCII.test(text), TOKEN),
+  ISBNDB_API_KEY: z.string(KEY).regex(VISIBLE_ASCII, KEY),
 });
 
 export interface Config {
@@ -95,23 +100,26 @@ function shown(name: string, value: unknown): string {
   return SECRETS.has(name) ? "set, but not usable" : JSON.stringify(value);
 }
 
+/** Both are right by themselves, and wrong together. */
+function limitBelowBuffer(env: object): ConfigProblem[] {
+  const limits = variables.pick({ QUOTA_DAILY_LIMIT: true, QUOTA_SAFETY_BUFFER: true }).safeParse(env);
+  if (!limits.success || limits.data.QUOTA_DAILY_LIMIT >= limits.data.QUOTA_SAFETY_BUFFER) return [];
+  const { QUOTA_DAILY_LIMIT, QUOTA_SAFETY_BUFFER } = limits.data;
+  const value = JSON.stringify(String(QUOTA_DAILY_LIMIT));
+  return [{ name: "QUOTA_DAILY_LIMIT", value, expected: `at least QUOTA_SAFETY_BUFFER (${QUOTA_SAFETY_BUFFER})` }];
+}
+
 /** Reads and checks all variables and secrets. Throws `ConfigError`. */
 export function readConfig(env: object): Config {
   const parsed = variables.safeParse(env);
   const given: Partial<Record<string, unknown>> = { ...env };
-  if (!parsed.success) {
-    throw new ConfigError(
-      parsed.error.issues.map((issue) => {
-        const name = String(issue.path[0]);
-        return { name, value: shown(name, given[name]), expected: issue.message };
-      }),
-    );
-  }
+  const wrong = (parsed.error?.issues ?? []).map((issue): ConfigProblem => {
+    const name = String(issue.path[0]);
+    return { name, value: shown(name, given[name]), expected: issue.message };
+  });
+  const problems = [...wrong, ...limitBelowBuffer(env)];
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const read = parsed.data;
-  if (read.QUOTA_DAILY_LIMIT < read.QUOTA_SAFETY_BUFFER) {
-    const expected = `at least QUOTA_SAFETY_BUFFER (${read.QUOTA_SAFETY_BUFFER})`;
-    throw new ConfigError([{ name: "QUOTA_DAILY_LIMIT", value: JSON.stringify(String(read.QUOTA_DAILY_LIMIT)), expected }]);
-  }
   return {
     adminToken: read.ADMIN_TOKEN,
     isbndb: { baseUrl: read.ISBNDB_BASE_URL, apiKey: read.ISBNDB_API_KEY, timeoutMs: read.ISBNDB_TIMEOUT_SECONDS * 1_000 },

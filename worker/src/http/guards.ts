@@ -7,9 +7,10 @@ import type { AppEnv } from "./index.ts";
 export const adminOnly = createMiddleware<AppEnv>(async (c, next) => {
   const principal = c.get("principal");
   if (principal.kind === "admin") return next();
-  const detail =
-    principal.credentials === "wrong"
-      ? "This token is not accepted."
-      : "Send the administrator's token as `Authorization: Bearer <token>`.";
-  throw new Problem("unauthorized", detail, { headers: { "WWW-Authenticate": "Bearer" } });
+  if (principal.credentials === "wrong") throw unauthorized("This token is not accepted.", 'Bearer error="invalid_token"');
+  throw unauthorized("Send the administrator's token as `Authorization: Bearer <token>`.", "Bearer");
 });
+
+function unauthorized(detail: string, challenge: string): Problem {
+  return new Problem("unauthorized", detail, { headers: { "WWW-Authenticate": challenge } });
+}

@@ -17,14 +17,30 @@ export interface AppEnv {
 
 export type AppContext = Context<AppEnv>;
 
+/** More mistakes than this help nobody; a body of a megabyte may hold a hundred thousand. */
+const MAX_ERRORS = 50;
+const MAX_ERRORS_IN_DETAIL = 5;
+
+/** Wrong in ways that naming each field explains. */
+export function invalidFields(all: readonly FieldError[]): Problem {
+  const told = all.slice(0, MAX_ERRORS_IN_DETAIL).map(({ path, message }) => `${path}: ${message}`);
+  const more = all.length - told.length;
+  const detail = `${told.join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
+  return new Problem("invalid_request", detail, { members: { errors: all.slice(0, MAX_ERRORS) } });
+}
+
+interface FieldError {
+  readonly path: string;
+  readonly message: string;
+}
+
 /** A router whose validation errors are the problem `invalid_request`, naming each field. */
 export function createRouter(): OpenAPIHono<AppEnv> {
   return new OpenAPIHono<AppEnv>({
     defaultHook: (result) => {
       if (result.success) return;
-      const errors = result.error.issues.map((issue) => ({ path: issue.path.join(".") || result.target, message: issue.message }));
-      const detail = errors.map(({ path, message }) => `${path}: ${message}`).join("; ");
-      throw new Problem("invalid_request", detail, { members: { errors } });
+      const whole = result.target === "json" ? "body" : result.target;
+      throw invalidFields(result.error.issues.map(({ path, message }) => ({ path: path.join(".") || whole, message })));
     },
   });
 }

@@ -117,7 +117,10 @@ async function keep({ db, clock }: Deps, isbns: readonly string[], page: BooksPa
   const absent = isbns.filter((isbn) => !records.has(isbn));
   const notFound = page.unreadable === 0 ? absent : [];
   const unreadable = page.unreadable === 0 ? [] : absent;
-  const failed = unreadable.map((isbn) => ({ isbn, error: `one of the provider's ${page.unreadable} unreadable records may be this book` }));
+  const failed = unreadable.map((isbn) => ({
+    isbn,
+    error: `one of the provider's ${page.unreadable} unreadable records may be this book`,
+  }));
 
   const [books, misses] = await Promise.allSettled([saveBooks(db, page.books, now), saveMisses(db, notFound, now)]);
   // A miss that is not remembered only costs being asked for again.

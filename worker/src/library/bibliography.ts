@@ -1,5 +1,6 @@
 /** The story of a bibliography: an author's books, page by paid page, going on where an earlier call had to stop. */
 import type { Deps } from "../deps.ts";
+import type { Problem } from "../errors.ts";
 import type { AuthorPage } from "../isbndb/index.ts";
 import { refusalProblem } from "../quota/index.ts";
 import type { Priority, QuotaStatus } from "../quota/index.ts";
@@ -7,8 +8,8 @@ import { authorKey, findBibliography, saveBibliography } from "../store/authors.
 import type { Bibliography } from "../store/authors.ts";
 import { saveBooks } from "../store/books.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
-import { PROVIDER_MAX_RESULTS, afterPage, lastPage, nextPage, pagesToFetch } from "./paging.ts";
-import { payFor, problemOf } from "./provider-call.ts";
+import { afterPage, lastPage, nextPage, pagesToFetch, truncation } from "./paging.ts";
+import { asProblem, payFor, problemOf } from "./provider-call.ts";
 import type { Paid } from "./provider-call.ts";
 
 export interface BibliographyRequest {
@@ -45,21 +46,26 @@ export interface BibliographyResult {
 
 /** Throws a problem where not one page could be had. What was paid for is stored and counted, however the rest ends. */
 export async function enrichBibliography(deps: Deps, request: BibliographyRequest): Promise<BibliographyResult> {
-  const known = await findBibliography(deps.db, request.authorName);
-  const usable = known && !request.refresh && isFresh(known, deps.clock()) ? known : null;
-  if (usable && usable.state !== "open") return fromCatalogue(usable, await deps.quota.getStatus().catch(() => null));
+  const { authorName, pageSize, maxPages, refresh } = request;
+  const known = await findBibliography(deps.db, authorName);
+  const usable = known && !refresh && isFresh(known, deps.clock()) ? known : null;
+  if (usable && usable.state !== "open") return fromCatalogue(deps, usable, pageSize);
+  if (usable && nextPage(usable.results_covered, pageSize) > lastPage(pageSize)) {
+    const ended = { ...usable, state: "truncated" } as const;
+    await saveBibliography(deps.db, ended);
+    return fromCatalogue(deps, ended, pageSize);
+  }
 
-  const beginning = usable ?? unknownSoFar(request.authorName, deps.clock());
-  const planned = Math.min(request.maxPages, pagesToFetch(beginning, request.pageSize));
-  if (planned > 0) await checkPlan(deps, planned, request);
-  return new BibliographyRun(deps, request, beginning).run();
+  const beginning = usable ?? { ...nothingYet(authorName, deps.clock()), total: known?.total ?? null };
+  await checkPlan(deps, Math.max(1, Math.min(maxPages, pagesToFetch(beginning, pageSize))), request);
+  return new BibliographyRun(deps, request, { beginning, restarts: known !== null && usable === null }).run();
 }
 
 function isFresh({ state, updated_at }: Bibliography, now: number): boolean {
   return now - updated_at < (state === "unknown" ? MISSES_FRESH_MS : BOOKS_FRESH_MS);
 }
 
-function unknownSoFar(name: string, now: number): Bibliography {
+function nothingYet(name: string, now: number): Bibliography {
   return { author_key: authorKey(name), name, total: null, results_covered: 0, books_found: 0, state: "open", updated_at: now };
 }
 
@@ -69,7 +75,7 @@ async function checkPlan(deps: Deps, planned: number, { caller, priority }: Bibl
   if (check.refusal) throw refusalProblem({ ...check.refusal, callsNeeded: planned }, check.status);
 }
 
-function fromCatalogue(known: Bibliography, quota: QuotaStatus | null): BibliographyResult {
+async function fromCatalogue({ quota }: Deps, known: Bibliography, pageSize: number): Promise<BibliographyResult> {
   return {
     author: known.name,
     books_found: known.books_found,
@@ -81,17 +87,16 @@ function fromCatalogue(known: Bibliography, quota: QuotaStatus | null): Bibliogr
     cached: true,
     complete: known.state !== "truncated",
     quota_exhausted: false,
-    errors: remarks(known),
-    quota,
+    errors: remarks(known, pageSize),
+    quota: await quota.getStatus().catch(() => null),
   };
 }
 
 /** What a caller should know of an ending that is not simply the last page. */
-function remarks({ state, total }: Bibliography): PageError[] {
+function remarks({ state, total, results_covered }: Bibliography, pageSize: number): PageError[] {
   if (state === "unknown") return [{ page: 1, code: "author_not_found", message: "The provider does not know this author." }];
   if (state !== "truncated") return [];
-  const message = `The provider gives at most ${PROVIDER_MAX_RESULTS} results, and has ${total ?? "more"}.`;
-  return [{ page: 1, code: "provider_limit", message }];
+  return [{ page: nextPage(results_covered, pageSize), code: "provider_limit", message: truncation({ results_covered, total }, pageSize) }];
 }
 
 /** One call's way through the pages. */
@@ -106,33 +111,40 @@ class BibliographyRun {
   #charged = 0;
   #quota: QuotaStatus | null = null;
   #quotaExhausted = false;
+  /** The first page of a new pass replaces how far an earlier one came. */
+  #restarts: boolean;
   readonly #errors: PageError[] = [];
 
-  constructor(deps: Deps, request: BibliographyRequest, beginning: Bibliography) {
+  constructor(deps: Deps, request: BibliographyRequest, from: { beginning: Bibliography; restarts: boolean }) {
     this.#deps = deps;
     this.#request = request;
-    this.#at = beginning;
+    this.#at = from.beginning;
+    this.#restarts = from.restarts;
   }
 
   async run(): Promise<BibliographyResult> {
     while (this.#pages < this.#request.maxPages && this.#at.state === "open") {
       const page = nextPage(this.#at.results_covered, this.#request.pageSize);
-      if (page > lastPage(this.#request.pageSize)) {
-        await this.#remember({ ...this.#at, state: "truncated" });
-        break;
-      }
-      const paid = await this.#fetch(page);
-      this.#charged += paid.charged;
-      this.#quota = paid.status ?? this.#quota;
-      if (paid.result === "answered") await this.#keep(page, paid.value);
-      else if (paid.result === "failed" && paid.outcome.meaning === "not_found") await this.#end(page);
-      else if (this.#pages === 0) throw problemOf(paid);
-      else {
-        this.#stop(page, paid);
-        break;
-      }
+      const problem = await this.#page(page).catch(asProblem);
+      if (!problem) continue;
+      if (this.#pages === 0) throw problem;
+      this.#quotaExhausted = problem.code === "quota_exhausted";
+      this.#errors.push({ page, code: problem.code, message: problem.detail });
+      break;
     }
     return this.#result();
+  }
+
+  /** Fetches and stores one page. A problem, given back or thrown, is where this call ends. */
+  async #page(page: number): Promise<Problem | null> {
+    const paid = await this.#fetch(page);
+    this.#charged += paid.charged;
+    this.#quota = paid.status ?? this.#quota;
+    const absent = paid.result === "failed" && paid.outcome.meaning === "not_found";
+    if (paid.result !== "answered" && !absent) return problemOf(paid);
+    this.#pages += 1;
+    await (paid.result === "answered" ? this.#keep(page, paid.value) : this.#end());
+    return null;
   }
 
   async #fetch(page: number): Promise<Paid<AuthorPage>> {
@@ -145,36 +157,34 @@ class BibliographyRun {
   async #keep(page: number, { books, unreadable, total, name }: AuthorPage): Promise<void> {
     const now = this.#deps.clock();
     const distinct = [...new Map(books.map((book) => [book.isbn13, book])).values()];
-    const { existed } = await saveBooks(this.#deps.db, distinct, now);
+    this.#found += distinct.length + unreadable;
+    this.#failed += unreadable;
+    const { existed } = await saveBooks(this.#deps.db, distinct, now).catch((error: unknown) => {
+      this.#failed += distinct.length;
+      throw error;
+    });
+    this.#existed += existed;
     const { pageSize } = this.#request;
     const { state, resultsCovered } = afterPage({ received: books.length + unreadable, total, page, pageSize });
     // A page may overlap what another page size covered before: those books are stored again, but found only once.
     const before = page === 1 ? 0 : this.#at.books_found;
     const books_found = Math.min(before + distinct.length, resultsCovered);
-    this.#pages += 1;
-    this.#found += distinct.length + unreadable;
-    this.#existed += existed;
-    this.#failed += unreadable;
     const at = { name: name ?? this.#at.name, total, results_covered: resultsCovered, books_found, state, updated_at: now };
     await this.#remember({ ...this.#at, ...at });
   }
 
-  /** 404: on the first page nobody knows the author; later, there is no such page any more. */
-  async #end(page: number): Promise<void> {
-    this.#pages += 1;
-    const state = page === 1 ? "unknown" : "complete";
-    await this.#remember({ ...this.#at, state, total: page === 1 ? 0 : this.#at.total, updated_at: this.#deps.clock() });
+  /** 404: of an author of whom nothing came yet, nobody knows anything; later, there is no such page any more. */
+  async #end(): Promise<void> {
+    const { results_covered, total } = this.#at;
+    const updated_at = this.#deps.clock();
+    if (results_covered === 0) return this.#remember({ ...this.#at, state: "unknown", total: 0, updated_at });
+    return this.#remember({ ...this.#at, state: total !== null && results_covered < total ? "truncated" : "complete", updated_at });
   }
 
   async #remember(row: Bibliography): Promise<void> {
-    await saveBibliography(this.#deps.db, row);
+    await saveBibliography(this.#deps.db, row, { restarts: this.#restarts });
+    this.#restarts = false;
     this.#at = row;
-  }
-
-  #stop(page: number, paid: Exclude<Paid<AuthorPage>, { result: "answered" }>): void {
-    const problem = problemOf(paid);
-    this.#quotaExhausted = problem.code === "quota_exhausted";
-    this.#errors.push({ page, code: problem.code, message: problem.detail });
   }
 
   #result(): BibliographyResult {
@@ -191,7 +201,7 @@ class BibliographyRun {
       complete: this.#at.state === "complete" || this.#at.state === "unknown",
       quota_exhausted: this.#quotaExhausted,
       ...(open ? { next_page: nextPage(this.#at.results_covered, this.#request.pageSize) } : {}),
-      errors: [...this.#errors, ...remarks(this.#at)],
+      errors: [...this.#errors, ...remarks(this.#at, this.#request.pageSize)],
       quota: this.#quota,
     };
   }

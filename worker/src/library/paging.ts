@@ -52,3 +52,10 @@ export function afterPage({ received, total, page, pageSize }: PageSeen): PageEn
   if (!more) return { state: "complete", resultsCovered };
   return { state: page >= lastPage(pageSize) ? "truncated" : "open", resultsCovered: reached };
 }
+
+/** Why a truncated list ends where it does, for people. */
+export function truncation({ results_covered, total }: Progress, pageSize: number): string {
+  const beyond = nextPage(results_covered, pageSize) > lastPage(pageSize);
+  const why = beyond ? `no page of ${pageSize} may go beyond result ${PROVIDER_MAX_RESULTS}` : "its next page was empty";
+  return `Of ${total ?? "more"} results the provider gave ${results_covered}: ${why}.`;
+}

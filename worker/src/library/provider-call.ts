@@ -5,6 +5,7 @@ import type { Deps } from "../deps.ts";
 import type { Answer, CallOptions, CallReport, Outcome } from "../isbndb/index.ts";
 import { refusalProblem } from "../quota/index.ts";
 import type { QuotaStatus, Refusal, Settlement, Spending } from "../quota/index.ts";
+import { PROVIDER_RESET_LAG_MS, SECOND_MS, resetAt, windowStart } from "../quota/window.ts";
 
 export type Paid<Value> =
   | { readonly result: "answered"; readonly value: Value; readonly charged: number; readonly status: QuotaStatus | null }
@@ -15,10 +16,10 @@ export type Paid<Value> =
 
 /** How a provider request ended, in the ledger's terms. */
 function settlementOf(report: CallReport): Settlement {
-  const { outcome, requestedAt } = report;
+  const { outcome, requestedAt, receivedAt } = report;
   return {
     sent: outcome.sent,
-    sentAt: requestedAt,
+    underWay: { from: requestedAt, to: receivedAt },
     delivered: outcome.meaning === "ok" || outcome.meaning === "unreadable",
     report: outcome.sent === "yes" ? providerReport(report) : null,
     signal: outcome.meaning === "wait" || outcome.meaning === "day_over" ? outcome.meaning : "none",
@@ -39,17 +40,23 @@ export async function payFor<Value>(
   const { charged, status } = done;
   const { report, value } = done.value;
   if (value !== null) return { result: "answered", value, charged, status };
-  const refusal = refusalOf(report.outcome, charged, status);
+  const refusal = refusalOf(report, charged, status);
   if (refusal && status) return { result: "refused", refusal, charged, status };
   return { result: "failed", outcome: report.outcome, charged, status };
 }
 
-/** The provider's own refusals read like ours: wait a moment, or the day is over. */
-function refusalOf({ meaning, retryAfterSeconds }: Outcome, callsNeeded: number, status: QuotaStatus | null): Refusal | null {
-  if (meaning === "wait") return { refusedBy: "pace", callsNeeded, available: 0, waitMs: (retryAfterSeconds ?? 1) * 1_000 };
+/**
+ * The provider's own refusals read like ours: wait a moment, or the day is over. Right after midnight it may still refuse for yesterday,
+ * which the ledger takes for a moment as well.
+ */
+function refusalOf({ outcome, requestedAt }: CallReport, callsNeeded: number, status: QuotaStatus | null): Refusal | null {
+  const { meaning, retryAfterSeconds } = outcome;
+  if (meaning === "wait") return { refusedBy: "pace", callsNeeded, available: 0, waitMs: (retryAfterSeconds ?? 1) * SECOND_MS };
   if (meaning !== "day_over" || !status) return null;
-  const waitMs = Date.parse(status.reset_at) - Date.parse(status.as_of);
-  return { refusedBy: "daily", callsNeeded, available: status.remaining, waitMs };
+  const now = Date.parse(status.as_of);
+  const trustedFrom = windowStart(now) + PROVIDER_RESET_LAG_MS;
+  if (requestedAt < trustedFrom) return { refusedBy: "pace", callsNeeded, available: 0, waitMs: Math.max(SECOND_MS, trustedFrom - now) };
+  return { refusedBy: "daily", callsNeeded, available: status.remaining, waitMs: resetAt(now) - now };
 }
 
 /** The answer where a call brought nothing: 429 for a refusal, 502 for a failure. */
@@ -61,6 +68,12 @@ export function problemOf(paid: Exclude<Paid<unknown>, { result: "answered" }>):
     members: { outcome: outcome.meaning, calls_charged: charged, retry: outcome.retry, ...(paid.status ? { quota: paid.status } : {}) },
     ...(outcome.retryAfterSeconds === null ? {} : { retryAfterSeconds: outcome.retryAfterSeconds }),
   });
+}
+
+/** Where an answer may already hold what was paid for, a problem ends it instead of taking it away. A fault of ours stays one. */
+export function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  throw error;
 }
 
 function sentence(text: string): string {

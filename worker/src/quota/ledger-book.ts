@@ -13,8 +13,8 @@ import { nextSlot, paceAheadMs } from "./pace.ts";
 import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxTtlSeconds, projectHold } from "./policy.ts";
 import type { Decision, Demand } from "./policy.ts";
 import { PROJECT_CALLER_PREFIX } from "./types.ts";
-import type { CommitRequest, Refusal, RefusedBy, Reservation, ReserveRequest } from "./types.ts";
-import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, resetAt, windowOf } from "./window.ts";
+import type { CommitRequest, Refusal, RefusedBy, Reservation, ReserveRequest, UnderWay } from "./types.ts";
+import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, resetAt, windowOf, windowsUnderWay } from "./window.ts";
 
 /** How soon to ask again while another batch is finding out the price. */
 const PRICE_POLL_MS = 100;
@@ -43,7 +43,7 @@ export class LedgerBook {
   /** Charges every hold whose life is over: it may have been sent, and nobody will say. */
   expire(now: number): void {
     for (const row of this.#store.expiredHolds(now)) {
-      const windows = chargedWindows(row.opened_at, row.expires_at, undefined);
+      const windows = heldWindows(row);
       this.#charge(row, windows, row.calls, row.expires_at);
       for (const date of windows) this.#store.countInDay(date, "reserved_expired", row.calls);
       this.#store.settle(row.id, "expired", row.calls, row.expires_at);
@@ -62,7 +62,8 @@ export class LedgerBook {
     const demand: Demand = { calls, minCalls: request.minCalls ?? calls, caller: request.caller, priority: request.priority };
 
     const probing = isPriced(request.cost) && price === null;
-    if (enforcing && probing && this.#store.openBatches() > 0) return refused("price", calls, 0, PRICE_POLL_MS);
+    const lone = probing && this.#store.openBatches() === 0;
+    if (enforcing && probing && !lone) return refused("price", calls, 0, PRICE_POLL_MS);
 
     const decision = this.#decide(demand, now);
     if (enforcing && decision.result === "refused") {
@@ -80,8 +81,9 @@ export class LedgerBook {
       return refused("pace", demand.minCalls, 0, slot.waitMs);
     }
     if (decision.result === "refused") this.#wouldRefuse(decision.refusedBy, demand, now);
+    if (slot.late) this.#wouldRefuse("pace", demand, now);
     const granted = decision.result === "granted" ? decision.calls : calls;
-    return this.#grant({ request, fingerprint, granted, startAt: slot.startAt, probe: probing && enforcing }, now);
+    return this.#grant({ request, fingerprint, granted, startAt: slot.startAt, probe: lone }, now);
   }
 
   #decide(demand: Demand, now: number): Decision {
@@ -109,7 +111,7 @@ export class LedgerBook {
   }
 
   #waitFor(decision: Extract<Decision, { result: "refused" }>, demand: Demand, now: number): number {
-    if (decision.refusedBy === "hold") return Math.max(SECOND_MS, (this.#store.nextExpiry() ?? now) - now);
+    if (decision.refusedBy === "hold") return Math.max(SECOND_MS, (this.#store.nextExpiryOf(demand.caller) ?? now) - now);
     if (decision.refusedBy === "floor") {
       const { charged, untracked } = this.#store.day(windowOf(now));
       const { backgroundFloor, dailyLimit, safetyBuffer } = this.#state.settings;
@@ -120,7 +122,7 @@ export class LedgerBook {
   }
 
   /** Takes the next slot of the pace. Only while enforcing may it refuse; with enforcement off it is not kept at all. */
-  #slot(request: ReserveRequest, now: number): { startAt: number; waitMs: number } {
+  #slot(request: ReserveRequest, now: number): { startAt: number; waitMs: number; late?: true } {
     const { ratePerSecond, enforcement } = this.#state.settings;
     if (enforcement === "off") return { startAt: now, waitMs: 0 };
     const slot = nextSlot(this.#provider.nextFreeAt, now, ratePerSecond, request.priority);
@@ -129,10 +131,11 @@ export class LedgerBook {
       return { startAt: slot.startAt, waitMs: 0 };
     }
     if (enforcement === "enforce") return { startAt: now, waitMs: slot.waitMs };
-    return { startAt: now + paceAheadMs(request.priority), waitMs: 0 };
+    return { startAt: now + paceAheadMs(request.priority), waitMs: 0, late: true };
   }
 
   #wouldRefuse(refusedBy: RefusedBy, demand: Demand, now: number): void {
+    if (this.#state.settings.enforcement !== "observe") return;
     this.#store.countInDay(windowOf(now), "would_refuse", 1);
     log.warn("Would have been refused", { refused_by: refusedBy, caller: demand.caller, calls: demand.calls });
   }
@@ -144,21 +147,17 @@ export class LedgerBook {
     const { request, fingerprint, granted, startAt, probe } = grant;
     const maxTtl = maxTtlSeconds(request.caller);
     const ttl = Math.min(request.ttlSeconds ?? DEFAULT_TTL_SECONDS, maxTtl) * SECOND_MS;
-    const day = this.#store.day(windowOf(now));
     const row = {
+      ...this.#begun(now),
       id: request.id,
       fingerprint,
       caller: request.caller,
       calls: granted,
       batch_of: "batchOf" in request.cost ? request.cost.batchOf : null,
       probe: probe ? 1 : 0,
-      opened_at: now,
       start_at: startAt,
       // A life begins when the request may start, but never lasts longer than the caller may hold calls.
       expires_at: Math.min(startAt + ttl, now + maxTtl * SECOND_MS),
-      spent_before: day.provider_spent,
-      charged_before: day.charged,
-      charged_when_observed: day.charged_when_observed,
     };
     this.#store.addReservation(row);
     return { result: "granted", reservation: asReservation(row) };
@@ -167,10 +166,12 @@ export class LedgerBook {
   commit(request: CommitRequest, now: number): CommitOutcome {
     const row = this.#store.reservation(request.id);
     if (!row) return { result: "unknown" };
-    if (row.state === "committed") return { result: "committed", charged: row.charged ?? 0, late: false };
+    if (row.state === "committed" || row.state === "late") {
+      return { result: "committed", charged: row.charged ?? 0, late: row.state === "late" };
+    }
 
-    const sentAt = this.#sentAt(request, row, now);
-    if (sentAt === "impossible") {
+    const underWay = this.#underWay(request, row, now);
+    if (underWay === "impossible") {
       return { result: "impossible", detail: "sent_at must lie between the reservation's creation and now" };
     }
     const { settlement } = request;
@@ -180,26 +181,46 @@ export class LedgerBook {
     // The provider has counted this request, and we have not yet: until it is charged it stands among the reserved.
     const reservedByOthers = this.#store.reserved() - (row.state === "held" ? row.calls : 0);
     if (settlement) this.#provider.observe(settlement.report, reservedByOthers + Math.max(0, cost - already), now);
-    if (cost > already) this.#charge(row, chargedWindows(late ? now : row.opened_at, now, sentAt), cost - already, now);
+    if (late) this.#chargeLate(row, cost, underWay, now);
+    else this.#charge(row, chargedWindows(row.opened_at, now, underWay), cost, now);
     const charged = Math.max(cost, already);
-    this.#store.settle(row.id, late ? "expired" : "committed", charged, now);
+    this.#store.settle(row.id, late ? "late" : "committed", charged, now);
     if (settlement) this.#provider.heed(settlement, now);
     return { result: "committed", charged, late };
   }
 
+  /** The expiry charged what was held where it was held. More than that, or a day it did not think of, is charged now. */
+  #chargeLate(row: ReservationRow, cost: number, underWay: UnderWay | null, now: number): void {
+    const already = row.charged ?? 0;
+    const windows = heldWindows(row);
+    if (cost > already) this.#charge(row, windows, cost - already, now);
+    const missed = underWay === null ? [] : windowsUnderWay(underWay).filter((date) => !windows.includes(date));
+    if (missed.length > 0) this.#charge(row, missed, cost, now);
+  }
+
   /** A caller's own `sent_at` is checked; ours comes from another clock, so one that cannot be is as good as none. */
-  #sentAt({ sentAt, settlement }: CommitRequest, row: ReservationRow, now: number): number | undefined | "impossible" {
-    const given = sentAt ?? settlement?.sentAt;
-    if (given === undefined) return undefined;
-    const possible = given >= row.opened_at - MIDNIGHT_MARGIN_MS && given <= now + MIDNIGHT_MARGIN_MS;
+  #underWay({ sentAt, settlement }: CommitRequest, row: ReservationRow, now: number): UnderWay | null | "impossible" {
+    const given = sentAt === undefined ? (settlement?.underWay ?? null) : { from: sentAt, to: sentAt };
+    if (given === null) return null;
+    const possible = given.from >= row.opened_at - MIDNIGHT_MARGIN_MS && given.to <= now + MIDNIGHT_MARGIN_MS;
     if (possible) return given;
-    return sentAt === undefined ? undefined : "impossible";
+    return sentAt === undefined ? null : "impossible";
+  }
+
+  /** What was asked for and never heard of again: released, or never to be granted should it still arrive. */
+  abandon(id: string, now: number): void {
+    if (this.#store.reservation(id)) {
+      this.release(id, now);
+      return;
+    }
+    this.#store.addReservation({ ...this.#begun(now), id, fingerprint: "abandoned", caller: "abandoned", calls: 0 });
+    this.#store.settle(id, "released", 0, now);
   }
 
   release(id: string, now: number): { result: "released"; calls: number } | { result: "unknown" } | { result: "conflict"; detail: string } {
     const row = this.#store.reservation(id);
     if (!row) return { result: "unknown" };
-    if (row.state === "committed" || row.state === "expired") {
+    if (row.state !== "held" && row.state !== "released") {
       return { result: "conflict", detail: `The reservation is ${row.state}: ${row.charged ?? 0} calls were charged` };
     }
     if (row.state === "held") this.#store.settle(id, "released", 0, now);
@@ -208,30 +229,37 @@ export class LedgerBook {
 
   /** Charges calls that were made without a reservation; the id makes it happen once. */
   add(id: string, caller: string, calls: number, now: number): CommitOutcome {
-    const day = this.#store.day(windowOf(now));
-    if (!this.#store.reservation(id)) {
-      const fingerprint = JSON.stringify(["added", calls, caller]);
-      const at = { opened_at: now, start_at: now, expires_at: now };
-      this.#store.addReservation({
-        ...at,
-        id,
-        fingerprint,
-        caller,
-        calls,
-        batch_of: null,
-        probe: 0,
-        spent_before: null,
-        charged_before: day.charged,
-        charged_when_observed: day.charged_when_observed,
-      });
-    }
+    const fingerprint = JSON.stringify(["added", calls, caller]);
+    const existing = this.#store.reservation(id);
+    if (existing && existing.fingerprint !== fingerprint) return { result: "impossible", detail: "This id was used for something else" };
+    if (!existing) this.#store.addReservation({ ...this.#begun(now), id, fingerprint, caller, calls });
     return this.commit({ id, calls }, now);
+  }
+
+  /** What every new row begins with. */
+  #begun(now: number) {
+    const day = this.#store.day(windowOf(now));
+    return {
+      batch_of: null,
+      probe: 0,
+      opened_at: now,
+      start_at: now,
+      expires_at: now,
+      spent_before: day.provider_spent,
+      charged_before: day.charged,
+      charged_when_observed: day.charged_when_observed,
+    };
   }
 
   #charge(row: Pick<ReservationRow, "caller">, windows: readonly string[], calls: number, at: number): void {
     for (const date of windows) this.#store.charge(date, row.caller, hourIn(date, at), calls);
     this.#store.burn(at, calls);
   }
+}
+
+/** The windows that a hold was held in. */
+function heldWindows(row: ReservationRow): readonly string[] {
+  return chargedWindows(row.opened_at, row.expires_at, null);
 }
 
 function refused(refusedBy: RefusedBy, callsNeeded: number, available: number, waitMs: number): ReserveOutcome {

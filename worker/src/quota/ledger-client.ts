@@ -1,10 +1,12 @@
 /** Calls to the ledger from another isolate: bounded in time, retried where the platform says it is safe, recovered when empty. */
 import type { DurableObject } from "cloudflare:workers";
 import { Problem } from "../errors.ts";
+import { inTime } from "../lib/in-time.ts";
 import { errorFields, log } from "../lib/log.ts";
 import type { EmptyLedger, QuotaLedger } from "./ledger.ts";
 import type { QuotaKv } from "./snapshot.ts";
 import type { ProviderReport } from "./types.ts";
+import { isTodays } from "./window.ts";
 
 /** A ledger that has not answered by then is as good as away. */
 const LEDGER_TIMEOUT_MS = 5_000;
@@ -26,14 +28,14 @@ interface LedgerClientOptions {
   readonly provider: string;
   readonly kv: QuotaKv;
   readonly readProviderCount: ReadProviderCount;
+  /** Epoch milliseconds. */
+  readonly clock: () => number;
 }
 
 /** The ledger did not answer. Carries nothing of the inside. */
 function quotaUnavailable(cause: unknown): Problem {
-  return new Problem("quota_unavailable", "The quota ledger did not answer. Nothing was sent to the provider.", {
-    retryAfterSeconds: RETRY_AFTER_SECONDS,
-    cause,
-  });
+  const detail = "The quota ledger did not answer; without its word nothing is sent to the provider.";
+  return new Problem("quota_unavailable", detail, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
 }
 
 function has(error: unknown, flag: "retryable" | "overloaded"): boolean {
@@ -42,18 +44,6 @@ function has(error: unknown, flag: "retryable" | "overloaded"): boolean {
 
 function isEmpty(answer: object): answer is EmptyLedger {
   return "empty" in answer;
-}
-
-async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
-  let timer: number | null = null;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`The ledger did not answer within ${LEDGER_TIMEOUT_MS} ms`)), LEDGER_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 export class LedgerClient {
@@ -82,7 +72,7 @@ export class LedgerClient {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const stub: unknown = this.#options.namespace.getByName(this.#options.provider);
-        return await inTime(operation(stub as LedgerMethods));
+        return await inTime("The ledger", LEDGER_TIMEOUT_MS, operation(stub as LedgerMethods));
       } catch (error) {
         if (attempt >= ATTEMPTS || !has(error, "retryable") || has(error, "overloaded")) throw error;
       }
@@ -94,14 +84,17 @@ export class LedgerClient {
    * then only the provider's own count can tell.
    */
   async #recover(): Promise<void> {
-    const { kv, readProviderCount } = this.#options;
+    const { kv, readProviderCount, clock } = this.#options;
     const [stored, report] = await Promise.all([Promise.allSettled([kv.snapshot(), kv.mirror()]), readProviderCount()]);
     const [snapshot, mirror] = stored;
-    if (snapshot.status === "rejected" && report === null)
+    const counted = report !== null && isTodays(report, clock());
+    if (snapshot.status === "rejected" && !counted)
       throw new Error("The ledger is empty, and neither KV nor the provider can say what was spent");
+    if (snapshot.status === "fulfilled" && mirror.status === "rejected")
+      throw new Error("The ledger is empty, and KV does not give its settings");
     const evidence = {
       snapshot: snapshot.status === "fulfilled" ? snapshot.value : null,
-      mirror: mirror.status === "fulfilled" ? mirror.value : null,
+      mirror: mirror.status === "fulfilled" ? mirror.value : undefined,
       report,
     };
     await this.#attempt((ledger) => ledger.initialise(evidence));

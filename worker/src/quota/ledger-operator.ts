@@ -1,5 +1,7 @@
 /** What an operator may change: settings, today's count, a reset. Each is audited in the same transaction. Synchronous. */
+import { PACE_KEY } from "./ledger-provider.ts";
 import type { LedgerState, Overrides } from "./ledger-state.ts";
+import type { SettingsMirror } from "./snapshot.ts";
 import type { DayRow, LedgerStore } from "./ledger-store.ts";
 import type { EnforcementSwitch, Settings, SettingsChange } from "./types.ts";
 import { hourOf, windowOf } from "./window.ts";
@@ -7,6 +9,12 @@ import { hourOf, windowOf } from "./window.ts";
 export type SettingsOutcome =
   | { readonly result: "changed"; readonly settings: Settings }
   | { readonly result: "impossible"; readonly detail: string };
+
+/** Who did it, and the id that makes it happen once. */
+export interface Operation {
+  readonly id: string;
+  readonly actor: string;
+}
 
 export class OperatorBook {
   readonly #store: LedgerStore;
@@ -17,7 +25,8 @@ export class OperatorBook {
     this.#state = state;
   }
 
-  changeSettings(change: SettingsChange, actor: string, now: number): SettingsOutcome {
+  changeSettings(change: SettingsChange, { id, actor }: Operation, now: number): SettingsOutcome {
+    if (this.#happened(id)) return { result: "changed", settings: this.#state.settings };
     const { enforcement, ...limits } = change;
     const before = this.#state.settings;
     const overrides = { ...this.#state.value.overrides, ...defined(limits) };
@@ -30,15 +39,18 @@ export class OperatorBook {
     }
     this.#state.changeSettings({ overrides });
     if (enforcement !== undefined) this.#turn({ value: enforcement, changedAt: now });
-    return this.#audited("settings.change", actor, before, now);
+    this.#keepPaceWith(before);
+    return this.#audited("settings.change", { id, actor }, before, now);
   }
 
   /** Back to the configured values. */
-  restoreSettings(actor: string, now: number): SettingsOutcome {
+  restoreSettings({ id, actor }: Operation, now: number): SettingsOutcome {
+    if (this.#happened(id)) return { result: "changed", settings: this.#state.settings };
     const before = this.#state.settings;
     this.#state.changeSettings({ overrides: {} });
     this.#turn({ value: null, changedAt: now });
-    return this.#audited("settings.restore", actor, before, now);
+    this.#keepPaceWith(before);
+    return this.#audited("settings.restore", { id, actor }, before, now);
   }
 
   /** Takes over a switch that was set while the ledger could not be reached. The later one wins. */
@@ -47,7 +59,24 @@ export class OperatorBook {
     if (!view || view.changedAt <= own.changedAt) return;
     const before = this.#state.settings;
     this.#state.changeSettings({ enforcement: view });
-    if (before.enforcement !== this.#state.settings.enforcement) this.#audited("settings.adopt", "switch", before, now);
+    if (before.enforcement !== this.#state.settings.enforcement) {
+      this.#audited("settings.adopt", { id: crypto.randomUUID(), actor: "switch" }, before, now);
+    }
+  }
+
+  /**
+   * What KV holds, read again. A later switch is adopted. Where KV could not be read at the beginning, the operator's limits are taken
+   * from it now, unless they were set anew since.
+   */
+  follow(mirror: SettingsMirror | null | undefined, now: number): void {
+    if (mirror === undefined) return;
+    if (this.#state.value.mirrorUnread) {
+      const before = this.#state.settings;
+      this.#state.changeSettings({ overrides: { ...mirror?.overrides, ...this.#state.value.overrides } });
+      this.#state.update({ mirrorUnread: false });
+      this.#audited("settings.recover", { id: crypto.randomUUID(), actor: "mirror" }, before, now);
+    }
+    this.adopt(mirror?.enforcement ?? null, now);
   }
 
   /** Two changes within a millisecond keep their order. */
@@ -56,39 +85,59 @@ export class OperatorBook {
     this.#state.changeSettings({ enforcement: { value: wanted.value, changedAt } });
   }
 
-  #audited(action: string, actor: string, before: Settings, now: number): SettingsOutcome {
+  /** Slots that were booked at another rate say nothing about this one. */
+  #keepPaceWith(before: Settings): void {
+    if (before.ratePerSecond !== this.#state.settings.ratePerSecond) this.#store.setState(PACE_KEY, "0");
+  }
+
+  #audited(action: string, { id, actor }: Operation, before: Settings, now: number): SettingsOutcome {
     const { settings } = this.#state;
-    this.#store.audit({ at: now, action, actor, before: JSON.stringify(before), after: JSON.stringify(settings) });
+    this.#store.audit({ id, at: now, action, actor, before: JSON.stringify(before), after: JSON.stringify(settings) });
     return { result: "changed", settings };
   }
 
   /** Sets today's count; the difference stands under the caller `operator`. */
-  setUsage(used: number, actor: string, now: number): void {
+  setUsage(used: number, { id, actor }: Operation, now: number): void {
+    if (this.#happened(id)) return;
     const day = this.#store.day(windowOf(now));
     const before = day.charged + day.untracked;
     this.#rebase(used, day);
     this.#store.charge(day.date, "operator", hourOf(now), used - before);
     this.#store.shiftObserved(day.date, used - before);
-    this.#store.audit({ at: now, action: "usage.set", actor, before: JSON.stringify({ used: before }), after: JSON.stringify({ used }) });
+    this.#store.audit({
+      id,
+      at: now,
+      action: "usage.set",
+      actor,
+      before: JSON.stringify({ used: before }),
+      after: JSON.stringify({ used }),
+    });
   }
 
   /** Today starts again from 0. Who had spent what stays readable in the audit log. */
-  reset(actor: string, now: number): void {
+  reset({ id, actor }: Operation, now: number): void {
+    if (this.#happened(id)) return;
     const date = windowOf(now);
     const day = this.#store.day(date);
     const before = { used: day.charged + day.untracked, untracked: day.untracked, callers: this.#store.callers(date) };
     this.#rebase(0, day);
     this.#store.clearDay(date);
-    this.#store.audit({ at: now, action: "usage.reset", actor, before: JSON.stringify(before), after: JSON.stringify({ used: 0 }) });
+    this.#store.audit({ id, at: now, action: "usage.reset", actor, before: JSON.stringify(before), after: JSON.stringify({ used: 0 }) });
   }
 
   /**
-   * What the provider has counted so far, less what stays counted here, becomes the base, so that none of it comes back as untracked.
-   * It has counted at least what it told us, and what we have charged.
+   * What the provider has counted so far, less what stays counted here, becomes the base, so that none of it comes back as untracked:
+   * its last word, and what was charged since. Where it never said a word, what we know must do.
    */
   #rebase(used: number, day: DayRow): void {
-    const counted = Math.max(day.provider_spent ?? 0, day.provider_base + day.charged + day.untracked);
+    const heard = day.provider_spent === null ? null : day.provider_spent + Math.max(0, day.charged - day.charged_when_observed);
+    const counted = heard ?? day.provider_base + day.charged + day.untracked;
     this.#store.setBase(day.date, Math.max(0, counted - used));
+  }
+
+  /** An operation whose answer got lost is asked for again: it must not happen twice. */
+  #happened(id: string): boolean {
+    return this.#store.wasAudited(id);
   }
 }
 

@@ -6,7 +6,7 @@ import type { DayRow, LedgerStore, ReservationRow } from "./ledger-store.ts";
 import { pausedUntil } from "./pace.ts";
 import { safetyLimit, untrackedCalls } from "./policy.ts";
 import type { BulkPrice, ProviderReport, Settlement } from "./types.ts";
-import { HOUR_MS, PROVIDER_RESET_LAG_MS, SECOND_MS, windowOf, windowStart } from "./window.ts";
+import { HOUR_MS, PROVIDER_RESET_LAG_MS, SECOND_MS, isTodays, windowOf, windowStart } from "./window.ts";
 
 export const PACE_KEY = "next_free_at";
 
@@ -19,30 +19,26 @@ export class ProviderBook {
     this.#state = state;
   }
 
-  /** Spent by the provider's count, or null where it gave none or one that cannot be. Its limit may be unknown: then ours stands in. */
+  /** Spent by the provider's count, or null where it gave none, or nobody knows of how many. */
   spentIn(report: ProviderReport | null | undefined, day: DayRow): number | null {
     if (!report?.daily) return null;
-    const limit = report.daily.limit ?? day.provider_limit ?? this.#state.value.providerLimit ?? this.#state.settings.dailyLimit;
-    return limit >= report.daily.left ? limit - report.daily.left : null;
-  }
-
-  /** A count is today's only if it was asked for and answered today, and not while the provider may still be counting yesterday. */
-  static isTodays(report: ProviderReport, now: number): boolean {
-    const today = windowOf(now);
-    const settled = report.requestedAt >= windowStart(now) + PROVIDER_RESET_LAG_MS;
-    return settled && windowOf(report.requestedAt) === today && windowOf(report.receivedAt) === today;
+    const limit = report.daily.limit ?? day.provider_limit ?? this.#state.value.providerLimit;
+    return limit !== null && limit >= report.daily.left ? limit - report.daily.left : null;
   }
 
   /** Takes the provider's count into today. `reserved` is what may be part of that count without being charged yet. */
   observe(report: ProviderReport | null | undefined, reserved: number, now: number): void {
-    if (!report || !ProviderBook.isTodays(report, now)) return;
+    if (!report || !isTodays(report, now)) return;
     const day = this.#store.day(windowOf(now));
     const spent = this.spentIn(report, day);
     if (spent === null) return;
     const untracked = untrackedCalls(day.untracked, { spent, base: day.provider_base }, { charged: day.charged, reserved });
     this.#store.observe(day.date, { spent, limit: report.daily?.limit ?? null, untracked, at: now });
     const limit = report.daily?.limit ?? null;
-    if (limit !== null && limit !== this.#state.value.providerLimit) this.#state.update({ providerLimit: limit });
+    const providerLimit = limit ?? this.#state.value.providerLimit;
+    if (!this.#state.value.everCounted || providerLimit !== this.#state.value.providerLimit) {
+      this.#state.update({ everCounted: true, providerLimit });
+    }
     this.#burnUntracked(untracked - day.untracked, day, now);
   }
 
@@ -53,41 +49,49 @@ export class ProviderBook {
     this.#store.burn(now, Math.round(calls * Math.min(1, HOUR_MS / Math.max(1, since))));
   }
 
-  /** What a settled request cost: 1 or the batch's size, never the rise of a count. Learns the price on the way. */
+  /**
+   * What a settled request cost: 1 or the batch's size, never the rise of a count; where that cannot be told, the batch's size. Only a
+   * lone batch between two counts of its own teaches a price. Another batch can contradict what is known: then the price is unknown
+   * again, and the next lone batch tells.
+   */
   costOf(row: ReservationRow, settlement: Settlement, before: ProviderReport | null | undefined, now: number): number {
     const batchOf = row.batch_of;
     if (batchOf === null || batchOf <= 1) return row.calls;
     const known = this.#state.price;
-    const proven = this.#proven(row, batchOf, settlement, before, now);
-    if (settlement.delivered && this.#state.learnsPrice) this.#learn(proven, settlement);
-    const price: BulkPrice | null = proven ?? known?.price ?? this.#state.price?.price ?? null;
-    return callsFor({ batchOf }, price);
+    const proven = settlement.delivered ? this.#proven(row, batchOf, settlement, before, now) : null;
+    if (row.probe === 1 && this.#state.learnsPrice) return this.#learned(batchOf, proven, settlement);
+    if (known === null) return batchOf;
+    if (proven === null || proven === known.price) return callsFor({ batchOf }, known.price);
+    log.warn("The provider's count contradicts the price of a batch", { known: known.price, seen: proven, source: known.source });
+    if (!this.#state.learnsPrice) return callsFor({ batchOf }, known.price);
+    this.#state.update({ learnedPrice: null });
+    return batchOf;
   }
 
   #proven(row: ReservationRow, batchOf: number, settlement: Settlement, before: ProviderReport | null | undefined, now: number) {
+    const { report } = settlement;
+    if (!report || !isTodays(report, now) || windowOf(row.opened_at) !== windowOf(now)) return null;
     const day = this.#store.day(windowOf(now));
-    const asked = this.spentIn(before, day);
+    const asked = before && isTodays(before, now) ? this.spentIn(before, day) : null;
     const spentBefore = asked ?? row.spent_before;
-    const spentAfter = this.spentIn(settlement.report, day);
-    if (spentBefore === null || spentAfter === null || windowOf(row.opened_at) !== day.date) return null;
+    const spentAfter = this.spentIn(report, day);
+    if (spentBefore === null || spentAfter === null) return null;
     const chargedBefore = asked === null ? row.charged_when_observed : row.charged_before;
     const others = day.charged - chargedBefore + this.#store.reserved() - row.calls;
     return provenPrice({ batchOf, spentBefore, spentAfter, others: Math.max(0, others) });
   }
 
-  #learn(proven: BulkPrice | null, settlement: Settlement): void {
-    const known = this.#state.value.learnedPrice;
-    if (proven !== null && (known?.price !== proven || known.source === "assumed")) {
+  /** What a lone batch taught. A provider that never gave a count cannot teach: one call a request is assumed, and shown as such. */
+  #learned(batchOf: number, proven: BulkPrice | null, settlement: Settlement): number {
+    if (proven !== null) {
       this.#state.update({ learnedPrice: { price: proven, source: "observed" } });
-      log.warn(known ? "The provider's price for a batch changed" : "The provider's price for a batch is known now", {
-        from: known?.price ?? "unknown",
-        to: proven,
-      });
+      log.warn("The price of a batch is known", { price: proven, batch_of: batchOf });
+      return callsFor({ batchOf }, proven);
     }
-    if (known === null && proven === null && !settlement.report?.daily) {
-      this.#state.update({ learnedPrice: { price: "per_request", source: "assumed" } });
-      log.warn("The provider gives no count: a batch is assumed to cost one call", { to: "per_request" });
-    }
+    if (!settlement.delivered || settlement.report?.daily || this.#state.value.everCounted) return batchOf;
+    this.#state.update({ learnedPrice: { price: "per_request", source: "assumed" } });
+    log.warn("The provider gives no count: a batch is assumed to cost one call");
+    return 1;
   }
 
   /**
@@ -99,9 +103,10 @@ export class ProviderBook {
     const drained = report?.rate?.left === 0 ? report.rate.resetSeconds : null;
     if (signal === "wait") this.pause(now, settlement.retryAfterSeconds ?? drained ?? 1);
     else if (drained !== null) this.pause(now, drained);
-    if (signal !== "day_over" || windowOf(settlement.sentAt) !== windowOf(now)) return;
+    const sentAt = settlement.underWay?.from ?? now;
+    if (signal !== "day_over" || windowOf(sentAt) !== windowOf(now)) return;
     const trustedFrom = windowStart(now) + PROVIDER_RESET_LAG_MS;
-    if (settlement.sentAt < trustedFrom) {
+    if (sentAt < trustedFrom) {
       this.pause(now, Math.ceil((trustedFrom - now) / SECOND_MS));
       return;
     }

@@ -3,8 +3,8 @@ import { errorFields, log } from "../lib/log.ts";
 import type { LedgerReader } from "./ledger-reader.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import { MIRROR_EVERY_MS, SNAPSHOT_EVERY_MS } from "./snapshot.ts";
-import type { QuotaKv } from "./snapshot.ts";
-import type { EnforcementSwitch } from "./types.ts";
+import type { QuotaKv, SettingsMirror } from "./snapshot.ts";
+import { MINUTE_MS, windowOf } from "./window.ts";
 
 export class LedgerPublisher {
   readonly #kv: QuotaKv;
@@ -12,7 +12,9 @@ export class LedgerPublisher {
   readonly #reader: LedgerReader;
   /** Whether the published snapshot is behind. Unknown after a start, so assumed. */
   #behind = true;
-  #seenSwitch: EnforcementSwitch | null = null;
+  /** Undefined until KV was read. */
+  #seen: SettingsMirror | null | undefined = undefined;
+  #mirrorFailures = 0;
 
   constructor(kv: QuotaKv, state: LedgerState, reader: LedgerReader) {
     this.#kv = kv;
@@ -24,21 +26,31 @@ export class LedgerPublisher {
     this.#behind = true;
   }
 
-  /** The switch as KV held it at the last publication. */
-  get seenSwitch(): EnforcementSwitch | null {
-    return this.#seenSwitch;
+  /** A snapshot of another day tells pollers nothing: the first look at a new day publishes it. */
+  lookedAt(now: number): void {
+    if (windowOf(this.#state.value.publishedAt) !== windowOf(now)) this.#behind = true;
+  }
+
+  /** The settings as KV held them at the last publication; undefined where it was not to be read. */
+  get seen(): SettingsMirror | null | undefined {
+    return this.#seen;
   }
 
   get #mirrorBehind(): boolean {
-    const { settingsRevision, mirroredRevision } = this.#state.value;
-    return settingsRevision > mirroredRevision;
+    const { settingsRevision, mirroredRevision, mirrorUnread } = this.#state.value;
+    return !mirrorUnread && settingsRevision > mirroredRevision;
   }
 
   /** When something is to be written next; null while KV is up to date. */
   dueAt(now: number): number | null {
-    const { publishedAt, mirroredAt } = this.#state.value;
-    if (this.#mirrorBehind) return Math.max(now, mirroredAt + MIRROR_EVERY_MS);
-    return this.#behind ? Math.max(now, publishedAt + SNAPSHOT_EVERY_MS) : null;
+    const { publishedAt, mirroredAt, mirrorUnread } = this.#state.value;
+    if (this.#mirrorBehind) return Math.max(now, mirroredAt + this.#mirrorPauseMs);
+    return this.#behind || mirrorUnread ? Math.max(now, publishedAt + SNAPSHOT_EVERY_MS) : null;
+  }
+
+  /** Longer after every failure, so that an outage of KV keeps nobody busy. */
+  get #mirrorPauseMs(): number {
+    return Math.min(MINUTE_MS, MIRROR_EVERY_MS * 2 ** this.#mirrorFailures);
   }
 
   async publish(now: number): Promise<void> {
@@ -49,22 +61,24 @@ export class LedgerPublisher {
       this.#behind = false;
       this.#behind = !(await this.#written("snapshot", this.#kv.putSnapshot(this.#reader.snapshot(now)))) || this.#behind;
     }
-    if (this.#mirrorBehind && now - mirroredAt >= MIRROR_EVERY_MS) await this.#mirror(now);
+    if (this.#mirrorBehind && now - mirroredAt >= this.#mirrorPauseMs) await this.#mirror(now);
   }
 
   /** A switch that was turned while this ledger was away is later than ours: it is adopted, never overwritten. */
   async #mirror(now: number): Promise<void> {
     const { settingsRevision, enforcement } = this.#state.value;
-    if (this.#seenSwitch && this.#seenSwitch.changedAt > enforcement.changedAt) return;
+    if (this.#seen && this.#seen.enforcement.changedAt > enforcement.changedAt) return;
     this.#state.update({ mirroredAt: now });
     const written = await this.#written("settings", this.#kv.putMirror(this.#reader.mirror()));
+    this.#mirrorFailures = written ? 0 : this.#mirrorFailures + 1;
     if (written) this.#state.update({ mirroredRevision: settingsRevision });
   }
 
   async #look(): Promise<void> {
     try {
-      this.#seenSwitch = (await this.#kv.mirror())?.enforcement ?? null;
+      this.#seen = await this.#kv.mirror();
     } catch (error) {
+      this.#seen = undefined;
       log.warn("KV did not give the enforcement switch", errorFields(error));
     }
   }

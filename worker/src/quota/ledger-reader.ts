@@ -4,7 +4,7 @@ import type { LedgerStore } from "./ledger-store.ts";
 import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
 import { quotaStatus } from "./status.ts";
 import type { DayHistory, QuotaStatus, UpstreamStatus } from "./types.ts";
-import { DAY_MS, isoSeconds, windowOf } from "./window.ts";
+import { DAY_MS, isoSeconds, windowOf, windowStart } from "./window.ts";
 
 /** Something an operator did to the ledger. `before` and `after` are what changed. */
 export interface AuditEntry {
@@ -58,7 +58,7 @@ export class LedgerReader {
   }
 
   history(days: number, now: number): { days: DayHistory[]; operations: AuditEntry[] } {
-    const from = now - (days - 1) * DAY_MS;
+    const from = windowStart(now) - (days - 1) * DAY_MS;
     const shown = this.#store.days(windowOf(from)).map((day): DayHistory => {
       const callers = this.#store.callers(day.date);
       if (day.untracked > 0) callers.push({ caller: "untracked", used: day.untracked });
@@ -73,7 +73,7 @@ export class LedgerReader {
         hours: this.#store.hours(day.date),
       };
     });
-    const operations = this.#store.audited(from).map((row): AuditEntry => ({ ...row, at: isoSeconds(row.at) }));
+    const operations = this.#store.audited(from).map(({ id: _, at, ...row }): AuditEntry => ({ ...row, at: isoSeconds(at) }));
     return { days: shown, operations };
   }
 

@@ -3,14 +3,16 @@ import { log } from "../lib/log.ts";
 import type { ProviderBook } from "./ledger-provider.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import type { LedgerStore } from "./ledger-store.ts";
+import { MAX_TTL_SECONDS } from "./policy.ts";
 import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
 import type { ProviderReport } from "./types.ts";
-import { hourOf, windowOf } from "./window.ts";
+import { SECOND_MS, hourOf, windowOf, windowStart } from "./window.ts";
 
 /** Where an empty ledger may take today's count from. */
 export interface RecoveryEvidence {
   readonly snapshot: LedgerSnapshot | null;
-  readonly mirror: SettingsMirror | null;
+  /** Undefined where KV could not be read. */
+  readonly mirror: SettingsMirror | null | undefined;
   readonly report: ProviderReport | null;
 }
 
@@ -26,7 +28,8 @@ interface Ledger {
  */
 export function recover({ snapshot, mirror, report }: RecoveryEvidence, { store, state, provider }: Ledger, now: number): void {
   state.update({ initialisedAt: now, learnedPrice: snapshot?.learnedPrice ?? null });
-  if (mirror) state.update({ overrides: mirror.overrides, enforcement: mirror.enforcement });
+  if (mirror === undefined) state.update({ mirrorUnread: true });
+  else if (mirror) state.update({ overrides: mirror.overrides, enforcement: mirror.enforcement });
   const today = windowOf(now);
   const published = snapshot?.status.date === today ? snapshot : null;
   if (published) {
@@ -37,6 +40,9 @@ export function recover({ snapshot, mirror, report }: RecoveryEvidence, { store,
     }
     store.setBase(today, published.providerBase);
   }
+  // What was held when yesterday ended is held in both days.
+  const heldOver = snapshot?.status.date === windowOf(windowStart(now) - 1) && now - windowStart(now) < MAX_TTL_SECONDS * SECOND_MS;
+  if (heldOver && snapshot.status.reserved > 0) store.charge(today, "recovered", hourOf(now), snapshot.status.reserved);
   provider.observe(report, 0, now);
   const { charged, untracked } = store.day(today);
   if (charged + untracked !== 0) state.update({ recoveredOn: today });

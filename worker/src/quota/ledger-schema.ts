@@ -30,7 +30,7 @@ const STEPS: readonly string[] = [
 
   CREATE TABLE reservations (
     id TEXT PRIMARY KEY,
-    state TEXT NOT NULL CHECK (state IN ('held', 'committed', 'released', 'expired')),
+    state TEXT NOT NULL CHECK (state IN ('held', 'committed', 'released', 'expired', 'late')),
     fingerprint TEXT NOT NULL,
     caller TEXT NOT NULL,
     calls INTEGER NOT NULL,
@@ -50,13 +50,14 @@ const STEPS: readonly string[] = [
   CREATE INDEX settled_by_time ON reservations (settled_at) WHERE state <> 'held';
 
   CREATE TABLE audit (
-    id INTEGER PRIMARY KEY,
+    id TEXT PRIMARY KEY,
     at INTEGER NOT NULL,
     action TEXT NOT NULL,
     actor TEXT NOT NULL,
     before TEXT NOT NULL,
     after TEXT NOT NULL
-  );
+  ) WITHOUT ROWID;
+  CREATE INDEX audit_by_time ON audit (at);
   `,
 ];
 

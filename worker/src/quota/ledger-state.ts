@@ -16,6 +16,10 @@ interface Remembered {
   readonly overrides: Overrides;
   readonly enforcement: EnforcementSwitch;
   readonly learnedPrice: KnownPrice | null;
+  /** Whether KV could not say, at the beginning, what an operator had set: until it does, its copy must not be overwritten. */
+  readonly mirrorUnread: boolean;
+  /** Whether the provider ever gave a count: then its silence is a fault, not a habit. */
+  readonly everCounted: boolean;
   /** The last daily limit that the provider named. */
   readonly providerLimit: number | null;
   readonly publishedAt: number;
@@ -31,6 +35,8 @@ const EMPTY: Remembered = {
   overrides: {},
   enforcement: { value: null, changedAt: 0 },
   learnedPrice: null,
+  mirrorUnread: false,
+  everCounted: false,
   providerLimit: null,
   publishedAt: 0,
   settingsRevision: 0,

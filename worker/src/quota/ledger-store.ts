@@ -22,7 +22,8 @@ export type DayRow = {
 
 export type ReservationRow = {
   id: string;
-  state: "held" | "committed" | "released" | "expired";
+  /** `late`: charged by its expiry, and committed after it. */
+  state: "held" | "committed" | "released" | "expired" | "late";
   fingerprint: string;
   caller: string;
   calls: number;
@@ -39,7 +40,7 @@ export type ReservationRow = {
   settled_at: number | null;
 };
 
-export type AuditRow = { at: number; action: string; actor: string; before: string; after: string };
+export type AuditRow = { id: string; at: number; action: string; actor: string; before: string; after: string };
 
 type DayCounter = "reserved_expired" | "refused" | "would_refuse";
 
@@ -107,7 +108,10 @@ export class LedgerStore {
   }
 
   clearDay(date: string): void {
-    this.#sql.exec("UPDATE days SET charged = 0, untracked = 0, charged_when_observed = 0 WHERE date = ?", date);
+    this.#sql.exec(
+      "UPDATE days SET charged_when_observed = charged_when_observed - charged, charged = 0, untracked = 0 WHERE date = ?",
+      date,
+    );
     this.#sql.exec("DELETE FROM usage WHERE date = ?", date);
   }
 
@@ -211,19 +215,26 @@ export class LedgerStore {
       .toArray();
   }
 
+  nextExpiryOf(caller: string): number | null {
+    const sql = "SELECT min(expires_at) AS at FROM reservations WHERE state = 'held' AND caller = ?";
+    return this.#sql.exec<{ at: number | null }>(sql, caller).one().at;
+  }
+
   nextExpiry(): number | null {
     return this.#sql.exec<{ at: number | null }>("SELECT min(expires_at) AS at FROM reservations WHERE state = 'held'").one().at;
   }
 
   audit(row: AuditRow): void {
-    const sql = "INSERT INTO audit (at, action, actor, before, after) VALUES (?, ?, ?, ?, ?)";
-    this.#sql.exec(sql, row.at, row.action, row.actor, row.before, row.after);
+    const sql = "INSERT INTO audit (id, at, action, actor, before, after) VALUES (?, ?, ?, ?, ?, ?)";
+    this.#sql.exec(sql, row.id, row.at, row.action, row.actor, row.before, row.after);
+  }
+
+  wasAudited(id: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM audit WHERE id = ?", id).toArray().length > 0;
   }
 
   audited(since: number): AuditRow[] {
-    return this.#sql
-      .exec<AuditRow>("SELECT at, action, actor, before, after FROM audit WHERE at >= ? ORDER BY id DESC LIMIT 200", since)
-      .toArray();
+    return this.#sql.exec<AuditRow>("SELECT * FROM audit WHERE at >= ? ORDER BY at DESC LIMIT 200", since).toArray();
   }
 
   /** Deletes what no answer depends on any more. */

@@ -5,8 +5,10 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { readConfig } from "../env.ts";
+import { errorFields, log } from "../lib/log.ts";
 import { LedgerBook } from "./ledger-book.ts";
 import { OperatorBook } from "./ledger-operator.ts";
+import type { Operation } from "./ledger-operator.ts";
 import { ProviderBook } from "./ledger-provider.ts";
 import { LedgerReader } from "./ledger-reader.ts";
 import type { AuditEntry } from "./ledger-reader.ts";
@@ -45,6 +47,12 @@ export type SettingsAnswer =
 
 interface LedgerBindings {
   readonly QUOTA_KV: KVNamespace;
+}
+
+export interface History {
+  readonly days: readonly DayHistory[];
+  readonly operations: readonly AuditEntry[];
+  readonly status: QuotaStatus;
 }
 
 export class QuotaLedger extends DurableObject<LedgerBindings> {
@@ -100,6 +108,14 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     });
   }
 
+  /** For a request whose answer never arrived: whatever became of it, nothing stays reserved, and nothing will be. */
+  async abandon(id: string): Promise<{ abandoned: true } | EmptyLedger> {
+    return this.#change((now) => {
+      this.#book.abandon(id, now);
+      return { abandoned: true };
+    });
+  }
+
   /** Charges calls made without a reservation, once an id. */
   async add(id: string, caller: string, calls: number): Promise<CommitAnswer | EmptyLedger> {
     return this.#change((now) => {
@@ -121,8 +137,8 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   }
 
   /** The latest `days` UTC days, the newest first; days on which nothing happened are left out. */
-  async history(days: number): Promise<{ days: DayHistory[]; operations: AuditEntry[] } | EmptyLedger> {
-    return this.#read((now) => this.#reader.history(days, now));
+  async history(days: number): Promise<History | EmptyLedger> {
+    return this.#read((now) => ({ ...this.#reader.history(days, now), status: this.#reader.status(now) }));
   }
 
   /** Takes in the provider's count from a free look (`GET /key`). */
@@ -133,24 +149,35 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     });
   }
 
-  async setUsage(used: number, actor: string): Promise<QuotaStatus | EmptyLedger> {
+  /** Sets today's count. `report`: the provider's own, fresh, so that what it has counted becomes the base. */
+  async setUsage(used: number, operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
     return this.#change((now) => {
-      this.#operator.setUsage(used, actor, now);
+      this.#provider.observe(report, this.#store.reserved(), now);
+      this.#operator.setUsage(used, operation, now);
       return this.#reader.status(now);
     });
   }
 
-  async reset(actor: string): Promise<QuotaStatus | EmptyLedger> {
+  /** Sets today's count to 0; open reservations stay held. */
+  async reset(operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
     return this.#change((now) => {
-      this.#operator.reset(actor, now);
+      this.#provider.observe(report, this.#store.reserved(), now);
+      this.#operator.reset(operation, now);
       return this.#reader.status(now);
     });
   }
 
   /** Changes settings; `null` returns to the configured values. */
-  async changeSettings(change: SettingsChange | null, actor: string): Promise<SettingsAnswer | EmptyLedger> {
+  async changeSettings(
+    change: SettingsChange | null,
+    operation: Operation,
+    view: EnforcementSwitch | null,
+  ): Promise<SettingsAnswer | EmptyLedger> {
     return this.#change((now) => {
-      const outcome = change === null ? this.#operator.restoreSettings(actor, now) : this.#operator.changeSettings(change, actor, now);
+      // Whatever was known where the operator speaks is older than what the operator says now.
+      this.#operator.adopt(view, now);
+      const outcome =
+        change === null ? this.#operator.restoreSettings(operation, now) : this.#operator.changeSettings(change, operation, now);
       if (outcome.result === "impossible") return outcome;
       return { ...outcome, mirror: this.#reader.mirror(), status: this.#reader.status(now) };
     });
@@ -179,7 +206,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     if (this.#state.value.initialisedAt === null) return;
     this.#transact(() => this.#book.expire(now));
     await this.#publisher.publish(now);
-    this.#transact(() => this.#operator.adopt(this.#publisher.seenSwitch, now));
+    this.#transact(() => this.#operator.follow(this.#publisher.seen, now));
     if (now - this.#purgedAt > HOUR_MS) {
       this.#purgedAt = now;
       this.#transact(() => this.#store.purge(now));
@@ -205,6 +232,8 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     const expiry = this.#store.nextExpiry();
     const now = Date.now();
     if (this.#state.value.initialisedAt === null || (expiry !== null && expiry <= now)) return this.#change(look);
+    this.#publisher.lookedAt(now);
+    this.#schedule(now);
     return look(now);
   }
 
@@ -218,12 +247,16 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     }
   }
 
-  /** One alarm serves all that is due later; it is only moved forward. */
+  /** One alarm serves all that is due later; it is only ever moved to an earlier time. */
   #schedule(now: number): void {
     const at = earliest(this.#store.nextExpiry(), this.#publisher.dueAt(now));
     if (at === null || (this.#alarmAt !== null && this.#alarmAt <= at)) return;
     this.#alarmAt = at;
-    this.ctx.waitUntil(this.ctx.storage.setAlarm(at));
+    const forgotten = (error: unknown): void => {
+      this.#alarmAt = null;
+      log.error("The ledger's alarm could not be set; the next request sets it", errorFields(error));
+    };
+    this.ctx.waitUntil(this.ctx.storage.setAlarm(at).catch(forgotten));
   }
 }
 

@@ -4,13 +4,16 @@
  * Requests are spaced evenly, a millisecond wider than the rate allows, so that neither a second nor a rolling minute ever holds
  * more than the provider permits, with some room for the network's jitter: at 3 a second, 180 take 60.1 s.
  */
-import { SECOND_MS } from "./window.ts";
+import { MINUTE_MS, SECOND_MS } from "./window.ts";
 import type { Priority } from "./types.ts";
 
 /** Interactive callers wait at most this long; beyond it they are refused with `pace_exceeded`. */
 export const INTERACTIVE_PACE_AHEAD_MS = 10 * SECOND_MS;
 /** Background work books at most this far ahead, so that it never makes an interactive caller wait long. */
 const BACKGROUND_PACE_AHEAD_MS = 2 * SECOND_MS;
+
+/** No pause is longer, whatever a header says: the provider's own limit is a rolling minute, and a typo must not end the day. */
+const MAX_PAUSE_MS = 5 * MINUTE_MS;
 
 export function paceAheadMs(priority: Priority): number {
   return priority === "background" ? BACKGROUND_PACE_AHEAD_MS : INTERACTIVE_PACE_AHEAD_MS;
@@ -23,7 +26,8 @@ export type PaceDecision =
 /** `nextFreeAt` is when the slot after the last granted one begins. `ratePerSecond` 0 grants at once. */
 export function nextSlot(nextFreeAt: number, now: number, ratePerSecond: number, priority: Priority): PaceDecision {
   if (ratePerSecond === 0) return { result: "granted", startAt: now, nextFreeAt: now };
-  const startAt = Math.max(now, nextFreeAt);
+  // Further ahead than any pause means that the clock stepped back: such a slot would never come nearer.
+  const startAt = nextFreeAt > now + MAX_PAUSE_MS + MINUTE_MS ? now : Math.max(now, nextFreeAt);
   const tooFar = startAt - now - paceAheadMs(priority);
   if (tooFar > 0) return { result: "refused", waitMs: tooFar };
   return { result: "granted", startAt, nextFreeAt: startAt + Math.floor(SECOND_MS / ratePerSecond) + 1 };
@@ -31,5 +35,5 @@ export function nextSlot(nextFreeAt: number, now: number, ratePerSecond: number,
 
 /** After the provider said "wait", or that nothing is left of its minute: no slot before then. */
 export function pausedUntil(nextFreeAt: number, now: number, waitSeconds: number): number {
-  return Math.max(nextFreeAt, now + waitSeconds * SECOND_MS);
+  return Math.max(nextFreeAt, now + Math.min(waitSeconds * SECOND_MS, MAX_PAUSE_MS));
 }

@@ -2,11 +2,10 @@
 import { errorFields, log } from "../lib/log.ts";
 import { LedgerClient } from "./ledger-client.ts";
 import type { ReadProviderCount } from "./ledger-client.ts";
-import type { AuditEntry } from "./ledger-reader.ts";
-import type { QuotaLedger, SettingsAnswer } from "./ledger.ts";
+import type { History, QuotaLedger, SettingsAnswer } from "./ledger.ts";
 import { MIRROR_EVERY_MS } from "./snapshot.ts";
 import type { EnforcementSwitchReader, QuotaKv, SettingsMirror } from "./snapshot.ts";
-import type { DayHistory, ProviderReport, QuotaStatus, SettingsChange } from "./types.ts";
+import type { ProviderReport, QuotaStatus, SettingsChange } from "./types.ts";
 
 interface QuotaAdminOptions {
   readonly namespace: DurableObjectNamespace<QuotaLedger>;
@@ -33,16 +32,18 @@ export class QuotaAdmin {
 
   /** Sets today's count. */
   async setUsage(used: number, actor: string): Promise<QuotaStatus> {
-    return this.#ledger.call((ledger) => ledger.setUsage(used, actor));
+    const [operation, report] = [{ id: crypto.randomUUID(), actor }, await this.#options.readProviderCount()];
+    return this.#ledger.call((ledger) => ledger.setUsage(used, operation, report));
   }
 
   /** Sets today's count to 0; open reservations stay held. */
   async reset(actor: string): Promise<QuotaStatus> {
-    return this.#ledger.call((ledger) => ledger.reset(actor));
+    const [operation, report] = [{ id: crypto.randomUUID(), actor }, await this.#options.readProviderCount()];
+    return this.#ledger.call((ledger) => ledger.reset(operation, report));
   }
 
   /** The latest `days` UTC days and what operators did in them. */
-  async history(days: number): Promise<{ days: DayHistory[]; operations: AuditEntry[] }> {
+  async history(days: number): Promise<History> {
     return this.#ledger.call((ledger) => ledger.history(days));
   }
 
@@ -56,8 +57,9 @@ export class QuotaAdmin {
    * switch is what lets work go on without it.
    */
   async changeSettings(change: SettingsChange | null, actor: string): Promise<SettingsResult> {
+    const operation = { id: crypto.randomUUID(), actor };
     try {
-      const answer = await this.#ledger.call((ledger) => ledger.changeSettings(change, actor));
+      const answer = await this.#ledger.call((ledger) => ledger.changeSettings(change, operation, this.#options.enforcementSwitch.known));
       if (answer.result === "changed") this.#options.enforcementSwitch.set(answer.mirror, this.#options.clock());
       return answer;
     } catch (error) {

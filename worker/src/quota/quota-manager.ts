@@ -2,13 +2,16 @@
  * QuotaManager: what everybody who wants to call the provider uses. `withQuota` wraps one provider call: reserve, wait for its
  * turn, run, settle by outcome, always. Refusals are data; a ledger that does not answer throws `quota_unavailable`.
  */
+import { waitUntil } from "cloudflare:workers";
 import type { Enforcement } from "../env.ts";
+import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { LedgerClient } from "./ledger-client.ts";
 import type { ReadProviderCount } from "./ledger-client.ts";
 import type { QuotaLedger } from "./ledger.ts";
 import { INTERACTIVE_PACE_AHEAD_MS, paceAheadMs } from "./pace.ts";
 import type { EnforcementSwitchReader, QuotaKv } from "./snapshot.ts";
+import { windowOf } from "./window.ts";
 import type {
   CheckAnswer,
   CommitAnswer,
@@ -55,6 +58,8 @@ interface QuotaManagerOptions {
   readonly clock: () => number;
 }
 
+const MAX_POLL_MS = 1_000;
+
 const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export class QuotaManager {
@@ -97,7 +102,8 @@ export class QuotaManager {
   async getStatus({ fresh = true }: { fresh?: boolean } = {}): Promise<QuotaStatus> {
     if (!fresh) {
       const published = await this.#published();
-      if (published) return published;
+      // Yesterday's state says nothing of today.
+      if (published?.date === windowOf(this.#options.clock())) return published;
     }
     try {
       return await this.#ledger.call((ledger) => ledger.status());
@@ -137,16 +143,21 @@ export class QuotaManager {
    */
   async withQuota<Result>(spending: Spending, send: (grant: Grant) => Promise<Result>): Promise<WithQuota<Result>> {
     const id = crypto.randomUUID();
-    let answer: Exclude<ReserveAnswer, { result: "conflict" | "impossible" }>;
+    let turn: Turn;
     try {
-      answer = await this.#reserveInTurn({ id, ...spending });
+      turn = await this.#reserveInTurn({ id, ...spending });
     } catch (error) {
+      if (error instanceof Problem && error.code !== "quota_unavailable") throw error;
+      // Perhaps it was granted, and only the answer was lost: it was not sent, and must not be held.
+      waitUntil(this.#abandon(id));
       if ((await this.#enforcementWithoutLedger()) !== "off") throw error;
       return this.#uncounted(id, spending, send);
     }
+    const { answer, askedAt } = turn;
     if (answer.result === "refused") return answer;
     const { reservation, status } = answer;
-    const deadline = this.#options.clock() + (reservation.expiresAt - reservation.decidedAt);
+    // Counted from before the question, so that an answer that took its time cannot lengthen the life.
+    const deadline = askedAt + (reservation.expiresAt - reservation.decidedAt);
 
     const before = reservation.probe ? await this.#options.readProviderCount() : null;
     const wait = reservation.startAt - reservation.decidedAt;
@@ -164,14 +175,17 @@ export class QuotaManager {
   }
 
   /** Asks again while another batch is finding out the price, as long as a caller of this priority waits for the pace. */
-  async #reserveInTurn(request: ReserveRequest): Promise<Exclude<ReserveAnswer, { result: "conflict" | "impossible" }>> {
+  async #reserveInTurn(request: ReserveRequest): Promise<Turn> {
     const giveUpAt = this.#options.clock() + paceAheadMs(request.priority);
-    for (;;) {
+    for (let poll = 0; ; poll += 1) {
+      const askedAt = this.#options.clock();
       const answer = await this.reserve(request);
-      if (answer.result === "conflict" || answer.result === "impossible") throw new Error(answer.detail);
+      if (answer.result === "conflict") throw new Error(answer.detail);
+      if (answer.result === "impossible") throw new Problem("unprocessable", `${answer.detail}.`);
       const waitsForPrice = answer.result === "refused" && answer.refusal.refusedBy === "price";
-      if (!waitsForPrice || this.#options.clock() >= giveUpAt) return answer;
-      await sleep(answer.refusal.waitMs);
+      if (!waitsForPrice || askedAt >= giveUpAt) return { answer, askedAt };
+      // Growing and uneven, so that many who wait do not ask all at once.
+      await sleep(Math.min(MAX_POLL_MS, answer.refusal.waitMs * 1.5 ** poll) * (0.5 + Math.random()));
     }
   }
 
@@ -194,17 +208,22 @@ export class QuotaManager {
     }
   }
 
-  /** A probe whose answer carried no count, or one that lags behind, asks for it: that is free. */
+  /** A probe is judged by two counts of one kind: a header may lag behind, and asking is free. */
   async #withCount(settlement: Settlement, before: ProviderReport | null): Promise<Settlement> {
-    const counted = settlement.report?.daily;
-    if (counted && counted.left !== before?.daily?.left) return settlement;
-    const report = (await this.#options.readProviderCount()) ?? settlement.report;
-    return { ...settlement, report };
+    if (!settlement.delivered || before === null) return settlement;
+    return { ...settlement, report: (await this.#options.readProviderCount()) ?? settlement.report };
+  }
+
+  async #abandon(id: string): Promise<void> {
+    try {
+      await this.#ledger.call((ledger) => ledger.abandon(id));
+    } catch {
+      // The ledger is still away: if it granted anything, the hold is charged when it expires.
+    }
   }
 
   #ambiguous(): Settlement {
-    const sentAt = this.#options.clock();
-    return { sent: "maybe", sentAt, delivered: false, report: null, signal: "none", retryAfterSeconds: null };
+    return { sent: "maybe", underWay: null, delivered: false, report: null, signal: "none", retryAfterSeconds: null };
   }
 
   /** Enforcement is off and the ledger is away: the call goes on, and the provider's own count will show it. */
@@ -214,6 +233,12 @@ export class QuotaManager {
     const value = await send({ id, deadline, settle: () => undefined });
     return { result: "done", value, charged: "calls" in cost ? cost.calls : cost.batchOf, status: null };
   }
+}
+
+/** What the ledger said, and when it was asked. */
+interface Turn {
+  readonly answer: Exclude<ReserveAnswer, { result: "conflict" | "impossible" }>;
+  readonly askedAt: number;
 }
 
 interface Settled {

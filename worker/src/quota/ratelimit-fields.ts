@@ -7,7 +7,8 @@ const POLICY = "daily";
 
 /** `RateLimit-Policy: "daily";q=13000;w=86400` and `RateLimit: "daily";r=4544;t=36000`. */
 export function rateLimitFields(status: QuotaStatus): Record<string, string> {
-  const secondsLeft = Math.max(0, Math.ceil((Date.parse(status.reset_at) - Date.parse(status.as_of)) / SECOND_MS));
+  const atPublication = Math.ceil((Date.parse(status.reset_at) - Date.parse(status.as_of)) / SECOND_MS);
+  const secondsLeft = Math.max(0, atPublication - (status.age_seconds ?? 0));
   return {
     "RateLimit-Policy": list({ q: Math.max(0, status.safety_limit), w: DAY_MS / SECOND_MS }),
     RateLimit: list({ r: status.remaining, t: secondsLeft }),

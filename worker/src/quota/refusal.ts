@@ -24,11 +24,16 @@ export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCal
     case "floor":
       return dayIsOver(refusal, status, "daily-background", chargedCalls, floorDetail(refusal, status));
     case "pace":
-      return waitAMoment(refusal, chargedCalls, "Too many requests are already waiting for their turn with the provider.");
+      return waitAMoment(refusal, status, chargedCalls, paceDetail(chargedCalls));
     case "price":
-      return waitAMoment(refusal, chargedCalls, "Another batch is finding out what a batch costs; until then they go one at a time.");
+      return waitAMoment(
+        refusal,
+        status,
+        chargedCalls,
+        "Another batch is finding out what a batch costs; until then they go one at a time.",
+      );
     case "hold":
-      return waitAMoment(refusal, chargedCalls, "You hold as many reserved calls as a project may. Commit or release some first.");
+      return waitAMoment(refusal, status, chargedCalls, "You hold as many reserved calls as a project may. Commit or release some first.");
   }
 }
 
@@ -65,10 +70,16 @@ function dayIsOver(refusal: Refusal, status: QuotaStatus, policy: string, charge
   });
 }
 
-function waitAMoment(refusal: Refusal, chargedCalls: number, detail: string): Problem {
+/** A call that was charged and refused all the same was refused by the provider. */
+function paceDetail(chargedCalls: number): string {
+  if (chargedCalls > 0) return "The provider asks for a pause.";
+  return "Too many requests are already waiting for their turn with the provider.";
+}
+
+function waitAMoment(refusal: Refusal, status: QuotaStatus, chargedCalls: number, detail: string): Problem {
   const seconds = Math.max(1, Math.ceil(refusal.waitMs / SECOND_MS));
   return new Problem("pace_exceeded", `${detail} Try again in ${seconds} s; the day is not over.`, {
-    members: { "violated-policies": [refusal.refusedBy], calls_needed: refusal.callsNeeded, calls_charged: chargedCalls },
+    members: { "violated-policies": [refusal.refusedBy], calls_needed: refusal.callsNeeded, calls_charged: chargedCalls, quota: status },
     retryAfterSeconds: seconds,
   });
 }

@@ -1,10 +1,12 @@
 /**
  * What KV holds: the ledger's published snapshot, and the enforcement switch with the mirror of the settings. KV never decides a
- * grant: it is read everywhere and written rarely. A key takes one write a second, so only the ledger writes, at most so often.
+ * grant: it is read everywhere and written rarely. A key takes one write a second: the ledger writes, and the API
+ * only while the ledger is away.
  */
 import { z } from "zod";
 import { ENFORCEMENTS } from "../env.ts";
 import type { Enforcement } from "../env.ts";
+import { inTime } from "../lib/in-time.ts";
 import type { KnownPrice } from "./billing.ts";
 import type { Overrides } from "./ledger-state.ts";
 import type { EnforcementSwitch, QuotaStatus } from "./types.ts";
@@ -64,7 +66,10 @@ const mirrorSchema = z.object({
   }),
 });
 
-/** Reads and writes one provider's keys. Reads throw when KV fails; null means that nothing (readable) is stored. */
+/** KV that has not answered by then is as good as failing: nothing may wait for it longer. */
+const KV_TIMEOUT_MS = 2_000;
+
+/** Reads and writes one provider's keys. Reads throw when KV fails; null means that nothing is stored. */
 export class QuotaKv {
   readonly #kv: KVNamespace;
   readonly #provider: string;
@@ -74,22 +79,35 @@ export class QuotaKv {
     this.#provider = provider;
   }
 
+  /** Throws where something is stored that cannot be read: that is no zero. */
   async snapshot(): Promise<LedgerSnapshot | null> {
-    const stored = snapshotSchema.safeParse(await this.#kv.get(`snapshot:${this.#provider}`, "json"));
-    return stored.success ? (stored.data as LedgerSnapshot) : null;
+    const stored = await this.#get("snapshot");
+    if (stored === null) return null;
+    const parsed = snapshotSchema.safeParse(stored);
+    if (!parsed.success) throw new Error("The stored snapshot is not readable");
+    return parsed.data as LedgerSnapshot;
   }
 
   async putSnapshot(snapshot: LedgerSnapshot): Promise<void> {
-    await this.#kv.put(`snapshot:${this.#provider}`, JSON.stringify(snapshot));
+    await this.#put("snapshot", snapshot);
   }
 
+  /** Settings that cannot be read are as good as none: the configured ones are a sound beginning. */
   async mirror(): Promise<SettingsMirror | null> {
-    const stored = mirrorSchema.safeParse(await this.#kv.get(`settings:${this.#provider}`, "json"));
-    return stored.success ? (stored.data as SettingsMirror) : null;
+    const parsed = mirrorSchema.safeParse(await this.#get("settings"));
+    return parsed.success ? (parsed.data as SettingsMirror) : null;
   }
 
   async putMirror(mirror: SettingsMirror): Promise<void> {
-    await this.#kv.put(`settings:${this.#provider}`, JSON.stringify(mirror));
+    await this.#put("settings", mirror);
+  }
+
+  async #get(key: string): Promise<unknown> {
+    return inTime("KV", KV_TIMEOUT_MS, this.#kv.get<unknown>(`${key}:${this.#provider}`, "json"));
+  }
+
+  async #put(key: string, value: object): Promise<void> {
+    await inTime("KV", KV_TIMEOUT_MS, this.#kv.put(`${key}:${this.#provider}`, JSON.stringify(value)));
   }
 }
 
@@ -102,8 +120,8 @@ interface Remembered {
 const SWITCH_BELIEVED_MS = 10_000;
 
 /**
- * The enforcement switch as this instance knows it. It is consulted only when the ledger is away (the ledger knows its own), so a
- * grant never waits for KV.
+ * The enforcement switch as this instance knows it. It is read only when the ledger is away, so a grant never waits for KV; what is
+ * known goes with every reservation, so that a ledger that was away follows.
  */
 export class EnforcementSwitchReader {
   readonly #kv: QuotaKv;
@@ -122,7 +140,7 @@ export class EnforcementSwitchReader {
   async current(now: number): Promise<Enforcement | null> {
     if (!this.#remembered || Math.abs(now - this.#remembered.readAt) >= SWITCH_BELIEVED_MS) {
       try {
-        this.#remembered = { mirror: await this.#kv.mirror(), readAt: now };
+        this.#remember(await this.#kv.mirror(), now);
       } catch {
         // KV failing changes nothing: what was believed before is still the best there is.
       }
@@ -132,6 +150,12 @@ export class EnforcementSwitchReader {
 
   /** Takes effect here at once. */
   set(mirror: SettingsMirror, now: number): void {
-    this.#remembered = { mirror, readAt: now };
+    this.#remember(mirror, now);
+  }
+
+  /** KV may still show what was before a change made here: the later of two switches wins. */
+  #remember(mirror: SettingsMirror | null, now: number): void {
+    const older = this.known !== null && (mirror === null || mirror.enforcement.changedAt < this.known.changedAt);
+    this.#remembered = { mirror: older ? (this.#remembered?.mirror ?? null) : mirror, readAt: now };
   }
 }

@@ -61,10 +61,17 @@ export type ReserveAnswer =
   /** The request can never be granted as it stands. */
   | { readonly result: "impossible"; readonly detail: string };
 
+/** Between sending and the last word. A clock that is off by seconds is allowed for where it matters: at midnight. */
+export interface UnderWay {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** How a provider request ended. "maybe" is charged like "yes": ambiguity is never given back. */
 export interface Settlement {
   readonly sent: "no" | "yes" | "maybe";
-  readonly sentAt: number;
+  /** From when to when the provider may have counted it; null where nobody knows. */
+  readonly underWay: UnderWay | null;
   /** A 2xx came back: its cost is evidence for the price of a batch. */
   readonly delivered: boolean;
   readonly report: ProviderReport | null;

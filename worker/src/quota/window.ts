@@ -1,5 +1,7 @@
 /** UTC days as quota windows. No I/O. No clock: `now` is always given, in epoch milliseconds. */
 
+import type { UnderWay } from "./types.ts";
+
 export const SECOND_MS = 1_000;
 export const MINUTE_MS = 60 * SECOND_MS;
 export const HOUR_MS = 60 * MINUTE_MS;
@@ -34,15 +36,24 @@ export function isoSeconds(time: number): string {
   return new Date(time).toISOString().replace(/\.\d{3}Z$/, "Z");
 }
 
+/** The UTC day of a count is certain only if it was asked for and answered in it, and not while the provider may still count yesterday. */
+export function isTodays({ requestedAt, receivedAt }: { requestedAt: number; receivedAt: number }, now: number): boolean {
+  const today = windowOf(now);
+  const settled = requestedAt >= windowStart(now) + PROVIDER_RESET_LAG_MS;
+  return settled && windowOf(requestedAt) === today && windowOf(receivedAt) === today;
+}
+
+/** The windows that the provider may have counted a request in: clocks differ, so close to midnight it may be either. */
+export function windowsUnderWay({ from, to }: UnderWay): readonly string[] {
+  return [...new Set([windowOf(from - MIDNIGHT_MARGIN_MS), windowOf(to + MIDNIGHT_MARGIN_MS)])];
+}
+
 /**
  * The windows that a reservation is charged in, from where it was opened and where it ends. One window is simple. Across a midnight,
- * a request surely sent on one side is charged there; without a time of sending, or within the margin, both are charged.
+ * a request that was surely under way on one side only is charged there; otherwise both are charged.
  */
-export function chargedWindows(openedAt: number, endedAt: number, sentAt: number | undefined): readonly string[] {
-  const opened = windowOf(openedAt);
-  const ended = windowOf(endedAt);
-  if (opened === ended) return [opened];
-  const midnight = windowStart(endedAt);
-  if (sentAt === undefined || Math.abs(sentAt - midnight) <= MIDNIGHT_MARGIN_MS) return [opened, ended];
-  return [windowOf(sentAt)];
+export function chargedWindows(openedAt: number, endedAt: number, underWay: UnderWay | null): readonly string[] {
+  const held = [...new Set([windowOf(openedAt), windowOf(endedAt)])];
+  if (held.length === 1 || underWay === null) return held;
+  return windowsUnderWay(underWay);
 }

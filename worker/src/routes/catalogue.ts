@@ -25,6 +25,9 @@ const getBook = createRoute({
 
 const MAX_LIMIT = 1_000;
 
+/** Digits only: `Number` would take "", " " and "0x10" for numbers too. */
+const digits = (text: unknown): unknown => (typeof text === "string" && /^\d{1,15}$/u.test(text) ? Number(text) : text);
+
 const getTopAuthors = createRoute({
   method: "get",
   path: "/authors/top",
@@ -34,8 +37,8 @@ const getTopAuthors = createRoute({
   middleware: [adminOnly] as const,
   request: {
     query: z.object({
-      offset: z.coerce.number().int().min(0).max(10_000_000).default(0),
-      limit: z.coerce.number().int().min(1).max(MAX_LIMIT).default(100),
+      offset: z.preprocess(digits, z.int().min(0).max(10_000_000).default(0)),
+      limit: z.preprocess(digits, z.int().min(1).max(MAX_LIMIT).default(100)),
     }),
   },
   responses: {

@@ -1,10 +1,17 @@
 /** The OpenAPI document and its viewer, both from our own origin. */
+import { createRoute, z } from "@hono/zod-openapi";
+import type { OpenAPIHono } from "@hono/zod-openapi";
 import { html } from "hono/html";
+import { PROBLEMS } from "../errors.ts";
 import { createRouter } from "../http/index.ts";
+import type { AppEnv } from "../http/index.ts";
+import { problems } from "./schemas.ts";
 
 const ASSETS = "/docs-assets";
 
-export const INFO = {
+const ERRORS = Object.entries(PROBLEMS).map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`);
+
+const INFO = {
   openapi: "3.1.0",
   info: {
     title: "Quota Coordinator",
@@ -14,6 +21,7 @@ export const INFO = {
       "Coordinates every call to a metered provider: a limit over a UTC day, spent in advance, never overspent.",
       "Two refusals are different answers: `pace_exceeded` (wait a moment) and `quota_exhausted` (the day is over).",
       "Errors are RFC 9457 problems with a stable `code`. Every answer carries `x-request-id`.",
+      ["| code | status | title |", "| --- | --- | --- |", ...ERRORS].join("\n"),
     ].join("\n\n"),
   },
   servers: [{ url: "/", description: "This Worker" }],
@@ -31,9 +39,49 @@ export const INFO = {
 const DOCS_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const getRoot = createRoute({
+  method: "get",
+  path: "/",
+  tags: ["Service"],
+  summary: "Leads to the viewer",
+  responses: { 302: { description: "To /docs", headers: { Location: { schema: { type: "string" } } } }, ...problems("internal_error") },
+});
+
+const getDocs = createRoute({
+  method: "get",
+  path: "/docs",
+  tags: ["Service"],
+  summary: "This document in a viewer",
+  responses: { 200: { description: "A page", content: { "text/html": { schema: z.string() } } }, ...problems("internal_error") },
+});
+
+/** Served by the app, which knows all routes. */
+export const getDocument = createRoute({
+  method: "get",
+  path: "/openapi.json",
+  tags: ["Service"],
+  summary: "This document",
+  responses: {
+    200: { description: "OpenAPI 3.1", content: { "application/json": { schema: z.looseObject({ openapi: z.string() }) } } },
+    ...problems("internal_error"),
+  },
+});
+
+/**
+ * The whole document. The generator writes a pattern's flags behind it ("$/u"), where JSON Schema knows none: they are taken off, and
+ * `u` is what JSON Schema means anyway.
+ */
+export function documentOf(app: OpenAPIHono<AppEnv>): { openapi: string } {
+  const withoutFlags = (key: string, value: unknown): unknown =>
+    key === "pattern" && typeof value === "string" ? value.replace(/\/[a-z]+$/u, "") : value;
+  return JSON.parse(JSON.stringify(app.getOpenAPI31Document(INFO), withoutFlags)) as { openapi: string };
+}
+
 export const docsRoutes = createRouter();
 
-docsRoutes.get("/docs", (c) => {
+docsRoutes.openapi(getRoot, (c) => c.redirect("/docs"));
+
+docsRoutes.openapi(getDocs, (c) => {
   c.header("Content-Security-Policy", DOCS_POLICY);
   return c.html(
     html`<!doctype html>

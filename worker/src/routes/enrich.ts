@@ -3,7 +3,8 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { createRouter, showRateLimit, visibleStatus } from "../http/index.ts";
 import { enrichBatch } from "../library/batch.ts";
 import { enrichBibliography } from "../library/bibliography.ts";
-import { MAX_MONTHS, enrichNewReleases } from "../library/new-releases.ts";
+import { enrichNewReleases } from "../library/new-releases.ts";
+import { MAX_MONTHS } from "../library/releases-range.ts";
 import { adminOnly } from "../http/guards.ts";
 import { book, bookJson } from "./book-schema.ts";
 import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, problems, quotaStatus } from "./schemas.ts";
@@ -62,12 +63,18 @@ const postBatch = createRoute({
   },
 });
 
-/** The provider takes at most 150 characters in a path. */
-const authorName = z.string().trim().min(1, "expected a name").max(150, "expected at most 150 characters");
+/** Text that can stand in an address of the provider's, which takes at most 150 characters. */
+const addressable = z
+  .string()
+  .trim()
+  .min(1, "expected at least one character")
+  .max(150, "expected at most 150 characters")
+  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "expected text without control characters and broken surrogates")
+  .refine((text) => !/^\.{1,2}$/u.test(text), "expected more than dots");
 
 const bibliographyBody = z
   .strictObject({
-    author_name: authorName,
+    author_name: addressable,
     max_pages: z.int().min(1).max(100).default(10),
     page_size: z.int().min(1).max(1_000).default(1_000),
     refresh: z.boolean().default(false).describe("Start again from the first page"),
@@ -82,11 +89,11 @@ const bibliographyAnswer = z
     books_found: z.int().describe("In the pages of this call; of the whole bibliography where it is cached"),
     already_existed: z.int(),
     enriched: z.int().describe("New to the catalogue"),
-    failed: z.int().describe("Records of the provider that could not be read"),
+    failed: z.int().describe("Records that could not be read, and books that could not be stored"),
     pages_fetched: z.int(),
     api_calls: apiCalls,
-    cached: z.boolean().describe("The catalogue holds all of it, for nothing"),
-    complete: z.boolean(),
+    cached: z.boolean().describe("Answered from the catalogue, for nothing"),
+    complete: z.boolean().describe("Every result was fetched. Without next_page, false means that the provider gives no more: see errors"),
     quota_exhausted: z
       .boolean()
       .describe("The day ended before the last page. The same request goes on from next_page when there is quota again"),
@@ -113,6 +120,9 @@ const postBibliography = createRoute({
   },
 });
 
+/** A cursor holds its question: 20 subjects of 150 characters, each at worst seven bytes long, in base64url. */
+const MAX_CURSOR_CHARACTERS = 40_000;
+
 const month = z.string().regex(/^[12]\d{3}-(0[1-9]|1[0-2])$/u, "expected YYYY-MM");
 
 const releasesBody = z
@@ -120,9 +130,9 @@ const releasesBody = z
     start_month: month,
     end_month: month.describe(`At most ${MAX_MONTHS} months, both included`),
     max_pages_per_month: z.int().min(1).max(100).default(20),
-    subjects: z.array(z.string().trim().min(1).max(150)).max(20).default([]).describe("None: everything that appeared"),
+    subjects: z.array(addressable).max(20).default([]).describe("None: everything that appeared"),
     skip_existing: z.boolean().default(true).describe("Leave books alone that the catalogue holds"),
-    resume: z.string().max(8_000).optional().describe("The cursor of an earlier answer to the same question"),
+    resume: z.string().max(MAX_CURSOR_CHARACTERS).optional().describe("The cursor of an earlier answer to the same question"),
   })
   .openapi({ example: { start_month: "2025-11", end_month: "2025-12", subjects: ["Fiction"] } });
 
@@ -131,12 +141,14 @@ const releasesAnswer = z
     start_month: z.string(),
     end_month: z.string(),
     months_processed: z.int().describe("Finished in this call"),
-    total_books_found: z.int(),
+    total_books_found: z.int().describe("A book under several subjects counts for each"),
     already_existed: z.int(),
     newly_enriched: z.int(),
-    failed: z.int(),
+    failed: z.int().describe("Records that could not be read, and books that could not be stored"),
     api_calls: apiCalls,
-    complete: z.boolean(),
+    complete: z
+      .boolean()
+      .describe("Nothing is left of what was asked for; a month that has more pages than allowed is not looked at again"),
     quota_exhausted: z.boolean(),
     resume: z.string().optional().describe("Send it with the same request to go on"),
     errors: z.array(z.object({ month: z.string(), ...stop })).readonly(),

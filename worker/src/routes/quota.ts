@@ -1,12 +1,13 @@
 /** The quota seen from outside: status, history, and what an operator may change. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { PROVIDER } from "../deps.ts";
-import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND } from "../env.ts";
+import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND, MIN_RATE_PER_SECOND } from "../env.ts";
 import { Problem } from "../errors.ts";
 import { createRouter, showRateLimit, visibleStatus } from "../http/index.ts";
+import type { AppContext } from "../http/index.ts";
 import { adminOnly } from "../http/guards.ts";
 import { publicCallers } from "../quota/index.ts";
-import type { QuotaAdmin, SettingsChange } from "../quota/index.ts";
+import type { SettingsChange } from "../quota/index.ts";
 import { ADMIN, COMMON_PROBLEMS, EXAMPLE_STATUS, RATE_LIMIT_HEADERS, callerUse, problems, quotaStatus } from "./schemas.ts";
 
 const provider = z.enum([PROVIDER]).default(PROVIDER).openapi({ description: "Whose quota. One ledger a provider." });
@@ -124,7 +125,14 @@ const settingsBody = z
     daily_limit: z.int().min(0).max(MAX_CALLS).optional(),
     safety_buffer: z.int().min(0).max(MAX_CALLS).optional(),
     background_floor: z.int().min(0).max(MAX_CALLS).optional(),
-    rate_per_second: z.number().min(0).max(MAX_RATE_PER_SECOND).optional().describe("0 switches the pace off"),
+    rate_per_second: z
+      .number()
+      .refine(
+        (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
+        `expected 0, or ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
+      )
+      .optional()
+      .describe("0 switches the pace off"),
     enforcement: z
       .enum(ENFORCEMENTS)
       .optional()
@@ -201,6 +209,7 @@ quotaRoutes.openapi(getStatus, async (c) => {
 quotaRoutes.openapi(getHistory, async (c) => {
   const { days } = c.req.valid("query");
   const history = await c.get("deps").quotaAdmin.history(days);
+  showRateLimit(c, history.status);
   const operations = history.operations.map(({ before, after, ...rest }) => ({ ...rest, before: json(before), after: json(after) }));
   const isAdmin = c.get("principal").kind === "admin";
   const shown = history.days.map((day) => (isAdmin ? day : { ...day, callers: publicCallers(day.callers) }));
@@ -228,19 +237,20 @@ quotaRoutes.openapi(putSettings, async (c) => {
     ratePerSecond: body.rate_per_second,
     enforcement: body.enforcement,
   };
-  return c.json(await changeSettings(c.get("deps").quotaAdmin, change), 200);
+  return c.json(await changeSettings(c, change), 200);
 });
 
-quotaRoutes.openapi(deleteSettings, async (c) => c.json(await changeSettings(c.get("deps").quotaAdmin, null), 200));
+quotaRoutes.openapi(deleteSettings, async (c) => c.json(await changeSettings(c, null), 200));
 
-async function changeSettings(quotaAdmin: QuotaAdmin, change: SettingsChange | null) {
-  const answer = await quotaAdmin.changeSettings(change, ACTOR);
+async function changeSettings(c: AppContext, change: SettingsChange | null) {
+  const answer = await c.get("deps").quotaAdmin.changeSettings(change, ACTOR);
   switch (answer.result) {
     case "impossible":
       throw new Problem("unprocessable", answer.detail);
     case "switched":
       return { applied_to: "switch" as const, enforcement: answer.mirror.enforcement.value, settings: null };
     case "changed": {
+      showRateLimit(c, answer.status);
       const { dailyLimit, safetyBuffer, backgroundFloor, ratePerSecond, enforcement } = answer.settings;
       return {
         applied_to: "ledger" as const,

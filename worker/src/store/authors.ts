@@ -24,6 +24,20 @@ export function countAuthors(db: D1Database, namesJson: string): D1PreparedState
   return db.prepare(sql).bind(namesJson);
 }
 
+/** Takes books, a JSON list of ISBNs, off their authors: the counts first, as if the books were gone already. */
+export function takeFromAuthors(db: D1Database, isbnsJson: string): D1PreparedStatement[] {
+  const recount = `
+    UPDATE authors SET (work_count, edition_count) = (
+      SELECT count(DISTINCT work_key), count(*) FROM book_authors AS held
+      WHERE held.author_key = authors.author_key AND held.isbn13 NOT IN (SELECT value FROM json_each(?1)))
+    WHERE author_key IN (SELECT author_key FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?1)))`;
+  return [
+    db.prepare(recount).bind(isbnsJson),
+    db.prepare("DELETE FROM authors WHERE edition_count = 0"),
+    db.prepare("DELETE FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbnsJson),
+  ];
+}
+
 /** Authors with the most editions first, names deciding between equals. */
 export async function topAuthors(db: D1Database, page: { offset: number; limit: number }): Promise<Author[]> {
   const sql = "SELECT name AS author_name, work_count, edition_count FROM authors ORDER BY edition_count DESC, author_key LIMIT ? OFFSET ?";
@@ -49,10 +63,16 @@ export async function findBibliography(db: D1Database, name: string): Promise<Bi
   return stored(async () => query.first<Bibliography>());
 }
 
-export async function saveBibliography(db: D1Database, row: Bibliography): Promise<void> {
+/**
+ * Remembers how far a bibliography was fetched. Of two calls at once the one that is behind changes nothing, unless it has come to the
+ * end; one that `restarts` replaces what an earlier pass left.
+ */
+export async function saveBibliography(db: D1Database, row: Bibliography, { restarts = false } = {}): Promise<void> {
   const sql = `
     INSERT INTO bibliographies (author_key, name, total, results_covered, books_found, state, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-    ON CONFLICT (author_key) DO UPDATE SET name = ?2, total = ?3, results_covered = ?4, books_found = ?5, state = ?6, updated_at = ?7`;
-  const query = db.prepare(sql).bind(row.author_key, row.name, row.total, row.results_covered, row.books_found, row.state, row.updated_at);
+    ON CONFLICT (author_key) DO UPDATE SET name = ?2, total = ?3, results_covered = ?4, books_found = ?5, state = ?6, updated_at = ?7
+    WHERE ?8 OR ?6 <> 'open' OR ?4 >= results_covered`;
+  const { author_key, name, total, results_covered, books_found, state, updated_at } = row;
+  const query = db.prepare(sql).bind(author_key, name, total, results_covered, books_found, state, updated_at, restarts ? 1 : 0);
   await stored(async () => query.run());
 }

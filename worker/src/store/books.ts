@@ -1,6 +1,6 @@
 /** Books and known misses: tables `books`, `missing_isbns`, `book_authors`. */
 import { jsonChunks, stored } from "./database.ts";
-import { authorKey, countAuthors } from "./authors.ts";
+import { authorKey, countAuthors, takeFromAuthors } from "./authors.ts";
 
 export interface StoredBook {
   readonly isbn13: string;
@@ -91,7 +91,7 @@ function saveStatements(db: D1Database, books: readonly StoredBook[], now: numbe
   return [
     ...jsonChunks(books).map((chunk) => db.prepare(UPSERT_BOOKS).bind(chunk, now)),
     db.prepare("DELETE FROM missing_isbns WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbns),
-    db.prepare("DELETE FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbns),
+    ...takeFromAuthors(db, isbns),
     ...jsonChunks(names).flatMap((chunk) => [db.prepare(INSERT_BOOK_AUTHORS).bind(chunk), countAuthors(db, chunk)]),
   ];
 }

@@ -1,0 +1,42 @@
+/** The deployment's quota as the checks need it. */
+import type { Answer, Client } from "./client.ts";
+import { countIn, expect, expectStatus } from "./expect.ts";
+
+export interface Quota {
+  /** The UTC day the counts belong to. */
+  readonly date: string;
+  /** All that counts against the day. */
+  readonly used: number;
+  /** Of it, what this service charged itself: the provider's own count may add to `used` at any time. */
+  readonly charged: number;
+  readonly reserved: number;
+  readonly remaining: number;
+  readonly safetyLimit: number;
+}
+
+export function quotaIn(answer: Answer): Quota {
+  const { date, upstream } = answer.json;
+  expect(typeof date === "string", "the date of the counts", `${String(date)} from ${answer.request}`);
+  const untracked = typeof upstream === "object" && upstream !== null && "untracked" in upstream ? Number(upstream.untracked) : 0;
+  const used = countIn(answer, "used");
+  return {
+    date,
+    used,
+    charged: used - untracked,
+    reserved: countIn(answer, "reserved"),
+    remaining: countIn(answer, "remaining"),
+    safetyLimit: countIn(answer, "safety_limit"),
+  };
+}
+
+export async function readQuota(client: Client): Promise<Quota> {
+  const answer = await client.send("GET", "/api/quota/status");
+  expectStatus(answer, 200);
+  return quotaIn(answer);
+}
+
+export async function setUsed(client: Client, used: number): Promise<Quota> {
+  const answer = await client.send("PUT", "/api/quota/usage", { body: { used } });
+  expectStatus(answer, 200);
+  return quotaIn(answer);
+}

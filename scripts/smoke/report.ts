@@ -1,0 +1,47 @@
+/** One line a check, and what was expected and seen where it failed. */
+import { styleText } from "node:util";
+import { Unexpected } from "./expect.ts";
+
+const paint = (format: "green" | "red" | "dim", text: string): string => styleText(format, text, { stream: process.stdout });
+
+export class Report {
+  #passed = 0;
+  #failed = 0;
+  #skipped = 0;
+
+  /** Runs a check and prints its line; `check` returns what the line says beyond its name. Null where it failed. */
+  async check<Result>(name: string, check: () => Promise<{ note?: string; result: Result }>): Promise<Result | null> {
+    try {
+      const { note, result } = await check();
+      this.#passed += 1;
+      console.log(`  ${paint("green", "ok")}       ${name}${note === undefined ? "" : paint("dim", `  ${note}`)}`);
+      return result;
+    } catch (error) {
+      if (error instanceof Error && error.name === "AbortError") throw error;
+      this.#failed += 1;
+      const { expected, seen } = asUnexpected(error);
+      console.log(`  ${paint("red", "failed")}   ${name}\n           expected: ${expected}\n           seen:     ${seen}`);
+      return null;
+    }
+  }
+
+  skip(name: string, reason: string): void {
+    this.#skipped += 1;
+    console.log(`  ${paint("dim", "skipped")}  ${name}  ${paint("dim", reason)}`);
+  }
+
+  get failed(): boolean {
+    return this.#failed > 0;
+  }
+
+  summary(): string {
+    const parts = [`${this.#passed} ok`, `${this.#failed} failed`, ...(this.#skipped > 0 ? [`${this.#skipped} skipped`] : [])];
+    return parts.join(", ");
+  }
+}
+
+function asUnexpected(error: unknown): { expected: string; seen: string } {
+  if (error instanceof Unexpected) return error;
+  const { message, cause } = error instanceof Error ? error : { message: String(error), cause: undefined };
+  return { expected: "an answer", seen: cause instanceof Error && cause.message !== "" ? cause.message : message };
+}

@@ -1,0 +1,18 @@
+/** The steps of setup, and how their failures are told. Runs on Node 20 with nothing installed. */
+import { fileURLToPath } from "node:url";
+import { Foreseen } from "./foreseen.js";
+import { ensureDependencies } from "./dependencies.js";
+import { copyDocsAssets } from "./docs-assets.js";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+export async function prepare() {
+  try {
+    await ensureDependencies(ROOT);
+    copyDocsAssets(ROOT);
+  } catch (error) {
+    if (!(error instanceof Foreseen)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,134 @@
+/** One Worker in local workerd, from its wrangler.jsonc: the only file that knows wrangler's programming interface. */
+import { devNull } from "node:os";
+import { dirname, resolve } from "node:path";
+import "./offline.ts";
+import { Miniflare, Response } from "miniflare";
+import { unstable_DevEnv as DevEnv } from "wrangler";
+import { Foreseen } from "./foreseen.js";
+import type { RuntimeLog } from "./logs.ts";
+import { HOST } from "./ports.ts";
+
+export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
+
+interface RuntimeOptions {
+  /** Path of a wrangler.jsonc. */
+  readonly config: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** Folder for all storage. */
+  readonly state: string;
+  /** Put over the configuration's own variables. */
+  readonly vars: Readonly<Record<string, string>>;
+  readonly watch?: boolean;
+  /** Everything the Worker asks of it fails with 503. */
+  readonly network?: "blocked";
+  readonly onLog: (log: RuntimeLog) => void;
+  /** A rebuild's fate, after the first one. */
+  readonly onReload?: (failure: string | null) => void;
+}
+
+export interface BoundDatabase {
+  readonly database: Database;
+  /** On Cloudflare. */
+  readonly name: string;
+  /** The folder of its migrations. */
+  readonly migrations: string;
+}
+
+export interface Runtime {
+  readonly url: string;
+  database(binding: string): Promise<BoundDatabase>;
+  dispose(): Promise<void>;
+}
+
+/** Throws `Foreseen` where the configuration cannot be read or the code does not build. */
+export async function startRuntime({
+  config,
+  port,
+  state,
+  vars,
+  watch = false,
+  network,
+  onLog,
+  onReload,
+}: RuntimeOptions): Promise<Runtime> {
+  const environment = new DevEnv();
+  let started = false;
+  const ready = new Promise<void>((resolve, reject) => {
+    const failed = (event: unknown) => {
+      if (started) onReload?.(reasonOf(event));
+      else reject(new Foreseen(reasonOf(event)));
+    };
+    environment.on("error", failed);
+    environment.on("buildFailed", failed);
+    environment.on("reloadComplete", () => {
+      if (started) onReload?.(null);
+      started = true;
+      resolve();
+    });
+  });
+  const options = {
+    config,
+    // Nothing but `vars`: wrangler would look for .dev.vars and .env files by itself.
+    envFiles: [devNull],
+    bindings: Object.fromEntries(Object.entries(vars).map(([name, value]) => [name, { type: "secret_text" as const, value }])),
+    dev: {
+      server: { hostname: HOST, port },
+      persist: state,
+      watch,
+      remote: false,
+      inspector: false,
+      logLevel: "none" as const,
+      structuredLogsHandler: onLog,
+      ...(network === "blocked" ? { outboundService: () => new Response(null, { status: 503 }) } : {}),
+    },
+  };
+  const [worker] = await Promise.all([environment.startWorker(options).catch(rethrow), ready]);
+  return {
+    url: (await worker.url).origin,
+    database: async (binding) => {
+      const { database_name, migrations_dir } = settingsOf(worker.config.bindings, binding);
+      const database = await miniflareOf(environment).getD1Database(binding);
+      return { database, name: String(database_name), migrations: resolve(dirname(config), String(migrations_dir)) };
+    },
+    dispose: async () => worker.dispose(),
+  };
+}
+
+function rethrow(error: unknown): never {
+  throw new Foreseen(reasonOf(error));
+}
+
+function miniflareOf(environment: DevEnv): Miniflare {
+  const [runtime] = environment.runtimes;
+  if (runtime && "mf" in runtime && runtime.mf instanceof Miniflare) return runtime.mf;
+  throw new Error("this version of wrangler keeps its Miniflare elsewhere");
+}
+
+function settingsOf(bindings: Readonly<Record<string, unknown>> | undefined, name: string): Record<string, unknown> {
+  const binding = bindings?.[name];
+  if (typeof binding === "object" && binding !== null) return { ...binding };
+  throw new Error(`the configuration has no binding ${name}`);
+}
+
+/** What a wrangler error says. Its errors wrap others, and a failed build lists its reasons. */
+function reasonOf(error: unknown): string {
+  if (typeof error !== "object" || error === null) return String(error);
+  if ("errors" in error && Array.isArray(error.errors) && error.errors.length > 0) return error.errors.map(buildError).join("\n");
+  if ("cause" in error && error.cause) return reasonOf(error.cause);
+  if (isBuildError(error)) return buildError(error);
+  return "message" in error ? String(error.message) : JSON.stringify(error);
+}
+
+interface BuildError {
+  readonly text: string;
+  readonly location?: { readonly file: string; readonly line: number; readonly column: number } | null;
+}
+
+function isBuildError(error: object): error is BuildError {
+  return "text" in error && "location" in error;
+}
+
+function buildError({ text, location }: BuildError): string {
+  return location ? `${location.file}:${location.line}:${location.column}: ${text}` : text;
+}

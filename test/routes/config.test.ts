@@ -1,0 +1,167 @@
+import { env } from "cloudflare:workers";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { ConfigError, readConfig } from "../../worker/src/env.ts";
+import type { ConfigProblem } from "../../worker/src/env.ts";
+import { freshStart } from "../support/worker.ts";
+import { callWith } from "./support.ts";
+
+const SECRETS = { ADMIN_TOKEN: "an-admin-token-0123456789", ISBNDB_API_KEY: "the-providers-key" };
+
+const problemsOf = (given: Record<string, unknown>): readonly ConfigProblem[] => {
+  try {
+    readConfig({ ...SECRETS, ...given });
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+};
+
+describe("what may be configured", () => {
+  test("the secrets are enough: everything else has a default", () => {
+    expect(readConfig(SECRETS)).toEqual({
+      adminToken: "an-admin-token-0123456789",
+      isbndb: { baseUrl: "https://api.premium.isbndb.com", apiKey: "the-providers-key", timeoutMs: 20_000 },
+      quota: {
+        dailyLimit: 15_000,
+        safetyBuffer: 2_000,
+        backgroundFloor: 1_000,
+        ratePerSecond: 3,
+        enforcement: "enforce",
+        bulkBilling: "auto",
+      },
+    });
+  });
+
+  test("the variables of wrangler.jsonc are right", () => {
+    expect(problemsOf({ ...env })).toEqual([]);
+  });
+
+  test("numbers may be numbers, and 0 is one", () => {
+    const given = { QUOTA_DAILY_LIMIT: 500, QUOTA_SAFETY_BUFFER: "0", QUOTA_BACKGROUND_FLOOR: 0, ISBNDB_RATE_PER_SECOND: "0" };
+    expect(readConfig({ ...SECRETS, ...given }).quota).toMatchObject({
+      dailyLimit: 500,
+      safetyBuffer: 0,
+      backgroundFloor: 0,
+      ratePerSecond: 0,
+    });
+  });
+
+  test.each([
+    ["0.01", 0.01],
+    ["0.5", 0.5],
+    ["3", 3],
+    ["1000", 1_000],
+  ])("a pace of %s a second", (given, rate) => {
+    expect(readConfig({ ...SECRETS, ISBNDB_RATE_PER_SECOND: given }).quota.ratePerSecond).toBe(rate);
+  });
+
+  test("a limit that is all buffer leaves nothing, and is no mistake", () => {
+    expect(problemsOf({ QUOTA_DAILY_LIMIT: "2000", QUOTA_SAFETY_BUFFER: "2000" })).toEqual([]);
+  });
+});
+
+const CALLS = "a whole number from 0 to 100000000";
+const RATE = "0 (no pace), or a number from 0.01 to 1000";
+const TIMEOUT = "a whole number from 1 to 100";
+const BILLING = "one of per_request, per_isbn, auto";
+const ENFORCEMENT = "one of enforce, observe, off";
+const ADDRESS = "an http or https URL";
+const TOKEN = "a secret of at least 16 visible ASCII characters";
+const KEY = "the provider's key: visible ASCII characters";
+
+const WRONG: [string, unknown, string, string][] = [
+  ["QUOTA_DAILY_LIMIT", "1000", '"1000"', "at least QUOTA_SAFETY_BUFFER (2000)"],
+  ["QUOTA_DAILY_LIMIT", "many", '"many"', CALLS],
+  ["QUOTA_DAILY_LIMIT", "", '""', CALLS],
+  ["QUOTA_DAILY_LIMIT", " 15000", '" 15000"', CALLS],
+  ["QUOTA_DAILY_LIMIT", "15,000", '"15,000"', CALLS],
+  ["QUOTA_DAILY_LIMIT", "15e3", '"15e3"', CALLS],
+  ["QUOTA_DAILY_LIMIT", "100000001", '"100000001"', CALLS],
+  ["QUOTA_DAILY_LIMIT", true, "true", CALLS],
+  ["QUOTA_DAILY_LIMIT", null, "null", CALLS],
+  ["QUOTA_DAILY_LIMIT", [15_000], "[15000]", CALLS],
+  ["QUOTA_SAFETY_BUFFER", "-1", '"-1"', CALLS],
+  ["QUOTA_SAFETY_BUFFER", -1, "-1", CALLS],
+  ["QUOTA_BACKGROUND_FLOOR", "0.5", '"0.5"', CALLS],
+  ["QUOTA_BACKGROUND_FLOOR", 0.5, "0.5", CALLS],
+  ["ISBNDB_RATE_PER_SECOND", "-3", '"-3"', RATE],
+  ["ISBNDB_RATE_PER_SECOND", "fast", '"fast"', RATE],
+  ["ISBNDB_RATE_PER_SECOND", "0.009", '"0.009"', RATE],
+  ["ISBNDB_RATE_PER_SECOND", "1001", '"1001"', RATE],
+  ["ISBNDB_RATE_PER_SECOND", {}, "{}", RATE],
+  ["ISBNDB_TIMEOUT_SECONDS", "0", '"0"', TIMEOUT],
+  ["ISBNDB_TIMEOUT_SECONDS", "101", '"101"', TIMEOUT],
+  ["ISBNDB_TIMEOUT_SECONDS", "1.5", '"1.5"', TIMEOUT],
+  ["ISBNDB_BULK_BILLING", "per_book", '"per_book"', BILLING],
+  ["ISBNDB_BULK_BILLING", "", '""', BILLING],
+  ["QUOTA_ENFORCEMENT", "on", '"on"', ENFORCEMENT],
+  ["QUOTA_ENFORCEMENT", true, "true", ENFORCEMENT],
+  ["ISBNDB_BASE_URL", "api2.isbndb.com", '"api2.isbndb.com"', ADDRESS],
+  ["ISBNDB_BASE_URL", "ftp://api2.isbndb.com", '"ftp://api2.isbndb.com"', ADDRESS],
+  ["ISBNDB_BASE_URL", "", '""', ADDRESS],
+  ["ISBNDB_BASE_URL", 7, "7", ADDRESS],
+  ["ADMIN_TOKEN", undefined, "not set", TOKEN],
+  ["ADMIN_TOKEN", "fifteen-letters", "set, but not usable", TOKEN],
+  ["ADMIN_TOKEN", "sixteen letters and spaces", "set, but not usable", TOKEN],
+  ["ADMIN_TOKEN", "sechzehn-zeichen-ä", "set, but not usable", TOKEN],
+  ["ADMIN_TOKEN", 1_234_567_890_123_456, "set, but not usable", TOKEN],
+  ["ISBNDB_API_KEY", undefined, "not set", KEY],
+  ["ISBNDB_API_KEY", "", "set, but not usable", KEY],
+  ["ISBNDB_API_KEY", "pasted-with-newline\n", "set, but not usable", KEY],
+];
+
+describe("what may not", () => {
+  test.each(WRONG)("%s = %j is named, with what is expected", (name, value, shown, expected) => {
+    expect(problemsOf({ [name]: value })).toEqual([{ name, value: shown, expected }]);
+  });
+
+  test("all mistakes are told at once, in one sentence each", () => {
+    const given = { QUOTA_DAILY_LIMIT: "1000", ISBNDB_BULK_BILLING: "free", QUOTA_ENFORCEMENT: "on", ISBNDB_API_KEY: undefined };
+    expect(
+      problemsOf(given)
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual(["ISBNDB_API_KEY", "ISBNDB_BULK_BILLING", "QUOTA_DAILY_LIMIT", "QUOTA_ENFORCEMENT"]);
+    expect(() => readConfig({ ...SECRETS, QUOTA_ENFORCEMENT: "on", ISBNDB_BULK_BILLING: "free" })).toThrow(
+      'ISBNDB_BULK_BILLING is "free"; expected one of per_request, per_isbn, auto. QUOTA_ENFORCEMENT is "on"; expected one of enforce, observe, off',
+    );
+  });
+});
+
+describe("a Worker that meets a wrong configuration", () => {
+  beforeAll(async () => freshStart());
+  afterEach(() => void vi.restoreAllMocks());
+
+  const SECRET = "never show this";
+
+  test.each(WRONG)("%s = %j: 500 to the caller, name, value and expectation in the log", async (name, value, shown, expected) => {
+    const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const answer = await callWith({ [name]: value }, "/api/quota/status");
+    expect({ status: answer.status, body: answer.body }).toEqual({
+      status: 500,
+      body: {
+        type: "about:blank",
+        title: "A fault of ours",
+        status: 500,
+        detail: "The service is not configured correctly; its log says what is wrong.",
+        code: "internal_error",
+      },
+    });
+    expect(answer.headers.get("x-request-id")).toMatch(/^[\w-]{36}$/u);
+    expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+    const [line] = log.mock.calls.map(([text]) => JSON.parse(String(text)) as unknown);
+    expect(line).toEqual({ level: "error", message: "The configuration is wrong", problems: [{ name, value: shown, expected }] });
+  });
+
+  test("shows a secret to nobody, not even in the log", async () => {
+    const logs = (["log", "warn", "error"] as const).map((level) => vi.spyOn(console, level).mockImplementation(() => undefined));
+    const wrong = { ADMIN_TOKEN: SECRET, ISBNDB_API_KEY: `${SECRET}\n`, QUOTA_ENFORCEMENT: "on" };
+    const answer = await callWith(wrong, "/health", { headers: { authorization: `Bearer ${SECRET}` } });
+    expect(answer.status).toBe(500);
+    const seen = [answer.text, ...answer.headers.values(), ...logs.flatMap(({ mock }) => mock.calls.flat().map(String))];
+    expect(seen.filter((text) => text.includes(SECRET))).toEqual([]);
+    expect(seen.some((text) => text.includes("QUOTA_ENFORCEMENT"))).toBe(true);
+    expect(answer.text).not.toContain("QUOTA_ENFORCEMENT");
+  });
+});

@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Coordinator } from "../support/node/coordinator.ts";
+import { FakeDeployment, TOKEN } from "../support/node/fake-deployment.ts";
+import type { Fault } from "../support/node/fake-deployment.ts";
+import { Command, run } from "../support/node/process.ts";
+
+const SMOKE = "scripts/smoke.ts";
+
+/** What the local file of secrets would say is not looked for in the answers of a test's own server. */
+const ENVIRONMENT = { ADMIN_TOKEN: TOKEN, ISBNDB_API_KEY: "", ISBNDB_BASE_URL: "" };
+
+async function smokeFake(deployment: FakeDeployment, ...options: string[]): Promise<{ code: number | null; output: string }> {
+  const url = await deployment.listen();
+  const done = await run([SMOKE, `--base-url=${url}`, ...options], ENVIRONMENT);
+  deployment.close();
+  return done;
+}
+
+describe("npm run smoke, against the product", () => {
+  const coordinator = new Coordinator();
+  beforeAll(async () => coordinator.start("--no-demo"));
+  afterAll(async () => coordinator.stop());
+
+  const smoke = async (...options: string[]) =>
+    run([SMOKE, `--base-url=${coordinator.url}`, ...options], {
+      ADMIN_TOKEN: coordinator.token,
+      ISBNDB_API_KEY: "simulator-key",
+      ISBNDB_BASE_URL: coordinator.simulatorUrl,
+    });
+  const used = async (): Promise<unknown> => {
+    const status = (await (await fetch(`${coordinator.url}/api/quota/status`)).json()) as { used: unknown };
+    return status.used;
+  };
+
+  it("passes on a fresh deployment, spending one call", async () => {
+    const { code, output } = await smoke();
+    expect(output).toContain("12 ok, 0 failed.");
+    expect(code).toBe(0);
+    expect(await used()).toBe(1);
+  });
+
+  it("sets nothing by hand where calls were counted today", async () => {
+    const { code, output } = await smoke();
+    expect(output).toMatch(/skipped +refusing at the safety limit/u);
+    expect(output).toContain("9 ok, 0 failed, 1 skipped.");
+    expect(code).toBe(0);
+    expect(await used()).toBe(2);
+  });
+
+  it("does so with --yes, and puts the count back", async () => {
+    const { code, output } = await smoke("--yes");
+    expect(output).toContain("Today's count is back at 3.");
+    expect(code).toBe(0);
+    expect(await used()).toBe(3);
+  });
+});
+
+describe("npm run smoke, against a deployment that", () => {
+  it("behaves: passes", async () => {
+    const { code, output } = await smokeFake(new FakeDeployment());
+    expect(output).toContain("12 ok, 0 failed.");
+    expect(code).toBe(0);
+  });
+
+  it.each<[Fault, RegExp]>([
+    ["leaks_token", /failed +nothing leaked[^]*a secret in the answer to GET \/openapi\.json/u],
+    ["leaks_stack", /failed +nothing leaked[^]*a stack in the answer to GET \/no-such-page/u],
+    ["miscounts", /failed +counting[^]*the count to go up by 1[^]*0 before, 0 after/u],
+    ["never_refuses", /failed +refusing[^]*429 quota_exhausted[^]*200 to POST/u],
+    ["forgets_headers", /failed +security headers[^]*x-content-type-options/u],
+    ["lets_everybody_in", /failed +unauthorised requests[^]*401 unauthorized/u],
+  ])("%s: fails, and puts the count back", async (fault, complaint) => {
+    const deployment = new FakeDeployment(fault);
+    const { code, output } = await smokeFake(deployment);
+    expect(output).toMatch(complaint);
+    expect(code).toBe(1);
+    expect(deployment.used).toBeLessThanOrEqual(2);
+  });
+
+  it("is in use: leaves the count alone", async () => {
+    const deployment = new FakeDeployment(null, 7);
+    expect((await smokeFake(deployment)).code).toBe(0);
+    expect(deployment.requests.filter((request) => request.startsWith("PUT"))).toEqual(["PUT /api/quota/usage {}"]);
+  });
+
+  it("hangs, and somebody presses Ctrl-C: puts the count back all the same", async () => {
+    const deployment = new FakeDeployment("hangs");
+    const command = new Command([SMOKE, `--base-url=${await deployment.listen()}`], ENVIRONMENT);
+    await command.printed("the count can be set");
+    expect(deployment.used).toBe(100);
+    expect(await command.stop("SIGINT")).toBe(130);
+    deployment.close();
+    expect(command.output).toContain("Today's count is back at 1.");
+    expect(deployment.used).toBe(1);
+  });
+
+  it("is not there: says so", async () => {
+    const { code, output } = await run([SMOKE, "--base-url=http://127.0.0.1:2"], ENVIRONMENT);
+    expect(output).toMatch(/failed +health[^]*0 ok, 1 failed\./u);
+    expect(code).toBe(1);
+  });
+
+  it.each([
+    [[], "--base-url is missing; expected the deployment's address, such as https://quota-coordinator.example.workers.dev\n"],
+    [
+      ["--base-url=nowhere"],
+      `--base-url is "nowhere"; expected the deployment's address, such as https://quota-coordinator.example.workers.dev\n`,
+    ],
+    [["--bsae-url=x"], "Unknown option '--bsae-url'; npm run smoke -- --help shows what there is.\n"],
+  ])("%j names: one sentence", async (options, sentence) => {
+    expect(await run([SMOKE, ...options], ENVIRONMENT)).toEqual({ code: 1, output: sentence });
+  });
+});

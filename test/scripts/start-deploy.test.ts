@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { run } from "../support/node/process.ts";
+
+const DEPLOY = "scripts/deploy.ts";
+
+describe("npm run deploy", () => {
+  let folder = "";
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "deploy-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it("checks and builds with --dry-run, and deploys nothing", async () => {
+    const { code, output } = await run([DEPLOY, "--dry-run"]);
+    expect(output).toContain("The configuration is right and the Worker builds. Nothing was deployed.");
+    expect(code).toBe(0);
+  });
+
+  it("stops at a wrong configuration, in the words of npm start", async () => {
+    const secrets = join(folder, "secrets");
+    writeFileSync(secrets, "ADMIN_TOKEN=short\n");
+    const { code, output } = await run([DEPLOY, "--dry-run", "--secrets-file", secrets]);
+    expect(output).toMatch(/^ADMIN_TOKEN is set, but not usable; expected .+$/mu);
+    expect(output).toContain("Nothing was deployed.");
+    expect(output).not.toContain("$ wrangler");
+    expect(code).toBe(1);
+  });
+
+  it("wants a secrets file that is there", async () => {
+    const { code, output } = await run([DEPLOY, "--dry-run", "--secrets-file", "no-such-file"]);
+    expect({ code, output }).toEqual({ code: 1, output: `--secrets-file is "no-such-file"; there is no such file.\n` });
+  });
+});

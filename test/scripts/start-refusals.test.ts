@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { START } from "../support/node/coordinator.ts";
+import { freePorts, run } from "../support/node/process.ts";
+
+describe("npm start refuses", () => {
+  let folder = "";
+  const start = async (...options: string[]) =>
+    run([START, `--state=${join(folder, "state")}`, `--vars=${join(folder, "vars")}`, ...options]);
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "start-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each([
+    [["--prot=9000"], `Unknown option '--prot'; npm start -- --help shows what there is.\n`],
+    [["--port=abc"], `--port is "abc"; expected a whole number from 1 to 65535.\n`],
+    [["--simulator-port=65536"], `--simulator-port is "65536"; expected a whole number from 1 to 65535.\n`],
+    [["--port=9000", "--simulator-port=9000"], `--port and --simulator-port are both 9000; expected two different ports.\n`],
+    [["--port=65535"], `--port is 65535, the last there is; name a --simulator-port too.\n`],
+    [["--vars="], `--vars is empty; expected a path.\n`],
+    [["9000"], `Unexpected argument '9000'; options go after "--": npm start -- --port 9000\n`],
+  ])("%j, in one sentence", async (options, sentence) => {
+    expect(await start(...options)).toEqual({ code: 1, output: sentence });
+  });
+
+  it("a port in use, naming it and the option", async () => {
+    const port = await freePorts();
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(port + 1, "127.0.0.1", resolve));
+    const [own, simulators] = [await start(`--port=${port + 1}`), await start(`--port=${port}`)];
+    server.close();
+    expect(own).toEqual({ code: 1, output: `Port ${port + 1} is in use; choose another with --port N (npm start -- --port N).\n` });
+    expect(simulators.output).toBe(
+      `Port ${port + 1} is in use; choose another with --simulator-port N (npm start -- --simulator-port N).\n`,
+    );
+  });
+
+  it("a wrong configuration, naming every value and what was expected", async () => {
+    writeFileSync(join(folder, "wrong"), "ADMIN_TOKEN=short\nQUOTA_DAILY_LIMIT=many\nISBNDB_BASE_URL=nowhere\n");
+    const { code, output } = await start(`--port=${await freePorts()}`, `--vars=${join(folder, "wrong")}`);
+    expect(code).toBe(1);
+    for (const complaint of [
+      /^ADMIN_TOKEN is set, but not usable; expected .+$/mu,
+      /^ISBNDB_API_KEY is not set; expected .+$/mu,
+      /^ISBNDB_BASE_URL is "nowhere"; expected an http or https URL$/mu,
+      /^QUOTA_DAILY_LIMIT is "many"; expected a whole number .+$/mu,
+    ]) {
+      expect(output).toMatch(complaint);
+    }
+    expect(output).not.toMatch(/^\s+at /mu);
+  });
+});

@@ -1,0 +1,108 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Coordinator } from "../support/node/coordinator.ts";
+import type { Command } from "../support/node/process.ts";
+import { liveProcesses } from "../support/node/process.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+/** The commands on the screen, as somebody would paste them. */
+function commandsIn(output: string): string[] {
+  return output
+    .replaceAll(/\\\n/gu, "")
+    .split("\n")
+    .filter((line) => line.trim().startsWith("curl "));
+}
+
+function paste(command: string): string {
+  return spawnSync("sh", ["-c", command], { encoding: "utf8" }).stdout;
+}
+
+describe("npm start", () => {
+  const coordinator = new Coordinator();
+  let command: Command;
+
+  beforeAll(async () => {
+    command = await coordinator.start();
+  });
+  afterAll(async () => coordinator.stop());
+
+  const read = async (path: string): Promise<Record<string, unknown>> => {
+    const answer = await fetch(`${coordinator.url}${path}`, { headers: { authorization: `Bearer ${coordinator.token}` } });
+    return (await answer.json()) as Record<string, unknown>;
+  };
+
+  it("fits on a terminal of 80 columns", () => {
+    const widest = Math.max(...command.output.split("\n").map((line) => line.length));
+    expect(widest).toBeLessThanOrEqual(80);
+  });
+
+  it("writes local secrets on the first run, and this run's simulator", () => {
+    expect(readFileSync(coordinator.vars, "utf8").split("\n").slice(1, -1)).toEqual([
+      `ADMIN_TOKEN="${coordinator.token}"`,
+      'ISBNDB_API_KEY="simulator-key"',
+      `ISBNDB_BASE_URL="${coordinator.simulatorUrl}"`,
+      `SIMULATOR_CONTROL_URL="${coordinator.simulatorUrl}/_simulator"`,
+    ]);
+  });
+
+  it("begins with real books that are two months old", async () => {
+    const book = await read("/api/books/9780441172719");
+    expect(book).toMatchObject({ title: "Dune", authors: ["Frank Herbert"], subjects: ["Science Fiction"], isbn10: "0441172717" });
+    expect((Date.now() - Date.parse(String(book["fetched_at"]))) / DAY_MS).toBeCloseTo(60, 1);
+    const { authors } = await read("/api/authors/top?limit=1");
+    expect(authors).toEqual([{ author_name: "J.K. Rowling", work_count: 8, edition_count: 8 }]);
+  });
+
+  it("serves the reference and the simulator's control page", async () => {
+    const paths = ["/docs", "/docs-assets/swagger-ui.css", "/docs-assets/swagger-ui-bundle.js", "/docs-assets/start.js"];
+    const statuses = await Promise.all(paths.map(async (path) => (await fetch(`${coordinator.url}${path}`)).status));
+    expect(statuses).toEqual([200, 200, 200, 200]);
+    expect(await (await fetch(`${coordinator.simulatorUrl}/_simulator`)).text()).toContain("<html");
+  });
+
+  it("prints commands that work: two books for one call, the status, the end of the day and its refusal", () => {
+    const [enrich = "", status = "", endTheDay = "", refused = ""] = commandsIn(command.output);
+    expect(JSON.parse(paste(enrich))).toMatchObject({ requested: 2, enriched: 2, api_calls: 1 });
+    expect(JSON.parse(paste(status))).toMatchObject({ used: 1, callers: [{ caller: "enrich.batch", used: 1 }] });
+    expect(JSON.parse(paste(endTheDay))).toMatchObject({ used: 13_000, remaining: 0 });
+    expect(paste(refused)).toMatch(/^HTTP\/1.1 429 [^]*"code":"quota_exhausted"/u);
+  });
+
+  it("goes on after SIGTERM where it was, on other ports, and leaves no process behind", async () => {
+    const children = command.children();
+    expect(children.filter((child) => child.endsWith("workerd"))).not.toHaveLength(0);
+    expect(await command.stop("SIGTERM")).toBe(143);
+    const after = new Set(liveProcesses().map(({ id }) => id));
+    expect(children.filter((child) => after.has(Number.parseInt(child, 10)))).toEqual([]);
+
+    const [url, vars] = [coordinator.url, readFileSync(coordinator.vars, "utf8")];
+    command = await coordinator.start();
+    expect(coordinator.url).not.toBe(url);
+    expect(readFileSync(coordinator.vars, "utf8")).toBe(vars);
+    expect(await read("/api/quota/status")).toMatchObject({ used: 13_000, upstream: { spent: 1 } });
+
+    const [startOver = "", enrich = ""] = commandsIn(command.output);
+    expect(JSON.parse(paste(startOver))).toMatchObject({ used: 0 });
+    expect(JSON.parse(paste(enrich))).toMatchObject({ cached: 2, api_calls: 0 });
+    const simulator = (await (await fetch(`${coordinator.simulatorUrl}/_simulator/state`)).json()) as Record<string, unknown>;
+    expect(simulator).toMatchObject({ spent: 1 });
+  });
+
+  it("calls this run's simulator although the file names the first run's", async () => {
+    const answer = await fetch(`${coordinator.url}/api/enrich/batch-direct`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${coordinator.token}`, "content-type": "application/json" },
+      body: JSON.stringify({ isbns: ["9780547928227"], refresh: true }),
+    });
+    expect(await answer.json()).toMatchObject({ enriched: 1, api_calls: 1 });
+  });
+
+  it("ends with 1 and says so when workerd dies", async () => {
+    const workerd = command.children().find((child) => child.endsWith("workerd")) ?? "";
+    process.kill(Number.parseInt(workerd, 10), "SIGKILL");
+    expect(await command.ended).toBe(1);
+    expect(command.output).toContain("workerd ended unexpectedly (SIGKILL).");
+  });
+});

@@ -1,0 +1,44 @@
+/** The whole product on this machine, as `npm start` runs it, in folders of its own. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command, freePorts } from "./process.ts";
+
+export const START = "scripts/start.ts";
+
+export class Coordinator {
+  readonly folder = mkdtempSync(join(tmpdir(), "coordinator-"));
+  readonly vars = join(this.folder, "vars");
+  #command: Command | null = null;
+  url = "";
+  simulatorUrl = "";
+  token = "";
+
+  /** Another start goes on with the same state, on other ports. */
+  async start(...options: string[]): Promise<Command> {
+    const command = await this.#launch(options).catch(async (error: unknown) => {
+      // Between the look for a free port and its use another test may have been quicker.
+      if (!String(error).includes(" is in use;")) throw error;
+      return this.#launch(options);
+    });
+    const { output } = command;
+    const found = (pattern: RegExp) => pattern.exec(output)?.[1] ?? "";
+    this.url = found(/API +(\S+)/u);
+    this.simulatorUrl = found(/Simulator +(\S+)\/_simulator/u);
+    this.token = found(/Admin token +(\S+)/u);
+    return command;
+  }
+
+  async #launch(options: readonly string[]): Promise<Command> {
+    const port = await freePorts();
+    const command = new Command([START, `--port=${port}`, `--state=${join(this.folder, "state")}`, `--vars=${this.vars}`, ...options]);
+    this.#command = command;
+    await command.printed("Let the day's calls run out");
+    return command;
+  }
+
+  async stop(): Promise<void> {
+    await this.#command?.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,13 @@
+/** An answer, or a failure once it took too long. What was asked goes on all the same: only the waiting ends. */
+export async function inTime<Answer>(what: string, limitMs: number, answer: Promise<Answer>): Promise<Answer> {
+  let forget = (): void => undefined;
+  const late = new Promise<never>((_, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${what} did not answer within ${limitMs} ms`)), limitMs);
+    forget = () => clearTimeout(timer);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    forget();
+  }
+}

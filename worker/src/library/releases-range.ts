@@ -1,0 +1,79 @@
+/** The range of a request for new releases: months × subjects × pages, and the cursor that points into it. No I/O. No clock. */
+import { z } from "zod";
+import { Problem } from "../errors.ts";
+import { fromBase64Url, toBase64Url } from "../lib/base64url.ts";
+import { lastPage } from "./paging.ts";
+
+export const RELEASES_PAGE_SIZE = 1_000;
+/** Two years a request: more is a harvest. */
+export const MAX_MONTHS = 24;
+
+export interface ReleasesQuestion {
+  /** YYYY-MM, both included. */
+  readonly startMonth: string;
+  readonly endMonth: string;
+  readonly maxPagesPerMonth: number;
+  /** None: everything that appeared. */
+  readonly subjects: readonly string[];
+}
+
+export interface ReleasesRange {
+  readonly months: readonly string[];
+  /** null: about anything. */
+  readonly subjects: readonly (string | null)[];
+}
+
+/** The next page to fetch, as indexes into the request's months and subjects. */
+export interface Position {
+  readonly month: number;
+  readonly subject: number;
+  readonly page: number;
+}
+
+/** Months since the year 0. */
+function index(month: string): number {
+  return Number(month.slice(0, 4)) * 12 + Number(month.slice(5, 7)) - 1;
+}
+
+/** "2025-11" to "2026-02" → four months. Throws where the order is wrong or the span too long. */
+export function monthsBetween(startMonth: string, endMonth: string): string[] {
+  const count = index(endMonth) - index(startMonth) + 1;
+  if (count < 1) throw invalid("end_month", `${JSON.stringify(endMonth)} lies before start_month ${JSON.stringify(startMonth)}`);
+  if (count > MAX_MONTHS) throw invalid("end_month", `${count} months are asked for; expected at most ${MAX_MONTHS}`);
+  return Array.from({ length: count }, (_, offset) => {
+    const month = index(startMonth) + offset;
+    return `${String(Math.floor(month / 12)).padStart(4, "0")}-${String((month % 12) + 1).padStart(2, "0")}`;
+  });
+}
+
+function invalid(path: string, message: string): Problem {
+  return new Problem("invalid_request", `${path}: ${message}`, { members: { errors: [{ path, message }] } });
+}
+
+/** What a cursor belongs to: it makes no sense for another question. */
+function questionOf({ startMonth, endMonth, maxPagesPerMonth, subjects }: ReleasesQuestion): string {
+  return JSON.stringify([startMonth, endMonth, maxPagesPerMonth, subjects]);
+}
+
+export function cursorOf(request: ReleasesQuestion, { month, subject, page }: Position): string {
+  return toBase64Url(JSON.stringify({ at: [month, subject, page], of: questionOf(request) }));
+}
+
+const cursor = z.object({ at: z.tuple([z.int().min(0), z.int().min(0), z.int().min(1)]), of: z.string() });
+
+/** Where a cursor points to. Throws where it is none, or belongs to another question. */
+export function positionOf(request: ReleasesQuestion, { months, subjects }: ReleasesRange, resume: string): Position {
+  const parsed = cursor.safeParse(fromBase64Url(resume));
+  if (!parsed.success) throw invalid("resume", "this is not a cursor from an earlier answer");
+  if (parsed.data.of !== questionOf(request))
+    throw invalid("resume", "this cursor belongs to other months, subjects or pages; repeat the earlier request with it");
+  const [month, subject, page] = parsed.data.at;
+  const within = month < months.length && subject < subjects.length && page <= pagesAllowed(request);
+  if (!within) throw invalid("resume", "this is not a cursor from an earlier answer");
+  return { month, subject, page };
+}
+
+/** Pages of one month and subject that may be fetched. */
+export function pagesAllowed({ maxPagesPerMonth }: ReleasesQuestion): number {
+  return Math.min(maxPagesPerMonth, lastPage(RELEASES_PAGE_SIZE));
+}
