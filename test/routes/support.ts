@@ -19,7 +19,7 @@ export async function callWith(
 ): Promise<Reply> {
   const context = createExecutionContext();
   const request = new Request(`http://coordinator.test${path}`, init);
-  const response = await worker.fetch(request, { ...env, ...changed } as Env, context);
+  const response = await worker.fetch(request, { ...env, ...changed }, context);
   const text = await response.text();
   await waitOnExecutionContext(context);
   const isJson = text !== "" && /json/u.test(response.headers.get("content-type") ?? "");

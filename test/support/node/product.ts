@@ -48,11 +48,11 @@ export async function startProduct(): Promise<Product> {
   return {
     url,
     token: ADMIN_TOKEN,
-    call: async <Body>(method: string, path: string, body?: unknown) => {
+    call: async <Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<Body>> => {
       const response = await send(new URL(path, url), method, body, { authorization: `Bearer ${ADMIN_TOKEN}` });
       return { status: response.status, headers: response.headers, body: (await response.json()) as Body };
     },
-    simulator: async <Body>(method: string, path: string, body?: unknown) => {
+    simulator: async <Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Body> => {
       const response = await send(new URL(`/_simulator${path}`, providerUrl), method, body, {});
       if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
       return (await response.json()) as Body;

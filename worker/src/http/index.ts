@@ -21,9 +21,19 @@ export type AppContext = Context<AppEnv>;
 const MAX_ERRORS = 50;
 const MAX_ERRORS_IN_DETAIL = 5;
 
-/** Wrong in ways that naming each field explains. */
+/** A given value as an error shows it, shortened. */
+const MAX_SHOWN_CHARACTERS = 80;
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text;
+}
+
+/** Wrong in ways that naming each field, its value and what was expected explains. */
 export function invalidFields(all: readonly FieldError[]): Problem {
-  const told = all.slice(0, MAX_ERRORS_IN_DETAIL).map(({ path, message }) => `${path}: ${message}`);
+  const told = all
+    .slice(0, MAX_ERRORS_IN_DETAIL)
+    .map(({ path, message, value }) => `${path}: ${message}${value === undefined ? "" : ` (given: ${value})`}`);
   const more = all.length - told.length;
   const detail = `${told.join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
   return new Problem("invalid_request", detail, { members: { errors: all.slice(0, MAX_ERRORS) } });
@@ -32,15 +42,42 @@ export function invalidFields(all: readonly FieldError[]): Problem {
 interface FieldError {
   readonly path: string;
   readonly message: string;
+  /** What was given, as JSON; absent where nothing was. */
+  readonly value?: string;
+}
+
+/** What a request gave, before anybody read it. */
+async function givenIn(c: AppContext, target: string): Promise<unknown> {
+  switch (target) {
+    case "json":
+      // A body that is missing was read as an empty one.
+      return c.req.json().catch(() => undefined);
+    case "query":
+      return c.req.query();
+    case "param":
+      return c.req.param();
+    default:
+      return undefined;
+  }
+}
+
+function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined), given);
 }
 
 /** A router whose validation errors are the problem `invalid_request`, naming each field. */
 export function createRouter(): OpenAPIHono<AppEnv> {
   return new OpenAPIHono<AppEnv>({
-    defaultHook: (result) => {
+    defaultHook: async (result, c) => {
       if (result.success) return;
+      const given = await givenIn(c, result.target);
       const whole = result.target === "json" ? "body" : result.target;
-      throw invalidFields(result.error.issues.map(({ path, message }) => ({ path: path.join(".") || whole, message })));
+      throw invalidFields(
+        result.error.issues.map(({ path, message }) => {
+          const value = path.length === 0 ? undefined : valueAt(given, path);
+          return { path: path.join(".") || whole, message, ...(value === undefined ? {} : { value: shown(value) }) };
+        }),
+      );
     },
   });
 }

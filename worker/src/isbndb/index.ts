@@ -1,5 +1,4 @@
 export { createIsbndbClient } from "./client.ts";
 export type { Answer, CallOptions, CallReport, IsbndbClient } from "./client.ts";
-export type { BookRecord } from "./book-record.ts";
 export type { Outcome } from "./outcome.ts";
 export type { AuthorPage, BooksPage } from "./schema.ts";

@@ -50,13 +50,14 @@ const STEPS: readonly string[] = [
   CREATE INDEX settled_by_time ON reservations (settled_at) WHERE state <> 'held';
 
   CREATE TABLE audit (
-    id TEXT PRIMARY KEY,
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     at INTEGER NOT NULL,
     action TEXT NOT NULL,
     actor TEXT NOT NULL,
     before TEXT NOT NULL,
     after TEXT NOT NULL
-  ) WITHOUT ROWID;
+  );
   CREATE INDEX audit_by_time ON audit (at);
   `,
 ];

@@ -234,7 +234,9 @@ export class LedgerStore {
   }
 
   audited(since: number): AuditRow[] {
-    return this.#sql.exec<AuditRow>("SELECT * FROM audit WHERE at >= ? ORDER BY at DESC LIMIT 200", since).toArray();
+    return this.#sql
+      .exec<AuditRow>("SELECT id, at, action, actor, before, after FROM audit WHERE at >= ? ORDER BY seq DESC LIMIT 200", since)
+      .toArray();
   }
 
   /** Deletes what no answer depends on any more. */

@@ -148,10 +148,10 @@ export class QuotaManager {
       turn = await this.#reserveInTurn({ id, ...spending });
     } catch (error) {
       if (error instanceof Problem && error.code !== "quota_unavailable") throw error;
+      if ((await this.#enforcementWithoutLedger()) === "off") return this.#uncounted(id, spending, send);
       // Perhaps it was granted, and only the answer was lost: it was not sent, and must not be held.
       waitUntil(this.#abandon(id));
-      if ((await this.#enforcementWithoutLedger()) !== "off") throw error;
-      return this.#uncounted(id, spending, send);
+      throw error;
     }
     const { answer, askedAt } = turn;
     if (answer.result === "refused") return answer;

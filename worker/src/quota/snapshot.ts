@@ -103,7 +103,7 @@ export class QuotaKv {
   }
 
   async #get(key: string): Promise<unknown> {
-    return inTime("KV", KV_TIMEOUT_MS, this.#kv.get<unknown>(`${key}:${this.#provider}`, "json"));
+    return inTime("KV", KV_TIMEOUT_MS, this.#kv.get(`${key}:${this.#provider}`, "json"));
   }
 
   async #put(key: string, value: object): Promise<void> {

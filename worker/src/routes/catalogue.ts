@@ -7,7 +7,7 @@ import { adminOnly } from "../http/guards.ts";
 import { topAuthors } from "../store/authors.ts";
 import { findBooks } from "../store/books.ts";
 import { book, bookJson } from "./book-schema.ts";
-import { ADMIN, COMMON_PROBLEMS, problems } from "./schemas.ts";
+import { ADMIN, COMMON_PROBLEMS, digits, problems } from "./schemas.ts";
 
 const getBook = createRoute({
   method: "get",
@@ -24,9 +24,6 @@ const getBook = createRoute({
 });
 
 const MAX_LIMIT = 1_000;
-
-/** Digits only: `Number` would take "", " " and "0x10" for numbers too. */
-const digits = (text: unknown): unknown => (typeof text === "string" && /^\d{1,15}$/u.test(text) ? Number(text) : text);
 
 const getTopAuthors = createRoute({
   method: "get",

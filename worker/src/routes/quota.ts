@@ -8,7 +8,7 @@ import type { AppContext } from "../http/index.ts";
 import { adminOnly } from "../http/guards.ts";
 import { publicCallers } from "../quota/index.ts";
 import type { SettingsChange } from "../quota/index.ts";
-import { ADMIN, COMMON_PROBLEMS, EXAMPLE_STATUS, RATE_LIMIT_HEADERS, callerUse, problems, quotaStatus } from "./schemas.ts";
+import { ADMIN, COMMON_PROBLEMS, EXAMPLE_STATUS, RATE_LIMIT_HEADERS, callerUse, digits, problems, quotaStatus } from "./schemas.ts";
 
 const provider = z.enum([PROVIDER]).default(PROVIDER).openapi({ description: "Whose quota. One ledger a provider." });
 const providerQuery = z.object({ provider });
@@ -54,7 +54,7 @@ const getHistory = createRoute({
   summary: "The latest days: what was used, by caller and by hour, and what operators changed",
   security: ADMIN,
   middleware: [adminOnly] as const,
-  request: { query: z.object({ provider, days: z.coerce.number().int().min(1).max(400).default(30) }) },
+  request: { query: z.object({ provider, days: z.preprocess(digits, z.int().min(1).max(400).default(30)) }) },
   responses: {
     200: {
       description: "The newest first; days on which nothing happened are left out",
@@ -105,7 +105,10 @@ const putUsage = createRoute({
       },
     },
   },
-  responses: { 200: statusAnswer, ...problems(...COMMON_PROBLEMS, "invalid_request", "unsupported_media_type", "quota_unavailable") },
+  responses: {
+    200: statusAnswer,
+    ...problems(...COMMON_PROBLEMS, "invalid_request", "payload_too_large", "unsupported_media_type", "quota_unavailable"),
+  },
 });
 
 const postReset = createRoute({
@@ -178,7 +181,7 @@ const putSettings = createRoute({
   request: { query: providerQuery, body: { required: true, content: { "application/json": { schema: settingsBody } } } },
   responses: {
     200: settingsAnswer,
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "unsupported_media_type", "unprocessable", "quota_unavailable"),
+    ...problems(...COMMON_PROBLEMS, "invalid_request", "payload_too_large", "unsupported_media_type", "unprocessable", "quota_unavailable"),
   },
 });
 

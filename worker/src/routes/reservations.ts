@@ -66,6 +66,7 @@ const postReservation = createRoute({
     ...problems(
       ...COMMON_PROBLEMS,
       "invalid_request",
+      "payload_too_large",
       "unsupported_media_type",
       "conflict",
       "unprocessable",
@@ -114,7 +115,15 @@ const postCommit = createRoute({
         },
       },
     },
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "not_found", "unsupported_media_type", "unprocessable", "quota_unavailable"),
+    ...problems(
+      ...COMMON_PROBLEMS,
+      "invalid_request",
+      "not_found",
+      "payload_too_large",
+      "unsupported_media_type",
+      "unprocessable",
+      "quota_unavailable",
+    ),
   },
 });
 

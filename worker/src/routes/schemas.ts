@@ -169,3 +169,6 @@ export const RATE_LIMIT_HEADERS = {
 };
 
 export const ADMIN = [{ admin: [] }];
+
+/** Digits only: `Number` would take "", " " and "0x10" for numbers too. */
+export const digits = (text: unknown): unknown => (typeof text === "string" && /^\d{1,15}$/u.test(text) ? Number(text) : text);

@@ -1,0 +1,70 @@
+/** What the stories' tests share: the provider's log, and a database that fails on demand. */
+import { env } from "cloudflare:workers";
+import { simulator } from "../support/worker.ts";
+
+interface Sent {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number | null;
+  readonly billed: number;
+  readonly isbns?: string[];
+}
+
+/** What reached the provider, oldest first, without the free look at the count. */
+export async function sent(): Promise<Sent[]> {
+  const requests = await simulator.control<Sent[]>("GET", "/requests?limit=5000");
+  return requests.filter(({ path }) => path !== "/key");
+}
+
+/** The pages that reached the provider, as `page` of `pageSize`. */
+export async function pagesSent(): Promise<string[]> {
+  return (await sent()).map(({ path }) => {
+    const query = new URL(path, "http://isbndb.test").searchParams;
+    return `${query.get("page") ?? "?"} of ${query.get("pageSize") ?? "?"}`;
+  });
+}
+
+/** Orders one fault of the provider. */
+export async function fault(fault: Record<string, unknown>): Promise<void> {
+  await simulator.control("POST", "/faults", fault);
+}
+
+/** From now on nothing can be written to a table, as on a full disk. */
+export async function failWrites(table: string): Promise<void> {
+  const refuse = (event: string): string =>
+    `CREATE TRIGGER fail_${table}_${event} BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'disk full'); END`;
+  await env.DB.batch(["INSERT", "UPDATE"].map((event) => env.DB.prepare(refuse(event))));
+}
+
+export async function healWrites(table: string): Promise<void> {
+  await env.DB.batch(["INSERT", "UPDATE"].map((event) => env.DB.prepare(`DROP TRIGGER fail_${table}_${event}`)));
+}
+
+/** From now on every statement on a table fails. */
+export async function failTable(table: string): Promise<void> {
+  await env.DB.prepare(`ALTER TABLE ${table} RENAME TO away_${table}`).run();
+}
+
+export async function healTable(table: string): Promise<void> {
+  await env.DB.prepare(`ALTER TABLE away_${table} RENAME TO ${table}`).run();
+}
+
+/** An answer without what differs from run to run. */
+export function told(body: Record<string, unknown>): Record<string, unknown> {
+  const { duration_ms: _, quota: __, resume: ___, ...rest } = body;
+  return rest;
+}
+
+/** Waits until the provider has been asked this often. */
+export async function requestsArrived(count: number): Promise<void> {
+  while ((await sent()).length < count) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+export async function countRows(table: string): Promise<number> {
+  return (await env.DB.prepare(`SELECT count(*) AS n FROM ${table}`).first<number>("n")) ?? 0;
+}
+
+/** The given time, so many days later. */
+export function daysAfter(time: string, days: number): string {
+  return new Date(Date.parse(time) + days * 24 * 60 * 60 * 1_000).toISOString();
+}
