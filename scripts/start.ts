@@ -4,6 +4,7 @@ import { enableCompileCache } from "node:module";
 import { join, resolve } from "node:path";
 import { superviseChildren } from "./start/children.ts";
 import { checkConfiguration } from "./start/configuration.ts";
+import { tickCrons } from "./start/crons.ts";
 import { seedDemo } from "./start/demo.ts";
 import { Foreseen } from "./start/foreseen.js";
 import { tryLock } from "./start/lock.js";
@@ -59,6 +60,7 @@ async function start(options: Options): Promise<void> {
   const demoBooks = options.demo ? await seedDemo(database, Date.now()) : 0;
 
   logs.begin();
+  tickCrons(worker.url, worker.crons, (message) => console.error(message));
   console.log(
     readyScreen({
       url: worker.url,

@@ -37,6 +37,8 @@ export interface BoundDatabase {
 
 export interface Runtime {
   readonly url: string;
+  /** Cron expressions of the configuration. */
+  readonly crons: readonly string[];
   database(binding: string): Promise<BoundDatabase>;
   dispose(): Promise<void>;
 }
@@ -86,6 +88,7 @@ export async function startRuntime({
   const [worker] = await Promise.all([environment.startWorker(options).catch(rethrow), ready]);
   return {
     url: (await worker.url).origin,
+    crons: (worker.config.triggers ?? []).flatMap(({ cron }: { cron?: string }) => (cron === undefined ? [] : [cron])),
     database: async (binding) => {
       const { database_name, migrations_dir } = settingsOf(worker.config.bindings, binding);
       const database = await miniflareOf(environment).getD1Database(binding);

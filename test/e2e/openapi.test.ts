@@ -233,6 +233,12 @@ describe("what the document says is true", () => {
     expect(await trying("GET /api/quota/history", 200)).toEqual([]);
   });
 
+  test("the harvest", async () => {
+    expect(await trying("POST /api/harvest/targets", 200)).toEqual([]);
+    expect(await trying("POST /api/harvest/run", 200)).toEqual([]);
+    expect(await trying("GET /api/harvest/status", 200)).toEqual([]);
+  });
+
   test("the service", async () => {
     expect(await trying("GET /health", 200)).toEqual([]);
     expect(await trying("GET /openapi.json", 200)).toEqual([]);

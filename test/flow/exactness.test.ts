@@ -127,17 +127,59 @@ describe("what a batch costs", () => {
   const price = async () => (await quotaStatus()).upstream?.bulk_billing;
   const batch = async (from: number, size: number) => post("/api/enrich/batch-direct", { isbns: isbns(from, size) });
 
-  test("a price that changes is noticed by the next batch, charged at its worst, and known after the one that follows", async () => {
+  test("a price that changes is noticed by the next batch, and known after the lone one that follows; nothing goes uncounted", async () => {
     await batch(0, 1_000);
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
-    expect((await batch(50_000, 100)).body).toMatchObject({ api_calls: 100 });
+    expect((await batch(50_000, 100)).body).toMatchObject({ api_calls: 1, quota: { used: 101, upstream: { spent: 101, untracked: 99 } } });
     expect(await price()).toBe("unknown");
     expect((await batch(60_000, 50)).body).toMatchObject({ api_calls: 50 });
-    expect(await quotaStatus()).toMatchObject({ used: 151, upstream: { spent: 151, untracked: 0, bulk_billing: "per_isbn" } });
+    expect(await quotaStatus()).toMatchObject({ used: 151, upstream: { spent: 151, untracked: 99, bulk_billing: "per_isbn" } });
     await simulator.control("PUT", "/settings", { billing: "per_request" });
     expect((await batch(70_000, 100)).body).toMatchObject({ api_calls: 100 });
     expect((await batch(80_000, 100)).body).toMatchObject({ api_calls: 1 });
     expect(await quotaStatus()).toMatchObject({ used: 252, upstream: { spent: 153, bulk_billing: "per_request" } });
+  });
+
+  test.each([1, 0])("a lone batch without both counts of its own teaches nothing (%i failures of the count)", async (times) => {
+    await settings({ daily_limit: 2_010, safety_buffer: 0 });
+    await simulator.control("PUT", "/settings", { billing: "per_isbn" });
+    await simulator.control("POST", "/spend", { calls: 3 });
+    await simulator.control("POST", "/faults", { kind: "stale_count", path: "/books", times: 0 });
+    await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/key", times, after: times });
+    await batch(0, 1_000);
+    await concurrently(8, 8, async (index) => batch(10_000 * (index + 1), 1_000));
+    const ours = (await simulator.state()).spent - 3;
+    expect(ours).toBeLessThanOrEqual(2_010);
+    expect((await quotaStatus()).used).toBeGreaterThanOrEqual(ours);
+  });
+
+  test("a provider that told its count once is not assumed to give none", async () => {
+    await emptyLedger();
+    await simulator.control("PUT", "/settings", { billing: "per_isbn" });
+    await simulator.control("POST", "/faults", { kind: "missing_headers", times: 0, path: "/books" });
+    await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/key" });
+    await settings({ rate_per_second: 0 });
+    await simulator.control("POST", "/faults", { kind: "status", status: 404, path: "/key", after: 1 });
+    expect((await batch(0, 20)).body).toMatchObject({ api_calls: 20 });
+    expect((await quotaStatus()).upstream?.bulk_billing_source).not.toBe("assumed");
+  });
+
+  test("a contradiction does not make dearer what is under way at a known price", async () => {
+    await batch(0, 1_000);
+    await simulator.control("PUT", "/settings", { latency_ms: 300 });
+    const underWay = concurrently(6, 6, async (index) => batch(10_000 * (index + 1), 1_000));
+    await simulator.control("POST", "/spend", { calls: 500 });
+    await batch(90_000, 20);
+    await underWay;
+    const { spent } = await simulator.state();
+    expect(await quotaStatus()).toMatchObject({ used: spent, upstream: { spent } });
+  });
+
+  test("while one batch finds out the price, another is told that the day is over where it is", async () => {
+    await settings({ daily_limit: 20, safety_buffer: 0 });
+    await ledger().reserve({ id: "probe", cost: { batchOf: 20 }, caller: "x", priority: "interactive" }, null);
+    await put("/api/quota/usage", { used: 20 });
+    expect((await batch(0, 5)).body).toMatchObject({ code: "quota_exhausted" });
   });
 
   test("a count that lags behind proves nothing: what was sent stays within what was charged", async () => {
@@ -189,7 +231,8 @@ describe("what a batch costs", () => {
     await batch(0, 10);
     await put("/api/quota/usage", { used: 501 });
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
-    expect((await batch(100, 100)).body).toMatchObject({ api_calls: 100 });
+    await batch(100, 100);
+    expect(await price()).toBe("unknown");
   });
 
   test("in the first two minutes of a day nothing is proven", async () => {

@@ -316,6 +316,20 @@ describe("with KV failing", () => {
     expect((await get("/api/quota/status?fresh=false")).body).toMatchObject({ source: "snapshot", used: 1 });
   });
 
+  test("a switch in KV that cannot be read is not overwritten", async () => {
+    await put("/api/quota/settings", { background_floor: 7 });
+    const later = { overrides: {}, enforcement: { value: "off", changedAt: Date.now() + 60_000 } };
+    await env.QUOTA_KV.put("settings:isbndb", JSON.stringify(later));
+    vi.spyOn(env.QUOTA_KV, "get").mockRejectedValue(new Error("KV GET failed"));
+    pass(6);
+    await publish();
+    vi.restoreAllMocks();
+    expect(await env.QUOTA_KV.get("settings:isbndb", "json")).toEqual(later);
+    pass(61);
+    await publish();
+    expect(await quotaStatus()).toMatchObject({ enforcement: "off", background: { floor: 3 } });
+  });
+
   test("a KV that hangs keeps nobody waiting long", async () => {
     await one(1);
     pass(6);
@@ -410,6 +424,26 @@ describe("an emptied ledger", () => {
     await publish();
     expect(await quotaStatus()).toMatchObject({ daily_limit: 3_000 });
     expect(await env.QUOTA_KV.get("settings:isbndb", "json")).toMatchObject({ overrides: { dailyLimit: 3_000 } });
+  });
+
+  test("begun without KV, is not hurried by KV's silence, and keeps what the operator says meanwhile", async () => {
+    await put("/api/quota/settings", { daily_limit: 3_000, safety_buffer: 100 });
+    pass(6);
+    await publish();
+    await emptyLedger();
+    await callWith({ QUOTA_KV: brokenKv() }, "POST", "/api/quota/reservations", { calls: 1 });
+    const reads = vi.spyOn(env.QUOTA_KV, "get").mockRejectedValue(new Error("KV GET failed"));
+    await publish();
+    await runInDurableObject(ledger(), async (_, state) => expect(await state.storage.getAlarm()).toBeGreaterThan(Date.now() + 4_000));
+    await put("/api/quota/settings", { safety_buffer: 5_000 });
+    reads.mockRestore();
+    pass(61);
+    await publish();
+    expect(await quotaStatus()).toMatchObject({ daily_limit: 15_000, safety_limit: 10_000 });
+    await callWith({}, "DELETE", "/api/quota/settings");
+    pass(61);
+    await publish();
+    expect(await quotaStatus()).toMatchObject({ daily_limit: 15_000, safety_limit: 13_000 });
   });
 
   test("just after midnight counts what yesterday still held", async () => {

@@ -61,7 +61,7 @@ describe("a decision", () => {
       "the day's end as the reason before the floor",
       demand(600, { priority: "background" }),
       standing(12_500),
-      { result: "refused", refusedBy: "daily", available: 500 },
+      { result: "refused", refusedBy: "daily", available: 0 },
     ],
     ["a project a tenth of the safety limit", demand(1_300, { caller: "project:a" }), standing(0), { result: "granted", calls: 1_300 }],
     [

@@ -21,7 +21,7 @@ describe("what may be configured", () => {
   test("the secrets are enough: everything else has a default", () => {
     expect(readConfig(SECRETS)).toEqual({
       adminToken: "an-admin-token-0123456789",
-      isbndb: { baseUrl: "https://api.premium.isbndb.com", apiKey: "the-providers-key", timeoutMs: 20_000 },
+      isbndb: { baseUrl: "https://api.premium.isbndb.com", apiKey: "the-providers-key", timeoutMs: 20_000, maxBatch: 1_000 },
       quota: {
         dailyLimit: 15_000,
         safetyBuffer: 2_000,

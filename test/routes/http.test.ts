@@ -23,6 +23,9 @@ const WITH_TOKEN = [
   ["PUT", "/api/quota/settings"],
   ["DELETE", "/api/quota/settings"],
   ["POST", "/api/quota/reset"],
+  ["POST", "/api/harvest/targets"],
+  ["GET", "/api/harvest/status"],
+  ["POST", "/api/harvest/run"],
 ] as const;
 
 const WRONG_CREDENTIALS: [string, string][] = [

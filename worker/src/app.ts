@@ -10,6 +10,7 @@ import { requestContext } from "./middleware/request-context.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
 import { docsRoutes, documentOf, getDocument } from "./routes/docs.ts";
 import { enrichRoutes } from "./routes/enrich.ts";
+import { harvestRoutes } from "./routes/harvest.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { reservationRoutes } from "./routes/reservations.ts";
@@ -39,6 +40,7 @@ app.route("/", healthRoutes);
 app.route("/", docsRoutes);
 app.route("/api/quota", quotaRoutes);
 app.route("/api/quota", reservationRoutes);
+app.route("/api/harvest", harvestRoutes);
 app.route("/api", enrichRoutes);
 app.route("/api", catalogueRoutes);
 

@@ -4,7 +4,7 @@ import type { Config } from "./env.ts";
 import { createIsbndbClient } from "./isbndb/index.ts";
 import type { CallReport, IsbndbClient } from "./isbndb/index.ts";
 import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager } from "./quota/index.ts";
-import type { ProviderReport } from "./quota/index.ts";
+import type { ProviderCount, ProviderReport } from "./quota/index.ts";
 
 /** The only provider so far; a second one is a second ledger. */
 export const PROVIDER = "isbndb";
@@ -45,10 +45,12 @@ export function createDeps(env: Env, clock: () => number): Deps {
   const isbndb = createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs });
   const keyClient = createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs: KEY_TIMEOUT_MS });
 
-  const readProviderCount = async (): Promise<ProviderReport | null> => {
+  const readProviderCount = async (): Promise<ProviderCount> => {
     const { report, value } = await keyClient.key();
-    if (value === null) return null;
-    return { ...providerReport(report), daily: { left: value.left, limit: value.limit } };
+    if (value !== null) {
+      return { kind: "count", report: { ...providerReport(report), daily: { left: value.left, limit: value.limit } } };
+    }
+    return { kind: report.outcome.meaning === "not_found" ? "none" : "failed" };
   };
 
   const kv = new QuotaKv(env.QUOTA_KV, PROVIDER);

@@ -51,6 +51,7 @@ const variables = z.object({
     (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
   ),
   ISBNDB_TIMEOUT_SECONDS: whole(20, 1, MAX_TIMEOUT_SECONDS),
+  ISBNDB_MAX_BATCH: whole(1_000, 1, 1_000),
   ISBNDB_BULK_BILLING: oneOf(BULK_BILLINGS).default("auto"),
   QUOTA_DAILY_LIMIT: calls(15_000),
   QUOTA_SAFETY_BUFFER: calls(2_000),
@@ -63,7 +64,7 @@ const variables = z.object({
 
 export interface Config {
   readonly adminToken: string;
-  readonly isbndb: { readonly baseUrl: string; readonly apiKey: string; readonly timeoutMs: number };
+  readonly isbndb: { readonly baseUrl: string; readonly apiKey: string; readonly timeoutMs: number; readonly maxBatch: number };
   readonly quota: QuotaConfig;
 }
 
@@ -122,7 +123,12 @@ export function readConfig(env: object): Config {
   const read = parsed.data;
   return {
     adminToken: read.ADMIN_TOKEN,
-    isbndb: { baseUrl: read.ISBNDB_BASE_URL, apiKey: read.ISBNDB_API_KEY, timeoutMs: read.ISBNDB_TIMEOUT_SECONDS * 1_000 },
+    isbndb: {
+      baseUrl: read.ISBNDB_BASE_URL,
+      apiKey: read.ISBNDB_API_KEY,
+      timeoutMs: read.ISBNDB_TIMEOUT_SECONDS * 1_000,
+      maxBatch: read.ISBNDB_MAX_BATCH,
+    },
     quota: {
       dailyLimit: read.QUOTA_DAILY_LIMIT,
       safetyBuffer: read.QUOTA_SAFETY_BUFFER,

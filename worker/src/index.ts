@@ -1,6 +1,7 @@
 /** The Worker's front door. No logic lives here. */
 import { app } from "./app.ts";
+import { runCron } from "./cron.ts";
 
 export { QuotaLedger } from "./quota/ledger.ts";
 
-export default { fetch: app.fetch } satisfies ExportedHandler<Env>;
+export default { fetch: app.fetch, scheduled: runCron } satisfies ExportedHandler<Env>;

@@ -58,6 +58,10 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
   // Read before anything is paid for: a database that fails later cannot take the answer away.
   const cachedBooks = request.withBooks && cached.length > 0 ? await findBooks(deps.db, cached) : [];
 
+  const { maxBatch } = deps.config.isbndb;
+  if (wanted.length > maxBatch) {
+    throw new Problem("unprocessable", `${wanted.length} ISBNs are to be asked of the provider; its plan takes ${maxBatch} a request.`);
+  }
   const fetched = wanted.length === 0 ? await nothingFetched(deps) : await fetchBatch(deps, wanted, request);
   return {
     requested: request.isbns.length,

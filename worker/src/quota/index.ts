@@ -8,4 +8,4 @@ export { refusalProblem } from "./refusal.ts";
 export { isReservedCaller, publicCallers, publicStatus } from "./status.ts";
 export { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS } from "./policy.ts";
 export { isoSeconds } from "./window.ts";
-export type { Priority, ProviderReport, QuotaStatus, Refusal, SettingsChange, Settlement } from "./types.ts";
+export type { Priority, ProviderCount, ProviderReport, QuotaStatus, Refusal, SettingsChange, Settlement } from "./types.ts";

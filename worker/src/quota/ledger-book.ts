@@ -10,7 +10,7 @@ import type { LedgerState } from "./ledger-state.ts";
 import { hourIn } from "./ledger-store.ts";
 import type { LedgerStore, ReservationRow } from "./ledger-store.ts";
 import { nextSlot, paceAheadMs } from "./pace.ts";
-import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxTtlSeconds, projectHold } from "./policy.ts";
+import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxTtlSeconds, projectHold, safetyLimit } from "./policy.ts";
 import type { Decision, Demand } from "./policy.ts";
 import { PROJECT_CALLER_PREFIX } from "./types.ts";
 import type { CommitRequest, Refusal, RefusedBy, Reservation, ReserveRequest, UnderWay } from "./types.ts";
@@ -63,7 +63,8 @@ export class LedgerBook {
 
     const probing = isPriced(request.cost) && price === null;
     const lone = probing && this.#store.openBatches() === 0;
-    if (enforcing && probing && !lone) return refused("price", calls, 0, PRICE_POLL_MS);
+    // Where not one call is left, waiting for the price would only hide that the day is over.
+    if (enforcing && probing && !lone && this.#callsUnspent(now) > 0) return refused("price", calls, 0, PRICE_POLL_MS);
 
     const decision = this.#decide(demand, now);
     if (enforcing && decision.result === "refused") {
@@ -84,6 +85,12 @@ export class LedgerBook {
     if (slot.late) this.#wouldRefuse("pace", demand, now);
     const granted = decision.result === "granted" ? decision.calls : calls;
     return this.#grant({ request, fingerprint, granted, startAt: slot.startAt, probe: lone }, now);
+  }
+
+  /** Not charged yet, whoever may hold them. */
+  #callsUnspent(now: number): number {
+    const { charged, untracked } = this.#store.day(windowOf(now));
+    return safetyLimit(this.#state.settings) - charged - untracked;
   }
 
   #decide(demand: Demand, now: number): Decision {
@@ -175,12 +182,14 @@ export class LedgerBook {
       return { result: "impossible", detail: "sent_at must lie between the reservation's creation and now" };
     }
     const { settlement } = request;
-    const cost = request.calls ?? (settlement ? this.#provider.costOf(row, settlement, request.before, now) : row.calls);
+    const cost = request.calls ?? (settlement ? this.#provider.costOf(row, settlement, request.counts, now) : row.calls);
     const late = row.state === "expired";
     const already = late ? (row.charged ?? 0) : 0;
     // The provider has counted this request, and we have not yet: until it is charged it stands among the reserved.
     const reservedByOthers = this.#store.reserved() - (row.state === "held" ? row.calls : 0);
-    if (settlement) this.#provider.observe(settlement.report, reservedByOthers + Math.max(0, cost - already), now);
+    const pending = reservedByOthers + Math.max(0, cost - already);
+    if (settlement) this.#provider.observe(settlement.report, pending, now);
+    if (request.counts?.after.kind === "count") this.#provider.observe(request.counts.after.report, pending, now);
     if (late) this.#chargeLate(row, cost, underWay, now);
     else this.#charge(row, chargedWindows(row.opened_at, now, underWay), cost, now);
     const charged = Math.max(cost, already);

@@ -5,7 +5,7 @@ import { inTime } from "../lib/in-time.ts";
 import { errorFields, log } from "../lib/log.ts";
 import type { EmptyLedger, QuotaLedger } from "./ledger.ts";
 import type { QuotaKv } from "./snapshot.ts";
-import type { ProviderReport } from "./types.ts";
+import type { ProviderCount, ProviderReport } from "./types.ts";
 import { isTodays } from "./window.ts";
 
 /** A ledger that has not answered by then is as good as away. */
@@ -14,8 +14,13 @@ const LEDGER_TIMEOUT_MS = 5_000;
 const ATTEMPTS = 3;
 const RETRY_AFTER_SECONDS = 5;
 
-/** Asks the provider for its count without spending a call; null where it does not tell. Never throws. */
-export type ReadProviderCount = () => Promise<ProviderReport | null>;
+/** Asks the provider for its count without spending a call. Never throws. */
+export type ReadProviderCount = () => Promise<ProviderCount>;
+
+/** The count as a report, null where there is none. */
+export function reportOf(count: ProviderCount): ProviderReport | null {
+  return count.kind === "count" ? count.report : null;
+}
 
 /**
  * The ledger's entry methods as they are declared. The platform's stub type distributes over union results and no longer infers;
@@ -85,7 +90,8 @@ export class LedgerClient {
    */
   async #recover(): Promise<void> {
     const { kv, readProviderCount, clock } = this.#options;
-    const [stored, report] = await Promise.all([Promise.allSettled([kv.snapshot(), kv.mirror()]), readProviderCount()]);
+    const [stored, count] = await Promise.all([Promise.allSettled([kv.snapshot(), kv.mirror()]), readProviderCount()]);
+    const report = reportOf(count);
     const [snapshot, mirror] = stored;
     const counted = report !== null && isTodays(report, clock());
     if (snapshot.status === "rejected" && !counted)

@@ -48,6 +48,7 @@ export class OperatorBook {
     if (this.#happened(id)) return { result: "changed", settings: this.#state.settings };
     const before = this.#state.settings;
     this.#state.changeSettings({ overrides: {} });
+    this.#state.update({ mirrorUnread: false });
     this.#turn({ value: null, changedAt: now });
     this.#keepPaceWith(before);
     return this.#audited("settings.restore", { id, actor }, before, now);
@@ -72,8 +73,13 @@ export class OperatorBook {
     if (mirror === undefined) return;
     if (this.#state.value.mirrorUnread) {
       const before = this.#state.settings;
-      this.#state.changeSettings({ overrides: { ...mirror?.overrides, ...this.#state.value.overrides } });
+      const own = this.#state.value.overrides;
+      const both = { ...mirror?.overrides, ...own };
+      const limits = { ...this.#state.configured, ...both };
+      // Limits set anew since may not go together with the older ones: then the newer word stands alone.
+      this.#state.changeSettings({ overrides: limits.dailyLimit < limits.safetyBuffer ? own : both });
       this.#state.update({ mirrorUnread: false });
+      this.#keepPaceWith(before);
       this.#audited("settings.recover", { id: crypto.randomUUID(), actor: "mirror" }, before, now);
     }
     this.adopt(mirror?.enforcement ?? null, now);
@@ -127,11 +133,10 @@ export class OperatorBook {
 
   /**
    * What the provider has counted so far, less what stays counted here, becomes the base, so that none of it comes back as untracked:
-   * its last word, and what was charged since. Where it never said a word, what we know must do.
+   * its last word, which was asked for just now. Where it never said a word, what we know must do.
    */
   #rebase(used: number, day: DayRow): void {
-    const heard = day.provider_spent === null ? null : day.provider_spent + Math.max(0, day.charged - day.charged_when_observed);
-    const counted = heard ?? day.provider_base + day.charged + day.untracked;
+    const counted = day.provider_spent ?? day.provider_base + day.charged + day.untracked;
     this.#store.setBase(day.date, Math.max(0, counted - used));
   }
 

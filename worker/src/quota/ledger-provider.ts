@@ -1,12 +1,16 @@
 /** What the ledger makes of the provider's own words: its count, its price for a batch, its refusals. Synchronous. */
 import { log } from "../lib/log.ts";
 import { callsFor, provenPrice } from "./billing.ts";
+import type { KnownPrice } from "./billing.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import type { DayRow, LedgerStore, ReservationRow } from "./ledger-store.ts";
 import { pausedUntil } from "./pace.ts";
 import { safetyLimit, untrackedCalls } from "./policy.ts";
-import type { BulkPrice, ProviderReport, Settlement } from "./types.ts";
+import type { BulkPrice, CountsAround, ProviderReport, Settlement } from "./types.ts";
 import { HOUR_MS, PROVIDER_RESET_LAG_MS, SECOND_MS, isTodays, windowOf, windowStart } from "./window.ts";
+
+/** A rise of a few calls is soon somebody else's: a smaller batch contradicts nothing. */
+const LEAST_CONTRADICTING_BATCH = 10;
 
 export const PACE_KEY = "next_free_at";
 
@@ -50,48 +54,66 @@ export class ProviderBook {
   }
 
   /**
-   * What a settled request cost: 1 or the batch's size, never the rise of a count; where that cannot be told, the batch's size. Only a
-   * lone batch between two counts of its own teaches a price. Another batch can contradict what is known: then the price is unknown
-   * again, and the next lone batch tells.
+   * What a settled request cost: the price it was granted at, or for a lone batch of unknown price what its two counts prove, and its
+   * size where they prove nothing. Never the rise of a count: what is beyond the charge becomes untracked in the same commit. Only a
+   * lone batch teaches a price; any other can contradict it, and then the next lone one tells.
    */
-  costOf(row: ReservationRow, settlement: Settlement, before: ProviderReport | null | undefined, now: number): number {
+  costOf(row: ReservationRow, settlement: Settlement, counts: CountsAround | undefined, now: number): number {
     const batchOf = row.batch_of;
     if (batchOf === null || batchOf <= 1) return row.calls;
+    if (row.probe === 1 && this.#state.learnsPrice) return this.#learned(row, batchOf, settlement, counts, now);
+    if (settlement.delivered && batchOf >= LEAST_CONTRADICTING_BATCH) this.#doubt(row, batchOf, settlement.report, now);
+    return row.calls;
+  }
+
+  #doubt(row: ReservationRow, batchOf: number, report: ProviderReport | null, now: number): void {
     const known = this.#state.price;
-    const proven = settlement.delivered ? this.#proven(row, batchOf, settlement, before, now) : null;
-    if (row.probe === 1 && this.#state.learnsPrice) return this.#learned(batchOf, proven, settlement);
-    if (known === null) return batchOf;
-    if (proven === null || proven === known.price) return callsFor({ batchOf }, known.price);
-    log.warn("The provider's count contradicts the price of a batch", { known: known.price, seen: proven, source: known.source });
-    if (!this.#state.learnsPrice) return callsFor({ batchOf }, known.price);
-    this.#state.update({ learnedPrice: null });
-    return batchOf;
+    if (known === null || row.spent_before === null) return;
+    const before = { spent: row.spent_before, charged: row.charged_when_observed };
+    const seen = this.#proven(row, batchOf, before, report, now);
+    if (seen === null || seen === known.price) return;
+    log.warn("The provider's count contradicts the price of a batch", { known: known.price, seen, source: known.source });
+    if (this.#state.learnsPrice) this.#state.update({ learnedPrice: null });
   }
 
-  #proven(row: ReservationRow, batchOf: number, settlement: Settlement, before: ProviderReport | null | undefined, now: number) {
-    const { report } = settlement;
-    if (!report || !isTodays(report, now) || windowOf(row.opened_at) !== windowOf(now)) return null;
+  /** What the provider's count, compared with the one `before`, says of a batch. */
+  #proven(
+    row: ReservationRow,
+    batchOf: number,
+    before: { spent: number; charged: number },
+    after: ProviderReport | null,
+    now: number,
+  ): BulkPrice | null {
+    if (!after || !isTodays(after, now) || windowOf(row.opened_at) !== windowOf(now)) return null;
     const day = this.#store.day(windowOf(now));
-    const asked = before && isTodays(before, now) ? this.spentIn(before, day) : null;
-    const spentBefore = asked ?? row.spent_before;
-    const spentAfter = this.spentIn(report, day);
-    if (spentBefore === null || spentAfter === null) return null;
-    const chargedBefore = asked === null ? row.charged_when_observed : row.charged_before;
-    const others = day.charged - chargedBefore + this.#store.reserved() - row.calls;
-    return provenPrice({ batchOf, spentBefore, spentAfter, others: Math.max(0, others) });
+    const spentAfter = this.spentIn(after, day);
+    if (spentAfter === null) return null;
+    const others = Math.max(0, day.charged - before.charged + this.#store.reserved() - row.calls);
+    return provenPrice({ batchOf, spentBefore: before.spent, spentAfter, others });
   }
 
-  /** What a lone batch taught. A provider that never gave a count cannot teach: one call a request is assumed, and shown as such. */
-  #learned(batchOf: number, proven: BulkPrice | null, settlement: Settlement): number {
-    if (proven !== null) {
-      this.#state.update({ learnedPrice: { price: proven, source: "observed" } });
-      log.warn("The price of a batch is known", { price: proven, batch_of: batchOf });
-      return callsFor({ batchOf }, proven);
-    }
-    if (!settlement.delivered || settlement.report?.daily || this.#state.value.everCounted) return batchOf;
-    this.#state.update({ learnedPrice: { price: "per_request", source: "assumed" } });
-    log.warn("The provider gives no count: a batch is assumed to cost one call");
-    return 1;
+  /** What a lone batch taught, and what it cost. */
+  #learned(row: ReservationRow, batchOf: number, settlement: Settlement, counts: CountsAround | undefined, now: number): number {
+    if (!settlement.delivered || !counts) return batchOf;
+    const price = this.#taught(row, batchOf, counts, now) ?? this.#assumed(settlement, counts);
+    if (price === null) return batchOf;
+    this.#state.update({ learnedPrice: price });
+    log.warn("The price of a batch is known", { ...price, batch_of: batchOf });
+    return callsFor({ batchOf }, price.price);
+  }
+
+  #taught(row: ReservationRow, batchOf: number, { before, after }: CountsAround, now: number): KnownPrice | null {
+    if (before.kind !== "count" || after.kind !== "count" || !isTodays(before.report, now)) return null;
+    const spent = this.spentIn(before.report, this.#store.day(windowOf(now)));
+    if (spent === null) return null;
+    const price = this.#proven(row, batchOf, { spent, charged: row.charged_before }, after.report, now);
+    return price === null ? null : { price, source: "observed" };
+  }
+
+  /** A provider that answers and never gave a count cannot teach: one call a request is assumed, and shown as such. */
+  #assumed(settlement: Settlement, { before, after }: CountsAround): KnownPrice | null {
+    const silent = before.kind === "none" && after.kind === "none" && !settlement.report?.daily;
+    return silent && !this.#state.value.everCounted ? { price: "per_request", source: "assumed" } : null;
   }
 
   /**

@@ -14,7 +14,9 @@ export class LedgerPublisher {
   #behind = true;
   /** Undefined until KV was read. */
   #seen: SettingsMirror | null | undefined = undefined;
-  #mirrorFailures = 0;
+  #lookedAt = 0;
+  /** Of KV, in a row. */
+  #failures = 0;
 
   constructor(kv: QuotaKv, state: LedgerState, reader: LedgerReader) {
     this.#kv = kv;
@@ -41,44 +43,54 @@ export class LedgerPublisher {
     return !mirrorUnread && settingsRevision > mirroredRevision;
   }
 
-  /** When something is to be written next; null while KV is up to date. */
+  /** When something is to be written or read next; null while KV is up to date. */
   dueAt(now: number): number | null {
     const { publishedAt, mirroredAt, mirrorUnread } = this.#state.value;
-    if (this.#mirrorBehind) return Math.max(now, mirroredAt + this.#mirrorPauseMs);
-    return this.#behind || mirrorUnread ? Math.max(now, publishedAt + SNAPSHOT_EVERY_MS) : null;
+    // A time in the future is from before a clock stepped back.
+    const since = (time: number): number => Math.min(time, now);
+    const due = [
+      this.#behind ? since(publishedAt) + SNAPSHOT_EVERY_MS : null,
+      this.#mirrorBehind ? since(mirroredAt) + this.#pauseMs(MIRROR_EVERY_MS) : null,
+      mirrorUnread ? since(this.#lookedAt) + this.#pauseMs(SNAPSHOT_EVERY_MS) : null,
+    ].filter((at) => at !== null);
+    return due.length === 0 ? null : Math.max(now, Math.min(...due));
   }
 
   /** Longer after every failure, so that an outage of KV keeps nobody busy. */
-  get #mirrorPauseMs(): number {
-    return Math.min(MINUTE_MS, MIRROR_EVERY_MS * 2 ** this.#mirrorFailures);
+  #pauseMs(shortest: number): number {
+    return Math.min(MINUTE_MS, shortest * 2 ** this.#failures);
   }
 
   async publish(now: number): Promise<void> {
-    await this.#look();
+    await this.#look(now);
     const { publishedAt, mirroredAt } = this.#state.value;
-    if (this.#behind && now - publishedAt >= SNAPSHOT_EVERY_MS) {
+    if (this.#behind && Math.abs(now - publishedAt) >= SNAPSHOT_EVERY_MS) {
       this.#state.update({ publishedAt: now });
       this.#behind = false;
       this.#behind = !(await this.#written("snapshot", this.#kv.putSnapshot(this.#reader.snapshot(now)))) || this.#behind;
     }
-    if (this.#mirrorBehind && now - mirroredAt >= this.#mirrorPauseMs) await this.#mirror(now);
+    if (this.#mirrorBehind && Math.abs(now - mirroredAt) >= this.#pauseMs(MIRROR_EVERY_MS)) await this.#mirror(now);
   }
 
   /** A switch that was turned while this ledger was away is later than ours: it is adopted, never overwritten. */
   async #mirror(now: number): Promise<void> {
     const { settingsRevision, enforcement } = this.#state.value;
-    if (this.#seen && this.#seen.enforcement.changedAt > enforcement.changedAt) return;
     this.#state.update({ mirroredAt: now });
+    // What could not be read may be later too.
+    if (this.#seen === undefined || (this.#seen && this.#seen.enforcement.changedAt > enforcement.changedAt)) return;
     const written = await this.#written("settings", this.#kv.putMirror(this.#reader.mirror()));
-    this.#mirrorFailures = written ? 0 : this.#mirrorFailures + 1;
+    if (!written) this.#failures += 1;
     if (written) this.#state.update({ mirroredRevision: settingsRevision });
   }
 
-  async #look(): Promise<void> {
+  async #look(now: number): Promise<void> {
+    this.#lookedAt = now;
     try {
       this.#seen = await this.#kv.mirror();
+      this.#failures = 0;
     } catch (error) {
       this.#seen = undefined;
+      this.#failures += 1;
       log.warn("KV did not give the enforcement switch", errorFields(error));
     }
   }

@@ -27,7 +27,13 @@ interface Ledger {
  * may have been sent, and counts as spent.
  */
 export function recover({ snapshot, mirror, report }: RecoveryEvidence, { store, state, provider }: Ledger, now: number): void {
-  state.update({ initialisedAt: now, learnedPrice: snapshot?.learnedPrice ?? null });
+  const upstream = snapshot?.status.upstream ?? null;
+  state.update({
+    initialisedAt: now,
+    learnedPrice: snapshot?.learnedPrice ?? null,
+    everCounted: upstream !== null,
+    providerLimit: upstream?.limit ?? null,
+  });
   if (mirror === undefined) state.update({ mirrorUnread: true });
   else if (mirror) state.update({ overrides: mirror.overrides, enforcement: mirror.enforcement });
   const today = windowOf(now);

@@ -63,9 +63,10 @@ export function decide(demand: Demand, standing: Standing, settings: Settings, n
   if (demand.caller.startsWith(PROJECT_CALLER_PREFIX)) {
     limits.push({ refusedBy: "hold", available: Math.max(0, projectHold(settings) - standing.reservedByCaller) });
   }
-  const refusing = limits.find(({ available }) => available < demand.minCalls);
-  if (refusing) return { result: "refused", ...refusing };
-  return { result: "granted", calls: Math.min(demand.calls, ...limits.map(({ available }) => available)) };
+  const available = Math.min(...limits.map((limit) => limit.available));
+  const refusing = limits.find((limit) => limit.available < demand.minCalls);
+  if (refusing) return { result: "refused", refusedBy: refusing.refusedBy, available };
+  return { result: "granted", calls: Math.min(demand.calls, available) };
 }
 
 /** The most a project may hold open at a time. */

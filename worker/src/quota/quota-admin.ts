@@ -1,6 +1,6 @@
 /** What an operator does with the quota: settings, today's count, history. Every change is audited by the ledger. */
 import { errorFields, log } from "../lib/log.ts";
-import { LedgerClient } from "./ledger-client.ts";
+import { LedgerClient, reportOf } from "./ledger-client.ts";
 import type { ReadProviderCount } from "./ledger-client.ts";
 import type { History, QuotaLedger, SettingsAnswer } from "./ledger.ts";
 import { MIRROR_EVERY_MS } from "./snapshot.ts";
@@ -32,13 +32,13 @@ export class QuotaAdmin {
 
   /** Sets today's count. */
   async setUsage(used: number, actor: string): Promise<QuotaStatus> {
-    const [operation, report] = [{ id: crypto.randomUUID(), actor }, await this.#options.readProviderCount()];
+    const [operation, report] = [{ id: crypto.randomUUID(), actor }, reportOf(await this.#options.readProviderCount())];
     return this.#ledger.call((ledger) => ledger.setUsage(used, operation, report));
   }
 
   /** Sets today's count to 0; open reservations stay held. */
   async reset(actor: string): Promise<QuotaStatus> {
-    const [operation, report] = [{ id: crypto.randomUUID(), actor }, await this.#options.readProviderCount()];
+    const [operation, report] = [{ id: crypto.randomUUID(), actor }, reportOf(await this.#options.readProviderCount())];
     return this.#ledger.call((ledger) => ledger.reset(operation, report));
   }
 

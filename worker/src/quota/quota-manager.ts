@@ -18,7 +18,7 @@ import type {
   CommitRequest,
   Cost,
   Priority,
-  ProviderReport,
+  ProviderCount,
   QuotaStatus,
   Refusal,
   ReleaseAnswer,
@@ -59,6 +59,9 @@ interface QuotaManagerOptions {
 }
 
 const MAX_POLL_MS = 1_000;
+
+/** Only a probe asks for the provider's count. */
+const NOT_ASKED: ProviderCount = { kind: "failed" };
 
 const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -159,7 +162,7 @@ export class QuotaManager {
     // Counted from before the question, so that an answer that took its time cannot lengthen the life.
     const deadline = askedAt + (reservation.expiresAt - reservation.decidedAt);
 
-    const before = reservation.probe ? await this.#options.readProviderCount() : null;
+    const before = reservation.probe ? await this.#options.readProviderCount() : NOT_ASKED;
     const wait = reservation.startAt - reservation.decidedAt;
     if (wait > 0) await sleep(wait);
 
@@ -190,14 +193,15 @@ export class QuotaManager {
   }
 
   /** Whatever happens to the ledger now, a hold that was sent is charged: by this commit, or by its expiry. */
-  async #settle(reservation: Reservation, settlement: Settlement, before: ProviderReport | null): Promise<Settled> {
+  async #settle(reservation: Reservation, settlement: Settlement, before: ProviderCount): Promise<Settled> {
     try {
       if (settlement.sent === "no") {
         const answer = await this.release(reservation.id);
         return answer.result === "released" ? { charged: 0, status: answer.status } : { charged: reservation.calls, status: null };
       }
-      const informed = reservation.probe ? await this.#withCount(settlement, before) : settlement;
-      const answer = await this.commit({ id: reservation.id, settlement: informed, before });
+      // A probe is judged by two counts that were asked for: a header may lag behind, and asking is free.
+      const counts = reservation.probe ? { before, after: await this.#options.readProviderCount() } : null;
+      const answer = await this.commit({ id: reservation.id, settlement, ...(counts ? { counts } : {}) });
       if (answer.result === "committed") return answer;
       // The ledger lost its store in between: what was sent must not be lost with it.
       const added = await this.incrementUsage(reservation.calls, reservation.id, "recovered");
@@ -206,12 +210,6 @@ export class QuotaManager {
       log.error("A provider call could not be settled; its hold is charged when it expires", { id: reservation.id, ...errorFields(error) });
       return { charged: reservation.calls, status: null };
     }
-  }
-
-  /** A probe is judged by two counts of one kind: a header may lag behind, and asking is free. */
-  async #withCount(settlement: Settlement, before: ProviderReport | null): Promise<Settlement> {
-    if (!settlement.delivered || before === null) return settlement;
-    return { ...settlement, report: (await this.#options.readProviderCount()) ?? settlement.report };
   }
 
   async #abandon(id: string): Promise<void> {

@@ -3,6 +3,17 @@ import type { BulkBilling, Enforcement } from "../env.ts";
 
 export type Priority = "interactive" | "background";
 
+/** What asking for the provider's count brought: it may give none, or not answer, and these are different things. */
+export type ProviderCount =
+  | { readonly kind: "count"; readonly report: ProviderReport }
+  | { readonly kind: "none" }
+  | { readonly kind: "failed" };
+
+export interface CountsAround {
+  readonly before: ProviderCount;
+  readonly after: ProviderCount;
+}
+
 /** How a batch of ISBNs is billed, once we know. */
 export type BulkPrice = Exclude<BulkBilling, "auto">;
 
@@ -86,8 +97,8 @@ export interface CommitRequest {
   readonly calls?: number;
   readonly sentAt?: number;
   readonly settlement?: Settlement;
-  /** The provider's count from just before a probe was sent. */
-  readonly before?: ProviderReport | null;
+  /** For a probe: what the provider counted just before it was sent and just after its answer, by asking for it. */
+  readonly counts?: CountsAround;
 }
 
 export type CommitAnswer =

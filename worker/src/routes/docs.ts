@@ -29,6 +29,7 @@ const INFO = {
     { name: "Quota", description: "How much is left, and who spent it" },
     { name: "Reservations", description: "For those who call the provider themselves: reserve, then commit or release" },
     { name: "Enrichment", description: "Books from the provider, within its quota" },
+    { name: "Harvest", description: "What is fetched in the background, as long as the quota allows" },
     { name: "Catalogue", description: "What is already known, for nothing" },
     { name: "Quota operation", description: "For operators" },
     { name: "Service" },

@@ -7,13 +7,14 @@ import { enrichNewReleases } from "../library/new-releases.ts";
 import { MAX_MONTHS } from "../library/releases-range.ts";
 import { adminOnly } from "../http/guards.ts";
 import { book, bookJson } from "./book-schema.ts";
-import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, problems, quotaStatus } from "./schemas.ts";
+import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, addressable, problems, quotaStatus } from "./schemas.ts";
 
 const SPENDING_PROBLEMS = [
   ...COMMON_PROBLEMS,
   "invalid_request",
   "payload_too_large",
   "unsupported_media_type",
+  "unprocessable",
   "quota_exhausted",
   "pace_exceeded",
   "upstream_error",
@@ -62,15 +63,6 @@ const postBatch = createRoute({
     ...problems(...SPENDING_PROBLEMS),
   },
 });
-
-/** Text that can stand in an address of the provider's, which takes at most 150 characters. */
-const addressable = z
-  .string()
-  .trim()
-  .min(1, "expected at least one character")
-  .max(150, "expected at most 150 characters")
-  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "expected text without control characters and broken surrogates")
-  .refine((text) => !/^\.{1,2}$/u.test(text), "expected more than dots");
 
 const bibliographyBody = z
   .strictObject({

@@ -172,3 +172,12 @@ export const ADMIN = [{ admin: [] }];
 
 /** Digits only: `Number` would take "", " " and "0x10" for numbers too. */
 export const digits = (text: unknown): unknown => (typeof text === "string" && /^\d{1,15}$/u.test(text) ? Number(text) : text);
+
+/** Text that can stand in an address of the provider's, which takes at most 150 characters. */
+export const addressable = z
+  .string()
+  .trim()
+  .min(1, "expected at least one character")
+  .max(150, "expected at most 150 characters")
+  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "expected text without control characters and broken surrogates")
+  .refine((text) => !/^\.{1,2}$/u.test(text), "expected more than dots");

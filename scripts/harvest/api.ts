@@ -1,0 +1,105 @@
+/** The coordinator's HTTP API. Answers and refusals are data, and so is trouble on the way: nothing here throws for them. */
+import type { z } from "zod";
+import { bibliography, quotaStatus, topAuthors } from "./answers.ts";
+import type { Bibliography, QuotaStatus } from "./answers.ts";
+import { meaningOf } from "./refusals.ts";
+import type { Refusal } from "./refusals.ts";
+
+/** Five pages that each wait 10 s for their turn and 20 s for the provider take 150 s; no answer at all comes much sooner or never. */
+export const PAGES_PER_REQUEST = 5;
+const TIMEOUT_MS = 240_000;
+const STATUS_TIMEOUT_MS = 30_000;
+/** After the first Ctrl-C, an answer that is paid for already may still arrive; nobody waits longer for it. */
+const GRACE_MS = 30_000;
+
+export type Reply<Body> = { readonly kind: "answer"; readonly body: Body } | Refusal;
+
+interface Request<Body> {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: unknown;
+  readonly schema: z.ZodType<Body>;
+  readonly timeoutMs: number;
+}
+
+export class Api {
+  readonly #baseUrl: string;
+  readonly #token: string;
+  readonly #interrupted: AbortSignal;
+
+  constructor(baseUrl: string, token: string, interrupted: AbortSignal) {
+    this.#baseUrl = baseUrl;
+    this.#token = token;
+    this.#interrupted = interrupted;
+  }
+
+  async status(): Promise<Reply<QuotaStatus>> {
+    return this.#send({ method: "GET", path: "/api/quota/status", schema: quotaStatus, timeoutMs: STATUS_TIMEOUT_MS });
+  }
+
+  async topAuthors(offset: number, limit: number): Promise<Reply<z.infer<typeof topAuthors>>> {
+    const path = `/api/authors/top?offset=${offset}&limit=${limit}`;
+    return this.#send({ method: "GET", path, schema: topAuthors, timeoutMs: STATUS_TIMEOUT_MS });
+  }
+
+  async enrich(author: string, maxPages: number): Promise<Reply<Bibliography>> {
+    const body = { author_name: author, max_pages: maxPages };
+    return this.#send({ method: "POST", path: "/api/authors/enrich-bibliography", body, schema: bibliography, timeoutMs: TIMEOUT_MS });
+  }
+
+  async #send<Body>({ method, path, body, schema, timeoutMs }: Request<Body>): Promise<Reply<Body>> {
+    const { signal, done } = this.#timeLimit(timeoutMs);
+    try {
+      const response = await fetch(`${this.#baseUrl}${path}`, {
+        method,
+        redirect: "manual",
+        signal,
+        headers: { authorization: `Bearer ${this.#token}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      if (response.status !== 200) return meaningOf(response, text);
+      const parsed = schema.safeParse(jsonIn(text));
+      if (parsed.success) return { kind: "answer", body: parsed.data };
+      return trouble(`The server's answer makes no sense (${JSON.stringify(text.slice(0, 60))})`);
+    } catch (error) {
+      return trouble(`The server gave no answer (${reasonOf(error)})`);
+    } finally {
+      done();
+    }
+  }
+
+  #timeLimit(milliseconds: number): { signal: AbortSignal; done: () => void } {
+    const controller = new AbortController();
+    const timers = [setTimeout(() => controller.abort(new Error(`nothing for ${milliseconds / 1_000} s`)), milliseconds)];
+    const shorten = (): void => {
+      timers.push(setTimeout(() => controller.abort(new Error("interrupted")), GRACE_MS));
+    };
+    this.#interrupted.addEventListener("abort", shorten, { once: true });
+    const done = (): void => {
+      timers.forEach(clearTimeout);
+      this.#interrupted.removeEventListener("abort", shorten);
+    };
+    return { signal: controller.signal, done };
+  }
+}
+
+/** No answer, or none that can be read: what it cost, nobody here knows. */
+function trouble(detail: string): Refusal {
+  return { kind: "trouble", detail, retryAfterSeconds: null, charged: 0, retry: true, lost: true };
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { message, cause } = error instanceof Error ? error : { message: String(error), cause: undefined };
+  if (!(cause instanceof Error)) return message;
+  const code = "code" in cause ? String(cause.code) : "";
+  return cause.message === "" ? code || message : cause.message;
+}

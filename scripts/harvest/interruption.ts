@@ -1,0 +1,24 @@
+/** Ctrl-C and SIGTERM: the first asks the run to stop, another ends it at once. */
+import { EXIT } from "./exit-codes.ts";
+
+/** npm passes Ctrl-C on to a process that has had it from the terminal already: those two are one. */
+const SAME_KEYSTROKE_MS = 500;
+
+export function watchInterruptions(onFirst: () => void): AbortSignal {
+  const controller = new AbortController();
+  let firstAt = 0;
+  const interrupt = (): void => {
+    if (!controller.signal.aborted) {
+      firstAt = performance.now();
+      controller.abort();
+      onFirst();
+    } else if (performance.now() - firstAt > SAME_KEYSTROKE_MS) process.exit(EXIT.interrupted);
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  // Whoever read the pipe has gone.
+  process.stdout.on("error", () => {
+    if (!controller.signal.aborted) controller.abort();
+  });
+  return controller.signal;
+}

@@ -1,0 +1,48 @@
+/** What every part of a run works with. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Api } from "./api.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { CheckpointFile } from "./checkpoint-file.ts";
+import type { HarvestEvent } from "./events.ts";
+
+export interface Run {
+  readonly api: Api;
+  readonly progress: Progress;
+  readonly tell: (event: HarvestEvent) => void;
+  readonly interrupted: AbortSignal;
+  readonly maxPages: number | null;
+  /** Wait for new calls where the day is over. */
+  readonly wait: boolean;
+  readonly statusIntervalMs: number;
+  readonly retryPauseMs: number;
+}
+
+/** The checkpoint as it stands, and its file. */
+export class Progress {
+  readonly #file: CheckpointFile;
+  #checkpoint: Checkpoint;
+
+  constructor(file: CheckpointFile, checkpoint: Checkpoint) {
+    this.#file = file;
+    this.#checkpoint = checkpoint;
+  }
+
+  get checkpoint(): Checkpoint {
+    return this.#checkpoint;
+  }
+
+  change(change: (checkpoint: Checkpoint) => Checkpoint): void {
+    this.#checkpoint = change(this.#checkpoint);
+  }
+
+  /** Throws `Foreseen` where it cannot be written. */
+  save(): void {
+    this.#checkpoint = { ...this.#checkpoint, updated_at: new Date().toISOString() };
+    this.#file.write(this.#checkpoint);
+  }
+}
+
+/** Ends early, without complaint, when the run is interrupted. */
+export async function sleep(milliseconds: number, interrupted: AbortSignal): Promise<void> {
+  await delay(milliseconds, undefined, { signal: interrupted }).catch(() => undefined);
+}

@@ -1,0 +1,375 @@
+import { createExecutionContext, createScheduledController, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { createDeps } from "../../worker/src/deps.ts";
+import worker from "../../worker/src/index.ts";
+import { runHarvest } from "../../worker/src/library/harvest.ts";
+import { afterFailure, batchSize } from "../../worker/src/library/harvest-retry.ts";
+import {
+  ADMIN_TOKEN,
+  AFTERNOON,
+  freshStart,
+  get,
+  isbnNumber,
+  isbns,
+  post,
+  put,
+  quotaStatus,
+  setClock,
+  settings,
+  simulator,
+} from "../support/worker.ts";
+
+beforeEach(async () => freshStart());
+
+interface Run {
+  readonly id: string;
+  readonly targets: number;
+  readonly calls: number;
+  readonly found: number;
+  readonly failed: number;
+  readonly stopped: string;
+  readonly detail: string;
+}
+
+interface Overview {
+  readonly targets: readonly { kind: string; state: string; targets: number; next_due_at: string | null }[];
+  readonly runs: readonly Run[];
+  readonly failed: readonly { name: string; tries: number; reason: string }[];
+}
+
+const add = async (body: object) => post("/api/harvest/targets", body);
+const run = async (): Promise<Run> => (await post<Run>("/api/harvest/run", { max_seconds: 60 })).body;
+const overview = async (): Promise<Overview> => (await get<Overview>("/api/harvest/status")).body;
+const counts = async (): Promise<Record<string, number>> =>
+  Object.fromEntries((await overview()).targets.map(({ kind, state, targets }) => [`${kind} ${state}`, targets]));
+const authors = (count: number): string[] => Array.from({ length: count }, (_, index) => `Harvest Author ${index}`);
+const providerRequests = async (path: string): Promise<string[]> => {
+  const log = await simulator.control<{ path: string }[]>("GET", "/requests?limit=5000");
+  return log.map((request) => request.path).filter((sent) => sent.startsWith(path));
+};
+
+async function tick(cron: string, time: string): Promise<void> {
+  const controller = createScheduledController({ cron, scheduledTime: new Date(time) });
+  const ctx = createExecutionContext();
+  await worker.scheduled(controller, env);
+  await waitOnExecutionContext(ctx);
+}
+
+describe("adding targets", () => {
+  test("takes thousands at once and merges duplicates, in one form or another", async () => {
+    const { status, body } = await add({
+      isbns: [...isbns(0, 5_000), isbnNumber(3), "0-306-40615-2", "9780306406157", "123"],
+      authors: ["A  B", "a b", "C"],
+    });
+    expect({ status, body }).toMatchObject({ status: 200, body: { added: 5_003, merged: 3, invalid: [{ isbn: "123" }] } });
+    expect((await add({ isbns: isbns(0, 10) })).body).toMatchObject({ added: 0, merged: 10 });
+    expect(await counts()).toEqual({ "isbn due": 5_001, "author due": 2 });
+  });
+
+  test.each([
+    [{}, "body"],
+    [{ isbns: [], authors: [] }, "body"],
+    [{ isbns: ["123"] }, "isbns"],
+    [{ authors: [""] }, "authors.0"],
+    [{ isbns: [isbnNumber(1)], priority: 101 }, "priority"],
+    [{ isbns: Array.from({ length: 10_001 }, () => isbnNumber(1)) }, "isbns"],
+  ])("refuses what makes no sense, naming the field", async (body, field) => {
+    expect(await add(body)).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: field }] } });
+  });
+
+  test("is for the administrator", async () => {
+    for (const [method, path] of [
+      ["POST", "targets"],
+      ["GET", "status"],
+      ["POST", "run"],
+    ] as const) {
+      const answer =
+        method === "GET" ? await get(`/api/harvest/${path}`, { token: null }) : await post(`/api/harvest/${path}`, {}, { token: null });
+      expect(answer.status).toBe(401);
+    }
+  });
+});
+
+describe("a run", () => {
+  test("packs ISBNs into the largest batches, then fetches authors page by page, until nothing is due", async () => {
+    await simulator.control("PUT", "/settings", { authors: { "Harvest Author 0": 2_500, "Harvest Author 1": 3 } });
+    await add({ isbns: isbns(0, 2_300), authors: authors(2) });
+    expect(await run()).toMatchObject({ targets: 2_302, calls: 3 + 3 + 1, failed: 0, stopped: "nothing_due" });
+    expect(await counts()).toEqual({ "isbn done": 2_300, "author done": 2 });
+    expect(await quotaStatus()).toMatchObject({ used: 7, reserved: 0, callers: [{ caller: "cron.harvest", used: 7 }] });
+    expect(await run()).toMatchObject({ targets: 0, calls: 0, stopped: "nothing_due" });
+  });
+
+  test("packs no more into a batch than the plan allows, and says so where somebody asks for more", async () => {
+    await simulator.control("PUT", "/settings", { max_batch: 100 });
+    await add({ isbns: isbns(0, 250) });
+    const basic = { ...env, ISBNDB_MAX_BATCH: "100" };
+    await worker.scheduled(createScheduledController({ cron: "*/30 * * * *", scheduledTime: new Date(AFTERNOON) }), basic);
+    expect((await overview()).runs).toMatchObject([{ targets: 250, stopped: "nothing_due" }]);
+    expect(await providerRequests("/books")).toHaveLength(3);
+    const request = new Request("http://coordinator.test/api/enrich/batch-direct", {
+      method: "POST",
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" },
+      body: JSON.stringify({ isbns: isbns(1_000, 101) }),
+    });
+    const answer = await worker.fetch(request, basic, createExecutionContext());
+    expect(await answer.json()).toMatchObject({ code: "unprocessable", detail: expect.stringContaining("100 a request") });
+  });
+
+  test("takes the highest priority first", async () => {
+    await add({ authors: ["Low"], priority: 1 });
+    await add({ authors: ["High"], priority: 90 });
+    await add({ isbns: [isbnNumber(1)], priority: 50 });
+    await run();
+    const sent = await simulator.control<{ path: string }[]>("GET", "/requests");
+    expect(sent.map(({ path }) => path.split("?")[0]).filter((path) => path !== "/key")).toEqual(["/author/High", "/books", "/author/Low"]);
+  });
+
+  test("below the floor does nothing, and says why in its row", async () => {
+    await put("/api/quota/usage", { used: 12_700 });
+    await add({ isbns: isbns(0, 10) });
+    expect(await run()).toMatchObject({
+      targets: 0,
+      calls: 0,
+      stopped: "below_floor",
+      detail: "300 calls are left, 415 of them are kept for interactive callers.",
+    });
+    expect(await simulator.state()).toMatchObject({ spent: 0 });
+    expect((await overview()).runs).toMatchObject([{ stopped: "below_floor" }]);
+    expect((await post("/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).status).toBe(200);
+  });
+
+  test("stops when the day's calls end, to the last one, and goes on the next day with what is left", async () => {
+    await settings({ daily_limit: 30, safety_buffer: 0, background_floor: 0 });
+    await add({ authors: authors(50) });
+    expect(await run()).toMatchObject({ targets: 30, calls: 30, stopped: "quota_exhausted" });
+    expect(await simulator.state()).toMatchObject({ spent: 30 });
+    await setClock("2031-05-15T00:05:00Z");
+    expect(await run()).toMatchObject({ targets: 20, calls: 20, stopped: "nothing_due" });
+    const fetched = await providerRequests("/author/");
+    expect({ sent: fetched.length, distinct: new Set(fetched).size }).toEqual({ sent: 50, distinct: 50 });
+  });
+
+  test("cut short in the middle of an author goes on with the next page", async () => {
+    await simulator.control("PUT", "/settings", { authors: { Long: 5_000 } });
+    await settings({ daily_limit: 2, safety_buffer: 0, background_floor: 0 });
+    await add({ authors: ["Long"] });
+    expect(await run()).toMatchObject({ targets: 0, calls: 2, stopped: "quota_exhausted" });
+    await settings({ daily_limit: 100 });
+    expect(await run()).toMatchObject({ targets: 1, calls: 3, stopped: "nothing_due" });
+    expect(new Set(await providerRequests("/author/")).size).toBe(5);
+  });
+
+  test("at one call an ISBN packs no more than the budget pays", async () => {
+    await simulator.control("PUT", "/settings", { billing: "per_isbn" });
+    await settings({ daily_limit: 450, safety_buffer: 0, background_floor: 0 });
+    await add({ isbns: isbns(0, 1_000) });
+    expect(await run()).toMatchObject({ targets: 450, calls: 450, stopped: "quota_exhausted" });
+    expect(await simulator.state()).toMatchObject({ spent: 450 });
+    expect(await counts()).toEqual({ "isbn done": 450, "isbn due": 550 });
+  });
+
+  test("stops when its time is over, and nothing it took stays taken", async () => {
+    const deps = createDeps(env, () => Date.now());
+    await add({ authors: authors(3) });
+    const stopped = await runHarvest(deps, { id: "short", deadline: deps.clock() });
+    expect(stopped).toMatchObject({ targets: 0, stopped: "out_of_time" });
+    expect(await run()).toMatchObject({ targets: 3 });
+  });
+
+  test("tells apart what the provider does not know", async () => {
+    await simulator.control("PUT", "/settings", { unknown_percent: 100 });
+    await add({ isbns: isbns(0, 5), authors: ["Nobody Knows"] });
+    expect(await run()).toMatchObject({ targets: 6, found: 0, failed: 0 });
+    expect(await counts()).toEqual({ "isbn done": 5, "author done": 1 });
+  });
+
+  test("waits out a short pause of the provider, and takes a long one for its end", async () => {
+    await simulator.control("POST", "/faults", { kind: "minute_quota", path: "/author/", headers: { "retry-after": "1" } });
+    await settings({ rate_per_second: 1_000 });
+    await add({ authors: authors(2) });
+    expect(await run()).toMatchObject({ targets: 2, stopped: "nothing_due" });
+    await simulator.control("POST", "/faults", { kind: "minute_quota", path: "/author/", headers: { "retry-after": "60" } });
+    await add({ authors: ["Another"] });
+    expect(await run()).toMatchObject({ targets: 0, stopped: "pace" });
+  });
+});
+
+describe("failures", () => {
+  test("are tried again with growing pauses, and given up visibly", async () => {
+    await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/author/", times: 0 });
+    await add({ authors: ["Broken"] });
+    let now = Date.parse("2031-05-14T14:03:11Z");
+    for (const minutes of [10, 40, 160, 640]) {
+      expect(await run()).toMatchObject({ targets: 0, calls: 1 });
+      expect(await run()).toMatchObject({ calls: 0, stopped: "nothing_due" });
+      now += minutes * 60_000;
+      await setClock(new Date(now).toISOString());
+    }
+    expect(await run()).toMatchObject({ targets: 1, failed: 1 });
+    expect(await overview()).toMatchObject({
+      targets: [{ kind: "author", state: "failed", targets: 1 }],
+      failed: [{ name: "Broken", tries: 5, reason: expect.stringContaining("500") }],
+    });
+    await simulator.control("DELETE", "/faults");
+    await add({ authors: ["Broken"] });
+    expect(await run()).toMatchObject({ targets: 1, failed: 0 });
+  });
+
+  test("in a row end the run: the list is not burned", async () => {
+    await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/author/", times: 0 });
+    await add({ authors: authors(20) });
+    expect(await run()).toMatchObject({ calls: 3, stopped: "provider_failing" });
+    expect(await simulator.state()).toMatchObject({ spent: 3 });
+  });
+
+  test("of the key or the plan end it at once and blame no target", async () => {
+    await simulator.control("POST", "/faults", { kind: "wrong_plan", path: "/author/" });
+    await add({ authors: authors(2) });
+    expect(await run()).toMatchObject({ targets: 0, calls: 1, stopped: "provider_failing" });
+    expect(await run()).toMatchObject({ targets: 2, stopped: "nothing_due" });
+  });
+
+  test("of a batch that is too large are cured by smaller ones", async () => {
+    await simulator.control("POST", "/faults", { kind: "too_large", path: "/books", times: 2 });
+    await add({ isbns: isbns(0, 1_000) });
+    await run();
+    await setClock("2031-05-14T14:20:00Z");
+    await run();
+    await setClock("2031-05-14T15:20:00Z");
+    expect(await run()).toMatchObject({ targets: 1_000, calls: 4, stopped: "nothing_due" });
+  });
+
+  test("of the ledger send nothing and stop the run", async () => {
+    await add({ authors: authors(2) });
+    const { QuotaLedger } = await import("../../worker/src/index.ts");
+    vi.spyOn(QuotaLedger.prototype, "check").mockRejectedValue(new Error("away"));
+    expect(await run()).toMatchObject({ calls: 0, stopped: "quota_unavailable" });
+    vi.restoreAllMocks();
+    expect(await simulator.state()).toMatchObject({ spent: 0 });
+  });
+});
+
+describe("what nobody may lose", () => {
+  test("a provider that charges for every refusal is left alone after three", async () => {
+    await simulator.control("POST", "/faults", { kind: "minute_quota", path: "/books", times: 0, headers: { "retry-after": "1" } });
+    await add({ isbns: isbns(0, 10) });
+    const { calls, stopped } = await run();
+    expect({ calls, stopped }).toEqual({ calls: 30, stopped: "pace" });
+    expect(await counts()).toEqual({ "isbn due": 10 });
+  });
+
+  test("without a body a run has its usual time", async () => {
+    await add({ authors: ["A"] });
+    const { status, body } = await post<Run>("/api/harvest/run");
+    expect({ status, body }).toMatchObject({ status: 200, body: { targets: 1 } });
+  });
+
+  test("a run takes no more than an invocation may ask of the database, and the next one goes on", async () => {
+    await add({ authors: authors(70) });
+    expect(await run()).toMatchObject({ targets: 60, stopped: "enough_for_one_run" });
+    expect(await run()).toMatchObject({ targets: 10, stopped: "nothing_due" });
+  });
+
+  test("calls that were paid are in the row, though the database failed in the middle", async () => {
+    await add({ authors: ["A"] });
+    await env.DB.exec("CREATE TRIGGER broken BEFORE UPDATE OF state ON harvest_targets BEGIN SELECT RAISE(ABORT, 'disk'); END");
+    expect(await run()).toMatchObject({ calls: 1, stopped: "error" });
+    await env.DB.exec("DROP TRIGGER broken");
+    expect((await overview()).runs).toMatchObject([{ calls: 1, stopped: "error" }]);
+  });
+
+  test("a run that was cut off is closed by a later one", async () => {
+    await env.DB.prepare("INSERT INTO harvest_runs (id, started_at) VALUES ('cut-off', ?)")
+      .bind(Date.now() - 3_600_000)
+      .run();
+    await run();
+    expect((await overview()).runs.find(({ id }) => id === "cut-off")).toMatchObject({ stopped: "interrupted" });
+  });
+
+  test("high priority does not wait behind what failed before", async () => {
+    await add({ isbns: isbns(0, 30), priority: 1 });
+    await env.DB.prepare("UPDATE harvest_targets SET tries = 4").run();
+    await add({ isbns: isbns(100, 10), priority: 100 });
+    await run();
+    const log = await simulator.control<{ path: string; isbns?: string[] }[]>("GET", "/requests");
+    const batch = log.find(({ path }) => path === "/books");
+    expect(batch?.isbns?.toSorted()).toEqual(isbns(100, 10).toSorted());
+  });
+
+  test("an author's books are told as a whole, not as the last page", async () => {
+    await simulator.control("PUT", "/settings", { authors: { Long: 2_500 } });
+    await add({ authors: ["Long"] });
+    await run();
+    expect(await env.DB.prepare("SELECT found FROM harvest_targets").first("found")).toBe(2_500);
+  });
+});
+
+describe("two at once", () => {
+  test("runs do each target once", async () => {
+    await add({ authors: authors(30), isbns: isbns(0, 1_500) });
+    const runs = await Promise.all([run(), run(), run()]);
+    expect(runs.reduce((sum, { targets }) => sum + targets, 0)).toBe(1_530);
+    const fetched = await providerRequests("/author/");
+    expect({ sent: fetched.length, distinct: new Set(fetched).size }).toEqual({ sent: 30, distinct: 30 });
+    expect(await quotaStatus()).toMatchObject({ used: (await simulator.state()).spent, reserved: 0 });
+  });
+
+  test("the same tick delivered twice is one run", async () => {
+    await add({ authors: authors(3) });
+    await Promise.all([tick("*/30 * * * *", "2031-05-14T14:00:00Z"), tick("*/30 * * * *", "2031-05-14T14:00:00Z")]);
+    expect((await overview()).runs).toMatchObject([{ id: "cron-2031-05-14T14:00:00.000Z", targets: 3 }]);
+    await tick("*/30 * * * *", "2031-05-14T14:30:00Z");
+    expect((await overview()).runs).toHaveLength(2);
+  });
+
+  test("a crashed run's targets are free again when its time is over", async () => {
+    await add({ authors: ["Held"] });
+    await env.DB.prepare("UPDATE harvest_targets SET taken_by = 'crashed', taken_until = ?")
+      .bind(Date.now() + 60_000)
+      .run();
+    expect(await run()).toMatchObject({ targets: 0, stopped: "nothing_due" });
+    vi.setSystemTime(Date.now() + 60_000);
+    expect(await run()).toMatchObject({ targets: 1 });
+  });
+
+  test("interactive requests are not refused while the harvest would be granted as much", async () => {
+    await settings({ daily_limit: 100, safety_buffer: 0, background_floor: 50 });
+    await add({ authors: authors(100) });
+    const [harvest, ...interactive] = await Promise.all([
+      run(),
+      ...isbns(0, 20).map(async (isbn) => post("/api/enrich/batch-direct", { isbns: [isbn] })),
+    ]);
+    expect(interactive.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect(harvest).toMatchObject({ stopped: "below_floor" });
+    const status = await quotaStatus();
+    expect(status).toMatchObject({ used: (await simulator.state()).spent });
+    expect(status.remaining).toBeGreaterThanOrEqual(20);
+  });
+});
+
+test("an unknown cron throws", async () => {
+  await expect(tick("1 2 3 4 5", "2031-05-14T14:00:00Z")).rejects.toThrow("1 2 3 4 5");
+});
+
+describe("pauses", () => {
+  test.each([
+    [1, { state: "due", dueAt: 600_000 }],
+    [2, { state: "due", dueAt: 2_400_000 }],
+    [4, { state: "due", dueAt: 38_400_000 }],
+    [5, { state: "failed", dueAt: 0 }],
+  ])("after try %i", (tries, expected) => {
+    expect(afterFailure(tries, 0)).toEqual(expected);
+  });
+
+  test.each([
+    [1_000, 0, 1_000],
+    [1_000, 1, 1_000],
+    [1_000, 2, 250],
+    [1_000, 4, 15],
+    [10, 4, 1],
+  ])("a batch of at most %i after %i tries holds %i", (largest, tries, expected) => {
+    expect(batchSize(largest, tries)).toBe(expected);
+  });
+});

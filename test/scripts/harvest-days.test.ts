@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { authorNamed } from "../../scripts/isbndb-simulator/authors.ts";
+import { Coordinator } from "../support/node/coordinator.ts";
+import { HarvestDesk, eventsIn } from "../support/node/harvest.ts";
+
+const DAY = 500;
+const AUTHORS = 2_000;
+
+/** Mostly names that the provider does not know, which cost a call like the others, and some people with a page of books. */
+const WORLD = { authors: {}, releases: {}, unknown_percent: 2 };
+const people = Array.from({ length: 1_000 }, (_, index) => `Writer ${index}`)
+  .filter((name) => authorNamed(name, WORLD).total <= 60)
+  .slice(0, 200);
+const names = Array.from({ length: AUTHORS }, (_, index) => (index % 10 === 0 ? (people[index / 10] ?? "") : `Nobody ${index}`));
+
+const coordinator = new Coordinator();
+const desk = new HarvestDesk();
+
+const call = async (method: string, path: string, body?: object): Promise<Record<string, unknown>> => {
+  const headers = { authorization: `Bearer ${coordinator.token}`, "content-type": "application/json" };
+  const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };
+  return (await (await fetch(`${coordinator.url}${path}`, init)).json()) as Record<string, unknown>;
+};
+
+beforeAll(async () => {
+  await coordinator.start("--no-demo");
+  [desk.url, desk.token] = [coordinator.url, coordinator.token];
+  await call("PUT", "/api/quota/settings", { daily_limit: DAY, safety_buffer: 0, background_floor: 0, rate_per_second: 0 });
+  await fetch(`${coordinator.simulatorUrl}/_simulator/settings`, { method: "PUT", body: JSON.stringify({ rate_per_second: 0 }) });
+});
+afterAll(async () => {
+  await coordinator.stop();
+  desk.clear();
+});
+
+it("harvests 2,000 authors on four days of 500 calls, going on by itself when an operator ends each day", async () => {
+  const spent: unknown[] = [];
+  const harvest = desk.start(`--authors=${desk.list(names)}`, "--wait", "--json");
+  while (spent.length < 3) {
+    const days = spent.length + 1;
+    await expect.poll(() => harvest.output.match(/"type":"exhausted"/gu)?.length, { timeout: 60_000, interval: 50 }).toBe(days);
+    spent.push((await call("GET", "/api/quota/status"))["used"]);
+    await call("POST", "/api/quota/reset");
+  }
+  expect(await harvest.ended).toBe(0);
+  spent.push((await call("GET", "/api/quota/status"))["used"]);
+
+  expect(spent).toEqual([DAY, DAY, DAY, DAY]);
+  expect(eventsIn(harvest.output).at(-1)).toMatchObject({ type: "end", ending: "done", settled: AUTHORS, failed: [] });
+  expect(desk.saved().totals).toMatchObject({ authors: AUTHORS, pages: AUTHORS, calls: AUTHORS });
+
+  const state = await fetch(`${coordinator.simulatorUrl}/_simulator/state`);
+  expect(await state.json()).toMatchObject({ spent: AUTHORS });
+  const log = await fetch(`${coordinator.simulatorUrl}/_simulator/requests?limit=5000`);
+  const paths = ((await log.json()) as { path: string; billed: number }[]).filter(({ billed }) => billed > 0).map(({ path }) => path);
+  expect(new Set(paths).size).toBe(AUTHORS);
+});

@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Coordinator } from "../support/node/coordinator.ts";
+import { HarvestDesk } from "../support/node/harvest.ts";
+import type { Command } from "../support/node/process.ts";
+
+const KILLS = 20;
+const THICK = { "Thick Writer 10": 2_300, "Thick Writer 40": 1_700 };
+const names = Array.from({ length: 130 }, (_, index) => {
+  const thick = `Thick Writer ${index}`;
+  return thick in THICK ? thick : index % 3 === 0 ? `Writer ${index}` : `Nobody ${index}`;
+});
+
+class Laboratory {
+  readonly coordinator = new Coordinator();
+  readonly desk = new HarvestDesk();
+
+  async open(): Promise<void> {
+    await this.coordinator.start("--no-demo");
+    [this.desk.url, this.desk.token] = [this.coordinator.url, this.coordinator.token];
+    await this.call("PUT", "/api/quota/settings", { daily_limit: 5_000, safety_buffer: 0, rate_per_second: 0 });
+    await this.simulator("PUT", "/settings", { rate_per_second: 0, authors: THICK });
+  }
+
+  async call<Body>(method: string, path: string, body?: object): Promise<Body> {
+    const headers = { authorization: `Bearer ${this.coordinator.token}`, "content-type": "application/json" };
+    const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };
+    return (await (await fetch(`${this.coordinator.url}${path}`, init)).json()) as Body;
+  }
+
+  async simulator<Body>(method: string, path: string, body?: object): Promise<Body> {
+    const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
+    return (await (await fetch(`${this.coordinator.simulatorUrl}/_simulator${path}`, init)).json()) as Body;
+  }
+
+  /** Pages that were paid for, each as often as it was. */
+  async pages(): Promise<string[]> {
+    const log = await this.simulator<{ path: string; billed: number }[]>("GET", "/requests?limit=5000");
+    return log.filter(({ billed }) => billed > 0).map(({ path }) => decodeURIComponent(path));
+  }
+
+  async close(): Promise<void> {
+    await this.coordinator.stop();
+    this.desk.clear();
+  }
+}
+
+const undisturbed = new Laboratory();
+const killed = new Laboratory();
+beforeAll(async () => Promise.all([undisturbed.open(), killed.open()]));
+afterAll(async () => Promise.all([undisturbed.close(), killed.close()]));
+
+/** After a few authors, somewhere in the middle of whatever happens then. */
+async function someMoment(harvest: Command): Promise<void> {
+  const authors = Math.floor(Math.random() * 6);
+  await expect
+    .poll(() => harvest.output.match(/^\[\d+\//gmu)?.length ?? 0, { timeout: 60_000, interval: 5 })
+    .toBeGreaterThanOrEqual(authors);
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
+}
+
+describe("a harvest that is killed 20 times", () => {
+  const inFlight: string[] = [];
+
+  it("goes on each time where its checkpoint stands", async () => {
+    const source = `--authors=${killed.desk.list(names)}`;
+    let harvest = killed.desk.start(source);
+    await harvest.printed("[1/");
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      await someMoment(harvest);
+      expect(await harvest.stop("SIGKILL")).toBeNull();
+      inFlight.push(names[killed.desk.saved().settled] ?? "");
+      harvest = killed.desk.start(source, "--resume");
+    }
+    expect(await harvest.ended).toBe(0);
+  });
+
+  it("ends with what an undisturbed one ends with", async () => {
+    const { code } = await undisturbed.desk.run(`--authors=${undisturbed.desk.list(names)}`);
+    expect(code).toBe(0);
+    const { settled, processed, failed, unfinished, totals } = undisturbed.desk.saved();
+    expect(killed.desk.saved()).toMatchObject({ settled, processed, failed, unfinished });
+    expect(killed.desk.saved().totals).toMatchObject({ authors: totals.authors, books: totals.books });
+    const catalogue = async (lab: Laboratory) => (await lab.call<{ authors: object[] }>("GET", "/api/authors/top?limit=1000")).authors;
+    expect(await catalogue(killed)).toEqual(await catalogue(undisturbed));
+  });
+
+  it("paid twice for nothing but what was in flight when it died", async () => {
+    const once = await undisturbed.pages();
+    expect(new Set(once).size).toBe(once.length);
+    const pages = await killed.pages();
+    expect(new Set(pages)).toEqual(new Set(once));
+    const repeated = pages.filter((page, index) => pages.indexOf(page) !== index);
+    expect(repeated.filter((page) => !inFlight.some((author) => page.includes(`/author/${author}?`)))).toEqual([]);
+    expect(repeated.length).toBeLessThanOrEqual(KILLS);
+  });
+});
+
+it("stops in the middle of an author when the day ends there, and goes on at the next page", async () => {
+  const { desk } = undisturbed;
+  const options = ["--author=Marathon Writer", `--checkpoint=${desk.folder}/marathon.json`];
+  await undisturbed.simulator("PUT", "/settings", { authors: { "Marathon Writer": 2_500 } });
+  const { used } = await undisturbed.call<{ used: number }>("GET", "/api/quota/status");
+  await undisturbed.call("PUT", "/api/quota/settings", { daily_limit: used + 1 });
+  const stopped = await desk.run(...options);
+  expect(stopped.code).toBe(2);
+  expect(stopped.output).toContain("--resume goes on with Marathon Writer.");
+  await undisturbed.call("PUT", "/api/quota/settings", { daily_limit: used + 3 });
+  const { code, output } = await desk.run(...options, "--resume");
+  expect(output).toContain("[1/1] Marathon Writer: 2,500 books, 2 calls");
+  expect(output).toContain("2,500 books, 3 calls, 3 pages.");
+  expect(code).toBe(0);
+  const pages = (await undisturbed.pages()).filter((page) => page.includes("Marathon"));
+  expect(pages.map((page) => /page=(\d+)/u.exec(page)?.[1])).toEqual(["1", "2", "3"]);
+});

@@ -1,0 +1,195 @@
+/* oxlint-disable vitest/no-standalone-expect -- the rule does not know a test function that was extended */
+import { describe, expect } from "vitest";
+import type { HarvestDesk } from "../support/node/harvest.ts";
+import { eventsIn } from "../support/node/harvest.ts";
+import { TOMORROW, bibliographyBody, refusal, statusBody } from "../support/node/harvest-server.ts";
+import type { Reply } from "../support/node/harvest-server.ts";
+import { it } from "../support/node/harvest-test.ts";
+
+const three = (desk: HarvestDesk): string => `--authors=${desk.list(["Anna", "Bert", "Cleo"])}`;
+const spent = (calls: number) => ({ calls_charged: calls });
+
+describe.concurrent("trouble that passes", () => {
+  it.for<readonly [string, Reply[], number]>([
+    ["500", [refusal(500, "internal_error"), refusal(500, "internal_error")], 4],
+    ["503 with Retry-After", [refusal(503, "quota_unavailable", {}, { "retry-after": "1" })], 2],
+    ["answers that are no JSON", [{ body: "<html>" }, { status: 502, body: "Bad gateway" }], 4],
+    ["answers without what was asked for", [{ body: { hello: 1 } }], 3],
+    ["a moment's pace", [refusal(429, "pace_exceeded", {}, { "retry-after": "1" })], 2],
+    ["a limit in front that says nothing more", [{ status: 429, body: "slow down", headers: { "retry-after": "1" } }], 2],
+  ])("%s: asks the same author again, and goes on", async ([_, replies, asked], { server, desk }) => {
+    server.script.set("Bert", replies);
+    const { code } = await desk.run(three(desk));
+    expect(code).toBe(0);
+    expect(server.asked.filter((name) => name === "Bert")).toHaveLength(asked);
+    expect(desk.saved()).toMatchObject({ settled: 3, failed: [], totals: { authors: 3, books: 9 } });
+  });
+
+  it("a server that is not there yet: waits for it", async ({ server, desk }) => {
+    await server.close();
+    const harvest = desk.start("--author=Anna", "--retry-pause=0.5");
+    await harvest.printed("Anna: The server gave no answer (connect ECONNREFUSED");
+    await server.listen();
+    expect(await harvest.ended).toBe(0);
+  });
+
+  it("a lost answer: counts the author's books from the finished bibliography", async ({ server, desk }) => {
+    server.script.set("Anna", [
+      { body: "{" },
+      { body: bibliographyBody({ books_found: 200 }) },
+      { body: bibliographyBody({ books_found: 1_200, cached: true, pages_fetched: 0, api_calls: 0 }) },
+    ]);
+    await desk.run("--author=Anna");
+    expect(desk.saved().totals).toEqual({ authors: 1, books: 1_200, pages: 1, calls: 1 });
+  });
+});
+
+describe.concurrent("trouble that stays", () => {
+  it("with one author: it fails with its reason, the others are done, and --retry-failed tries again", async ({ server, desk }) => {
+    server.script.set(
+      "Bert",
+      Array.from({ length: 6 }, () => refusal(500, "internal_error")),
+    );
+    const first = await desk.run(three(desk));
+    expect(first.code).toBe(3);
+    expect(first.output).toContain("Failed:\n  Bert: This is internal_error.");
+    expect(desk.saved()).toMatchObject({ settled: 3, processed: 2, failed: [{ author: "Bert", reason: "This is internal_error." }] });
+    expect((await desk.run("--resume")).code).toBe(3);
+
+    const again = await desk.run("--retry-failed");
+    expect(again.code).toBe(0);
+    expect(server.asked.slice(-3)).toEqual(["Cleo", "Bert", "Bert"]);
+    expect(desk.saved()).toMatchObject({ processed: 3, failed: [], totals: { authors: 3, books: 9 } });
+  });
+
+  it("that costs calls: counts them, and gives up sooner", async ({ server, desk }) => {
+    server.script.set(
+      "Bert",
+      Array.from({ length: 3 }, () => refusal(502, "upstream_error", spent(1))),
+    );
+    expect((await desk.run(three(desk))).code).toBe(3);
+    expect(desk.saved().totals).toEqual({ authors: 2, books: 6, pages: 2, calls: 5 });
+  });
+
+  it("that will not pass by asking again: asks once", async ({ server, desk }) => {
+    server.script.set("Bert", [refusal(502, "upstream_error", { ...spent(1), retry: "no" })]);
+    server.script.set("Cleo", [refusal(400, "invalid_request")]);
+    expect((await desk.run(three(desk))).code).toBe(3);
+    expect(server.asked).toEqual(["Anna", "Bert", "Cleo"]);
+  });
+
+  it("with everybody: ends the run, and gives the authors back", async ({ server, desk }) => {
+    const names = Array.from({ length: 30 }, (_, index) => `Author ${index}`);
+    server.script.set("*", [
+      { body: bibliographyBody() },
+      { body: bibliographyBody() },
+      ...Array.from({ length: 60 }, () => ({ body: "" })),
+    ]);
+    const { code, output } = await desk.run(`--authors=${desk.list(names)}`);
+    expect(code).toBe(1);
+    expect(output).toContain("10 authors in a row failed, the last because: The server's answer makes no sense");
+    expect(desk.saved()).toMatchObject({ settled: 2, processed: 2, failed: [] });
+    expect((await desk.run("--resume")).code).toBe(0);
+    expect(desk.saved()).toMatchObject({ settled: 30, processed: 30, failed: [] });
+  });
+
+  it.for<readonly [number, string, string]>([
+    [401, "unauthorized", "The token is not accepted: This is unauthorized. Pass --token, or set ADMIN_TOKEN."],
+    [403, "forbidden", "The token does not allow this: This is forbidden."],
+    [404, "not_found", "This is not_found. (404). Is --base-url the coordinator's address?"],
+  ])("%i: ends at once", async ([status, code, sentence], { server, desk }) => {
+    server.script.set("*", [refusal(status, code)]);
+    const done = await desk.run(three(desk));
+    expect(done.output).toContain(sentence);
+    expect(done.code).toBe(1);
+    expect(server.asked).toEqual(["Anna"]);
+    expect(desk.saved()).toMatchObject({ settled: 0, failed: [] });
+  });
+});
+
+describe.concurrent("the end of the day", () => {
+  const over = () => refusal(429, "quota_exhausted", { reset_at: TOMORROW, quota: statusBody(1_000) });
+
+  it("ends the run with 2, and --resume goes on with the same author", async ({ server, desk }) => {
+    server.script.set("Bert", [over()]);
+    expect((await desk.run(three(desk))).code).toBe(2);
+    expect(desk.saved()).toMatchObject({ settled: 1, failed: [] });
+    expect((await desk.run(three(desk), "--resume")).code).toBe(0);
+    expect(server.asked).toEqual(["Anna", "Bert", "Bert", "Cleo"]);
+  });
+
+  it("known before the beginning: asks for nobody", async ({ server, desk }) => {
+    server.status = { body: statusBody(1_000) };
+    expect((await desk.run(three(desk))).code).toBe(2);
+    expect(server.asked).toEqual([]);
+  });
+
+  it("with --wait: looks until the status says that there are calls", async ({ server, desk }) => {
+    const dayEnds = (): void => {
+      server.status = { body: statusBody(1_000) };
+    };
+    server.script.set("Bert", [{ ...over(), before: dayEnds }]);
+    const harvest = desk.start(three(desk), "--wait");
+    await harvest.printed("Waiting for new calls until 2999-01-01T00:00:00Z, looking every 0.1 s; next is Bert.");
+    const looks = server.paths.length;
+    await expect.poll(() => server.paths.length).toBeGreaterThan(looks + 3);
+    server.status = refusal(503, "quota_unavailable");
+    await harvest.printed("Warning: The quota's status is not to be had");
+    server.status = { body: statusBody(3) };
+    expect(await harvest.ended).toBe(0);
+    expect(server.asked).toEqual(["Anna", "Bert", "Bert", "Cleo"]);
+  });
+
+  it("is not what a failed status request says, nor a snapshot", async ({ server, desk }) => {
+    server.status = refusal(503, "quota_unavailable");
+    const failing = await desk.run("--author=Anna");
+    expect(failing.output).toContain("Warning: The quota's status is not to be had: This is quota_unavailable.");
+    expect(failing.code).toBe(0);
+    server.status = { body: statusBody(1_000, 1_000, { source: "snapshot" }) };
+    expect((await desk.run("--author=Anna", "--force")).code).toBe(0);
+  });
+
+  it("is looked for every 100 authors", async ({ server, desk }) => {
+    const names = Array.from({ length: 250 }, (_, index) => `Author ${index}`);
+    await desk.run(`--authors=${desk.list(names)}`);
+    const looks = server.paths.flatMap((path, index) => (path === "/api/quota/status" ? [index] : []));
+    expect(looks).toEqual([0, 101, 202]);
+  });
+});
+
+describe.concurrent("pages", () => {
+  const part = (next_page: number, more: object = {}) => ({ body: bibliographyBody({ complete: false, next_page, ...more }) });
+
+  it("are asked for until the bibliography is complete", async ({ server, desk }) => {
+    server.script.set("Anna", [part(6, { pages_fetched: 5, api_calls: 5 }), part(11, { pages_fetched: 5, api_calls: 5 })]);
+    const { output } = await desk.run("--author=Anna");
+    expect(output).toContain("[1/1] Anna: 9 books, 11 calls");
+    expect(desk.saved().totals).toEqual({ authors: 1, books: 9, pages: 11, calls: 11 });
+  });
+
+  it("are never more than --max-pages", async ({ server, desk }) => {
+    server.script.set("Anna", [part(6, { pages_fetched: 5, api_calls: 5 }), part(8, { pages_fetched: 2, api_calls: 2 })]);
+    const { code, output } = await desk.run("--author=Anna", "--max-pages=7");
+    expect(output).toContain("--max-pages reached, more from page 8");
+    expect(server.bodies.map(({ max_pages }) => max_pages)).toEqual([5, 2]);
+    expect(code).toBe(0);
+  });
+
+  it("that fail are tried again, and recorded where they keep failing", async ({ server, desk }) => {
+    const errors = [{ page: 3, code: "upstream_error", message: "The provider answered 500." }];
+    server.script.set("Anna", [part(3, { pages_fetched: 2, api_calls: 3, errors }), refusal(502, "upstream_error", spent(1))]);
+    const failing = () => refusal(502, "upstream_error", spent(1));
+    server.script.set("Bert", [part(3, { pages_fetched: 2, api_calls: 3, errors }), failing(), failing()]);
+    expect((await desk.run(three(desk))).code).toBe(3);
+    expect(desk.saved().failed).toMatchObject([{ author: "Bert", reason: "This is upstream_error.", next_page: 3 }]);
+    expect(desk.saved().totals).toMatchObject({ authors: 2, calls: 3 + 1 + 1 + 3 + 2 + 1 });
+  });
+
+  it("that the provider does not give leave the author done, with the reason", async ({ server, desk }) => {
+    const errors = [{ page: 11, code: "provider_limit", message: "Of 12000 results the provider gave 10000." }];
+    server.script.set("Anna", [{ body: bibliographyBody({ complete: false, errors }) }]);
+    const { output, code } = await desk.run("--author=Anna", "--json");
+    expect(eventsIn(output)).toContainEqual(expect.objectContaining({ type: "author", result: "truncated", reason: errors[0]?.message }));
+    expect(code).toBe(0);
+  });
+});

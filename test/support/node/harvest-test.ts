@@ -1,0 +1,18 @@
+/** Tests of the harvest against a server that fails as it is told: each has its own, so that they can run beside one another. */
+import { test } from "vitest";
+import { HarvestDesk } from "./harvest.ts";
+import { HarvestServer } from "./harvest-server.ts";
+
+export const it = test
+  .extend("server", async ({ task: _ }, { onCleanup }) => {
+    const server = new HarvestServer();
+    await server.listen();
+    onCleanup(async () => server.close());
+    return server;
+  })
+  .extend("desk", async ({ server }, { onCleanup }) => {
+    const desk = new HarvestDesk();
+    desk.url = server.url;
+    onCleanup(() => desk.clear());
+    return desk;
+  });
