@@ -17,7 +17,8 @@ export const quotaStatus = z.object({
   /** `snapshot`: the ledger did not answer, and this is what it published last. */
   source: z.enum(["ledger", "snapshot"]),
   as_of: z.string(),
-  callers: z.array(z.object({ caller: z.string(), used: count })),
+  /** An operator who lowers the day's count leaves a negative number under its own name. */
+  callers: z.array(z.object({ caller: z.string(), used: z.int() })),
   forecast: z.object({ calls_per_hour: count, exhausted_at: z.string().nullable() }),
 });
 
@@ -39,7 +40,8 @@ export const bibliography = z.object({
   quota_exhausted: z.boolean(),
   next_page: z.int().min(1).optional(),
   errors: z.array(z.object({ page: z.int(), code: z.string(), message: z.string() })),
-  quota: quotaStatus.nullable(),
+  /** Shown, and not needed: an answer that was paid for is not thrown away for it. */
+  quota: quotaStatus.nullable().catch(null),
 });
 
 export type Bibliography = z.infer<typeof bibliography>;

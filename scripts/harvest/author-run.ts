@@ -74,8 +74,14 @@ export class AuthorRun {
     return { kind: "interrupted" };
   }
 
+  /** Pages that an earlier answer fetched and that got lost with it count too: the next page tells. */
   #pagesAllowed(): number {
-    return (this.#run.maxPages ?? Number.POSITIVE_INFINITY) - this.pages;
+    return (this.#run.maxPages ?? Number.POSITIVE_INFINITY) - Math.max(this.pages, (this.nextPage ?? 1) - 1);
+  }
+
+  /** Whether an answer was lost, so that only the finished bibliography knows the count. */
+  get lost(): boolean {
+    return this.#countIsPartial;
   }
 
   #spend(calls: number, pages = 0): void {
@@ -99,7 +105,9 @@ export class AuthorRun {
       if (complete) return { kind: "settled", result: stop?.code === "author_not_found" ? "unknown" : "done" };
       return { kind: "settled", result: "truncated", ...(stop ? { reason: stop.message } : {}) };
     }
+    const stuck = pages_fetched === 0 && errors.length === 0 && !body.quota_exhausted;
     this.#remember();
+    if (stuck) return this.#troubled({ detail: "The server fetched no page and did not say why.", retryAfterSeconds: null, costs: false });
     if (body.quota_exhausted) {
       const detail = stop?.message ?? "The day's calls are used up.";
       return { kind: "exhausted", detail, resetAt: quota?.reset_at ?? null, quota, charged: 0 };
@@ -146,7 +154,7 @@ export class AuthorRun {
   async #pace(message: string, seconds: number): Promise<AuthorEnd | null> {
     this.#paceRefusals += 1;
     if (this.#paceRefusals > MAX_PACE_REFUSALS) return { kind: "failed", reason: message, serverAway: true };
-    return this.#pause("pace", message, seconds);
+    return this.#pause("pace", message, Math.min(MAX_PAUSE_SECONDS, seconds));
   }
 
   async #troubled({ detail, retryAfterSeconds, costs }: Trouble): Promise<AuthorEnd | null> {

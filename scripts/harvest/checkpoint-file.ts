@@ -1,6 +1,17 @@
 /** The checkpoint on disk: written whole or not at all, and never over something that cannot be read. */
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Foreseen } from "../start/foreseen.js";
 import { tryLock } from "../start/lock.js";
@@ -78,7 +89,7 @@ export class CheckpointFile {
   writeAuthors(names: readonly string[]): Checkpoint["authors"] {
     const text = `${names.join("\n")}\n`;
     const hash = sha256(text);
-    const file = `${basename(this.path).replace(/\.json$/u, "")}.authors-${hash.slice(0, 8)}.txt`;
+    const file = `${basename(this.path)}.authors-${hash.slice(0, 8)}.txt`;
     this.#writeWhole(join(dirname(this.path), file), text);
     return { file, count: names.length, sha256: hash };
   }
@@ -90,6 +101,7 @@ export class CheckpointFile {
 
   /** Keeps what is no checkpoint under another name. */
   moveAside(): string {
+    if (!statSync(this.path).isFile()) throw new Foreseen(`--checkpoint is ${this.path}, which is no file.`);
     const names = [`${this.path}.damaged`, ...Array.from({ length: 99 }, (_, index) => `${this.path}.damaged-${index + 2}`)];
     const free = names.find((name) => !existsSync(name));
     if (free === undefined)

@@ -13,24 +13,48 @@ const failure = z.object({
   next_page: z.int().optional(),
 });
 
-export const checkpointSchema = z.object({
-  version: z.literal(1),
-  source: sourceSchema,
-  options: z.object({ base_url: z.string(), max_pages: z.int().nullable() }),
-  /** The list stands beside: it may be long, and never changes, while this is written after every author. */
-  authors: z.object({ file: z.string(), count, sha256: z.string() }),
-  /** Authors of the list that are processed or failed; the next stands at this index. */
-  settled: count,
-  processed: count,
-  failed: z.array(failure),
-  /** What came of an author before the day ended, or another stop. */
-  unfinished: z.object({ index: count, author: z.string(), books: count, pages: count, next_page: z.int().optional() }).nullable(),
-  /** The run ended by itself. Otherwise an answer may have been lost on its way. */
-  orderly: z.boolean(),
-  totals: z.object({ authors: count, books: count, pages: count, calls: count }),
-  started_at: z.string(),
-  updated_at: z.string(),
-});
+export const checkpointSchema = z
+  .object({
+    version: z.literal(1),
+    source: sourceSchema,
+    options: z.object({ base_url: z.string(), max_pages: z.int().nullable() }),
+    /** The list stands beside: it may be long, and never changes, while this is written after every author. */
+    authors: z.object({ file: z.string(), count, sha256: z.string() }),
+    /** Authors of the list that are processed or failed; the next stands at this index. */
+    settled: count,
+    processed: count,
+    failed: z.array(failure),
+    /** What came of an author before the day ended, or another stop. */
+    unfinished: z.object({ index: count, author: z.string(), books: count, pages: count, next_page: z.int().optional() }).nullable(),
+    /** The run ended by itself. Otherwise an answer may have been lost on its way. */
+    orderly: z.boolean(),
+    /** Authors before this place may have lost an answer on its way. */
+    doubtful_below: count.default(0),
+    totals: z.object({ authors: count, books: count, pages: count, calls: count }),
+    started_at: z.string(),
+    updated_at: z.string(),
+  })
+  .refine(isConsistent, "its numbers contradict one another");
+
+interface Counts {
+  readonly authors: { readonly count: number };
+  readonly settled: number;
+  readonly processed: number;
+  readonly failed: readonly { readonly index: number }[];
+  readonly unfinished: { readonly index: number } | null;
+}
+
+/** What was written by hand, or half, is damage too. */
+function isConsistent({ authors, settled, processed, failed, unfinished }: Counts): boolean {
+  const distinct = new Set(failed.map(({ index }) => index));
+  return (
+    settled <= authors.count &&
+    processed === settled - failed.length &&
+    distinct.size === failed.length &&
+    [...distinct].every((index) => index < settled) &&
+    (unfinished === null || unfinished.index < authors.count)
+  );
+}
 
 export type Checkpoint = z.infer<typeof checkpointSchema>;
 export type Failure = z.infer<typeof failure>;
@@ -46,6 +70,7 @@ export function newCheckpoint({ now, ...given }: Beginning): Checkpoint {
     failed: [],
     unfinished: null,
     orderly: false,
+    doubtful_below: 0,
     totals: { authors: 0, books: 0, pages: 0, calls: 0 },
     started_at: now,
     updated_at: now,
@@ -82,7 +107,20 @@ export function withFailed(checkpoint: Checkpoint, failure: Failure): Checkpoint
 export function withoutLatest(checkpoint: Checkpoint, indices: readonly number[]): Checkpoint {
   const settled = Math.min(checkpoint.settled, ...indices);
   const failed = checkpoint.failed.filter(({ index }) => index < settled);
-  return { ...checkpoint, settled, failed, unfinished: null };
+  const processed = settled - failed.length;
+  return {
+    ...checkpoint,
+    settled,
+    processed,
+    failed,
+    unfinished: null,
+    doubtful_below: Math.max(checkpoint.doubtful_below, checkpoint.settled),
+  };
+}
+
+/** An answer for this author may have been lost: its count is taken from the finished bibliography, even by a later run. */
+export function withDoubt(checkpoint: Checkpoint, index: number): Checkpoint {
+  return { ...checkpoint, doubtful_below: Math.max(checkpoint.doubtful_below, index + 1) };
 }
 
 function moved(checkpoint: Checkpoint, { index, failed, books }: { index: number; failed: Failure[]; books: number }): Checkpoint {

@@ -20,7 +20,9 @@ export async function confirmReplacing(
     const answer = await terminal.question(`${state}.\nStart anew and forget it? [y/N] `, { signal: interrupted });
     if (!/^y(es)?$/iu.test(answer.trim())) throw new Foreseen("Nothing was changed; --resume goes on with it.");
   } catch (error) {
-    if (!interrupted.aborted) throw error;
+    if (interrupted.aborted) return;
+    // Ctrl-D is no yes.
+    throw error instanceof Foreseen ? error : new Foreseen("Nothing was changed; --resume goes on with it.");
   } finally {
     terminal.close();
   }

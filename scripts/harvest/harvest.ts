@@ -2,7 +2,7 @@
 import { saysDayIsOver } from "./answers.ts";
 import { AuthorRun } from "./author-run.ts";
 import type { AuthorEnd, Item } from "./author-run.ts";
-import { withFailed, withProcessed, withoutLatest } from "./checkpoint.ts";
+import { withDoubt, withFailed, withProcessed, withoutLatest } from "./checkpoint.ts";
 import type { Ending } from "./exit-codes.ts";
 import type { Run } from "./run.ts";
 import { nextMidnight, readStatus, waitForCalls } from "./waiting.ts";
@@ -67,7 +67,9 @@ export class Harvest {
   }
 
   async #author(item: Item): Promise<End | null> {
-    const author = new AuthorRun(this.#run, item, { lost: this.#lost || item.index < this.#newFrom });
+    const author = new AuthorRun(this.#run, item, {
+      lost: this.#lost || item.index < this.#newFrom || item.index < this.#run.progress.checkpoint.doubtful_below,
+    });
     this.#lost = false;
     for (;;) {
       const end = await author.go();
@@ -82,6 +84,7 @@ export class Harvest {
         case "interrupted":
           return interrupted();
         case "exhausted": {
+          if (author.lost) this.#run.progress.change((checkpoint) => withDoubt(checkpoint, item.index));
           if (end.quota) this.#run.tell({ type: "quota", quota: end.quota });
           const stop = await this.#dayIsOver(item, end.detail, end.resetAt ?? nextMidnight(Date.now()));
           if (stop) return stop;
@@ -117,11 +120,10 @@ export class Harvest {
     this.#failuresInARow.push(item.index);
     if (this.#failuresInARow.length < MAX_FAILURES_IN_A_ROW) return null;
     const untried = this.#failuresInARow.filter((index) => index >= this.#newFrom);
-    progress.change((checkpoint) => withoutLatest(checkpoint, untried));
-    return {
-      ending: "fatal",
-      message: `${MAX_FAILURES_IN_A_ROW} authors in a row failed, the last because: ${reason} --resume tries them again.`,
-    };
+    if (untried.length > 0) progress.change((checkpoint) => withoutLatest(checkpoint, untried));
+    const again = untried.length === MAX_FAILURES_IN_A_ROW ? "--resume" : "--retry-failed";
+    const message = `${MAX_FAILURES_IN_A_ROW} authors in a row failed, the last because: ${reason} ${again} tries them again.`;
+    return { ending: "fatal", message };
   }
 
   #recorded(author: Omit<Extract<Parameters<Run["tell"]>[0], { type: "author" }>, "type" | "settled" | "total">): void {

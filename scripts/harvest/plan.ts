@@ -50,7 +50,7 @@ export function planLines({ authors, calls, left_today, calls_per_day, days, ful
   const dayCount = (count: number | null): string => (count === null ? "never: no day has any calls" : counted(count, "day"));
   return [
     `Authors        ${grouped(authors)}`,
-    `Calls needed   ${grouped(calls)}, one a page of 1,000 books; none for what was fetched in the last 30 days`,
+    `Calls needed   at least ${grouped(calls)}: one a page of 1,000 books; none for what was fetched in the last 30 days`,
     ...(left_today === null || calls_per_day === null
       ? ["Days needed    unknown: the status did not come"]
       : [

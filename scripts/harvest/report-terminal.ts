@@ -2,10 +2,14 @@
 import { styleText } from "node:util";
 import cliTruncate from "cli-truncate";
 import { createLogUpdate } from "log-update";
+import wrapAnsi from "wrap-ansi";
 import type { HarvestEvent, Reporter } from "./events.ts";
 import { linesFor } from "./report-plain.ts";
 import { Scene } from "./scene.ts";
 import { oneLine } from "./words.ts";
+
+/** Under the text of a line that goes on. */
+const HANGING = "    ";
 
 const FRAME_MS = 100;
 /** Nothing may happen for hours, but the clock goes on. */
@@ -24,7 +28,7 @@ export class TerminalReporter implements Reporter {
     for (const line of lasting(event)) this.#keep(line);
     if (event.type === "end") this.close();
     if (event.type === "error") console.error(oneLine(event.message));
-    if (event.type === "end" || event.type === "plan") for (const line of linesFor(event)) console.log(`  ${oneLine(line)}`);
+    if (event.type === "end" || event.type === "plan") for (const line of linesFor(event)) print(`  ${oneLine(line)}`);
     this.#drawSoon();
   }
 
@@ -40,7 +44,7 @@ export class TerminalReporter implements Reporter {
 
   #keep(line: string): void {
     this.#live.clear();
-    console.log(line);
+    print(line);
     this.#drawnAt = 0;
   }
 
@@ -69,6 +73,13 @@ export class TerminalReporter implements Reporter {
       .map((line) => cliTruncate(line, width))
       .join("\n");
   }
+}
+
+/** A line that may be longer than the terminal is wide. */
+function print(line: string): void {
+  const width = (process.stdout.columns || 80) - 1;
+  const [first = "", ...more] = wrapAnsi(line, width - HANGING.length, { trim: false }).split("\n");
+  for (const wrapped of [first, ...more.map((rest) => `${HANGING}${rest.trimStart()}`)]) console.log(wrapped);
 }
 
 /** What is worth finding in the morning, above the display. */

@@ -42,7 +42,10 @@ export class Progress {
   }
 }
 
+/** A longer timer rings at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** Ends early, without complaint, when the run is interrupted. */
 export async function sleep(milliseconds: number, interrupted: AbortSignal): Promise<void> {
-  await delay(milliseconds, undefined, { signal: interrupted }).catch(() => undefined);
+  await delay(Math.min(milliseconds, LONGEST_TIMER_MS), undefined, { signal: interrupted }).catch(() => undefined);
 }

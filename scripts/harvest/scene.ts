@@ -145,7 +145,7 @@ function resultLine(event: AuthorEvent): string {
 function waitingLines({ reset_at, looks_every_seconds, next_author }: Waiting, now: number): string[] {
   const left = Math.max(0, Date.parse(reset_at) - now);
   return [
-    `  ${paint("yellow", "Today's calls are used up.")} New ones in ${paint("bold", countdown(left))}, at ${clockTime(reset_at)},`,
-    paint("dim", `  or as soon as there are any: looks every ${looks_every_seconds} s. Next is ${oneLine(next_author)}.`),
+    `  New calls in ${paint("bold", countdown(left))}, at ${clockTime(reset_at)}; ${paint("yellow", "today's are used up.")}`,
+    paint("dim", `  Looks every ${looks_every_seconds} s, and goes on as soon as there are any. Next is ${oneLine(next_author)}.`),
   ];
 }

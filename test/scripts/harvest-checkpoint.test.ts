@@ -54,6 +54,24 @@ describe.concurrent("the checkpoint", () => {
     expect(readFileSync(`${desk.checkpoint}.damaged`, "utf8")).toBe(text);
   });
 
+  it("whose numbers contradict one another is damaged too", async ({ server, desk }) => {
+    await stoppedAtBert(server, desk);
+    const saved = desk.saved();
+    for (const wrong of [{ settled: 99 }, { processed: 7 }, { unfinished: { index: 9, author: "x", books: 0, pages: 0 } }]) {
+      desk.write("checkpoint.json", JSON.stringify({ ...saved, ...wrong }));
+      const { code, output } = await desk.run("--resume");
+      expect(output).toContain("its numbers contradict one another");
+      expect(code).toBe(1);
+    }
+  });
+
+  it("that is a folder is not moved aside", async ({ desk }) => {
+    mkdirSync(desk.checkpoint);
+    const { code, output } = await desk.run(people(desk), "--force");
+    expect(output).toContain("which is no file");
+    expect({ code, there: existsSync(desk.checkpoint) }).toEqual({ code: 1, there: true });
+  });
+
   it("of a later version is not touched", async ({ desk }) => {
     desk.write("checkpoint.json", '{"version": 2}');
     const { code, output } = await desk.run("--resume");
@@ -63,7 +81,7 @@ describe.concurrent("the checkpoint", () => {
 
   it("whose list of authors is gone or changed is not gone on with", async ({ server, desk }) => {
     await stoppedAtBert(server, desk);
-    const list = readdirSync(desk.folder).find((name) => name.startsWith("checkpoint.authors-")) ?? "";
+    const list = readdirSync(desk.folder).find((name) => name.startsWith("checkpoint.json.authors-")) ?? "";
     desk.write(list, "Zoe\n");
     expect((await desk.run("--resume")).output).toContain("was changed since");
     rmSync(`${desk.folder}/${list}`);

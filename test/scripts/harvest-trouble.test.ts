@@ -15,6 +15,11 @@ describe.concurrent("trouble that passes", () => {
     ["503 with Retry-After", [refusal(503, "quota_unavailable", {}, { "retry-after": "1" })], 2],
     ["answers that are no JSON", [{ body: "<html>" }, { status: 502, body: "Bad gateway" }], 4],
     ["answers without what was asked for", [{ body: { hello: 1 } }], 3],
+    [
+      "an answer without a page that does not say why",
+      [{ body: bibliographyBody({ complete: false, next_page: 1, pages_fetched: 0, books_found: 0, api_calls: 0 }) }],
+      2,
+    ],
     ["a moment's pace", [refusal(429, "pace_exceeded", {}, { "retry-after": "1" })], 2],
     ["a limit in front that says nothing more", [{ status: 429, body: "slow down", headers: { "retry-after": "1" } }], 2],
   ])("%s: asks the same author again, and goes on", async ([_, replies, asked], { server, desk }) => {
@@ -31,6 +36,14 @@ describe.concurrent("trouble that passes", () => {
     await harvest.printed("Anna: The server gave no answer (connect ECONNREFUSED");
     await server.listen();
     expect(await harvest.ended).toBe(0);
+  });
+
+  it("a number of the quota that nobody expected: what was paid for is kept all the same", async ({ server, desk }) => {
+    const odd = { ...statusBody(), callers: [{ caller: "operator", used: -4_177 }] };
+    server.script.set("Anna", [{ body: { ...bibliographyBody({}), quota: odd } }]);
+    server.script.set("Bert", [{ body: { ...bibliographyBody({}), quota: { hello: 1 } } }]);
+    expect((await desk.run(three(desk))).code).toBe(0);
+    expect(server.asked).toEqual(["Anna", "Bert", "Cleo"]);
   });
 
   it("a lost answer: counts the author's books from the finished bibliography", async ({ server, desk }) => {
