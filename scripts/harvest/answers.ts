@@ -13,6 +13,8 @@ export const quotaStatus = z.object({
   percentage_used: z.number(),
   reset_at: z.iso.datetime(),
   can_make_calls: z.boolean(),
+  /** What bulk work may have: what is left, less the floor for interactive callers. */
+  background: z.object({ remaining: count }).nullable().catch(null),
   enforcement: z.string(),
   /** `snapshot`: the ledger did not answer, and this is what it published last. */
   source: z.enum(["ledger", "snapshot"]),
@@ -24,9 +26,10 @@ export const quotaStatus = z.object({
 
 export type QuotaStatus = z.infer<typeof quotaStatus>;
 
-/** Only the ledger itself can say that the day is over: without it nobody knows. */
+/** Only the ledger itself can say that the day is over for bulk work: without it nobody knows. */
 export function saysDayIsOver(status: QuotaStatus): boolean {
-  return status.source === "ledger" && !status.can_make_calls;
+  if (status.source !== "ledger") return false;
+  return !status.can_make_calls || (status.enforcement === "enforce" && status.background?.remaining === 0);
 }
 
 export const bibliography = z.object({

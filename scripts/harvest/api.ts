@@ -43,7 +43,8 @@ export class Api {
   }
 
   async enrich(author: string, maxPages: number): Promise<Reply<Bibliography>> {
-    const body = { author_name: author, max_pages: maxPages };
+    // Bulk work: what is kept for people who wait for an answer is not the harvest's to spend.
+    const body = { author_name: author, max_pages: maxPages, caller: "bulk.harvest", priority: "background" };
     return this.#send({ method: "POST", path: "/api/authors/enrich-bibliography", body, schema: bibliography, timeoutMs: TIMEOUT_MS });
   }
 

@@ -29,7 +29,8 @@ export function planFor(authors: readonly Expected[], maxPages: number | null, s
   const pages = ({ editions }: Expected): number => Math.min(most, Math.max(1, Math.ceil((editions ?? 0) / BOOKS_PER_PAGE)));
   const calls = authors.reduce((sum, author) => sum + pages(author), 0);
   if (!status) return { authors: authors.length, calls, left_today: null, calls_per_day: null, days: null, full_days: null };
-  const { remaining, safety_limit } = status;
+  const { safety_limit } = status;
+  const remaining = status.background?.remaining ?? status.remaining;
   return {
     authors: authors.length,
     calls,

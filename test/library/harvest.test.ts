@@ -349,6 +349,17 @@ describe("two at once", () => {
   });
 });
 
+test("bulk work over HTTP leaves the floor to interactive callers, and appears under its own name", async () => {
+  await put("/api/quota/usage", { used: 12_584 });
+  const bulk = async (author_name: string) =>
+    post("/api/authors/enrich-bibliography", { author_name, caller: "bulk.harvest", priority: "background" });
+  expect((await bulk("One")).status).toBe(200);
+  expect(await bulk("Two")).toMatchObject({ status: 429, body: { code: "quota_exhausted", "violated-policies": ["daily-background"] } });
+  expect((await post("/api/authors/enrich-bibliography", { author_name: "Two" })).status).toBe(200);
+  expect((await quotaStatus()).callers).toContainEqual({ caller: "bulk.harvest", used: 1 });
+  expect(await post("/api/enrich/batch-direct", { isbns: [isbnNumber(1)], caller: "operator" })).toMatchObject({ status: 400 });
+});
+
 test("an unknown cron throws", async () => {
   await expect(tick("1 2 3 4 5", "2031-05-14T14:00:00Z")).rejects.toThrow("1 2 3 4 5");
 });

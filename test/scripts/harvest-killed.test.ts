@@ -100,7 +100,7 @@ it("stops in the middle of an author when the day ends there, and goes on at the
   const options = ["--author=Marathon Writer", `--checkpoint=${desk.folder}/marathon.json`];
   await undisturbed.simulator("PUT", "/settings", { authors: { "Marathon Writer": 2_500 } });
   const { used } = await undisturbed.call<{ used: number }>("GET", "/api/quota/status");
-  await undisturbed.call("PUT", "/api/quota/settings", { daily_limit: used + 1 });
+  await undisturbed.call("PUT", "/api/quota/settings", { daily_limit: used + 1, background_floor: 0 });
   const stopped = await desk.run(...options);
   expect(stopped.code).toBe(2);
   expect(stopped.output).toContain("--resume goes on with Marathon Writer.");

@@ -38,6 +38,16 @@ describe.concurrent("trouble that passes", () => {
     expect(await harvest.ended).toBe(0);
   });
 
+  it("a day of which only the floor is left: it is not the harvest's to spend", async ({ server, desk }) => {
+    const floor = refusal(429, "quota_exhausted", { reset_at: TOMORROW, "violated-policies": ["daily-background"], calls_charged: 0 });
+    server.script.set("Bert", [floor]);
+    const { code } = await desk.run(three(desk));
+    expect({ code, priorities: server.bodies.map(({ priority }) => priority) }).toEqual({
+      code: 2,
+      priorities: ["background", "background"],
+    });
+  });
+
   it("a number of the quota that nobody expected: what was paid for is kept all the same", async ({ server, desk }) => {
     const odd = { ...statusBody(), callers: [{ caller: "operator", used: -4_177 }] };
     server.script.set("Anna", [{ body: { ...bibliographyBody({}), quota: odd } }]);

@@ -48,7 +48,7 @@ export const refusal = (status: number, code: string, more: object = {}, headers
 export class HarvestServer {
   /** Names in the order they were asked for. */
   readonly asked: string[] = [];
-  readonly bodies: { author_name: string; max_pages: number }[] = [];
+  readonly bodies: { author_name: string; max_pages: number; priority?: string }[] = [];
   readonly paths: string[] = [];
   /** By author: one after the other, and then a bibliography of one page. `"*"` stands for everybody. */
   readonly script = new Map<string, Reply[]>();
@@ -99,7 +99,7 @@ export class HarvestServer {
       const page = this.top.slice(offset, offset + Number(searchParams.get("limit")));
       return { body: { authors: page.map((author_name) => ({ author_name, work_count: 1, edition_count: 2_500 })) } };
     }
-    const body = JSON.parse(text) as { author_name: string; max_pages: number };
+    const body = JSON.parse(text) as { author_name: string; max_pages: number; priority?: string };
     this.asked.push(body.author_name);
     this.bodies.push(body);
     await this.hold;

@@ -7,7 +7,7 @@ import { enrichNewReleases } from "../library/new-releases.ts";
 import { MAX_MONTHS } from "../library/releases-range.ts";
 import { adminOnly } from "../http/guards.ts";
 import { book, bookJson } from "./book-schema.ts";
-import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, addressable, problems, quotaStatus } from "./schemas.ts";
+import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, addressable, callerLabel, priority, problems, quotaStatus } from "./schemas.ts";
 
 const SPENDING_PROBLEMS = [
   ...COMMON_PROBLEMS,
@@ -26,11 +26,15 @@ const quota = quotaStatus.nullable().describe("null only where no quota was need
 const apiCalls = z.int().describe("Provider calls charged for this request");
 const duration = z.int().describe("Milliseconds");
 
+/** The administrator may say who spends, as with a reservation. */
+const spender = { caller: callerLabel.optional(), priority };
+
 const batchBody = z
   .strictObject({
     isbns: z.array(z.string().max(100)).min(1).max(1_000).describe("ISBN-10 or ISBN-13, hyphens and spaces allowed"),
     refresh: z.boolean().default(false).describe("Ask the provider again for what the catalogue holds"),
     include: z.enum(["books"]).optional().describe("`books` puts the found books into the answer"),
+    ...spender,
   })
   .openapi({ example: { isbns: ["978-0-14-143951-8", "0747532699"] } });
 
@@ -70,6 +74,7 @@ const bibliographyBody = z
     max_pages: z.int().min(1).max(100).default(10),
     page_size: z.int().min(1).max(1_000).default(1_000),
     refresh: z.boolean().default(false).describe("Start again from the first page"),
+    ...spender,
   })
   .openapi({ example: { author_name: "Ursula K. Le Guin" } });
 
@@ -125,6 +130,7 @@ const releasesBody = z
     subjects: z.array(addressable).max(20).default([]).describe("None: everything that appeared"),
     skip_existing: z.boolean().default(true).describe("Leave books alone that the catalogue holds"),
     resume: z.string().max(MAX_CURSOR_CHARACTERS).optional().describe("The cursor of an earlier answer to the same question"),
+    ...spender,
   })
   .openapi({ example: { start_month: "2025-11", end_month: "2025-12", subjects: ["Fiction"] } });
 
@@ -167,10 +173,10 @@ const postReleases = createRoute({
 export const enrichRoutes = createRouter();
 
 enrichRoutes.openapi(postBatch, async (c) => {
-  const { isbns, refresh, include } = c.req.valid("json");
+  const { isbns, refresh, include, caller = "enrich.batch", priority: urgency } = c.req.valid("json");
   const deps = c.get("deps");
   const began = deps.clock();
-  const who = { caller: "enrich.batch", priority: "interactive" } as const;
+  const who = { caller, priority: urgency };
   const { books, ...result } = await enrichBatch(deps, { isbns, refresh, withBooks: include === "books", ...who });
   showRateLimit(c, result.quota);
   const answer = { ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) };
@@ -186,8 +192,8 @@ enrichRoutes.openapi(postBibliography, async (c) => {
     maxPages: body.max_pages,
     pageSize: body.page_size,
     refresh: body.refresh,
-    caller: "enrich.bibliography",
-    priority: "interactive",
+    caller: body.caller ?? "enrich.bibliography",
+    priority: body.priority,
   });
   showRateLimit(c, result.quota);
   return c.json({ ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) }, 200);
@@ -204,8 +210,8 @@ enrichRoutes.openapi(postReleases, async (c) => {
     subjects: body.subjects,
     skipExisting: body.skip_existing,
     ...(body.resume === undefined ? {} : { resume: body.resume }),
-    caller: "enrich.new-releases",
-    priority: "interactive",
+    caller: body.caller ?? "enrich.new-releases",
+    priority: body.priority,
   });
   showRateLimit(c, result.quota);
   return c.json({ ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) }, 200);

@@ -5,8 +5,8 @@ import { MAX_CALLS } from "../env.ts";
 import { Problem } from "../errors.ts";
 import { createRouter, invalidField, showRateLimit, visibleStatus } from "../http/index.ts";
 import { adminOnly } from "../http/guards.ts";
-import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, isReservedCaller, isoSeconds, refusalProblem } from "../quota/index.ts";
-import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, problems, quotaStatus } from "./schemas.ts";
+import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, isoSeconds, refusalProblem } from "../quota/index.ts";
+import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, callerLabel, priority, problems, quotaStatus } from "./schemas.ts";
 
 const DEFAULT_CALLER = "api";
 
@@ -22,12 +22,8 @@ const reservationBody = z
   .strictObject({
     calls: calls.describe("Calls to the provider that one request of yours will cost"),
     min_calls: calls.optional().describe("Grants what is left, if at least this much"),
-    caller: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9._:-]{0,63}$/u, "expected 1 to 64 lower-case letters, digits or . : _ -, beginning with a letter or digit")
-      .default(DEFAULT_CALLER)
-      .describe("Who spends: the label under which the calls appear in the status"),
-    priority: z.enum(["interactive", "background"]).default("interactive"),
+    caller: callerLabel.default(DEFAULT_CALLER),
+    priority,
     id: id.optional().describe("Makes the request idempotent for two days"),
     ttl_seconds: z
       .int()
@@ -153,8 +149,6 @@ export const reservationRoutes = createRouter();
 
 reservationRoutes.openapi(postReservation, async (c) => {
   const body = c.req.valid("json");
-  if (isReservedCaller(body.caller))
-    throw invalidField("caller", `${JSON.stringify(body.caller)} is a name of the ledger's own; choose another`);
   if (body.min_calls !== undefined && body.min_calls > body.calls) {
     throw invalidField("min_calls", `${body.min_calls} is more than calls (${body.calls})`);
   }

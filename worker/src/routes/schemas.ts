@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { PROBLEMS } from "../errors.ts";
 import type { ProblemCode } from "../errors.ts";
+import { isReservedCaller } from "../quota/index.ts";
 
 export const EXAMPLE_STATUS = {
   provider: "isbndb",
@@ -181,3 +182,15 @@ export const addressable = z
   .max(150, "expected at most 150 characters")
   .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "expected text without control characters and broken surrogates")
   .refine((text) => !/^\.{1,2}$/u.test(text), "expected more than dots");
+
+/** Who spends: the label under which calls appear in the status. Names of the ledger's own and of projects may not be chosen. */
+export const callerLabel = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._:-]{0,63}$/u, "expected 1 to 64 lower-case letters, digits or . : _ -, beginning with a letter or digit")
+  .refine((label) => !isReservedCaller(label), "this is a name of the ledger's own; choose another")
+  .describe("Who spends: the label under which the calls appear in the status");
+
+export const priority = z
+  .enum(["interactive", "background"])
+  .default("interactive")
+  .describe("background: bulk work, which leaves the floor to interactive callers");
