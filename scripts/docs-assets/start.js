@@ -1,9 +1,11 @@
-// @ts-nocheck -- This one file runs in the browser, whose types would reach every script if they were loaded.
 // Starts the viewer of /docs. A file of its own because the page's policy allows no inline script.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", applyTheme);
 applyTheme();
+
+// The viewer's script, loaded before this one, leaves its function here.
+const { SwaggerUIBundle } = /** @type {{ SwaggerUIBundle: (options: object) => void }} */ (/** @type {unknown} */ (globalThis));
 
 SwaggerUIBundle({
   dom_id: "#viewer",
