@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { superviseChildren } from "./start/children.ts";
 import { checkConfiguration } from "./start/configuration.ts";
 import { tickCrons } from "./start/crons.ts";
+import { demoKey } from "./start/demo-project.ts";
 import { seedDemo } from "./start/demo.ts";
 import { Foreseen } from "./start/foreseen.js";
 import { tryLock } from "./start/lock.js";
@@ -41,7 +42,7 @@ async function start(options: Options): Promise<void> {
 
   const logs = new LogScreen(options.logs);
   const shared = { watch: options.watch, onLog: logs.add, onReload: sayReloaded };
-  const { ISBNDB_API_KEY: key } = workerVars;
+  const { ISBNDB_API_KEY: providerKey } = workerVars;
   const [worker] = await Promise.all([
     startRuntime({ ...shared, config: WORKER_CONFIG, port: options.port, state: join(state, "worker"), vars: workerVars }),
     startRuntime({
@@ -49,7 +50,7 @@ async function start(options: Options): Promise<void> {
       config: SIMULATOR_CONFIG,
       port: options.simulatorPort,
       state: join(state, "simulator"),
-      vars: key === undefined ? {} : { SIMULATOR_API_KEY: key },
+      vars: providerKey === undefined ? {} : { SIMULATOR_API_KEY: providerKey },
     }),
   ]);
 
@@ -58,13 +59,16 @@ async function start(options: Options): Promise<void> {
   const hint = `Variables stand in wrangler.jsonc, local ones in ${options.vars}; delete that file to have it written anew.`;
   await checkConfiguration(worker.url, logs.early, hint);
   const demoBooks = options.demo ? await seedDemo(database, Date.now()) : 0;
+  const token = workerVars["ADMIN_TOKEN"] ?? "";
+  const key = options.demo ? await demoKey({ url: worker.url, adminToken: token, state }) : null;
 
   logs.begin();
   tickCrons(worker.url, worker.crons, (message) => console.error(message));
   console.log(
     readyScreen({
       url: worker.url,
-      token: workerVars["ADMIN_TOKEN"] ?? "",
+      token,
+      key,
       simulatorUrl,
       providerUrl: workerVars["ISBNDB_BASE_URL"] ?? simulatorUrl,
       state: options.state,

@@ -44,6 +44,7 @@ export default defineConfig({
               bindings: {
                 ADMIN_TOKEN: "test-admin-token-0123456789",
                 ISBNDB_API_KEY: "simulator-key",
+                KEY_PEPPER: "test-key-pepper-0123456789",
                 ISBNDB_BASE_URL: "http://isbndb.test",
                 TEST_MIGRATIONS: await readD1Migrations(`${root}worker/migrations`),
               },

@@ -1,9 +1,12 @@
 /** What stands on the screen when everything runs. 80 columns; colour only where the terminal wants it. */
 import { styleText } from "node:util";
+import { DEMO_PROJECT } from "./demo-project.ts";
 
 export interface Screen {
   readonly url: string;
   readonly token: string;
+  /** Of the demo project; null where there is none. */
+  readonly key: string | null;
   readonly simulatorUrl: string;
   /** What the Worker calls; the simulator, unless the user chose otherwise. */
   readonly providerUrl: string;
@@ -29,7 +32,7 @@ const dim = (text: string): string => styleText("dim", text, { stream: process.s
 const grouped = (count: number): string => count.toLocaleString("en-US");
 
 export function readyScreen(screen: Screen): string {
-  const { url, token, simulatorUrl, providerUrl, state, demoBooks, quota } = screen;
+  const { url, token, key, simulatorUrl, providerUrl, state, demoBooks, quota } = screen;
   const simulated = providerUrl === simulatorUrl;
   const kept = demoBooks > 0 ? `${state}  ${dim(`with ${demoBooks} books to begin with`)}` : state;
   const today = `${grouped(quota.used)} of ${grouped(quota.safety_limit)} calls used`;
@@ -40,6 +43,7 @@ export function readyScreen(screen: Screen): string {
     `  API           ${bold(url)}`,
     `  Reference     ${url}/docs`,
     `  Admin token   ${token}`,
+    ...(key === null ? [] : [`  Demo API key  ${key}`]),
     `  Provider      ${providerUrl}  ${dim(simulated ? "a simulated ISBNdb" : "by your choice; its calls are real")}`,
     `  Simulator     ${simulatorUrl}/_simulator  ${dim("shows and sets all it does")}`,
     `  Data          ${kept}`,
@@ -59,25 +63,40 @@ interface Try {
   readonly commands: readonly (readonly string[])[];
 }
 
-function triesOf({ url, token, quota }: Screen): Try[] {
-  const authorization = `  -H "Authorization: Bearer ${token}" \\`;
+/** Commands name the token and the key by variables, as those of the README do. */
+function triesOf({ url, token, key, quota }: Screen): Try[] {
   const json = `  -H "Content-Type: application/json" \\`;
+  const as = (who: "TOKEN" | "KEY") => `  -H "Authorization: Bearer $${who}"`;
+  const caller = key === null ? "TOKEN" : "KEY";
   const enrich = (body: string, curl = "curl") => [
     `${curl} -X POST ${url}/api/enrich/batch-direct \\`,
-    authorization,
+    `${as(caller)} \\`,
     json,
     `  -d '${body}'`,
   ];
-  const startOver = [`curl -X POST ${url}/api/quota/reset \\`, authorization.replace(/ \\$/u, "")];
+  const startOver = [`curl -X POST ${url}/api/quota/reset \\`, as("TOKEN")];
   const dayIsOver = quota.remaining === 0;
   return [
+    {
+      title: "In another terminal, once",
+      commands: [[`export TOKEN=${token}`, ...(key === null ? [] : [`export KEY=${key}`])]],
+    },
     ...(dayIsOver ? [{ title: "Today's calls are used up: begin again at 0", commands: [startOver] }] : []),
-    { title: "Fetch two books from the provider", commands: [enrich('{"isbns":["9780132350884","9780441172719"]}')] },
-    { title: "See what that cost, and who spent it", commands: [[`curl ${url}/api/quota/status`]] },
+    {
+      title: `Fetch two books from the provider${key === null ? "" : ", as the demo project"}`,
+      commands: [enrich('{"isbns":["9780132350884","9780441172719"]}')],
+    },
+    {
+      title: "See what that cost, and who spent it",
+      commands: [
+        [`curl ${url}/api/quota/status`],
+        ...(key === null ? [] : [[`curl ${url}/api/projects/${DEMO_PROJECT}/usage \\`, as("KEY")]]),
+      ],
+    },
     {
       title: "Let the day's calls run out, and read the refusal",
       commands: [
-        [`curl -X PUT ${url}/api/quota/usage \\`, authorization, json, `  -d '{"used":${quota.safety_limit}}'`],
+        [`curl -X PUT ${url}/api/quota/usage \\`, `${as("TOKEN")} \\`, json, `  -d '{"used":${quota.safety_limit}}'`],
         enrich('{"isbns":["9780547928227"],"refresh":true}', "curl -i"),
       ],
     },

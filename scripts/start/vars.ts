@@ -1,6 +1,6 @@
 /** The file of local variables and secrets: written on the first run, read on every one, never overwritten. */
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { Foreseen } from "./foreseen.js";
 
@@ -9,9 +9,14 @@ export type Vars = Readonly<Record<string, string>>;
 /** What the Worker calls the provider with; the simulator is told to expect whatever stands in the file. */
 const SIMULATOR_KEY = "simulator-key";
 
+/** Secrets that nobody chooses: a file from before one of them was needed gets it added. */
+function randomSecrets(): Vars {
+  return { KEY_PEPPER: `local-${randomBytes(24).toString("hex")}` };
+}
+
 /** Every secret the Worker needs, with values for this machine only. */
 export function localSecrets(): Vars {
-  return { ADMIN_TOKEN: `local-${randomBytes(12).toString("hex")}`, ISBNDB_API_KEY: SIMULATOR_KEY };
+  return { ADMIN_TOKEN: `local-${randomBytes(12).toString("hex")}`, ISBNDB_API_KEY: SIMULATOR_KEY, ...randomSecrets() };
 }
 
 /** Where this run's simulator is, in the Worker's own words. */
@@ -19,18 +24,31 @@ export function simulatorVars(simulatorUrl: string): { ISBNDB_BASE_URL: string; 
   return { ISBNDB_BASE_URL: simulatorUrl, SIMULATOR_CONTROL_URL: `${simulatorUrl}/_simulator` };
 }
 
-/** Reads the file; writes it first where there is none. */
+/** Reads the file; writes it first where there is none, and adds what it did not need when it was written. What stands in it stays. */
 export function readOrWriteVars(path: string, simulatorUrl: string): Vars {
   const found = readVars(path);
-  if (found) return found;
-  const lines = Object.entries({ ...localSecrets(), ...simulatorVars(simulatorUrl) }).map(([name, value]) => `${name}="${value}"`);
-  const header = "# Local values, written by `npm start` and never overwritten. Delete this file to have it written anew.";
   try {
-    writeFileSync(path, `${[header, ...lines].join("\n")}\n`, { flag: "wx", mode: 0o600 });
+    if (found) addTo(path, found, randomSecrets());
+    else {
+      const header = "# Local values, written by `npm start` and never overwritten. Delete this file to have it written anew.";
+      const lines = linesOf({ ...localSecrets(), ...simulatorVars(simulatorUrl) });
+      writeFileSync(path, `${header}\n${lines}`, { flag: "wx", mode: 0o600 });
+    }
   } catch (error) {
     throw new Foreseen(`${path} could not be written (${reason(error)}).`);
   }
   return readVars(path) ?? {};
+}
+
+const linesOf = (vars: Vars): string =>
+  Object.entries(vars)
+    .map(([name, value]) => `${name}="${value}"\n`)
+    .join("");
+
+function addTo(path: string, found: Vars, needed: Vars): void {
+  const missing = Object.fromEntries(Object.entries(needed).filter(([name]) => found[name] === undefined));
+  // The last line may lack its end.
+  if (Object.keys(missing).length > 0) appendFileSync(path, `\n# Added by a newer version.\n${linesOf(missing)}`);
 }
 
 /** Null where there is no such file. */

@@ -1,78 +1,31 @@
-/** The document and its viewer as a caller meets them: what it says is valid, whole, and true of the built Worker. */
+/** The document and its viewer as a caller meets them: valid, whole, and explained. What it says is tried in openapi-truth.test.ts. */
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { z } from "zod";
 import { PROBLEMS } from "../../worker/src/errors.ts";
 import type { ProblemCode } from "../../worker/src/errors.ts";
+import { ROUTES, routeName } from "../routes/all-routes.ts";
+import { complaints, exampleOf, readDocument, requestOf } from "../support/node/document.ts";
+import type { Document, Endpoint, Schema } from "../support/node/document.ts";
 import { startProduct } from "../support/node/product.ts";
 import type { Product } from "../support/node/product.ts";
 
-type Schema = Record<string, unknown>;
-
-interface Content {
-  readonly schema?: Schema;
-  readonly example?: unknown;
-  readonly examples?: Record<string, { readonly value: Record<string, unknown> }>;
-}
-
-interface Described {
-  readonly description?: string;
-  readonly headers?: Record<string, unknown>;
-  readonly content?: Record<string, Content>;
-}
-
-interface Operation {
-  readonly summary?: string;
-  readonly tags?: readonly string[];
-  readonly security?: readonly Record<string, unknown>[];
-  readonly parameters?: readonly { name: string; in: string; required?: boolean; schema?: Schema; example?: unknown }[];
-  readonly requestBody?: { readonly required?: boolean; readonly content: Record<string, Content> };
-  readonly responses: Record<string, Described>;
-}
-
-interface Document {
-  readonly openapi: string;
-  readonly info: { readonly description: string };
-  readonly tags: readonly { readonly name: string }[];
-  readonly paths: Record<string, Record<string, Operation>>;
-}
-
-interface Endpoint {
-  /** As "GET /health". */
-  readonly name: string;
-  readonly operation: Operation;
-}
-
 let product: Product;
 let raw: Record<string, unknown>;
-/** With every $ref resolved. */
 let document: Document;
-let endpoints: Endpoint[];
+let endpoints: readonly Endpoint[];
 
 beforeAll(async () => {
   product = await startProduct();
-  raw = (await (await fetch(new URL("/openapi.json", product.url))).json()) as Record<string, unknown>;
-  document = new Validator().resolveRefs({ specification: structuredClone(raw) }) as unknown as Document;
-  endpoints = Object.entries(document.paths).flatMap(([path, operations]) =>
-    Object.entries(operations).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })),
-  );
+  ({ raw, document, endpoints } = await readDocument(product));
 });
 afterAll(async () => product.stop());
 
-/** Why a value is not what a schema says; nothing where it is. */
-const complaints = (schema: Schema | undefined, value: unknown): string[] => {
-  if (schema === undefined) return ["there is no schema"];
-  const parsed = z.fromJSONSchema(schema).safeParse(value);
-  return parsed.success ? [] : parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-};
-
-const requestOf = ({ operation }: Endpoint): Content | undefined => operation.requestBody?.content["application/json"];
-const exampleOf = (content: Content | undefined): unknown => content?.example ?? content?.schema?.["example"];
-const endpoint = (name: string): Endpoint => {
-  const found = endpoints.find((each) => each.name === name);
-  if (!found) throw new Error(`${name} is not described`);
-  return found;
-};
+/** Where a project's key may come too. */
+const forProjects: ReadonlySet<string> = new Set(
+  ROUTES.filter(({ access }) => typeof access === "object").map((route) =>
+    routeName(route).replace("{reservation}", "{id}").replace("{organization}", "{id}"),
+  ),
+);
 
 describe("the document", () => {
   test("is valid OpenAPI 3.1", async () => {
@@ -87,7 +40,7 @@ describe("the document", () => {
       ({ operation: { summary = "", tags: given = [] } }) => summary === "" || !given.some((tag) => tags.has(tag)),
     );
     expect(silent.map(({ name }) => name)).toEqual([]);
-    expect(endpoints.length).toBeGreaterThanOrEqual(16);
+    expect(endpoints.length).toBeGreaterThanOrEqual(46);
   });
 
   test("says of every answer what it is, and gives every body a schema", () => {
@@ -103,17 +56,39 @@ describe("the document", () => {
     expect(poor).toEqual([]);
   });
 
-  test("names the operations that are for everybody, and asks for the token everywhere else", () => {
+  test("names the operations that are for everybody, and says everywhere else whose credentials are wanted", () => {
     const open = endpoints.filter(({ operation }) => operation.security === undefined).map(({ name }) => name);
     expect(open.toSorted()).toEqual(["GET /", "GET /api/quota/status", "GET /docs", "GET /health", "GET /openapi.json"]);
     const closed = endpoints.filter(({ operation }) => operation.security !== undefined);
     for (const { name, operation } of closed) {
-      expect({ name, security: operation.security, refuses: Object.keys(operation.responses).includes("401") }).toEqual({
+      const security = forProjects.has(name) ? [{ admin: [] }, { project: [] }] : [{ admin: [] }];
+      expect({ name, security: operation.security, refuses: ["401", "403"].filter((status) => status in operation.responses) }).toEqual({
         name,
-        security: [{ admin: [] }],
-        refuses: true,
+        security,
+        refuses: ["401", "403"],
       });
     }
+  });
+
+  test("describes every parameter, and shows one of each that stands in a path", () => {
+    const poor = endpoints.flatMap(({ name, operation: { parameters = [] } }) =>
+      parameters
+        .filter(({ in: place, description = "", schema, example }) => {
+          const shown = example ?? schema?.["example"];
+          return (
+            description === "" || (place === "path" && shown === undefined) || (shown !== undefined && complaints(schema, shown).length > 0)
+          );
+        })
+        .map((parameter) => `${name} ${parameter.name}`),
+    );
+    expect(poor).toEqual([]);
+    const named = endpoints.flatMap(({ name, operation: { parameters = [] } }) => {
+      const inPath = [...name.matchAll(/\{(\w+)\}/gu)].map(([, parameter = ""]) => parameter);
+      return inPath.filter(
+        (each) => !parameters.some((parameter) => parameter.name === each && parameter.in === "path" && parameter.required),
+      );
+    });
+    expect(named).toEqual([]);
   });
 
   test("says that a body may be refused as wrong or as no JSON", () => {
@@ -183,71 +158,6 @@ describe("the errors in the document", () => {
         .map(([status]) => `${name} ${status}`),
     );
     expect(silent).toEqual([]);
-  });
-});
-
-describe("what the document says is true", () => {
-  const tried = new Set<string>();
-
-  /** Sends what the document shows; says in what the answer is not the one it promises. */
-  const trying = async (name: string, status: number, id?: string): Promise<string[]> => {
-    tried.add(name);
-    const { operation } = endpoint(name);
-    const [method = "", template = ""] = name.split(" ");
-    const path = template.replaceAll(/\{(\w+)\}/gu, (_, parameter: string) => {
-      const { schema, example } = operation.parameters?.find((each) => each.name === parameter) ?? {};
-      return id ?? String(example ?? schema?.["example"]);
-    });
-    const answer = await product.call(method, path, exampleOf(requestOf(endpoint(name))));
-    if (answer.status !== status) return [`${name}: ${answer.status} ${JSON.stringify(answer.body)}`];
-    const { content, headers = {} } = operation.responses[String(status)] ?? {};
-    const missing = Object.keys(headers).filter((header) => !answer.headers.has(header));
-    return [...complaints(content?.["application/json"]?.schema, answer.body), ...missing].map((why) => `${name}: ${why}`);
-  };
-
-  const reserved = async (id: string): Promise<string> => {
-    await product.call("POST", "/api/quota/reservations", { calls: 10, id });
-    return id;
-  };
-
-  test("enrichment and the catalogue", async () => {
-    expect(await trying("POST /api/enrich/batch-direct", 200)).toEqual([]);
-    expect(await trying("POST /api/authors/enrich-bibliography", 200)).toEqual([]);
-    expect(await trying("POST /api/books/enrich-new-releases", 200)).toEqual([]);
-    expect(await trying("GET /api/books/{isbn}", 200)).toEqual([]);
-    expect(await trying("GET /api/authors/top", 200)).toEqual([]);
-  });
-
-  test("reservations", async () => {
-    expect(await trying("POST /api/quota/reservations", 201)).toEqual([]);
-    expect(await trying("POST /api/quota/reservations/{id}/commit", 200, await reserved("to-commit"))).toEqual([]);
-    expect(await trying("DELETE /api/quota/reservations/{id}", 200, await reserved("to-release"))).toEqual([]);
-  });
-
-  test("the quota and its operation", async () => {
-    expect(await trying("GET /api/quota/status", 200)).toEqual([]);
-    expect(await trying("PUT /api/quota/usage", 200)).toEqual([]);
-    expect(await trying("POST /api/quota/reset", 200)).toEqual([]);
-    expect(await trying("PUT /api/quota/settings", 200)).toEqual([]);
-    expect(await trying("DELETE /api/quota/settings", 200)).toEqual([]);
-    expect(await trying("GET /api/quota/history", 200)).toEqual([]);
-  });
-
-  test("the harvest", async () => {
-    expect(await trying("POST /api/harvest/targets", 200)).toEqual([]);
-    expect(await trying("POST /api/harvest/run", 200)).toEqual([]);
-    expect(await trying("GET /api/harvest/status", 200)).toEqual([]);
-  });
-
-  test("the service", async () => {
-    expect(await trying("GET /health", 200)).toEqual([]);
-    expect(await trying("GET /openapi.json", 200)).toEqual([]);
-    const root = await fetch(product.url, { redirect: "manual" });
-    expect({ status: root.status, location: root.headers.get("location") }).toEqual({ status: 302, location: "/docs" });
-  });
-
-  test("and no operation was left out but the two that lead to the viewer", () => {
-    expect(endpoints.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual(["GET /", "GET /docs"]);
   });
 });
 

@@ -82,7 +82,7 @@ describe("what may be asked", () => {
     ["an endless ISBN", { isbns: ["9".repeat(101)] }, ["isbns.0"]],
     ["a word for refresh", { isbns: [PATTERNS], refresh: "yes" }, ["refresh"]],
     ["something else to include", { isbns: [PATTERNS], include: "authors" }, ["include"]],
-    ["a field that does not exist", { isbns: [PATTERNS], force: true }, ["body"]],
+    ["a field that does not exist", { isbns: [PATTERNS], force: true }, ["force"]],
     ["a list for the body", [PATTERNS], ["body"]],
     ["several mistakes", { isbns: [], refresh: 1 }, ["isbns", "refresh"]],
   ])("%s: 400 that names the field, and nothing is spent", async (_, body, paths) => {

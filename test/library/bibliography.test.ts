@@ -275,7 +275,7 @@ describe("what may be asked", () => {
     ["page_size 1,001", { page_size: 1_001 }, ["page_size"]],
     ["a word for page_size", { page_size: "100" }, ["page_size"]],
     ["a word for refresh", { refresh: "no" }, ["refresh"]],
-    ["something unknown", { pages: 1 }, ["body"]],
+    ["something unknown", { pages: 1 }, ["pages"]],
   ])("%s: 400 that names the field", async (_, change, paths) => {
     const { status, body } = await enrich(change);
     expect({ status, paths: body.errors.map(({ path }) => path) }).toEqual({ status: 400, paths });

@@ -316,7 +316,7 @@ describe("what may be asked", () => {
     ["half a character in a subject", { subjects: ["\udfff"] }, "subjects.0", ""],
     ["21 subjects", { subjects: Array.from({ length: 21 }, (_, index) => `S${index}`) }, "subjects", ""],
     ["a word for skip_existing", { skip_existing: "false" }, "skip_existing", ""],
-    ["something unknown", { months: 2 }, "body", ""],
+    ["something unknown", { months: 2 }, "months", ""],
   ])("%s: 400 that names the field", async (_, change, path, message) => {
     const { status, body } = await enrich(change);
     const [error] = body.errors;

@@ -12,9 +12,15 @@ const demand = (calls: number, more: Partial<Demand> = {}): Demand => ({
   minCalls: calls,
   caller: "test",
   priority: "interactive",
+  share: null,
   ...more,
 });
-const standing = (used: number, reserved = 0, reservedByCaller = 0) => ({ used, reserved, reservedByCaller });
+const standing = (used: number, reserved = 0, reservedByCaller = 0, usedByCaller = 0) => ({
+  used,
+  reserved,
+  reservedByCaller,
+  usedByCaller,
+});
 
 describe("the floor for background work", () => {
   test.each([
@@ -77,6 +83,65 @@ describe("a decision", () => {
       { result: "granted", calls: 300 },
     ],
   ])("gives %s", (_, asked, stands, expected) => {
+    expect(decide(asked, stands, SETTINGS, NOON)).toEqual(expected);
+  });
+});
+
+describe("a share of the day", () => {
+  const of = (share: number, used: number, reserved = 0) => ({ refusedBy: "share", share: { calls_per_day: share, used, reserved } });
+
+  test.each([
+    ["gives the last call of it", demand(1, { share: 10 }), standing(500, 0, 0, 9), { result: "granted", calls: 1 }],
+    ["gives all of it at once", demand(10, { share: 10 }), standing(500), { result: "granted", calls: 10 }],
+    ["gives nothing beyond it", demand(11, { share: 10 }), standing(0), { result: "refused", available: 10, ...of(10, 0) }],
+    ["counts what was spent", demand(2, { share: 10 }), standing(9, 0, 0, 9), { result: "refused", available: 1, ...of(10, 9) }],
+    ["counts what is held", demand(2, { share: 10 }), standing(0, 9, 9), { result: "refused", available: 1, ...of(10, 0, 9) }],
+    ["counts both", demand(1, { share: 10 }), standing(6, 4, 4, 6), { result: "refused", available: 0, ...of(10, 6, 4) }],
+    ["does not count what others spend and hold", demand(10, { share: 10 }), standing(5_000, 900), { result: "granted", calls: 10 }],
+    ["of 0 gives nothing", demand(1, { share: 0 }), standing(0), { result: "refused", available: 0, ...of(0, 0) }],
+    [
+      "lowered below what was spent gives nothing",
+      demand(1, { share: 3 }),
+      standing(5, 0, 0, 5),
+      { result: "refused", available: 0, ...of(3, 5) },
+    ],
+    [
+      "gives what is left of it, if the minimum fits",
+      demand(9, { share: 10, minCalls: 2 }),
+      standing(8, 0, 0, 8),
+      { result: "granted", calls: 2 },
+    ],
+    [
+      "gives nothing below the minimum",
+      demand(9, { share: 10, minCalls: 3 }),
+      standing(8, 0, 0, 8),
+      { result: "refused", available: 2, ...of(10, 8) },
+    ],
+    [
+      "larger than the day is no promise",
+      demand(13_001, { share: 99_999 }),
+      standing(0),
+      { result: "refused", refusedBy: "daily", available: 13_000 },
+    ],
+    [
+      "where the day refuses too, is not what is named",
+      demand(5, { share: 2 }),
+      standing(12_999),
+      { result: "refused", refusedBy: "daily", available: 1 },
+    ],
+    [
+      "is named before the floor, which would say when to come back today",
+      demand(300, { share: 2, priority: "background" }),
+      standing(12_400),
+      { result: "refused", available: 2, ...of(2, 0) },
+    ],
+    [
+      "is named before the hold, which would say to wait a moment",
+      demand(1, { share: 1_300, caller: "project:a" }),
+      standing(0, 1_300, 1_300),
+      { result: "refused", available: 0, ...of(1_300, 0, 1_300) },
+    ],
+  ])("%s", (_, asked, stands, expected) => {
     expect(decide(asked, stands, SETTINGS, NOON)).toEqual(expected);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { publicStatus, quotaStatus } from "../../worker/src/quota/status.ts";
+import { publicStatus, quotaStatus, statusOfCaller } from "../../worker/src/quota/status.ts";
 import type { LedgerNumbers } from "../../worker/src/quota/status.ts";
 
 const NOW = Date.parse("2025-12-30T14:03:11.250Z");
@@ -80,5 +80,39 @@ describe("the status", () => {
       { caller: "projects", used: 9 },
       { caller: "enrich.batch", used: 6 },
     ]);
+  });
+
+  const crowd = quotaStatus(
+    {
+      ...NUMBERS,
+      charged: 18,
+      untracked: 0,
+      callers: [
+        { caller: "project:a", used: 5 },
+        { caller: "enrich.batch", used: 6 },
+        { caller: "project:b", used: 4 },
+        { caller: "project:ab", used: 3 },
+      ],
+    },
+    NOW,
+  );
+
+  test("shows a project its own line, and the others as a sum that leaves nothing out", () => {
+    expect(publicStatus(crowd, "project:a").callers).toEqual([
+      { caller: "projects", used: 7 },
+      { caller: "enrich.batch", used: 6 },
+      { caller: "project:a", used: 5 },
+    ]);
+    expect(publicStatus(crowd, "project:quiet").callers).toEqual([
+      { caller: "projects", used: 12 },
+      { caller: "enrich.batch", used: 6 },
+    ]);
+    const alone = { ...crowd, callers: [{ caller: "project:a", used: 18 }] };
+    expect(publicStatus(alone, "project:a")).toEqual(alone);
+  });
+
+  test("of one caller holds its line alone, 0 where it spent nothing, and the day as it is", () => {
+    expect(statusOfCaller(crowd, "project:b")).toEqual({ ...crowd, callers: [{ caller: "project:b", used: 4 }] });
+    expect(statusOfCaller(crowd, "project:quiet")).toEqual({ ...crowd, callers: [{ caller: "project:quiet", used: 0 }] });
   });
 });

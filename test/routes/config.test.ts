@@ -5,7 +5,7 @@ import type { ConfigProblem } from "../../worker/src/env.ts";
 import { freshStart } from "../support/worker.ts";
 import { callWith } from "./support.ts";
 
-const SECRETS = { ADMIN_TOKEN: "an-admin-token-0123456789", ISBNDB_API_KEY: "the-providers-key" };
+const SECRETS = { ADMIN_TOKEN: "an-admin-token-0123456789", ISBNDB_API_KEY: "the-providers-key", KEY_PEPPER: "sixteen or more!" };
 
 const problemsOf = (given: Record<string, unknown>): readonly ConfigProblem[] => {
   try {
@@ -21,6 +21,7 @@ describe("what may be configured", () => {
   test("the secrets are enough: everything else has a default", () => {
     expect(readConfig(SECRETS)).toEqual({
       adminToken: "an-admin-token-0123456789",
+      keyPepper: "sixteen or more!",
       isbndb: { baseUrl: "https://api.premium.isbndb.com", apiKey: "the-providers-key", timeoutMs: 20_000, maxBatch: 1_000 },
       quota: {
         dailyLimit: 15_000,
@@ -68,6 +69,7 @@ const BILLING = "one of per_request, per_isbn, auto";
 const ENFORCEMENT = "one of enforce, observe, off";
 const ADDRESS = "an http or https URL";
 const TOKEN = "a secret of at least 16 visible ASCII characters";
+const PEPPER = "a secret of at least 16 characters";
 const KEY = "the provider's key: visible ASCII characters";
 
 const WRONG: [string, unknown, string, string][] = [
@@ -106,6 +108,10 @@ const WRONG: [string, unknown, string, string][] = [
   ["ADMIN_TOKEN", "sixteen letters and spaces", "set, but not usable", TOKEN],
   ["ADMIN_TOKEN", "sechzehn-zeichen-ä", "set, but not usable", TOKEN],
   ["ADMIN_TOKEN", 1_234_567_890_123_456, "set, but not usable", TOKEN],
+  ["KEY_PEPPER", undefined, "not set", PEPPER],
+  ["KEY_PEPPER", "", "set, but not usable", PEPPER],
+  ["KEY_PEPPER", "fifteen letters", "set, but not usable", PEPPER],
+  ["KEY_PEPPER", 1_234_567_890_123_456, "set, but not usable", PEPPER],
   ["ISBNDB_API_KEY", undefined, "not set", KEY],
   ["ISBNDB_API_KEY", "", "set, but not usable", KEY],
   ["ISBNDB_API_KEY", "pasted-with-newline\n", "set, but not usable", KEY],
@@ -156,7 +162,7 @@ describe("a Worker that meets a wrong configuration", () => {
 
   test("shows a secret to nobody, not even in the log", async () => {
     const logs = (["log", "warn", "error"] as const).map((level) => vi.spyOn(console, level).mockImplementation(() => undefined));
-    const wrong = { ADMIN_TOKEN: SECRET, ISBNDB_API_KEY: `${SECRET}\n`, QUOTA_ENFORCEMENT: "on" };
+    const wrong = { ADMIN_TOKEN: SECRET, ISBNDB_API_KEY: `${SECRET}\n`, KEY_PEPPER: SECRET, QUOTA_ENFORCEMENT: "on" };
     const answer = await callWith(wrong, "/health", { headers: { authorization: `Bearer ${SECRET}` } });
     expect(answer.status).toBe(500);
     const seen = [answer.text, ...answer.headers.values(), ...logs.flatMap(({ mock }) => mock.calls.flat().map(String))];

@@ -3,30 +3,16 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 import { app } from "../../worker/src/app.ts";
 import { ADMIN_TOKEN, call, freshStart, get, post, simulator } from "../support/worker.ts";
 import type { Answer } from "../support/worker.ts";
+import { ROUTES, addressOf, routeName } from "./all-routes.ts";
 import { callWith } from "./support.ts";
 
 beforeAll(async () => freshStart());
 afterEach(() => void vi.restoreAllMocks());
 
-const PUBLIC = ["/", "/health", "/openapi.json", "/docs", "/api/quota/status"];
-const WITH_TOKEN = [
-  ["POST", "/api/enrich/batch-direct"],
-  ["POST", "/api/authors/enrich-bibliography"],
-  ["POST", "/api/books/enrich-new-releases"],
-  ["GET", "/api/books/9780141439518"],
-  ["GET", "/api/authors/top"],
-  ["POST", "/api/quota/reservations"],
-  ["POST", "/api/quota/reservations/abc/commit"],
-  ["DELETE", "/api/quota/reservations/abc"],
-  ["GET", "/api/quota/history"],
-  ["PUT", "/api/quota/usage"],
-  ["PUT", "/api/quota/settings"],
-  ["DELETE", "/api/quota/settings"],
-  ["POST", "/api/quota/reset"],
-  ["POST", "/api/harvest/targets"],
-  ["GET", "/api/harvest/status"],
-  ["POST", "/api/harvest/run"],
-] as const;
+const PUBLIC = ROUTES.filter(({ access }) => access === "everybody").map(({ path }) => path);
+const CLOSED = ROUTES.filter(({ access }) => access !== "everybody").map((route) => [routeName(route), route] as const);
+const ADMIN_NEEDED = "Send the administrator's token as `Authorization: Bearer <token>`.";
+const CREDENTIALS_NEEDED = "Send an API key or the administrator's token as `Authorization: Bearer <key or token>`.";
 
 const WRONG_CREDENTIALS: [string, string][] = [
   ["a wrong token", "Bearer wrong-token-0123456789"],
@@ -66,11 +52,17 @@ const problemIn = (answer: Answer): { status: number; code: unknown; wrong: stri
 const problem = (status: number, code: string) => ({ status, code, wrong: [] });
 
 describe("who may call", () => {
-  test.each(WITH_TOKEN)("%s %s without credentials: 401 that says how", async (method, path) => {
-    const answer = await call(method, path, method === "GET" || method === "DELETE" ? undefined : {}, { token: null });
+  test.each(CLOSED)("%s without credentials: 401 that says which", async (_, route) => {
+    const answer = await call(route.method, addressOf(route), route.body, { token: null });
     expect(problemIn(answer)).toEqual(problem(401, "unauthorized"));
     expect(answer.headers.get("www-authenticate")).toBe("Bearer");
-    expect(answer.body["detail"]).toBe("Send the administrator's token as `Authorization: Bearer <token>`.");
+    expect(answer.body["detail"]).toBe(route.access === "admin" ? ADMIN_NEEDED : CREDENTIALS_NEEDED);
+  });
+
+  test.each(CLOSED)("%s with a wrong token: 401 that says no more", async (_, route) => {
+    const answer = await call(route.method, addressOf(route), route.body, { token: "wrong-token-0123456789" });
+    expect(problemIn(answer)).toEqual(problem(401, "unauthorized"));
+    expect(answer.body["detail"]).toBe("This token is not accepted.");
   });
 
   test.each(WRONG_CREDENTIALS)("%s: 401", async (_, authorization) => {
@@ -318,7 +310,7 @@ describe("a fault of ours", () => {
   });
 });
 
-test("every route is described, and stands in this file's lists", async () => {
+test("every route is described, and stands in the tests' list", async () => {
   const routes = app.routes
     .filter(({ method }) => method !== "ALL")
     .map(({ method, path }) => `${method} ${path.replaceAll(/:\w+/gu, "{}")}`);
@@ -326,10 +318,7 @@ test("every route is described, and stands in this file's lists", async () => {
   const described = Object.entries(body.paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/gu, "{}")}`),
   );
-  const listed = [
-    ...PUBLIC.map((path) => `GET ${path}`),
-    ...WITH_TOKEN.map(([method, path]) => `${method} ${path.replaceAll(/abc|\d{13}/gu, "{}")}`),
-  ];
+  const listed = ROUTES.map((route) => routeName(route).replaceAll(/\{\w+\}/gu, "{}"));
   const known = [...new Set(routes)].toSorted();
   expect({ described: described.toSorted(), listed: listed.toSorted() }).toEqual({ described: known, listed: known });
 });

@@ -38,9 +38,12 @@ describe.concurrent("trouble that passes", () => {
     expect(await harvest.ended).toBe(0);
   });
 
-  it("a day of which only the floor is left: it is not the harvest's to spend", async ({ server, desk }) => {
-    const floor = refusal(429, "quota_exhausted", { reset_at: TOMORROW, "violated-policies": ["daily-background"], calls_charged: 0 });
-    server.script.set("Bert", [floor]);
+  it.for([
+    ["of which only the floor is left: it is not the harvest's to spend", "daily-background"],
+    ["of which this caller's share is spent: it is over for this caller", "project-share"],
+  ] as const)("a day %s", async ([_, policy], { server, desk }) => {
+    const refused = refusal(429, "quota_exhausted", { reset_at: TOMORROW, "violated-policies": [policy], calls_charged: 0 });
+    server.script.set("Bert", [refused]);
     const { code } = await desk.run(three(desk));
     expect({ code, priorities: server.bodies.map(({ priority }) => priority) }).toEqual({
       code: 2,

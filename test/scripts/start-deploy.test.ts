@@ -21,9 +21,10 @@ describe("npm run deploy", () => {
 
   it("stops at a wrong configuration, in the words of npm start", async () => {
     const secrets = join(folder, "secrets");
-    writeFileSync(secrets, "ADMIN_TOKEN=short\n");
+    writeFileSync(secrets, "ADMIN_TOKEN=short\nKEY_PEPPER=salt\n");
     const { code, output } = await run([DEPLOY, "--dry-run", "--secrets-file", secrets]);
     expect(output).toMatch(/^ADMIN_TOKEN is set, but not usable; expected .+$/mu);
+    expect(output).toMatch(/^KEY_PEPPER is set, but not usable; expected .+$/mu);
     expect(output).toContain("Nothing was deployed.");
     expect(output).not.toContain("$ wrangler");
     expect(code).toBe(1);

@@ -41,12 +41,13 @@ describe("npm start refuses", () => {
   });
 
   it("a wrong configuration, naming every value and what was expected", async () => {
-    writeFileSync(join(folder, "wrong"), "ADMIN_TOKEN=short\nQUOTA_DAILY_LIMIT=many\nISBNDB_BASE_URL=nowhere\n");
+    writeFileSync(join(folder, "wrong"), "ADMIN_TOKEN=short\nKEY_PEPPER=salt\nQUOTA_DAILY_LIMIT=many\nISBNDB_BASE_URL=nowhere\n");
     const { code, output } = await start(`--port=${await freePorts()}`, `--vars=${join(folder, "wrong")}`);
     expect(code).toBe(1);
     for (const complaint of [
       /^ADMIN_TOKEN is set, but not usable; expected .+$/mu,
       /^ISBNDB_API_KEY is not set; expected .+$/mu,
+      /^KEY_PEPPER is set, but not usable; expected a secret of at least 16 characters$/mu,
       /^ISBNDB_BASE_URL is "nowhere"; expected an http or https URL$/mu,
       /^QUOTA_DAILY_LIMIT is "many"; expected a whole number .+$/mu,
     ]) {

@@ -1,5 +1,8 @@
-import { describe, expect, it } from "vitest";
-import { withSimulator } from "../../scripts/start/vars.ts";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { readOrWriteVars, withSimulator } from "../../scripts/start/vars.ts";
 
 const NOW = "http://127.0.0.1:9001";
 const RUN = { ISBNDB_BASE_URL: NOW, SIMULATOR_CONTROL_URL: `${NOW}/_simulator` };
@@ -16,5 +19,36 @@ describe("the provider of a local run", () => {
 
   it.each(["https://api.premium.isbndb.com", "http://127.0.0.1:7000", "nonsense"])("is %s where the user chose it", (chosen) => {
     expect(withSimulator({ ...RUN, ISBNDB_BASE_URL: chosen }, NOW)).toEqual({ ...RUN, ISBNDB_BASE_URL: chosen });
+  });
+});
+
+describe("the file of local values", () => {
+  const folder = mkdtempSync(join(tmpdir(), "vars-"));
+  const file = join(folder, "vars");
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("is written once, and read from then on", () => {
+    const first = readOrWriteVars(file, NOW);
+    const written = readFileSync(file, "utf8");
+    expect(readOrWriteVars(file, "http://127.0.0.1:9999")).toEqual(first);
+    expect(readFileSync(file, "utf8")).toBe(written);
+  });
+
+  it("gets a random secret added that it did not need when it was written, and keeps every line", () => {
+    const old = 'ADMIN_TOKEN="my-own-token-0123456789"\n# a remark\nISBNDB_API_KEY=mine';
+    writeFileSync(file, old);
+    const vars = readOrWriteVars(file, NOW);
+    expect(vars).toEqual({
+      ADMIN_TOKEN: "my-own-token-0123456789",
+      ISBNDB_API_KEY: "mine",
+      KEY_PEPPER: expect.stringMatching(/^local-[0-9a-f]{48}$/u),
+    });
+    expect(readFileSync(file, "utf8").startsWith(old)).toBe(true);
+    expect(readOrWriteVars(file, NOW)).toEqual(vars);
+  });
+
+  it("gets nothing added that somebody has to choose: its absence is told by the Worker", () => {
+    writeFileSync(file, 'KEY_PEPPER="a-pepper-0123456789"\n');
+    expect(readOrWriteVars(file, NOW)).toEqual({ KEY_PEPPER: "a-pepper-0123456789" });
   });
 });

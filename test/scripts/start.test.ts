@@ -15,8 +15,13 @@ function commandsIn(output: string): string[] {
     .filter((line) => line.trim().startsWith("curl "));
 }
 
-function paste(command: string): string {
-  return spawnSync("sh", ["-c", command], { encoding: "utf8" }).stdout;
+/** What the screen says to put into the environment first. */
+function exportsIn(output: string): Record<string, string> {
+  return Object.fromEntries([...output.matchAll(/^ +export (\w+)=(\S+)$/gmu)].map(([, name = "", value = ""]) => [name, value]));
+}
+
+function paste(command: string, output: string): string {
+  return spawnSync("sh", ["-c", command], { encoding: "utf8", env: { ...process.env, ...exportsIn(output) } }).stdout;
 }
 
 describe("npm start", () => {
@@ -42,6 +47,7 @@ describe("npm start", () => {
     expect(readFileSync(coordinator.vars, "utf8").split("\n").slice(1, -1)).toEqual([
       `ADMIN_TOKEN="${coordinator.token}"`,
       'ISBNDB_API_KEY="simulator-key"',
+      expect.stringMatching(/^KEY_PEPPER="local-[0-9a-f]{48}"$/u),
       `ISBNDB_BASE_URL="${coordinator.simulatorUrl}"`,
       `SIMULATOR_CONTROL_URL="${coordinator.simulatorUrl}/_simulator"`,
     ]);
@@ -63,11 +69,17 @@ describe("npm start", () => {
   });
 
   it("prints commands that work: two books for one call, the status, the end of the day and its refusal", () => {
-    const [enrich = "", status = "", endTheDay = "", refused = ""] = commandsIn(command.output);
-    expect(JSON.parse(paste(enrich))).toMatchObject({ requested: 2, enriched: 2, api_calls: 1 });
-    expect(JSON.parse(paste(status))).toMatchObject({ used: 1, callers: [{ caller: "enrich.batch", used: 1 }] });
-    expect(JSON.parse(paste(endTheDay))).toMatchObject({ used: 13_000, remaining: 0 });
-    expect(paste(refused)).toMatch(/^HTTP\/1.1 429 [^]*"code":"quota_exhausted"/u);
+    const [enrich = "", status = "", usage = "", endTheDay = "", refused = ""] = commandsIn(command.output);
+    const pasted = (text: string) => paste(text, command.output);
+    expect(JSON.parse(pasted(enrich))).toMatchObject({ requested: 2, enriched: 2, api_calls: 1 });
+    expect(JSON.parse(pasted(status))).toMatchObject({ used: 1, callers: [{ caller: "projects", used: 1 }] });
+    expect(JSON.parse(pasted(usage))).toMatchObject({
+      project_id: "demo",
+      organization: { api_calls: { used: 1, limit: 10_000 } },
+      upstream: { calls_per_day: 500, used: 1, remaining: 499 },
+    });
+    expect(JSON.parse(pasted(endTheDay))).toMatchObject({ used: 13_000, remaining: 0 });
+    expect(pasted(refused)).toMatch(/^HTTP\/1.1 429 [^]*"code":"quota_exhausted"/u);
   });
 
   it("goes on after SIGTERM where it was, on other ports, and leaves no process behind", async () => {
@@ -77,15 +89,16 @@ describe("npm start", () => {
     const after = new Set(liveProcesses().map(({ id }) => id));
     expect(children.filter((child) => after.has(Number.parseInt(child, 10)))).toEqual([]);
 
-    const [url, vars] = [coordinator.url, readFileSync(coordinator.vars, "utf8")];
+    const [url, vars, key] = [coordinator.url, readFileSync(coordinator.vars, "utf8"), coordinator.key];
     command = await coordinator.start();
     expect(coordinator.url).not.toBe(url);
     expect(readFileSync(coordinator.vars, "utf8")).toBe(vars);
+    expect(coordinator.key).toBe(key);
     expect(await read("/api/quota/status")).toMatchObject({ used: 13_000, upstream: { spent: 1 } });
 
     const [startOver = "", enrich = ""] = commandsIn(command.output);
-    expect(JSON.parse(paste(startOver))).toMatchObject({ used: 0 });
-    expect(JSON.parse(paste(enrich))).toMatchObject({ cached: 2, api_calls: 0 });
+    expect(JSON.parse(paste(startOver, command.output))).toMatchObject({ used: 0 });
+    expect(JSON.parse(paste(enrich, command.output))).toMatchObject({ cached: 2, api_calls: 0 });
     const simulator = (await (await fetch(`${coordinator.simulatorUrl}/_simulator/state`)).json()) as Record<string, unknown>;
     expect(simulator).toMatchObject({ spent: 1 });
   });

@@ -10,6 +10,7 @@ declare global {
     interface Env {
       ADMIN_TOKEN: string;
       ISBNDB_API_KEY: string;
+      KEY_PEPPER: string;
       SIMULATOR: Fetcher;
       TEST_MIGRATIONS: D1Migration[];
     }

@@ -12,8 +12,13 @@ import { docsRoutes, documentOf, getDocument } from "./routes/docs.ts";
 import { enrichRoutes } from "./routes/enrich.ts";
 import { harvestRoutes } from "./routes/harvest.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { organizationRoutes } from "./routes/organizations.ts";
+import { projectKeyRoutes } from "./routes/project-keys.ts";
+import { projectUsageRoutes } from "./routes/project-usage.ts";
+import { projectRoutes } from "./routes/projects.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { reservationRoutes } from "./routes/reservations.ts";
+import { usageEventRoutes } from "./routes/usage-events.ts";
 
 export const app = createRouter();
 
@@ -41,12 +46,22 @@ app.route("/", docsRoutes);
 app.route("/api/quota", quotaRoutes);
 app.route("/api/quota", reservationRoutes);
 app.route("/api/harvest", harvestRoutes);
+app.route("/api/usage", usageEventRoutes);
 app.route("/api", enrichRoutes);
 app.route("/api", catalogueRoutes);
+app.route("/api", organizationRoutes);
+app.route("/api", projectRoutes);
+app.route("/api", projectKeyRoutes);
+app.route("/api", projectUsageRoutes);
 
 app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
   type: "http",
   scheme: "bearer",
   description: "The administrator's token (ADMIN_TOKEN)",
+});
+app.openAPIRegistry.registerComponent("securitySchemes", "project", {
+  type: "http",
+  scheme: "bearer",
+  description: "An API key of a project: qc_live_… or qc_test_…",
 });
 app.openapi(getDocument, (c) => c.json(documentOf(app), 200));

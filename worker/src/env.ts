@@ -14,7 +14,7 @@ export const MAX_RATE_PER_SECOND = 1_000;
 /** One request in 100 s. */
 export const MIN_RATE_PER_SECOND = 0.01;
 
-const SECRETS: ReadonlySet<string> = new Set(["ADMIN_TOKEN", "ISBNDB_API_KEY"]);
+const SECRETS: ReadonlySet<string> = new Set(["ADMIN_TOKEN", "ISBNDB_API_KEY", "KEY_PEPPER"]);
 const MIN_TOKEN_LENGTH = 16;
 const VISIBLE_ASCII = /^[\u0021-\u007e]+$/u;
 /** Shorter than the life of a reservation, so that nothing is still under way when its hold expires. */
@@ -37,6 +37,7 @@ const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words)
 
 const ADDRESS = "an http or https URL";
 const TOKEN = `a secret of at least ${MIN_TOKEN_LENGTH} visible ASCII characters`;
+const PEPPER = `a secret of at least ${MIN_TOKEN_LENGTH} characters`;
 const KEY = "the provider's key: visible ASCII characters";
 
 const variables = z.object({
@@ -60,10 +61,13 @@ const variables = z.object({
   // Both travel in a header, where nothing else can stand.
   ADMIN_TOKEN: z.string(TOKEN).refine((text) => text.length >= MIN_TOKEN_LENGTH && VISIBLE_ASCII.test(text), TOKEN),
   ISBNDB_API_KEY: z.string(KEY).regex(VISIBLE_ASCII, KEY),
+  KEY_PEPPER: z.string(PEPPER).min(MIN_TOKEN_LENGTH, PEPPER),
 });
 
 export interface Config {
   readonly adminToken: string;
+  /** Keys the hashes of API keys: with another one, no key is known any more. */
+  readonly keyPepper: string;
   readonly isbndb: { readonly baseUrl: string; readonly apiKey: string; readonly timeoutMs: number; readonly maxBatch: number };
   readonly quota: QuotaConfig;
 }
@@ -123,6 +127,7 @@ export function readConfig(env: object): Config {
   const read = parsed.data;
   return {
     adminToken: read.ADMIN_TOKEN,
+    keyPepper: read.KEY_PEPPER,
     isbndb: {
       baseUrl: read.ISBNDB_BASE_URL,
       apiKey: read.ISBNDB_API_KEY,

@@ -13,6 +13,7 @@ export class Coordinator {
   url = "";
   simulatorUrl = "";
   token = "";
+  key = "";
 
   /** Another start goes on with the same state, on other ports. */
   async start(...options: string[]): Promise<Command> {
@@ -26,6 +27,7 @@ export class Coordinator {
     this.url = found(/API +(\S+)/u);
     this.simulatorUrl = found(/Simulator +(\S+)\/_simulator/u);
     this.token = found(/Admin token +(\S+)/u);
+    this.key = found(/Demo API key +(\S+)/u);
     return command;
   }
 

@@ -37,7 +37,7 @@ export async function startProduct(): Promise<Product> {
       {
         configPath: config("wrangler.jsonc"),
         vars: { ISBNDB_BASE_URL: providerUrl.origin },
-        secrets: { ADMIN_TOKEN, ISBNDB_API_KEY: "simulator-key" },
+        secrets: { ADMIN_TOKEN, ISBNDB_API_KEY: "simulator-key", KEY_PEPPER: "test-key-pepper-0123456789" },
       },
     ],
   });

@@ -1,16 +1,137 @@
-/** Who may pass: put before the handlers of a route. */
+/** Who may pass: put before the handlers of a route, or around them where a use is counted. */
 import { createMiddleware } from "hono/factory";
 import { Problem } from "../errors.ts";
-import type { AppEnv } from "./index.ts";
+import { networkOf } from "../lib/address.ts";
+import { errorFields, log } from "../lib/log.ts";
+import type { Caller, ProjectDemand, Scope } from "./access.ts";
+import type { AppContext, AppEnv } from "./index.ts";
 
-/** Lets only the administrator pass. */
+const CHALLENGE = "Bearer";
+const ADMIN_NEEDED = "Send the administrator's token as `Authorization: Bearer <token>`.";
+const CREDENTIALS_NEEDED = "Send an API key or the administrator's token as `Authorization: Bearer <key or token>`.";
+
+/** How long an address waits that sent wrong credentials too often; the binding's period in wrangler.jsonc. */
+const FAILURES_PERIOD_SECONDS = 60;
+
+/** Lets only the administrator pass. A project's key that works is told so; anything else learns only that it is not accepted. */
 export const adminOnly = createMiddleware<AppEnv>(async (c, next) => {
-  const principal = c.get("principal");
-  if (principal.kind === "admin") return next();
-  if (principal.credentials === "wrong") throw unauthorized("This token is not accepted.", 'Bearer error="invalid_token"');
-  throw unauthorized("Send the administrator's token as `Authorization: Bearer <token>`.", "Bearer");
+  await needAdmin(c);
+  await next();
 });
 
-function unauthorized(detail: string, challenge: string): Problem {
-  return new Problem("unauthorized", detail, { headers: { "WWW-Authenticate": challenge } });
+/** For a route that is public but for some of what can be asked of it. */
+export async function needAdmin(c: AppContext): Promise<void> {
+  const principal = c.get("principal");
+  if (principal.kind === "admin") return;
+  if (principal.kind === "anonymous") throw await refusedCredentials(c, ADMIN_NEEDED);
+  if (principal.kind === "key") await principal.admit({ scope: null, kind: "own", meter: null });
+  throw new Problem("forbidden", "This is for the administrator's token; a project's key does not open it.");
+}
+
+/** Lets the administrator and active projects pass. */
+export const projects = (scope: Scope) => letIn({ scope, kind: "use", meter: null });
+
+/** Lets the administrator and projects pass, even while they are stopped: what they were granted before is theirs to settle. */
+export const grantedProjects = (scope: Scope) => letIn({ scope, kind: "own", meter: null });
+
+function letIn(demand: ProjectDemand) {
+  return createMiddleware<AppEnv>(async (c, next) => {
+    await callerOf(c, demand);
+    await next();
+  });
+}
+
+/** Lets the administrator and the project named by `{id}` pass, even while it is stopped. Any other project is told that there is nothing here. */
+export const ownProject = (scope: Scope) =>
+  createMiddleware<AppEnv>(async (c, next) => {
+    const caller = await callerOf(c, { scope, kind: "own", meter: null });
+    const id = c.req.param("id");
+    if (caller.kind === "project" && caller.projectId !== id) {
+      throw new Problem("not_found", `There is no project ${JSON.stringify(id)} that this key may see.`);
+    }
+    await next();
+  });
+
+async function callerOf(c: AppContext, demand: ProjectDemand): Promise<Caller> {
+  const principal = c.get("principal");
+  switch (principal.kind) {
+    case "admin":
+    case "project":
+      return principal;
+    case "anonymous":
+      throw await refusedCredentials(c, CREDENTIALS_NEEDED);
+    case "key": {
+      const { project } = await principal.admit(demand);
+      c.set("principal", project);
+      return project;
+    }
+  }
+}
+
+/** Refuses those who sent nothing that could be credentials, before anybody looks at what they ask. A key is looked up by `metered`. */
+export const credentialed = createMiddleware<AppEnv>(async (c, next) => {
+  if (c.get("principal").kind === "anonymous") throw await refusedCredentials(c, CREDENTIALS_NEEDED);
+  await next();
+});
+
+/**
+ * Work that is counted for every project that asks for it, after its input was found valid. What is refused later, with nothing done for
+ * it, is given back; that happens beside the answer, and never in its way. Routes put `credentialed` before it.
+ */
+export async function metered<Result>(c: AppContext, demand: ProjectDemand, work: (caller: Caller) => Promise<Result>): Promise<Result> {
+  const principal = c.get("principal");
+  if (principal.kind !== "key") return work(await callerOf(c, demand));
+  const { project, giveBack } = await principal.admit(demand);
+  c.set("principal", project);
+  try {
+    return await work(project);
+  } catch (error) {
+    if (nothingWasDone(error)) giveBack();
+    throw error;
+  }
+}
+
+const REFUSALS: ReadonlySet<number> = new Set([400, 403, 422, 429, 503]);
+
+/** A refusal that cost nothing. What a provider's call was charged for stays counted, and so does whatever nobody knows. */
+function nothingWasDone(error: unknown): boolean {
+  if (!(error instanceof Problem)) return false;
+  const charged = error.members["calls_charged"];
+  return charged === undefined ? REFUSALS.has(error.kind.status) : charged === 0;
+}
+
+async function refusedCredentials(c: AppContext, needed: string): Promise<Problem> {
+  const principal = c.get("principal");
+  const credentials = principal.kind === "anonymous" ? principal.credentials : "wrong";
+  if (credentials === "none") return new Problem("unauthorized", needed, { headers: { "WWW-Authenticate": CHALLENGE } });
+  await countFailure(c);
+  const detail =
+    credentials === "wrong"
+      ? "This token is not accepted."
+      : "This is no whole API key: its checksum is wrong. Look for a typo, or a part that is missing.";
+  return new Problem("unauthorized", detail, { headers: { "WWW-Authenticate": `${CHALLENGE} error="invalid_token"` } });
+}
+
+/**
+ * Slows down an address that keeps sending wrong credentials: it gets 429 instead of 401. Right credentials always work, so that nobody is
+ * locked out by a neighbour behind the same address.
+ */
+export async function countFailure(c: AppContext): Promise<void> {
+  // Set by Cloudflare's edge, and only by it. Where there is none, there is no edge, and nobody to slow down.
+  const address = c.req.header("cf-connecting-ip");
+  if (address === undefined) return;
+  if (await isStillFew(c, networkOf(address))) return;
+  throw new Problem("too_many_failures", "Wrong credentials were sent from this address too often. Wait a minute before the next try.", {
+    retryAfterSeconds: FAILURES_PERIOD_SECONDS,
+  });
+}
+
+/** A failing limiter slows nobody down: wrong credentials are refused all the same. */
+async function isStillFew(c: AppContext, key: string): Promise<boolean> {
+  try {
+    return (await c.env.AUTH_FAILURES.limit({ key })).success;
+  } catch (error) {
+    log.error("Wrong credentials could not be counted", { request_id: c.get("requestId"), ...errorFields(error) });
+    return true;
+  }
 }

@@ -4,11 +4,10 @@ import type { Context } from "hono";
 import type { Deps } from "../deps.ts";
 import { Problem, problemBody } from "../errors.ts";
 import type { ProblemCode } from "../errors.ts";
-import { publicStatus, rateLimitFields } from "../quota/index.ts";
+import { shown } from "../lib/shown.ts";
+import { projectCaller, publicStatus, rateLimitFields } from "../quota/index.ts";
 import type { QuotaStatus } from "../quota/index.ts";
-
-/** Who is asking. Everybody may be anonymous; `admin` carries the administrator's token. */
-type Principal = { readonly kind: "anonymous"; readonly credentials: "none" | "wrong" } | { readonly kind: "admin" };
+import type { Principal } from "./access.ts";
 
 export interface AppEnv {
   Bindings: Env;
@@ -20,14 +19,6 @@ export type AppContext = Context<AppEnv>;
 /** More mistakes than this help nobody; a body of a megabyte may hold a hundred thousand. */
 const MAX_ERRORS = 50;
 const MAX_ERRORS_IN_DETAIL = 5;
-
-/** A given value as an error shows it, shortened. */
-const MAX_SHOWN_CHARACTERS = 80;
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value);
-  return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text;
-}
 
 /** Wrong in ways that naming each field, its value and what was expected explains. */
 export function invalidFields(all: readonly FieldError[]): Problem {
@@ -65,6 +56,17 @@ function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined), given);
 }
 
+interface Complaint {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** Members that a body must not have are told in one complaint; each is a mistake of its own. */
+function oneByOne(issue: Complaint & { readonly keys?: readonly string[] }): readonly Complaint[] {
+  const { path, keys } = issue;
+  return keys ? keys.slice(0, MAX_ERRORS).map((key) => ({ path: [...path, key], message: "expected no member of this name" })) : [issue];
+}
+
 /** A router whose validation errors are the problem `invalid_request`, naming each field. */
 export function createRouter(): OpenAPIHono<AppEnv> {
   return new OpenAPIHono<AppEnv>({
@@ -73,7 +75,7 @@ export function createRouter(): OpenAPIHono<AppEnv> {
       const given = await givenIn(c, result.target);
       const whole = result.target === "json" ? "body" : result.target;
       throw invalidFields(
-        result.error.issues.map(({ path, message }) => {
+        result.error.issues.flatMap(oneByOne).map(({ path, message }) => {
           const value = path.length === 0 ? undefined : valueAt(given, path);
           return { path: path.join(".") || whole, message, ...(value === undefined ? {} : { value: shown(value) }) };
         }),
@@ -82,12 +84,13 @@ export function createRouter(): OpenAPIHono<AppEnv> {
   });
 }
 
-/** The status as this caller may see it: only the administrator sees projects by name. */
+/** The status as this caller may see it: only the administrator sees all projects by name; a project sees itself. */
 export function visibleStatus(c: AppContext, status: QuotaStatus): QuotaStatus;
 export function visibleStatus(c: AppContext, status: QuotaStatus | null): QuotaStatus | null;
 export function visibleStatus(c: AppContext, status: QuotaStatus | null): QuotaStatus | null {
-  if (status === null || c.get("principal").kind === "admin") return status;
-  return publicStatus(status);
+  const principal = c.get("principal");
+  if (status === null || principal.kind === "admin") return status;
+  return publicStatus(status, principal.kind === "project" ? projectCaller(principal.projectId) : undefined);
 }
 
 /** Puts the rate-limit fields on the answer. */

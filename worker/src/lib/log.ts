@@ -2,8 +2,11 @@
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** The secret in an API key. Keys are pasted into addresses, and end up in what errors say; their ids stay, and say whose they are. */
+const KEY_SECRETS = /(qc_(?:live|test)_[0-9A-Za-z]{10}_)[0-9A-Za-z]{38}/gu;
+
 function line(level: "info" | "warn" | "error", message: string, fields: Fields): string {
-  return JSON.stringify({ level, message, ...fields });
+  return JSON.stringify({ level, message, ...fields }).replaceAll(KEY_SECRETS, "$1…");
 }
 
 /** An error as fields. The stack is for the log only; nothing of it reaches a caller. */

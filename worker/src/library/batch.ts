@@ -3,21 +3,19 @@ import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
 import type { BooksPage } from "../isbndb/index.ts";
-import type { Priority, QuotaStatus } from "../quota/index.ts";
+import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { findBooks, freshIsbns, saveBooks, saveMisses } from "../store/books.ts";
 import type { CatalogueBook } from "../store/books.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
 import { sortIsbns } from "./isbn.ts";
 import type { SortedIsbns } from "./isbn.ts";
-import { payFor, problemOf } from "./provider-call.ts";
+import { payFor, problemOf, spendingOf } from "./provider-call.ts";
 
-export interface BatchRequest {
+export interface BatchRequest extends Spender {
   readonly isbns: readonly string[];
   /** Asks the provider again for what the catalogue holds. */
   readonly refresh: boolean;
   readonly withBooks: boolean;
-  readonly caller: string;
-  readonly priority: Priority;
 }
 
 const NOT_STORED = "found, but it could not be stored";
@@ -105,8 +103,8 @@ async function nothingFetched({ quota }: Deps): Promise<Fetched> {
   return { enriched: [], notFound: [], failed: [], charged: 0, status };
 }
 
-async function fetchBatch(deps: Deps, isbns: readonly string[], { caller, priority }: BatchRequest): Promise<Fetched> {
-  const spending = { cost: { batchOf: isbns.length }, caller, priority };
+async function fetchBatch(deps: Deps, isbns: readonly string[], spender: Spender): Promise<Fetched> {
+  const spending = spendingOf(spender, { batchOf: isbns.length });
   const paid = await payFor(deps, spending, async (options) => deps.isbndb.books(isbns, options));
   if (paid.result !== "answered") throw problemOf(paid);
   const { charged, status } = paid;

@@ -3,23 +3,21 @@ import type { Deps } from "../deps.ts";
 import type { Problem } from "../errors.ts";
 import type { AuthorPage } from "../isbndb/index.ts";
 import { refusalProblem } from "../quota/index.ts";
-import type { Priority, QuotaStatus } from "../quota/index.ts";
+import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { authorKey, findBibliography, saveBibliography } from "../store/authors.ts";
 import type { Bibliography } from "../store/authors.ts";
 import { saveBooks } from "../store/books.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
 import { afterPage, lastPage, nextPage, pagesToFetch, truncation } from "./paging.ts";
-import { asProblem, payFor, problemOf } from "./provider-call.ts";
+import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";
 import type { Paid } from "./provider-call.ts";
 
-export interface BibliographyRequest {
+export interface BibliographyRequest extends Spender {
   readonly authorName: string;
   readonly maxPages: number;
   readonly pageSize: number;
   /** Starts again from the first page. */
   readonly refresh: boolean;
-  readonly caller: string;
-  readonly priority: Priority;
 }
 
 interface PageError {
@@ -70,8 +68,8 @@ function nothingYet(name: string, now: number): Bibliography {
 }
 
 /** Nothing affordable refuses the whole; less than the plan goes as far as it can be paid. */
-async function checkPlan(deps: Deps, planned: number, { caller, priority }: BibliographyRequest): Promise<void> {
-  const check = await deps.quota.check({ cost: { calls: 1 }, caller, priority });
+async function checkPlan(deps: Deps, planned: number, spender: Spender): Promise<void> {
+  const check = await deps.quota.check(spendingOf(spender, { calls: 1 }));
   if (check.refusal) throw refusalProblem({ ...check.refusal, callsNeeded: planned }, check.status);
 }
 
@@ -148,8 +146,8 @@ class BibliographyRun {
   }
 
   async #fetch(page: number): Promise<Paid<AuthorPage>> {
-    const { authorName, pageSize, caller, priority } = this.#request;
-    const spending = { cost: { calls: 1 }, caller, priority };
+    const { authorName, pageSize } = this.#request;
+    const spending = spendingOf(this.#request, { calls: 1 });
     return payFor(this.#deps, spending, async (options) => this.#deps.isbndb.author(authorName, page, pageSize, options));
   }
 

@@ -5,7 +5,7 @@
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
-import type { QuotaStatus } from "../quota/index.ts";
+import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { findBibliography } from "../store/authors.ts";
 import { beginRun, nextKind, saveRun, settleTargets, takeTargets } from "../store/harvest.ts";
 import type { HarvestRun, Stop, TakenTarget, TargetKind, TargetResult } from "../store/harvest.ts";
@@ -13,7 +13,8 @@ import { enrichBatch } from "./batch.ts";
 import { enrichBibliography } from "./bibliography.ts";
 import { afterFailure, batchSize } from "./harvest-retry.ts";
 
-const SPENDER = { caller: "cron.harvest", priority: "background" } as const;
+/** Our own work has no share: what is left of the day, and the floor, are all that stop it. */
+const SPENDER = { caller: "cron.harvest", priority: "background" } as const satisfies Spender;
 /** Longer than any request may take; a crashed run's targets are free again after it. */
 const TAKEN_MS = 15 * 60 * 1_000;
 /** After so many failures in a row the provider is left alone: every one of them may have cost a call. */

@@ -3,19 +3,17 @@ import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import type { BooksPage } from "../isbndb/index.ts";
 import { refusalProblem } from "../quota/index.ts";
-import type { Priority, QuotaStatus } from "../quota/index.ts";
+import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { saveBooks } from "../store/books.ts";
 import { afterPage, truncation } from "./paging.ts";
-import { asProblem, payFor, problemOf } from "./provider-call.ts";
+import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";
 import { RELEASES_PAGE_SIZE, cursorOf, monthsBetween, pagesAllowed, positionOf } from "./releases-range.ts";
 import type { Position, ReleasesQuestion, ReleasesRange } from "./releases-range.ts";
 
-export interface NewReleasesRequest extends ReleasesQuestion {
+export interface NewReleasesRequest extends ReleasesQuestion, Spender {
   /** Leaves books alone that the catalogue holds. */
   readonly skipExisting: boolean;
   readonly resume?: string;
-  readonly caller: string;
-  readonly priority: Priority;
 }
 
 export interface NewReleasesResult {
@@ -42,8 +40,7 @@ export async function enrichNewReleases(deps: Deps, request: NewReleasesRequest)
   const start = request.resume === undefined ? { month: 0, subject: 0, page: 1 } : positionOf(request, over, request.resume);
   // At least one page for each month and subject that is left: what is known before anything was fetched.
   const planned = (months.length - start.month) * over.subjects.length - start.subject;
-  const { caller, priority } = request;
-  const check = await deps.quota.check({ cost: { calls: 1 }, caller, priority });
+  const check = await deps.quota.check(spendingOf(request, { calls: 1 }));
   if (check.refusal) throw refusalProblem({ ...check.refusal, callsNeeded: planned }, check.status);
   return new ReleasesRun(deps, request, over).run(start);
 }
@@ -87,10 +84,9 @@ class ReleasesRun {
 
   /** Fetches and stores one page; says whether its month and subject have another. A problem, given back or thrown, ends this call. */
   async #page(month: string, { subject, page }: Position): Promise<"more" | "last" | Problem> {
-    const { caller, priority } = this.#request;
     const about = this.#over.subjects[subject] ?? null;
     const query = { month, page, pageSize: RELEASES_PAGE_SIZE, ...(about === null ? {} : { subject: about }) };
-    const spending = { cost: { calls: 1 }, caller, priority };
+    const spending = spendingOf(this.#request, { calls: 1 });
     const paid = await payFor(this.#deps, spending, async (options) => this.#deps.isbndb.released(query, options));
     this.#charged += paid.charged;
     this.#quota = paid.status ?? this.#quota;

@@ -4,7 +4,7 @@ import { providerReport } from "../deps.ts";
 import type { Deps } from "../deps.ts";
 import type { Answer, CallOptions, CallReport, Outcome } from "../isbndb/index.ts";
 import { refusalProblem } from "../quota/index.ts";
-import type { QuotaStatus, Refusal, Settlement, Spending } from "../quota/index.ts";
+import type { QuotaStatus, Refusal, Settlement, Spender, Spending } from "../quota/index.ts";
 import { PROVIDER_RESET_LAG_MS, SECOND_MS, resetAt, windowStart } from "../quota/window.ts";
 
 export type Paid<Value> =
@@ -13,6 +13,11 @@ export type Paid<Value> =
   | { readonly result: "failed"; readonly outcome: Outcome; readonly charged: number; readonly status: QuotaStatus | null }
   /** The ledger refused (nothing was sent: charged 0), or the provider did (charged). */
   | { readonly result: "refused"; readonly refusal: Refusal; readonly charged: number; readonly status: QuotaStatus };
+
+/** What a story spends on one request, for whom. */
+export function spendingOf({ caller, priority, share }: Spender, cost: Spending["cost"]): Spending {
+  return { cost, caller, priority, share: share ?? null };
+}
 
 /** How a provider request ended, in the ledger's terms. */
 function settlementOf(report: CallReport): Settlement {

@@ -4,7 +4,11 @@ import { createMiddleware } from "hono/factory";
 import { Problem } from "../errors.ts";
 import type { AppEnv } from "../http/index.ts";
 
-const MAX_BODY_BYTES = 1024 * 1024;
+const MIB = 1024 * 1024;
+const MAX_BODY_MIB = 1;
+/** A thousand events, each as wordy as it may be. */
+const MAX_EVENTS_MIB = 4;
+const EVENTS_PATH = "/api/usage/events";
 
 const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 
@@ -21,9 +25,15 @@ export const jsonOnly = createMiddleware<AppEnv>(async (c, next) => {
   await next();
 });
 
-export const limitBody = bodyLimit({
-  maxSize: MAX_BODY_BYTES,
-  onError: () => {
-    throw new Problem("payload_too_large", `The body is larger than ${MAX_BODY_BYTES} bytes (1 MiB).`);
-  },
-});
+const limitedTo = (mebibytes: number) =>
+  bodyLimit({
+    maxSize: mebibytes * MIB,
+    onError: () => {
+      throw new Problem("payload_too_large", `The body is larger than ${mebibytes * MIB} bytes (${mebibytes} MiB).`);
+    },
+  });
+
+const limitEvents = limitedTo(MAX_EVENTS_MIB);
+const limitOthers = limitedTo(MAX_BODY_MIB);
+
+export const limitBody = createMiddleware<AppEnv>(async (c, next) => (c.req.path === EVENTS_PATH ? limitEvents : limitOthers)(c, next));

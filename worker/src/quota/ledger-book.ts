@@ -4,17 +4,18 @@
  */
 import { log } from "../lib/log.ts";
 import { callsFor, isPriced } from "./billing.ts";
+import { demandOf } from "./ledger-admission.ts";
+import type { LedgerAdmission } from "./ledger-admission.ts";
 import { PACE_KEY } from "./ledger-provider.ts";
 import type { ProviderBook } from "./ledger-provider.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import { hourIn } from "./ledger-store.ts";
 import type { LedgerStore, ReservationRow } from "./ledger-store.ts";
 import { nextSlot, paceAheadMs } from "./pace.ts";
-import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxTtlSeconds, projectHold, safetyLimit } from "./policy.ts";
-import type { Decision, Demand } from "./policy.ts";
-import { PROJECT_CALLER_PREFIX } from "./types.ts";
+import { DEFAULT_TTL_SECONDS, maxTtlSeconds, projectHold } from "./policy.ts";
+import type { Demand } from "./policy.ts";
 import type { CommitRequest, Refusal, RefusedBy, Reservation, ReserveRequest, UnderWay } from "./types.ts";
-import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, resetAt, windowOf, windowsUnderWay } from "./window.ts";
+import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, windowOf, windowsUnderWay } from "./window.ts";
 
 /** How soon to ask again while another batch is finding out the price. */
 const PRICE_POLL_MS = 100;
@@ -33,11 +34,13 @@ export class LedgerBook {
   readonly #store: LedgerStore;
   readonly #state: LedgerState;
   readonly #provider: ProviderBook;
+  readonly #admission: LedgerAdmission;
 
-  constructor(store: LedgerStore, state: LedgerState, provider: ProviderBook) {
+  constructor(store: LedgerStore, state: LedgerState, provider: ProviderBook, admission: LedgerAdmission) {
     this.#store = store;
     this.#state = state;
     this.#provider = provider;
+    this.#admission = admission;
   }
 
   /** Charges every hold whose life is over: it may have been sent, and nobody will say. */
@@ -51,6 +54,7 @@ export class LedgerBook {
   }
 
   reserve(request: ReserveRequest, now: number): ReserveOutcome {
+    // Without the share: it may have changed between a request and its retry.
     const fingerprint = JSON.stringify([request.cost, request.minCalls, request.caller, request.priority, request.ttlSeconds]);
     const existing = this.#store.reservation(request.id);
     if (existing) return repeated(existing, fingerprint);
@@ -59,21 +63,21 @@ export class LedgerBook {
     const enforcing = settings.enforcement === "enforce";
     const price = this.#state.price?.price ?? null;
     const calls = callsFor(request.cost, price);
-    const demand: Demand = { calls, minCalls: request.minCalls ?? calls, caller: request.caller, priority: request.priority };
+    const demand = demandOf(request, calls, request.minCalls ?? calls);
 
     const probing = isPriced(request.cost) && price === null;
     const lone = probing && this.#store.openBatches() === 0;
     // Where not one call is left, waiting for the price would only hide that the day is over.
-    if (enforcing && probing && !lone && this.#callsUnspent(now) > 0) return refused("price", calls, 0, PRICE_POLL_MS);
+    if (enforcing && probing && !lone && this.#admission.unspent(demand, now) > 0) return refused("price", calls, 0, PRICE_POLL_MS);
 
-    const decision = this.#decide(demand, now);
+    const decision = this.#admission.decide(demand, now);
     if (enforcing && decision.result === "refused") {
       if (decision.refusedBy === "hold" && demand.minCalls > projectHold(settings)) {
         const detail = `A project may hold at most ${projectHold(settings)} calls open at a time; this request needs ${demand.minCalls}`;
         return { result: "impossible", detail };
       }
       this.#store.countInDay(windowOf(now), "refused", 1);
-      return refused(decision.refusedBy, demand.minCalls, decision.available, this.#waitFor(decision, demand, now));
+      return { result: "refused", refusal: this.#admission.refusal(decision, demand, now) };
     }
 
     const slot = this.#slot(request, now);
@@ -85,47 +89,6 @@ export class LedgerBook {
     if (slot.late) this.#wouldRefuse("pace", demand, now);
     const granted = decision.result === "granted" ? decision.calls : calls;
     return this.#grant({ request, fingerprint, granted, startAt: slot.startAt, probe: lone }, now);
-  }
-
-  /** Not charged yet, whoever may hold them. */
-  #callsUnspent(now: number): number {
-    const { charged, untracked } = this.#store.day(windowOf(now));
-    return safetyLimit(this.#state.settings) - charged - untracked;
-  }
-
-  #decide(demand: Demand, now: number): Decision {
-    const { charged, untracked } = this.#store.day(windowOf(now));
-    const reservedByCaller = demand.caller.startsWith(PROJECT_CALLER_PREFIX) ? this.#store.reservedBy(demand.caller) : 0;
-    const standing = { used: charged + untracked, reserved: this.#store.reserved(), reservedByCaller };
-    return decide(demand, standing, this.#state.settings, now);
-  }
-
-  /** What could be granted now, without granting it. */
-  check(request: Omit<ReserveRequest, "id">, now: number): { callsNeeded: number; refusal: Refusal | null; available: number } {
-    const callsNeeded = callsFor(request.cost, this.#state.price?.price ?? null);
-    const demand: Demand = {
-      calls: Number.MAX_SAFE_INTEGER,
-      minCalls: request.minCalls ?? callsNeeded,
-      caller: request.caller,
-      priority: request.priority,
-    };
-    const decision = this.#decide(demand, now);
-    if (decision.result === "granted") return { callsNeeded, refusal: null, available: decision.calls };
-    if (this.#state.settings.enforcement !== "enforce") return { callsNeeded, refusal: null, available: Number.MAX_SAFE_INTEGER };
-    const waitMs = this.#waitFor(decision, demand, now);
-    const { refusedBy, available } = decision;
-    return { callsNeeded, available, refusal: { refusedBy, available, callsNeeded: demand.minCalls, waitMs } };
-  }
-
-  #waitFor(decision: Extract<Decision, { result: "refused" }>, demand: Demand, now: number): number {
-    if (decision.refusedBy === "hold") return Math.max(SECOND_MS, (this.#store.nextExpiryOf(demand.caller) ?? now) - now);
-    if (decision.refusedBy === "floor") {
-      const { charged, untracked } = this.#store.day(windowOf(now));
-      const { backgroundFloor, dailyLimit, safetyBuffer } = this.#state.settings;
-      const left = dailyLimit - safetyBuffer - charged - untracked - this.#store.reserved();
-      return Math.max(SECOND_MS, floorReaches(left - demand.minCalls, backgroundFloor, now) - now);
-    }
-    return resetAt(now) - now;
   }
 
   /** Takes the next slot of the pace. Only while enforcing may it refuse; with enforcement off it is not kept at all. */
@@ -271,7 +234,7 @@ function heldWindows(row: ReservationRow): readonly string[] {
   return chargedWindows(row.opened_at, row.expires_at, null);
 }
 
-function refused(refusedBy: RefusedBy, callsNeeded: number, available: number, waitMs: number): ReserveOutcome {
+function refused(refusedBy: "price" | "pace", callsNeeded: number, available: number, waitMs: number): ReserveOutcome {
   return { result: "refused", refusal: { refusedBy, callsNeeded, available, waitMs } };
 }
 

@@ -8,6 +8,7 @@ import { DAY_MS, isoSeconds, windowOf, windowStart } from "./window.ts";
 
 /** Something an operator did to the ledger. `before` and `after` are what changed. */
 export interface AuditEntry {
+  readonly id: string;
   readonly at: string;
   readonly action: string;
   readonly actor: string;
@@ -58,7 +59,7 @@ export class LedgerReader {
   }
 
   history(days: number, now: number): { days: DayHistory[]; operations: AuditEntry[] } {
-    const from = windowStart(now) - (days - 1) * DAY_MS;
+    const from = firstOf(days, now);
     const shown = this.#store.days(windowOf(from)).map((day): DayHistory => {
       const callers = this.#store.callers(day.date);
       if (day.untracked > 0) callers.push({ caller: "untracked", used: day.untracked });
@@ -73,8 +74,21 @@ export class LedgerReader {
         hours: this.#store.hours(day.date),
       };
     });
-    const operations = this.#store.audited(from).map(({ id: _, at, ...row }): AuditEntry => ({ ...row, at: isoSeconds(at) }));
+    const operations = this.#store.audited(from).map(({ at, ...row }): AuditEntry => ({ ...row, at: isoSeconds(at) }));
     return { days: shown, operations };
+  }
+
+  /** What one caller spent. Days on which it spent nothing are left out. */
+  historyOf(caller: string, days: number, now: number): { days: DayHistory[]; operations: AuditEntry[] } {
+    const since = windowOf(firstOf(days, now));
+    const shown = this.#store.days(since).map((day): DayHistory => {
+      const hours = this.#store.hoursOf(day.date, caller);
+      // Untracked calls are kept by day alone: nobody knows their hours.
+      const used = caller === "untracked" ? day.untracked : hours.reduce((sum, hour) => sum + hour.used, 0);
+      const notByCaller = { reserved_expired: null, refused: null, would_refuse: null, untracked: null };
+      return { date: day.date, used, ...notByCaller, callers: [{ caller, used }], hours };
+    });
+    return { days: shown.filter(({ used }) => used !== 0), operations: [] };
   }
 
   snapshot(now: number): LedgerSnapshot {
@@ -86,4 +100,9 @@ export class LedgerReader {
     const { enforcement, overrides } = this.#state.value;
     return { enforcement, overrides };
   }
+}
+
+/** The beginning of the first of the latest `days` days. */
+function firstOf(days: number, now: number): number {
+  return windowStart(now) - (days - 1) * DAY_MS;
 }

@@ -153,6 +153,17 @@ export class LedgerStore {
     return this.#sql.exec<{ hour: number; used: number }>(sql, date).toArray();
   }
 
+  /** Charged to one caller. The primary key begins with date and caller: as many rows as hours in which it spent. */
+  usedBy(date: string, caller: string): number {
+    const sql = "SELECT coalesce(sum(used), 0) AS used FROM usage WHERE date = ? AND caller = ?";
+    return this.#sql.exec<{ used: number }>(sql, date, caller).one().used;
+  }
+
+  hoursOf(date: string, caller: string): { hour: number; used: number }[] {
+    const sql = "SELECT hour, used FROM usage WHERE date = ? AND caller = ? ORDER BY hour";
+    return this.#sql.exec<{ hour: number; used: number }>(sql, date, caller).toArray();
+  }
+
   /** For the burn rate: what was spent in this minute. */
   burn(now: number, calls: number): void {
     const sql = "INSERT INTO minutes (minute, used) VALUES (?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used";

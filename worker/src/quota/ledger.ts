@@ -6,6 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { readConfig } from "../env.ts";
 import { errorFields, log } from "../lib/log.ts";
+import { LedgerAdmission } from "./ledger-admission.ts";
 import { LedgerBook } from "./ledger-book.ts";
 import { OperatorBook } from "./ledger-operator.ts";
 import type { Operation } from "./ledger-operator.ts";
@@ -21,6 +22,7 @@ import { LedgerStore } from "./ledger-store.ts";
 import { QuotaKv } from "./snapshot.ts";
 import type { SettingsMirror } from "./snapshot.ts";
 import type {
+  CallerToday,
   CheckAnswer,
   CommitAnswer,
   CommitRequest,
@@ -59,6 +61,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   readonly #store: LedgerStore;
   readonly #state: LedgerState;
   readonly #provider: ProviderBook;
+  readonly #admission: LedgerAdmission;
   readonly #book: LedgerBook;
   readonly #operator: OperatorBook;
   readonly #reader: LedgerReader;
@@ -73,7 +76,8 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     this.#store = new LedgerStore(ctx.storage.sql);
     this.#state = new LedgerState(this.#store, readConfig(env).quota);
     this.#provider = new ProviderBook(this.#store, this.#state);
-    this.#book = new LedgerBook(this.#store, this.#state, this.#provider);
+    this.#admission = new LedgerAdmission(this.#store, this.#state);
+    this.#book = new LedgerBook(this.#store, this.#state, this.#provider, this.#admission);
     this.#operator = new OperatorBook(this.#store, this.#state);
     this.#reader = new LedgerReader(this.#store, this.#state, name);
     this.#publisher = new LedgerPublisher(new QuotaKv(env.QUOTA_KV, name), this.#state, this.#reader);
@@ -127,7 +131,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   /** What a reservation would be granted now; it sees what others hold, and takes nothing. */
   async check(request: Omit<ReserveRequest, "id">): Promise<CheckAnswer | EmptyLedger> {
     return this.#read((now) => {
-      const checked = this.#book.check(request, now);
+      const checked = this.#admission.check(request, now);
       return { ...checked, allowed: checked.refusal === null, status: this.#reader.status(now) };
     });
   }
@@ -136,9 +140,20 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return this.#read((now) => this.#reader.status(now));
   }
 
-  /** The latest `days` UTC days, the newest first; days on which nothing happened are left out. */
-  async history(days: number): Promise<History | EmptyLedger> {
-    return this.#read((now) => ({ ...this.#reader.history(days, now), status: this.#reader.status(now) }));
+  /** What one caller has spent today, and holds. */
+  async callerUse(caller: string): Promise<CallerToday | EmptyLedger> {
+    return this.#read((now) => this.#admission.callerToday(caller, now));
+  }
+
+  /**
+   * The latest `days` UTC days, the newest first; days on which nothing happened are left out. With a caller, only what it spent, and
+   * no operations.
+   */
+  async history(days: number, caller: string | null = null): Promise<History | EmptyLedger> {
+    return this.#read((now) => {
+      const shown = caller === null ? this.#reader.history(days, now) : this.#reader.historyOf(caller, days, now);
+      return { ...shown, status: this.#reader.status(now) };
+    });
   }
 
   /** Takes in the provider's count from a free look (`GET /key`). */

@@ -1,7 +1,7 @@
 /** Who gets how much of what is left. No I/O. No clock. All numbers are provider calls of one window unless a name says otherwise. */
 import { DAY_MS, windowStart } from "./window.ts";
 import { PROJECT_CALLER_PREFIX } from "./types.ts";
-import type { Priority, RefusedBy, Settings } from "./types.ts";
+import type { Priority, Refuser, Settings, ShareUse } from "./types.ts";
 
 export const DEFAULT_TTL_SECONDS = 120;
 export const MAX_TTL_SECONDS = 3_600;
@@ -30,6 +30,8 @@ export interface Demand {
   readonly minCalls: number;
   readonly caller: string;
   readonly priority: Priority;
+  /** The most that this caller may spend in the window; null: no limit of its own. */
+  readonly share: number | null;
 }
 
 export interface Standing {
@@ -37,8 +39,10 @@ export interface Standing {
   readonly used: number;
   /** Held by all open reservations. */
   readonly reserved: number;
-  /** Held by the open reservations of this demand's caller. */
+  /** Held by the open reservations of this demand's caller. Read only for a project, or a caller with a share. */
   readonly reservedByCaller: number;
+  /** Charged to this demand's caller. Read only for a caller with a share. */
+  readonly usedByCaller: number;
 }
 
 /** Calls left for anybody; never below 0. */
@@ -48,15 +52,20 @@ export function remaining(settings: Settings, { used, reserved }: Pick<Standing,
 
 export type Decision =
   | { readonly result: "granted"; readonly calls: number }
-  | { readonly result: "refused"; readonly refusedBy: RefusedBy; readonly available: number };
+  | (Refuser & { readonly result: "refused"; readonly available: number });
 
 /**
  * Decides all limits together: the tightest sets what is granted, and the first that cannot give the minimum is the one that is named.
- * Nothing is clamped into a grant: less than the minimum is a refusal.
+ * Nothing is clamped into a grant: less than the minimum is a refusal. What ends the day for more callers, or for longer, stands first.
  */
 export function decide(demand: Demand, standing: Standing, settings: Settings, now: number): Decision {
   const left = remaining(settings, standing);
-  const limits: { refusedBy: RefusedBy; available: number }[] = [{ refusedBy: "daily", available: left }];
+  const limits: (Refuser & { available: number })[] = [{ refusedBy: "daily", available: left }];
+  if (demand.share !== null) {
+    const [used, reserved] = [standing.usedByCaller, standing.reservedByCaller];
+    const share = { calls_per_day: demand.share, used, reserved };
+    limits.push({ refusedBy: "share", share, available: leftOfShare(share) });
+  }
   if (demand.priority === "background") {
     limits.push({ refusedBy: "floor", available: Math.max(0, left - floorAt(settings.backgroundFloor, now)) });
   }
@@ -65,8 +74,13 @@ export function decide(demand: Demand, standing: Standing, settings: Settings, n
   }
   const available = Math.min(...limits.map((limit) => limit.available));
   const refusing = limits.find((limit) => limit.available < demand.minCalls);
-  if (refusing) return { result: "refused", refusedBy: refusing.refusedBy, available };
+  if (refusing) return { result: "refused", ...refusing, available };
   return { result: "granted", calls: Math.min(demand.calls, available) };
+}
+
+/** Calls a caller may still spend of its share; never below 0. */
+export function leftOfShare({ calls_per_day, used, reserved }: ShareUse): number {
+  return Math.max(0, calls_per_day - used - reserved);
 }
 
 /** The most a project may hold open at a time. */

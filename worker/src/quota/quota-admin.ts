@@ -4,6 +4,7 @@ import { LedgerClient, reportOf } from "./ledger-client.ts";
 import type { ReadProviderCount } from "./ledger-client.ts";
 import type { History, QuotaLedger, SettingsAnswer } from "./ledger.ts";
 import { MIRROR_EVERY_MS } from "./snapshot.ts";
+import type { Operation } from "./ledger-operator.ts";
 import type { EnforcementSwitchReader, QuotaKv, SettingsMirror } from "./snapshot.ts";
 import type { ProviderReport, QuotaStatus, SettingsChange } from "./types.ts";
 
@@ -31,20 +32,20 @@ export class QuotaAdmin {
   }
 
   /** Sets today's count. */
-  async setUsage(used: number, actor: string): Promise<QuotaStatus> {
-    const [operation, report] = [{ id: crypto.randomUUID(), actor }, reportOf(await this.#options.readProviderCount())];
+  async setUsage(used: number, operation: Operation): Promise<QuotaStatus> {
+    const report = reportOf(await this.#options.readProviderCount());
     return this.#ledger.call((ledger) => ledger.setUsage(used, operation, report));
   }
 
   /** Sets today's count to 0; open reservations stay held. */
-  async reset(actor: string): Promise<QuotaStatus> {
-    const [operation, report] = [{ id: crypto.randomUUID(), actor }, reportOf(await this.#options.readProviderCount())];
+  async reset(operation: Operation): Promise<QuotaStatus> {
+    const report = reportOf(await this.#options.readProviderCount());
     return this.#ledger.call((ledger) => ledger.reset(operation, report));
   }
 
-  /** The latest `days` UTC days and what operators did in them. */
-  async history(days: number): Promise<History> {
-    return this.#ledger.call((ledger) => ledger.history(days));
+  /** The latest `days` UTC days and what operators did in them; with a caller, what it spent in them. */
+  async history(days: number, caller: string | null = null): Promise<History> {
+    return this.#ledger.call((ledger) => ledger.history(days, caller));
   }
 
   /** Feeds the provider's free count (`GET /key`) to the ledger. */
@@ -56,8 +57,7 @@ export class QuotaAdmin {
    * Changes settings; null returns to the configured values. While the ledger is away only the enforcement can be changed: the
    * switch is what lets work go on without it.
    */
-  async changeSettings(change: SettingsChange | null, actor: string): Promise<SettingsResult> {
-    const operation = { id: crypto.randomUUID(), actor };
+  async changeSettings(change: SettingsChange | null, operation: Operation): Promise<SettingsResult> {
     try {
       const answer = await this.#ledger.call((ledger) => ledger.changeSettings(change, operation, this.#options.enforcementSwitch.known));
       if (answer.result === "changed") this.#options.enforcementSwitch.set(answer.mirror, this.#options.clock());
@@ -65,7 +65,7 @@ export class QuotaAdmin {
     } catch (error) {
       const onlySwitch = change?.enforcement !== undefined && Object.values(change).filter((value) => value !== undefined).length === 1;
       if (!onlySwitch) throw error;
-      return this.#turnSwitch(change.enforcement ?? null, actor);
+      return this.#turnSwitch(change.enforcement ?? null, operation.actor);
     }
   }
 

@@ -13,11 +13,11 @@ import { INTERACTIVE_PACE_AHEAD_MS, paceAheadMs } from "./pace.ts";
 import type { EnforcementSwitchReader, QuotaKv } from "./snapshot.ts";
 import { windowOf } from "./window.ts";
 import type {
+  CallerToday,
   CheckAnswer,
   CommitAnswer,
   CommitRequest,
   Cost,
-  Priority,
   ProviderCount,
   QuotaStatus,
   Refusal,
@@ -26,13 +26,12 @@ import type {
   ReserveAnswer,
   ReserveRequest,
   Settlement,
+  Spender,
 } from "./types.ts";
 
 /** Who spends what on one provider request. */
-export interface Spending {
+export interface Spending extends Spender {
   readonly cost: Cost;
-  readonly caller: string;
-  readonly priority: Priority;
 }
 
 /** Permission to send one request, until `deadline` by the caller's clock. */
@@ -75,8 +74,8 @@ export class QuotaManager {
   }
 
   /** What could be granted now; a check sees what others hold. */
-  async checkQuota(calls: number, who: { caller?: string; priority?: Priority } = {}): Promise<CheckAnswer> {
-    return this.check({ cost: { calls }, caller: who.caller ?? "check", priority: who.priority ?? "interactive" });
+  async checkQuota(calls: number, who: Partial<Spender> = {}): Promise<CheckAnswer> {
+    return this.check({ cost: { calls }, caller: "check", priority: "interactive", ...who });
   }
 
   async check(spending: Spending): Promise<CheckAnswer> {
@@ -99,6 +98,11 @@ export class QuotaManager {
   /** Charges calls that were made without a reservation. The id makes it happen once. */
   async incrementUsage(calls: number, id: string, caller = "direct"): Promise<CommitAnswer> {
     return this.#ledger.call((ledger) => ledger.add(id, caller, calls));
+  }
+
+  /** What one caller has spent today, and holds. */
+  async callerUse(caller: string): Promise<CallerToday> {
+    return this.#ledger.call((ledger) => ledger.callerUse(caller));
   }
 
   /** The ledger's status, or its last published snapshot with its age. Throws `quota_unavailable` when there is neither. */

@@ -1,6 +1,7 @@
 /** A refusal as the answer it becomes. No I/O. No clock. */
 import { Problem } from "../errors.ts";
-import type { QuotaStatus, Refusal } from "./types.ts";
+import { leftOfShare } from "./policy.ts";
+import type { QuotaStatus, Refusal, ShareUse } from "./types.ts";
 import { SECOND_MS, isoSeconds } from "./window.ts";
 
 /** Spread over a minute, so that not everybody comes back at 00:00:00. */
@@ -21,6 +22,8 @@ export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCal
   switch (refusal.refusedBy) {
     case "daily":
       return dayIsOver(refusal, status, "daily", chargedCalls, dailyDetail(refusal, status));
+    case "share":
+      return dayIsOver(refusal, status, "project-share", chargedCalls, shareDetail(refusal, refusal.share, status));
     case "floor":
       return dayIsOver(refusal, status, "daily-background", chargedCalls, floorDetail(refusal, status));
     case "pace":
@@ -44,6 +47,13 @@ function dailyDetail({ callsNeeded }: Refusal, status: QuotaStatus): string {
   return `This needs ${calls(callsNeeded)}, but ${left} today (${spent}). The next day begins at ${status.reset_at}.`;
 }
 
+function shareDetail({ callsNeeded }: Refusal, share: ShareUse, status: QuotaStatus): string {
+  const left = leftOfShare(share);
+  const held = share.reserved > 0 ? ` (${grouped(share.reserved)} more are reserved)` : "";
+  const may = `your project may spend ${grouped(share.calls_per_day)} a day of the provider's calls`;
+  return `This needs ${calls(callsNeeded)}; ${may} and has ${left === 0 ? "none" : grouped(left)} left${held}. The next day begins at ${status.reset_at}.`;
+}
+
 function floorDetail({ callsNeeded, available, waitMs }: Refusal, status: QuotaStatus): string {
   const { floor } = status.background;
   const soon = isoSeconds(Date.parse(status.as_of) + waitMs);
@@ -63,6 +73,7 @@ function dayIsOver(refusal: Refusal, status: QuotaStatus, policy: string, charge
       calls_available: refusal.available,
       calls_charged: chargedCalls,
       reset_at: status.reset_at,
+      ...(refusal.refusedBy === "share" ? { share: { ...refusal.share, remaining: leftOfShare(refusal.share) } } : {}),
       ...(refusal.refusedBy === "floor" && floorMeltsAt < status.reset_at ? { available_at: floorMeltsAt } : {}),
       quota: status,
     },

@@ -54,14 +54,25 @@ export function quotaStatus(numbers: LedgerNumbers, now: number): QuotaStatus {
   };
 }
 
-/** For everybody but the administrator: projects are summed up, so that no tenant sees another. */
-export function publicStatus(status: QuotaStatus): QuotaStatus {
-  return { ...status, callers: publicCallers(status.callers) };
+/** The label under which a project's calls appear. */
+export function projectCaller(projectId: string): string {
+  return `${PROJECT_CALLER_PREFIX}${projectId}`;
 }
 
-export function publicCallers(callers: readonly CallerUse[]): readonly CallerUse[] {
-  const others = callers.filter(({ caller }) => !caller.startsWith(PROJECT_CALLER_PREFIX));
-  const projects = callers.filter(({ caller }) => caller.startsWith(PROJECT_CALLER_PREFIX));
+/** The same status with one caller's line alone, 0 where it spent nothing. */
+export function statusOfCaller(status: QuotaStatus, caller: string): QuotaStatus {
+  return { ...status, callers: [status.callers.find((line) => line.caller === caller) ?? { caller, used: 0 }] };
+}
+
+/** For everybody but the administrator: projects are summed up, so that no tenant sees another. `own` is the caller who asks. */
+export function publicStatus(status: QuotaStatus, own?: string): QuotaStatus {
+  return { ...status, callers: publicCallers(status.callers, own) };
+}
+
+export function publicCallers(callers: readonly CallerUse[], own?: string): readonly CallerUse[] {
+  const summedUp = ({ caller }: CallerUse): boolean => caller.startsWith(PROJECT_CALLER_PREFIX) && caller !== own;
+  const others = callers.filter((line) => !summedUp(line));
+  const projects = callers.filter(summedUp);
   if (projects.length === 0) return callers;
   const summed = { caller: "projects", used: projects.reduce((sum, { used }) => sum + used, 0) };
   return [...others, summed].toSorted((a, b) => b.used - a.used);

@@ -28,14 +28,23 @@ export interface ProviderReport {
 /** The price of one provider request: a number of calls, or a batch whose price the ledger knows or finds out. */
 export type Cost = { readonly calls: number } | { readonly batchOf: number };
 
-export interface ReserveRequest {
+/** Who spends, and how much of a day. */
+export interface Spender {
+  readonly caller: string;
+  readonly priority: Priority;
+  /**
+   * The most this caller may spend in a UTC day; null or absent: no limit of its own. Whoever admits the caller knows it and passes it
+   * with every request; the ledger stores none, so a change holds from the next request on.
+   */
+  readonly share?: number | null;
+}
+
+export interface ReserveRequest extends Spender {
   /** Ours or the caller's; makes the reservation idempotent for two days. */
   readonly id: string;
   readonly cost: Cost;
   /** Grants what is left if at least this much; without it, all or nothing. */
   readonly minCalls?: number;
-  readonly caller: string;
-  readonly priority: Priority;
   readonly ttlSeconds?: number;
 }
 
@@ -52,17 +61,32 @@ export interface Reservation {
   readonly probe: boolean;
 }
 
-/** Which rule refused. `daily` and `floor`: the day is over (for this priority); the others: wait a moment. */
-export type RefusedBy = "daily" | "floor" | "hold" | "pace" | "price";
+/** Which rule refused. `daily`, `share` and `floor`: the day is over (for this caller, this priority); the others: wait a moment. */
+export type RefusedBy = "daily" | "share" | "floor" | "hold" | "pace" | "price";
 
-export interface Refusal {
-  readonly refusedBy: RefusedBy;
+/** What one caller has of today. */
+export interface CallerToday {
+  /** Charged. */
+  readonly used: number;
+  /** Held by its open reservations. */
+  readonly reserved: number;
+}
+
+/** A caller's share of the day, and what it has of it. */
+export interface ShareUse extends CallerToday {
+  readonly calls_per_day: number;
+}
+
+/** Who refused; a share says how much of it is gone. */
+export type Refuser = { readonly refusedBy: Exclude<RefusedBy, "share"> } | { readonly refusedBy: "share"; readonly share: ShareUse };
+
+export type Refusal = Refuser & {
   readonly callsNeeded: number;
   /** What could be granted now; 0 when `pace` or `price` refuses. */
   readonly available: number;
   /** Milliseconds after which it is worth asking again. */
   readonly waitMs: number;
-}
+};
 
 export type ReserveAnswer =
   | { readonly result: "granted"; readonly reservation: Reservation; readonly status: QuotaStatus }
@@ -178,15 +202,15 @@ export interface UpstreamStatus {
   readonly observed_at: string;
 }
 
-/** One day of the history. */
+/** One day of the history: of everybody, or of one caller. What is not kept by caller is null where one was asked for. */
 export interface DayHistory {
   readonly date: string;
   readonly used: number;
-  readonly reserved_expired: number;
-  readonly refused: number;
+  readonly reserved_expired: number | null;
+  readonly refused: number | null;
   /** Granted in observe mode, though enforcing would have refused. */
-  readonly would_refuse: number;
-  readonly untracked: number;
+  readonly would_refuse: number | null;
+  readonly untracked: number | null;
   readonly callers: readonly CallerUse[];
   readonly hours: readonly { readonly hour: number; readonly used: number }[];
 }

@@ -1,25 +1,30 @@
 /** What the catalogue holds. Reading it costs no provider call. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { Problem } from "../errors.ts";
+import { digits } from "../http/paging.ts";
 import { createRouter, invalidField } from "../http/index.ts";
 import { parseIsbn } from "../library/isbn.ts";
-import { adminOnly } from "../http/guards.ts";
+import { projects } from "../http/guards.ts";
 import { topAuthors } from "../store/authors.ts";
 import { findBooks } from "../store/books.ts";
 import { book, bookJson } from "./book-schema.ts";
-import { ADMIN, COMMON_PROBLEMS, digits, problems } from "./schemas.ts";
+import { ADMIN_OR_KEY, COMMON_PROBLEMS, PROJECT_PROBLEMS, problems } from "./schemas.ts";
 
 const getBook = createRoute({
   method: "get",
   path: "/books/{isbn}",
   tags: ["Catalogue"],
   summary: "One book of the catalogue",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  request: { params: z.object({ isbn: z.string().max(100).openapi({ example: "9780141439518" }) }) },
+  security: ADMIN_OR_KEY,
+  middleware: [projects("read")] as const,
+  request: {
+    params: z.object({
+      isbn: z.string().max(100).describe("ISBN-10 or ISBN-13, with or without hyphens and spaces").openapi({ example: "9780141439518" }),
+    }),
+  },
   responses: {
     200: { description: "The book", content: { "application/json": { schema: book } } },
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"),
+    ...problems(...COMMON_PROBLEMS, ...PROJECT_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"),
   },
 });
 
@@ -30,12 +35,12 @@ const getTopAuthors = createRoute({
   path: "/authors/top",
   tags: ["Catalogue"],
   summary: "Authors by the number of editions in the catalogue",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
+  security: ADMIN_OR_KEY,
+  middleware: [projects("read")] as const,
   request: {
     query: z.object({
-      offset: z.preprocess(digits, z.int().min(0).max(10_000_000).default(0)),
-      limit: z.preprocess(digits, z.int().min(1).max(MAX_LIMIT).default(100)),
+      offset: z.preprocess(digits, z.int().min(0).max(10_000_000).default(0)).describe("How many authors to leave out"),
+      limit: z.preprocess(digits, z.int().min(1).max(MAX_LIMIT).default(100)).describe("How many authors to show"),
     }),
   },
   responses: {
@@ -59,7 +64,7 @@ const getTopAuthors = createRoute({
         },
       },
     },
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "storage_unavailable"),
+    ...problems(...COMMON_PROBLEMS, ...PROJECT_PROBLEMS, "invalid_request", "storage_unavailable"),
   },
 });
 

@@ -5,6 +5,7 @@ import { html } from "hono/html";
 import { PROBLEMS } from "../errors.ts";
 import { createRouter } from "../http/index.ts";
 import type { AppEnv } from "../http/index.ts";
+import { API_KEY_PATTERN } from "../tenants/api-key.ts";
 import { problems } from "./schemas.ts";
 
 const ASSETS = "/docs-assets";
@@ -31,6 +32,14 @@ const INFO = {
     { name: "Enrichment", description: "Books from the provider, within its quota" },
     { name: "Harvest", description: "What is fetched in the background, as long as the quota allows" },
     { name: "Catalogue", description: "What is already known, for nothing" },
+    { name: "Organisations", description: "Who owns projects, and what they have bought for a month" },
+    { name: "Projects", description: "The tenants: their caps, their share of the provider's day, and what stops them" },
+    {
+      name: "API keys",
+      description: `A project's keys. In a repository, this finds them: \`${API_KEY_PATTERN}\`. The last six characters are a checksum, so that a typo is refused without a look-up.`,
+    },
+    { name: "Usage", description: "What a project has used and why it is where it is; and how other services report it" },
+    { name: "Audit", description: "Who changed what" },
     { name: "Quota operation", description: "For operators" },
     { name: "Service" },
   ],

@@ -1,20 +1,33 @@
 /** Enrichment: books, bibliographies and new releases, fetched from the provider within its quota. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { createRouter, showRateLimit, visibleStatus } from "../http/index.ts";
+import { spenderOf } from "../http/spender.ts";
 import { enrichBatch } from "../library/batch.ts";
 import { enrichBibliography } from "../library/bibliography.ts";
 import { enrichNewReleases } from "../library/new-releases.ts";
 import { MAX_MONTHS } from "../library/releases-range.ts";
-import { adminOnly } from "../http/guards.ts";
+import { credentialed, metered } from "../http/guards.ts";
 import { book, bookJson } from "./book-schema.ts";
-import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, addressable, callerLabel, priority, problems, quotaStatus } from "./schemas.ts";
+import {
+  ADMIN_OR_KEY,
+  COMMON_PROBLEMS,
+  PROJECT_PROBLEMS,
+  RATE_LIMIT_HEADERS,
+  addressable,
+  callerLabel,
+  priority,
+  problems,
+  quotaStatus,
+} from "./schemas.ts";
 
 const SPENDING_PROBLEMS = [
   ...COMMON_PROBLEMS,
+  ...PROJECT_PROBLEMS,
   "invalid_request",
   "payload_too_large",
   "unsupported_media_type",
   "unprocessable",
+  "cap_exceeded",
   "quota_exhausted",
   "pace_exceeded",
   "upstream_error",
@@ -28,6 +41,9 @@ const duration = z.int().describe("Milliseconds");
 
 /** The administrator may say who spends, as with a reservation. */
 const spender = { caller: callerLabel.optional(), priority };
+
+/** One enrichment is one invocation of the project, and one of its organisation's calls. */
+const INVOCATION = { scope: "enrich", kind: "use", meter: "function_invocations_per_day" } as const;
 
 const batchBody = z
   .strictObject({
@@ -59,8 +75,8 @@ const postBatch = createRoute({
   path: "/enrich/batch-direct",
   tags: ["Enrichment"],
   summary: "Books by ISBN, up to 1,000 in one provider request",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
+  security: ADMIN_OR_KEY,
+  middleware: [credentialed] as const,
   request: { body: { required: true, content: { "application/json": { schema: batchBody } } } },
   responses: {
     200: { description: "What became of each ISBN", headers: RATE_LIMIT_HEADERS, content: { "application/json": { schema: batchAnswer } } },
@@ -108,8 +124,8 @@ const postBibliography = createRoute({
   summary: "An author's books, page by paid page",
   description:
     "One provider call a page. An earlier call that had to stop is continued; a complete bibliography costs nothing for 30 days.",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
+  security: ADMIN_OR_KEY,
+  middleware: [credentialed] as const,
   request: { body: { required: true, content: { "application/json": { schema: bibliographyBody } } } },
   responses: {
     200: { description: "As far as it came", headers: RATE_LIMIT_HEADERS, content: { "application/json": { schema: bibliographyAnswer } } },
@@ -161,8 +177,8 @@ const postReleases = createRoute({
   tags: ["Enrichment"],
   summary: "What appeared in some months",
   description: "One provider call for each page of each month and subject.",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
+  security: ADMIN_OR_KEY,
+  middleware: [credentialed] as const,
   request: { body: { required: true, content: { "application/json": { schema: releasesBody } } } },
   responses: {
     200: { description: "As far as it came", headers: RATE_LIMIT_HEADERS, content: { "application/json": { schema: releasesAnswer } } },
@@ -172,47 +188,51 @@ const postReleases = createRoute({
 
 export const enrichRoutes = createRouter();
 
-enrichRoutes.openapi(postBatch, async (c) => {
-  const { isbns, refresh, include, caller = "enrich.batch", priority: urgency } = c.req.valid("json");
-  const deps = c.get("deps");
-  const began = deps.clock();
-  const who = { caller, priority: urgency };
-  const { books, ...result } = await enrichBatch(deps, { isbns, refresh, withBooks: include === "books", ...who });
-  showRateLimit(c, result.quota);
-  const answer = { ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) };
-  return c.json(books ? { ...answer, books: books.map(bookJson) } : answer, 200);
-});
+enrichRoutes.openapi(postBatch, async (c) =>
+  metered(c, INVOCATION, async (who) => {
+    const { isbns, refresh, include, ...given } = c.req.valid("json");
+    const deps = c.get("deps");
+    const began = deps.clock();
+    const spender = spenderOf(who, given, "enrich.batch");
+    const { books, ...result } = await enrichBatch(deps, { isbns, refresh, withBooks: include === "books", ...spender });
+    showRateLimit(c, result.quota);
+    const answer = { ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) };
+    return c.json(books ? { ...answer, books: books.map(bookJson) } : answer, 200);
+  }),
+);
 
-enrichRoutes.openapi(postBibliography, async (c) => {
-  const body = c.req.valid("json");
-  const deps = c.get("deps");
-  const began = deps.clock();
-  const result = await enrichBibliography(deps, {
-    authorName: body.author_name,
-    maxPages: body.max_pages,
-    pageSize: body.page_size,
-    refresh: body.refresh,
-    caller: body.caller ?? "enrich.bibliography",
-    priority: body.priority,
-  });
-  showRateLimit(c, result.quota);
-  return c.json({ ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) }, 200);
-});
+enrichRoutes.openapi(postBibliography, async (c) =>
+  metered(c, INVOCATION, async (who) => {
+    const body = c.req.valid("json");
+    const deps = c.get("deps");
+    const began = deps.clock();
+    const result = await enrichBibliography(deps, {
+      authorName: body.author_name,
+      maxPages: body.max_pages,
+      pageSize: body.page_size,
+      refresh: body.refresh,
+      ...spenderOf(who, body, "enrich.bibliography"),
+    });
+    showRateLimit(c, result.quota);
+    return c.json({ ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) }, 200);
+  }),
+);
 
-enrichRoutes.openapi(postReleases, async (c) => {
-  const body = c.req.valid("json");
-  const deps = c.get("deps");
-  const began = deps.clock();
-  const result = await enrichNewReleases(deps, {
-    startMonth: body.start_month,
-    endMonth: body.end_month,
-    maxPagesPerMonth: body.max_pages_per_month,
-    subjects: body.subjects,
-    skipExisting: body.skip_existing,
-    ...(body.resume === undefined ? {} : { resume: body.resume }),
-    caller: body.caller ?? "enrich.new-releases",
-    priority: body.priority,
-  });
-  showRateLimit(c, result.quota);
-  return c.json({ ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) }, 200);
-});
+enrichRoutes.openapi(postReleases, async (c) =>
+  metered(c, INVOCATION, async (who) => {
+    const body = c.req.valid("json");
+    const deps = c.get("deps");
+    const began = deps.clock();
+    const result = await enrichNewReleases(deps, {
+      startMonth: body.start_month,
+      endMonth: body.end_month,
+      maxPagesPerMonth: body.max_pages_per_month,
+      subjects: body.subjects,
+      skipExisting: body.skip_existing,
+      ...(body.resume === undefined ? {} : { resume: body.resume }),
+      ...spenderOf(who, body, "enrich.new-releases"),
+    });
+    showRateLimit(c, result.quota);
+    return c.json({ ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) }, 200);
+  }),
+);

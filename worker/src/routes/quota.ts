@@ -5,12 +5,13 @@ import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND, MIN_RATE_PER_SECOND } fro
 import { Problem } from "../errors.ts";
 import { createRouter, showRateLimit, visibleStatus } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
-import { adminOnly } from "../http/guards.ts";
-import { publicCallers } from "../quota/index.ts";
+import { adminOnly, needAdmin } from "../http/guards.ts";
+import { projectCaller, publicCallers, statusOfCaller } from "../quota/index.ts";
 import type { SettingsChange } from "../quota/index.ts";
-import { ADMIN, COMMON_PROBLEMS, EXAMPLE_STATUS, RATE_LIMIT_HEADERS, callerUse, digits, problems, quotaStatus } from "./schemas.ts";
+import { historyAnswer, historyQuery, projectId, provider } from "./quota-schema.ts";
+import { byAdmin, copyToAudit, shownOperation } from "./quota-operations.ts";
+import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, problems, quotaStatus } from "./schemas.ts";
 
-const provider = z.enum([PROVIDER]).default(PROVIDER).openapi({ description: "Whose quota. One ledger a provider." });
 const providerQuery = z.object({ provider });
 
 const statusAnswer = {
@@ -29,59 +30,27 @@ const getStatus = createRoute({
     query: z.object({
       provider,
       fresh: z.enum(["true", "false"]).default("true").openapi({ description: "false reads the published snapshot at once: for pollers" }),
+      project_id: projectId
+        .optional()
+        .describe("For the administrator: `callers` holds this project's line alone, 0 where it spent nothing"),
     }),
   },
-  responses: { 200: statusAnswer, ...problems("invalid_request", "quota_unavailable", "internal_error") },
+  responses: { 200: statusAnswer, ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable") },
 });
-
-const dayHistory = z.object({
-  date: z.string(),
-  used: z.int(),
-  reserved_expired: z.int().describe("Charged because nobody said in time what became of a reservation"),
-  refused: z.int().describe("Requests refused"),
-  would_refuse: z.int().describe("Requests granted in observe mode that enforcing would have refused"),
-  untracked: z.int(),
-  callers: z.array(callerUse).readonly(),
-  hours: z.array(z.object({ hour: z.int(), used: z.int() })).readonly(),
-});
-
-const operation = z.object({ at: z.string(), action: z.string(), actor: z.string(), before: z.unknown(), after: z.unknown() });
 
 const getHistory = createRoute({
   method: "get",
   path: "/history",
   tags: ["Quota"],
   summary: "The latest days: what was used, by caller and by hour, and what operators changed",
+  description: "With `project_id` or `caller`, only what that one spent; days on which it spent nothing are left out too.",
   security: ADMIN,
   middleware: [adminOnly] as const,
-  request: { query: z.object({ provider, days: z.preprocess(digits, z.int().min(1).max(400).default(30)) }) },
+  request: { query: historyQuery },
   responses: {
     200: {
       description: "The newest first; days on which nothing happened are left out",
-      content: {
-        "application/json": {
-          schema: z
-            .object({ provider: z.string(), days: z.array(dayHistory).readonly(), operations: z.array(operation).readonly() })
-            .openapi({
-              example: {
-                provider: PROVIDER,
-                days: [
-                  {
-                    date: "2025-12-30",
-                    used: 8_456,
-                    reserved_expired: 3,
-                    refused: 12,
-                    would_refuse: 0,
-                    untracked: 56,
-                    callers: EXAMPLE_STATUS.callers,
-                    hours: [{ hour: 9, used: 8_400 }],
-                  },
-                ],
-                operations: [],
-              },
-            }),
-        },
-      },
+      content: { "application/json": { schema: historyAnswer } },
     },
     ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable"),
   },
@@ -196,37 +165,40 @@ const deleteSettings = createRoute({
   responses: { 200: settingsAnswer, ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable") },
 });
 
-/** Who did it, for the audit log. */
-const ACTOR = "admin";
-
 export const quotaRoutes = createRouter();
 
 quotaRoutes.openapi(getStatus, async (c) => {
-  const fresh = c.req.valid("query").fresh === "true";
-  const status = await c.get("deps").quota.getStatus({ fresh });
+  const { fresh, project_id } = c.req.valid("query");
+  if (project_id !== undefined) await needAdmin(c);
+  const status = await c.get("deps").quota.getStatus({ fresh: fresh === "true" });
   showRateLimit(c, status);
   c.header("Cache-Control", "no-store");
-  return c.json(visibleStatus(c, status), 200);
+  return c.json(project_id === undefined ? visibleStatus(c, status) : statusOfCaller(status, projectCaller(project_id)), 200);
 });
 
 quotaRoutes.openapi(getHistory, async (c) => {
-  const { days } = c.req.valid("query");
-  const history = await c.get("deps").quotaAdmin.history(days);
+  const { days, project_id, caller } = c.req.valid("query");
+  const asked = project_id === undefined ? (caller ?? null) : projectCaller(project_id);
+  const history = await c.get("deps").quotaAdmin.history(days, asked);
   showRateLimit(c, history.status);
-  const operations = history.operations.map(({ before, after, ...rest }) => ({ ...rest, before: json(before), after: json(after) }));
+  const operations = history.operations.map(shownOperation);
   const isAdmin = c.get("principal").kind === "admin";
   const shown = history.days.map((day) => (isAdmin ? day : { ...day, callers: publicCallers(day.callers) }));
   return c.json({ provider: PROVIDER, days: shown, operations }, 200);
 });
 
 quotaRoutes.openapi(putUsage, async (c) => {
-  const status = await c.get("deps").quotaAdmin.setUsage(c.req.valid("json").used, ACTOR);
+  const operation = byAdmin();
+  const status = await c.get("deps").quotaAdmin.setUsage(c.req.valid("json").used, operation);
+  await copyToAudit(c, operation);
   showRateLimit(c, status);
   return c.json(status, 200);
 });
 
 quotaRoutes.openapi(postReset, async (c) => {
-  const status = await c.get("deps").quotaAdmin.reset(ACTOR);
+  const operation = byAdmin();
+  const status = await c.get("deps").quotaAdmin.reset(operation);
+  await copyToAudit(c, operation);
   showRateLimit(c, status);
   return c.json(status, 200);
 });
@@ -246,13 +218,18 @@ quotaRoutes.openapi(putSettings, async (c) => {
 quotaRoutes.openapi(deleteSettings, async (c) => c.json(await changeSettings(c, null), 200));
 
 async function changeSettings(c: AppContext, change: SettingsChange | null) {
-  const answer = await c.get("deps").quotaAdmin.changeSettings(change, ACTOR);
+  const operation = byAdmin();
+  const answer = await c.get("deps").quotaAdmin.changeSettings(change, operation);
   switch (answer.result) {
     case "impossible":
       throw new Problem("unprocessable", answer.detail);
-    case "switched":
-      return { applied_to: "switch" as const, enforcement: answer.mirror.enforcement.value, settings: null };
+    case "switched": {
+      const { value: enforcement } = answer.mirror.enforcement;
+      await copyToAudit(c, operation, { action: "settings.switch", before: null, after: { enforcement } });
+      return { applied_to: "switch" as const, enforcement, settings: null };
+    }
     case "changed": {
+      await copyToAudit(c, operation);
       showRateLimit(c, answer.status);
       const { dailyLimit, safetyBuffer, backgroundFloor, ratePerSecond, enforcement } = answer.settings;
       return {
@@ -269,8 +246,4 @@ async function changeSettings(c: AppContext, change: SettingsChange | null) {
       };
     }
   }
-}
-
-function json(text: string): unknown {
-  return JSON.parse(text);
 }

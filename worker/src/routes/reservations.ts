@@ -1,28 +1,40 @@
 /** Reservations over HTTP: for those who call the provider themselves. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { PROVIDER } from "../deps.ts";
 import { MAX_CALLS } from "../env.ts";
 import { Problem } from "../errors.ts";
+import type { Caller } from "../http/access.ts";
 import { createRouter, invalidField, showRateLimit, visibleStatus } from "../http/index.ts";
-import { adminOnly } from "../http/guards.ts";
-import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, isoSeconds, refusalProblem } from "../quota/index.ts";
-import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, callerLabel, priority, problems, quotaStatus } from "./schemas.ts";
+import type { AppContext } from "../http/index.ts";
+import { spenderOf } from "../http/spender.ts";
+import { grantedProjects, projects } from "../http/guards.ts";
+import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, isoSeconds, maxTtlSeconds, projectCaller, refusalProblem } from "../quota/index.ts";
+import { provider } from "./quota-schema.ts";
+import {
+  ADMIN_OR_KEY,
+  COMMON_PROBLEMS,
+  PROJECT_PROBLEMS,
+  RATE_LIMIT_HEADERS,
+  callerLabel,
+  priority,
+  problems,
+  quotaStatus,
+} from "./schemas.ts";
 
 const DEFAULT_CALLER = "api";
 
 const id = z
   .string()
   .regex(/^[\w.:-]{1,100}$/u, "expected 1 to 100 letters, digits or . : _ -")
+  .describe("Of a reservation: yours, or the one that was made for you")
   .openapi({ example: "harvest-2025-12-30-0001" });
 
 const calls = z.int().min(1).max(MAX_CALLS);
-const provider = z.enum([PROVIDER]).default(PROVIDER);
 
 const reservationBody = z
   .strictObject({
     calls: calls.describe("Calls to the provider that one request of yours will cost"),
     min_calls: calls.optional().describe("Grants what is left, if at least this much"),
-    caller: callerLabel.default(DEFAULT_CALLER),
+    caller: callerLabel.optional().describe(`Default: ${DEFAULT_CALLER}; a project's key is always project:<id>`),
     priority,
     id: id.optional().describe("Makes the request idempotent for two days"),
     ttl_seconds: z
@@ -51,8 +63,8 @@ const postReservation = createRoute({
   path: "/reservations",
   tags: ["Reservations"],
   summary: "Reserve calls before you spend them",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
+  security: ADMIN_OR_KEY,
+  middleware: [projects("enrich")] as const,
   request: {
     query: z.object({ provider }),
     body: { required: true, content: { "application/json": { schema: reservationBody } } },
@@ -61,6 +73,7 @@ const postReservation = createRoute({
     201: { description: "Granted", headers: RATE_LIMIT_HEADERS, content: { "application/json": { schema: reservation } } },
     ...problems(
       ...COMMON_PROBLEMS,
+      ...PROJECT_PROBLEMS,
       "invalid_request",
       "payload_too_large",
       "unsupported_media_type",
@@ -69,6 +82,7 @@ const postReservation = createRoute({
       "quota_exhausted",
       "pace_exceeded",
       "quota_unavailable",
+      "storage_unavailable",
     ),
   },
 });
@@ -94,8 +108,8 @@ const postCommit = createRoute({
   tags: ["Reservations"],
   summary: "Charge what was really spent",
   description: "Twice answers the same. After a release it charges; after the expiry it was charged already, and `late` says so.",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
+  security: ADMIN_OR_KEY,
+  middleware: [grantedProjects("enrich")] as const,
   request: {
     query: z.object({ provider }),
     params: z.object({ id }),
@@ -119,6 +133,7 @@ const postCommit = createRoute({
       "unsupported_media_type",
       "unprocessable",
       "quota_unavailable",
+      "storage_unavailable",
     ),
   },
 });
@@ -129,8 +144,8 @@ const deleteReservation = createRoute({
   tags: ["Reservations"],
   summary: "Give back what was surely not sent",
   description: "Twice answers the same. After a commit or the expiry: 409.",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
+  security: ADMIN_OR_KEY,
+  middleware: [grantedProjects("enrich")] as const,
   request: { query: z.object({ provider }), params: z.object({ id }) },
   responses: {
     200: {
@@ -138,25 +153,44 @@ const deleteReservation = createRoute({
       headers: RATE_LIMIT_HEADERS,
       content: { "application/json": { schema: z.object({ released: z.int().describe("Calls given back"), quota: quotaStatus }) } },
     },
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "not_found", "conflict", "quota_unavailable"),
+    ...problems(...COMMON_PROBLEMS, "invalid_request", "not_found", "conflict", "quota_unavailable", "storage_unavailable"),
   },
 });
 
 const unknownReservation = (name: string): Problem =>
   new Problem("not_found", `There is no reservation ${JSON.stringify(name)}. Reservations are remembered for two days.`);
 
+/** Whom the guard let in. */
+function callerOf(c: AppContext): Caller {
+  const principal = c.get("principal");
+  if (principal.kind === "admin" || principal.kind === "project") return principal;
+  throw new Error("A reservation was asked for without credentials");
+}
+
+/** A project's ids live in a space of their own: it can neither meet nor guess those of others. */
+const SPACE = "project:";
+const ledgerId = (who: Caller, name: string): string => (who.kind === "admin" ? name : `${projectCaller(who.projectId)}:${name}`);
+
 export const reservationRoutes = createRouter();
 
 reservationRoutes.openapi(postReservation, async (c) => {
+  const who = callerOf(c);
   const body = c.req.valid("json");
   if (body.min_calls !== undefined && body.min_calls > body.calls) {
     throw invalidField("min_calls", `${body.min_calls} is more than calls (${body.calls})`);
   }
+  if (who.kind === "admin" && body.id?.startsWith(SPACE)) throw invalidField("id", `${SPACE}… is for the reservations of projects`);
+  const name = body.id ?? crypto.randomUUID();
+  const { caller, priority: urgency, share } = spenderOf(who, body, DEFAULT_CALLER);
+  const longest = maxTtlSeconds(caller);
+  if (body.ttl_seconds > longest)
+    throw invalidField("ttl_seconds", `${body.ttl_seconds} is too long; a project may hold calls for at most ${longest} s`);
   const answer = await c.get("deps").quota.reserve({
-    id: body.id ?? crypto.randomUUID(),
+    id: ledgerId(who, name),
     cost: { calls: body.calls },
-    caller: body.caller,
-    priority: body.priority,
+    caller,
+    priority: urgency,
+    share,
     ttlSeconds: body.ttl_seconds,
     ...(body.min_calls === undefined ? {} : { minCalls: body.min_calls }),
   });
@@ -165,7 +199,7 @@ reservationRoutes.openapi(postReservation, async (c) => {
       const { reservation: granted, status } = answer;
       showRateLimit(c, status);
       const times = { expires_at: isoSeconds(granted.expiresAt), start_at: new Date(granted.startAt).toISOString() };
-      return c.json({ id: granted.id, calls: granted.calls, ...times, quota: visibleStatus(c, status) }, 201);
+      return c.json({ id: name, calls: granted.calls, ...times, quota: visibleStatus(c, status) }, 201);
     }
     case "refused":
       throw refusalProblem(answer.refusal, answer.status);
@@ -180,7 +214,7 @@ reservationRoutes.openapi(postCommit, async (c) => {
   const { id: name } = c.req.valid("param");
   const { calls: spent, sent_at } = c.req.valid("json");
   const answer = await c.get("deps").quota.commit({
-    id: name,
+    id: ledgerId(callerOf(c), name),
     ...(spent === undefined ? {} : { calls: spent }),
     ...(sent_at === undefined ? {} : { sentAt: Date.parse(sent_at) }),
   });
@@ -200,7 +234,7 @@ reservationRoutes.openapi(postCommit, async (c) => {
 
 reservationRoutes.openapi(deleteReservation, async (c) => {
   const { id: name } = c.req.valid("param");
-  const answer = await c.get("deps").quota.release(name);
+  const answer = await c.get("deps").quota.release(ledgerId(callerOf(c), name));
   switch (answer.result) {
     case "released":
       showRateLimit(c, answer.status);

@@ -64,7 +64,12 @@ export const quotaStatus = z
       .literal(true)
       .optional()
       .describe("The ledger's store was empty, and today's count was taken from the snapshot or the provider"),
-    callers: z.array(callerUse).readonly().describe("Who spent it. Without the admin token all projects are summed up as `projects`"),
+    callers: z
+      .array(callerUse)
+      .readonly()
+      .describe(
+        "Who spent it. Without the admin token all projects are summed up as `projects`; in the answers to a project's own requests its line stands apart",
+      ),
     forecast: z.object({
       calls_per_hour: calls.describe("Spent in the last 60 minutes"),
       exhausted_at: z.string().nullable().describe("When the safety limit is reached at this pace; null if not today"),
@@ -118,6 +123,33 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     calls_needed: 1,
     calls_charged: 0,
   },
+  project_suspended: {
+    detail: "The project is suspended: quota:function_invocations_per_day until 2025-12-31T00:00:00Z.",
+    reasons: [
+      {
+        reason: "quota:function_invocations_per_day",
+        cap_type: "function_invocations_per_day",
+        since: "2025-12-30T14:00:00Z",
+        until: "2025-12-31T00:00:00Z",
+      },
+    ],
+  },
+  monthly_quota_exceeded: {
+    detail: "The organisation has used 100,000 of its 100,000 calls. The next period begins at 2025-12-31T00:00:00Z.",
+    "violated-policies": ["monthly"],
+    quota_type: "api_calls",
+    used: 100_000,
+    limit: 100_000,
+    reset_at: "2025-12-31T00:00:00Z",
+  },
+  cap_exceeded: {
+    detail: "The project has used 5,000 of 5,000 function_invocations_per_day. The next day begins at 2025-12-31T00:00:00Z.",
+    "violated-policies": ["function_invocations_per_day"],
+    cap_type: "function_invocations_per_day",
+    used: 5_000,
+    cap: 5_000,
+    reset_at: "2025-12-31T00:00:00Z",
+  },
   upstream_error: {
     detail: "The provider answered 500. 1 call was charged.",
     outcome: "provider_failed",
@@ -155,8 +187,11 @@ function exampleOf(code: ProblemCode): Record<string, unknown> {
   return { type: kind.type ?? "about:blank", title: kind.title, status: kind.status, detail: `${kind.title}.`, code, ...EXAMPLES[code] };
 }
 
-/** What can go wrong anywhere behind the admin token. */
-export const COMMON_PROBLEMS = ["unauthorized", "internal_error"] as const satisfies ProblemCode[];
+/** What can go wrong anywhere behind credentials. */
+export const COMMON_PROBLEMS = ["unauthorized", "forbidden", "too_many_failures", "internal_error"] as const satisfies ProblemCode[];
+
+/** What stops a project anywhere it uses the service. */
+export const PROJECT_PROBLEMS = ["project_suspended", "monthly_quota_exceeded"] as const satisfies ProblemCode[];
 
 export const RATE_LIMIT_HEADERS = {
   "RateLimit-Policy": {
@@ -170,9 +205,8 @@ export const RATE_LIMIT_HEADERS = {
 };
 
 export const ADMIN = [{ admin: [] }];
-
-/** Digits only: `Number` would take "", " " and "0x10" for numbers too. */
-export const digits = (text: unknown): unknown => (typeof text === "string" && /^\d{1,15}$/u.test(text) ? Number(text) : text);
+/** Where both may come: the administrator, and a project's key. */
+export const ADMIN_OR_KEY = [{ admin: [] }, { project: [] }];
 
 /** Text that can stand in an address of the provider's, which takes at most 150 characters. */
 export const addressable = z

@@ -1,0 +1,65 @@
+/** A tenant to begin with, made over the API like any other: an organisation, a project, and a key that stays the same between runs. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Foreseen } from "./foreseen.js";
+
+export const DEMO_PROJECT = "demo";
+
+const ORGANIZATION = { id: "demo", name: "Demo Readers", quotas: { api_calls: 10_000 } };
+const PROJECT = { id: DEMO_PROJECT, organization_id: ORGANIZATION.id, name: "Demo reading list", calls_per_day: 500 };
+const KEY = { name: "npm start", mode: "test", scopes: ["read", "enrich", "admin"] };
+
+const CREATED = 201;
+const TAKEN = 409;
+
+interface Place {
+  readonly url: string;
+  readonly adminToken: string;
+  /** Folder of this run's state: the database that knows the key lies there too. */
+  readonly state: string;
+}
+
+/** The demo project's key: the one of the first run, or a new one where that was lost. */
+export async function demoKey({ url, adminToken, state }: Place): Promise<string> {
+  const kept = join(state, "demo-key");
+  const send = async (path: string, body: object) =>
+    fetch(`${url}${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  const created = async (path: string, body: object): Promise<Response | null> => {
+    const answer = await send(path, body);
+    if (answer.status === CREATED) return answer;
+    if (answer.status === TAKEN) return null;
+    throw new Foreseen(`The demo project could not be made: POST ${path} answered ${answer.status} ${await answer.text()}`);
+  };
+
+  await created("/api/organizations", ORGANIZATION);
+  const made = await created("/api/projects", { ...PROJECT, key: KEY });
+  const found = made ? null : readKept(kept);
+  if (found !== null) return found;
+  const answer = made ?? (await created(`/api/projects/${DEMO_PROJECT}/keys`, KEY));
+  if (!answer) throw new Foreseen(`The project ${DEMO_PROJECT} is in use otherwise; start with --no-demo.`);
+  const key = keyIn(await answer.json());
+  writeFileSync(kept, `${key}\n`, { mode: 0o600 });
+  return key;
+}
+
+function readKept(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8").trim() || null;
+  } catch {
+    return null;
+  }
+}
+
+interface Made {
+  readonly key?: string;
+  readonly api_key?: { readonly key: string };
+}
+
+function keyIn(made: unknown): string {
+  const { key, api_key } = made as Made;
+  return key ?? api_key?.key ?? "";
+}

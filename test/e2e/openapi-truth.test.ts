@@ -1,0 +1,126 @@
+/** Every operation of the document is sent as the document shows it, and answered as the document says. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { complaints, exampleOf, readDocument, requestOf } from "../support/node/document.ts";
+import type { Endpoint } from "../support/node/document.ts";
+import { startProduct } from "../support/node/product.ts";
+import type { Product } from "../support/node/product.ts";
+
+let product: Product;
+let endpoints: readonly Endpoint[];
+
+beforeAll(async () => {
+  product = await startProduct();
+  ({ endpoints } = await readDocument(product));
+});
+afterAll(async () => product.stop());
+
+const endpoint = (name: string): Endpoint => {
+  const found = endpoints.find((each) => each.name === name);
+  if (!found) throw new Error(`${name} is not described`);
+  return found;
+};
+
+describe("what the document says is true", () => {
+  const tried = new Set<string>();
+
+  /** Sends what the document shows; says in what the answer is not the one it promises. */
+  const trying = async (name: string, status: number, names: Record<string, string> = {}): Promise<string[]> => {
+    tried.add(name);
+    const { operation } = endpoint(name);
+    const [method = "", template = ""] = name.split(" ");
+    const path = template.replaceAll(/\{(\w+)\}/gu, (_, parameter: string) => {
+      const { schema, example } = operation.parameters?.find((each) => each.name === parameter) ?? {};
+      return names[parameter] ?? String(example ?? schema?.["example"]);
+    });
+    const answer = await product.call(method, path, exampleOf(requestOf(endpoint(name))));
+    if (answer.status !== status) return [`${name}: ${answer.status} ${JSON.stringify(answer.body)}`];
+    const { content, headers = {} } = operation.responses[String(status)] ?? {};
+    const missing = Object.keys(headers).filter((header) => !answer.headers.has(header));
+    return [...complaints(content?.["application/json"]?.schema, answer.body), ...missing].map((why) => `${name}: ${why}`);
+  };
+
+  const reserved = async (id: string): Promise<string> => {
+    await product.call("POST", "/api/quota/reservations", { calls: 10, id });
+    return id;
+  };
+
+  test("enrichment and the catalogue", async () => {
+    expect(await trying("POST /api/enrich/batch-direct", 200)).toEqual([]);
+    expect(await trying("POST /api/authors/enrich-bibliography", 200)).toEqual([]);
+    expect(await trying("POST /api/books/enrich-new-releases", 200)).toEqual([]);
+    expect(await trying("GET /api/books/{isbn}", 200)).toEqual([]);
+    expect(await trying("GET /api/authors/top", 200)).toEqual([]);
+  });
+
+  test("reservations", async () => {
+    expect(await trying("POST /api/quota/reservations", 201)).toEqual([]);
+    expect(await trying("POST /api/quota/reservations/{id}/commit", 200, { id: await reserved("to-commit") })).toEqual([]);
+    expect(await trying("DELETE /api/quota/reservations/{id}", 200, { id: await reserved("to-release") })).toEqual([]);
+  });
+
+  test("the quota and its operation", async () => {
+    expect(await trying("GET /api/quota/status", 200)).toEqual([]);
+    expect(await trying("PUT /api/quota/usage", 200)).toEqual([]);
+    expect(await trying("POST /api/quota/reset", 200)).toEqual([]);
+    expect(await trying("PUT /api/quota/settings", 200)).toEqual([]);
+    expect(await trying("DELETE /api/quota/settings", 200)).toEqual([]);
+    expect(await trying("GET /api/quota/history", 200)).toEqual([]);
+  });
+
+  test("the harvest", async () => {
+    expect(await trying("POST /api/harvest/targets", 200)).toEqual([]);
+    expect(await trying("POST /api/harvest/run", 200)).toEqual([]);
+    expect(await trying("GET /api/harvest/status", 200)).toEqual([]);
+  });
+
+  test("reported usage", async () => {
+    expect(await trying("POST /api/usage/events", 200)).toEqual([]);
+  });
+
+  test("organisations and projects, from their beginning to their end, as the examples follow one another", async () => {
+    expect(await trying("POST /api/organizations", 201)).toEqual([]);
+    expect(await trying("GET /api/organizations", 200)).toEqual([]);
+    expect(await trying("GET /api/organizations/{id}", 200)).toEqual([]);
+    expect(await trying("PATCH /api/organizations/{id}", 200)).toEqual([]);
+    expect(await trying("POST /api/projects", 201)).toEqual([]);
+    expect(await trying("GET /api/projects", 200)).toEqual([]);
+    expect(await trying("GET /api/projects/{id}", 200)).toEqual([]);
+    expect(await trying("PATCH /api/projects/{id}", 200)).toEqual([]);
+    expect(await trying("PUT /api/projects/{id}/caps", 200)).toEqual([]);
+    expect(await trying("PUT /api/projects/{id}/upstream-share", 200)).toEqual([]);
+    expect(await trying("POST /api/projects/{id}/suspend", 200)).toEqual([]);
+    expect(await trying("GET /api/projects/{id}/suspensions", 200)).toEqual([]);
+    expect(await trying("POST /api/projects/{id}/reactivate", 200)).toEqual([]);
+  });
+
+  test("keys", async () => {
+    expect(await trying("POST /api/projects/{id}/keys", 201)).toEqual([]);
+    expect(await trying("GET /api/projects/{id}/keys", 200)).toEqual([]);
+    const { body } = await product.call<{ keys: { id: string }[] }>("GET", "/api/projects/proj_reading_list/keys");
+    const key = { key_id: body.keys[0]?.id ?? "none" };
+    expect(await trying("GET /api/projects/{id}/keys/{key_id}", 200, key)).toEqual([]);
+    expect(await trying("POST /api/projects/{id}/keys/{key_id}/rotate", 200, key)).toEqual([]);
+    expect(await trying("POST /api/projects/{id}/keys/{key_id}/end-grace", 200, key)).toEqual([]);
+    expect(await trying("DELETE /api/projects/{id}/keys/{key_id}", 200, key)).toEqual([]);
+  });
+
+  test("usage and the audit log, and the end of what was made", async () => {
+    expect(await trying("POST /api/usage/events", 200)).toEqual([]);
+    expect(await trying("GET /api/projects/{id}/usage", 200)).toEqual([]);
+    expect(await trying("GET /api/projects/{id}/evaluations", 200)).toEqual([]);
+    expect(await trying("GET /api/audit", 200)).toEqual([]);
+    expect(await trying("DELETE /api/projects/{id}", 200)).toEqual([]);
+    expect(await trying("DELETE /api/organizations/{id}", 200)).toEqual([]);
+  });
+
+  test("the service", async () => {
+    expect(await trying("GET /health", 200)).toEqual([]);
+    expect(await trying("GET /openapi.json", 200)).toEqual([]);
+    const root = await fetch(product.url, { redirect: "manual" });
+    expect({ status: root.status, location: root.headers.get("location") }).toEqual({ status: 302, location: "/docs" });
+  });
+
+  test("and no operation was left out but the two that lead to the viewer", () => {
+    expect(endpoints.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual(["GET /", "GET /docs"]);
+  });
+});

@@ -1,0 +1,116 @@
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, test } from "vitest";
+import { createDeps } from "../../worker/src/deps.ts";
+import type { Problem } from "../../worker/src/errors.ts";
+import { enrichBatch } from "../../worker/src/library/batch.ts";
+import { enrichBibliography } from "../../worker/src/library/bibliography.ts";
+import { enrichNewReleases } from "../../worker/src/library/new-releases.ts";
+import { payFor } from "../../worker/src/library/provider-call.ts";
+import { concurrently, freshStart, isbnNumber, isbns, post, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
+
+const deps = () => createDeps(env, () => Date.now());
+const project = (share: number | null) => ({ caller: "project:a", priority: "interactive" as const, share });
+
+/** What a rejected story said. */
+const problemOf = async (story: Promise<unknown>): Promise<Pick<Problem, "code" | "members">> =>
+  story.then(
+    () => {
+      throw new Error("It was not refused");
+    },
+    ({ code, members }: Problem) => ({ code, members }),
+  );
+
+const byShare = (share: Record<string, number>, more: Record<string, unknown> = {}) => ({
+  code: "quota_exhausted",
+  members: { "violated-policies": ["project-share"], share, ...more },
+});
+
+beforeEach(async () => freshStart());
+
+describe("never beyond the share", () => {
+  const call = async (caller: string, share: number | null, index: number) =>
+    payFor(deps(), { cost: { calls: 1 }, caller, priority: "interactive", share }, async (options) =>
+      deps().isbndb.books([isbnNumber(index)], options),
+    );
+
+  test("200 calls at once of a project with a share of 60, while another spends too: exactly 60 are sent", async () => {
+    const answers = await concurrently(300, 40, async (index) =>
+      index % 3 === 0 ? { who: "b", paid: await call("project:b", null, index) } : { who: "a", paid: await call("project:a", 60, index) },
+    );
+    const of = (who: string) => answers.filter((answer) => answer.who === who).map(({ paid }) => paid);
+    const refused = of("a").flatMap((paid) => (paid.result === "refused" ? [paid.refusal.refusedBy] : []));
+    expect({ asked: of("a").length, refused: refused.length, by: [...new Set(refused)] }).toEqual({
+      asked: 200,
+      refused: 140,
+      by: ["share"],
+    });
+    expect(of("b").every(({ result }) => result === "answered")).toBe(true);
+    expect(await quotaStatus()).toMatchObject({
+      used: 160,
+      reserved: 0,
+      callers: [
+        { caller: "project:b", used: 100 },
+        { caller: "project:a", used: 60 },
+      ],
+    });
+    expect(await simulator.state()).toMatchObject({ spent: 160 });
+  });
+
+  test("where the day and the share end with the same call, it is the day that is named", async () => {
+    await settings({ daily_limit: 50, safety_buffer: 0 });
+    // No more at once than a tenth of the day: a project may hold no more.
+    const answers = await concurrently(80, 5, async (index) => call("project:a", 50, index));
+    const refused = answers.flatMap((paid) => (paid.result === "refused" ? [paid.refusal.refusedBy] : []));
+    expect(refused).toEqual(Array.from({ length: 30 }, () => "daily"));
+    expect(await simulator.state()).toMatchObject({ spent: 50 });
+  });
+
+  test("a reservation through the public door is not bound by another's share", async () => {
+    await deps().quota.incrementUsage(60, "all", "project:a");
+    expect(await call("project:a", 60, 0)).toMatchObject({ result: "refused", charged: 0, refusal: { refusedBy: "share" } });
+    expect((await post("/api/quota/reservations", { calls: 60 })).status).toBe(201);
+  });
+});
+
+describe("the stories spend within the share of who asks", () => {
+  test("a batch is refused before anything is sent", async () => {
+    const batch = { isbns: isbns(0, 3), refresh: false, withBooks: false };
+    await enrichBatch(deps(), { ...batch, ...project(3) });
+    const { spent } = await simulator.state();
+    const used = (await deps().quota.callerUse("project:a")).used;
+    const more = enrichBatch(deps(), { ...batch, isbns: [isbnNumber(7)], ...project(used) });
+    expect(await problemOf(more)).toMatchObject(byShare({ calls_per_day: used, used, reserved: 0, remaining: 0 }, { calls_needed: 1 }));
+    expect(await simulator.state()).toMatchObject({ spent });
+    expect(await enrichBatch(deps(), { ...batch, ...project(0) })).toMatchObject({ cached: 3, api_calls: 0 });
+    expect(await enrichBatch(deps(), { ...batch, isbns: [isbnNumber(7)], ...project(used + 1) })).toMatchObject({ enriched: 1 });
+  });
+
+  test("a bibliography goes as far as the share reaches, and on when there is more", async () => {
+    await simulator.control("PUT", "/settings", { authors: { "Ines Sieben": 700 } });
+    const request = { authorName: "Ines Sieben", maxPages: 10, pageSize: 100, refresh: false };
+    expect(await enrichBibliography(deps(), { ...request, ...project(3) })).toMatchObject({
+      pages_fetched: 3,
+      complete: false,
+      quota_exhausted: true,
+      next_page: 4,
+      errors: [{ page: 4, code: "quota_exhausted" }],
+    });
+    const refused = await problemOf(enrichBibliography(deps(), { ...request, ...project(3) }));
+    expect(refused).toMatchObject(byShare({ calls_per_day: 3, used: 3, reserved: 0, remaining: 0 }, { calls_needed: 4 }));
+    expect(await enrichBibliography(deps(), { ...request, ...project(5) })).toMatchObject({ pages_fetched: 2, next_page: 6 });
+    await setClock("2031-05-15T09:00:00Z");
+    expect(await enrichBibliography(deps(), { ...request, ...project(3) })).toMatchObject({ pages_fetched: 2, complete: true });
+    expect(await simulator.state()).toMatchObject({ spent: 2 });
+  });
+
+  test("new releases go as far as the share reaches", async () => {
+    const request = { startMonth: "2031-01", endMonth: "2031-03", maxPagesPerMonth: 1, subjects: [], skipExisting: true };
+    const first = await enrichNewReleases(deps(), { ...request, ...project(2) });
+    expect(first).toMatchObject({ months_processed: 2, api_calls: 2, complete: false, quota_exhausted: true });
+    const rest = { ...request, ...(first.resume === undefined ? {} : { resume: first.resume }) };
+    expect(await problemOf(enrichNewReleases(deps(), { ...rest, ...project(2) }))).toMatchObject(
+      byShare({ calls_per_day: 2, used: 2, reserved: 0, remaining: 0 }, { calls_needed: 1 }),
+    );
+    expect(await enrichNewReleases(deps(), { ...rest, ...project(null) })).toMatchObject({ months_processed: 1, complete: true });
+  });
+});

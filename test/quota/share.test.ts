@@ -1,0 +1,187 @@
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createDeps } from "../../worker/src/deps.ts";
+import { refusalProblem } from "../../worker/src/quota/index.ts";
+import { freshStart, get, quotaStatus, setClock, settings } from "../support/worker.ts";
+
+const manager = () => createDeps(env, () => Date.now()).quota;
+const project = { caller: "project:a", priority: "interactive" } as const;
+
+const reserve = async (calls: number, share: number | null, more: { id?: string; minCalls?: number; caller?: string } = {}) =>
+  manager().reserve({ id: crypto.randomUUID(), cost: { calls }, ...project, share, ...more });
+
+const refused = (available: number, used: number, reserved: number, calls_per_day: number) => ({
+  result: "refused",
+  refusal: { refusedBy: "share", available, share: { calls_per_day, used, reserved } },
+});
+
+beforeEach(async () => freshStart());
+
+describe("a share of the day", () => {
+  test("counts what is held, charges what was sent, and has back what was not", async () => {
+    expect(await reserve(4, 10, { id: "sent" })).toMatchObject({ result: "granted" });
+    expect(await reserve(6, 10, { id: "unsent" })).toMatchObject({ result: "granted" });
+    expect(await reserve(1, 10)).toMatchObject(refused(0, 0, 10, 10));
+    await manager().commit({ id: "sent", calls: 3 });
+    expect(await reserve(2, 10)).toMatchObject(refused(1, 3, 6, 10));
+    await manager().release("unsent");
+    expect(await reserve(8, 10)).toMatchObject(refused(7, 3, 0, 10));
+    expect(await reserve(7, 10)).toMatchObject({ result: "granted" });
+  });
+
+  test("is charged by an expiry, and by a commit of more than was reserved", async () => {
+    await reserve(4, 10);
+    await reserve(1, 10, { id: "more" });
+    await manager().commit({ id: "more", calls: 5 });
+    await setClock("2031-05-14T14:10:00Z");
+    expect(await reserve(2, 10)).toMatchObject(refused(1, 9, 0, 10));
+    expect(await manager().callerUse("project:a")).toEqual({ used: 9, reserved: 0 });
+  });
+
+  test("is neither eaten by others nor a promise against them", async () => {
+    await manager().incrementUsage(12_000, "theirs", "project:b");
+    expect(await reserve(10, 10)).toMatchObject({ result: "granted" });
+    expect(await reserve(991, 2_000)).toMatchObject({ result: "refused", refusal: { refusedBy: "daily", available: 990 } });
+  });
+
+  test("is no limit for a caller without one", async () => {
+    await manager().incrementUsage(5_000, "before", "project:a");
+    expect(await reserve(1, null)).toMatchObject({ result: "granted" });
+    const { caller, priority } = project;
+    expect(await manager().reserve({ id: "absent", cost: { calls: 1 }, caller, priority })).toMatchObject({ result: "granted" });
+  });
+
+  test("holds for callers that are no project", async () => {
+    expect(await reserve(5, 5, { caller: "partner" })).toMatchObject({ result: "granted" });
+    expect(await reserve(1, 5, { caller: "partner" })).toMatchObject(refused(0, 0, 5, 5));
+  });
+
+  test("raised or lowered takes effect with the next request", async () => {
+    await manager().incrementUsage(10, "before", "project:a");
+    expect(await reserve(1, 10)).toMatchObject({ result: "refused" });
+    expect(await reserve(1, 11)).toMatchObject({ result: "granted" });
+    expect(await reserve(1, 5)).toMatchObject(refused(0, 10, 1, 5));
+  });
+
+  test("that changed between a request and its retry makes no other request of it", async () => {
+    const first = await reserve(5, 5, { id: "same" });
+    const again = await reserve(5, 0, { id: "same" });
+    expect(again).toMatchObject({ result: "granted", reservation: first.result === "granted" ? first.reservation : "granted" });
+    expect(await quotaStatus()).toMatchObject({ reserved: 5 });
+  });
+
+  test("grants what is left of it where that is enough, and not less", async () => {
+    await manager().incrementUsage(8, "before", "project:a");
+    expect(await reserve(9, 10, { minCalls: 3 })).toMatchObject(refused(2, 8, 0, 10));
+    expect(await reserve(9, 10, { minCalls: 1 })).toMatchObject({ result: "granted", reservation: { calls: 2 } });
+  });
+
+  test("is seen by a check, which takes nothing", async () => {
+    await reserve(3, 10);
+    const check = async (calls: number, share: number | null) => manager().check({ cost: { calls }, ...project, share });
+    expect(await check(7, 10)).toMatchObject({ allowed: true, available: 7 });
+    expect(await check(8, 10)).toMatchObject({
+      allowed: false,
+      available: 7,
+      callsNeeded: 8,
+      refusal: { refusedBy: "share", callsNeeded: 8 },
+    });
+    expect(await manager().checkQuota(8, { ...project, share: 11 })).toMatchObject({ allowed: true, available: 8 });
+    expect(await quotaStatus()).toMatchObject({ reserved: 3 });
+  });
+
+  test("is named at once, not hidden behind a batch that is finding out the price", async () => {
+    await manager().reserve({ id: "probe", cost: { batchOf: 20 }, caller: "x", priority: "interactive" });
+    await manager().incrementUsage(10, "before", "project:a");
+    const batch = async (share: number) => manager().reserve({ id: crypto.randomUUID(), cost: { batchOf: 2 }, ...project, share });
+    expect(await batch(10)).toMatchObject(refused(0, 10, 0, 10));
+    expect(await batch(11)).toMatchObject({ refusal: { refusedBy: "price" } });
+  });
+});
+
+describe("a share while nothing is enforced", () => {
+  // An instance remembers the switch from one test to the next.
+  afterEach(async () => settings({ enforcement: "enforce" }));
+
+  test.each([
+    ["observe", "is counted as what would have been refused", 1],
+    ["off", "is not looked at", 0],
+  ])("%s: refuses nothing, and %s", async (enforcement, _, would_refuse) => {
+    await settings({ enforcement });
+    expect(await reserve(3, 2)).toMatchObject({ result: "granted", reservation: { calls: 3 } });
+    expect(await manager().check({ cost: { calls: 1 }, ...project, share: 0 })).toMatchObject({ allowed: true });
+    await manager().resetIfNeeded();
+    expect((await get("/api/quota/history")).body["days"]).toMatchObject([{ would_refuse, refused: 0 }]);
+  });
+});
+
+describe("a share at midnight", () => {
+  test("begins anew", async () => {
+    await manager().incrementUsage(10, "before", "project:a");
+    expect(await reserve(1, 10)).toMatchObject({ result: "refused" });
+    await setClock("2031-05-15T00:00:00Z");
+    expect(await manager().callerUse("project:a")).toEqual({ used: 0, reserved: 0 });
+    expect(await reserve(10, 10)).toMatchObject({ result: "granted" });
+  });
+
+  test.each([
+    ["before it leaves the new day's share whole", "2031-05-14T23:59:40Z", 0],
+    ["after it spends of the new day's", "2031-05-15T00:00:20Z", 6],
+  ])("what was open then is held in both days; sent %s", async (_, sentAt, used) => {
+    await setClock("2031-05-14T23:59:30Z");
+    await reserve(6, 10, { id: "over" });
+    expect(await reserve(5, 10)).toMatchObject(refused(4, 0, 6, 10));
+    await setClock("2031-05-15T00:00:30Z");
+    expect(await reserve(5, 10)).toMatchObject(refused(4, 0, 6, 10));
+    await manager().commit({ id: "over", sentAt: Date.parse(sentAt) });
+    expect(await manager().callerUse("project:a")).toEqual({ used, reserved: 0 });
+    expect(await reserve(11 - used, 10)).toMatchObject(refused(10 - used, used, 0, 10));
+    expect(await reserve(10 - used, 10)).toMatchObject({ result: "granted" });
+  });
+});
+
+describe("the refusal", () => {
+  const problem = async (calls: number, share: number) => {
+    const answer = await reserve(calls, share);
+    if (answer.result !== "refused") throw new Error(`It was ${answer.result}`);
+    return refusalProblem(answer.refusal, answer.status);
+  };
+
+  test("says that the day is over, how large the share is, and what is left of it", async () => {
+    await manager().incrementUsage(1_200, "before", "project:a");
+    await reserve(30, 1_231);
+    const { code, detail, members, retryAfterSeconds } = await problem(3, 1_231);
+    expect({ code, detail, members }).toEqual({
+      code: "quota_exhausted",
+      detail:
+        "This needs 3 calls; your project may spend 1,231 a day of the provider's calls and has 1 left (30 more are reserved). " +
+        "The next day begins at 2031-05-15T00:00:00Z.",
+      members: {
+        "violated-policies": ["project-share"],
+        calls_needed: 3,
+        calls_available: 1,
+        calls_charged: 0,
+        reset_at: "2031-05-15T00:00:00Z",
+        share: { calls_per_day: 1_231, used: 1_200, reserved: 30, remaining: 1 },
+        quota: expect.objectContaining({ used: 1_200, reserved: 30, remaining: 11_770 }),
+      },
+    });
+    expect(retryAfterSeconds).toBeGreaterThanOrEqual(35_809);
+  });
+
+  test("of a share that was lowered below what was spent says that none is left", async () => {
+    await manager().incrementUsage(9, "before", "project:a");
+    const { detail, members } = await problem(1, 0);
+    expect(detail).toMatch(/^This needs 1 call; your project may spend 0 a day of the provider's calls and has none left\. /u);
+    expect(members["share"]).toEqual({ calls_per_day: 0, used: 9, reserved: 0, remaining: 0 });
+  });
+});
+
+test("what one caller has of today is its own alone", async () => {
+  await manager().incrementUsage(5, "a", "project:a");
+  await manager().incrementUsage(7, "ab", "project:ab");
+  await reserve(3, null);
+  await reserve(4, null, { caller: "project:ab" });
+  expect(await manager().callerUse("project:a")).toEqual({ used: 5, reserved: 3 });
+  expect(await manager().callerUse("project:nobody")).toEqual({ used: 0, reserved: 0 });
+});

@@ -1,0 +1,94 @@
+/** Every route there is, with who may call it and a request that is right. */
+
+/** `everybody`; `admin`; or a key of a project with that scope, for one of four things. */
+export type Access =
+  | "everybody"
+  | "admin"
+  /** `use`: its project must be active. `settle`: what it was granted before, also when it is stopped. `own`: itself, also when stopped. */
+  | { readonly scope: "read" | "enrich" | "admin"; readonly kind: "use" | "settle" | "own" };
+
+export interface Route {
+  readonly method: string;
+  /** `{id}` and `{key_id}` are filled in by whoever calls. */
+  readonly path: string;
+  readonly access: Access;
+  readonly body?: unknown;
+  /** What who may call is answered; 200 where nothing else stands here. 404: let in, but there is no such book or reservation. */
+  readonly success?: number;
+}
+
+const use = (scope: "read" | "enrich"): Access => ({ scope, kind: "use" });
+const settle: Access = { scope: "enrich", kind: "settle" };
+const own = (scope: "read" | "admin"): Access => ({ scope, kind: "own" });
+
+const ISBNS = { isbns: ["9780201633610"] };
+const MONTH = { start_month: "2025-01", end_month: "2025-01", max_pages_per_month: 1 };
+
+export const ROUTES: readonly Route[] = [
+  { method: "GET", path: "/", access: "everybody" },
+  { method: "GET", path: "/health", access: "everybody" },
+  { method: "GET", path: "/openapi.json", access: "everybody" },
+  { method: "GET", path: "/docs", access: "everybody" },
+  { method: "GET", path: "/api/quota/status", access: "everybody" },
+
+  { method: "POST", path: "/api/enrich/batch-direct", access: use("enrich"), body: ISBNS },
+  { method: "POST", path: "/api/authors/enrich-bibliography", access: use("enrich"), body: { author_name: "Jane Austen", max_pages: 1 } },
+  { method: "POST", path: "/api/books/enrich-new-releases", access: use("enrich"), body: MONTH },
+  { method: "GET", path: "/api/books/{isbn}", access: use("read"), success: 404 },
+  { method: "GET", path: "/api/authors/top", access: use("read") },
+
+  { method: "POST", path: "/api/quota/reservations", access: use("enrich"), body: { calls: 1 }, success: 201 },
+  { method: "POST", path: "/api/quota/reservations/{reservation}/commit", access: settle, body: {}, success: 404 },
+  { method: "DELETE", path: "/api/quota/reservations/{reservation}", access: settle, success: 404 },
+  { method: "GET", path: "/api/quota/history", access: "admin" },
+  { method: "PUT", path: "/api/quota/usage", access: "admin", body: { used: 3 } },
+  { method: "PUT", path: "/api/quota/settings", access: "admin", body: { daily_limit: 9_000 } },
+  { method: "DELETE", path: "/api/quota/settings", access: "admin" },
+  { method: "POST", path: "/api/quota/reset", access: "admin" },
+
+  { method: "POST", path: "/api/harvest/targets", access: "admin", body: ISBNS },
+  { method: "GET", path: "/api/harvest/status", access: "admin" },
+  { method: "POST", path: "/api/harvest/run", access: "admin", body: { max_seconds: 1 } },
+
+  { method: "POST", path: "/api/organizations", access: "admin", body: { name: "New" }, success: 201 },
+  { method: "GET", path: "/api/organizations", access: "admin" },
+  { method: "GET", path: "/api/organizations/{organization}", access: "admin" },
+  { method: "PATCH", path: "/api/organizations/{organization}", access: "admin", body: { name: "Renamed" } },
+  { method: "DELETE", path: "/api/organizations/{organization}", access: "admin" },
+
+  { method: "POST", path: "/api/projects", access: "admin", body: { organization_id: "org", name: "New" }, success: 201 },
+  { method: "GET", path: "/api/projects", access: "admin" },
+  { method: "GET", path: "/api/projects/{id}", access: own("read") },
+  { method: "PATCH", path: "/api/projects/{id}", access: "admin", body: { name: "Renamed" } },
+  { method: "DELETE", path: "/api/projects/{id}", access: "admin" },
+  { method: "PUT", path: "/api/projects/{id}/caps", access: "admin", body: { db_queries_per_day: 7 } },
+  { method: "PUT", path: "/api/projects/{id}/upstream-share", access: "admin", body: { calls_per_day: 7 } },
+  { method: "POST", path: "/api/projects/{id}/suspend", access: "admin", body: { reason: "Test" } },
+  { method: "POST", path: "/api/projects/{id}/reactivate", access: "admin", body: { reason: "Test" } },
+
+  { method: "POST", path: "/api/projects/{id}/keys", access: own("admin"), body: { name: "New" }, success: 201 },
+  { method: "GET", path: "/api/projects/{id}/keys", access: own("admin") },
+  { method: "GET", path: "/api/projects/{id}/keys/{key_id}", access: own("admin") },
+  { method: "DELETE", path: "/api/projects/{id}/keys/{key_id}", access: own("admin") },
+  { method: "POST", path: "/api/projects/{id}/keys/{key_id}/rotate", access: own("admin"), body: { immediate: true } },
+  { method: "POST", path: "/api/projects/{id}/keys/{key_id}/end-grace", access: own("admin") },
+
+  { method: "GET", path: "/api/projects/{id}/usage", access: own("read") },
+  { method: "GET", path: "/api/projects/{id}/evaluations", access: own("read") },
+  { method: "GET", path: "/api/projects/{id}/suspensions", access: own("read") },
+  { method: "GET", path: "/api/audit", access: "admin" },
+  {
+    method: "POST",
+    path: "/api/usage/events",
+    access: "admin",
+    body: { events: [{ id: "e1", project_id: "mine", type: "storage_uploads_per_day" }] },
+  },
+];
+
+/** The path with all names filled in; those that nobody gives are of something that is not there. */
+export function addressOf({ path }: Route, given: Readonly<Record<string, string>> = {}): string {
+  const names: Record<string, string> = { isbn: "9780201633610", reservation: "abc", organization: "org", id: "mine", ...given };
+  return path.replaceAll(/\{(\w+)\}/gu, (_, name: string) => names[name] ?? "Aa00000000");
+}
+
+export const routeName = ({ method, path }: Route): string => `${method} ${path}`;

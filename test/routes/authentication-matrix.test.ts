@@ -1,0 +1,148 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { makeOrganization, makeProject, refusal, remove, right, stop } from "../tenants/admin-support.ts";
+import { ADMIN_TOKEN, call, freshStart, get, post, setClock } from "../support/worker.ts";
+import type { Answer } from "../support/worker.ts";
+import { ROUTES, addressOf, routeName } from "./all-routes.ts";
+import type { Access, Route } from "./all-routes.ts";
+
+const SCOPES = ["read", "enrich", "admin"] as const;
+const ALL = { name: "all", scopes: SCOPES };
+
+interface Made {
+  readonly id: string;
+  readonly key: string;
+}
+
+/** Who calls: a key or token, and the project that it asks about where the route names one. */
+interface Comer {
+  readonly token: string | null;
+  readonly project?: string;
+  /** A key of the project that it may ask about. */
+  readonly keyId?: string;
+}
+
+let comers: Record<string, Comer>;
+
+const makeKey = async (project: string, more: object): Promise<Made> => right(await post<Made>(`/api/projects/${project}/keys`, more));
+const withoutScope = (scope: string) => ({ name: `no ${scope}`, scopes: SCOPES.filter((each) => each !== scope) });
+
+beforeEach(async () => {
+  await freshStart();
+  await makeOrganization("org");
+  const project = async (id: string): Promise<Comer> => {
+    const { api_key } = await makeProject(id, { key: ALL });
+    return { token: api_key.key, project: id, keyId: api_key.id };
+  };
+  const [mine, other] = [await project("mine"), await project("other")];
+  const [stopped, archived, deleted] = [await project("stopped"), await project("archived"), await project("deleted")];
+  const own = { project: "mine", keyId: mine.keyId ?? "" };
+
+  const revoked = await makeKey("mine", ALL);
+  right(await remove(`/api/projects/mine/keys/${revoked.id}`));
+  const expired = await makeKey("mine", { ...ALL, expires_at: "2031-05-14T14:03:13Z" });
+  const replaced = await makeKey("mine", ALL);
+  right(await post(`/api/projects/mine/keys/${replaced.id}/rotate`, { immediate: true }));
+  const lacking = Object.fromEntries(
+    await Promise.all(
+      SCOPES.map(async (scope) => [`without ${scope}`, { ...own, token: (await makeKey("mine", withoutScope(scope))).key }]),
+    ),
+  ) as Record<string, Comer>;
+  // All that a whole key has, but nobody ever made it.
+  const unknown = await makeKey("deleted", ALL);
+  await setClock("2031-05-14T14:03:14Z");
+
+  await stop("stopped", "abuse:ERROR_SPIKE");
+  right(await remove("/api/projects/archived"));
+  right(await remove("/api/projects/deleted?permanent=true"));
+  comers = {
+    nobody: { token: null },
+    "a wrong token": { token: "wrong-token-0123456789" },
+    "a mistyped key": { ...own, token: `${mine.token?.slice(0, -1) ?? ""}${mine.token?.endsWith("0") === true ? "1" : "0"}` },
+    "a key cut off": { ...own, token: mine.token?.slice(0, -8) ?? "" },
+    "another project's key": { ...own, token: other.token },
+    "a stopped project's key": stopped,
+    "an archived project's key": archived,
+    "a deleted project's key": { ...deleted, token: unknown.key },
+    "a revoked key": { ...own, token: revoked.key },
+    "an expired key": { ...own, token: expired.key },
+    "a replaced key": { ...own, token: replaced.key },
+    ...lacking,
+    "the right key": { ...own, token: mine.token },
+    "the administrator": { ...own, token: ADMIN_TOKEN },
+  };
+});
+
+type Expected = Record<string, string>;
+
+const UNAUTHORIZED = "401 unauthorized";
+const FORBIDDEN = "403 forbidden";
+
+const everyNoKey: Expected = Object.fromEntries(
+  ["nobody", "a wrong token", "a mistyped key", "a key cut off", "a deleted project's key"].map((name) => [name, UNAUTHORIZED]),
+);
+const endedKeys: Expected = { "a revoked key": UNAUTHORIZED, "an expired key": UNAUTHORIZED, "a replaced key": UNAUTHORIZED };
+
+/** What the contract says of each comer. */
+function expectedOf(access: Access, passes: string): Expected {
+  const names = Object.keys(comers);
+  const all = (answer: string): Expected => Object.fromEntries(names.map((name) => [name, answer]));
+  if (access === "everybody") return all(passes);
+  if (access === "admin") return { ...all(FORBIDDEN), ...everyNoKey, ...endedKeys, "the administrator": passes };
+  const { scope, kind } = access;
+  const stopped: Expected =
+    kind === "use" ? { "a stopped project's key": "403 project_suspended", "an archived project's key": FORBIDDEN } : {};
+  const foreign: Expected = kind === "own" ? { "another project's key": "404 not_found" } : {};
+  return { ...all(passes), ...everyNoKey, ...endedKeys, ...stopped, ...foreign, [`without ${scope}`]: FORBIDDEN };
+}
+
+async function asks(route: Route, { token, project = "mine", keyId = "Aa00000000" }: Comer): Promise<Answer> {
+  const fresh = route.path.includes("{key_id}") ? await spareKey(project, keyId) : keyId;
+  return call(route.method, addressOf(route, { id: project, key_id: fresh, organization: "empty" }), route.body, { token });
+}
+
+/** A key that may be revoked, so that nobody loses the one they call with. */
+async function spareKey(project: string, keyId: string): Promise<string> {
+  const made = await post<Made>(`/api/projects/${project}/keys`, { name: "spare" });
+  return made.status === 201 ? made.body.id : keyId;
+}
+
+const told = ({ status, body }: Answer): string => {
+  const code = typeof body === "object" ? body["code"] : undefined;
+  return typeof code === "string" ? `${status} ${code}` : String(status);
+};
+
+describe("who may call", () => {
+  test.each(ROUTES.map((route) => [routeName(route), route] as const))("%s", async (_, route) => {
+    await makeOrganization("empty");
+    const passes = route.success === 404 ? "404 not_found" : String(route.success ?? 200);
+    const answers: Expected = {};
+    for (const [name, comer] of Object.entries(comers)) answers[name] = told(await asks(route, comer));
+    expect(answers).toEqual(expectedOf(route.access, passes));
+  });
+
+  test("a stopped project is told why, by every route that it may not use", async () => {
+    const used = ROUTES.filter(({ access }) => typeof access === "object" && access.kind === "use");
+    for (const route of used) {
+      const answer = await asks(route, comers["a stopped project's key"] ?? { token: null });
+      expect(answer.body["reasons"]).toEqual([{ reason: "abuse:ERROR_SPIKE", since: "2031-05-14T14:03:14Z" }]);
+    }
+    expect(used.length).toBeGreaterThan(5);
+  });
+
+  test("a key that works learns on the administrator's routes that no key opens them, whatever its scopes", async () => {
+    for (const name of ["the right key", "without read", "another project's key", "a stopped project's key"]) {
+      const answer = await get("/api/audit", { token: comers[name]?.token ?? null });
+      expect({ name, detail: answer.body["detail"] }).toEqual({
+        name,
+        detail: "This is for the administrator's token; a project's key does not open it.",
+      });
+    }
+  });
+
+  test("a project that is not there looks like one that is somebody else's", async () => {
+    const token = comers["the right key"]?.token ?? null;
+    const [foreign, none] = [await get("/api/projects/other", { token }), await get("/api/projects/nothing", { token })];
+    expect(refusal(foreign)).toEqual({ status: 404, code: "not_found" });
+    expect(String(foreign.body["detail"]).replace("other", "nothing")).toBe(none.body["detail"]);
+  });
+});

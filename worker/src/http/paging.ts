@@ -1,0 +1,57 @@
+/** Lists in pages: the newest first, and a cursor that says where to go on. A cursor is opaque to callers, and checked like any input. */
+import { z } from "@hono/zod-openapi";
+import { fromBase64Url, toBase64Url } from "../lib/base64url.ts";
+import { invalidField } from "./index.ts";
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 200;
+const MAX_CURSOR_CHARACTERS = 400;
+
+/** Digits only: `Number` would take "", " " and "0x10" for numbers too. */
+export const digits = (text: unknown): unknown => (typeof text === "string" && /^\d{1,15}$/u.test(text) ? Number(text) : text);
+
+/** Query parameters of every list. */
+export const pageQuery = {
+  limit: z
+    .preprocess(digits, z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT))
+    .openapi({ type: "integer", default: DEFAULT_LIMIT, description: "The most that one page holds" }),
+  cursor: z.string().max(MAX_CURSOR_CHARACTERS).optional().describe("`next_cursor` of the page before"),
+};
+
+/** Member of every page. */
+export const nextCursor = z.string().nullable().describe("Where the next page begins; null on the last one");
+
+const byTime = z.tuple([z.int(), z.string()]);
+const bySeq = z.int().min(0);
+
+const wrong = () => invalidField("cursor", "expected `next_cursor` of an earlier answer, as it was");
+
+/** Of a list by time of creation. Throws `invalid_request`. */
+export function timeCursor(cursor: string | undefined): { readonly createdAt: number; readonly id: string } | null {
+  if (cursor === undefined) return null;
+  const read = byTime.safeParse(fromBase64Url(cursor));
+  if (!read.success) throw wrong();
+  return { createdAt: read.data[0], id: read.data[1] };
+}
+
+/** Of a list by running number. Throws `invalid_request`. */
+export function seqCursor(cursor: string | undefined): number | null {
+  if (cursor === undefined) return null;
+  const read = bySeq.safeParse(fromBase64Url(cursor));
+  if (!read.success) throw wrong();
+  return read.data;
+}
+
+/** Cuts a list that was read with one row more than the page holds; that row tells that there is more. */
+export function page<Row>(
+  rows: readonly Row[],
+  limit: number,
+  keyOf: (last: Row) => unknown,
+): { rows: readonly Row[]; next: string | null } {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  return { rows: shown, next: rows.length > limit && last !== undefined ? toBase64Url(JSON.stringify(keyOf(last))) : null };
+}
+
+export const timeKey = ({ created_at, id }: { readonly created_at: number; readonly id: string }): unknown => [created_at, id];
+export const seqKey = ({ seq }: { readonly seq: number }): unknown => seq;

@@ -1,0 +1,23 @@
+/** Who a request to the provider is charged to. */
+import { Problem } from "../errors.ts";
+import { projectCaller } from "../quota/index.ts";
+import type { Spender } from "../quota/index.ts";
+import type { Caller } from "./access.ts";
+
+interface Given {
+  readonly caller?: string | undefined;
+  readonly priority: "interactive" | "background";
+}
+
+/** The administrator may name a label and work in the background; a project always spends under its own name, interactively. */
+export function spenderOf(who: Caller, { caller, priority }: Given, byDefault: string): Required<Spender> {
+  if (who.kind === "admin") return { caller: caller ?? byDefault, priority, share: null };
+  if (caller !== undefined && caller !== projectCaller(who.projectId)) throw onlyAdmin("caller", caller, projectCaller(who.projectId));
+  if (priority !== "interactive") throw onlyAdmin("priority", priority, "interactive");
+  return { caller: projectCaller(who.projectId), priority, share: who.share };
+}
+
+function onlyAdmin(path: string, value: string, expected: string): Problem {
+  const message = `${JSON.stringify(value)} is for the administrator; a project's key is always ${JSON.stringify(expected)}`;
+  return new Problem("forbidden", `${path}: ${message}.`, { members: { errors: [{ path, message }] } });
+}

@@ -1,0 +1,143 @@
+/** A project's API keys: for the administrator, and for a key of the project that may manage them. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { ownProject } from "../http/guards.ts";
+import { createRouter } from "../http/index.ts";
+import type { AppContext } from "../http/index.ts";
+import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../http/paging.ts";
+import { listKeys } from "../store/api-keys.ts";
+import type { ProjectView } from "../store/projects.ts";
+import type { Actor } from "../tenants/changing.ts";
+import { createKey, endGrace, getKey, keyJson, revoke, rotate } from "../tenants/keys.ts";
+import { changeableProject, getProject } from "../tenants/projects.ts";
+import { ADMIN_OR_KEY, COMMON_PROBLEMS, problems } from "./schemas.ts";
+import { apiKey, keyBody, keyId, newApiKey, projectId } from "./tenant-schemas.ts";
+
+const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
+const WITH_BODY = ["payload_too_large", "unsupported_media_type", "conflict"] as const;
+
+const guarded = { tags: ["API keys"], security: ADMIN_OR_KEY, middleware: [ownProject("admin")] };
+const ofProject = z.object({ id: projectId });
+const ofKey = z.object({ id: projectId, key_id: keyId });
+const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });
+const asItIsNow = { 200: { description: "As it is now", content: json(apiKey) } };
+
+const postKey = createRoute({
+  method: "post",
+  path: "/projects/{id}/keys",
+  ...guarded,
+  summary: "Make an API key",
+  description: "The key is in this answer, and never again: only a keyed hash of it is stored.",
+  request: {
+    params: ofProject,
+    body: { required: true, content: json(keyBody.openapi({ example: { name: "Web shop", scopes: ["read", "enrich"] } })) },
+  },
+  responses: { 201: { description: "Made", content: json(newApiKey) }, ...problems(...PROBLEMS, ...WITH_BODY, "unprocessable") },
+});
+
+const getKeys = createRoute({
+  method: "get",
+  path: "/projects/{id}/keys",
+  ...guarded,
+  summary: "The project's API keys, the newest first",
+  request: { params: ofProject, query: z.object(pageQuery) },
+  responses: {
+    200: { description: "One page", content: json(z.object({ keys: z.array(apiKey), next_cursor: nextCursor })) },
+    ...problems(...PROBLEMS),
+  },
+});
+
+const getOne = createRoute({
+  method: "get",
+  path: "/projects/{id}/keys/{key_id}",
+  ...guarded,
+  summary: "One API key",
+  request: { params: ofKey },
+  responses: { ...asItIsNow, ...problems(...PROBLEMS) },
+});
+
+const deleteOne = createRoute({
+  method: "delete",
+  path: "/projects/{id}/keys/{key_id}",
+  ...guarded,
+  summary: "Revoke an API key",
+  description: "Takes effect with the next request. Twice answers the same.",
+  request: { params: ofKey },
+  responses: { ...asItIsNow, ...problems(...PROBLEMS, "conflict") },
+});
+
+const postRotate = createRoute({
+  method: "post",
+  path: "/projects/{id}/keys/{key_id}/rotate",
+  ...guarded,
+  summary: "Replace the secret of an API key",
+  description:
+    "The new version is in this answer, and never again. The one before works 24 hours more, never past the key's own expiry; its answers say until when in `x-api-key-expires`. While two versions work, there is no third: 409.",
+  request: {
+    params: ofKey,
+    body: {
+      content: json(
+        z
+          .strictObject({ immediate: z.boolean().default(false).describe("The secret leaked: all earlier versions stop working now") })
+          .default({ immediate: false })
+          .openapi({ example: { immediate: false } }),
+      ),
+    },
+  },
+  responses: { 200: { description: "Rotated", content: json(newApiKey) }, ...problems(...PROBLEMS, ...WITH_BODY) },
+});
+
+const postEndGrace = createRoute({
+  method: "post",
+  path: "/projects/{id}/keys/{key_id}/end-grace",
+  ...guarded,
+  summary: "Let only the newest version of an API key work from now on",
+  request: { params: ofKey },
+  responses: { ...asItIsNow, ...problems(...PROBLEMS, "conflict") },
+});
+
+/** For the audit log: who it was that this key was changed by. */
+function actorOf(c: AppContext): Actor {
+  const principal = c.get("principal");
+  return { actor: principal.kind === "project" ? `key:${principal.keyId}` : "admin" };
+}
+
+const reader = (c: AppContext, id: string) => async (): Promise<ProjectView> => changeableProject(c.get("deps"), id);
+
+export const projectKeyRoutes = createRouter();
+
+projectKeyRoutes.openapi(postKey, async (c) => {
+  const { name, mode, scopes, expires_at } = c.req.valid("json");
+  const input = { name, mode, scopes, expiresAt: expires_at === null ? null : Date.parse(expires_at) };
+  const made = await createKey(c.get("deps"), reader(c, c.req.valid("param").id), input, actorOf(c));
+  return c.json({ ...keyJson(made), key: made.key }, 201);
+});
+
+projectKeyRoutes.openapi(getKeys, async (c) => {
+  const { id } = c.req.valid("param");
+  const { limit, cursor } = c.req.valid("query");
+  const deps = c.get("deps");
+  await getProject(deps, id);
+  const { rows, next } = page(await listKeys(deps.db, id, { after: timeCursor(cursor), limit: limit + 1 }), limit, timeKey);
+  return c.json({ keys: rows.map(keyJson), next_cursor: next }, 200);
+});
+
+projectKeyRoutes.openapi(getOne, async (c) => {
+  const { id, key_id } = c.req.valid("param");
+  return c.json(keyJson(await getKey(c.get("deps"), id, key_id)), 200);
+});
+
+projectKeyRoutes.openapi(deleteOne, async (c) => {
+  const { id, key_id } = c.req.valid("param");
+  return c.json(keyJson(await revoke(c.get("deps"), reader(c, id), key_id, actorOf(c))), 200);
+});
+
+projectKeyRoutes.openapi(postRotate, async (c) => {
+  const { id, key_id } = c.req.valid("param");
+  const made = await rotate(c.get("deps"), reader(c, id), key_id, c.req.valid("json"), actorOf(c));
+  return c.json({ ...keyJson(made), key: made.key }, 200);
+});
+
+projectKeyRoutes.openapi(postEndGrace, async (c) => {
+  const { id, key_id } = c.req.valid("param");
+  return c.json(keyJson(await endGrace(c.get("deps"), reader(c, id), key_id, actorOf(c))), 200);
+});

@@ -1,0 +1,115 @@
+/**
+ * Admission: may this key do this now? One batch on the primary: the facts as they are, and, where a use is metered, its row, written
+ * only if every rule permits. Triggers move the counters with the row, so that an id counts once and is given back once.
+ */
+import type { Scope } from "./api-keys.ts";
+import { stored } from "./database.ts";
+import type { CapType } from "./meters.ts";
+import { holds, reasonsJson } from "./projects.ts";
+import type { Lifecycle, OpenSuspension } from "./projects.ts";
+
+/** What a key is, one row for each of its versions, the newest first. */
+export interface KeyFacts {
+  readonly hash: string;
+  readonly version: number;
+  readonly newest_version: number;
+  readonly version_expires_at: number | null;
+  readonly key_expires_at: number | null;
+  readonly revoked_at: number | null;
+  /** Of this version. */
+  readonly last_used_at: number | null;
+  readonly scopes: readonly Scope[];
+  readonly project_id: string;
+  readonly lifecycle: Lifecycle;
+  readonly calls_per_day: number | null;
+  readonly organization_id: string;
+  readonly organization_status: "ACTIVE" | "ARCHIVED";
+  readonly billing_anchor: number;
+  readonly monthly_api_calls: number | null;
+  /** Of the billing period that contains now; null where there is no row for it yet. */
+  readonly period_ends_at: number | null;
+  readonly period_api_calls: number | null;
+  readonly suspensions: readonly OpenSuspension[];
+  /** Of the cap asked about; null where none was. */
+  readonly cap: number | null;
+  readonly has_cap: number;
+  readonly used: number;
+}
+
+type FactsRow = Omit<KeyFacts, "scopes" | "suspensions"> & { readonly scopes: string; readonly suspensions: string };
+
+/** Who asks for what, when. */
+export interface Question {
+  readonly keyId: string;
+  readonly now: number;
+  /** UTC, YYYY-MM-DD. */
+  readonly day: string;
+  /** What the use counts as; null: it is not metered. */
+  readonly meter: CapType | null;
+}
+
+/** A metered use to be written if everything permits. */
+export interface Use {
+  readonly id: string;
+  readonly hash: string;
+  readonly scope: Scope;
+}
+
+/** Everything that the rules look at. ?1 key, ?2 now, ?3 meter, ?4 day. */
+const FROM = `FROM api_key_versions v JOIN api_keys k ON k.id = v.key_id JOIN projects p ON p.id = k.project_id
+  JOIN organizations o ON o.id = p.organization_id
+  LEFT JOIN billing_periods b ON b.organization_id = o.id AND b.starts_at <= ?2 AND b.ends_at > ?2
+  LEFT JOIN caps c ON c.project_id = p.id AND c.cap_type = ?3
+  LEFT JOIN counters n ON n.project_id = p.id AND n.meter = ?3 AND n.day = ?4
+  WHERE v.key_id = ?1`;
+
+const FACTS = `SELECT v.hash, v.version, max(v.version) OVER () AS newest_version, v.expires_at AS version_expires_at,
+    k.expires_at AS key_expires_at, k.revoked_at, v.last_used_at, k.scopes, p.id AS project_id, p.lifecycle, p.calls_per_day,
+    o.id AS organization_id, o.status AS organization_status, o.billing_anchor, o.monthly_api_calls,
+    b.ends_at AS period_ends_at, b.api_calls AS period_api_calls, ${reasonsJson("p.id", "?2")} AS suspensions,
+    c.value AS cap, c.cap_type IS NOT NULL AS has_cap, coalesce(n.used, 0) AS used
+  ${FROM} ORDER BY v.version DESC`;
+
+/** The same rules as tenants/admission.ts explains, in one statement, so that nothing can come between a check and its count. */
+const ADMIT = `INSERT INTO admissions (id, project_id, organization_id, period_index, meter, day)
+  SELECT ?5, p.id, o.id, b.period_index, ?3, ?4
+  ${FROM} AND v.hash = ?6
+    AND (v.expires_at IS NULL OR v.expires_at > ?2) AND (k.expires_at IS NULL OR k.expires_at > ?2) AND k.revoked_at IS NULL
+    AND EXISTS (SELECT 1 FROM json_each(k.scopes) WHERE value = ?7)
+    AND p.lifecycle = 'ACTIVE' AND o.status = 'ACTIVE'
+    AND NOT EXISTS (SELECT 1 FROM suspensions s WHERE s.project_id = p.id AND ${holds("s", "?2")})
+    AND b.period_index IS NOT NULL AND (o.monthly_api_calls IS NULL OR b.api_calls < o.monthly_api_calls)
+    AND c.cap_type IS NOT NULL AND (c.value IS NULL OR coalesce(n.used, 0) < c.value)
+  ON CONFLICT DO NOTHING`;
+
+export interface AdmissionAnswer {
+  readonly admitted: boolean;
+  /** As they were when it was decided. */
+  readonly facts: readonly KeyFacts[];
+}
+
+/** One round trip. `use` null: only the facts. */
+export async function admit(db: D1Database, { keyId, now, day, meter }: Question, use: Use | null): Promise<AdmissionAnswer> {
+  const facts = db.prepare(FACTS).bind(keyId, now, meter, day);
+  const write = use
+    ? [
+        db.prepare(ADMIT).bind(keyId, now, meter, day, use.id, use.hash, use.scope),
+        db.prepare("SELECT 1 AS admitted FROM admissions WHERE id = ?").bind(use.id),
+      ]
+    : [];
+  const [rows, , written] = await stored(async () => db.batch<FactsRow & { admitted?: number }>([facts, ...write]));
+  return {
+    admitted: (written?.results ?? []).length > 0,
+    facts: (rows?.results ?? []).map((row) => ({
+      ...row,
+      scopes: JSON.parse(row.scopes) as Scope[],
+      suspensions: JSON.parse(row.suspensions) as OpenSuspension[],
+    })),
+  };
+}
+
+/** Gives back what an admission counted, once. */
+export async function returnAdmission(db: D1Database, id: string, now: number): Promise<void> {
+  const sql = "UPDATE admissions SET returned_at = ?2 WHERE id = ?1 AND returned_at IS NULL";
+  await stored(async () => db.prepare(sql).bind(id, now).run());
+}

@@ -1,0 +1,179 @@
+/** API keys and their versions. Times are epoch milliseconds; a key itself is nowhere, only its keyed hash. */
+import { applyChange, claimed, ifClaimed } from "./changes.ts";
+import type { AuditNote, Operation } from "./changes.ts";
+import { stored } from "./database.ts";
+import type { After } from "./organizations.ts";
+
+export const SCOPES = ["read", "enrich", "admin"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+export interface NewApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly mode: "live" | "test";
+  readonly scopes: readonly Scope[];
+  readonly expiresAt: number | null;
+  readonly hash: string;
+}
+
+export interface KeyVersion {
+  readonly version: number;
+  readonly created_at: number;
+  /** When it stops working; null: with the key. */
+  readonly expires_at: number | null;
+  readonly last_used_at: number | null;
+}
+
+export interface ApiKeyView {
+  readonly id: string;
+  readonly project_id: string;
+  readonly name: string;
+  readonly mode: "live" | "test";
+  readonly scopes: readonly Scope[];
+  readonly expires_at: number | null;
+  readonly revoked_at: number | null;
+  readonly last_used_at: number | null;
+  readonly created_at: number;
+  /** The newest first. */
+  readonly versions: readonly KeyVersion[];
+}
+
+type KeyRow = Omit<ApiKeyView, "scopes" | "versions"> & { readonly scopes: string; readonly versions: string };
+
+const VIEW = `SELECT k.*, (SELECT json_group_array(
+    json_object('version', v.version, 'created_at', v.created_at, 'expires_at', v.expires_at, 'last_used_at', v.last_used_at)
+    ORDER BY v.version DESC) FROM api_key_versions v WHERE v.key_id = k.id) AS versions
+  FROM api_keys k`;
+
+const asView = (row: KeyRow): ApiKeyView => ({
+  ...row,
+  scopes: JSON.parse(row.scopes) as Scope[],
+  versions: JSON.parse(row.versions) as KeyVersion[],
+});
+
+/** For a project that the operation has claimed. */
+export function addKeyStatements(db: D1Database, projectId: string, key: NewApiKey, operation: Operation): D1PreparedStatement[] {
+  const add = `INSERT INTO api_keys (id, project_id, name, mode, scopes, expires_at, created_at)
+    SELECT ?3, ?1, ?4, ?5, ?6, ?7, ?8 WHERE ${claimed("projects")}`;
+  const version = `INSERT INTO api_key_versions (key_id, version, hash, created_at) SELECT ?3, 1, ?4, ?5 WHERE ${claimed("projects")}`;
+  const { id, name, mode, scopes, expiresAt, hash } = key;
+  return [
+    ifClaimed(db, projectId, operation, add, id, name, mode, JSON.stringify(scopes), expiresAt, operation.now),
+    ifClaimed(db, projectId, operation, version, id, hash, operation.now),
+  ];
+}
+
+interface ProjectSeen {
+  readonly id: string;
+  readonly changed_by: string;
+}
+
+/** False where the project was changed meanwhile: nothing was written. */
+export async function addKey(
+  db: D1Database,
+  project: ProjectSeen,
+  key: NewApiKey,
+  operation: Operation,
+  note: AuditNote,
+): Promise<boolean> {
+  const change = { owner: "projects", id: project.id, seen: project.changed_by, operation, note } as const;
+  return applyChange(db, change, addKeyStatements(db, project.id, key, operation));
+}
+
+export async function findKey(db: D1Database, projectId: string, id: string): Promise<ApiKeyView | null> {
+  const row = await stored(async () => db.prepare(`${VIEW} WHERE k.id = ? AND k.project_id = ?`).bind(id, projectId).first<KeyRow>());
+  return row ? asView(row) : null;
+}
+
+/** The newest first. */
+export async function listKeys(
+  db: D1Database,
+  projectId: string,
+  { after, limit }: { readonly after: After | null; readonly limit: number },
+): Promise<ApiKeyView[]> {
+  const sql = `${VIEW} WHERE k.project_id = ?1 AND (?2 IS NULL OR (k.created_at, k.id) < (?2, ?3))
+    ORDER BY k.created_at DESC, k.id DESC LIMIT ?4`;
+  const values = [projectId, after?.createdAt ?? null, after?.id ?? null, limit];
+  const { results } = await stored(async () =>
+    db
+      .prepare(sql)
+      .bind(...values)
+      .all<KeyRow>(),
+  );
+  return results.map(asView);
+}
+
+/** Revokes a key; one that is revoked already keeps its time. False where the project was changed meanwhile. */
+export async function revokeKey(
+  db: D1Database,
+  project: ProjectSeen,
+  keyId: string,
+  operation: Operation,
+  note: AuditNote,
+): Promise<boolean> {
+  const sql = `UPDATE api_keys SET revoked_at = ?4 WHERE id = ?3 AND project_id = ?1 AND revoked_at IS NULL AND ${claimed("projects")}`;
+  const change = { owner: "projects", id: project.id, seen: project.changed_by, operation, note } as const;
+  return applyChange(db, change, [ifClaimed(db, project.id, operation, sql, keyId, operation.now)]);
+}
+
+export interface NewVersion {
+  readonly keyId: string;
+  readonly version: number;
+  readonly hash: string;
+  /** When all earlier versions stop working. */
+  readonly earlierEndAt: number;
+}
+
+/** Adds a version and ends the earlier ones. False where the project was changed meanwhile: nothing was written. */
+export async function addVersion(
+  db: D1Database,
+  project: ProjectSeen,
+  { keyId, version, hash, earlierEndAt }: NewVersion,
+  operation: Operation,
+  note: AuditNote,
+): Promise<boolean> {
+  const add = `INSERT INTO api_key_versions (key_id, version, hash, created_at) SELECT ?3, ?4, ?5, ?6 WHERE ${claimed("projects")}`;
+  const change = { owner: "projects", id: project.id, seen: project.changed_by, operation, note } as const;
+  return applyChange(db, change, [
+    endVersionsStatement(db, project.id, keyId, earlierEndAt, operation),
+    ifClaimed(db, project.id, operation, add, keyId, version, hash, operation.now),
+  ]);
+}
+
+/** Ends all versions but the newest at `endAt`, or sooner where they end sooner. False where the project was changed meanwhile. */
+export async function endEarlierVersions(
+  db: D1Database,
+  project: ProjectSeen,
+  { keyId, newest, endAt }: { readonly keyId: string; readonly newest: number; readonly endAt: number },
+  operation: Operation,
+  note: AuditNote,
+): Promise<boolean> {
+  const change = { owner: "projects", id: project.id, seen: project.changed_by, operation, note } as const;
+  return applyChange(db, change, [endVersionsStatement(db, project.id, keyId, endAt, operation, newest)]);
+}
+
+function endVersionsStatement(
+  db: D1Database,
+  projectId: string,
+  keyId: string,
+  endAt: number,
+  operation: Operation,
+  below = Number.MAX_SAFE_INTEGER,
+): D1PreparedStatement {
+  const sql = `UPDATE api_key_versions SET expires_at = min(coalesce(expires_at, ?4), ?4)
+    WHERE key_id = ?3 AND version < ?5 AND ${claimed("projects")}`;
+  return ifClaimed(db, projectId, operation, sql, keyId, endAt, below);
+}
+
+/** Notes that a key was used, at most once in `everyMs`. */
+export async function touchKey(db: D1Database, keyId: string, version: number, now: number, everyMs: number): Promise<void> {
+  const due = "(last_used_at IS NULL OR last_used_at <= ?2)";
+  await stored(async () =>
+    db.batch([
+      db.prepare(`UPDATE api_keys SET last_used_at = ?3 WHERE id = ?1 AND ${due}`).bind(keyId, now - everyMs, now),
+      db
+        .prepare(`UPDATE api_key_versions SET last_used_at = ?3 WHERE key_id = ?1 AND version = ?4 AND ${due}`)
+        .bind(keyId, now - everyMs, now, version),
+    ]),
+  );
+}

@@ -1,0 +1,215 @@
+/** API keys: made, shown once, replaced, revoked. Who holds one is told the truth about it; the database holds only keyed hashes. */
+import { Problem } from "../errors.ts";
+import type { Deps } from "../deps.ts";
+import { DAY_MS, isoSeconds } from "../quota/window.ts";
+import { addKey, addVersion, endEarlierVersions, findKey, revokeKey } from "../store/api-keys.ts";
+import type { ApiKeyView, KeyVersion, NewApiKey, Scope } from "../store/api-keys.ts";
+import type { ProjectView } from "../store/projects.ts";
+import { keyDigest, mintKey, mintVersion, storedHash } from "./api-key.ts";
+import type { KeyMode } from "./api-key.ts";
+import { changing, newOperation } from "./changing.ts";
+import type { Actor } from "./changing.ts";
+
+type KeyDeps = Pick<Deps, "db" | "clock" | "config">;
+
+/** The old version goes on working so long after a rotation, or until its own end, if that comes first. */
+const GRACE_MS = DAY_MS;
+
+export interface KeyInput {
+  readonly name: string;
+  readonly mode: KeyMode;
+  readonly scopes: readonly Scope[];
+  /** Epoch milliseconds; null: never. */
+  readonly expiresAt: number | null;
+}
+
+/** A key with what it opens, on its one appearance. */
+export interface ShownKey extends ApiKeyView {
+  readonly key: string;
+}
+
+interface MadeKey {
+  readonly row: NewApiKey;
+  readonly shown: (projectId: string, now: number) => ShownKey;
+}
+
+/** A key that is not stored yet. Throws `unprocessable` where it could never be used. */
+export async function newKey({ config, clock }: Pick<Deps, "config" | "clock">, input: KeyInput): Promise<MadeKey> {
+  if (input.expiresAt !== null && input.expiresAt <= clock()) {
+    throw new Problem("unprocessable", `expires_at: ${isoSeconds(input.expiresAt)} is over; expected a time to come, or null.`);
+  }
+  const { id, plaintext } = mintKey(input.mode);
+  const row = { id, ...input, hash: await storedHash(await keyDigest(plaintext), config.keyPepper) };
+  return {
+    row,
+    shown: (projectId, now) => ({
+      id,
+      project_id: projectId,
+      name: input.name,
+      mode: input.mode,
+      scopes: input.scopes,
+      expires_at: input.expiresAt,
+      revoked_at: null,
+      last_used_at: null,
+      created_at: now,
+      versions: [newVersion(1, now)],
+      key: plaintext,
+    }),
+  };
+}
+
+const subject = (id: string): string => `key:${id}`;
+
+const noted = ({ name, mode, scopes, expiresAt }: KeyInput) => ({
+  name,
+  mode,
+  scopes,
+  expires_at: expiresAt === null ? null : isoSeconds(expiresAt),
+});
+
+/** Reads the project anew on every try: `changed_by` is what a change is decided on. */
+export type ReadProject = () => Promise<ProjectView>;
+
+export async function createKey(deps: KeyDeps, readProject: ReadProject, input: KeyInput, actor: Actor): Promise<ShownKey> {
+  const { db, clock } = deps;
+  const made = await newKey(deps, input);
+  const { id } = made.row;
+  return changing(async () => {
+    const project = await readProject();
+    const now = clock();
+    const note = { action: "key.create", subject: subject(id), projectId: project.id, before: null, after: noted(input) };
+    return (await addKey(db, project, made.row, newOperation(actor, now), note)) ? made.shown(project.id, now) : null;
+  });
+}
+
+/** Throws `not_found`; a key of another project is not found either. */
+export async function getKey({ db }: Pick<Deps, "db">, projectId: string, keyId: string): Promise<ApiKeyView> {
+  const key = await findKey(db, projectId, keyId);
+  if (!key) throw new Problem("not_found", `The project has no key ${JSON.stringify(keyId)}.`);
+  return key;
+}
+
+/** Takes effect with the next request. Twice answers the same. */
+export async function revoke(deps: KeyDeps, readProject: ReadProject, keyId: string, actor: Actor): Promise<ApiKeyView> {
+  const { db, clock } = deps;
+  const projectId = await changing(async () => {
+    const project = await readProject();
+    const key = await getKey(deps, project.id, keyId);
+    if (key.revoked_at !== null) return project.id;
+    const operation = newOperation(actor, clock());
+    const note = {
+      action: "key.revoke",
+      subject: subject(keyId),
+      projectId: project.id,
+      before: { revoked_at: null },
+      after: { revoked_at: isoSeconds(operation.now) },
+    };
+    return (await revokeKey(db, project, keyId, operation, note)) ? project.id : null;
+  });
+  return getKey(deps, projectId, keyId);
+}
+
+export interface RotationInput {
+  /** The secret leaked: earlier versions stop working now. */
+  readonly immediate: boolean;
+}
+
+/**
+ * A new version; the earlier one goes on working for the grace. While two versions work there is no third: whoever lost the answer of a
+ * rotation sees by the refusal that it happened, and asks with `immediate` for a version that replaces both.
+ */
+export async function rotate(
+  deps: KeyDeps,
+  readProject: ReadProject,
+  keyId: string,
+  { immediate }: RotationInput,
+  actor: Actor,
+): Promise<ShownKey> {
+  const { db, clock, config } = deps;
+  return changing(async () => {
+    const project = await readProject();
+    const now = clock();
+    const key = await getKey(deps, project.id, keyId);
+    const [newest] = key.versions;
+    if (!newest) throw new Error(`Key ${keyId} has no version`);
+    needLive(key, now);
+    const inGrace = key.versions.find(({ version, expires_at }) => version < newest.version && expires_at !== null && expires_at > now);
+    if (inGrace && !immediate) throw stillInGrace(key, newest.version, inGrace.expires_at ?? now);
+    const next = newest.version + 1;
+    const made = mintVersion(key.mode, keyId);
+    const earlierEndAt = immediate ? now : Math.min(now + GRACE_MS, key.expires_at ?? Number.POSITIVE_INFINITY);
+    const hash = await storedHash(await keyDigest(made.plaintext), config.keyPepper);
+    const note = {
+      action: "key.rotate",
+      subject: subject(keyId),
+      projectId: project.id,
+      before: { version: newest.version },
+      after: { version: next, earlier_end_at: isoSeconds(earlierEndAt) },
+    };
+    const written = await addVersion(db, project, { keyId, version: next, hash, earlierEndAt }, newOperation(actor, now), note);
+    return written ? { ...key, versions: [newVersion(next, now), ...endedBy(key.versions, earlierEndAt)], key: made.plaintext } : null;
+  });
+}
+
+const newVersion = (version: number, now: number): KeyVersion => ({ version, created_at: now, expires_at: null, last_used_at: null });
+
+/** As they stand after a rotation, which reads nothing again: a look that failed would take away a key that is shown once. */
+const endedBy = (versions: readonly KeyVersion[], endAt: number): KeyVersion[] =>
+  versions.map((version) => ({ ...version, expires_at: Math.min(version.expires_at ?? endAt, endAt) }));
+
+function needLive(key: ApiKeyView, now: number): void {
+  if (key.revoked_at !== null) throw new Problem("conflict", `The key was revoked at ${isoSeconds(key.revoked_at)}. Make a new one.`);
+  if (key.expires_at !== null && key.expires_at <= now) {
+    throw new Problem("conflict", `The key expired at ${isoSeconds(key.expires_at)}. Make a new one.`);
+  }
+}
+
+function stillInGrace(key: ApiKeyView, version: number, until: number): Problem {
+  const detail = `Version ${version} exists already, and the one before works until ${isoSeconds(until)}. End it with /end-grace, or send "immediate": true for a version that replaces both now.`;
+  return new Problem("conflict", detail, { members: { key: keyJson(key) } });
+}
+
+/** Ends the grace: only the newest version works from now on. Twice answers the same. */
+export async function endGrace(deps: KeyDeps, readProject: ReadProject, keyId: string, actor: Actor): Promise<ApiKeyView> {
+  const { db, clock } = deps;
+  const projectId = await changing(async () => {
+    const project = await readProject();
+    const now = clock();
+    const key = await getKey(deps, project.id, keyId);
+    const [newest, ...earlier] = key.versions;
+    const live = earlier.filter(({ expires_at }) => expires_at !== null && expires_at > now);
+    if (!newest || live.length === 0) return project.id;
+    const note = {
+      action: "key.end_grace",
+      subject: subject(keyId),
+      projectId: project.id,
+      before: { earlier_end_at: live.map(({ expires_at }) => isoSeconds(expires_at ?? now)) },
+      after: { earlier_end_at: isoSeconds(now) },
+    };
+    const end = { keyId, newest: newest.version, endAt: now };
+    return (await endEarlierVersions(db, project, end, newOperation(actor, now), note)) ? project.id : null;
+  });
+  return getKey(deps, projectId, keyId);
+}
+
+const isoOrNull = (time: number | null): string | null => (time === null ? null : isoSeconds(time));
+
+/** As the API shows it: never with the key itself. */
+export function keyJson(key: ApiKeyView) {
+  return {
+    id: key.id,
+    name: key.name,
+    mode: key.mode,
+    scopes: key.scopes,
+    expires_at: isoOrNull(key.expires_at),
+    revoked_at: isoOrNull(key.revoked_at),
+    last_used_at: isoOrNull(key.last_used_at),
+    created_at: isoSeconds(key.created_at),
+    versions: key.versions.map((version) => ({
+      version: version.version,
+      created_at: isoSeconds(version.created_at),
+      expires_at: isoOrNull(version.expires_at),
+      last_used_at: isoOrNull(version.last_used_at),
+    })),
+  };
+}
