@@ -17,6 +17,7 @@ import { DATABASE, SIMULATOR_CONFIG, WORKER_CONFIG } from "./start/places.ts";
 import { HOST, needPort } from "./start/ports.ts";
 import { readQuota, readyScreen } from "./start/screen.ts";
 import { readOrWriteVars, withSimulator } from "./start/vars.ts";
+import { wakeJobs } from "./start/wake-jobs.ts";
 
 /** In a terminal Ctrl-C reaches workerd too, and its end may be noticed before the signal is. */
 const SIGNAL_ARRIVES_WITHIN_MS = 250;
@@ -41,12 +42,21 @@ async function start(options: Options): Promise<void> {
   superviseChildren((how) => setTimeout(() => stop(`workerd ended unexpectedly (${how}).`, 1), SIGNAL_ARRIVES_WITHIN_MS));
 
   const logs = new LogScreen(options.logs);
-  const shared = { watch: options.watch, onLog: logs.add, onReload: sayReloaded };
-  const { ISBNDB_API_KEY: providerKey } = workerVars;
+  const shared = { watch: options.watch, onLog: logs.add };
+  const { ISBNDB_API_KEY: providerKey, ADMIN_TOKEN: token = "" } = workerVars;
+  const warn = (message: string): void => console.error(message);
+  // Nothing of an earlier run is alive by now, and nothing of this one yet.
+  const startedAt = Date.now();
+  const onReload = (failure: string | null): void => {
+    sayReloaded(failure);
+    // A rebuild is a new workerd.
+    if (failure === null) void wakeJobs({ url: worker.url, token }, Date.now(), warn);
+  };
   const [worker] = await Promise.all([
-    startRuntime({ ...shared, config: WORKER_CONFIG, port: options.port, state: join(state, "worker"), vars: workerVars }),
+    startRuntime({ ...shared, onReload, config: WORKER_CONFIG, port: options.port, state: join(state, "worker"), vars: workerVars }),
     startRuntime({
       ...shared,
+      onReload: sayReloaded,
       config: SIMULATOR_CONFIG,
       port: options.simulatorPort,
       state: join(state, "simulator"),
@@ -59,11 +69,11 @@ async function start(options: Options): Promise<void> {
   const hint = `Variables stand in wrangler.jsonc, local ones in ${options.vars}; delete that file to have it written anew.`;
   await checkConfiguration(worker.url, logs.early, hint);
   const demoBooks = options.demo ? await seedDemo(database, Date.now()) : 0;
-  const token = workerVars["ADMIN_TOKEN"] ?? "";
   const key = options.demo ? await demoKey({ url: worker.url, adminToken: token, state }) : null;
 
   logs.begin();
-  tickCrons(worker.url, worker.crons, (message) => console.error(message));
+  tickCrons(worker.url, worker.crons, warn);
+  await wakeJobs({ url: worker.url, token }, startedAt, warn);
   console.log(
     readyScreen({
       url: worker.url,

@@ -34,10 +34,14 @@ const RANKS: Record<string, number> = {
 /** 3 and 4 are blind to one another: the database knows no quota, the quota no database. */
 const BLIND = new Set(["quota → store", "isbndb → store", "jobs → telemetry", "quota → telemetry", "isbndb → telemetry"]);
 
+/** What a running `npm start` builds, and one that was killed leaves behind. */
+const BUILT = /\/\.wrangler\//u;
+
 function filesIn(folder: string, extension = /\.tsx?$/u): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && extension.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name));
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !BUILT.test(file));
 }
 
 /** The top folder below worker/src, or the file's own name. */

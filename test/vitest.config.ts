@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { build } from "esbuild";
 import { defineConfig } from "vitest/config";
+import { unstable_readConfig } from "wrangler";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -46,6 +47,7 @@ export default defineConfig({
                 ISBNDB_API_KEY: "simulator-key",
                 KEY_PEPPER: "test-key-pepper-0123456789",
                 ISBNDB_BASE_URL: "http://isbndb.test",
+                TEST_CRONS: unstable_readConfig({ config: `${root}wrangler.jsonc` }).triggers.crons ?? [],
                 TEST_MIGRATIONS: await readD1Migrations(`${root}worker/migrations`),
               },
               serviceBindings: { SIMULATOR: "isbndb-simulator" },

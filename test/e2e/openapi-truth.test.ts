@@ -73,6 +73,17 @@ describe("what the document says is true", () => {
     expect(await trying("GET /api/harvest/status", 200)).toEqual([]);
   });
 
+  test("jobs", async () => {
+    expect(await trying("POST /api/jobs", 202)).toEqual([]);
+    expect(await trying("GET /api/jobs", 200)).toEqual([]);
+    expect(await trying("GET /api/jobs/schedules", 200)).toEqual([]);
+    const body = { type: "housekeeping", payload: {}, delay_seconds: 600 };
+    const { id } = (await product.call<{ id: string }>("POST", "/api/jobs", body)).body;
+    expect(await trying("GET /api/jobs/{id}", 200, { id })).toEqual([]);
+    expect(await trying("POST /api/jobs/{id}/cancel", 200, { id })).toEqual([]);
+    expect(await trying("POST /api/jobs/{id}/retry", 202, { id })).toEqual([]);
+  });
+
   test("reported usage", async () => {
     expect(await trying("POST /api/usage/events", 200)).toEqual([]);
   });

@@ -50,6 +50,13 @@ export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/api/harvest/status", access: "admin" },
   { method: "POST", path: "/api/harvest/run", access: "admin", body: { max_seconds: 1 } },
 
+  { method: "POST", path: "/api/jobs", access: "admin", body: { type: "housekeeping", payload: {}, delay_seconds: 600 }, success: 202 },
+  { method: "GET", path: "/api/jobs", access: "admin" },
+  { method: "GET", path: "/api/jobs/schedules", access: "admin" },
+  { method: "GET", path: "/api/jobs/{job}", access: "admin", success: 404 },
+  { method: "POST", path: "/api/jobs/{job}/cancel", access: "admin", success: 404 },
+  { method: "POST", path: "/api/jobs/{job}/retry", access: "admin", success: 404 },
+
   { method: "POST", path: "/api/organizations", access: "admin", body: { name: "New" }, success: 201 },
   { method: "GET", path: "/api/organizations", access: "admin" },
   { method: "GET", path: "/api/organizations/{organization}", access: "admin" },

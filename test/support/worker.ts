@@ -13,6 +13,8 @@ declare global {
       KEY_PEPPER: string;
       SIMULATOR: Fetcher;
       TEST_MIGRATIONS: D1Migration[];
+      /** The cron expressions of wrangler.jsonc. */
+      TEST_CRONS: string[];
     }
   }
 }

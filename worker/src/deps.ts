@@ -3,6 +3,8 @@ import { readConfig } from "./env.ts";
 import type { Config } from "./env.ts";
 import { createIsbndbClient } from "./isbndb/index.ts";
 import type { CallReport, IsbndbClient } from "./isbndb/index.ts";
+import { JobQueue } from "./jobs/enqueue.ts";
+import { JobRelay } from "./jobs/relay.ts";
 import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager } from "./quota/index.ts";
 import type { ProviderCount, ProviderReport } from "./quota/index.ts";
 
@@ -20,6 +22,12 @@ export interface Deps {
   readonly isbndb: IsbndbClient;
   readonly quota: QuotaManager;
   readonly quotaAdmin: QuotaAdmin;
+  /** The provider's own count (`GET /key`, free). */
+  readonly readProviderCount: () => Promise<ProviderCount>;
+  /** Asks for jobs. */
+  readonly jobs: JobQueue;
+  /** Brings the index of jobs and their instances together again. */
+  readonly relay: JobRelay;
 }
 
 /** What the provider's answer said about our account. */
@@ -69,5 +77,8 @@ export function createDeps(env: Env, clock: () => number): Deps {
     isbndb,
     quota: new QuotaManager({ ...shared, configuredEnforcement: config.quota.enforcement }),
     quotaAdmin: new QuotaAdmin(shared),
+    readProviderCount,
+    jobs: new JobQueue({ db: env.DB, workflow: env.JOBS, clock }),
+    relay: new JobRelay({ db: env.DB, workflow: env.JOBS, clock }),
   };
 }

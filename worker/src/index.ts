@@ -2,6 +2,7 @@
 import { app } from "./app.ts";
 import { runCron } from "./cron.ts";
 
+export { JobWorkflow } from "./job-workflow.ts";
 export { QuotaLedger } from "./quota/ledger.ts";
 
 export default { fetch: app.fetch, scheduled: runCron } satisfies ExportedHandler<Env>;

@@ -31,6 +31,7 @@ const INFO = {
     { name: "Reservations", description: "For those who call the provider themselves: reserve, then commit or release" },
     { name: "Enrichment", description: "Books from the provider, within its quota" },
     { name: "Harvest", description: "What is fetched in the background, as long as the quota allows" },
+    { name: "Jobs", description: "What takes long or must not be lost: durable, tried again, listed" },
     { name: "Catalogue", description: "What is already known, for nothing" },
     { name: "Organisations", description: "Who owns projects, and what they have bought for a month" },
     { name: "Projects", description: "The tenants: their caps, their share of the provider's day, and what stops them" },

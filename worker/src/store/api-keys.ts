@@ -2,7 +2,7 @@
 import { applyChange, claimed, ifClaimed } from "./changes.ts";
 import type { AuditNote, Operation } from "./changes.ts";
 import { stored } from "./database.ts";
-import type { After } from "./organizations.ts";
+import type { After } from "./database.ts";
 
 export const SCOPES = ["read", "enrich", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];

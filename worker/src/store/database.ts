@@ -2,6 +2,12 @@
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
 
+/** Where a list goes on that shows the newest first: after this row. */
+export interface After {
+  readonly createdAt: number;
+  readonly id: string;
+}
+
 const RETRY_AFTER_SECONDS = 5;
 
 /** Runs statements on D1. Throws `storage_unavailable` where the database fails. */

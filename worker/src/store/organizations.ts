@@ -2,6 +2,7 @@
 import type { AuditNote, Operation } from "./changes.ts";
 import { applyChange, auditStatement, claimed, ifClaimed } from "./changes.ts";
 import { stored } from "./database.ts";
+import type { After } from "./database.ts";
 
 export type OrganizationStatus = "ACTIVE" | "ARCHIVED";
 
@@ -39,12 +40,6 @@ export interface NewPeriod {
   readonly index: number;
   readonly startsAt: number;
   readonly endsAt: number;
-}
-
-/** Where a list goes on: after this row, in the order of the list. */
-export interface After {
-  readonly createdAt: number;
-  readonly id: string;
 }
 
 export type NewOrganization = Pick<OrganizationRow, "id" | "name" | "billing_anchor" | "monthly_api_calls">;

@@ -5,7 +5,7 @@ import { applyChange, auditStatement, claimed, ifClaimed } from "./changes.ts";
 import type { AuditNote, Operation } from "./changes.ts";
 import { stored } from "./database.ts";
 import type { CapType } from "./meters.ts";
-import type { After } from "./organizations.ts";
+import type { After } from "./database.ts";
 
 export type Lifecycle = "ACTIVE" | "ARCHIVED" | "DELETED";
 /** SUSPENDED: an ACTIVE project that is stopped by at least one reason that holds now. */

@@ -1,0 +1,439 @@
+import { introspectWorkflow } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { JOBS } from "../../worker/src/jobs/catalog.ts";
+import { Instances } from "../../worker/src/jobs/instances.ts";
+import { jobId } from "../../worker/src/jobs/job-id.ts";
+import { countRows, failTable, failWrites, healTable, healWrites } from "../library/support.ts";
+import { postWith } from "../routes/support.ts";
+import { call, concurrently, freshStart, get, post, setClock } from "../support/worker.ts";
+import { ask, ended, handledBy, pause, read, until } from "./support.ts";
+import type { Job } from "./support.ts";
+
+const effects = vi.fn<(what: string) => void>();
+
+beforeEach(async () => {
+  await freshStart();
+  effects.mockClear();
+  handledBy(async (_, job) => {
+    await job.step("work", async () => effects(job.id));
+    return { success: true };
+  });
+});
+afterEach(() => void vi.restoreAllMocks());
+
+describe("asking for a job", () => {
+  test("answers 202 with the job and where it is", async () => {
+    const { status, headers, body } = await ask({ payload: { provider_count: false }, idempotency_key: "once", project_id: "p1" });
+    expect({ status, location: headers.get("location") }).toEqual({ status: 202, location: `/api/jobs/${body.id}` });
+    expect(body).toEqual({
+      id: await jobId("admin", "housekeeping", "once"),
+      type: "housekeeping",
+      status: "queued",
+      payload: { provider_count: false },
+      requested_by: "admin",
+      project_id: "p1",
+      run: 1,
+      retry_of: null,
+      tries: 0,
+      max_attempts: 3,
+      error: null,
+      scheduled_for: null,
+      request_id: expect.any(String),
+      trace_id: null,
+      created_at: "2031-05-14T14:03:11Z",
+      started_at: null,
+      ended_at: null,
+    });
+    expect(body.id).toMatch(/^housekeeping-[0-9a-f]{40}$/u);
+  });
+
+  test.each([
+    [{ type: "nonsense" }, "type"],
+    [{ type: undefined }, "type"],
+    [{ payload: undefined }, "payload"],
+    [{ payload: { provider_count: "yes" } }, "payload.provider_count"],
+    [{ payload: { restarted_at: "yesterday" } }, "payload.restarted_at"],
+    [{ payload: { unknown: 1 } }, "payload.unknown"],
+    [{ type: "harvest", payload: { until: "2031" } }, "payload.until"],
+    [{ idempotency_key: "" }, "idempotency_key"],
+    [{ idempotency_key: "x".repeat(201) }, "idempotency_key"],
+    [{ delay_seconds: -1 }, "delay_seconds"],
+    [{ delay_seconds: 2_592_001 }, "delay_seconds"],
+    [{ max_attempts: 0 }, "max_attempts"],
+    [{ max_attempts: 21 }, "max_attempts"],
+    [{ surprise: true }, "surprise"],
+  ])("refuses %j by the name of the field", async (body, path) => {
+    expect(await ask(body)).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path }] } });
+    expect(await countRows("jobs")).toBe(0);
+  });
+
+  test("fifty times at once with one key is one job that runs once", async () => {
+    const answers = await concurrently(50, 50, async () => ask({ idempotency_key: "same" }));
+    expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1);
+    expect(answers[0]?.status).toBe(202);
+    const job = await ended(answers[0]?.body.id ?? "");
+    expect(job).toMatchObject({ status: "completed", tries: 1 });
+    await pause(200);
+    expect(effects).toHaveBeenCalledTimes(1);
+    expect(await countRows("jobs")).toBe(1);
+    expect((await ask({ idempotency_key: "same" })).body).toMatchObject({ id: job.id, status: "completed" });
+    expect(effects).toHaveBeenCalledTimes(1);
+  });
+
+  test("with a key that was used for another payload is 409; fields in another order are no other payload", async () => {
+    const restarted_at = "2031-05-14T14:00:00Z";
+    const first = await ask({ idempotency_key: "k", payload: { provider_count: false, restarted_at } });
+    const other = await ask({ idempotency_key: "k", payload: { provider_count: true, restarted_at } });
+    expect(other).toMatchObject({ status: 409, body: { code: "conflict", job_id: first.body.id } });
+    expect(await ask({ idempotency_key: "k", payload: { restarted_at, provider_count: false } })).toMatchObject({
+      status: 202,
+      body: { id: first.body.id },
+    });
+  });
+
+  test("without a key, or with the key of another type, is a job of its own", async () => {
+    const ids = [await ask(), await ask(), await ask({ idempotency_key: "k" }), await ask({ type: "harvest", idempotency_key: "k" })];
+    expect(new Set(ids.map(({ body }) => body.id)).size).toBe(4);
+  });
+
+  test("begins nothing where it cannot be written down", async () => {
+    await failWrites("jobs");
+    const create = vi.fn<() => void>();
+    const workflow = { create, get: create };
+    expect(await postWith({ JOBS: workflow }, "/api/jobs", { type: "housekeeping", payload: {} })).toMatchObject({
+      status: 503,
+      body: { code: "storage_unavailable" },
+    });
+    expect(create).not.toHaveBeenCalled();
+    await healWrites("jobs");
+    expect(await countRows("jobs")).toBe(0);
+  });
+
+  test("shows nobody what the catalogue hides", async () => {
+    Reflect.set(JOBS.housekeeping, "redact", ["restarted_at"]);
+    try {
+      const { body } = await ask({ payload: { restarted_at: "2031-05-14T14:00:00Z", provider_count: false } });
+      const shown = { restarted_at: "[redacted]", provider_count: false };
+      expect(body.payload).toEqual(shown);
+      expect((await read(body.id)).payload).toEqual(shown);
+      expect((await get<{ jobs: Job[] }>("/api/jobs")).body.jobs.map(({ payload }) => payload)).toEqual([shown]);
+      expect((await post<Job>(`/api/jobs/${body.id}/cancel`)).body.payload ?? shown).toEqual(shown);
+    } finally {
+      Reflect.deleteProperty(JOBS.housekeeping, "redact");
+    }
+  });
+
+  test("of a type that is gone shows no payload, for nobody knows what in it was secret", async () => {
+    const { id } = (await ask({ payload: { provider_count: false } })).body;
+    await ended(id);
+    await env.DB.prepare("UPDATE jobs SET type = 'gone', status = 'failed'").run();
+    expect((await read(id)).payload).toEqual({});
+    expect(await post(`/api/jobs/${id}/retry`)).toMatchObject({ status: 409 });
+  });
+});
+
+describe("an instance that is not created after the row", () => {
+  const failing = (create: (options: WorkflowInstanceCreateOptions) => Promise<unknown>) => ({
+    create,
+    get: async (id: string) => env.JOBS.get(id),
+    deleteBatch: async (ids: string[]) => env.JOBS.deleteBatch(ids),
+  });
+  const broken = failing(async () => {
+    throw new Error("internal error");
+  });
+  const askWith = async (workflow: object, body: object = {}): Promise<Job> => {
+    const { status, body: job } = await postWith({ JOBS: workflow }, "/api/jobs", { type: "harvest", payload: {}, ...body });
+    expect(status).toBe(202);
+    return job as unknown as Job;
+  };
+  const relay = async (): Promise<void> => {
+    vi.restoreAllMocks();
+    expect(await ended((await ask()).body.id)).toMatchObject({ status: "completed" });
+  };
+
+  test("is created by the relay, once a minute has passed", async () => {
+    const { id } = await askWith(broken);
+    expect(await read(id)).toMatchObject({ status: "queued" });
+    await relay();
+    expect(await read(id)).toMatchObject({ status: "queued" });
+    await setClock("2031-05-14T14:04:12Z");
+    await relay();
+    expect(await ended(id)).toMatchObject({ status: "completed" });
+  });
+
+  test("is created by whoever looks at it, or asks for it again", async () => {
+    const [seen, again] = [await askWith(broken), await askWith(broken, { idempotency_key: "again" })];
+    await setClock("2031-05-14T14:03:20Z");
+    await askWith({ ...broken, create: effects }, { idempotency_key: "again" });
+    expect(effects).not.toHaveBeenCalled();
+    await setClock("2031-05-14T14:03:21Z");
+    expect((await ask({ type: "harvest", idempotency_key: "again" })).body.id).toBe(again.id);
+    expect(await ended(again.id)).toMatchObject({ status: "completed" });
+    await setClock("2031-05-14T14:04:12Z");
+    await read(seen.id);
+    expect(await ended(seen.id)).toMatchObject({ status: "completed" });
+  });
+
+  test("is created once, however many look at it and ask for it at once", async () => {
+    const { id } = await askWith(broken, { idempotency_key: "many" });
+    await setClock("2031-05-14T14:04:12Z");
+    const create = vi.spyOn(Instances.prototype, "create");
+    await concurrently(20, 20, async (n) => (n % 2 === 0 ? read(id) : ask({ type: "harvest", idempotency_key: "many" })));
+    expect(await ended(id)).toMatchObject({ status: "completed", tries: 1 });
+    expect(create).toHaveBeenCalledTimes(1);
+    expect(await countRows("harvest_runs")).toBe(1);
+  });
+
+  test("or was, but the answer was lost, runs once", async () => {
+    const lost = failing(async (options) => {
+      await env.JOBS.create(options as never);
+      throw new Error("Network connection lost.");
+    });
+    const { id } = await askWith(lost);
+    expect(await ended(id)).toMatchObject({ status: "completed" });
+    await setClock("2031-05-14T14:04:12Z");
+    await relay();
+    expect(await read(id)).toMatchObject({ status: "completed", tries: 1 });
+    expect(await countRows("harvest_runs")).toBe(1);
+  });
+});
+
+describe("cancelling", () => {
+  test("a job that waits for its delay: it never begins", async () => {
+    const { id } = (await ask({ delay_seconds: 1 })).body;
+    expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({
+      status: 200,
+      body: { status: "cancelled", ended_at: expect.any(String) },
+    });
+    await pause(1_500);
+    expect(effects).not.toHaveBeenCalled();
+    expect(await read(id)).toMatchObject({ status: "cancelled", attempts: [] });
+    expect((await (await env.JOBS.get(id)).status()).status).toBe("terminated");
+    expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({ status: 200, body: { status: "cancelled" } });
+  });
+
+  test("a job that has no instance yet: the relay leaves it alone", async () => {
+    const broken = { create: async () => Promise.reject(new Error("internal error")), get: async (id: string) => env.JOBS.get(id) };
+    const { body } = await postWith({ JOBS: broken }, "/api/jobs", { type: "housekeeping", payload: {} });
+    const id = String(body["id"]);
+    expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(200);
+    await setClock("2031-05-14T14:10:00Z");
+    expect(await read(id)).toMatchObject({ status: "cancelled" });
+    await expect(env.JOBS.get(id)).rejects.toThrow("not_found");
+  });
+
+  test.each(["as it should", "although its instance cannot be stopped"])(
+    "a running job %s: what is under way ends, nothing else begins",
+    async (how) => {
+      let goOn = (): void => undefined;
+      const held = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      handledBy(async (_, job) => {
+        await job.step("first", async () => {
+          effects("first");
+          await held;
+        });
+        await job.step("second", async () => effects("second"));
+        return { success: true };
+      });
+      const { id } = (await ask()).body;
+      await until(id, ({ attempts }) => attempts.length === 1);
+      const stubborn = { JOBS: { get: async () => Promise.reject(new Error("internal error")) } };
+      const answer =
+        how === "as it should" ? await post(`/api/jobs/${id}/cancel`) : await postWith(stubborn, `/api/jobs/${id}/cancel`, undefined);
+      expect(answer).toMatchObject({ status: 200, body: { status: "cancelled" } });
+      goOn();
+      await pause(300);
+      expect(effects.mock.calls).toEqual([["first"]]);
+      const job = await read(id);
+      expect(job).toMatchObject({ status: "cancelled", result: null, error: null });
+      expect(job.attempts).toMatchObject([{ step: "first", outcome: "interrupted", error: "The job was cancelled." }]);
+    },
+  );
+
+  test("a job that sleeps between steps", async () => {
+    handledBy(async (_, job) => {
+      await job.step("first", async () => effects("first"));
+      await job.sleepUntil("an hour", Date.now() + 3_600_000);
+      await job.step("second", async () => effects("second"));
+      return { success: true };
+    });
+    const { id } = (await ask()).body;
+    await until(id, ({ status }) => status === "waiting");
+    expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(200);
+    expect((await (await env.JOBS.get(id)).status()).status).toBe("terminated");
+  });
+
+  test("a job that has ended is 409, and keeps its end", async () => {
+    const { id } = (await ask()).body;
+    await ended(id);
+    expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({ status: 409, body: { code: "conflict" } });
+    expect(await read(id)).toMatchObject({ status: "completed" });
+  });
+
+  test("a job that was quicker keeps the end it had, although the index had not heard of it", async () => {
+    const workflows = await introspectWorkflow(env.JOBS);
+    await workflows.modifyAll(async (instance) => instance.disableRetryDelays());
+    handledBy(async (_, job) => {
+      await job.step("work", async () => failWrites("jobs"));
+      return { success: true, data: "done" };
+    });
+    const { id } = (await ask()).body;
+    await expect.poll(async () => (await (await env.JOBS.get(id)).status()).status, { timeout: 45_000 }).toBe("complete");
+    await healWrites("jobs");
+    expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({ status: 409 });
+    expect(await read(id)).toMatchObject({ status: "completed", result: "done" });
+    await workflows.dispose();
+  });
+
+  test("nothing happens where the index is away", async () => {
+    const { id } = (await ask({ delay_seconds: 60 })).body;
+    await failTable("jobs");
+    expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(503);
+    await healTable("jobs");
+    expect(await read(id)).toMatchObject({ status: "scheduled" });
+  });
+});
+
+describe("retrying", () => {
+  const failed = async (): Promise<string> => {
+    handledBy(async () => ({ success: false, error: "no" }));
+    const { id } = (await ask({ payload: { provider_count: false }, max_attempts: 2, project_id: "p1" })).body;
+    await ended(id);
+    return id;
+  };
+
+  test("a failed job runs it once more, as a job of its own", async () => {
+    const id = await failed();
+    handledBy(async (payload) => ({ success: true, data: payload }));
+    const { status, headers, body } = await post<Job>(`/api/jobs/${id}/retry`);
+    expect({ status, location: headers.get("location") }).toEqual({ status: 202, location: `/api/jobs/${id}-r2` });
+    expect(body).toMatchObject({ id: `${id}-r2`, run: 2, retry_of: id, max_attempts: 2, project_id: "p1", tries: 0, error: null });
+    expect(await ended(`${id}-r2`)).toMatchObject({ status: "completed", result: { provider_count: false } });
+    expect(await read(id)).toMatchObject({ status: "failed" });
+  });
+
+  test("twice at once gives one", async () => {
+    const id = await failed();
+    handledBy(async (_, job) => {
+      await job.step("work", async () => effects(job.id));
+      return { success: true };
+    });
+    const answers = await concurrently(10, 10, async () => post<Job>(`/api/jobs/${id}/retry`));
+    expect(answers.filter(({ status }) => status === 202).length).toBeGreaterThan(0);
+    await ended(`${id}-r2`);
+    expect(effects.mock.calls).toEqual([[`${id}-r2`]]);
+    expect(await countRows("jobs")).toBe(2);
+  });
+
+  test("what was retried already goes on with its latest run, and the third run knows the second", async () => {
+    const id = await failed();
+    await post(`/api/jobs/${id}/retry`);
+    await ended(`${id}-r2`);
+    expect(await post(`/api/jobs/${id}/retry`)).toMatchObject({ status: 409, body: { code: "conflict", retried_as: `${id}-r2` } });
+    expect(await post(`/api/jobs/${id}-r2/retry`)).toMatchObject({ status: 202, body: { id: `${id}-r3`, run: 3, retry_of: `${id}-r2` } });
+  });
+
+  test("a cancelled job, at once and without its delay", async () => {
+    const { id } = (await ask({ delay_seconds: 3_600 })).body;
+    await post(`/api/jobs/${id}/cancel`);
+    expect(await post(`/api/jobs/${id}/retry`)).toMatchObject({ status: 202, body: { status: "queued", scheduled_for: null } });
+    expect(await ended(`${id}-r2`)).toMatchObject({ status: "completed" });
+  });
+
+  test("any other is 409", async () => {
+    const waiting = (await ask({ delay_seconds: 60 })).body.id;
+    expect(await post(`/api/jobs/${waiting}/retry`)).toMatchObject({ status: 409, body: { code: "conflict" } });
+    const done = (await ask()).body.id;
+    await ended(done);
+    expect(await post(`/api/jobs/${done}/retry`)).toMatchObject({ status: 409 });
+  });
+});
+
+describe("the list", () => {
+  interface Page {
+    readonly jobs: Job[];
+    readonly next_cursor: string | null;
+  }
+  const list = async (query = ""): Promise<Page> => (await get<Page>(`/api/jobs${query}`)).body;
+
+  test("goes on where the page before ended, whatever arrives meanwhile", async () => {
+    // Several in one millisecond: the id decides between them.
+    for (let n = 0; n < 12; n += 1) {
+      if (n % 3 === 0) await setClock(new Date(Date.now() + 1_000).toISOString());
+      await ask({ idempotency_key: `job ${n}`, delay_seconds: 600 });
+    }
+    const all = (await list()).jobs.map(({ id }) => id);
+    expect(all).toHaveLength(12);
+    expect((await list()).next_cursor).toBeNull();
+    const seen: string[] = [];
+    let cursor: string | null = "";
+    while (cursor !== null) {
+      const page: Page = await list(`?limit=4${cursor === "" ? "" : `&cursor=${cursor}`}`);
+      seen.push(...page.jobs.map(({ id }) => id));
+      cursor = page.next_cursor;
+      await setClock(new Date(Date.now() + 1_000).toISOString());
+      await ask({ delay_seconds: 600 });
+    }
+    expect(seen).toEqual(all);
+    expect((await list()).jobs).toHaveLength(15);
+    const times = (await list()).jobs.map(({ created_at }) => created_at);
+    expect(times).toEqual(times.toSorted().toReversed());
+  });
+
+  test("is filtered by type, status and project, and by several at once", async () => {
+    const late = (await ask({ delay_seconds: 600, project_id: "p1" })).body.id;
+    const other = (await ask({ type: "harvest", delay_seconds: 600, project_id: "p2" })).body.id;
+    const done = (await ask({ project_id: "p1" })).body.id;
+    await ended(done);
+    const ids = async (query: string): Promise<string[]> => (await list(query)).jobs.map(({ id }) => id).toSorted();
+    expect(await ids("?type=harvest")).toEqual([other]);
+    expect(await ids("?status=scheduled")).toEqual([late, other].toSorted());
+    expect(await ids("?project_id=p1")).toEqual([late, done].toSorted());
+    expect(await ids("?project_id=p1&status=completed&type=housekeeping")).toEqual([done]);
+    expect(await ids("?project_id=nobody")).toEqual([]);
+  });
+
+  test.each([
+    "limit=0",
+    "limit=201",
+    "limit=x",
+    "status=done",
+    "type=nonsense",
+    "project_id=",
+    "cursor=",
+    "cursor=%00",
+    "cursor=W10",
+    "cursor=WzEsMl0",
+  ])("with %s is 400", async (query) => {
+    expect(await get(`/api/jobs?${query}`)).toMatchObject({
+      status: 400,
+      body: { code: "invalid_request", errors: [{ path: query.split("=")[0] }] },
+    });
+  });
+
+  test("and every other call is 503 while the database is away", async () => {
+    const { id } = (await ask({ delay_seconds: 60 })).body;
+    await failTable("jobs");
+    for (const [method, path] of [
+      ["GET", "/api/jobs"],
+      ["GET", `/api/jobs/${id}`],
+      ["GET", "/api/jobs/schedules"],
+      ["POST", `/api/jobs/${id}/retry`],
+    ] as const) {
+      expect(await call(method, path)).toMatchObject({ status: 503, body: { code: "storage_unavailable" } });
+    }
+  });
+});
+
+test.each(["abc", `housekeeping-${"0".repeat(40)}`, `housekeeping-${"0".repeat(40)}-r2`, "%00", "x".repeat(101)])(
+  "there is no job %s",
+  async (id) => {
+    const expected = id.length > 100 ? 400 : 404;
+    expect((await get(`/api/jobs/${id}`)).status).toBe(expected);
+    expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(expected);
+    expect((await post(`/api/jobs/${id}/retry`)).status).toBe(expected);
+  },
+);

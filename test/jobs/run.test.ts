@@ -1,0 +1,351 @@
+import { introspectWorkflow } from "cloudflare:test";
+import type { WorkflowIntrospector } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { NonRetryableError } from "cloudflare:workflows";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Problem } from "../../worker/src/errors.ts";
+import { HANDLERS } from "../../worker/src/handlers/index.ts";
+import { oneStep, orNull } from "../../worker/src/handlers/context.ts";
+import { JOBS } from "../../worker/src/jobs/catalog.ts";
+import type { JobExecutionResult } from "../../worker/src/jobs/job-run.ts";
+import { failTable, failWrites, healTable, healWrites } from "../library/support.ts";
+import { freshStart, setClock } from "../support/worker.ts";
+import { ask, ended, handledBy, pause, read, triesOf, until } from "./support.ts";
+
+let workflows: WorkflowIntrospector;
+beforeEach(async () => {
+  await freshStart();
+  workflows = await introspectWorkflow(env.JOBS);
+});
+afterEach(async () => {
+  await workflows.dispose();
+  vi.restoreAllMocks();
+});
+
+const withoutDelays = async () => workflows.modifyAll(async (instance) => instance.disableRetryDelays());
+
+describe("a job whose step", () => {
+  test("fails twice and succeeds is completed at the third try, and what it did before was done once", async () => {
+    await withoutDelays();
+    const effects: string[] = [];
+    handledBy(async (_, job) => {
+      const before = await job.step("before", async () => effects.push("before"));
+      const done = await job.step("shaky", async (attempt) => {
+        effects.push(`shaky ${attempt}`);
+        if (attempt < 3) throw new Error(`not yet ${attempt}`);
+        return { attempt };
+      });
+      return { success: true, data: { before, done } };
+    });
+    const { status, body } = await ask();
+    expect(status).toBe(202);
+    const job = await ended(body.id);
+    expect(job).toMatchObject({ status: "completed", tries: 3, error: null, result: { before: 1, done: { attempt: 3 } } });
+    expect(triesOf(job)).toEqual(["before 1 succeeded", "shaky 1 failed: not yet 1", "shaky 2 failed: not yet 2", "shaky 3 succeeded"]);
+    expect(effects).toEqual(["before", "shaky 1", "shaky 2", "shaky 3"]);
+  });
+
+  test("always fails is tried three times, 5 s and 10 s apart, and then failed with every error and its time", async () => {
+    const at: number[] = [];
+    handledBy(
+      oneStep("hopeless", async (_, __, attempt) => {
+        at.push(performance.now());
+        vi.setSystemTime(Date.now() + 1_000);
+        throw new Error(`no ${attempt}`);
+      }),
+    );
+    const { body } = await ask();
+    const job = await ended(body.id);
+    expect(job).toMatchObject({ status: "failed", tries: 3, error: "no 3", result: null });
+    expect(job.errors).toEqual([
+      { at: "2031-05-14T14:03:12Z", step: "hopeless", attempt: 1, message: "no 1" },
+      { at: "2031-05-14T14:03:13Z", step: "hopeless", attempt: 2, message: "no 2" },
+      { at: "2031-05-14T14:03:14Z", step: "hopeless", attempt: 3, message: "no 3" },
+    ]);
+    expect(job.timeline).toEqual([
+      { at: "2031-05-14T14:03:11Z", event: "requested by admin" },
+      { at: "2031-05-14T14:03:11Z", event: "hopeless: try 1 began" },
+      { at: "2031-05-14T14:03:12Z", event: "hopeless: try 1 failed" },
+      { at: "2031-05-14T14:03:12Z", event: "hopeless: try 2 began" },
+      { at: "2031-05-14T14:03:13Z", event: "hopeless: try 2 failed" },
+      { at: "2031-05-14T14:03:13Z", event: "hopeless: try 3 began" },
+      { at: "2031-05-14T14:03:14Z", event: "hopeless: try 3 failed" },
+      { at: "2031-05-14T14:03:14Z", event: "failed" },
+    ]);
+    const [first = 0, second = 0, third = 0] = at;
+    // Never earlier; later only as far as a busy machine makes it.
+    for (const [paused, ms] of [
+      [second - first, 5_000],
+      [third - second, 10_000],
+    ] as const) {
+      expect(paused).toBeGreaterThan(ms - 50);
+      expect(paused).toBeLessThan(ms + 3_500);
+    }
+    expect((await (await env.JOBS.get(body.id)).status()).status).toBe("errored");
+  });
+
+  test("never comes to its time is failed, and each try says that it timed out", async () => {
+    await workflows.modifyAll(async (instance) => {
+      await instance.disableRetryDelays();
+      await instance.forceStepTimeout({ name: "slow" });
+    });
+    const work = vi.fn<() => Promise<JobExecutionResult>>(async () => ({ success: true }));
+    handledBy(oneStep("slow", work));
+    const job = await ended((await ask()).body.id);
+    const why = "It took longer than its time-out of 5 minutes.";
+    expect(job).toMatchObject({ status: "failed", tries: 3, error: why });
+    expect(triesOf(job)).toEqual([1, 2, 3].map((attempt) => `slow ${attempt} timed_out: ${why}`));
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  test("hangs once goes on with the next try, and what the hanging one says afterwards is not believed", async () => {
+    await withoutDelays();
+    Reflect.set(JOBS.housekeeping, "timeoutMinutes", 1.5 / 60);
+    vi.useRealTimers();
+    let comeBack = (): void => undefined;
+    const hanging = new Promise<void>((resolve) => {
+      comeBack = resolve;
+    });
+    handledBy(async (_, job) => {
+      const attempt = await job.step("hangs", async (attempt) => {
+        if (attempt === 1) await hanging;
+        return attempt;
+      });
+      comeBack();
+      await job.step("later", async () => pause(100));
+      return { success: true, data: attempt };
+    });
+    const job = await ended((await ask()).body.id).finally(() => Reflect.set(JOBS.housekeeping, "timeoutMinutes", 5));
+    expect(job).toMatchObject({ status: "completed", result: 2 });
+    expect(triesOf(job)).toEqual(["hangs 1 timed_out: It took longer than its time-out.", "hangs 2 succeeded", "later 1 succeeded"]);
+  });
+
+  test.each([
+    ["a string", "plain words", 'Something was thrown that is no error: "plain words"'],
+    ["an object", { code: 7 }, 'Something was thrown that is no error: {"code":7}'],
+    ["null", null, "Something was thrown that is no error: null"],
+    ["nothing", undefined, "Something was thrown that is no error: undefined"],
+    ["what JSON can't hold", { big: 1n }, "Something was thrown that is no error: [object Object]"],
+    ["an error without words", new RangeError(), "RangeError"],
+  ])("throws %s is tried again, and says what it was", async (_, thrown, message) => {
+    await withoutDelays();
+    handledBy(
+      oneStep("odd", async () => {
+        throw thrown;
+      }),
+    );
+    const job = await ended((await ask()).body.id);
+    expect(job).toMatchObject({ status: "failed", tries: 3, error: message });
+    expect(triesOf(job)).toEqual([1, 2, 3].map((attempt) => `odd ${attempt} failed: ${message}`));
+  });
+
+  test.each([
+    ["a problem that no retry cures", new Problem("not_found", "There is no such project."), "not_found: There is no such project."],
+    ["NonRetryableError", new NonRetryableError("wrong for ever"), "wrong for ever"],
+  ])("throws %s is tried once", async (_, thrown, message) => {
+    handledBy(
+      oneStep("final", async () => {
+        throw thrown;
+      }),
+    );
+    const job = await ended((await ask()).body.id);
+    expect(job).toMatchObject({ status: "failed", tries: 1, error: message });
+    expect(triesOf(job)).toEqual([`final 1 failed: ${message}`]);
+  });
+
+  test("throws a problem that may pass is tried again", async () => {
+    await withoutDelays();
+    handledBy(
+      oneStep("passing", async (_, __, attempt) => {
+        if (attempt === 1) throw new Problem("storage_unavailable", "The database did not answer.");
+        return { success: true };
+      }),
+    );
+    const job = await ended((await ask()).body.id);
+    expect(triesOf(job)).toEqual(["passing 1 failed: storage_unavailable: The database did not answer.", "passing 2 succeeded"]);
+    expect(job).toMatchObject({ status: "completed", result: null });
+  });
+
+  test("answers without success is failed, and not tried again", async () => {
+    handledBy(oneStep("refuses", async () => ({ success: false, data: { half: true }, error: "half of it" })));
+    const job = await ended((await ask()).body.id);
+    expect(job).toMatchObject({ status: "failed", tries: 1, error: "half of it", result: { half: true } });
+    handledBy(oneStep("silent", async () => ({ success: false })));
+    expect(await ended((await ask()).body.id)).toMatchObject({ status: "failed", error: "The handler did not say why." });
+  });
+
+  test("comes to more than the platform remembers is failed at once: doing it again would not make it smaller", async () => {
+    const work = vi.fn<() => Promise<string>>(async () => "x".repeat(400_000));
+    handledBy(async (_, job) => ({ success: true, data: await job.step("large", work) }));
+    const job = await ended((await ask()).body.id);
+    expect(job).toMatchObject({ status: "failed", error: "The result is larger than 400000 characters." });
+    expect(work).toHaveBeenCalledTimes(1);
+  });
+
+  test("fails for good may be answered by the handler, which goes on", async () => {
+    await withoutDelays();
+    handledBy(async (_, job) => {
+      const lost = await orNull(
+        job.step("lost", async () => {
+          throw new Error("gone");
+        }),
+      );
+      const undone = await job.step("undo", async () => "undone");
+      return { success: true, data: { lost, undone } };
+    });
+    expect(await ended((await ask()).body.id)).toMatchObject({ status: "completed", result: { lost: null, undone: "undone" } });
+  });
+});
+
+describe("a handler", () => {
+  test("that throws outside of its steps is failed with its words", async () => {
+    handledBy(async () => {
+      throw new TypeError("not a step");
+    });
+    expect(await ended((await ask()).body.id)).toMatchObject({ status: "failed", error: "not a step", attempts: [] });
+  });
+
+  test("may use a name twice, and each is a step of its own", async () => {
+    handledBy(async (_, job) => {
+      const each = [await job.step("same", async () => "first"), await job.step("same", async () => "second")];
+      return { success: true, data: each };
+    });
+    const job = await ended((await ask()).body.id);
+    expect(job.result).toEqual(["first", "second"]);
+    expect(job.attempts.map(({ step, nth, attempt }) => [step, nth, attempt])).toEqual([
+      ["same", 1, 1],
+      ["same", 2, 1],
+    ]);
+  });
+
+  test("whose result is larger than the platform remembers is failed", async () => {
+    handledBy(async () => ({ success: true, data: "x".repeat(400_000) }));
+    expect(await ended((await ask()).body.id)).toMatchObject({ status: "failed", error: "The result is larger than 400000 characters." });
+  });
+});
+
+describe("one try", () => {
+  test("fails at the first failure", async () => {
+    handledBy(
+      oneStep("once", async () => {
+        throw new Error("no");
+      }),
+    );
+    expect(triesOf(await ended((await ask({ max_attempts: 1 })).body.id))).toEqual(["once 1 failed: no"]);
+  });
+});
+
+test("a try that left no record is told once the next one begins", async () => {
+  await workflows.modifyAll(async (instance) => {
+    await instance.disableRetryDelays();
+    await instance.mockStepError({ name: "dies" }, new Error("Network connection lost."), 2);
+  });
+  handledBy(oneStep("dies", async () => ({ success: true })));
+  const lost = "Nothing of this try was recorded: it timed out, or the Worker died.";
+  expect(triesOf(await ended((await ask()).body.id))).toEqual([
+    `dies 1 interrupted: ${lost}`,
+    `dies 2 interrupted: ${lost}`,
+    "dies 3 succeeded",
+  ]);
+});
+
+test("a step that only the platform saw die is failed by what the platform says", async () => {
+  await workflows.modifyAll(async (instance) => {
+    await instance.disableRetryDelays();
+    await instance.mockStepError({ name: "dies" }, new Error("Network connection lost."));
+  });
+  handledBy(oneStep("dies", async () => ({ success: true })));
+  const { id } = (await ask()).body;
+  await expect.poll(async () => (await (await env.JOBS.get(id)).status()).status, { timeout: 10_000 }).toBe("errored");
+  expect(await read(id)).toMatchObject({ status: "queued" });
+  await setClock("2031-05-14T14:05:00Z");
+  expect(await read(id)).toMatchObject({ status: "failed", error: "Network connection lost." });
+});
+
+describe("while the index is away", () => {
+  const effects = vi.fn<(step: string) => void>();
+  const working = (work: () => Promise<void> = async () => undefined): void => {
+    effects.mockClear();
+    handledBy(async (_, job) => {
+      await job.step("first", async () => effects("first"));
+      await work();
+      await job.step("second", async () => effects("second"));
+      return { success: true, data: "done" };
+    });
+  };
+
+  test.each(["jobs", "job_attempts"])("(%s cannot be written) the work is done once, and the end is learnt later", async (table) => {
+    await withoutDelays();
+    working(async () => failWrites(table));
+    const { id } = (await ask()).body;
+    await expect.poll(async () => (await (await env.JOBS.get(id)).status()).status, { timeout: 20_000 }).toBe("complete");
+    expect(effects.mock.calls).toEqual([["first"], ["second"]]);
+    await healWrites(table);
+    await setClock("2031-05-14T14:05:00Z");
+    expect(await read(id)).toMatchObject({ status: "completed", result: "done" });
+  });
+
+  test("altogether, from before the first step on, too", async () => {
+    await withoutDelays();
+    await workflows.modifyAll(async (instance) => instance.disableSleeps());
+    working();
+    const { id } = (await ask({ delay_seconds: 60 })).body;
+    await failTable("jobs");
+    await expect.poll(async () => (await (await env.JOBS.get(id)).status()).status, { timeout: 20_000 }).toBe("complete");
+    await healTable("jobs");
+    expect(effects.mock.calls).toEqual([["first"], ["second"]]);
+    await setClock("2031-05-14T14:05:00Z");
+    expect(await read(id)).toMatchObject({ status: "completed", result: "done" });
+  });
+});
+
+test("a delayed job begins after its delay, and says so until then", async () => {
+  const work = vi.fn<() => Promise<JobExecutionResult>>(async () => ({ success: true }));
+  handledBy(oneStep("late", work));
+  const { body } = await ask({ delay_seconds: 2 });
+  expect(body).toMatchObject({ status: "scheduled", scheduled_for: "2031-05-14T14:03:13Z", started_at: null });
+  await pause(700);
+  expect(await read(body.id)).toMatchObject({ status: "scheduled" });
+  expect(work).not.toHaveBeenCalled();
+  expect(await ended(body.id)).toMatchObject({ status: "completed" });
+});
+
+test("a job that sleeps between its steps is waiting, and goes on by itself", async () => {
+  handledBy(async (_, job) => {
+    const first = await job.step("first", async () => job.deps.clock());
+    await job.sleepUntil("a second", first + 1_000);
+    await job.sleepUntil("a time that has passed", first - 1_000);
+    await job.step("second", async () => undefined);
+    return { success: true };
+  });
+  const { id } = (await ask()).body;
+  await until(id, ({ status }) => status === "waiting");
+  expect(triesOf(await ended(id))).toEqual(["first 1 succeeded", "second 1 succeeded"]);
+});
+
+test("log lines carry what finds the others of the job, and its request and trace", async () => {
+  const lines = vi.spyOn(console, "log").mockImplementation(() => undefined);
+  handledBy(oneStep("only", async () => ({ success: true })));
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const { body } = await ask({}, { "x-request-id": "find-me", traceparent: `00-${trace}-00f067aa0ba902b7-01` });
+  expect(body).toMatchObject({ request_id: "find-me", trace_id: trace });
+  await ended(body.id);
+  const told = lines.mock.calls.map(([text]) => JSON.parse(String(text)) as Record<string, unknown>);
+  const about = { level: "info", job_id: body.id, job_type: "housekeeping", request_id: "find-me", trace_id: trace };
+  expect(told.filter(({ job_id }) => job_id === body.id)).toEqual([
+    { ...about, message: "[Housekeeping] Starting: only", attempt: 1 },
+    { ...about, message: "[Housekeeping] Completed" },
+  ]);
+});
+
+test.each(["", "00-0", `00-${"0".repeat(32)}-00f067aa0ba902b7-01`, `00-${"a".repeat(32)}-${"0".repeat(16)}-01`])(
+  "a trace context that is none (%j) is left out",
+  async (traceparent) => {
+    handledBy(async () => ({ success: true }));
+    expect((await ask({}, { traceparent })).body).toMatchObject({ trace_id: null });
+  },
+);
+
+test("the registry knows every type of the catalogue", () => {
+  expect(Object.keys(HANDLERS).toSorted()).toEqual(Object.keys(JOBS).toSorted());
+});

@@ -1,0 +1,66 @@
+/** Jobs under test: through the public door, in the real engine, with handlers that misbehave on purpose. */
+import { vi } from "vitest";
+import { HANDLERS } from "../../worker/src/handlers/index.ts";
+import type { JobHandler } from "../../worker/src/handlers/context.ts";
+import { get, post } from "../support/worker.ts";
+import type { Answer } from "../support/worker.ts";
+
+export interface Attempt {
+  readonly step: string;
+  readonly nth: number;
+  readonly attempt: number;
+  readonly outcome: string | null;
+  readonly error: string | null;
+  readonly started_at: string | null;
+  readonly ended_at: string | null;
+  readonly duration_ms: number | null;
+}
+
+export interface Job {
+  readonly id: string;
+  readonly type: string;
+  readonly status: string;
+  readonly payload: Record<string, unknown>;
+  readonly tries: number;
+  readonly run: number;
+  readonly retry_of: string | null;
+  readonly error: string | null;
+  readonly result: unknown;
+  readonly attempts: readonly Attempt[];
+  readonly errors: readonly { at: string; step: string; attempt: number; message: string }[];
+  readonly timeline: readonly { at: string; event: string }[];
+  readonly scheduled_for: string | null;
+  readonly created_at: string;
+  readonly [name: string]: unknown;
+}
+
+/** The code of `housekeeping` is the test's own until the mocks are restored; its policy stays the catalogue's. */
+export function handledBy(handler: JobHandler<"housekeeping">): void {
+  vi.spyOn(HANDLERS, "housekeeping").mockImplementation(handler);
+}
+
+export const ask = async (body: Record<string, unknown> = {}, headers: Record<string, string> = {}): Promise<Answer<Job>> =>
+  post<Job>("/api/jobs", { type: "housekeeping", payload: {}, ...body }, { headers });
+
+export const read = async (id: string): Promise<Job> => (await get<Job>(`/api/jobs/${id}`)).body;
+
+/** Waits until a job is as wanted. */
+export async function until(id: string, wanted: (job: Job) => boolean): Promise<Job> {
+  const giveUpAt = performance.now() + 40_000;
+  for (;;) {
+    const job = await read(id);
+    if (wanted(job)) return job;
+    if (performance.now() > giveUpAt) throw new Error(`never as wanted: ${JSON.stringify(job, null, 1)}`);
+    await pause(20);
+  }
+}
+
+export const ended = async (id: string): Promise<Job> => until(id, ({ status }) => ["completed", "failed", "cancelled"].includes(status));
+
+export async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** What of each try matters: step, number, what it came to, and why. */
+export const triesOf = ({ attempts }: Job): string[] =>
+  attempts.map(({ step, attempt, outcome, error }) => `${step} ${attempt} ${outcome ?? "open"}${error === null ? "" : `: ${error}`}`);

@@ -1,0 +1,44 @@
+/** What a handler is given, and what it gives back. */
+import type { Deps } from "../deps.ts";
+import type { JobPayload, JobType } from "../jobs/catalog.ts";
+import { StepFailed } from "../jobs/failure.ts";
+import type { JobLog } from "../jobs/job-log.ts";
+import type { JobExecutionResult, JobRun } from "../jobs/job-run.ts";
+
+export interface JobContext extends Pick<JobRun, "step" | "sleepUntil"> {
+  readonly id: string;
+  readonly type: JobType;
+  readonly deps: Deps;
+  readonly log: JobLog;
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  /** The cron's tick, or when the delay ended. */
+  readonly scheduledFor: number | null;
+  /** Of whoever asked, for the jobs and requests that follow from this one. */
+  readonly requestId: string | null;
+  readonly traceparent: string | null;
+}
+
+/**
+ * The code of a job type. It runs again from its beginning after every interruption: what has an effect, reads the clock or may differ
+ * from run to run stands in a step. What a step throws is tried again by the type's policy; `{success: false}` is final.
+ */
+export type JobHandler<Type extends JobType> = (payload: JobPayload<Type>, job: JobContext) => Promise<JobExecutionResult>;
+
+/** A handler that is one step. */
+export function oneStep<Type extends JobType>(
+  name: string,
+  work: (payload: JobPayload<Type>, job: JobContext, attempt: number) => Promise<JobExecutionResult>,
+): JobHandler<Type> {
+  return async (payload, job) => job.step(name, async (attempt) => work(payload, job, attempt));
+}
+
+/** What a step came to where its failure is to stop nothing else: null once it is given up. */
+export async function orNull<Result>(step: Promise<Result>): Promise<Result | null> {
+  try {
+    return await step;
+  } catch (error) {
+    if (error instanceof StepFailed) return null;
+    throw error;
+  }
+}

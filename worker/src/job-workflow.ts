@@ -1,0 +1,54 @@
+/** The Workflow class: every job is an instance of it. From the catalogue to the handler; how a run goes stands in jobs/job-run.ts. */
+import { WorkflowEntrypoint } from "cloudflare:workers";
+import type { WorkflowEvent, WorkflowStep } from "cloudflare:workers";
+import { createDeps } from "./deps.ts";
+import { HANDLERS } from "./handlers/index.ts";
+import type { JobContext } from "./handlers/context.ts";
+import { JOBS, isJobType } from "./jobs/catalog.ts";
+import type { JobType } from "./jobs/catalog.ts";
+import { jobLog } from "./jobs/job-log.ts";
+import { readJobParams } from "./jobs/job-params.ts";
+import type { JobParams } from "./jobs/job-params.ts";
+import { JobRun } from "./jobs/job-run.ts";
+import type { JobExecutionResult } from "./jobs/job-run.ts";
+
+const clock = (): number => Date.now();
+
+export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
+  override async run(
+    { instanceId: id, payload: given }: Readonly<WorkflowEvent<JobParams>>,
+    steps: WorkflowStep,
+  ): Promise<JobExecutionResult> {
+    const params = readJobParams(given);
+    const { type, maxTries, scheduledFor, delayUntil, createdAt, requestId, traceId, traceparent } = params;
+    const log = jobLog(type, { job_id: id, job_type: type, request_id: requestId, trace_id: traceId });
+    const kind = isJobType(type) ? JOBS[type] : GONE;
+    const run = new JobRun({ id, db: this.env.DB, clock, steps, log, policy: { ...kind, tries: maxTries } });
+    return run.toEnd(async () => {
+      if (delayUntil !== null) await run.sleepUntil("delay", delayUntil);
+      if (!isJobType(type)) return { success: false, error: `There is no job type ${type} any more.` };
+      const deps = createDeps(this.env, clock);
+      return handle(type, params.payload, {
+        id,
+        type,
+        deps,
+        log,
+        createdAt,
+        scheduledFor,
+        requestId,
+        traceparent,
+        step: async (name, work) => run.step(name, work),
+        sleepUntil: async (name, time) => run.sleepUntil(name, time),
+      });
+    });
+  }
+}
+
+/** For an instance whose type has left the catalogue: it runs nothing. */
+const GONE = { tries: 1, delaySeconds: 5, backoff: "constant", timeoutMinutes: 5 } as const;
+
+async function handle(type: JobType, given: unknown, job: JobContext): Promise<JobExecutionResult> {
+  // Each type's schema and handler belong together by the catalogue, which the compiler can't follow through a lookup.
+  const handler = HANDLERS[type] as (payload: unknown, job: JobContext) => Promise<JobExecutionResult>;
+  return handler(JOBS[type].payload.parse(given), job);
+}

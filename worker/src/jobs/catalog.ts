@@ -1,0 +1,82 @@
+/**
+ * Every type of job there is: what it is told, how often it is tried, and how long it is kept. One catalogue types the sender and the
+ * handler. No I/O. No clock.
+ */
+import { z } from "zod";
+import type { FinalStatus } from "../store/jobs.ts";
+
+interface JobKind {
+  /** Strict, so that a misspelt field is refused; its descriptions stand in the API's document. */
+  readonly payload: z.ZodObject;
+  /** What it does, as the API's document says it. */
+  readonly description: string;
+  /** Of each step, the first included. 1: never again. */
+  readonly tries: number;
+  /** Before the second try. */
+  readonly delaySeconds: number;
+  /** `exponential`: each further pause is twice as long. */
+  readonly backoff: "exponential" | "constant";
+  /** Of each try. */
+  readonly timeoutMinutes: number;
+  /** Fields of the payload that nobody gets to read. */
+  readonly redact?: readonly string[];
+  /** Days after its end, by how it ended. */
+  readonly keptDays: Readonly<Record<FinalStatus, number>>;
+}
+
+/** "Retryable types wait 5 s, then exponentially; each try may take 5 minutes." */
+const RETRYABLE = { tries: 3, delaySeconds: 5, backoff: "exponential", timeoutMinutes: 5 } as const;
+/** Failures are kept for those who look once a month; successes for a look back over the week. */
+const KEPT_DAYS = { completed: 7, failed: 30, cancelled: 7 } as const;
+
+export const JOBS = {
+  harvest: {
+    ...RETRYABLE,
+    description:
+      "Fetches due targets in runs of at most 60 provider requests, each a job of its own, until nothing is due or `until` is reached",
+    payload: z.strictObject({
+      until: z.iso.datetime().optional().describe("No further run is begun after it; 28 minutes after its tick by default"),
+    }),
+    keptDays: KEPT_DAYS,
+  },
+  housekeeping: {
+    ...RETRYABLE,
+    description: "Starts jobs that a crash left behind, adopts ends that were not recorded, and removes what is over its life",
+    payload: z.strictObject({
+      provider_count: z.boolean().optional().describe("Also asks the provider for its own count (GET /key, free)"),
+      restarted_at: z.iso
+        .datetime()
+        .optional()
+        .describe("Local only: workerd was started then, so whatever was under way before it is asleep, and is woken"),
+    }),
+    // 288 a day, each like the other.
+    keptDays: { ...KEPT_DAYS, completed: 1 },
+  },
+} as const satisfies Record<string, JobKind>;
+
+export type JobType = keyof typeof JOBS;
+export const JOB_TYPES = Object.keys(JOBS) as [JobType, ...JobType[]];
+
+/** As the handler gets it: parsed, with its defaults. */
+export type JobPayload<Type extends JobType> = z.output<(typeof JOBS)[Type]["payload"]>;
+/** As the sender may give it. */
+export type JobPayloadInput<Type extends JobType> = z.input<(typeof JOBS)[Type]["payload"]>;
+
+export function isJobType(type: string): type is JobType {
+  return Object.hasOwn(JOBS, type);
+}
+
+/** What is known of a type; of one that is no longer in the catalogue, nothing. */
+export function jobKind(type: string): JobKind | null {
+  return isJobType(type) ? JOBS[type] : null;
+}
+
+const REDACTED = "[redacted]";
+
+/** A payload as it may be shown. One whose type is gone is shown empty: nobody knows any more what in it was secret. */
+export function visiblePayload(type: string, payload: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const kind = jobKind(type);
+  if (kind === null) return {};
+  const hidden = new Set(kind.redact);
+  return Object.fromEntries(Object.entries(payload).map(([name, value]) => [name, hidden.has(name) ? REDACTED : value]));
+}
