@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { checkConfiguration } from "./start/configuration.ts";
+import { checkConfiguration, checkCrons } from "./start/configuration.ts";
 import { Foreseen } from "./start/foreseen.js";
 import type { RuntimeLog } from "./start/logs.ts";
 import { applyMigrations } from "./start/migrations.ts";
@@ -54,7 +54,9 @@ async function checkLocally(secrets: Readonly<Record<string, string>>): Promise<
   try {
     const { database, name, migrations } = await worker.database(DATABASE);
     await applyMigrations(database, migrations);
-    await checkConfiguration(worker.url, logs, "Nothing was deployed. Variables stand in wrangler.jsonc.");
+    const hint = "Nothing was deployed. Variables stand in wrangler.jsonc.";
+    await checkConfiguration(worker.url, logs, hint);
+    await checkCrons({ url: worker.url, token: secrets["ADMIN_TOKEN"] ?? "" }, worker.crons, hint);
     return name;
   } finally {
     await worker.dispose();

@@ -3,7 +3,7 @@ import { mkdirSync, realpathSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { join, resolve } from "node:path";
 import { superviseChildren } from "./start/children.ts";
-import { checkConfiguration } from "./start/configuration.ts";
+import { checkConfiguration, checkCrons } from "./start/configuration.ts";
 import { tickCrons } from "./start/crons.ts";
 import { demoKey } from "./start/demo-project.ts";
 import { seedDemo } from "./start/demo.ts";
@@ -68,6 +68,7 @@ async function start(options: Options): Promise<void> {
   await applyMigrations(database, migrations);
   const hint = `Variables stand in wrangler.jsonc, local ones in ${options.vars}; delete that file to have it written anew.`;
   await checkConfiguration(worker.url, logs.early, hint);
+  await checkCrons({ url: worker.url, token }, worker.crons, hint);
   const demoBooks = options.demo ? await seedDemo(database, Date.now()) : 0;
   const key = options.demo ? await demoKey({ url: worker.url, adminToken: token, state }) : null;
 

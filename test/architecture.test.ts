@@ -16,6 +16,8 @@ const RANKS: Record<string, number> = {
   quota: 4,
   isbndb: 4,
   jobs: 4,
+  // A project's own database: a Durable Object like quota/, and as blind to D1 and to the others of its rank.
+  "tenant-database": 4,
   deps: 5,
   library: 6,
   tenants: 6,
@@ -32,7 +34,15 @@ const RANKS: Record<string, number> = {
 };
 
 /** 3 and 4 are blind to one another: the database knows no quota, the quota no database. */
-const BLIND = new Set(["quota → store", "isbndb → store", "jobs → telemetry", "quota → telemetry", "isbndb → telemetry"]);
+const BLIND = new Set([
+  "quota → store",
+  "isbndb → store",
+  "tenant-database → store",
+  "tenant-database → telemetry",
+  "jobs → telemetry",
+  "quota → telemetry",
+  "isbndb → telemetry",
+]);
 
 /** What a running `npm start` builds, and one that was killed leaves behind. */
 const BUILT = /\/\.wrangler\//u;
@@ -120,9 +130,16 @@ describe("each thing in one place", () => {
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("the provider is fetched only by its client", () => {
+  test("only the provider's client and the exporter of traces fetch, each its own address", () => {
     const foreign = sources.filter((file) => /(?<![.#\w])fetch\(|globalThis\.fetch/u.test(codeOf(file)));
-    expect(foreign.map(shown)).toEqual(["worker/src/isbndb/client.ts"]);
+    expect(foreign.map(shown)).toEqual(["worker/src/isbndb/client.ts", "worker/src/telemetry/exporter.ts"]);
+  });
+
+  test("OpenTelemetry is known only in telemetry/", () => {
+    const foreign = sources.filter(
+      (file) => partOf(file) !== "telemetry" && importsOf(file).some((path) => path.startsWith("@opentelemetry/")),
+    );
+    expect(foreign.map(shown)).toEqual([]);
   });
 
   test("only the doors and the Durable Objects ask the clock", () => {

@@ -36,3 +36,20 @@ export async function checkConfiguration(workerUrl: string, logs: readonly Runti
   const lastWords = logs.map(readLog).findLast(({ level }) => level === "error");
   throw new Foreseen(`The Worker is not healthy: ${answer.status} ${lastWords?.message ?? body}`);
 }
+
+/** Throws `Foreseen` where a job waits for a cron that never fires: the triggers stand in wrangler.jsonc, which no Worker can read. */
+export async function checkCrons(
+  { url, token }: { readonly url: string; readonly token: string },
+  triggers: readonly string[],
+  hint: string,
+): Promise<void> {
+  const answer = await fetch(`${url}/api/jobs/schedules`, { headers: { authorization: `Bearer ${token}` } });
+  const { schedules = [] } = (await answer.json()) as { schedules?: { cron: string; type: string }[] };
+  const silent = schedules.filter(({ cron }) => !triggers.includes(cron));
+  if (silent.length === 0) return;
+  const told = silent.map(({ cron, type }) => {
+    const name = type === "reset_quotas" ? "QUOTA_RESET_SCHEDULE" : `The schedule of ${type}`;
+    return `${name} is ${JSON.stringify(cron)}; expected one of the cron triggers: ${triggers.map((each) => JSON.stringify(each)).join(", ")}`;
+  });
+  throw new Foreseen([...told, "", hint].join("\n"));
+}

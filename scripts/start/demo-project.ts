@@ -7,7 +7,7 @@ export const DEMO_PROJECT = "demo";
 
 const ORGANIZATION = { id: "demo", name: "Demo Readers", quotas: { api_calls: 10_000 } };
 const PROJECT = { id: DEMO_PROJECT, organization_id: ORGANIZATION.id, name: "Demo reading list", calls_per_day: 500 };
-const KEY = { name: "npm start", mode: "test", scopes: ["read", "enrich", "admin"] };
+const KEY = { name: "npm start", mode: "test", scopes: ["read", "enrich", "database", "admin"] };
 
 const CREATED = 201;
 const TAKEN = 409;
@@ -19,7 +19,7 @@ interface Place {
   readonly state: string;
 }
 
-/** The demo project's key: the one of the first run, or a new one where that was lost. */
+/** The demo project's key: the one of the first run, or a new one where that is lost or does not work any more. */
 export async function demoKey({ url, adminToken, state }: Place): Promise<string> {
   const kept = join(state, "demo-key");
   const send = async (path: string, body: object) =>
@@ -38,12 +38,19 @@ export async function demoKey({ url, adminToken, state }: Place): Promise<string
   await created("/api/organizations", ORGANIZATION);
   const made = await created("/api/projects", { ...PROJECT, key: KEY });
   const found = made ? null : readKept(kept);
-  if (found !== null) return found;
+  if (found !== null && (await works(url, found))) return found;
   const answer = made ?? (await created(`/api/projects/${DEMO_PROJECT}/keys`, KEY));
   if (!answer) throw new Foreseen(`The project ${DEMO_PROJECT} is in use otherwise; start with --no-demo.`);
   const key = keyIn(await answer.json());
   writeFileSync(kept, `${key}\n`, { mode: 0o600 });
   return key;
+}
+
+/** It may have been revoked since, or hashed with another pepper. */
+async function works(url: string, key: string): Promise<boolean> {
+  const answer = await fetch(`${url}/api/projects/${DEMO_PROJECT}`, { headers: { authorization: `Bearer ${key}` } });
+  await answer.body?.cancel();
+  return answer.ok;
 }
 
 function readKept(path: string): string | null {

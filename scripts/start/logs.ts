@@ -13,7 +13,7 @@ export interface RuntimeLog {
 }
 
 /** Stands in every line, and helps only those who search a log. */
-const HIDDEN = new Set(["level", "message", "stack", "error_name", "request_id", "duration_ms"]);
+const HIDDEN = new Set(["level", "message", "stack", "error_name", "request_id", "trace_id", "duration_ms"]);
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -119,7 +119,9 @@ describe("what the document says is true", () => {
     expect(await trying("POST /api/usage/events", 200)).toEqual([]);
     expect(await trying("GET /api/projects/{id}/usage", 200)).toEqual([]);
     expect(await trying("GET /api/projects/{id}/evaluations", 200)).toEqual([]);
+    expect(await trying("GET /api/projects/{id}/events", 200)).toEqual([]);
     expect(await trying("GET /api/audit", 200)).toEqual([]);
+    expect(await trying("POST /api/projects/{id}/database/query", 200)).toEqual([]);
     expect(await trying("DELETE /api/projects/{id}", 200)).toEqual([]);
     expect(await trying("DELETE /api/organizations/{id}", 200)).toEqual([]);
   });

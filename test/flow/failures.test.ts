@@ -378,7 +378,7 @@ describe("an emptied ledger", () => {
       daily_limit: 14_000,
       recovered: true,
       callers: [
-        { caller: "recovered", used: 40 },
+        { caller: "x", used: 40 },
         { caller: "enrich.batch", used: 1 },
       ],
     });
@@ -452,7 +452,7 @@ describe("an emptied ledger", () => {
     await publish();
     await emptyLedger();
     await setClock("2031-05-15T00:00:30Z");
-    expect(await quotaStatus()).toMatchObject({ date: "2031-05-15", used: 40, callers: [{ caller: "recovered", used: 40 }] });
+    expect(await quotaStatus()).toMatchObject({ date: "2031-05-15", used: 40, callers: [{ caller: "api", used: 40 }] });
   });
 
   test("just after midnight, without KV, does not believe a provider that may still count yesterday", async () => {

@@ -2,9 +2,9 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
 import type { Problem } from "../../worker/src/errors.ts";
-import { enrichBatch } from "../../worker/src/library/batch.ts";
+import { enrichBatch, readIsbns } from "../../worker/src/library/batch.ts";
 import { enrichBibliography } from "../../worker/src/library/bibliography.ts";
-import { enrichNewReleases } from "../../worker/src/library/new-releases.ts";
+import { enrichNewReleases, readReleases } from "../../worker/src/library/new-releases.ts";
 import { payFor } from "../../worker/src/library/provider-call.ts";
 import { concurrently, freshStart, isbnNumber, isbns, post, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
 
@@ -74,15 +74,15 @@ describe("never beyond the share", () => {
 
 describe("the stories spend within the share of who asks", () => {
   test("a batch is refused before anything is sent", async () => {
-    const batch = { isbns: isbns(0, 3), refresh: false, withBooks: false };
+    const batch = { isbns: readIsbns(isbns(0, 3)), refresh: false, withBooks: false };
     await enrichBatch(deps(), { ...batch, ...project(3) });
     const { spent } = await simulator.state();
     const used = (await deps().quota.callerUse("project:a")).used;
-    const more = enrichBatch(deps(), { ...batch, isbns: [isbnNumber(7)], ...project(used) });
+    const more = enrichBatch(deps(), { ...batch, isbns: readIsbns([isbnNumber(7)]), ...project(used) });
     expect(await problemOf(more)).toMatchObject(byShare({ calls_per_day: used, used, reserved: 0, remaining: 0 }, { calls_needed: 1 }));
     expect(await simulator.state()).toMatchObject({ spent });
     expect(await enrichBatch(deps(), { ...batch, ...project(0) })).toMatchObject({ cached: 3, api_calls: 0 });
-    expect(await enrichBatch(deps(), { ...batch, isbns: [isbnNumber(7)], ...project(used + 1) })).toMatchObject({ enriched: 1 });
+    expect(await enrichBatch(deps(), { ...batch, isbns: readIsbns([isbnNumber(7)]), ...project(used + 1) })).toMatchObject({ enriched: 1 });
   });
 
   test("a bibliography goes as far as the share reaches, and on when there is more", async () => {
@@ -104,10 +104,11 @@ describe("the stories spend within the share of who asks", () => {
   });
 
   test("new releases go as far as the share reaches", async () => {
-    const request = { startMonth: "2031-01", endMonth: "2031-03", maxPagesPerMonth: 1, subjects: [], skipExisting: true };
+    const question = { startMonth: "2031-01", endMonth: "2031-03", maxPagesPerMonth: 1, subjects: [] };
+    const request = { ...question, ...readReleases(question, undefined), skipExisting: true };
     const first = await enrichNewReleases(deps(), { ...request, ...project(2) });
     expect(first).toMatchObject({ months_processed: 2, api_calls: 2, complete: false, quota_exhausted: true });
-    const rest = { ...request, ...(first.resume === undefined ? {} : { resume: first.resume }) };
+    const rest = { ...request, ...readReleases(question, first.resume) };
     expect(await problemOf(enrichNewReleases(deps(), { ...rest, ...project(2) }))).toMatchObject(
       byShare({ calls_per_day: 2, used: 2, reserved: 0, remaining: 0 }, { calls_needed: 1 }),
     );

@@ -85,6 +85,8 @@ describe("no answer", () => {
     expect(answer).toEqual({
       value: null,
       report: {
+        endpoint: "key",
+        status: null,
         outcome: {
           meaning: "timed_out",
           sent: "maybe",

@@ -57,6 +57,8 @@ describe("a good answer", () => {
     expect(answer).toEqual({
       value: { limit: 15_000, spent: 120, left: 14_880 },
       report: {
+        endpoint: "key",
+        status: 200,
         outcome: { meaning: "ok", sent: "yes", retry: "no", retryAfterSeconds: null, detail: "the provider answered 200" },
         requestedAt: START,
         receivedAt: START + 1000,

@@ -40,7 +40,7 @@ describe("asking for a job", () => {
       error: null,
       scheduled_for: null,
       request_id: expect.any(String),
-      trace_id: null,
+      trace_id: expect.stringMatching(/^[0-9a-f]{32}$/u),
       created_at: "2031-05-14T14:03:11Z",
       started_at: null,
       ended_at: null,

@@ -239,17 +239,17 @@ describe("ticks", () => {
       type: "housekeeping",
       status: "completed",
       requested_by: "cron",
-      payload: { provider_count: false },
+      payload: { provider_count: false, retention: false },
       scheduled_for: AFTERNOON,
     });
     await tick("*/5 * * * *", later(300_000));
     expect(await everyJob()).toHaveLength(2);
   });
 
-  test("ask for the provider's count at five past each hour", async () => {
+  test("ask for retention and the provider's count at five past each hour", async () => {
     const asks = SCHEDULES[1].payload;
-    const times = [0, 5, 10, 55].map((minute) => asks(Date.UTC(2031, 4, 14, 15, minute)).provider_count);
-    expect(times).toEqual([false, true, false, false]);
+    const times = [0, 5, 10, 55].map((minute) => asks(Date.UTC(2031, 4, 14, 15, minute)));
+    expect(times).toEqual([false, true, false, false].map((hourly) => ({ provider_count: hourly, retention: hourly })));
   });
 
   test("are not acknowledged where they cannot be written down, and are good when they come again", async () => {
@@ -262,7 +262,7 @@ describe("ticks", () => {
 
   test("stand in wrangler.jsonc, each with its job", async () => {
     const { body } = await get<{ schedules: { cron: string }[] }>("/api/jobs/schedules");
-    expect(body.schedules.map(({ cron }) => cron)).toEqual(env.TEST_CRONS);
+    expect(body.schedules.map(({ cron }) => cron).toSorted()).toEqual(env.TEST_CRONS.toSorted());
   });
 
   test("are listed with their last and next run", async () => {
@@ -270,6 +270,8 @@ describe("ticks", () => {
     expect(await list()).toEqual([
       { cron: "*/30 * * * *", type: "harvest", description: expect.any(String), last_run: null, next_run: "2031-05-14T14:30:00Z" },
       { cron: "*/5 * * * *", type: "housekeeping", description: expect.any(String), last_run: null, next_run: "2031-05-14T14:05:00Z" },
+      { cron: "0 * * * *", type: "check_usage_limits", description: expect.any(String), last_run: null, next_run: "2031-05-14T15:00:00Z" },
+      { cron: "0 0 * * *", type: "reset_quotas", description: expect.any(String), last_run: null, next_run: "2031-05-15T00:00:00Z" },
     ]);
     await tick("*/5 * * * *", "2031-05-14T13:55:00Z");
     await tick("*/5 * * * *", "2031-05-14T14:00:00Z");
@@ -279,6 +281,8 @@ describe("ticks", () => {
     expect(await list()).toMatchObject([
       { last_run: null, next_run: "2031-05-15T00:00:00Z" },
       { last_run: { scheduled_for: "2031-05-14T14:00:00Z", status: "completed" }, next_run: "2031-05-15T00:00:00Z" },
+      { last_run: null, next_run: "2031-05-15T00:00:00Z" },
+      { last_run: null, next_run: "2031-05-15T00:00:00Z" },
     ]);
   });
 });

@@ -62,6 +62,7 @@ describe("an ISBN is refused with the reason", () => {
 describe("a list is sorted", () => {
   test("into valid ISBN-13s, each once in the order given, and the others as they were written", () => {
     expect(sortIsbns(["080442957X", "nonsense", "978-0-14-143951-8", "9780804429573", "0141439513", "nonsense", "9780141439519"])).toEqual({
+      given: 7,
       valid: ["9780804429573", "9780141439518"],
       invalid: [
         { isbn: "nonsense", reason: FORM },
@@ -72,6 +73,6 @@ describe("a list is sorted", () => {
   });
 
   test("and nothing gives nothing", () => {
-    expect(sortIsbns([])).toEqual({ valid: [], invalid: [] });
+    expect(sortIsbns([])).toEqual({ given: 0, valid: [], invalid: [] });
   });
 });

@@ -15,10 +15,11 @@ const demand = (calls: number, more: Partial<Demand> = {}): Demand => ({
   share: null,
   ...more,
 });
-const standing = (used: number, reserved = 0, reservedByCaller = 0, usedByCaller = 0) => ({
+const standing = (used: number, reserved = 0, reservedByCaller = 0, usedByCaller = 0, reservedByProjects = reservedByCaller) => ({
   used,
   reserved,
   reservedByCaller,
+  reservedByProjects,
   usedByCaller,
 });
 
@@ -52,7 +53,7 @@ describe("a decision", () => {
   test.each([
     ["all that is asked, while it fits", demand(13_000), standing(0), { result: "granted", calls: 13_000 }],
     ["nothing, when one too many is asked", demand(13_001), standing(0), { result: "refused", refusedBy: "daily", available: 13_000 }],
-    ["nothing of what others hold", demand(2), standing(12_000, 999), { result: "refused", refusedBy: "daily", available: 1 }],
+    ["nothing of what others hold", demand(2), standing(12_000, 999), { result: "refused", refusedBy: "daily", available: 1, held: true }],
     ["what is left, if the minimum fits", demand(10, { minCalls: 1 }), standing(12_997), { result: "granted", calls: 3 }],
     ["nothing below the minimum", demand(10, { minCalls: 4 }), standing(12_997), { result: "refused", refusedBy: "daily", available: 3 }],
     ["nothing, when more was used than the limit", demand(1), standing(14_000), { result: "refused", refusedBy: "daily", available: 0 }],
@@ -74,7 +75,26 @@ describe("a decision", () => {
       "a project no more than a tenth at a time",
       demand(1, { caller: "project:a" }),
       standing(0, 1_300, 1_300),
-      { result: "refused", refusedBy: "hold", available: 0 },
+      { result: "refused", refusedBy: "hold", available: 0, held: true },
+    ],
+    [
+      "all projects together no more than half at a time",
+      demand(2, { caller: "project:a" }),
+      standing(0, 6_499, 0, 0, 6_499),
+      { result: "refused", refusedBy: "projects-hold", available: 1, held: true },
+    ],
+    ["others what projects may not hold", demand(6_500), standing(0, 6_500, 0, 0, 6_500), { result: "granted", calls: 6_500 }],
+    [
+      "a moment's wait as the reason only where nothing is spent for good",
+      demand(300, { caller: "project:a", share: 400 }),
+      standing(12_000, 900, 0, 200),
+      { result: "refused", refusedBy: "share", share: { calls_per_day: 400, used: 200, reserved: 0 }, available: 100 },
+    ],
+    [
+      "the floor as the reason where it would refuse without any hold too",
+      demand(600, { priority: "background" }),
+      standing(12_000, 900),
+      { result: "refused", refusedBy: "floor", available: 0 },
     ],
     [
       "a project as much as it may still hold, if the minimum fits",
@@ -95,8 +115,8 @@ describe("a share of the day", () => {
     ["gives all of it at once", demand(10, { share: 10 }), standing(500), { result: "granted", calls: 10 }],
     ["gives nothing beyond it", demand(11, { share: 10 }), standing(0), { result: "refused", available: 10, ...of(10, 0) }],
     ["counts what was spent", demand(2, { share: 10 }), standing(9, 0, 0, 9), { result: "refused", available: 1, ...of(10, 9) }],
-    ["counts what is held", demand(2, { share: 10 }), standing(0, 9, 9), { result: "refused", available: 1, ...of(10, 0, 9) }],
-    ["counts both", demand(1, { share: 10 }), standing(6, 4, 4, 6), { result: "refused", available: 0, ...of(10, 6, 4) }],
+    ["counts what is held", demand(2, { share: 10 }), standing(0, 9, 9), { result: "refused", available: 1, held: true, ...of(10, 0, 9) }],
+    ["counts both", demand(1, { share: 10 }), standing(6, 4, 4, 6), { result: "refused", available: 0, held: true, ...of(10, 6, 4) }],
     ["does not count what others spend and hold", demand(10, { share: 10 }), standing(5_000, 900), { result: "granted", calls: 10 }],
     ["of 0 gives nothing", demand(1, { share: 0 }), standing(0), { result: "refused", available: 0, ...of(0, 0) }],
     [
@@ -136,10 +156,10 @@ describe("a share of the day", () => {
       { result: "refused", available: 2, ...of(2, 0) },
     ],
     [
-      "is named before the hold, which would say to wait a moment",
+      "is named before the hold: it says how much of the day there is at all",
       demand(1, { share: 1_300, caller: "project:a" }),
       standing(0, 1_300, 1_300),
-      { result: "refused", available: 0, ...of(1_300, 0, 1_300) },
+      { result: "refused", available: 0, held: true, ...of(1_300, 0, 1_300) },
     ],
   ])("%s", (_, asked, stands, expected) => {
     expect(decide(asked, stands, SETTINGS, NOON)).toEqual(expected);

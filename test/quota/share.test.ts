@@ -135,8 +135,8 @@ describe("a share at midnight", () => {
     expect(await reserve(5, 10)).toMatchObject(refused(4, 0, 6, 10));
     await manager().commit({ id: "over", sentAt: Date.parse(sentAt) });
     expect(await manager().callerUse("project:a")).toEqual({ used, reserved: 0 });
-    expect(await reserve(11 - used, 10)).toMatchObject(refused(10 - used, used, 0, 10));
     expect(await reserve(10 - used, 10)).toMatchObject({ result: "granted" });
+    expect(await reserve(1, 10)).toMatchObject(refused(0, used, 10 - used, 10));
   });
 });
 
@@ -148,13 +148,13 @@ describe("the refusal", () => {
   };
 
   test("says that the day is over, how large the share is, and what is left of it", async () => {
-    await manager().incrementUsage(1_200, "before", "project:a");
-    await reserve(30, 1_231);
+    await manager().incrementUsage(1_229, "before", "project:a");
+    await reserve(1, 1_231);
     const { code, detail, members, retryAfterSeconds } = await problem(3, 1_231);
     expect({ code, detail, members }).toEqual({
       code: "quota_exhausted",
       detail:
-        "This needs 3 calls; your project may spend 1,231 a day of the provider's calls and has 1 left (30 more are reserved). " +
+        "This needs 3 calls; your project may spend 1,231 a day of the provider's calls and has 1 left (1 more are reserved). " +
         "The next day begins at 2031-05-15T00:00:00Z.",
       members: {
         "violated-policies": ["project-share"],
@@ -162,8 +162,8 @@ describe("the refusal", () => {
         calls_available: 1,
         calls_charged: 0,
         reset_at: "2031-05-15T00:00:00Z",
-        share: { calls_per_day: 1_231, used: 1_200, reserved: 30, remaining: 1 },
-        quota: expect.objectContaining({ used: 1_200, reserved: 30, remaining: 11_770 }),
+        share: { calls_per_day: 1_231, used: 1_229, reserved: 1, remaining: 1 },
+        quota: expect.objectContaining({ used: 1_229, reserved: 1, remaining: 11_770 }),
       },
     });
     expect(retryAfterSeconds).toBeGreaterThanOrEqual(35_809);

@@ -1,11 +1,14 @@
 /** Every route there is, with who may call it and a request that is right. */
 
-/** `everybody`; `admin`; or a key of a project with that scope, for one of four things. */
+/** `everybody`; `admin`; or a key of a project with that scope, for one of five things. */
 export type Access =
   | "everybody"
   | "admin"
-  /** `use`: its project must be active. `settle`: what it was granted before, also when it is stopped. `own`: itself, also when stopped. */
-  | { readonly scope: "read" | "enrich" | "admin"; readonly kind: "use" | "settle" | "own" };
+  /**
+   * `use`: its project must be active. `settle`: what it was granted before, also when it is stopped. `own`: itself, also when stopped;
+   * `renew`: not when that is for abuse. `use-own`: itself, and it must be active.
+   */
+  | { readonly scope: "read" | "enrich" | "database" | "admin"; readonly kind: "use" | "settle" | "own" | "renew" | "use-own" };
 
 export interface Route {
   readonly method: string;
@@ -19,6 +22,7 @@ export interface Route {
 
 const use = (scope: "read" | "enrich"): Access => ({ scope, kind: "use" });
 const settle: Access = { scope: "enrich", kind: "settle" };
+const renew: Access = { scope: "admin", kind: "renew" };
 const own = (scope: "read" | "admin"): Access => ({ scope, kind: "own" });
 
 const ISBNS = { isbns: ["9780201633610"] };
@@ -73,15 +77,23 @@ export const ROUTES: readonly Route[] = [
   { method: "POST", path: "/api/projects/{id}/suspend", access: "admin", body: { reason: "Test" } },
   { method: "POST", path: "/api/projects/{id}/reactivate", access: "admin", body: { reason: "Test" } },
 
-  { method: "POST", path: "/api/projects/{id}/keys", access: own("admin"), body: { name: "New" }, success: 201 },
+  { method: "POST", path: "/api/projects/{id}/keys", access: renew, body: { name: "New" }, success: 201 },
   { method: "GET", path: "/api/projects/{id}/keys", access: own("admin") },
   { method: "GET", path: "/api/projects/{id}/keys/{key_id}", access: own("admin") },
   { method: "DELETE", path: "/api/projects/{id}/keys/{key_id}", access: own("admin") },
-  { method: "POST", path: "/api/projects/{id}/keys/{key_id}/rotate", access: own("admin"), body: { immediate: true } },
+  { method: "POST", path: "/api/projects/{id}/keys/{key_id}/rotate", access: renew, body: { immediate: true } },
   { method: "POST", path: "/api/projects/{id}/keys/{key_id}/end-grace", access: own("admin") },
+
+  {
+    method: "POST",
+    path: "/api/projects/{id}/database/query",
+    access: { scope: "database", kind: "use-own" },
+    body: { sql: "SELECT 1" },
+  },
 
   { method: "GET", path: "/api/projects/{id}/usage", access: own("read") },
   { method: "GET", path: "/api/projects/{id}/evaluations", access: own("read") },
+  { method: "GET", path: "/api/projects/{id}/events", access: own("read") },
   { method: "GET", path: "/api/projects/{id}/suspensions", access: own("read") },
   { method: "GET", path: "/api/audit", access: "admin" },
   {

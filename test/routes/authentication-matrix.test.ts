@@ -5,7 +5,7 @@ import type { Answer } from "../support/worker.ts";
 import { ROUTES, addressOf, routeName } from "./all-routes.ts";
 import type { Access, Route } from "./all-routes.ts";
 
-const SCOPES = ["read", "enrich", "admin"] as const;
+const SCOPES = ["read", "enrich", "database", "admin"] as const;
 const ALL = { name: "all", scopes: SCOPES };
 
 interface Made {
@@ -90,9 +90,12 @@ function expectedOf(access: Access, passes: string): Expected {
   if (access === "admin") return { ...all(FORBIDDEN), ...everyNoKey, ...endedKeys, "the administrator": passes };
   const { scope, kind } = access;
   const stopped: Expected =
-    kind === "use" ? { "a stopped project's key": "403 project_suspended", "an archived project's key": FORBIDDEN } : {};
-  const foreign: Expected = kind === "own" ? { "another project's key": "404 not_found" } : {};
-  return { ...all(passes), ...everyNoKey, ...endedKeys, ...stopped, ...foreign, [`without ${scope}`]: FORBIDDEN };
+    kind === "use" || kind === "use-own"
+      ? { "a stopped project's key": "403 project_suspended", "an archived project's key": FORBIDDEN }
+      : {};
+  const abusive: Expected = kind === "renew" ? { "a stopped project's key": "403 project_suspended" } : {};
+  const foreign: Expected = ["own", "renew", "use-own"].includes(kind) ? { "another project's key": "404 not_found" } : {};
+  return { ...all(passes), ...everyNoKey, ...endedKeys, ...stopped, ...abusive, ...foreign, [`without ${scope}`]: FORBIDDEN };
 }
 
 async function asks(route: Route, { token, project = "mine", keyId = "Aa00000000" }: Comer): Promise<Answer> {
@@ -121,7 +124,7 @@ describe("who may call", () => {
   });
 
   test("a stopped project is told why, by every route that it may not use", async () => {
-    const used = ROUTES.filter(({ access }) => typeof access === "object" && access.kind === "use");
+    const used = ROUTES.filter(({ access }) => typeof access === "object" && access.kind.startsWith("use"));
     for (const route of used) {
       const answer = await asks(route, comers["a stopped project's key"] ?? { token: null });
       expect(answer.body["reasons"]).toEqual([{ reason: "abuse:ERROR_SPIKE", since: "2031-05-14T14:03:14Z" }]);

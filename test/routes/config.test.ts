@@ -31,6 +31,9 @@ describe("what may be configured", () => {
         enforcement: "enforce",
         bulkBilling: "auto",
       },
+      reset: { enabled: true, schedule: "0 0 * * *" },
+      telemetry: { enabled: false, serviceName: "quota-coordinator", url: "http://localhost:4318/v1/traces" },
+      secrets: Object.values(SECRETS),
     });
   });
 
@@ -57,6 +60,25 @@ describe("what may be configured", () => {
     expect(readConfig({ ...SECRETS, ISBNDB_RATE_PER_SECOND: given }).quota.ratePerSecond).toBe(rate);
   });
 
+  test.each([
+    ["http://collector:4318", "http://collector:4318/v1/traces"],
+    ["http://collector:4318/", "http://collector:4318/v1/traces"],
+    ["http://collector:4318/v1/traces", "http://collector:4318/v1/traces"],
+    ["http://collector:4318/v1/traces/", "http://collector:4318/v1/traces"],
+    ["https://vendor.example/otlp/?region=eu", "https://vendor.example/otlp/v1/traces?region=eu"],
+  ])("a collector at %s gets traces at %s", (given, url) => {
+    expect(readConfig({ ...SECRETS, OTEL_ENDPOINT: given }).telemetry.url).toBe(url);
+  });
+
+  test.each([
+    ["true", true],
+    [true, true],
+    ["false", false],
+    [false, false],
+  ])("telemetry that is %j", (given, enabled) => {
+    expect(readConfig({ ...SECRETS, OTEL_ENABLED: given }).telemetry.enabled).toBe(enabled);
+  });
+
   test("a limit that is all buffer leaves nothing, and is no mistake", () => {
     expect(problemsOf({ QUOTA_DAILY_LIMIT: "2000", QUOTA_SAFETY_BUFFER: "2000" })).toEqual([]);
   });
@@ -65,12 +87,16 @@ describe("what may be configured", () => {
 const CALLS = "a whole number from 0 to 100000000";
 const RATE = "0 (no pace), or a number from 0.01 to 1000";
 const TIMEOUT = "a whole number from 1 to 100";
+const CRON = "a cron expression of five fields, which stands among the cron triggers too";
 const BILLING = "one of per_request, per_isbn, auto";
 const ENFORCEMENT = "one of enforce, observe, off";
 const ADDRESS = "an http or https URL";
 const TOKEN = "a secret of at least 16 visible ASCII characters";
 const PEPPER = "a secret of at least 16 characters";
 const KEY = "the provider's key: visible ASCII characters";
+const SWITCH = "true or false";
+const COLLECTOR = "an http or https URL without a user name or password";
+const NAME = "a name of 1 to 255 characters";
 
 const WRONG: [string, unknown, string, string][] = [
   ["QUOTA_DAILY_LIMIT", "1000", '"1000"', "at least QUOTA_SAFETY_BUFFER (2000)"],
@@ -95,6 +121,10 @@ const WRONG: [string, unknown, string, string][] = [
   ["ISBNDB_TIMEOUT_SECONDS", "0", '"0"', TIMEOUT],
   ["ISBNDB_TIMEOUT_SECONDS", "101", '"101"', TIMEOUT],
   ["ISBNDB_TIMEOUT_SECONDS", "1.5", '"1.5"', TIMEOUT],
+  ["QUOTA_RESET_ENABLED", "yes", '"yes"', "one of true, false"],
+  ["QUOTA_RESET_SCHEDULE", "daily", '"daily"', CRON],
+  ["QUOTA_RESET_SCHEDULE", "0 0 * * * *", '"0 0 * * * *"', CRON],
+  ["QUOTA_RESET_SCHEDULE", "0 0 31 2 *", '"0 0 31 2 *"', CRON],
   ["ISBNDB_BULK_BILLING", "per_book", '"per_book"', BILLING],
   ["ISBNDB_BULK_BILLING", "", '""', BILLING],
   ["QUOTA_ENFORCEMENT", "on", '"on"', ENFORCEMENT],
@@ -103,6 +133,18 @@ const WRONG: [string, unknown, string, string][] = [
   ["ISBNDB_BASE_URL", "ftp://api2.isbndb.com", '"ftp://api2.isbndb.com"', ADDRESS],
   ["ISBNDB_BASE_URL", "", '""', ADDRESS],
   ["ISBNDB_BASE_URL", 7, "7", ADDRESS],
+  ["OTEL_ENABLED", "yes", '"yes"', SWITCH],
+  ["OTEL_ENABLED", "", '""', SWITCH],
+  ["OTEL_ENABLED", 1, "1", SWITCH],
+  ["OTEL_ENDPOINT", "localhost:4318", '"localhost:4318"', COLLECTOR],
+  ["OTEL_ENDPOINT", "grpc://localhost:4317", '"grpc://localhost:4317"', COLLECTOR],
+  ["OTEL_ENDPOINT", "", '""', COLLECTOR],
+  ["OTEL_ENDPOINT", 4318, "4318", COLLECTOR],
+  ["OTEL_ENDPOINT", "https://me:pass@collector", "set, but not usable", COLLECTOR],
+  ["OTEL_ENDPOINT", "https://me@collector", "set, but not usable", COLLECTOR],
+  ["OTEL_SERVICE_NAME", "  ", '"  "', NAME],
+  ["OTEL_SERVICE_NAME", "n".repeat(256), JSON.stringify("n".repeat(256)), NAME],
+  ["OTEL_SERVICE_NAME", 7, "7", NAME],
   ["ADMIN_TOKEN", undefined, "not set", TOKEN],
   ["ADMIN_TOKEN", "fifteen-letters", "set, but not usable", TOKEN],
   ["ADMIN_TOKEN", "sixteen letters and spaces", "set, but not usable", TOKEN],
@@ -157,7 +199,13 @@ describe("a Worker that meets a wrong configuration", () => {
     expect(answer.headers.get("x-request-id")).toMatch(/^[\w-]{36}$/u);
     expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
     const [line] = log.mock.calls.map(([text]) => JSON.parse(String(text)) as unknown);
-    expect(line).toEqual({ level: "error", message: "The configuration is wrong", problems: [{ name, value: shown, expected }] });
+    const problems = [{ name, value: shown, expected }];
+    expect(line).toEqual({
+      level: "error",
+      message: "The configuration is wrong",
+      request_id: answer.headers.get("x-request-id"),
+      problems,
+    });
   });
 
   test("shows a secret to nobody, not even in the log", async () => {

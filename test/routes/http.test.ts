@@ -188,7 +188,7 @@ describe("bodies", () => {
     },
   );
 
-  test.each(["{", "{'isbns': []}", '{"isbns": ["9780201633610"],}', "", " ", "\uFEFF{", "undefined", "[".repeat(100_000)])(
+  test.each(["{", "{'isbns': []}", '{"isbns": ["9780201633610"],}', " ", "\uFEFF{", "undefined", "[".repeat(100_000)])(
     "that are no JSON (%#): 400",
     async (body) => {
       const answer = await post("/api/enrich/batch-direct", body);
@@ -203,8 +203,15 @@ describe("bodies", () => {
     expect(answer.body["errors"]).toEqual([{ path: "body", message: expect.any(String) }]);
   });
 
-  test("that are missing: 400", async () => {
+  test("that are missing or empty: 400 where one is needed", async () => {
     expect(problemIn(await post("/api/enrich/batch-direct"))).toEqual(problem(400, "invalid_request"));
+    expect(problemIn(await post("/api/enrich/batch-direct", ""))).toEqual(problem(400, "invalid_request"));
+  });
+
+  test("that are announced and empty are none where none is needed", async () => {
+    await post("/api/quota/reservations", { calls: 1, id: "empty-body" });
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
+    expect(await callWith({}, "/api/quota/reservations/empty-body/commit", { method: "POST", headers })).toMatchObject({ status: 200 });
   });
 
   test("with a thousand mistakes get a short answer", async () => {
@@ -238,8 +245,9 @@ describe("x-request-id", () => {
     const line = vi.spyOn(console, "log").mockImplementation(() => undefined);
     await callWith({}, "/api/authors/top?limit=x", { headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "x-request-id": "find-me" } });
     const logged = line.mock.calls.map(([text]) => String(text));
+    const ids = { request_id: "find-me", trace_id: expect.stringMatching(/^[\da-f]{32}$/u) as string };
     expect(logged.map((text) => JSON.parse(text) as unknown)).toEqual([
-      { level: "info", message: "request", request_id: "find-me", method: "GET", path: "/api/authors/top", status: 400, duration_ms: 0 },
+      { level: "info", message: "request", ...ids, method: "GET", path: "/api/authors/top", status: 400, duration_ms: 0 },
     ]);
     expect(logged.join()).not.toContain(ADMIN_TOKEN);
   });

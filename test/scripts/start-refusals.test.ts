@@ -40,6 +40,14 @@ describe("npm start refuses", () => {
     );
   });
 
+  it("a reset whose cron never fires", async () => {
+    const vars = 'ADMIN_TOKEN="a-token-of-some-length"\nISBNDB_API_KEY="simulator-key"\nQUOTA_RESET_SCHEDULE="0 3 * * *"\n';
+    writeFileSync(join(folder, "never"), vars);
+    const { code, output } = await start(`--port=${await freePorts()}`, `--vars=${join(folder, "never")}`);
+    expect(code).toBe(1);
+    expect(output).toMatch(/^QUOTA_RESET_SCHEDULE is "0 3 \* \* \*"; expected one of the cron triggers: .*"0 0 \* \* \*".*$/mu);
+  });
+
   it("a wrong configuration, naming every value and what was expected", async () => {
     writeFileSync(join(folder, "wrong"), "ADMIN_TOKEN=short\nKEY_PEPPER=salt\nQUOTA_DAILY_LIMIT=many\nISBNDB_BASE_URL=nowhere\n");
     const { code, output } = await start(`--port=${await freePorts()}`, `--vars=${join(folder, "wrong")}`);

@@ -144,10 +144,6 @@ describe("what is given back", () => {
     expect(await after(enrichWith({ DB: db }, shop.key, isbns(100, 1)))).toEqual(returned("503 storage_unavailable"));
   });
 
-  test("one that turned out to be wrong, when it was looked at more closely", async () => {
-    expect(await after(enrichWith({}, shop.key, ["not an isbn"]))).toEqual(returned("400 invalid_request"));
-  });
-
   test("one that makes no sense", async () => {
     expect(await after(enrichWith({ ISBNDB_MAX_BATCH: "1" }, shop.key, isbns(100, 2)))).toEqual(returned("422 unprocessable"));
   });
@@ -266,10 +262,16 @@ describe("when the database fails at the admission", () => {
       code: "storage_unavailable",
       retry: "5",
     });
-    expect(trips).toHaveLength(2);
+    expect(trips.filter(isAdmission)).toHaveLength(2);
     expect((await simulator.state()).requests).toBe(requests);
     expect(await quotaStatus()).toMatchObject({ reserved: 0 });
     expect(await counted()).toEqual([0, 0]);
+  });
+
+  test("twice, each time after it wrote: what was counted is given back beside the answer", async () => {
+    const { db } = watchedDb((trip) => (isAdmission(trip) ? "after" : null));
+    expect(said(await enrichWith({ DB: db }, shop.key, ISBNS))).toBe("503 storage_unavailable");
+    expect([await counted(), await admissions()]).toEqual([[0, 0], { written: 1, returned: 1 }]);
   });
 
   test("for a month that has no row yet, once more: still one use", async () => {
@@ -286,4 +288,11 @@ describe("when the database fails at the admission", () => {
     expect(said(await enrichWith({ DB: db }, shop.key, ISBNS))).toBe("200");
     expect(logged.mock.calls.some(([line]) => String(line).includes("A key's last use could not be noted"))).toBe(true);
   });
+});
+
+test("what is known to be wrong before anything is asked takes no unit, not even for a moment", async () => {
+  expect(said(await enrichWith({}, shop.key, ["not an isbn"]))).toBe("400 invalid_request");
+  const months = { start_month: "2025-02", end_month: "2025-01" };
+  expect(said(await byWith({}, shop.key, "POST", "/api/books/enrich-new-releases", months))).toBe("400 invalid_request");
+  expect(await admissions()).toEqual({ written: 0, returned: 0 });
 });

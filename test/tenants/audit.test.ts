@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { failTable, failWrites, healTable } from "../library/support.ts";
 import { callWith } from "../routes/support.ts";
 import { ADMIN_TOKEN, call, freshStart, get, post, put, quotaStatus, setClock } from "../support/worker.ts";
-import { allPages, audit, audited, count, makeOrganization, makeProject, patch, remove, right, rows } from "./admin-support.ts";
+import { allPages, audit, audited, count, makeOrganization, makeProject, patch, remove, right, rows, stop } from "./admin-support.ts";
 import type { Body, Entry } from "./admin-support.ts";
 
 const NOW = "2031-05-14T14:03:11Z";
@@ -23,7 +23,10 @@ const noted = async (): Promise<unknown[]> =>
 test("every change of an organisation or project is noted: who, what, before and after", async () => {
   await makeOrganization("org", { quotas: { api_calls: 10 } });
   right(await patch("/api/organizations/org", { name: "New", quotas: { api_calls: null } }));
-  const { api_key } = await makeProject("mine", { calls_per_day: 5 });
+  const { api_key } = await makeProject("mine", {
+    calls_per_day: 5,
+    key: { name: "web", mode: "test", scopes: ["read"], expires_at: "2031-06-01T00:00:00Z" },
+  });
   right(await patch("/api/projects/mine", { owner_id: "me" }));
   right(await put("/api/projects/mine/caps", { db_queries_per_day: 7, realtime_connections: 100 }));
   right(await put("/api/projects/mine/upstream-share", { calls_per_day: null }));
@@ -53,6 +56,14 @@ test("every change of an organisation or project is noted: who, what, before and
     ["admin", "organization.create", ...ofOrg, null, { ...first, billing_anchor: NOW }],
     ["admin", "organization.change", ...ofOrg, first, renamed],
     ["admin", "project.create", ...ofMine, null, { ...made, organization_id: "org", caps, key_id: api_key.id }],
+    [
+      "admin",
+      "key.create",
+      `key:${api_key.id}`,
+      "mine",
+      null,
+      { name: "web", mode: "test", scopes: ["read"], expires_at: "2031-06-01T00:00:00Z" },
+    ],
     ["admin", "project.change", ...ofMine, made, owned],
     ["admin", "project.caps", ...ofMine, { db_queries_per_day: 10_000 }, { db_queries_per_day: 7 }],
     ["admin", "project.change", ...ofMine, owned, free],
@@ -64,7 +75,35 @@ test("every change of an organisation or project is noted: who, what, before and
     ["admin", "organization.archive", ...ofOrg, renamed, { ...renamed, status: "ARCHIVED" }],
     ["admin", "organization.restore", ...ofOrg, { ...renamed, status: "ARCHIVED" }, renamed],
   ]);
+  // The first key is made with its project: one operation, two entries.
   expect(new Set((await audit()).map(({ operation }) => operation)).size).toBe(13);
+});
+
+test("a raise of caps that lifts reasons names those that held before and after, and a change that lifts none names none", async () => {
+  await makeOrganization("org");
+  await makeProject("mine");
+  const caps = async (body: Body) => right(await put("/api/projects/mine/caps", body));
+  const until = Date.parse("2031-05-15T00:00:00Z");
+  await stop("mine", "abuse:ERROR_SPIKE");
+  await stop("mine", "quota:db_queries_per_day", until);
+  await stop("mine", "quota:storage_uploads_per_day", until);
+  await stop("mine", "quota:function_invocations_per_day", Date.parse(NOW));
+  await count("mine", "db_queries_per_day", 10_000);
+  await caps({ db_queries_per_day: 10_000, function_invocations_per_day: 9_000 });
+  await caps({ db_queries_per_day: 9_999 });
+  await caps({ db_queries_per_day: 20_000, storage_uploads_per_day: null, realtime_connections: null });
+  await caps({ storage_uploads_per_day: 5 });
+  const [abuse, queries, uploads] = ["abuse:ERROR_SPIKE", "quota:db_queries_per_day", "quota:storage_uploads_per_day"];
+  const changes = (await audit("subject=project:mine")).filter(({ action }) => action === "project.caps").toReversed();
+  expect(changes.map(({ before, after }) => [before, after])).toEqual([
+    [{ function_invocations_per_day: 5_000 }, { function_invocations_per_day: 9_000 }],
+    [{ db_queries_per_day: 10_000 }, { db_queries_per_day: 9_999 }],
+    [
+      { db_queries_per_day: 9_999, storage_uploads_per_day: 1_000, realtime_connections: 100, reasons: [abuse, queries, uploads] },
+      { db_queries_per_day: 20_000, storage_uploads_per_day: null, realtime_connections: null, reasons: [abuse] },
+    ],
+    [{ storage_uploads_per_day: null }, { storage_uploads_per_day: 5 }],
+  ]);
 });
 
 test("a project's key that manages keys is named as who did it", async () => {
@@ -224,7 +263,8 @@ describe("the audit log", () => {
 
   test("is asked for by project, by subject, and by both", async () => {
     const key = right(await post("/api/projects/a/keys", { name: "Second" }));
-    expect(await audited("project_id=a")).toEqual(["project.create project:a", `key.create key:${String(key["id"])}`]);
+    const first = expect.stringMatching(/^key\.create key:\w{10}$/u) as unknown;
+    expect(await audited("project_id=a")).toEqual(["project.create project:a", first, `key.create key:${String(key["id"])}`]);
     expect(await audited("subject=project:ab")).toEqual(["project.create project:ab"]);
     expect(await audited("subject=organization:org")).toEqual(["organization.create organization:org"]);
     expect(await audited("subject=quota:isbndb")).toEqual(["quota.usage.set quota:isbndb"]);
@@ -247,7 +287,7 @@ describe("the audit log", () => {
       async (page) => makeProject(`new${page}`).then(() => undefined),
     );
     expect(found.map(({ operation }) => operation).slice(0, 250)).toEqual(Array.from({ length: 250 }, (_, n) => `op-${249 - n}`));
-    expect(found).toHaveLength(254);
+    expect(found).toHaveLength(256);
   });
 
   test("holds no key, no hash and no secret", async () => {
@@ -267,6 +307,6 @@ describe("the audit log", () => {
     await failTable("audit_log");
     expect(await get("/api/audit")).toMatchObject({ status: 503, body: { code: "storage_unavailable" } });
     await healTable("audit_log");
-    expect(await audited()).toHaveLength(4);
+    expect(await audited()).toHaveLength(6);
   });
 });

@@ -47,7 +47,7 @@ describe("caps", () => {
     await setCaps({ [COUNTER]: 10_000, [GAUGE]: 100 });
     await setCaps({});
     expect(await revisions()).toEqual({ [COUNTER]: 1, [GAUGE]: 1, storage_uploads_per_day: 1, function_invocations_per_day: 1 });
-    expect(await audited("project_id=mine")).toHaveLength(1);
+    expect(await audited("subject=project:mine")).toHaveLength(1);
     await setCaps({ [COUNTER]: 9, [GAUGE]: 100 });
     await setCaps({ [COUNTER]: null });
     await setCaps({ [COUNTER]: null });

@@ -143,7 +143,7 @@ describe("rotation", () => {
   test("ten at once make one version", async () => {
     const answers = await concurrently(10, 10, async () => rotate());
     expect(tally(answers)).toEqual({ "200": 1, "409 conflict": 9 });
-    const rows = await env.DB.prepare("SELECT version FROM api_key_versions WHERE key_id = ?").bind(shop.keyId).all();
+    const rows = await env.DB.prepare("SELECT version FROM api_key_versions WHERE key_id = ? ORDER BY version").bind(shop.keyId).all();
     expect(rows.results).toEqual([{ version: 1 }, { version: 2 }]);
     const minted = answers.find(({ status }) => status === 200)?.body.key ?? "";
     expect([await works(shop.key), await works(minted)]).toEqual(["200", "200"]);

@@ -53,8 +53,7 @@ describe("an organisation is created", () => {
     ["1970-01-01T00:00:00Z", "2031-05-01T00:00:00Z"],
     ["2024-02-29T23:59:59Z", "2031-04-29T23:59:59Z"],
     ["2031-05-14T14:03:11.000Z", NOW],
-    ["2031-05-14T14:03:12Z", "2031-04-14T14:03:12Z"],
-    ["9999-12-31T23:59:59Z", "2031-04-30T23:59:59Z"],
+    ["2030-12-31T23:59:59Z", "2031-04-30T23:59:59Z"],
   ])("anchored at %s, its period begins at %s", async (billing_anchor, starts_at) => {
     const body = await makeOrganization("acme", { billing_anchor });
     expect(body).toMatchObject({ billing_anchor: billing_anchor.replace(".000", ""), period: { starts_at } });
@@ -62,6 +61,12 @@ describe("an organisation is created", () => {
       { n: 2, whole: 1 },
     ]);
     expect(await one("acme")).toMatchObject({ period: { starts_at }, periods: [{ starts_at }] });
+  });
+
+  test.each(["2031-05-14T14:03:12Z", "9999-12-31T23:59:59Z"])("not with an anchor to come: %s", async (billing_anchor) => {
+    const answer = await post("/api/organizations", { id: "acme", name: "Early", billing_anchor });
+    expect(refusal(answer)).toEqual({ status: 422, code: "unprocessable", paths: ["billing_anchor"] });
+    expect((await get("/api/organizations/acme")).status).toBe(404);
   });
 
   test.each(["a", "A-1_b", "_", "-", "__proto__", "constructor", "0", "x".repeat(64)])("under the id %j", async (id) => {
@@ -86,7 +91,7 @@ describe("an organisation is created", () => {
 
   test("once, when many ask for the same id at one moment", async () => {
     const ask = async (n: number) =>
-      post("/api/organizations", { id: "acme", name: `N${n}`, billing_anchor: `2031-0${(n % 9) + 1}-01T00:00:00Z` });
+      post("/api/organizations", { id: "acme", name: `N${n}`, billing_anchor: `2030-0${(n % 9) + 1}-01T00:00:00Z` });
     const answers = await Promise.all(Array.from({ length: 20 }, async (_, n) => ask(n)));
     const made = answers.filter(({ status }) => status === 201);
     expect({ made: made.length, refused: answers.filter(({ status }) => status === 409).length }).toEqual({ made: 1, refused: 19 });

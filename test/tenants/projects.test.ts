@@ -34,7 +34,7 @@ describe("a project is created", () => {
       created_at: NOW,
       updated_at: NOW,
     });
-    expect(body["api_key"]).toMatchObject({ name: "default", mode: "live", scopes: ["read", "enrich"], expires_at: null });
+    expect(body["api_key"]).toMatchObject({ name: "default", mode: "live", scopes: ["read", "enrich", "database"], expires_at: null });
     expect(await readProject(String(project["id"]))).toEqual(project);
   });
 
@@ -114,7 +114,7 @@ describe("a project is created", () => {
     expect(await rows("SELECT (SELECT count(*) FROM api_keys) AS keys, (SELECT count(*) FROM caps) AS caps")).toEqual([
       { keys: 1, caps: 4 },
     ]);
-    expect(await audited("project_id=mine")).toEqual(["project.create project:mine"]);
+    expect(await audited("subject=project:mine")).toEqual(["project.create project:mine"]);
   });
 });
 
@@ -214,7 +214,7 @@ describe("a project is changed", () => {
     const same = [{}, { name: "Project mine" }, { owner_id: "me" }, { region: "eu" }, { status: "ACTIVE" }];
     for (const change of same) expect(right(await patch("/api/projects/mine", change))).toMatchObject({ updated_at: NOW });
     expect(right(await put("/api/projects/mine/upstream-share", { calls_per_day: 5 }))).toMatchObject({ updated_at: NOW });
-    expect(await audited("project_id=mine")).toEqual(["project.create project:mine"]);
+    expect(await audited("subject=project:mine")).toEqual(["project.create project:mine"]);
   });
 
   test("archived and brought back; twice answers the same", async () => {
@@ -224,7 +224,7 @@ describe("a project is changed", () => {
     expect(right(await remove("/api/projects/mine"))).toEqual(first);
     expect(right(await patch("/api/projects/mine", { status: "ARCHIVED" }))).toEqual(first);
     expect(right(await patch("/api/projects/mine", { status: "ACTIVE" }))).toMatchObject({ status: "ACTIVE" });
-    expect(await audited("project_id=mine")).toEqual(["create", "archive", "restore"].map((what) => `project.${what} project:mine`));
+    expect(await audited("subject=project:mine")).toEqual(["create", "archive", "restore"].map((what) => `project.${what} project:mine`));
   });
 
   test("is not brought back into an archived organisation", async () => {
@@ -255,7 +255,7 @@ describe("a project is changed", () => {
       expect({ path, ...(refusal(answer) as Body) }).toEqual({ path, status: 409, code: "conflict" });
     }
     expect(await readProject("mine")).toEqual(first);
-    expect(await audited("project_id=mine")).toEqual(["project.create project:mine", "project.delete project:mine"]);
+    expect(await audited("subject=project:mine")).toEqual(["project.create project:mine", "project.delete project:mine"]);
   });
 
   test("an archived project is deleted too, and keeps its caps and past", async () => {
@@ -275,7 +275,7 @@ describe("twenty changes at one moment", () => {
       expect(refusal(each)).toEqual({ status: 409, code: "conflict" });
       expect(each.headers.get("retry-after")).toBe("1");
     }
-    const entries = (await audit("project_id=mine")).toReversed();
+    const entries = (await audit("subject=project:mine")).toReversed();
     expect(entries).toHaveLength(1 + answers.length - refused.length);
     const [created, ...changes] = entries;
     const { organization_id: _, caps: __, key_id: ___, ...first } = created?.after ?? {};

@@ -1,8 +1,22 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
+import { findProject } from "../../worker/src/store/projects.ts";
+import { suspend as storeSuspension } from "../../worker/src/store/suspensions.ts";
 import { freshStart, get, post, put, setClock } from "../support/worker.ts";
 import type { Answer } from "../support/worker.ts";
-import { allPages, audit, audited, makeOrganization, makeProject, readProject, refusal, remove, right, stop } from "./admin-support.ts";
+import {
+  allPages,
+  audit,
+  audited,
+  makeOrganization,
+  makeProject,
+  patch,
+  readProject,
+  refusal,
+  remove,
+  right,
+  stop,
+} from "./admin-support.ts";
 import type { Body, ShownProject } from "./admin-support.ts";
 
 const NOW = "2031-05-14T14:03:11Z";
@@ -41,14 +55,16 @@ describe("by hand", () => {
     const again = right(await reactivate());
     await setClock("2031-05-14T16:00:00Z");
     expect(right(await reactivate())).toEqual(again);
-    expect(await audited("project_id=mine")).toEqual(["create", "suspend", "reactivate"].map((what) => `project.${what} project:mine`));
+    expect(await audited("subject=project:mine")).toEqual(
+      ["create", "suspend", "reactivate"].map((what) => `project.${what} project:mine`),
+    );
   });
 
   test("at one moment by ten is once", async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, async (_, n) => suspend(`N${n}`)));
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 200));
     expect(await past()).toHaveLength(1);
-    expect(await audited("project_id=mine")).toHaveLength(2);
+    expect(await audited("subject=project:mine")).toHaveLength(2);
   });
 
   test("can be done again after it was lifted, and the past stays readable", async () => {
@@ -84,6 +100,21 @@ describe("by hand", () => {
     });
   });
 
+  test("tells its reason to the project, and the API's description says so", async () => {
+    const { body } = await get("/openapi.json");
+    const paths = body["paths"] as Record<string, unknown>;
+    expect(JSON.stringify(paths["/api/projects/{id}/suspend"])).toContain("shown to the project");
+  });
+
+  test("is not undone by a change of the status, which says what does undo it", async () => {
+    await suspend();
+    const answer = await patch("/api/projects/mine", { status: "ACTIVE", name: "New" });
+    expect(refusal(answer)).toEqual({ status: 409, code: "conflict" });
+    expect(answer.body["detail"]).toContain("POST /api/projects/mine/reactivate");
+    expect(await readProject("mine")).toMatchObject({ status: "SUSPENDED", name: "Project mine" });
+    expect(right(await patch("/api/projects/mine", { name: "New" }))).toMatchObject({ status: "SUSPENDED", name: "New" });
+  });
+
   test("of an archived project is refused: nothing is left to suspend", async () => {
     right(await remove("/api/projects/mine"));
     expect(refusal(await suspend())).toEqual({ status: 409, code: "conflict" });
@@ -112,7 +143,7 @@ describe("reactivating", () => {
 
   test("a reason that does not hold changes nothing, and is not noted", async () => {
     expect(reasons(await reactivate(["quota:storage_uploads_per_day"]))).toHaveLength(3);
-    expect(await audited("project_id=mine")).toHaveLength(1);
+    expect(await audited("subject=project:mine")).toHaveLength(1);
   });
 
   test("what is no reason is refused by name", async () => {
@@ -153,6 +184,28 @@ describe("a reason with an end", () => {
       { reason: "admin", lifted_by: "admin" },
       { reason: "quota:db_queries_per_day", holds: false, lifted_by: null },
     ]);
+  });
+
+  test("that is over makes room for the next of its name, and stays one that nobody lifted", async () => {
+    await stop("mine", "abuse:ERROR_SPIKE", MIDNIGHT);
+    const again = async (id: string) => {
+      const project = await findProject(env.DB, "mine", Date.now());
+      const note = { action: "project.suspend", subject: "project:mine", projectId: "mine", before: null, after: { id } };
+      const reason = { reason: "abuse:ERROR_SPIKE", capType: null, detail: id, until: null };
+      return project && storeSuspension(env.DB, project, reason, { id, actor: "job:abuse", now: Date.now() }, note);
+    };
+    expect(await again("while it holds")).toBe(false);
+    await setClock("2031-05-15T00:00:00Z");
+    expect(await again("first")).toBe(true);
+    expect(await again("second")).toBe(false);
+    expect(await readProject("mine")).toMatchObject({ status: "SUSPENDED", reasons: [{ detail: "first", since: "2031-05-15T00:00:00Z" }] });
+    expect(await past()).toMatchObject([
+      { detail: "first", holds: true, lifted_at: null, lifted_by: null },
+      { until: "2031-05-15T00:00:00Z", holds: false, lifted_at: null, lifted_by: null },
+    ]);
+    expect((await audit("subject=project:mine")).map(({ after }) => after?.["id"])).toEqual(["first", undefined]);
+    const { events } = right(await get<{ events: Body[] }>("/api/projects/mine/events"));
+    expect(events.map(({ type }) => type)).toEqual(["project.suspended"]);
   });
 
   test("is shown with its cap, and without what it has not", async () => {

@@ -11,6 +11,7 @@ CREATE TABLE organizations (
   updated_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX organizations_latest ON organizations (created_at DESC, id DESC);
+CREATE INDEX organizations_archived ON organizations (created_at DESC, id DESC) WHERE status = 'ARCHIVED';
 
 -- One row for each billing period of an organisation: its counter while it is open, its ledger entry once it is closed.
 CREATE TABLE billing_periods (
@@ -23,6 +24,7 @@ CREATE TABLE billing_periods (
   closed_at INTEGER,                -- by the monthly reset
   PRIMARY KEY (organization_id, period_index)
 ) WITHOUT ROWID;
+CREATE INDEX billing_periods_by_end ON billing_periods (organization_id, ends_at);
 CREATE INDEX billing_periods_open ON billing_periods (ends_at) WHERE closed_at IS NULL;
 
 CREATE TABLE projects (
@@ -39,6 +41,7 @@ CREATE TABLE projects (
   updated_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX projects_latest ON projects (created_at DESC, id DESC);
+CREATE INDEX projects_gone ON projects (lifecycle, created_at DESC, id DESC) WHERE lifecycle <> 'ACTIVE';
 CREATE INDEX projects_by_organization ON projects (organization_id, created_at DESC, id DESC);
 
 -- Every project has a row for each cap, from its first moment.
@@ -63,8 +66,9 @@ CREATE TABLE api_keys (
   created_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX api_keys_by_project ON api_keys (project_id, created_at DESC, id DESC);
+CREATE INDEX api_keys_unrevoked ON api_keys (project_id, expires_at) WHERE revoked_at IS NULL;
 
--- A key keeps its id when it is rotated; each secret it ever had is a version.
+-- A key keeps its id when it is rotated; each secret is a version. Of those that work no more, the latest are kept.
 CREATE TABLE api_key_versions (
   key_id TEXT NOT NULL REFERENCES api_keys (id),
   version INTEGER NOT NULL,
@@ -74,6 +78,7 @@ CREATE TABLE api_key_versions (
   last_used_at INTEGER,
   PRIMARY KEY (key_id, version)
 ) WITHOUT ROWID;
+CREATE UNIQUE INDEX api_key_versions_by_hash ON api_key_versions (key_id, hash);
 
 -- What was used in a day. A day nobody touched has no row, and reads as 0: nothing needs resetting.
 CREATE TABLE counters (
@@ -158,7 +163,7 @@ CREATE TABLE suspensions (
   until INTEGER,                    -- when a reason ends by itself, as a day's cap does; null: only when it is lifted
   actor TEXT NOT NULL,
   lifted_at INTEGER,
-  lifted_by TEXT
+  lifted_by TEXT                    -- null with a lifted_at: it had ended by itself, and made room for the next of its name
 );
 CREATE UNIQUE INDEX suspensions_open ON suspensions (project_id, reason) WHERE lifted_at IS NULL;
 CREATE INDEX suspensions_by_project ON suspensions (project_id, seq DESC);

@@ -8,6 +8,7 @@ import { jsonOnly, limitBody } from "./middleware/bodies.ts";
 import { notFound, onError } from "./middleware/problems.ts";
 import { requestContext } from "./middleware/request-context.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
+import { databaseRoutes } from "./routes/database.ts";
 import { docsRoutes, documentOf, getDocument } from "./routes/docs.ts";
 import { enrichRoutes } from "./routes/enrich.ts";
 import { harvestRoutes } from "./routes/harvest.ts";
@@ -55,6 +56,7 @@ app.route("/api", organizationRoutes);
 app.route("/api", projectRoutes);
 app.route("/api", projectKeyRoutes);
 app.route("/api", projectUsageRoutes);
+app.route("/api", databaseRoutes);
 
 app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
   type: "http",

@@ -7,6 +7,9 @@ import { JobQueue } from "./jobs/enqueue.ts";
 import { JobRelay } from "./jobs/relay.ts";
 import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager } from "./quota/index.ts";
 import type { ProviderCount, ProviderReport } from "./quota/index.ts";
+import { traceFrom } from "./telemetry/index.ts";
+import type { RootTrace, Trace } from "./telemetry/index.ts";
+import { TenantDatabases } from "./tenant-database/index.ts";
 
 /** The only provider so far; a second one is a second ledger. */
 export const PROVIDER = "isbndb";
@@ -28,6 +31,9 @@ export interface Deps {
   readonly jobs: JobQueue;
   /** Brings the index of jobs and their instances together again. */
   readonly relay: JobRelay;
+  /** Where spans hang from. Whoever opens one hands it on: `work({ ...deps, trace: span })`. */
+  readonly trace: Trace;
+  readonly tenantDatabases: TenantDatabases;
 }
 
 /** What the provider's answer said about our account. */
@@ -46,8 +52,8 @@ function switchReader(namespace: KVNamespace, kv: QuotaKv): EnforcementSwitchRea
   return reader;
 }
 
-/** Throws `ConfigError` where the configuration is wrong. */
-export function createDeps(env: Env, clock: () => number): Deps {
+/** `traceparent`: the trace that goes on here; none begins one. Throws `ConfigError` where the configuration is wrong. */
+export function createDeps(env: Env, clock: () => number, traceparent?: string | null): Deps & { readonly trace: RootTrace } {
   const config = readConfig(env);
   const { baseUrl, apiKey, timeoutMs } = config.isbndb;
   const isbndb = createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs });
@@ -80,5 +86,7 @@ export function createDeps(env: Env, clock: () => number): Deps {
     readProviderCount,
     jobs: new JobQueue({ db: env.DB, workflow: env.JOBS, clock }),
     relay: new JobRelay({ db: env.DB, workflow: env.JOBS, clock }),
+    trace: traceFrom(traceparent, config.telemetry, { clock, secrets: config.secrets }),
+    tenantDatabases: new TenantDatabases(env.TENANT_DATABASE),
   };
 }

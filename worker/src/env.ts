@@ -1,4 +1,5 @@
 /** The Worker's configuration: read from the bindings once, typed, defaulted and checked, the same for every door. */
+import { Cron } from "croner";
 import { z } from "zod";
 
 export const ENFORCEMENTS = ["enforce", "observe", "off"] as const;
@@ -35,10 +36,37 @@ const calls = (fallback: number) => whole(fallback, 0, MAX_CALLS);
 
 const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) => z.enum(words, `one of ${words.join(", ")}`);
 
+const CRON = "a cron expression of five fields, which stands among the cron triggers too";
+
+function isCron(text: string): boolean {
+  try {
+    return new Cron(text, { mode: "5-part", paused: true }).nextRun() !== null;
+  } catch {
+    return false;
+  }
+}
+
 const ADDRESS = "an http or https URL";
+const COLLECTOR = "an http or https URL without a user name or password";
+const MAX_NAME_CHARACTERS = 255;
+const NAME = `a name of 1 to ${MAX_NAME_CHARACTERS} characters`;
+const SWITCH = "true or false";
+const TRACES_PATH = "/v1/traces";
 const TOKEN = `a secret of at least ${MIN_TOKEN_LENGTH} visible ASCII characters`;
 const PEPPER = `a secret of at least ${MIN_TOKEN_LENGTH} characters`;
 const KEY = "the provider's key: visible ASCII characters";
+
+function isCollector(url: URL | null): boolean {
+  return url !== null && /^https?:$/u.test(url.protocol) && url.username === "" && url.password === "";
+}
+
+/** Collectors are named by their root as often as by where traces go. */
+function tracesUrl(endpoint: string): string {
+  const url = new URL(endpoint);
+  const path = url.pathname.replace(/\/+$/u, "");
+  url.pathname = path.endsWith(TRACES_PATH) ? path : `${path}${TRACES_PATH}`;
+  return url.href;
+}
 
 const variables = z.object({
   ISBNDB_BASE_URL: z
@@ -58,6 +86,18 @@ const variables = z.object({
   QUOTA_SAFETY_BUFFER: calls(2_000),
   QUOTA_BACKGROUND_FLOOR: calls(1_000),
   QUOTA_ENFORCEMENT: oneOf(ENFORCEMENTS).default("enforce"),
+  QUOTA_RESET_ENABLED: oneOf(["true", "false"]).default("true"),
+  QUOTA_RESET_SCHEDULE: z.string(CRON).default("0 0 * * *").refine(isCron, CRON),
+  OTEL_ENABLED: z.union([z.enum(["true", "false"]), z.boolean().transform(String)], SWITCH).default("false"),
+  // Credentials in it would end up in errors; fetch refuses them anyway.
+  OTEL_ENDPOINT: z
+    .string(COLLECTOR)
+    .default("http://localhost:4318/v1/traces")
+    .refine((text) => isCollector(URL.parse(text)), COLLECTOR),
+  OTEL_SERVICE_NAME: z
+    .string(NAME)
+    .default("quota-coordinator")
+    .refine((text) => text.trim() !== "" && text.length <= MAX_NAME_CHARACTERS, NAME),
   // Both travel in a header, where nothing else can stand.
   ADMIN_TOKEN: z.string(TOKEN).refine((text) => text.length >= MIN_TOKEN_LENGTH && VISIBLE_ASCII.test(text), TOKEN),
   ISBNDB_API_KEY: z.string(KEY).regex(VISIBLE_ASCII, KEY),
@@ -70,6 +110,18 @@ export interface Config {
   readonly keyPepper: string;
   readonly isbndb: { readonly baseUrl: string; readonly apiKey: string; readonly timeoutMs: number; readonly maxBatch: number };
   readonly quota: QuotaConfig;
+  /** The monthly reset: whether it runs, and the cron that asks for it. */
+  readonly reset: { readonly enabled: boolean; readonly schedule: string };
+  readonly telemetry: TelemetryConfig;
+  /** All of them, whatever they are for: what must never leave in a log or a trace. */
+  readonly secrets: readonly string[];
+}
+
+export interface TelemetryConfig {
+  readonly enabled: boolean;
+  readonly serviceName: string;
+  /** Where traces go, whole. */
+  readonly url: string;
 }
 
 /** What the operator configured; the ledger's settings may override all of it but the billing. Limits in calls a UTC day. */
@@ -100,9 +152,15 @@ export class ConfigError extends Error {
   }
 }
 
+/** An address in which somebody put a user name and a password. */
+function holdsCredentials(value: unknown): boolean {
+  const url = typeof value === "string" ? URL.parse(value) : null;
+  return url !== null && `${url.username}${url.password}` !== "";
+}
+
 function shown(name: string, value: unknown): string {
   if (value === undefined) return "not set";
-  return SECRETS.has(name) ? "set, but not usable" : JSON.stringify(value);
+  return SECRETS.has(name) || holdsCredentials(value) ? "set, but not usable" : JSON.stringify(value);
 }
 
 /** Both are right by themselves, and wrong together. */
@@ -142,5 +200,12 @@ export function readConfig(env: object): Config {
       enforcement: read.QUOTA_ENFORCEMENT,
       bulkBilling: read.ISBNDB_BULK_BILLING,
     },
+    reset: { enabled: read.QUOTA_RESET_ENABLED === "true", schedule: read.QUOTA_RESET_SCHEDULE },
+    telemetry: {
+      enabled: read.OTEL_ENABLED === "true",
+      serviceName: read.OTEL_SERVICE_NAME.trim(),
+      url: tracesUrl(read.OTEL_ENDPOINT),
+    },
+    secrets: Object.entries(read).flatMap(([name, value]) => (SECRETS.has(name) && typeof value === "string" ? [value] : [])),
   };
 }

@@ -25,7 +25,7 @@ export const PROBLEMS = {
   unprocessable: { status: 422, title: "The request is well-formed but makes no sense", retryable: false, alarming: false },
   quota_exhausted: {
     status: 429,
-    title: "The provider's calls for today are used up",
+    title: "Too few of the provider's calls for today are left",
     retryable: true,
     alarming: false,
     type: QUOTA_EXCEEDED,
@@ -42,6 +42,7 @@ export const PROBLEMS = {
   too_many_failures: { status: 429, title: "Too many wrong credentials from this address", retryable: true, alarming: false },
   upstream_error: { status: 502, title: "The provider failed", retryable: true, alarming: true },
   quota_unavailable: { status: 503, title: "The quota ledger did not answer", retryable: true, alarming: true },
+  database_busy: { status: 503, title: "The project's database takes nothing at this moment", retryable: true, alarming: false },
   storage_unavailable: { status: 503, title: "The database did not answer", retryable: true, alarming: true },
   internal_error: { status: 500, title: "A fault of ours", retryable: false, alarming: true },
 } as const satisfies Record<string, ProblemKind>;

@@ -10,7 +10,8 @@ import { jobLog } from "./jobs/job-log.ts";
 import { readJobParams } from "./jobs/job-params.ts";
 import type { JobParams } from "./jobs/job-params.ts";
 import { JobRun } from "./jobs/job-run.ts";
-import type { JobExecutionResult } from "./jobs/job-run.ts";
+import type { JobExecutionResult, JobRunOptions } from "./jobs/job-run.ts";
+import { jobEnded, jobStep, placeOfJob } from "./telemetry/index.ts";
 
 const clock = (): number => Date.now();
 
@@ -23,11 +24,19 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
     const { type, maxTries, scheduledFor, delayUntil, createdAt, requestId, traceId, traceparent } = params;
     const log = jobLog(type, { job_id: id, job_type: type, request_id: requestId, trace_id: traceId });
     const kind = isJobType(type) ? JOBS[type] : GONE;
-    const run = new JobRun({ id, db: this.env.DB, clock, steps, log, policy: { ...kind, tries: maxTries } });
+    const job = { id, type };
+    // Where the job stands in the trace of whoever asked: the same after every interruption.
+    const place = await placeOfJob(traceparent, id);
+    const onEnd: JobRunOptions["onEnd"] = ({ status, error: message }) => {
+      const { trace } = createDeps(this.env, clock, traceparent);
+      const error = message === null ? null : { type: "job_failed", message };
+      jobEnded(trace, place, job, { status, error, startedAt: createdAt, endedAt: clock() });
+    };
+    const run = new JobRun({ id, db: this.env.DB, clock, steps, log, onEnd, policy: { ...kind, tries: maxTries } });
     return run.toEnd(async () => {
       if (delayUntil !== null) await run.sleepUntil("delay", delayUntil);
       if (!isJobType(type)) return { success: false, error: `There is no job type ${type} any more.` };
-      const deps = createDeps(this.env, clock);
+      const deps = createDeps(this.env, clock, place);
       return handle(type, params.payload, {
         id,
         type,
@@ -36,8 +45,12 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
         createdAt,
         scheduledFor,
         requestId,
-        traceparent,
-        step: async (name, work) => run.step(name, work),
+        traceparent: place,
+        step: async (name, work) =>
+          run.step(name, async (attempt) => {
+            const stepDeps = createDeps(this.env, clock, place);
+            return jobStep(stepDeps.trace, { job, step: name, attempt }, async (span) => work(attempt, { ...stepDeps, trace: span }));
+          }),
         sleepUntil: async (name, time) => run.sleepUntil(name, time),
       });
     });

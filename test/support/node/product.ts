@@ -14,9 +14,16 @@ export interface Product {
   readonly url: URL;
   readonly token: string;
   /** A request as the administrator. */
-  readonly call: <Body = Record<string, unknown>>(method: string, path: string, body?: unknown) => Promise<Answer<Body>>;
+  readonly call: <Body = Record<string, unknown>>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ) => Promise<Answer<Body>>;
   /** The simulator's control. */
   readonly simulator: <Body = Record<string, unknown>>(method: string, path: string, body?: unknown) => Promise<Body>;
+  /** A project's database object, by its own methods. */
+  readonly database: (project: string) => Promise<DatabaseObject>;
   /** Evicts the ledger again and again at random moments. */
   readonly evictLedgerUntilStopped: () => { readonly stop: () => Promise<void> };
   readonly stop: () => Promise<void>;
@@ -28,15 +35,44 @@ async function send(url: URL, method: string, body: unknown, headers: Record<str
   return fetch(url, { method, ...init });
 }
 
-/** Each on a free port. Takes some seconds. */
-export async function startProduct(): Promise<Product> {
+/** What a job asks of a project's database. */
+export interface DatabaseObject {
+  freeze(id: string): Promise<{ readonly result: string }>;
+  dumpPart(request: {
+    readonly freeze: string;
+    readonly mode: "full";
+    readonly cursor: string | null;
+    readonly maxBytes: number;
+  }): Promise<DatabasePart>;
+  thaw(id: string): Promise<void>;
+  beginImport(id: string): Promise<{ readonly result: string }>;
+  importPart(id: string, piece: number, sql: string): Promise<{ readonly result: string }>;
+  finishImport(id: string, schemaVersion: number): Promise<{ readonly result: string }>;
+  query(request: {
+    readonly sql: string;
+    readonly params: [];
+    readonly readOnly: boolean;
+    readonly maxRows: number;
+  }): Promise<{ readonly result: string; readonly message?: string }>;
+}
+
+export interface DatabasePart {
+  readonly result: string;
+  readonly sql: string;
+  readonly next: string | null;
+  readonly schemaHash: string;
+  readonly tables: readonly { readonly name: string; readonly rows: number; readonly hash: string }[];
+}
+
+/** Each on a free port, with these variables changed. Takes some seconds. */
+export async function startProduct(vars: Readonly<Record<string, string>> = {}): Promise<Product> {
   const provider = createTestHarness({ workers: [{ configPath: config("scripts/isbndb-simulator/wrangler.jsonc") }] });
   const { url: providerUrl } = await provider.listen();
   const coordinator = createTestHarness({
     workers: [
       {
         configPath: config("wrangler.jsonc"),
-        vars: { ISBNDB_BASE_URL: providerUrl.origin },
+        vars: { ...vars, ISBNDB_BASE_URL: providerUrl.origin },
         secrets: { ADMIN_TOKEN, ISBNDB_API_KEY: "simulator-key", KEY_PEPPER: "test-key-pepper-0123456789" },
       },
     ],
@@ -48,14 +84,25 @@ export async function startProduct(): Promise<Product> {
   return {
     url,
     token: ADMIN_TOKEN,
-    call: async <Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<Body>> => {
-      const response = await send(new URL(path, url), method, body, { authorization: `Bearer ${ADMIN_TOKEN}` });
+    call: async <Body = Record<string, unknown>>(
+      method: string,
+      path: string,
+      body?: unknown,
+      headers: Readonly<Record<string, string>> = {},
+    ): Promise<Answer<Body>> => {
+      const response = await send(new URL(path, url), method, body, { authorization: `Bearer ${ADMIN_TOKEN}`, ...headers });
       return { status: response.status, headers: response.headers, body: (await response.json()) as Body };
     },
     simulator: async <Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Body> => {
       const response = await send(new URL(`/_simulator${path}`, providerUrl), method, body, {});
       if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
       return (await response.json()) as Body;
+    },
+    database: async (project) => {
+      const { TENANT_DATABASE } = (await worker.getEnv()) as unknown as {
+        TENANT_DATABASE: { getByName: (name: string) => DatabaseObject };
+      };
+      return TENANT_DATABASE.getByName(project);
     },
     evictLedgerUntilStopped: () => {
       const stopping = new AbortController();

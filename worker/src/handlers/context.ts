@@ -5,9 +5,15 @@ import { StepFailed } from "../jobs/failure.ts";
 import type { JobLog } from "../jobs/job-log.ts";
 import type { JobExecutionResult, JobRun } from "../jobs/job-run.ts";
 
-export interface JobContext extends Pick<JobRun, "step" | "sleepUntil"> {
+export interface JobContext extends Pick<JobRun, "sleepUntil"> {
+  /**
+   * Does something once, by the type's policy, with services whose spans belong to this try. The name must be the same each time the
+   * handler is run; the result goes through JSON. Throws `StepFailed` where it is given up.
+   */
+  readonly step: <Result>(name: string, work: (attempt: number, deps: Deps) => Promise<Result>) => Promise<Result>;
   readonly id: string;
   readonly type: JobType;
+  /** For what is no step. */
   readonly deps: Deps;
   readonly log: JobLog;
   /** Epoch milliseconds. */
@@ -28,9 +34,9 @@ export type JobHandler<Type extends JobType> = (payload: JobPayload<Type>, job: 
 /** A handler that is one step. */
 export function oneStep<Type extends JobType>(
   name: string,
-  work: (payload: JobPayload<Type>, job: JobContext, attempt: number) => Promise<JobExecutionResult>,
+  work: (payload: JobPayload<Type>, job: JobContext, attempt: number, deps: Deps) => Promise<JobExecutionResult>,
 ): JobHandler<Type> {
-  return async (payload, job) => job.step(name, async (attempt) => work(payload, job, attempt));
+  return async (payload, job) => job.step(name, async (attempt, deps) => work(payload, job, attempt, deps));
 }
 
 /** What a step came to where its failure is to stop nothing else: null once it is given up. */

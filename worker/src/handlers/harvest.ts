@@ -18,19 +18,19 @@ const GOES_ON: ReadonlySet<Stop> = new Set<Stop>(["enough_for_one_run", "out_of_
 export const harvestHandler: JobHandler<"harvest"> = async ({ until }, job) => {
   const { deps } = job;
   const last = until === undefined ? (job.scheduledFor ?? job.createdAt) + RUNS_MS : Date.parse(until);
-  const run = await job.step("run", async (attempt) => {
+  const run = await job.step("run", async (attempt, stepDeps) => {
     // A try of its own is a run of its own: what the one before had taken is free again in a quarter of an hour.
     const id = attempt === 1 ? job.id : `${job.id}.${attempt}`;
-    const done = await runHarvest(deps, { id, deadline: deps.clock() + RUN_MS });
+    const done = await runHarvest(stepDeps, { id, deadline: deps.clock() + RUN_MS });
     const stopped = done?.stopped ?? null;
     return { done, goes_on: stopped !== null && GOES_ON.has(stopped) && deps.clock() < last };
   });
   if (!run.goes_on) return { success: true, data: { run: run.done, next: null } };
-  const next = await job.step("begin the next run", async () => {
+  const next = await job.step("begin the next run", async (_attempt, { jobs }) => {
     const payload = { until: new Date(last).toISOString() };
     const { requestId, traceparent } = job;
     const asked = { requestedBy: `job:${job.id}`, idempotencyKey: "next", requestId, traceparent };
-    return (await deps.jobs.enqueueJob("harvest", payload, asked)).id;
+    return (await jobs.enqueueJob("harvest", payload, asked)).id;
   });
   return { success: true, data: { run: run.done, next } };
 };

@@ -1,27 +1,68 @@
 /** `housekeeping`: relay, retention, and once an hour the provider's own count. One part's failure does not keep the others from running. */
 import type { Deps } from "../deps.ts";
+import { windowOf } from "../quota/window.ts";
+import { forgetAdmissions, forgetCounters, forgetNotices, forgetRows } from "../store/retention.ts";
+import type { AgeingTable } from "../store/retention.ts";
+import { admissionIdsFrom } from "../tenants/admission.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 /** Removals of one job: a backlog is worked off by the next ones. */
 const MAX_ROUNDS = 10;
 
+type Life = (deps: Deps) => Promise<{ readonly removed: number; readonly more: boolean }>;
+
+/** Rows of one removal. */
+const ROWS = 5_000;
+const DAY_MS = 24 * 60 * 60 * 1_000;
+/** What a rule needs, and a day for clocks and late ends. */
+const KEPT_DAYS = {
+  // Giving back happens within the request.
+  admissions: 2,
+  // The same event may come again within 32 days: the longest billing period and a day.
+  usage_events: 34,
+  evaluations: 60,
+  events: 90,
+  threshold_notices: 2,
+  // As long as the quota's own history.
+  counters: 400,
+  adjustments: 400,
+  audit_log: 730,
+} as const;
+
+const keptSince = ({ clock }: Deps, name: keyof typeof KEPT_DAYS): number => clock() - KEPT_DAYS[name] * DAY_MS;
+const ageing =
+  (table: AgeingTable): Life =>
+  async (deps) =>
+    forgetRows(deps.db, table, keptSince(deps, table), ROWS);
+
 /**
  * Everything in the database that has a life. Each removes a bounded number of rows that are over theirs, and says whether there may be
- * more. What gets a life is added here: `admissions`, `usage_events`.
+ * more.
  */
-const LIVES: Readonly<Record<string, (deps: Deps) => Promise<{ removed: number; more: boolean }>>> = {
+const LIVES: Readonly<Record<string, Life>> = {
   jobs: async ({ relay }) => relay.removeExpired(),
+  admissions: async (deps) => forgetAdmissions(deps.db, admissionIdsFrom(keptSince(deps, "admissions")), ROWS),
+  usage_events: ageing("usage_events"),
+  evaluations: ageing("evaluations"),
+  events: ageing("events"),
+  audit_log: ageing("audit_log"),
+  threshold_notices: async (deps) => forgetNotices(deps.db, windowOf(keptSince(deps, "threshold_notices")), ROWS),
+  counters: async (deps) => forgetCounters(deps.db, "counters", windowOf(keptSince(deps, "counters")), ROWS),
+  adjustments: async (deps) => forgetCounters(deps.db, "adjustments", windowOf(keptSince(deps, "adjustments")), ROWS),
 };
 
-export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider_count, restarted_at }, job) => {
-  const { deps } = job;
+export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider_count, restarted_at, retention }, job) => {
   const woken =
-    restarted_at === undefined ? undefined : await orNull(job.step("wake", async () => wakeAll(deps, Date.parse(restarted_at))));
-  const relayed = await orNull(job.step("relay", async () => deps.relay.relay()));
+    restarted_at === undefined
+      ? undefined
+      : await orNull(job.step("wake", async (_attempt, deps) => wakeAll(deps, Date.parse(restarted_at))));
+  const relayed = await orNull(job.step("relay", async (_attempt, { relay }) => relay.relay()));
   const removed: Record<string, number | null> = {};
-  for (const name of Object.keys(LIVES)) removed[name] = await orNull(removal(name, job));
-  const count = provider_count === true ? await orNull(job.step("provider count", async () => observeProvider(deps))) : undefined;
+  for (const name of Object.keys(LIVES).filter((each) => retention === true || each === "jobs"))
+    removed[name] = await orNull(removal(name, job));
+  const count =
+    provider_count === true ? await orNull(job.step("provider count", async (_attempt, deps) => observeProvider(deps))) : undefined;
 
   const data = { woken, relayed, removed, provider_count: count };
   const failed = [
@@ -44,10 +85,10 @@ async function wakeAll({ relay }: Deps, restartedAt: number): Promise<number> {
 }
 
 async function removal(name: string, job: JobContext): Promise<number> {
-  return job.step(`remove ${name}`, async () => {
+  return job.step(`remove ${name}`, async (_attempt, deps) => {
     let total = 0;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const { removed, more } = (await LIVES[name]?.(job.deps)) ?? { removed: 0, more: false };
+      const { removed, more } = (await LIVES[name]?.(deps)) ?? { removed: 0, more: false };
       total += removed;
       if (!more) break;
     }

@@ -1,13 +1,5 @@
 /** What routes may ask about who calls. The front door's middleware answers it; routes need not know how. */
-
-/** What a key must be good for, and what one request counts as. */
-export type ProjectDemand =
-  /** The project must be active and have allowance left. */
-  | { readonly kind: "use"; readonly scope: Scope; readonly meter: "db_queries_per_day" | "function_invocations_per_day" | null }
-  /** It asks about itself, and may when it is stopped. Scope null: every key that works may. */
-  | { readonly kind: "own"; readonly scope: Scope | null; readonly meter: null };
-
-export type Scope = "read" | "enrich" | "admin";
+import type { Demand } from "../store/admissions.ts";
 
 /** A project that was let in. */
 export interface ProjectPrincipal {
@@ -22,7 +14,7 @@ export interface ProjectPrincipal {
 export interface KeyPrincipal {
   readonly kind: "key";
   /** Looks it up, and lets it in. Throws the problem that says why not. */
-  readonly admit: (demand: ProjectDemand) => Promise<{ readonly project: ProjectPrincipal; readonly giveBack: () => void }>;
+  readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly giveBack: () => void }>;
 }
 
 export interface AdminPrincipal {

@@ -3,7 +3,9 @@ import { createMiddleware } from "hono/factory";
 import { Problem } from "../errors.ts";
 import { networkOf } from "../lib/address.ts";
 import { errorFields, log } from "../lib/log.ts";
-import type { Caller, ProjectDemand, Scope } from "./access.ts";
+import type { Demand } from "../store/admissions.ts";
+import type { Scope } from "../store/api-keys.ts";
+import type { Caller } from "./access.ts";
 import type { AppContext, AppEnv } from "./index.ts";
 
 const CHALLENGE = "Bearer";
@@ -34,7 +36,7 @@ export const projects = (scope: Scope) => letIn({ scope, kind: "use", meter: nul
 /** Lets the administrator and projects pass, even while they are stopped: what they were granted before is theirs to settle. */
 export const grantedProjects = (scope: Scope) => letIn({ scope, kind: "own", meter: null });
 
-function letIn(demand: ProjectDemand) {
+function letIn(demand: Demand) {
   return createMiddleware<AppEnv>(async (c, next) => {
     await callerOf(c, demand);
     await next();
@@ -52,7 +54,7 @@ export const ownProject = (scope: Scope) =>
     await next();
   });
 
-async function callerOf(c: AppContext, demand: ProjectDemand): Promise<Caller> {
+async function callerOf(c: AppContext, demand: Demand): Promise<Caller> {
   const principal = c.get("principal");
   switch (principal.kind) {
     case "admin":
@@ -78,7 +80,7 @@ export const credentialed = createMiddleware<AppEnv>(async (c, next) => {
  * Work that is counted for every project that asks for it, after its input was found valid. What is refused later, with nothing done for
  * it, is given back; that happens beside the answer, and never in its way. Routes put `credentialed` before it.
  */
-export async function metered<Result>(c: AppContext, demand: ProjectDemand, work: (caller: Caller) => Promise<Result>): Promise<Result> {
+export async function metered<Result>(c: AppContext, demand: Demand, work: (caller: Caller) => Promise<Result>): Promise<Result> {
   const principal = c.get("principal");
   if (principal.kind !== "key") return work(await callerOf(c, demand));
   const { project, giveBack } = await principal.admit(demand);
@@ -91,11 +93,11 @@ export async function metered<Result>(c: AppContext, demand: ProjectDemand, work
   }
 }
 
-const REFUSALS: ReadonlySet<number> = new Set([400, 403, 422, 429, 503]);
+const REFUSALS: ReadonlySet<number> = new Set([400, 403, 404, 422, 429, 503]);
 
-/** A refusal that cost nothing. What a provider's call was charged for stays counted, and so does whatever nobody knows. */
+/** A refusal that cost nothing. What a provider's call was charged for stays counted, and so does what says so and whatever nobody knows. */
 function nothingWasDone(error: unknown): boolean {
-  if (!(error instanceof Problem)) return false;
+  if (!(error instanceof Problem) || error.members["counted"] === true) return false;
   const charged = error.members["calls_charged"];
   return charged === undefined ? REFUSALS.has(error.kind.status) : charged === 0;
 }

@@ -2,7 +2,8 @@
  * The only door to the provider, ISBNdb's API v2. One method call is at most one request; it never retries and never counts.
  * What the provider does is data: a report, and a value exactly when the meaning is "ok". Only wrong arguments of ours throw.
  */
-import { messageOf, parseJson, readText } from "./body.ts";
+import { readText } from "../lib/read-text.ts";
+import { messageOf, parseJson } from "./body.ts";
 import type { BookRecord } from "./book-record.ts";
 import { type Exchange, type Outcome, outcomeOf } from "./outcome.ts";
 import { type RateLimits, readRateLimits } from "./ratelimit.ts";
@@ -19,9 +20,15 @@ import {
 import { retryAfterSeconds } from "./retry-after.ts";
 import { type AuthorPage, type BooksPage, type KeyStatus, readAuthorPage, readBookAnswer, readBooksPage, readKeyAnswer } from "./schema.ts";
 
+/** What was asked for, in one word. */
+export type Endpoint = keyof IsbndbClient;
+
 /** Times are epoch milliseconds of the given clock; `receivedAt` is when the headers came, or when we gave up. */
 export interface CallReport extends RateLimits {
+  endpoint: Endpoint;
   outcome: Outcome;
+  /** Null where no answer came. */
+  status: number | null;
   requestedAt: number;
   receivedAt: number;
 }
@@ -69,10 +76,17 @@ export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 
   if (!/^[\u0021-\u007e]+$/u.test(apiKey)) throw new TypeError("apiKey is expected to be visible ASCII characters");
   const root = new URL(baseUrl).href.replace(/\/+$/u, "");
 
-  async function call<T>(asked: Asked, read: (json: unknown) => T | null, options: CallOptions = {}): Promise<Answer<T>> {
+  async function call<T>(
+    endpoint: Endpoint,
+    asked: Asked,
+    read: (json: unknown) => T | null,
+    options: CallOptions = {},
+  ): Promise<Answer<T>> {
     const requestedAt = clock();
     const reportOf = (exchange: Exchange, limits: RateLimits, receivedAt: number): CallReport => ({
+      endpoint,
       outcome: outcomeOf(exchange),
+      status: exchange.kind === "answered" ? exchange.status : null,
       requestedAt,
       receivedAt,
       ...limits,
@@ -123,11 +137,11 @@ export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 
   }
 
   return {
-    books: async (isbns, options) => call(booksRequest(isbns), readBooksPage, options),
-    book: async (isbn, options) => call(bookRequest(isbn), readBookAnswer, options),
-    author: async (name, page, pageSize, options) => call(authorRequest(name, { page, pageSize }), readAuthorPage, options),
-    released: async (query, options) => call(releasedRequest(query), readBooksPage, options),
-    key: async (options) => call(KEY_REQUEST, readKeyAnswer, options),
+    books: async (isbns, options) => call("books", booksRequest(isbns), readBooksPage, options),
+    book: async (isbn, options) => call("book", bookRequest(isbn), readBookAnswer, options),
+    author: async (name, page, pageSize, options) => call("author", authorRequest(name, { page, pageSize }), readAuthorPage, options),
+    released: async (query, options) => call("released", releasedRequest(query), readBooksPage, options),
+    key: async (options) => call("key", KEY_REQUEST, readKeyAnswer, options),
   };
 }
 

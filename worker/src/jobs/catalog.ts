@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { FinalStatus } from "../store/jobs.ts";
+import { CAP_TYPES } from "../store/meters.ts";
 
 interface JobKind {
   /** Strict, so that a misspelt field is refused; its descriptions stand in the API's document. */
@@ -29,7 +30,39 @@ const RETRYABLE = { tries: 3, delaySeconds: 5, backoff: "exponential", timeoutMi
 /** Failures are kept for those who look once a month; successes for a look back over the week. */
 const KEPT_DAYS = { completed: 7, failed: 30, cancelled: 7 } as const;
 
+const projectId = z.string().regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -");
+
 export const JOBS = {
+  check_usage_limits: {
+    ...RETRYABLE,
+    description: "The sweep: compares use with caps, warns at 80 and 90 %, stops what is over, and lifts what has ended",
+    payload: z
+      .strictObject({
+        check_all: z.boolean().optional().describe("All active projects; so it is where `project_ids` names none"),
+        project_ids: z.array(projectId).min(1).max(1_000).optional().describe("Only these"),
+        cap_types: z.array(z.enum(CAP_TYPES)).min(1).optional().describe("Only these caps"),
+        enforce_limits: z.boolean().default(true).describe("false: a dry run, which writes evaluations and does nothing else"),
+        after: z.string().max(64).optional().describe("Where a sweep goes on that a job before this one began"),
+      })
+      .refine(({ check_all, project_ids }) => check_all !== true || project_ids === undefined, {
+        path: ["check_all"],
+        error: "expected check_all or project_ids, not both",
+      })
+      .refine(({ check_all, project_ids }) => check_all !== false || project_ids !== undefined, {
+        path: ["project_ids"],
+        error: "expected project_ids where check_all is false",
+      }),
+    keptDays: KEPT_DAYS,
+  },
+  reset_quotas: {
+    ...RETRYABLE,
+    tries: 4,
+    description:
+      "Closes billing periods that have ended, each at its end, also after an outage of months. Off with QUOTA_RESET_ENABLED=false",
+    payload: z.strictObject({}),
+    // The ledger of a month is worth a look back over two.
+    keptDays: { completed: 70, failed: 70, cancelled: 70 },
+  },
   harvest: {
     ...RETRYABLE,
     description:
@@ -43,6 +76,7 @@ export const JOBS = {
     ...RETRYABLE,
     description: "Starts jobs that a crash left behind, adopts ends that were not recorded, and removes what is over its life",
     payload: z.strictObject({
+      retention: z.boolean().optional().describe("Also removes rows of all tables that are over their life, not only those of jobs"),
       provider_count: z.boolean().optional().describe("Also asks the provider for its own count (GET /key, free)"),
       restarted_at: z.iso
         .datetime()

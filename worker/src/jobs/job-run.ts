@@ -54,13 +54,15 @@ export interface JobExecutionResult {
   readonly error?: string;
 }
 
-interface JobRunOptions {
+export interface JobRunOptions {
   readonly id: string;
   readonly db: D1Database;
   readonly clock: () => number;
   readonly steps: WorkflowStep;
   readonly policy: StepPolicy;
   readonly log: JobLog;
+  /** Told once the end is written down. */
+  readonly onEnd: (end: Pick<JobEnd, "status" | "error">) => void;
 }
 
 export class JobRun {
@@ -109,6 +111,7 @@ export class JobRun {
       const result = await this.#executed(execute);
       const error = result.success ? null : (result.error ?? "The handler did not say why.");
       await this.#recordEnd({ status: result.success ? "completed" : "failed", result: jsonOf(result.data), error });
+      this.#options.onEnd({ status: error === null ? "completed" : "failed", error });
       if (error === null) log.info("Completed");
       else log.error(`Failed: ${error}`);
       if (error !== null) throw new Error(error);
@@ -116,6 +119,7 @@ export class JobRun {
     } catch (thrown) {
       if (thrown instanceof EngineFailure) throw thrown.cause;
       if (!(thrown instanceof JobOver)) throw thrown;
+      this.#options.onEnd({ status: "cancelled", error: null });
       log.info("Stopped: the job was cancelled");
       return { success: false, error: "The job was cancelled." };
     }

@@ -12,7 +12,7 @@ import type { SortedIsbns } from "./isbn.ts";
 import { payFor, problemOf, spendingOf } from "./provider-call.ts";
 
 export interface BatchRequest extends Spender {
-  readonly isbns: readonly string[];
+  readonly isbns: SortedIsbns;
   /** Asks the provider again for what the catalogue holds. */
   readonly refresh: boolean;
   readonly withBooks: boolean;
@@ -42,11 +42,17 @@ export interface BatchResult {
   readonly books?: readonly CatalogueBook[];
 }
 
-/** Throws a problem where nothing is valid, the quota refuses, the provider fails, or the catalogue cannot be read. */
+/** What was given, sorted. Throws `invalid_request` where nothing of it is valid: that is known before anything is counted or asked. */
+export function readIsbns(given: readonly string[]): SortedIsbns {
+  const sorted = sortIsbns(given);
+  if (sorted.valid.length === 0) throw nothingValid(given, sorted.invalid);
+  return sorted;
+}
+
+/** Throws a problem where the quota refuses, the provider fails, or the catalogue cannot be read. */
 export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<BatchResult> {
   const now = deps.clock();
-  const { valid, invalid } = sortIsbns(request.isbns);
-  if (valid.length === 0) throw nothingValid(request.isbns, invalid);
+  const { given, valid, invalid } = request.isbns;
 
   const since = { books: now - BOOKS_FRESH_MS, misses: now - MISSES_FRESH_MS };
   const fresh = request.refresh ? { books: new Set<string>(), misses: new Set<string>() } : await freshIsbns(deps.db, valid, since);
@@ -62,7 +68,7 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
   }
   const fetched = wanted.length === 0 ? await nothingFetched(deps) : await fetchBatch(deps, wanted, request);
   return {
-    requested: request.isbns.length,
+    requested: given,
     found: cached.length + fetched.enriched.length,
     enriched: fetched.enriched.length,
     cached: cached.length,

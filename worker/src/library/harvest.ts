@@ -9,7 +9,7 @@ import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { findBibliography } from "../store/authors.ts";
 import { beginRun, nextKind, saveRun, settleTargets, takeTargets } from "../store/harvest.ts";
 import type { HarvestRun, Stop, TakenTarget, TargetKind, TargetResult } from "../store/harvest.ts";
-import { enrichBatch } from "./batch.ts";
+import { enrichBatch, readIsbns } from "./batch.ts";
 import { enrichBibliography } from "./bibliography.ts";
 import { afterFailure, batchSize } from "./harvest-retry.ts";
 
@@ -134,7 +134,7 @@ class Harvest {
     const now = this.#deps.clock();
     return this.#attempt(taken, async () => {
       const isbns = taken.map(({ target_key }) => target_key);
-      const result = await enrichBatch(this.#deps, { isbns, refresh: false, withBooks: false, ...SPENDER });
+      const result = await enrichBatch(this.#deps, { isbns: readIsbns(isbns), refresh: false, withBooks: false, ...SPENDER });
       const missing = new Set(result.not_found);
       const failed = new Map(result.failed.map(({ isbn, error }) => [isbn, error]));
       const results = taken.map((target) => {

@@ -31,6 +31,8 @@ function checkDigit13(body: string): number {
 }
 
 export interface SortedIsbns {
+  /** How many were given, repetitions included. */
+  readonly given: number;
   /** ISBN-13s in the order given, each once. */
   readonly valid: readonly string[];
   readonly invalid: readonly { readonly isbn: string; readonly reason: string }[];
@@ -44,5 +46,5 @@ export function sortIsbns(texts: readonly string[]): SortedIsbns {
     if ("isbn13" in parsed) valid.add(parsed.isbn13);
     else invalid.push({ isbn, reason: parsed.reason });
   }
-  return { valid: [...valid], invalid };
+  return { given: texts.length, valid: [...valid], invalid };
 }

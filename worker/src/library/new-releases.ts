@@ -13,7 +13,16 @@ import type { Position, ReleasesQuestion, ReleasesRange } from "./releases-range
 export interface NewReleasesRequest extends ReleasesQuestion, Spender {
   /** Leaves books alone that the catalogue holds. */
   readonly skipExisting: boolean;
-  readonly resume?: string;
+  /** What is to be looked through, and from where. */
+  readonly over: ReleasesRange;
+  readonly start: Position;
+}
+
+/** What a question asks for. Throws `invalid_request` and `unprocessable`: that is known before anything is counted or asked. */
+export function readReleases(question: ReleasesQuestion, resume: string | undefined): Pick<NewReleasesRequest, "over" | "start"> {
+  const months = monthsBetween(question.startMonth, question.endMonth);
+  const over: ReleasesRange = { months, subjects: question.subjects.length === 0 ? [null] : question.subjects };
+  return { over, start: resume === undefined ? { month: 0, subject: 0, page: 1 } : positionOf(question, over, resume) };
 }
 
 export interface NewReleasesResult {
@@ -35,11 +44,9 @@ export interface NewReleasesResult {
 
 /** Throws a problem where not one page could be had. What was paid for is stored and counted, however the rest ends. */
 export async function enrichNewReleases(deps: Deps, request: NewReleasesRequest): Promise<NewReleasesResult> {
-  const months = monthsBetween(request.startMonth, request.endMonth);
-  const over: ReleasesRange = { months, subjects: request.subjects.length === 0 ? [null] : request.subjects };
-  const start = request.resume === undefined ? { month: 0, subject: 0, page: 1 } : positionOf(request, over, request.resume);
+  const { over, start } = request;
   // At least one page for each month and subject that is left: what is known before anything was fetched.
-  const planned = (months.length - start.month) * over.subjects.length - start.subject;
+  const planned = (over.months.length - start.month) * over.subjects.length - start.subject;
   const check = await deps.quota.check(spendingOf(request, { calls: 1 }));
   if (check.refusal) throw refusalProblem({ ...check.refusal, callsNeeded: planned }, check.status);
   return new ReleasesRun(deps, request, over).run(start);

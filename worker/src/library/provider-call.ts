@@ -3,9 +3,11 @@ import { Problem } from "../errors.ts";
 import { providerReport } from "../deps.ts";
 import type { Deps } from "../deps.ts";
 import type { Answer, CallOptions, CallReport, Outcome } from "../isbndb/index.ts";
+import { log } from "../lib/log.ts";
 import { refusalProblem } from "../quota/index.ts";
-import type { QuotaStatus, Refusal, Settlement, Spender, Spending } from "../quota/index.ts";
+import type { QuotaStatus, Refusal, Settlement, Spender, Spending, WithQuota } from "../quota/index.ts";
 import { PROVIDER_RESET_LAG_MS, SECOND_MS, resetAt, windowStart } from "../quota/window.ts";
+import { requesting, spenderAttributes, watching } from "./quota-spans.ts";
 
 export type Paid<Value> =
   | { readonly result: "answered"; readonly value: Value; readonly charged: number; readonly status: QuotaStatus | null }
@@ -32,15 +34,37 @@ function settlementOf(report: CallReport): Settlement {
   };
 }
 
-/** Reserves, sends and settles one request. */
+/** Reserves, sends and settles one request, as one span of the trace. */
 export async function payFor<Value>(
-  { quota }: Pick<Deps, "quota">,
+  { quota, trace }: Pick<Deps, "quota" | "trace">,
   spending: Spending,
   send: (options: CallOptions) => Promise<Answer<Value>>,
 ): Promise<Paid<Value>> {
-  const done = await quota.withQuota(spending, async ({ deadline, settle }) =>
-    send({ deadline, onOutcome: (report) => settle(settlementOf(report)) }),
-  );
+  return trace.span("provider.call", spenderAttributes(spending), async (call) => {
+    const done = await quota.withQuota(
+      spending,
+      async ({ deadline, settle }) => requesting(call, async () => send({ deadline, onOutcome: (report) => settle(settlementOf(report)) })),
+      watching(call, spending),
+    );
+    const paid = paidBy(done);
+    call.set({ "provider.result": paid.result, "quota.charged": paid.charged });
+    tell(spending, done, paid);
+    return paid;
+  });
+}
+
+/** One line for every request that may have cost something: what the provider's bill is held against. */
+function tell({ caller, priority }: Spending, done: WithQuota<Answer<unknown>>, { result, charged }: Paid<unknown>): void {
+  if (done.result === "refused") {
+    log.info("provider call refused", { caller, priority, refused_by: done.refusal.refusedBy, calls_needed: done.refusal.callsNeeded });
+    return;
+  }
+  const { endpoint, outcome, status, requestedAt, receivedAt } = done.value.report;
+  const duration_ms = receivedAt - requestedAt;
+  log.info("provider call", { endpoint, caller, priority, result, outcome: outcome.meaning, status, charged, duration_ms });
+}
+
+function paidBy<Value>(done: WithQuota<Answer<Value>>): Paid<Value> {
   if (done.result === "refused") return { ...done, charged: 0 };
   const { charged, status } = done;
   const { report, value } = done.value;

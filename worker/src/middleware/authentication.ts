@@ -1,10 +1,11 @@
 /** Who is asking, from the Authorization header. */
 import { createMiddleware } from "hono/factory";
-import type { KeyPrincipal, Principal, ProjectDemand } from "../http/access.ts";
+import type { KeyPrincipal, Principal } from "../http/access.ts";
 import { countFailure } from "../http/guards.ts";
 import type { AppContext, AppEnv } from "../http/index.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { isoSeconds } from "../quota/window.ts";
+import type { Demand } from "../store/admissions.ts";
 import { admitKey, giveBack, noteUse } from "../tenants/admission.ts";
 import { looksLikeKey, readKey } from "../tenants/api-key.ts";
 import type { PresentedKey } from "../tenants/api-key.ts";
@@ -32,9 +33,10 @@ async function principalOf(c: AppContext, token: string | undefined): Promise<Pr
   return { kind: "anonymous", credentials: looksLikeKey(token) ? "mistyped" : "wrong" };
 }
 
-async function admit(c: AppContext, key: PresentedKey, demand: ProjectDemand): ReturnType<KeyPrincipal["admit"]> {
+async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnType<KeyPrincipal["admit"]> {
   const deps = c.get("deps");
-  const admission = await admitKey(deps, key, demand);
+  const giveBackBeside = (id: string): void => beside(c, "A refused use could not be given back, and stays counted", giveBack(deps, id));
+  const admission = await admitKey(deps, key, demand, giveBackBeside);
   if (admission.result === "refused") {
     if (admission.refusal.why === "unknown_key") await countFailure(c);
     throw admissionProblem(admission.refusal);
@@ -46,7 +48,7 @@ async function admit(c: AppContext, key: PresentedKey, demand: ProjectDemand): R
   return {
     project: { kind: "project", projectId, keyId, share },
     giveBack: () => {
-      if (admissionId !== null) beside(c, "A refused use could not be given back, and stays counted", giveBack(deps, admissionId));
+      if (admissionId !== null) giveBackBeside(admissionId);
     },
   };
 }

@@ -22,6 +22,12 @@ export const jsonOnly = createMiddleware<AppEnv>(async (c, next) => {
   if (WITH_BODY.has(c.req.method) && hasBody(c.req.raw) && !/^application\/([\w.-]+\+)?json\s*(;|$)/iu.test(type)) {
     throw new Problem("unsupported_media_type", `The body is ${type === "" ? "of no declared type" : type}; expected application/json.`);
   }
+  // A body that is announced and empty is none: where it may be left out, it was.
+  if (type !== "" && WITH_BODY.has(c.req.method) && c.req.raw.body === null) {
+    const headers = new Headers(c.req.raw.headers);
+    headers.delete("content-type");
+    c.req.raw = new Request(c.req.raw, { headers });
+  }
   await next();
 });
 

@@ -1,11 +1,13 @@
 /** What every request gets: an id that its answer and its log line carry, and the services. */
 import { createMiddleware } from "hono/factory";
+import { matchedRoutes } from "hono/route";
 import type { Deps } from "../deps.ts";
 import { createDeps } from "../deps.ts";
 import { ConfigError } from "../env.ts";
 import { Problem } from "../errors.ts";
-import type { AppEnv } from "../http/index.ts";
-import { log } from "../lib/log.ts";
+import type { AppContext, AppEnv } from "../http/index.ts";
+import { log, withLogFields } from "../lib/log.ts";
+import type { Span } from "../telemetry/index.ts";
 
 /** A caller's own id is kept where it is harmless in a header and a log. */
 const SANE_REQUEST_ID = /^[\w.:-]{1,128}$/u;
@@ -17,18 +19,48 @@ export function requestContext(clock: () => number) {
     c.set("requestId", requestId);
     c.set("principal", { kind: "anonymous", credentials: "none" });
     c.header("x-request-id", requestId);
-    c.set("deps", configured(c.env, clock));
-    const began = clock();
-    await next();
-    const { method, path } = c.req;
-    log.info("request", { request_id: requestId, method, path, status: c.res.status, duration_ms: clock() - began });
+    const deps = withLogFields({ request_id: requestId }, () => configured(c.env, clock, c.req.header("traceparent")));
+    await withLogFields({ request_id: requestId, trace_id: deps.trace.traceId }, async () =>
+      deps.trace.span(
+        methodOf(c),
+        { "http.request.method": methodOf(c), request_id: requestId },
+        async (span) => {
+          c.set("deps", { ...deps, trace: span });
+          const began = clock();
+          await next();
+          const { method, path } = c.req;
+          log.info("request", { method, path, status: c.res.status, duration_ms: clock() - began });
+          describe(span, c);
+        },
+        "server",
+      ),
+    );
   });
 }
 
+/** OpenTelemetry's list: others may be anything, and would make names without end. */
+const METHODS: ReadonlySet<string> = new Set(["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"]);
+const methodOf = (c: AppContext): string => (METHODS.has(c.req.method) ? c.req.method : "_OTHER");
+
+/** The request by what it was for: its path may name anything, also what must not be kept. */
+function describe(span: Span, c: AppContext): void {
+  const route = matchedRoutes(c).findLast(({ path, method }) => method !== "ALL" && !path.endsWith("*"))?.path;
+  if (route !== undefined) span.rename(`${methodOf(c)} ${route}`);
+  const principal = c.get("principal");
+  const { status } = c.res;
+  span.set({
+    "http.route": route,
+    "http.response.status_code": status,
+    "caller.kind": principal.kind,
+    "project.id": principal.kind === "project" ? principal.projectId : null,
+  });
+  if (status >= 500) span.fail(String(status));
+}
+
 /** A Worker that was deployed with a wrong configuration says so in its log, and nothing of it to callers. */
-function configured(env: Env, clock: () => number): Deps {
+function configured(env: Env, clock: () => number, traceparent: string | undefined): Deps {
   try {
-    return createDeps(env, clock);
+    return createDeps(env, clock, traceparent);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     log.error("The configuration is wrong", { problems: error.problems });

@@ -6,16 +6,15 @@ import { log } from "../lib/log.ts";
 import { callsFor, isPriced } from "./billing.ts";
 import { demandOf } from "./ledger-admission.ts";
 import type { LedgerAdmission } from "./ledger-admission.ts";
-import { PACE_KEY } from "./ledger-provider.ts";
+import type { LedgerPace } from "./ledger-pace.ts";
 import type { ProviderBook } from "./ledger-provider.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import { hourIn } from "./ledger-store.ts";
 import type { LedgerStore, ReservationRow } from "./ledger-store.ts";
-import { nextSlot, paceAheadMs } from "./pace.ts";
-import { DEFAULT_TTL_SECONDS, maxTtlSeconds, projectHold } from "./policy.ts";
+import { DEFAULT_TTL_SECONDS, maxTtlSeconds } from "./policy.ts";
 import type { Demand } from "./policy.ts";
-import type { CommitRequest, Refusal, RefusedBy, Reservation, ReserveRequest, UnderWay } from "./types.ts";
-import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, windowOf, windowsUnderWay } from "./window.ts";
+import type { CommitRequest, Impossible, Refusal, RefusedBy, Reservation, ReserveRequest, UnderWay } from "./types.ts";
+import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, isoSeconds, windowOf, windowsUnderWay } from "./window.ts";
 
 /** How soon to ask again while another batch is finding out the price. */
 const PRICE_POLL_MS = 100;
@@ -28,19 +27,21 @@ export type ReserveOutcome =
 export type CommitOutcome =
   | { readonly result: "committed"; readonly charged: number; readonly late: boolean }
   | { readonly result: "unknown" }
-  | { readonly result: "impossible"; readonly detail: string };
+  | Impossible;
 
 export class LedgerBook {
   readonly #store: LedgerStore;
   readonly #state: LedgerState;
   readonly #provider: ProviderBook;
   readonly #admission: LedgerAdmission;
+  readonly #pace: LedgerPace;
 
-  constructor(store: LedgerStore, state: LedgerState, provider: ProviderBook, admission: LedgerAdmission) {
+  constructor(store: LedgerStore, state: LedgerState, provider: ProviderBook, admission: LedgerAdmission, pace: LedgerPace) {
     this.#store = store;
     this.#state = state;
     this.#provider = provider;
     this.#admission = admission;
+    this.#pace = pace;
   }
 
   /** Charges every hold whose life is over: it may have been sent, and nobody will say. */
@@ -59,8 +60,7 @@ export class LedgerBook {
     const existing = this.#store.reservation(request.id);
     if (existing) return repeated(existing, fingerprint);
 
-    const { settings } = this.#state;
-    const enforcing = settings.enforcement === "enforce";
+    const enforcing = this.#enforcing;
     const price = this.#state.price?.price ?? null;
     const calls = callsFor(request.cost, price);
     const demand = demandOf(request, calls, request.minCalls ?? calls);
@@ -70,38 +70,28 @@ export class LedgerBook {
     // Where not one call is left, waiting for the price would only hide that the day is over.
     if (enforcing && probing && !lone && this.#admission.unspent(demand, now) > 0) return refused("price", calls, 0, PRICE_POLL_MS);
 
+    const never = enforcing ? this.#admission.impossible(demand, request.cost) : null;
+    if (never !== null) return { result: "impossible", detail: never };
+
     const decision = this.#admission.decide(demand, now);
     if (enforcing && decision.result === "refused") {
-      if (decision.refusedBy === "hold" && demand.minCalls > projectHold(settings)) {
-        const detail = `A project may hold at most ${projectHold(settings)} calls open at a time; this request needs ${demand.minCalls}`;
-        return { result: "impossible", detail };
-      }
       this.#store.countInDay(windowOf(now), "refused", 1);
       return { result: "refused", refusal: this.#admission.refusal(decision, demand, now) };
     }
 
-    const slot = this.#slot(request, now);
-    if (slot.waitMs > 0) {
+    const turn = this.#pace.take(request.priority, now);
+    if (turn.result === "refused") {
       this.#store.countInDay(windowOf(now), "refused", 1);
-      return refused("pace", demand.minCalls, 0, slot.waitMs);
+      return refused("pace", demand.minCalls, 0, turn.waitMs);
     }
     if (decision.result === "refused") this.#wouldRefuse(decision.refusedBy, demand, now);
-    if (slot.late) this.#wouldRefuse("pace", demand, now);
+    if (turn.late) this.#wouldRefuse("pace", demand, now);
     const granted = decision.result === "granted" ? decision.calls : calls;
-    return this.#grant({ request, fingerprint, granted, startAt: slot.startAt, probe: lone }, now);
+    return this.#grant({ request, fingerprint, granted, turn, probe: lone }, now);
   }
 
-  /** Takes the next slot of the pace. Only while enforcing may it refuse; with enforcement off it is not kept at all. */
-  #slot(request: ReserveRequest, now: number): { startAt: number; waitMs: number; late?: true } {
-    const { ratePerSecond, enforcement } = this.#state.settings;
-    if (enforcement === "off") return { startAt: now, waitMs: 0 };
-    const slot = nextSlot(this.#provider.nextFreeAt, now, ratePerSecond, request.priority);
-    if (slot.result === "granted") {
-      this.#store.setState(PACE_KEY, String(slot.nextFreeAt));
-      return { startAt: slot.startAt, waitMs: 0 };
-    }
-    if (enforcement === "enforce") return { startAt: now, waitMs: slot.waitMs };
-    return { startAt: now + paceAheadMs(request.priority), waitMs: 0, late: true };
+  get #enforcing(): boolean {
+    return this.#state.settings.enforcement === "enforce";
   }
 
   #wouldRefuse(refusedBy: RefusedBy, demand: Demand, now: number): void {
@@ -111,10 +101,17 @@ export class LedgerBook {
   }
 
   #grant(
-    grant: { request: ReserveRequest; fingerprint: string; granted: number; startAt: number; probe: boolean },
+    grant: {
+      request: ReserveRequest;
+      fingerprint: string;
+      granted: number;
+      turn: { startAt: number; chain: number | null };
+      probe: boolean;
+    },
     now: number,
   ): ReserveOutcome {
-    const { request, fingerprint, granted, startAt, probe } = grant;
+    const { request, fingerprint, granted, probe } = grant;
+    const { startAt, chain } = grant.turn;
     const maxTtl = maxTtlSeconds(request.caller);
     const ttl = Math.min(request.ttlSeconds ?? DEFAULT_TTL_SECONDS, maxTtl) * SECOND_MS;
     const row = {
@@ -126,6 +123,7 @@ export class LedgerBook {
       batch_of: "batchOf" in request.cost ? request.cost.batchOf : null,
       probe: probe ? 1 : 0,
       start_at: startAt,
+      pace_chain: chain,
       // A life begins when the request may start, but never lasts longer than the caller may hold calls.
       expires_at: Math.min(startAt + ttl, now + maxTtl * SECOND_MS),
     };
@@ -140,10 +138,10 @@ export class LedgerBook {
       return { result: "committed", charged: row.charged ?? 0, late: row.state === "late" };
     }
 
+    const outOfBounds = request.within ? this.#outOfBounds(request, request.within, row, now) : null;
+    if (outOfBounds) return outOfBounds;
     const underWay = this.#underWay(request, row, now);
-    if (underWay === "impossible") {
-      return { result: "impossible", detail: "sent_at must lie between the reservation's creation and now" };
-    }
+    if (underWay === "impossible") return wrongTime(request, "the reservation's creation and now");
     const { settlement } = request;
     const cost = request.calls ?? (settlement ? this.#provider.costOf(row, settlement, request.counts, now) : row.calls);
     const late = row.state === "expired";
@@ -159,6 +157,27 @@ export class LedgerBook {
     this.#store.settle(row.id, late ? "late" : "committed", charged, now);
     if (settlement) this.#provider.heed(settlement, now);
     return { result: "committed", charged, late };
+  }
+
+  /**
+   * What a project says it spent binds everybody's day, and its own word is all there is: it is charged no more than it was granted.
+   * What it released was granted to others since, so that it is charged again only where the day and its share still have it; what was
+   * really sent all the same, the provider's own count shows as untracked. Nothing may be sent after a reservation's end.
+   */
+  #outOfBounds(request: CommitRequest, { share }: { share: number | null }, row: ReservationRow, now: number): Impossible | null {
+    const calls = request.calls ?? row.calls;
+    if (calls > row.calls) {
+      const detail = `calls is ${calls}; ${row.calls} were reserved, and a project is charged no more than that`;
+      return { result: "impossible", detail, field: "calls" };
+    }
+    if (request.sentAt !== undefined && request.sentAt > row.expires_at + MIDNIGHT_MARGIN_MS) {
+      return wrongTime(request, "the reservation's creation and its end");
+    }
+    if (row.state !== "released" || !this.#enforcing) return null;
+    const free = this.#admission.free(row.caller, share, now);
+    if (calls <= free) return null;
+    const detail = `calls is ${calls}; the ${row.calls} that were reserved were released, and ${free} of them can be had again now`;
+    return { result: "impossible", detail, field: "calls" };
   }
 
   /** The expiry charged what was held where it was held. More than that, or a day it did not think of, is charged now. */
@@ -214,6 +233,7 @@ export class LedgerBook {
     return {
       batch_of: null,
       probe: 0,
+      pace_chain: null,
       opened_at: now,
       start_at: now,
       expires_at: now,
@@ -227,6 +247,11 @@ export class LedgerBook {
     for (const date of windows) this.#store.charge(date, row.caller, hourIn(date, at), calls);
     this.#store.burn(at, calls);
   }
+}
+
+function wrongTime({ sentAt }: CommitRequest, between: string): Impossible {
+  const given = sentAt === undefined ? "not given" : isoSeconds(sentAt);
+  return { result: "impossible", detail: `sent_at must lie between ${between}; it is ${given}`, field: "sent_at" };
 }
 
 /** The windows that a hold was held in. */

@@ -1,5 +1,6 @@
 /** What an operator may change: settings, today's count, a reset. Each is audited in the same transaction. Synchronous. */
-import { PACE_KEY } from "./ledger-provider.ts";
+import type { LedgerCallers } from "./ledger-callers.ts";
+import type { LedgerPace } from "./ledger-pace.ts";
 import type { LedgerState, Overrides } from "./ledger-state.ts";
 import type { SettingsMirror } from "./snapshot.ts";
 import type { DayRow, LedgerStore } from "./ledger-store.ts";
@@ -19,10 +20,14 @@ export interface Operation {
 export class OperatorBook {
   readonly #store: LedgerStore;
   readonly #state: LedgerState;
+  readonly #callers: LedgerCallers;
+  readonly #pace: LedgerPace;
 
-  constructor(store: LedgerStore, state: LedgerState) {
+  constructor(store: LedgerStore, state: LedgerState, callers: LedgerCallers, pace: LedgerPace) {
     this.#store = store;
     this.#state = state;
+    this.#callers = callers;
+    this.#pace = pace;
   }
 
   changeSettings(change: SettingsChange, { id, actor }: Operation, now: number): SettingsOutcome {
@@ -91,9 +96,8 @@ export class OperatorBook {
     this.#state.changeSettings({ enforcement: { value: wanted.value, changedAt } });
   }
 
-  /** Slots that were booked at another rate say nothing about this one. */
   #keepPaceWith(before: Settings): void {
-    if (before.ratePerSecond !== this.#state.settings.ratePerSecond) this.#store.setState(PACE_KEY, "0");
+    if (before.ratePerSecond !== this.#state.settings.ratePerSecond) this.#pace.restart();
   }
 
   #audited(action: string, { id, actor }: Operation, before: Settings, now: number): SettingsOutcome {
@@ -125,7 +129,7 @@ export class OperatorBook {
     if (this.#happened(id)) return;
     const date = windowOf(now);
     const day = this.#store.day(date);
-    const before = { used: day.charged + day.untracked, untracked: day.untracked, callers: this.#store.callers(date) };
+    const before = { used: day.charged + day.untracked, untracked: day.untracked, callers: this.#callers.listed(date) };
     this.#rebase(0, day);
     this.#store.clearDay(date);
     this.#store.audit({ id, at: now, action: "usage.reset", actor, before: JSON.stringify(before), after: JSON.stringify({ used: 0 }) });

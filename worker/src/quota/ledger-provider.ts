@@ -2,9 +2,9 @@
 import { log } from "../lib/log.ts";
 import { callsFor, provenPrice } from "./billing.ts";
 import type { KnownPrice } from "./billing.ts";
+import type { LedgerPace } from "./ledger-pace.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import type { DayRow, LedgerStore, ReservationRow } from "./ledger-store.ts";
-import { pausedUntil } from "./pace.ts";
 import { safetyLimit, untrackedCalls } from "./policy.ts";
 import type { BulkPrice, CountsAround, ProviderReport, Settlement } from "./types.ts";
 import { HOUR_MS, PROVIDER_RESET_LAG_MS, SECOND_MS, isTodays, windowOf, windowStart } from "./window.ts";
@@ -12,15 +12,15 @@ import { HOUR_MS, PROVIDER_RESET_LAG_MS, SECOND_MS, isTodays, windowOf, windowSt
 /** A rise of a few calls is soon somebody else's: a smaller batch contradicts nothing. */
 const LEAST_CONTRADICTING_BATCH = 10;
 
-export const PACE_KEY = "next_free_at";
-
 export class ProviderBook {
   readonly #store: LedgerStore;
   readonly #state: LedgerState;
+  readonly #pace: LedgerPace;
 
-  constructor(store: LedgerStore, state: LedgerState) {
+  constructor(store: LedgerStore, state: LedgerState, pace: LedgerPace) {
     this.#store = store;
     this.#state = state;
+    this.#pace = pace;
   }
 
   /** Spent by the provider's count, or null where it gave none, or nobody knows of how many. */
@@ -123,26 +123,18 @@ export class ProviderBook {
   heed(settlement: Settlement, now: number): void {
     const { report, signal } = settlement;
     const drained = report?.rate?.left === 0 ? report.rate.resetSeconds : null;
-    if (signal === "wait") this.pause(now, settlement.retryAfterSeconds ?? drained ?? 1);
-    else if (drained !== null) this.pause(now, drained);
+    if (signal === "wait") this.#pace.pause(now, settlement.retryAfterSeconds ?? drained ?? 1);
+    else if (drained !== null) this.#pace.pause(now, drained);
     const sentAt = settlement.underWay?.from ?? now;
     if (signal !== "day_over" || windowOf(sentAt) !== windowOf(now)) return;
     const trustedFrom = windowStart(now) + PROVIDER_RESET_LAG_MS;
     if (sentAt < trustedFrom) {
-      this.pause(now, Math.ceil((trustedFrom - now) / SECOND_MS));
+      this.#pace.pause(now, Math.ceil((trustedFrom - now) / SECOND_MS));
       return;
     }
     const day = this.#store.day(windowOf(now));
     const closed = safetyLimit(this.#state.settings) - day.charged;
     if (closed > day.untracked) this.#store.setUntracked(day.date, closed);
     log.warn("The provider says its day is over: the day is closed", { charged: day.charged, untracked: Math.max(closed, day.untracked) });
-  }
-
-  pause(now: number, waitSeconds: number): void {
-    this.#store.setState(PACE_KEY, String(pausedUntil(this.nextFreeAt, now, waitSeconds)));
-  }
-
-  get nextFreeAt(): number {
-    return Number(this.#store.state(PACE_KEY) ?? 0);
   }
 }

@@ -1,10 +1,15 @@
 /** What the ledger shows: status, history, and what it publishes. Reads only. */
+import type { LedgerCallers } from "./ledger-callers.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
 import { quotaStatus } from "./status.ts";
-import type { DayHistory, QuotaStatus, UpstreamStatus } from "./types.ts";
+import { LISTED_PROJECTS } from "./types.ts";
+import type { DayHistory, QuotaStatus, StatusView, UpstreamStatus } from "./types.ts";
 import { DAY_MS, isoSeconds, windowOf, windowStart } from "./window.ts";
+
+/** An answer carries no more lines of projects than this, whatever the number of its days. */
+const HISTORY_LINES = 10 * LISTED_PROJECTS;
 
 /** Something an operator did to the ledger. `before` and `after` are what changed. */
 export interface AuditEntry {
@@ -19,15 +24,17 @@ export interface AuditEntry {
 export class LedgerReader {
   readonly #store: LedgerStore;
   readonly #state: LedgerState;
+  readonly #callers: LedgerCallers;
   readonly #provider: string;
 
-  constructor(store: LedgerStore, state: LedgerState, provider: string) {
+  constructor(store: LedgerStore, state: LedgerState, callers: LedgerCallers, provider: string) {
     this.#store = store;
     this.#state = state;
+    this.#callers = callers;
     this.#provider = provider;
   }
 
-  status(now: number): QuotaStatus {
+  status(now: number, view: StatusView): QuotaStatus {
     const date = windowOf(now);
     const { charged, untracked } = this.#store.day(date);
     const numbers = {
@@ -38,7 +45,7 @@ export class LedgerReader {
       reserved: this.#store.reserved(),
       callsPerHour: this.#store.burnedInLastHour(now),
       recovered: this.#state.value.recoveredOn === date,
-      callers: this.#store.callers(date),
+      callers: this.#callers.shown(date, view),
       upstream: this.#upstream(date),
     };
     return quotaStatus(numbers, now);
@@ -60,8 +67,9 @@ export class LedgerReader {
 
   history(days: number, now: number): { days: DayHistory[]; operations: AuditEntry[] } {
     const from = firstOf(days, now);
+    const named = Math.min(LISTED_PROJECTS, Math.ceil(HISTORY_LINES / days));
     const shown = this.#store.days(windowOf(from)).map((day): DayHistory => {
-      const callers = this.#store.callers(day.date);
+      const callers = this.#callers.listed(day.date, named);
       if (day.untracked > 0) callers.push({ caller: "untracked", used: day.untracked });
       return {
         date: day.date,
@@ -71,7 +79,7 @@ export class LedgerReader {
         would_refuse: day.would_refuse,
         untracked: day.untracked,
         callers: callers.toSorted((a, b) => b.used - a.used),
-        hours: this.#store.hours(day.date),
+        hours: this.#callers.hours(day.date),
       };
     });
     const operations = this.#store.audited(from).map(({ at, ...row }): AuditEntry => ({ ...row, at: isoSeconds(at) }));
@@ -82,7 +90,7 @@ export class LedgerReader {
   historyOf(caller: string, days: number, now: number): { days: DayHistory[]; operations: AuditEntry[] } {
     const since = windowOf(firstOf(days, now));
     const shown = this.#store.days(since).map((day): DayHistory => {
-      const hours = this.#store.hoursOf(day.date, caller);
+      const hours = this.#callers.hoursOf(day.date, caller);
       // Untracked calls are kept by day alone: nobody knows their hours.
       const used = caller === "untracked" ? day.untracked : hours.reduce((sum, hour) => sum + hour.used, 0);
       const notByCaller = { reserved_expired: null, refused: null, would_refuse: null, untracked: null };
@@ -92,8 +100,13 @@ export class LedgerReader {
   }
 
   snapshot(now: number): LedgerSnapshot {
-    const { provider_base } = this.#store.day(windowOf(now));
-    return { status: this.status(now), providerBase: provider_base, learnedPrice: this.#state.value.learnedPrice };
+    const date = windowOf(now);
+    return {
+      status: this.status(now, { own: null }),
+      callers: this.#callers.standing(date),
+      providerBase: this.#store.day(date).provider_base,
+      learnedPrice: this.#state.value.learnedPrice,
+    };
   }
 
   mirror(): SettingsMirror {

@@ -5,7 +5,7 @@ import type { LedgerState } from "./ledger-state.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 import { MAX_TTL_SECONDS } from "./policy.ts";
 import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
-import type { ProviderReport } from "./types.ts";
+import type { CallerStanding, ProviderReport } from "./types.ts";
 import { SECOND_MS, hourOf, windowOf, windowStart } from "./window.ts";
 
 /** Where an empty ledger may take today's count from. */
@@ -24,7 +24,9 @@ interface Ledger {
 
 /**
  * The published snapshot, settings included, then the provider's own count on top. What was reserved when the snapshot was published
- * may have been sent, and counts as spent.
+ * may have been sent, and counts as spent by who held it, so that no share is given out twice. Only of projects beyond those that a
+ * snapshot names is nothing known but their sum: the day stays exact, and each of them may be given again what it had, which is at
+ * most what the smallest named one had.
  */
 export function recover({ snapshot, mirror, report }: RecoveryEvidence, { store, state, provider }: Ledger, now: number): void {
   const upstream = snapshot?.status.upstream ?? null;
@@ -38,17 +40,21 @@ export function recover({ snapshot, mirror, report }: RecoveryEvidence, { store,
   else if (mirror) state.update({ overrides: mirror.overrides, enforcement: mirror.enforcement });
   const today = windowOf(now);
   const published = snapshot?.status.date === today ? snapshot : null;
-  if (published) {
-    const { callers, reserved } = published.status;
-    for (const { caller, used } of [...callers, { caller: "recovered", used: reserved }]) {
-      if (caller === "untracked") store.setUntracked(today, used);
-      else if (used !== 0) store.charge(today, caller, hourOf(now), used);
+  const charge = (callsOf: (standing: CallerStanding) => number): void => {
+    for (const standing of snapshot?.callers ?? []) {
+      const calls = callsOf(standing);
+      if (calls !== 0) store.charge(today, standing.caller, hourOf(now), calls);
     }
+  };
+  if (published) {
+    charge(({ used, reserved }) => used + reserved);
+    const untracked = published.status.callers.find(({ caller }) => caller === "untracked");
+    if (untracked) store.setUntracked(today, untracked.used);
     store.setBase(today, published.providerBase);
   }
   // What was held when yesterday ended is held in both days.
   const heldOver = snapshot?.status.date === windowOf(windowStart(now) - 1) && now - windowStart(now) < MAX_TTL_SECONDS * SECOND_MS;
-  if (heldOver && snapshot.status.reserved > 0) store.charge(today, "recovered", hourOf(now), snapshot.status.reserved);
+  if (heldOver) charge(({ reserved }) => reserved);
   provider.observe(report, 0, now);
   const { charged, untracked } = store.day(today);
   if (charged + untracked !== 0) state.update({ recoveredOn: today });

@@ -60,6 +60,31 @@ const STEPS: readonly string[] = [
   );
   CREATE INDEX audit_by_time ON audit (at);
   `,
+  // Sums of `usage`, so that no decision has to add up what ten thousand projects spent; and slots of the pace that were given back.
+  `
+  CREATE TABLE callers (
+    date TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    PRIMARY KEY (date, caller)
+  ) WITHOUT ROWID;
+  INSERT INTO callers (date, caller, used) SELECT date, caller, sum(used) FROM usage GROUP BY date, caller;
+
+  CREATE TABLE hours (
+    date TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    PRIMARY KEY (date, hour)
+  ) WITHOUT ROWID;
+  INSERT INTO hours (date, hour, used) SELECT date, hour, sum(used) FROM usage GROUP BY date, hour;
+
+  ALTER TABLE days ADD COLUMN projects INTEGER NOT NULL DEFAULT 0;
+  UPDATE days SET projects = coalesce(
+    (SELECT sum(used) FROM callers WHERE callers.date = days.date AND caller >= 'project:' AND caller < 'project;'), 0);
+
+  ALTER TABLE reservations ADD COLUMN pace_chain INTEGER;
+  CREATE INDEX returned_slots ON reservations (pace_chain, start_at) WHERE charged = 0 AND pace_chain IS NOT NULL;
+  `,
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

@@ -1,5 +1,5 @@
 /** The ledger's SQL: one operation a function, all synchronous, so that a check and its write cannot be interleaved. */
-import type { CallerUse } from "./types.ts";
+import { PROJECTS_CALLER, PROJECT_CALLER_PREFIX } from "./types.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS, hourOf, windowOf } from "./window.ts";
 
 /** Settled reservations answer retries for two days, longer than any window that they can be charged in. */
@@ -9,6 +9,8 @@ const HISTORY_KEPT_DAYS = 400;
 export type DayRow = {
   date: string;
   charged: number;
+  /** The projects' part of `charged`. */
+  projects: number;
   untracked: number;
   reserved_expired: number;
   refused: number;
@@ -38,6 +40,8 @@ export type ReservationRow = {
   charged_when_observed: number;
   charged: number | null;
   settled_at: number | null;
+  /** Which slots of the pace its own stands among; null: it has none, or another has it now. */
+  pace_chain: number | null;
 };
 
 export type AuditRow = { id: string; at: number; action: string; actor: string; before: string; after: string };
@@ -46,6 +50,7 @@ type DayCounter = "reserved_expired" | "refused" | "would_refuse";
 
 const NO_DAY = {
   charged: 0,
+  projects: 0,
   untracked: 0,
   reserved_expired: 0,
   refused: 0,
@@ -56,6 +61,9 @@ const NO_DAY = {
   observed_at: null,
   charged_when_observed: 0,
 };
+
+/** The parts of a day's charges: by caller and hour, and the sums of each. */
+const COUNTS = ["usage", "callers", "hours"] as const;
 
 export class LedgerStore {
   readonly #sql: SqlStorage;
@@ -91,28 +99,29 @@ export class LedgerStore {
     this.#sql.exec(`UPDATE days SET ${counter} = ${counter} + ? WHERE date = ?`, by, date);
   }
 
-  /** Adds to the day's total and to its caller in one place, so that the sum of callers is always the total. */
+  /** Adds to the day's total and to all its parts in one place, so that the sum of callers is always the total. */
   charge(date: string, caller: string, hour: number, calls: number): void {
+    const isProject = caller.startsWith(PROJECT_CALLER_PREFIX) || caller === PROJECTS_CALLER;
     this.#sql.exec(
-      "INSERT INTO days (date, charged) VALUES (?, ?) ON CONFLICT DO UPDATE SET charged = charged + excluded.charged",
+      `INSERT INTO days (date, charged, projects) VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET charged = charged + excluded.charged, projects = projects + excluded.projects`,
       date,
       calls,
+      isProject ? calls : 0,
     );
-    this.#sql.exec(
-      "INSERT INTO usage (date, caller, hour, used) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used",
-      date,
-      caller,
-      hour,
-      calls,
-    );
+    const adds = "ON CONFLICT DO UPDATE SET used = used + excluded.used";
+    this.#sql.exec(`INSERT INTO usage (date, caller, hour, used) VALUES (?, ?, ?, ?) ${adds}`, date, caller, hour, calls);
+    this.#sql.exec(`INSERT INTO callers (date, caller, used) VALUES (?, ?, ?) ${adds}`, date, caller, calls);
+    this.#sql.exec(`INSERT INTO hours (date, hour, used) VALUES (?, ?, ?) ${adds}`, date, hour, calls);
   }
 
   clearDay(date: string): void {
     this.#sql.exec(
-      "UPDATE days SET charged_when_observed = charged_when_observed - charged, charged = 0, untracked = 0 WHERE date = ?",
+      `UPDATE days SET charged_when_observed = charged_when_observed - charged, charged = 0, projects = 0, untracked = 0
+       WHERE date = ?`,
       date,
     );
-    this.#sql.exec("DELETE FROM usage WHERE date = ?", date);
+    for (const table of COUNTS) this.#sql.exec(`DELETE FROM ${table} WHERE date = ?`, date);
   }
 
   setBase(date: string, base: number): void {
@@ -143,27 +152,6 @@ export class LedgerStore {
     this.#sql.exec("UPDATE days SET untracked = ? WHERE date = ?", untracked, date);
   }
 
-  callers(date: string): CallerUse[] {
-    const sql = "SELECT caller, sum(used) AS used FROM usage WHERE date = ? GROUP BY caller HAVING sum(used) <> 0";
-    return this.#sql.exec<{ caller: string; used: number }>(sql, date).toArray();
-  }
-
-  hours(date: string): { hour: number; used: number }[] {
-    const sql = "SELECT hour, sum(used) AS used FROM usage WHERE date = ? GROUP BY hour ORDER BY hour";
-    return this.#sql.exec<{ hour: number; used: number }>(sql, date).toArray();
-  }
-
-  /** Charged to one caller. The primary key begins with date and caller: as many rows as hours in which it spent. */
-  usedBy(date: string, caller: string): number {
-    const sql = "SELECT coalesce(sum(used), 0) AS used FROM usage WHERE date = ? AND caller = ?";
-    return this.#sql.exec<{ used: number }>(sql, date, caller).one().used;
-  }
-
-  hoursOf(date: string, caller: string): { hour: number; used: number }[] {
-    const sql = "SELECT hour, used FROM usage WHERE date = ? AND caller = ? ORDER BY hour";
-    return this.#sql.exec<{ hour: number; used: number }>(sql, date, caller).toArray();
-  }
-
   /** For the burn rate: what was spent in this minute. */
   burn(now: number, calls: number): void {
     const sql = "INSERT INTO minutes (minute, used) VALUES (?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used";
@@ -185,8 +173,8 @@ export class LedgerStore {
   addReservation(row: Omit<ReservationRow, "state" | "charged" | "settled_at">): void {
     this.#sql.exec(
       `INSERT INTO reservations (id, state, fingerprint, caller, calls, batch_of, probe, opened_at, start_at, expires_at, spent_before,
-         charged_before, charged_when_observed)
-       VALUES (?, 'held', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         charged_before, charged_when_observed, pace_chain)
+       VALUES (?, 'held', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       row.id,
       row.fingerprint,
       row.caller,
@@ -199,11 +187,27 @@ export class LedgerStore {
       row.spent_before,
       row.charged_before,
       row.charged_when_observed,
+      row.pace_chain,
     );
+  }
+
+  /**
+   * The earliest slot of this chain that nobody will use, if it begins between the two times: given back, or said to have cost nothing,
+   * before it began. It has a new holder then, and can't be handed out twice.
+   */
+  takeReturnedSlot(chain: number, after: number, until: number): number | null {
+    const sql = `UPDATE reservations SET pace_chain = NULL WHERE id = (
+        SELECT id FROM reservations WHERE charged = 0 AND pace_chain = ? AND start_at > ? AND start_at <= ? ORDER BY start_at LIMIT 1)
+      RETURNING start_at`;
+    return this.#sql.exec<{ start_at: number }>(sql, chain, after, until).toArray()[0]?.start_at ?? null;
   }
 
   settle(id: string, state: ReservationRow["state"], charged: number, at: number): void {
     this.#sql.exec("UPDATE reservations SET state = ?, charged = ?, settled_at = ? WHERE id = ?", state, charged, at, id);
+  }
+
+  callerOf(id: string): string | null {
+    return this.#sql.exec<{ caller: string }>("SELECT caller FROM reservations WHERE id = ?", id).toArray()[0]?.caller ?? null;
   }
 
   reserved(): number {
@@ -255,8 +259,7 @@ export class LedgerStore {
     this.#sql.exec("DELETE FROM reservations WHERE state <> 'held' AND settled_at < ?", now - RESERVATION_KEPT_MS);
     this.#sql.exec("DELETE FROM minutes WHERE minute < ?", Math.floor((now - 2 * HOUR_MS) / MINUTE_MS));
     const oldest = windowOf(now - HISTORY_KEPT_DAYS * DAY_MS);
-    this.#sql.exec("DELETE FROM usage WHERE date < ?", oldest);
-    this.#sql.exec("DELETE FROM days WHERE date < ?", oldest);
+    for (const table of [...COUNTS, "days"]) this.#sql.exec(`DELETE FROM ${table} WHERE date < ?`, oldest);
     this.#sql.exec("DELETE FROM audit WHERE at < ?", now - HISTORY_KEPT_DAYS * DAY_MS);
   }
 }

@@ -8,8 +8,10 @@ import { readConfig } from "../env.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { LedgerAdmission } from "./ledger-admission.ts";
 import { LedgerBook } from "./ledger-book.ts";
+import { LedgerCallers } from "./ledger-callers.ts";
 import { OperatorBook } from "./ledger-operator.ts";
 import type { Operation } from "./ledger-operator.ts";
+import { LedgerPace } from "./ledger-pace.ts";
 import { ProviderBook } from "./ledger-provider.ts";
 import { LedgerReader } from "./ledger-reader.ts";
 import type { AuditEntry } from "./ledger-reader.ts";
@@ -35,6 +37,7 @@ import type {
   ReserveRequest,
   Settings,
   SettingsChange,
+  StatusView,
 } from "./types.ts";
 import { HOUR_MS, windowOf } from "./window.ts";
 
@@ -46,6 +49,9 @@ export interface EmptyLedger {
 export type SettingsAnswer =
   | { readonly result: "changed"; readonly mirror: SettingsMirror; readonly settings: Settings; readonly status: QuotaStatus }
   | { readonly result: "impossible"; readonly detail: string };
+
+/** Of no project by name: for answers that are about the day. */
+const SUMMED = { own: null };
 
 interface LedgerBindings {
   readonly QUOTA_KV: KVNamespace;
@@ -75,11 +81,13 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     const name = ctx.id.name ?? "unknown";
     this.#store = new LedgerStore(ctx.storage.sql);
     this.#state = new LedgerState(this.#store, readConfig(env).quota);
-    this.#provider = new ProviderBook(this.#store, this.#state);
-    this.#admission = new LedgerAdmission(this.#store, this.#state);
-    this.#book = new LedgerBook(this.#store, this.#state, this.#provider, this.#admission);
-    this.#operator = new OperatorBook(this.#store, this.#state);
-    this.#reader = new LedgerReader(this.#store, this.#state, name);
+    const callers = new LedgerCallers(ctx.storage.sql);
+    const pace = new LedgerPace(this.#store, this.#state);
+    this.#provider = new ProviderBook(this.#store, this.#state, pace);
+    this.#admission = new LedgerAdmission(this.#store, this.#state, callers);
+    this.#book = new LedgerBook(this.#store, this.#state, this.#provider, this.#admission, pace);
+    this.#operator = new OperatorBook(this.#store, this.#state, callers, pace);
+    this.#reader = new LedgerReader(this.#store, this.#state, callers, name);
     this.#publisher = new LedgerPublisher(new QuotaKv(env.QUOTA_KV, name), this.#state, this.#reader);
     void ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();
@@ -92,7 +100,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
       this.#operator.adopt(view, now);
       const outcome = this.#book.reserve(request, now);
       if (outcome.result === "conflict" || outcome.result === "impossible") return outcome;
-      return { ...outcome, status: this.#reader.status(now) };
+      return { ...outcome, status: this.#reader.status(now, { own: request.caller }) };
     });
   }
 
@@ -100,7 +108,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   async commit(request: CommitRequest): Promise<CommitAnswer | EmptyLedger> {
     return this.#change((now) => {
       const outcome = this.#book.commit(request, now);
-      return outcome.result === "committed" ? { ...outcome, status: this.#reader.status(now) } : outcome;
+      return outcome.result === "committed" ? { ...outcome, status: this.#statusFor(request.id, now) } : outcome;
     });
   }
 
@@ -108,7 +116,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   async release(id: string): Promise<ReleaseAnswer | EmptyLedger> {
     return this.#change((now) => {
       const outcome = this.#book.release(id, now);
-      return outcome.result === "released" ? { ...outcome, status: this.#reader.status(now) } : outcome;
+      return outcome.result === "released" ? { ...outcome, status: this.#statusFor(id, now) } : outcome;
     });
   }
 
@@ -124,7 +132,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   async add(id: string, caller: string, calls: number): Promise<CommitAnswer | EmptyLedger> {
     return this.#change((now) => {
       const outcome = this.#book.add(id, caller, calls, now);
-      return outcome.result === "committed" ? { ...outcome, status: this.#reader.status(now) } : outcome;
+      return outcome.result === "committed" ? { ...outcome, status: this.#reader.status(now, { own: caller }) } : outcome;
     });
   }
 
@@ -132,12 +140,12 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   async check(request: Omit<ReserveRequest, "id">): Promise<CheckAnswer | EmptyLedger> {
     return this.#read((now) => {
       const checked = this.#admission.check(request, now);
-      return { ...checked, allowed: checked.refusal === null, status: this.#reader.status(now) };
+      return { ...checked, allowed: checked.refusal === null, status: this.#reader.status(now, { own: request.caller }) };
     });
   }
 
-  async status(): Promise<QuotaStatus | EmptyLedger> {
-    return this.#read((now) => this.#reader.status(now));
+  async status(view: StatusView = "by_project"): Promise<QuotaStatus | EmptyLedger> {
+    return this.#read((now) => this.#reader.status(now, view));
   }
 
   /** What one caller has spent today, and holds. */
@@ -152,7 +160,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   async history(days: number, caller: string | null = null): Promise<History | EmptyLedger> {
     return this.#read((now) => {
       const shown = caller === null ? this.#reader.history(days, now) : this.#reader.historyOf(caller, days, now);
-      return { ...shown, status: this.#reader.status(now) };
+      return { ...shown, status: this.#reader.status(now, SUMMED) };
     });
   }
 
@@ -160,7 +168,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   async observe(report: ProviderReport): Promise<QuotaStatus | EmptyLedger> {
     return this.#change((now) => {
       this.#provider.observe(report, this.#store.reserved(), now);
-      return this.#reader.status(now);
+      return this.#reader.status(now, SUMMED);
     });
   }
 
@@ -169,7 +177,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return this.#change((now) => {
       this.#provider.observe(report, this.#store.reserved(), now);
       this.#operator.setUsage(used, operation, now);
-      return this.#reader.status(now);
+      return this.#reader.status(now, SUMMED);
     });
   }
 
@@ -178,7 +186,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return this.#change((now) => {
       this.#provider.observe(report, this.#store.reserved(), now);
       this.#operator.reset(operation, now);
-      return this.#reader.status(now);
+      return this.#reader.status(now, SUMMED);
     });
   }
 
@@ -194,7 +202,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
       const outcome =
         change === null ? this.#operator.restoreSettings(operation, now) : this.#operator.changeSettings(change, operation, now);
       if (outcome.result === "impossible") return outcome;
-      return { ...outcome, mirror: this.#reader.mirror(), status: this.#reader.status(now) };
+      return { ...outcome, mirror: this.#reader.mirror(), status: this.#reader.status(now, SUMMED) };
     });
   }
 
@@ -227,6 +235,11 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
       this.#transact(() => this.#store.purge(now));
     }
     this.#schedule(now);
+  }
+
+  /** What the holder of a reservation sees: its own line stands apart. */
+  #statusFor(id: string, now: number): QuotaStatus {
+    return this.#reader.status(now, { own: this.#store.callerOf(id) });
   }
 
   /** Every entry: holds whose life is over are charged first, so that each decision sees the truth of `now`. */

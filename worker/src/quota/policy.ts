@@ -8,6 +8,12 @@ export const MAX_TTL_SECONDS = 3_600;
 const MAX_PROJECT_TTL_SECONDS = 120;
 /** A project may hold at most a tenth of the safety limit open at a time. */
 const PROJECT_HOLD_DIVISOR = 10;
+/**
+ * All projects together at most half. Holding costs nothing, so without a bound ten projects could keep the whole day from everybody
+ * by reserving and giving back. Half leaves the administrator's own work the other half, and is more than projects need in practice:
+ * a hold lives two minutes at most, and what they spend is not bound by it.
+ */
+const PROJECTS_HOLD_DIVISOR = 2;
 
 export function safetyLimit({ dailyLimit, safetyBuffer }: Pick<Settings, "dailyLimit" | "safetyBuffer">): number {
   return dailyLimit - safetyBuffer;
@@ -41,6 +47,8 @@ export interface Standing {
   readonly reserved: number;
   /** Held by the open reservations of this demand's caller. Read only for a project, or a caller with a share. */
   readonly reservedByCaller: number;
+  /** Held by the open reservations of all projects. Read only for a project. */
+  readonly reservedByProjects: number;
   /** Charged to this demand's caller. Read only for a caller with a share. */
   readonly usedByCaller: number;
 }
@@ -52,29 +60,41 @@ export function remaining(settings: Settings, { used, reserved }: Pick<Standing,
 
 export type Decision =
   | { readonly result: "granted"; readonly calls: number }
-  | (Refuser & { readonly result: "refused"; readonly available: number });
+  | (Refuser & { readonly result: "refused"; readonly available: number; readonly held?: true });
+
+/** `unheld`: what would be available if nothing were held. */
+type Limit = Refuser & { readonly available: number; readonly unheld: number };
 
 /**
  * Decides all limits together: the tightest sets what is granted, and the first that cannot give the minimum is the one that is named.
- * Nothing is clamped into a grant: less than the minimum is a refusal. What ends the day for more callers, or for longer, stands first.
+ * Nothing is clamped into a grant: less than the minimum is a refusal. What ends the day for more callers, or for longer, stands first:
+ * a limit that is spent before one that is only held, and may have it back in a moment.
  */
 export function decide(demand: Demand, standing: Standing, settings: Settings, now: number): Decision {
   const left = remaining(settings, standing);
-  const limits: (Refuser & { available: number })[] = [{ refusedBy: "daily", available: left }];
+  const unspent = safetyLimit(settings) - standing.used;
+  const limits: Limit[] = [{ refusedBy: "daily", available: left, unheld: unspent }];
   if (demand.share !== null) {
     const [used, reserved] = [standing.usedByCaller, standing.reservedByCaller];
     const share = { calls_per_day: demand.share, used, reserved };
-    limits.push({ refusedBy: "share", share, available: leftOfShare(share) });
+    limits.push({ refusedBy: "share", share, available: leftOfShare(share), unheld: demand.share - used });
   }
   if (demand.priority === "background") {
-    limits.push({ refusedBy: "floor", available: Math.max(0, left - floorAt(settings.backgroundFloor, now)) });
+    const floor = floorAt(settings.backgroundFloor, now);
+    limits.push({ refusedBy: "floor", available: Math.max(0, left - floor), unheld: unspent - floor });
   }
   if (demand.caller.startsWith(PROJECT_CALLER_PREFIX)) {
-    limits.push({ refusedBy: "hold", available: Math.max(0, projectHold(settings) - standing.reservedByCaller) });
+    const [own, all] = [projectHold(settings), projectsHold(settings)];
+    limits.push({ refusedBy: "hold", available: Math.max(0, own - standing.reservedByCaller), unheld: own });
+    limits.push({ refusedBy: "projects-hold", available: Math.max(0, all - standing.reservedByProjects), unheld: all });
   }
   const available = Math.min(...limits.map((limit) => limit.available));
-  const refusing = limits.find((limit) => limit.available < demand.minCalls);
-  if (refusing) return { result: "refused", ...refusing, available };
+  const spent = limits.find((limit) => limit.unheld < demand.minCalls);
+  const refusing = spent ?? limits.find((limit) => limit.available < demand.minCalls);
+  if (refusing) {
+    const { unheld: _, ...refuser } = refusing;
+    return { result: "refused", ...refuser, available, ...(spent ? {} : { held: true as const }) };
+  }
   return { result: "granted", calls: Math.min(demand.calls, available) };
 }
 
@@ -86,6 +106,11 @@ export function leftOfShare({ calls_per_day, used, reserved }: ShareUse): number
 /** The most a project may hold open at a time. */
 export function projectHold(settings: Settings): number {
   return Math.floor(safetyLimit(settings) / PROJECT_HOLD_DIVISOR);
+}
+
+/** The most all projects may hold open together. */
+function projectsHold(settings: Settings): number {
+  return Math.floor(safetyLimit(settings) / PROJECTS_HOLD_DIVISOR);
 }
 
 /** The longest life of a caller's reservation. */

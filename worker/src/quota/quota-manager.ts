@@ -11,6 +11,9 @@ import type { ReadProviderCount } from "./ledger-client.ts";
 import type { QuotaLedger } from "./ledger.ts";
 import { INTERACTIVE_PACE_AHEAD_MS, paceAheadMs } from "./pace.ts";
 import type { EnforcementSwitchReader, QuotaKv } from "./snapshot.ts";
+import { publishedStatus } from "./status.ts";
+import { UNWATCHED } from "./watch.ts";
+import type { Settled, Turn, Watch } from "./watch.ts";
 import { windowOf } from "./window.ts";
 import type {
   CallerToday,
@@ -27,6 +30,7 @@ import type {
   ReserveRequest,
   Settlement,
   Spender,
+  StatusView,
 } from "./types.ts";
 
 /** Who spends what on one provider request. */
@@ -106,28 +110,29 @@ export class QuotaManager {
   }
 
   /** The ledger's status, or its last published snapshot with its age. Throws `quota_unavailable` when there is neither. */
-  async getStatus({ fresh = true }: { fresh?: boolean } = {}): Promise<QuotaStatus> {
+  async getStatus({ fresh = true, view = "by_project" }: { fresh?: boolean; view?: StatusView } = {}): Promise<QuotaStatus> {
     if (!fresh) {
-      const published = await this.#published();
+      const published = await this.#published(view);
       // Yesterday's state says nothing of today.
       if (published?.date === windowOf(this.#options.clock())) return published;
     }
     try {
-      return await this.#ledger.call((ledger) => ledger.status());
+      return await this.#ledger.call((ledger) => ledger.status(view));
     } catch (error) {
-      const published = await this.#published();
+      const published = await this.#published(view);
       if (!published) throw error;
       const enforcement = await this.#enforcementWithoutLedger();
       return { ...published, enforcement, can_make_calls: enforcement === "off" };
     }
   }
 
-  async #published(): Promise<QuotaStatus | null> {
+  async #published(view: StatusView): Promise<QuotaStatus | null> {
     try {
       const snapshot = await this.#options.kv.snapshot();
-      if (!snapshot) return null;
-      const age = Math.max(0, Math.floor((this.#options.clock() - Date.parse(snapshot.status.as_of)) / 1_000));
-      return { ...snapshot.status, source: "snapshot", age_seconds: age };
+      const status = snapshot && publishedStatus(snapshot, view);
+      if (!status) return null;
+      const age = Math.max(0, Math.floor((this.#options.clock() - Date.parse(status.as_of)) / 1_000));
+      return { ...status, source: "snapshot", age_seconds: age };
     } catch (error) {
       log.warn("KV did not give the snapshot", errorFields(error));
       return null;
@@ -146,13 +151,17 @@ export class QuotaManager {
 
   /**
    * One provider call, paid exactly: reserves, waits for its turn, runs `send`, and settles by the outcome that `send` reported,
-   * or as fully spent where it reported none. A refusal is an answer; nothing was sent then.
+   * or as fully spent where it reported none. A refusal is an answer; nothing was sent then. `watch` sees what is asked for it.
    */
-  async withQuota<Result>(spending: Spending, send: (grant: Grant) => Promise<Result>): Promise<WithQuota<Result>> {
+  async withQuota<Result>(
+    spending: Spending,
+    send: (grant: Grant) => Promise<Result>,
+    watch: Watch = UNWATCHED,
+  ): Promise<WithQuota<Result>> {
     const id = crypto.randomUUID();
     let turn: Turn;
     try {
-      turn = await this.#reserveInTurn({ id, ...spending });
+      turn = await watch.reserve(async () => this.#reserveInTurn({ id, ...spending }));
     } catch (error) {
       if (error instanceof Problem && error.code !== "quota_unavailable") throw error;
       if ((await this.#enforcementWithoutLedger()) === "off") return this.#uncounted(id, spending, send);
@@ -166,11 +175,12 @@ export class QuotaManager {
     // Counted from before the question, so that an answer that took its time cannot lengthen the life.
     const deadline = askedAt + (reservation.expiresAt - reservation.decidedAt);
 
-    const before = reservation.probe ? await this.#options.readProviderCount() : NOT_ASKED;
+    const count = async (): Promise<ProviderCount> => watch.count(this.#options.readProviderCount);
+    const before = reservation.probe ? await count() : NOT_ASKED;
     const wait = reservation.startAt - reservation.decidedAt;
     if (wait > 0) await sleep(wait);
 
-    const settling = new Settling((settlement) => this.#settle(reservation, settlement, before));
+    const settling = new Settling(async (settlement) => watch.settle(async () => this.#settle(reservation, settlement, { before, count })));
     try {
       const value = await send({ id, deadline, settle: (settlement) => settling.settle(settlement) });
       const settled = await settling.result(this.#ambiguous());
@@ -197,14 +207,18 @@ export class QuotaManager {
   }
 
   /** Whatever happens to the ledger now, a hold that was sent is charged: by this commit, or by its expiry. */
-  async #settle(reservation: Reservation, settlement: Settlement, before: ProviderCount): Promise<Settled> {
+  async #settle(
+    reservation: Reservation,
+    settlement: Settlement,
+    { before, count }: { readonly before: ProviderCount; readonly count: () => Promise<ProviderCount> },
+  ): Promise<Settled> {
     try {
       if (settlement.sent === "no") {
         const answer = await this.release(reservation.id);
         return answer.result === "released" ? { charged: 0, status: answer.status } : { charged: reservation.calls, status: null };
       }
       // A probe is judged by two counts that were asked for: a header may lag behind, and asking is free.
-      const counts = reservation.probe ? { before, after: await this.#options.readProviderCount() } : null;
+      const counts = reservation.probe ? { before, after: await count() } : null;
       const answer = await this.commit({ id: reservation.id, settlement, ...(counts ? { counts } : {}) });
       if (answer.result === "committed") return answer;
       // The ledger lost its store in between: what was sent must not be lost with it.
@@ -235,17 +249,6 @@ export class QuotaManager {
     const value = await send({ id, deadline, settle: () => undefined });
     return { result: "done", value, charged: "calls" in cost ? cost.calls : cost.batchOf, status: null };
   }
-}
-
-/** What the ledger said, and when it was asked. */
-interface Turn {
-  readonly answer: Exclude<ReserveAnswer, { result: "conflict" | "impossible" }>;
-  readonly askedAt: number;
-}
-
-interface Settled {
-  readonly charged: number;
-  readonly status: QuotaStatus | null;
 }
 
 /** Settles once: with what was reported first, or with the given default. */

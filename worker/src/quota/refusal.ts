@@ -15,17 +15,19 @@ function calls(count: number): string {
 }
 
 /**
- * The problem for a refusal. Two kinds that must never be confused: the day is over (`quota_exhausted`), or wait a moment
- * (`pace_exceeded`). `chargedCalls` are those that were spent before the provider itself refused.
+ * The problem for a refusal. Two kinds that must never be confused: too little of the day is left (`quota_exhausted`), or wait a
+ * moment (`pace_exceeded`). What is only held stays of the first kind, for that is what the code says, "too little is left for this
+ * request": nothing is left to give, and a client that took it for the pace would knock every second. But the day is not over, so it
+ * says when to come back (`available_at`, `Retry-After`) and never speaks of the next day. `chargedCalls` are those that were spent before the provider itself refused.
  */
 export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCalls = 0): Problem {
   switch (refusal.refusedBy) {
     case "daily":
-      return dayIsOver(refusal, status, "daily", chargedCalls, dailyDetail(refusal, status));
+      return tooLittleLeft(refusal, status, "daily", chargedCalls, dailyDetail(refusal, status));
     case "share":
-      return dayIsOver(refusal, status, "project-share", chargedCalls, shareDetail(refusal, refusal.share, status));
+      return tooLittleLeft(refusal, status, "project-share", chargedCalls, shareDetail(refusal, refusal.share, status));
     case "floor":
-      return dayIsOver(refusal, status, "daily-background", chargedCalls, floorDetail(refusal, status));
+      return tooLittleLeft(refusal, status, "daily-background", chargedCalls, floorDetail(refusal, status));
     case "pace":
       return waitAMoment(refusal, status, chargedCalls, paceDetail(chargedCalls));
     case "price":
@@ -37,35 +39,48 @@ export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCal
       );
     case "hold":
       return waitAMoment(refusal, status, chargedCalls, "You hold as many reserved calls as a project may. Commit or release some first.");
+    case "projects-hold":
+      return waitAMoment(refusal, status, chargedCalls, "All projects together hold as many reserved calls as they may.");
   }
 }
 
-function dailyDetail({ callsNeeded }: Refusal, status: QuotaStatus): string {
+/** When it is worth asking again. */
+function availableAt({ waitMs }: Refusal, { as_of }: QuotaStatus): string {
+  return isoSeconds(Date.parse(as_of) + waitMs);
+}
+
+function comeBack(refusal: Refusal, status: QuotaStatus): string {
+  if (!refusal.held) return `The next day begins at ${status.reset_at}.`;
+  return `The day is not over: what is reserved may come back. Try again at ${availableAt(refusal, status)}.`;
+}
+
+function dailyDetail(refusal: Refusal, status: QuotaStatus): string {
   const left = status.remaining === 0 ? "nothing is left" : `${grouped(status.remaining)} are left`;
   const held = status.reserved > 0 ? `, ${grouped(status.reserved)} reserved` : "";
   const spent = `${grouped(status.used)} of ${grouped(status.safety_limit)} used${held}`;
-  return `This needs ${calls(callsNeeded)}, but ${left} today (${spent}). The next day begins at ${status.reset_at}.`;
+  return `This needs ${calls(refusal.callsNeeded)}, but ${left} today (${spent}). ${comeBack(refusal, status)}`;
 }
 
-function shareDetail({ callsNeeded }: Refusal, share: ShareUse, status: QuotaStatus): string {
+function shareDetail(refusal: Refusal, share: ShareUse, status: QuotaStatus): string {
   const left = leftOfShare(share);
   const held = share.reserved > 0 ? ` (${grouped(share.reserved)} more are reserved)` : "";
   const may = `your project may spend ${grouped(share.calls_per_day)} a day of the provider's calls`;
-  return `This needs ${calls(callsNeeded)}; ${may} and has ${left === 0 ? "none" : grouped(left)} left${held}. The next day begins at ${status.reset_at}.`;
+  return `This needs ${calls(refusal.callsNeeded)}; ${may} and has ${left === 0 ? "none" : grouped(left)} left${held}. ${comeBack(refusal, status)}`;
 }
 
-function floorDetail({ callsNeeded, available, waitMs }: Refusal, status: QuotaStatus): string {
+function floorDetail(refusal: Refusal, status: QuotaStatus): string {
+  const { callsNeeded, available } = refusal;
   const { floor } = status.background;
-  const soon = isoSeconds(Date.parse(status.as_of) + waitMs);
+  const soon = availableAt(refusal, status);
   const when = soon < status.reset_at ? `Enough should be free at ${soon}` : `The next day begins at ${status.reset_at}`;
   const kept = `${grouped(floor)} of the ${grouped(status.remaining)} left are kept for interactive callers`;
   return `This background work needs ${calls(callsNeeded)} and may have ${grouped(available)}: ${kept}. ${when}.`;
 }
 
-function dayIsOver(refusal: Refusal, status: QuotaStatus, policy: string, chargedCalls: number, detail: string): Problem {
+function tooLittleLeft(refusal: Refusal, status: QuotaStatus, policy: string, chargedCalls: number, detail: string): Problem {
   const toReset = Math.ceil((Date.parse(status.reset_at) - Date.parse(status.as_of)) / SECOND_MS);
   const jitter = Math.floor(Math.random() * (RESET_JITTER_SECONDS + 1));
-  const floorMeltsAt = isoSeconds(Date.parse(status.as_of) + refusal.waitMs);
+  const soon = availableAt(refusal, status);
   return new Problem("quota_exhausted", detail, {
     members: {
       "violated-policies": [policy],
@@ -74,10 +89,10 @@ function dayIsOver(refusal: Refusal, status: QuotaStatus, policy: string, charge
       calls_charged: chargedCalls,
       reset_at: status.reset_at,
       ...(refusal.refusedBy === "share" ? { share: { ...refusal.share, remaining: leftOfShare(refusal.share) } } : {}),
-      ...(refusal.refusedBy === "floor" && floorMeltsAt < status.reset_at ? { available_at: floorMeltsAt } : {}),
+      ...((refusal.held || refusal.refusedBy === "floor") && soon < status.reset_at ? { available_at: soon } : {}),
       quota: status,
     },
-    retryAfterSeconds: toReset + jitter,
+    retryAfterSeconds: refusal.held ? Math.ceil(refusal.waitMs / SECOND_MS) : toReset + jitter,
   });
 }
 

@@ -9,7 +9,7 @@ import type { Enforcement } from "../env.ts";
 import { inTime } from "../lib/in-time.ts";
 import type { KnownPrice } from "./billing.ts";
 import type { Overrides } from "./ledger-state.ts";
-import type { EnforcementSwitch, QuotaStatus } from "./types.ts";
+import type { CallerStanding, EnforcementSwitch, QuotaStatus } from "./types.ts";
 
 /** The snapshot is published when it changed, at most this often. */
 export const SNAPSHOT_EVERY_MS = 5_000;
@@ -17,7 +17,10 @@ export const SNAPSHOT_EVERY_MS = 5_000;
 export const MIRROR_EVERY_MS = 1_100;
 
 export interface LedgerSnapshot {
+  /** With projects summed up: what anybody may see. */
   readonly status: QuotaStatus;
+  /** What each caller used and holds, the largest projects by name and the others in one line: what a recovery begins with. */
+  readonly callers: readonly CallerStanding[];
   /** What the provider had counted when an operator last set today's count. */
   readonly providerBase: number;
   readonly learnedPrice: KnownPrice | null;
@@ -52,6 +55,7 @@ const snapshotSchema = z.object({
     background: z.object({ floor: calls, remaining: calls }),
     upstream: z.looseObject({ limit: calls, spent: calls, untracked: calls, observed_at: z.string() }).nullable(),
   }),
+  callers: z.array(z.object({ caller: z.string(), used: calls, reserved: calls })),
   providerBase: calls,
   learnedPrice: price.nullable(),
 });

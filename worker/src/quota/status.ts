@@ -1,7 +1,8 @@
 /** The status object from the ledger's numbers. No I/O. No clock. */
 import { floorAt, remaining, safetyLimit } from "./policy.ts";
-import { LEDGER_CALLERS, PROJECT_CALLER_PREFIX } from "./types.ts";
-import type { CallerUse, QuotaStatus, Settings, UpstreamStatus } from "./types.ts";
+import type { LedgerSnapshot } from "./snapshot.ts";
+import { LEDGER_CALLERS, PROJECTS_CALLER, PROJECT_CALLER_PREFIX } from "./types.ts";
+import type { CallerUse, QuotaStatus, Settings, StatusView, UpstreamStatus } from "./types.ts";
 import { HOUR_MS, MINUTE_MS, isoSeconds, resetAt, windowOf } from "./window.ts";
 
 export interface LedgerNumbers {
@@ -47,11 +48,27 @@ export function quotaStatus(numbers: LedgerNumbers, now: number): QuotaStatus {
     source: "ledger",
     as_of: isoSeconds(now),
     ...(numbers.recovered ? { recovered: true as const } : {}),
-    callers: callers.toSorted((a, b) => b.used - a.used || a.caller.localeCompare(b.caller)),
+    callers: bySize(callers),
     forecast: { calls_per_hour: numbers.callsPerHour, exhausted_at: exhaustedAt(limit - used, numbers.callsPerHour, now) },
     background: { floor, remaining: Math.max(0, left - floor) },
     upstream: numbers.upstream,
   };
+}
+
+function bySize(callers: readonly CallerUse[]): readonly CallerUse[] {
+  return callers.toSorted((a, b) => b.used - a.used || a.caller.localeCompare(b.caller));
+}
+
+/** A published status with the lines that are asked for; null where the snapshot does not know of `own` apart. */
+export function publishedStatus({ status, callers }: LedgerSnapshot, view: StatusView): QuotaStatus | null {
+  const named = callers.map(({ caller, used }) => ({ caller, used })).filter(({ used }) => used !== 0);
+  const untracked = status.callers.filter(({ caller }) => caller === "untracked");
+  const all = { ...status, callers: bySize([...named, ...untracked]) };
+  if (view === "by_project") return all;
+  const { own } = view;
+  if (own === null) return status;
+  const isKnown = callers.some(({ caller }) => caller === own) || !callers.some(({ caller }) => caller === PROJECTS_CALLER);
+  return isKnown ? publicStatus(all, own) : null;
 }
 
 /** The label under which a project's calls appear. */
@@ -70,12 +87,13 @@ export function publicStatus(status: QuotaStatus, own?: string): QuotaStatus {
 }
 
 export function publicCallers(callers: readonly CallerUse[], own?: string): readonly CallerUse[] {
-  const summedUp = ({ caller }: CallerUse): boolean => caller.startsWith(PROJECT_CALLER_PREFIX) && caller !== own;
+  const summedUp = ({ caller }: CallerUse): boolean =>
+    caller === PROJECTS_CALLER || (caller.startsWith(PROJECT_CALLER_PREFIX) && caller !== own);
   const others = callers.filter((line) => !summedUp(line));
   const projects = callers.filter(summedUp);
   if (projects.length === 0) return callers;
-  const summed = { caller: "projects", used: projects.reduce((sum, { used }) => sum + used, 0) };
-  return [...others, summed].toSorted((a, b) => b.used - a.used);
+  const summed = { caller: PROJECTS_CALLER, used: projects.reduce((sum, { used }) => sum + used, 0) };
+  return bySize([...others, summed]);
 }
 
 /** Whether a caller's name belongs to the ledger or to projects, and so may not be chosen. */

@@ -61,8 +61,11 @@ export interface Reservation {
   readonly probe: boolean;
 }
 
-/** Which rule refused. `daily`, `share` and `floor`: the day is over (for this caller, this priority); the others: wait a moment. */
-export type RefusedBy = "daily" | "share" | "floor" | "hold" | "pace" | "price";
+/**
+ * Which rule refused. `daily`, `share` and `floor`: the day has too little left (for this caller, this priority), for good or, where
+ * it is only held, for now; the others: wait a moment.
+ */
+export type RefusedBy = "daily" | "share" | "floor" | "hold" | "projects-hold" | "pace" | "price";
 
 /** What one caller has of today. */
 export interface CallerToday {
@@ -84,6 +87,8 @@ export type Refusal = Refuser & {
   readonly callsNeeded: number;
   /** What could be granted now; 0 when `pace` or `price` refuses. */
   readonly available: number;
+  /** Enough is not spent yet, only held by open reservations: they may give it back, so the day is not over. */
+  readonly held?: true;
   /** Milliseconds after which it is worth asking again. */
   readonly waitMs: number;
 };
@@ -120,6 +125,11 @@ export interface CommitRequest {
   /** What was really spent; default: all that was reserved, or the batch's price. */
   readonly calls?: number;
   readonly sentAt?: number;
+  /**
+   * Of a project, which is not believed beyond what it was granted: at most what was reserved is charged, and after a release only
+   * what the day and its share still have.
+   */
+  readonly within?: { readonly share: number | null };
   readonly settlement?: Settlement;
   /** For a probe: what the provider counted just before it was sent and just after its answer, by asking for it. */
   readonly counts?: CountsAround;
@@ -128,7 +138,14 @@ export interface CommitRequest {
 export type CommitAnswer =
   | { readonly result: "committed"; readonly charged: number; readonly late: boolean; readonly status: QuotaStatus }
   | { readonly result: "unknown" }
-  | { readonly result: "impossible"; readonly detail: string };
+  | Impossible;
+
+/** It can't be as it stands, and changes nothing. `field`: which part of what was given is wrong. */
+export interface Impossible {
+  readonly result: "impossible";
+  readonly detail: string;
+  readonly field?: "calls" | "sent_at";
+}
 
 export type ReleaseAnswer =
   | { readonly result: "released"; readonly calls: number; readonly status: QuotaStatus }
@@ -161,7 +178,10 @@ export interface EnforcementSwitch {
   readonly changedAt: number;
 }
 
-/** The status object of the API, with every caller by name. */
+/** Which projects a status names: the largest, or none but `own`. The others are summed up as `projects`. */
+export type StatusView = "by_project" | { readonly own: string | null };
+
+/** The status object of the API. */
 export interface QuotaStatus {
   readonly provider: string;
   /** UTC day, YYYY-MM-DD. */
@@ -193,6 +213,11 @@ export interface CallerUse {
   readonly used: number;
 }
 
+/** What one caller has charged and holds; of `projects`, all that have no line of their own. */
+export interface CallerStanding extends CallerUse {
+  readonly reserved: number;
+}
+
 export interface UpstreamStatus {
   readonly limit: number;
   readonly spent: number;
@@ -218,3 +243,7 @@ export interface DayHistory {
 /** Callers that only the ledger itself may charge under. */
 export const LEDGER_CALLERS = ["untracked", "operator", "recovered", "projects"] as const;
 export const PROJECT_CALLER_PREFIX = "project:";
+/** Projects that are summed up. */
+export const PROJECTS_CALLER = "projects" satisfies (typeof LEDGER_CALLERS)[number];
+/** As many projects are named where all are asked for: a longer list helps nobody, and every answer carries it. */
+export const LISTED_PROJECTS = 1_000;

@@ -20,7 +20,7 @@ const INFO = {
     license: { name: "MIT", identifier: "MIT" },
     description: [
       "Coordinates every call to a metered provider: a limit over a UTC day, spent in advance, never overspent.",
-      "Two refusals are different answers: `pace_exceeded` (wait a moment) and `quota_exhausted` (the day is over).",
+      "Two refusals are different answers: `pace_exceeded` (wait a moment) and `quota_exhausted` (too little of the day is left: until `reset_at`, or where others only hold it, until `available_at`).",
       "Errors are RFC 9457 problems with a stable `code`. Every answer carries `x-request-id`.",
       ["| code | status | title |", "| --- | --- | --- |", ...ERRORS].join("\n"),
     ].join("\n\n"),
@@ -39,6 +39,7 @@ const INFO = {
       name: "API keys",
       description: `A project's keys. In a repository, this finds them: \`${API_KEY_PATTERN}\`. The last six characters are a checksum, so that a typo is refused without a look-up.`,
     },
+    { name: "Database", description: "A project's own SQLite database" },
     { name: "Usage", description: "What a project has used and why it is where it is; and how other services report it" },
     { name: "Audit", description: "Who changed what" },
     { name: "Quota operation", description: "For operators" },

@@ -2,9 +2,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { createRouter, showRateLimit, visibleStatus } from "../http/index.ts";
 import { spenderOf } from "../http/spender.ts";
-import { enrichBatch } from "../library/batch.ts";
+import { enrichBatch, readIsbns } from "../library/batch.ts";
 import { enrichBibliography } from "../library/bibliography.ts";
-import { enrichNewReleases } from "../library/new-releases.ts";
+import { enrichNewReleases, readReleases } from "../library/new-releases.ts";
 import { MAX_MONTHS } from "../library/releases-range.ts";
 import { credentialed, metered } from "../http/guards.ts";
 import { book, bookJson } from "./book-schema.ts";
@@ -188,18 +188,19 @@ const postReleases = createRoute({
 
 export const enrichRoutes = createRouter();
 
-enrichRoutes.openapi(postBatch, async (c) =>
-  metered(c, INVOCATION, async (who) => {
-    const { isbns, refresh, include, ...given } = c.req.valid("json");
+enrichRoutes.openapi(postBatch, async (c) => {
+  const { isbns: given, refresh, include, ...rest } = c.req.valid("json");
+  const isbns = readIsbns(given);
+  return metered(c, INVOCATION, async (who) => {
     const deps = c.get("deps");
     const began = deps.clock();
-    const spender = spenderOf(who, given, "enrich.batch");
+    const spender = spenderOf(who, rest, "enrich.batch");
     const { books, ...result } = await enrichBatch(deps, { isbns, refresh, withBooks: include === "books", ...spender });
     showRateLimit(c, result.quota);
     const answer = { ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) };
     return c.json(books ? { ...answer, books: books.map(bookJson) } : answer, 200);
-  }),
-);
+  });
+});
 
 enrichRoutes.openapi(postBibliography, async (c) =>
   metered(c, INVOCATION, async (who) => {
@@ -218,21 +219,21 @@ enrichRoutes.openapi(postBibliography, async (c) =>
   }),
 );
 
-enrichRoutes.openapi(postReleases, async (c) =>
-  metered(c, INVOCATION, async (who) => {
-    const body = c.req.valid("json");
+enrichRoutes.openapi(postReleases, async (c) => {
+  const body = c.req.valid("json");
+  const question = {
+    startMonth: body.start_month,
+    endMonth: body.end_month,
+    maxPagesPerMonth: body.max_pages_per_month,
+    subjects: body.subjects,
+  };
+  const read = readReleases(question, body.resume);
+  return metered(c, INVOCATION, async (who) => {
     const deps = c.get("deps");
     const began = deps.clock();
-    const result = await enrichNewReleases(deps, {
-      startMonth: body.start_month,
-      endMonth: body.end_month,
-      maxPagesPerMonth: body.max_pages_per_month,
-      subjects: body.subjects,
-      skipExisting: body.skip_existing,
-      ...(body.resume === undefined ? {} : { resume: body.resume }),
-      ...spenderOf(who, body, "enrich.new-releases"),
-    });
+    const spender = spenderOf(who, body, "enrich.new-releases");
+    const result = await enrichNewReleases(deps, { ...question, ...read, skipExisting: body.skip_existing, ...spender });
     showRateLimit(c, result.quota);
     return c.json({ ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) }, 200);
-  }),
-);
+  });
+});

@@ -20,7 +20,7 @@ export const healthRoutes = createRouter();
 
 healthRoutes.openapi(getHealth, async (c) => {
   const { quota, db } = c.get("deps");
-  const ledger = quota.getStatus().then(
+  const ledger = quota.getStatus({ view: { own: null } }).then(
     ({ source }) => source === "ledger",
     () => false,
   );

@@ -6,7 +6,7 @@ import { createRouter } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../http/paging.ts";
 import { JOB_ID } from "../jobs/job-id.ts";
-import { SCHEDULES, nextRun } from "../jobs/schedule.ts";
+import { nextRun, schedules } from "../jobs/schedule.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { isoSeconds } from "../quota/index.ts";
 import { attemptsOf } from "../store/job-attempts.ts";
@@ -145,7 +145,7 @@ jobRoutes.openapi(postJob, async (c) => {
     maxAttempts: asked.max_attempts,
     projectId: asked.project_id,
     requestId: c.get("requestId"),
-    traceparent: c.req.valid("header").traceparent,
+    traceparent: c.get("deps").trace.traceparent,
   });
   return accepted(c, row);
 });
@@ -157,16 +157,14 @@ jobRoutes.openapi(getJobs, async (c) => {
 });
 
 jobRoutes.openapi(getSchedules, async (c) => {
-  const { db, clock } = c.get("deps");
-  const latest = await getScheduledJobs(
-    db,
-    SCHEDULES.map(({ cron }) => cron),
-  );
-  const schedules = SCHEDULES.map(({ cron, type, description }) => {
-    const [last, next] = [latest.find((each) => each.cron === cron), nextRun(cron, clock())];
+  const { db, clock, config } = c.get("deps");
+  const known = schedules(config);
+  const latest = await getScheduledJobs(db, known);
+  const shown = known.map(({ cron, type, description }) => {
+    const [last, next] = [latest.find((each) => each.cron === cron && each.type === type), nextRun(cron, clock())];
     return { cron, type, description, last_run: last ? jobJson(last) : null, next_run: next === null ? null : isoSeconds(next) };
   });
-  return c.json({ schedules }, 200);
+  return c.json({ schedules: shown }, 200);
 });
 
 jobRoutes.openapi(getJob, async (c) => {

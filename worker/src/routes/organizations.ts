@@ -6,16 +6,16 @@ import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../http/paging
 import { isoSeconds } from "../quota/window.ts";
 import { listOrganizations } from "../store/organizations.ts";
 import { createOrganization, getOrganization, organizationJson, organizationPeriods, patchOrganization } from "../tenants/organizations.ts";
-import { ADMIN, COMMON_PROBLEMS, problems } from "./schemas.ts";
+import { BY_ADMIN } from "../tenants/changing.ts";
+import { isoOrNull } from "../tenants/iso.ts";
+import { ADMIN, COMMON_PROBLEMS, json, problems } from "./schemas.ts";
 import { billingAnchor, monthlyApiCalls, name, organization, organizationId, searchText, time } from "./tenant-schemas.ts";
 
 const PROBLEMS = [...COMMON_PROBLEMS, "storage_unavailable"] as const;
 const WITH_BODY = ["invalid_request", "payload_too_large", "unsupported_media_type", "conflict"] as const;
-const BY_ADMIN = { actor: "admin" };
 
 const guarded = { tags: ["Organisations"], security: ADMIN, middleware: [adminOnly] };
 const params = z.object({ id: organizationId });
-const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });
 
 const postOrganization = createRoute({
   method: "post",
@@ -30,7 +30,9 @@ const postOrganization = createRoute({
           .strictObject({
             id: organizationId.optional().describe("Yours to choose; otherwise one is made"),
             name,
-            billing_anchor: billingAnchor.optional().describe("Default: now. Its day, or the month's last, begins every billing period"),
+            billing_anchor: billingAnchor
+              .optional()
+              .describe("Default: now, and no later. Its day, or the month's last, begins every billing period"),
             quotas: z.strictObject({ api_calls: monthlyApiCalls.default(null) }).default({ api_calls: null }),
           })
           .openapi({
@@ -46,7 +48,7 @@ const postOrganization = createRoute({
   },
   responses: {
     201: { description: "Created", headers: { Location: { schema: { type: "string" } } }, content: json(organization) },
-    ...problems(...PROBLEMS, ...WITH_BODY),
+    ...problems(...PROBLEMS, ...WITH_BODY, "unprocessable"),
   },
 });
 
@@ -163,7 +165,7 @@ organizationRoutes.openapi(getOne, async (c) => {
     ends_at: isoSeconds(row.ends_at),
     api_calls: row.api_calls,
     adjustments: row.adjustments,
-    closed_at: row.closed_at === null ? null : isoSeconds(row.closed_at),
+    closed_at: isoOrNull(row.closed_at),
   }));
   return c.json({ ...organizationJson(found, deps.clock()), periods }, 200);
 });

@@ -6,10 +6,11 @@ import type { AppContext } from "../http/index.ts";
 import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../http/paging.ts";
 import { listKeys } from "../store/api-keys.ts";
 import type { ProjectView } from "../store/projects.ts";
+import { BY_ADMIN, byKey } from "../tenants/changing.ts";
 import type { Actor } from "../tenants/changing.ts";
 import { createKey, endGrace, getKey, keyJson, revoke, rotate } from "../tenants/keys.ts";
 import { changeableProject, getProject } from "../tenants/projects.ts";
-import { ADMIN_OR_KEY, COMMON_PROBLEMS, problems } from "./schemas.ts";
+import { ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "./schemas.ts";
 import { apiKey, keyBody, keyId, newApiKey, projectId } from "./tenant-schemas.ts";
 
 const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
@@ -18,7 +19,6 @@ const WITH_BODY = ["payload_too_large", "unsupported_media_type", "conflict"] as
 const guarded = { tags: ["API keys"], security: ADMIN_OR_KEY, middleware: [ownProject("admin")] };
 const ofProject = z.object({ id: projectId });
 const ofKey = z.object({ id: projectId, key_id: keyId });
-const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });
 const asItIsNow = { 200: { description: "As it is now", content: json(apiKey) } };
 
 const postKey = createRoute({
@@ -26,12 +26,16 @@ const postKey = createRoute({
   path: "/projects/{id}/keys",
   ...guarded,
   summary: "Make an API key",
-  description: "The key is in this answer, and never again: only a keyed hash of it is stored.",
+  description:
+    "The key is in this answer, and never again: only a keyed hash of it is stored. A project has at most 20 keys that work: 409. While it is suspended for abuse, its own keys make no others.",
   request: {
     params: ofProject,
     body: { required: true, content: json(keyBody.openapi({ example: { name: "Web shop", scopes: ["read", "enrich"] } })) },
   },
-  responses: { 201: { description: "Made", content: json(newApiKey) }, ...problems(...PROBLEMS, ...WITH_BODY, "unprocessable") },
+  responses: {
+    201: { description: "Made", content: json(newApiKey) },
+    ...problems(...PROBLEMS, ...WITH_BODY, "project_suspended", "unprocessable"),
+  },
 });
 
 const getKeys = createRoute({
@@ -71,7 +75,7 @@ const postRotate = createRoute({
   ...guarded,
   summary: "Replace the secret of an API key",
   description:
-    "The new version is in this answer, and never again. The one before works 24 hours more, never past the key's own expiry; its answers say until when in `x-api-key-expires`. While two versions work, there is no third: 409.",
+    "The new version is in this answer, and never again. The one before works 24 hours more, never past the key's own expiry; its answers say until when in `x-api-key-expires`. While two versions work, there is no third: 409. The last 10 versions that work no more are kept. While the project is suspended for abuse, its own keys rotate nothing.",
   request: {
     params: ofKey,
     body: {
@@ -83,7 +87,7 @@ const postRotate = createRoute({
       ),
     },
   },
-  responses: { 200: { description: "Rotated", content: json(newApiKey) }, ...problems(...PROBLEMS, ...WITH_BODY) },
+  responses: { 200: { description: "Rotated", content: json(newApiKey) }, ...problems(...PROBLEMS, ...WITH_BODY, "project_suspended") },
 });
 
 const postEndGrace = createRoute({
@@ -95,10 +99,10 @@ const postEndGrace = createRoute({
   responses: { ...asItIsNow, ...problems(...PROBLEMS, "conflict") },
 });
 
-/** For the audit log: who it was that this key was changed by. */
+/** Who it is that this key is changed by. */
 function actorOf(c: AppContext): Actor {
   const principal = c.get("principal");
-  return { actor: principal.kind === "project" ? `key:${principal.keyId}` : "admin" };
+  return principal.kind === "project" ? byKey(principal.keyId) : BY_ADMIN;
 }
 
 const reader = (c: AppContext, id: string) => async (): Promise<ProjectView> => changeableProject(c.get("deps"), id);

@@ -5,12 +5,14 @@ import { createRouter } from "../http/index.ts";
 import { digits, nextCursor, page, pageQuery, seqCursor, seqKey } from "../http/paging.ts";
 import { isoSeconds } from "../quota/window.ts";
 import { listAudit } from "../store/changes.ts";
+import { EVENT_TYPES, listEvents } from "../store/events.ts";
 import { CAP_TYPES } from "../store/meters.ts";
 import { listEvaluations, listSuspensions } from "../store/suspensions.ts";
 import { PROJECT_STATUSES } from "../store/projects.ts";
+import { isoOrNull } from "../tenants/iso.ts";
 import { getProject } from "../tenants/projects.ts";
 import { usageOf } from "../tenants/usage.ts";
-import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, problems } from "./schemas.ts";
+import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "./schemas.ts";
 import { callsPerDay, capValue, projectId, reason, time } from "./tenant-schemas.ts";
 
 const MAX_DAYS = 400;
@@ -19,8 +21,6 @@ const DEFAULT_DAYS = 30;
 const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
 const guarded = { tags: ["Usage"], security: ADMIN_OR_KEY, middleware: [ownProject("read")] };
 const params = z.object({ id: projectId });
-const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });
-const isoOrNull = (at: number | null): string | null => (at === null ? null : isoSeconds(at));
 
 const count = z.int().nullable();
 
@@ -112,7 +112,7 @@ const getEvaluations = createRoute({
 const suspension = reason.extend({
   holds: z.boolean().describe("Whether it stops the project now"),
   actor: z.string(),
-  lifted_at: time.nullable(),
+  lifted_at: time.nullable().describe("null: it holds, or ended by itself"),
   lifted_by: z.string().nullable(),
 });
 
@@ -124,6 +124,25 @@ const getSuspensions = createRoute({
   request: { params, query: z.object(pageQuery) },
   responses: {
     200: { description: "One page", content: json(z.object({ suspensions: z.array(suspension), next_cursor: nextCursor })) },
+    ...problems(...PROBLEMS),
+  },
+});
+
+const event = z.object({
+  id: z.string().describe("Says what it is about: none is written twice"),
+  type: z.enum(EVENT_TYPES),
+  at: time,
+  data: z.unknown(),
+});
+
+const getEvents = createRoute({
+  method: "get",
+  path: "/projects/{id}/events",
+  ...guarded,
+  summary: "What happened to a project that its owner is told: warnings, suspensions, reactivations; the newest first",
+  request: { params, query: z.object(pageQuery) },
+  responses: {
+    200: { description: "One page", content: json(z.object({ events: z.array(event), next_cursor: nextCursor })) },
     ...problems(...PROBLEMS),
   },
 });
@@ -208,6 +227,21 @@ projectUsageRoutes.openapi(getSuspensions, async (c) => {
     lifted_by,
   }));
   return c.json({ suspensions, next_cursor: next }, 200);
+});
+
+projectUsageRoutes.openapi(getEvents, async (c) => {
+  const { id } = c.req.valid("param");
+  const { limit, cursor } = c.req.valid("query");
+  const deps = c.get("deps");
+  await getProject(deps, id);
+  const { rows, next } = page(await listEvents(deps.db, id, { before: seqCursor(cursor), limit: limit + 1 }), limit, seqKey);
+  const events = rows.map(({ id: name, type, created_at, data }) => ({
+    id: name,
+    type,
+    at: isoSeconds(created_at),
+    data: JSON.parse(data) as unknown,
+  }));
+  return c.json({ events, next_cursor: next }, 200);
 });
 
 projectUsageRoutes.openapi(getAudit, async (c) => {

@@ -4,10 +4,11 @@ import { adminOnly, ownProject } from "../http/guards.ts";
 import { createRouter } from "../http/index.ts";
 import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../http/paging.ts";
 import { PROJECT_STATUSES, listProjects } from "../store/projects.ts";
+import { BY_ADMIN } from "../tenants/changing.ts";
 import { keyJson } from "../tenants/keys.ts";
 import { createProject, getProject, patchProject, projectJson } from "../tenants/projects.ts";
 import { reactivateProject, setCaps, suspendProject } from "../tenants/suspension.ts";
-import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, problems } from "./schemas.ts";
+import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "./schemas.ts";
 import {
   DEFAULT_SCOPES,
   callsPerDay,
@@ -27,11 +28,9 @@ import {
 
 const PROBLEMS = [...COMMON_PROBLEMS, "storage_unavailable"] as const;
 const WITH_BODY = ["invalid_request", "payload_too_large", "unsupported_media_type", "conflict"] as const;
-const BY_ADMIN = { actor: "admin" };
 
 const guarded = { tags: ["Projects"], security: ADMIN, middleware: [adminOnly] };
 const params = z.object({ id: projectId });
-const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });
 const asItIsNow = { 200: { description: "As it is now", content: json(project) } };
 const changed = { ...asItIsNow, ...problems(...PROBLEMS, ...WITH_BODY, "not_found") };
 
@@ -123,7 +122,10 @@ const patchOne = createRoute({
             name: name.optional(),
             owner_id: ownerId.optional(),
             region: region.optional(),
-            status: z.enum(["ACTIVE", "ARCHIVED"]).optional().describe("ACTIVE brings an archived project back, with its keys"),
+            status: z
+              .enum(["ACTIVE", "ARCHIVED"])
+              .optional()
+              .describe("ACTIVE brings an archived project back, with its keys. A suspended one is brought back by /reactivate: 409 here"),
           })
           .openapi({ example: { name: "Reading list (beta)" } }),
       ),
@@ -179,7 +181,12 @@ const postSuspend = createRoute({
   description: "Takes effect with its next request, and stays until somebody reactivates it. Twice answers the same.",
   request: {
     params,
-    body: { required: true, content: json(z.strictObject({ reason: note }).openapi({ example: { reason: "Invoice 4711 is overdue" } })) },
+    body: {
+      required: true,
+      content: json(
+        z.strictObject({ reason: note.describe("Why: shown to the project") }).openapi({ example: { reason: "Invoice 4711 is overdue" } }),
+      ),
+    },
   },
   responses: changed,
 });
@@ -197,7 +204,7 @@ const postReactivate = createRoute({
       content: json(
         z
           .strictObject({
-            reason: note,
+            reason: note.describe("Why: for the audit log, not shown to the project"),
             reasons: z.array(suspensionReason).min(1).max(20).optional().describe("Those to lift; default: all"),
           })
           .openapi({ example: { reason: "Paid", reasons: ["admin"] } }),

@@ -43,7 +43,8 @@ const getHistory = createRoute({
   path: "/history",
   tags: ["Quota"],
   summary: "The latest days: what was used, by caller and by hour, and what operators changed",
-  description: "With `project_id` or `caller`, only what that one spent; days on which it spent nothing are left out too.",
+  description:
+    "Of projects, the 1,000 that spent the most are named, fewer a day where more than 10 days are asked for; the others are summed up as `projects`. With `project_id` or `caller`, only what that one spent; days on which it spent nothing are left out too.",
   security: ADMIN,
   middleware: [adminOnly] as const,
   request: { query: historyQuery },
@@ -170,10 +171,12 @@ export const quotaRoutes = createRouter();
 quotaRoutes.openapi(getStatus, async (c) => {
   const { fresh, project_id } = c.req.valid("query");
   if (project_id !== undefined) await needAdmin(c);
-  const status = await c.get("deps").quota.getStatus({ fresh: fresh === "true" });
+  const one = project_id === undefined ? null : projectCaller(project_id);
+  const view = one === null && c.get("principal").kind === "admin" ? "by_project" : { own: one };
+  const status = await c.get("deps").quota.getStatus({ fresh: fresh === "true", view });
   showRateLimit(c, status);
   c.header("Cache-Control", "no-store");
-  return c.json(project_id === undefined ? visibleStatus(c, status) : statusOfCaller(status, projectCaller(project_id)), 200);
+  return c.json(one === null ? visibleStatus(c, status) : statusOfCaller(status, one), 200);
 });
 
 quotaRoutes.openapi(getHistory, async (c) => {

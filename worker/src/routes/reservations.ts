@@ -7,7 +7,16 @@ import { createRouter, invalidField, showRateLimit, visibleStatus } from "../htt
 import type { AppContext } from "../http/index.ts";
 import { spenderOf } from "../http/spender.ts";
 import { grantedProjects, projects } from "../http/guards.ts";
-import { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, isoSeconds, maxTtlSeconds, projectCaller, refusalProblem } from "../quota/index.ts";
+import { reserving, settling } from "../library/quota-spans.ts";
+import {
+  DEFAULT_TTL_SECONDS,
+  MAX_TTL_SECONDS,
+  PROJECT_CALLER_PREFIX,
+  isoSeconds,
+  maxTtlSeconds,
+  projectCaller,
+  refusalProblem,
+} from "../quota/index.ts";
 import { provider } from "./quota-schema.ts";
 import {
   ADMIN_OR_KEY,
@@ -94,7 +103,9 @@ const commitBody = z
       .min(0)
       .max(MAX_CALLS)
       .optional()
-      .describe("What was really spent; default: all that was reserved. More is recorded, not refused"),
+      .describe(
+        "What was really spent; default: all that was reserved. More is recorded, not refused; but a project is charged no more than was reserved: more is refused with 422",
+      ),
     sent_at: z.iso
       .datetime({ error: "expected an ISO 8601 time in UTC, such as 2025-12-30T23:59:58Z" })
       .optional()
@@ -107,7 +118,8 @@ const postCommit = createRoute({
   path: "/reservations/{id}/commit",
   tags: ["Reservations"],
   summary: "Charge what was really spent",
-  description: "Twice answers the same. After a release it charges; after the expiry it was charged already, and `late` says so.",
+  description:
+    "Twice answers the same. After a release it charges, a project only what the day and its share still have; after the expiry it was charged already, and `late` says so.",
   security: ADMIN_OR_KEY,
   middleware: [grantedProjects("enrich")] as const,
   request: {
@@ -160,6 +172,11 @@ const deleteReservation = createRoute({
 const unknownReservation = (name: string): Problem =>
   new Problem("not_found", `There is no reservation ${JSON.stringify(name)}. Reservations are remembered for two days.`);
 
+function notCharged({ detail, field }: { readonly detail: string; readonly field?: string }): Problem {
+  const errors = field === undefined ? {} : { errors: [{ path: field, message: detail }] };
+  return new Problem("unprocessable", `${detail}.`, { members: errors });
+}
+
 /** Whom the guard let in. */
 function callerOf(c: AppContext): Caller {
   const principal = c.get("principal");
@@ -167,8 +184,7 @@ function callerOf(c: AppContext): Caller {
   throw new Error("A reservation was asked for without credentials");
 }
 
-/** A project's ids live in a space of their own: it can neither meet nor guess those of others. */
-const SPACE = "project:";
+/** A project's ids live in a space of their own, below its label as a caller: it can neither meet nor guess those of others. */
 const ledgerId = (who: Caller, name: string): string => (who.kind === "admin" ? name : `${projectCaller(who.projectId)}:${name}`);
 
 export const reservationRoutes = createRouter();
@@ -179,21 +195,24 @@ reservationRoutes.openapi(postReservation, async (c) => {
   if (body.min_calls !== undefined && body.min_calls > body.calls) {
     throw invalidField("min_calls", `${body.min_calls} is more than calls (${body.calls})`);
   }
-  if (who.kind === "admin" && body.id?.startsWith(SPACE)) throw invalidField("id", `${SPACE}… is for the reservations of projects`);
+  if (who.kind === "admin" && body.id?.startsWith(PROJECT_CALLER_PREFIX)) {
+    throw invalidField("id", `${PROJECT_CALLER_PREFIX}… is for the reservations of projects`);
+  }
   const name = body.id ?? crypto.randomUUID();
   const { caller, priority: urgency, share } = spenderOf(who, body, DEFAULT_CALLER);
   const longest = maxTtlSeconds(caller);
   if (body.ttl_seconds > longest)
     throw invalidField("ttl_seconds", `${body.ttl_seconds} is too long; a project may hold calls for at most ${longest} s`);
-  const answer = await c.get("deps").quota.reserve({
-    id: ledgerId(who, name),
-    cost: { calls: body.calls },
-    caller,
-    priority: urgency,
-    share,
-    ttlSeconds: body.ttl_seconds,
-    ...(body.min_calls === undefined ? {} : { minCalls: body.min_calls }),
-  });
+  const { quota, trace } = c.get("deps");
+  const spending = { cost: { calls: body.calls }, caller, priority: urgency, share };
+  const { answer } = await reserving(trace, spending, async () => ({
+    answer: await quota.reserve({
+      id: ledgerId(who, name),
+      ...spending,
+      ttlSeconds: body.ttl_seconds,
+      ...(body.min_calls === undefined ? {} : { minCalls: body.min_calls }),
+    }),
+  }));
   switch (answer.result) {
     case "granted": {
       const { reservation: granted, status } = answer;
@@ -213,11 +232,16 @@ reservationRoutes.openapi(postReservation, async (c) => {
 reservationRoutes.openapi(postCommit, async (c) => {
   const { id: name } = c.req.valid("param");
   const { calls: spent, sent_at } = c.req.valid("json");
-  const answer = await c.get("deps").quota.commit({
-    id: ledgerId(callerOf(c), name),
-    ...(spent === undefined ? {} : { calls: spent }),
-    ...(sent_at === undefined ? {} : { sentAt: Date.parse(sent_at) }),
-  });
+  const { quota, trace } = c.get("deps");
+  const who = callerOf(c);
+  const answer = await settling(trace, async () =>
+    quota.commit({
+      id: ledgerId(who, name),
+      ...(who.kind === "project" ? { within: { share: who.share } } : {}),
+      ...(spent === undefined ? {} : { calls: spent }),
+      ...(sent_at === undefined ? {} : { sentAt: Date.parse(sent_at) }),
+    }),
+  );
   switch (answer.result) {
     case "committed":
       showRateLimit(c, answer.status);
@@ -228,13 +252,14 @@ reservationRoutes.openapi(postCommit, async (c) => {
     case "unknown":
       throw unknownReservation(name);
     case "impossible":
-      throw new Problem("unprocessable", `${answer.detail}; it is ${sent_at ?? "not given"}.`);
+      throw notCharged(answer);
   }
 });
 
 reservationRoutes.openapi(deleteReservation, async (c) => {
   const { id: name } = c.req.valid("param");
-  const answer = await c.get("deps").quota.release(ledgerId(callerOf(c), name));
+  const { quota, trace } = c.get("deps");
+  const answer = await settling(trace, async () => quota.release(ledgerId(callerOf(c), name)));
   switch (answer.result) {
     case "released":
       showRateLimit(c, answer.status);

@@ -68,7 +68,7 @@ export const quotaStatus = z
       .array(callerUse)
       .readonly()
       .describe(
-        "Who spent it. Without the admin token all projects are summed up as `projects`; in the answers to a project's own requests its line stands apart",
+        "Who spent it. Projects are summed up as `projects`; in the answers to a project's own requests its line stands apart. Only `GET /api/quota/status` with the admin token names them: the 1,000 that spent the most",
       ),
     forecast: z.object({
       calls_per_hour: calls.describe("Spent in the last 60 minutes"),
@@ -101,6 +101,9 @@ const problem = z
     code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]),
   })
   .openapi("Problem", { description: "RFC 9457 problem details" });
+
+/** Content of a body. */
+export const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });
 
 /** What a problem looks like in practice, where more than its title helps. */
 const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {

@@ -124,10 +124,12 @@ export const scopes = z
   .array(z.enum(SCOPES))
   .min(1)
   .refine((given) => new Set(given).size === given.length, "expected each scope once")
-  .describe("`read`: the catalogue and its own usage. `enrich`: enrichment and reservations. `admin`: its own keys");
+  .describe(
+    "`read`: the catalogue and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys",
+  );
 
 /** What every key may until somebody says otherwise. */
-export const DEFAULT_SCOPES = ["read", "enrich"] as const;
+export const DEFAULT_SCOPES = ["read", "enrich", "database"] as const;
 
 export const keyBody = z.strictObject({
   name: name.default("default").describe("For people"),

@@ -1,10 +1,10 @@
 /** API keys and their versions. Times are epoch milliseconds; a key itself is nowhere, only its keyed hash. */
 import { applyChange, claimed, ifClaimed } from "./changes.ts";
-import type { AuditNote, Operation } from "./changes.ts";
-import { stored } from "./database.ts";
+import type { AuditNote, Operation, Seen } from "./changes.ts";
+import { createdBefore, stored, where } from "./database.ts";
 import type { After } from "./database.ts";
 
-export const SCOPES = ["read", "enrich", "admin"] as const;
+export const SCOPES = ["read", "enrich", "database", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export interface NewApiKey {
@@ -63,20 +63,9 @@ export function addKeyStatements(db: D1Database, projectId: string, key: NewApiK
   ];
 }
 
-interface ProjectSeen {
-  readonly id: string;
-  readonly changed_by: string;
-}
-
 /** False where the project was changed meanwhile: nothing was written. */
-export async function addKey(
-  db: D1Database,
-  project: ProjectSeen,
-  key: NewApiKey,
-  operation: Operation,
-  note: AuditNote,
-): Promise<boolean> {
-  const change = { owner: "projects", id: project.id, seen: project.changed_by, operation, note } as const;
+export async function addKey(db: D1Database, project: Seen, key: NewApiKey, operation: Operation, note: AuditNote): Promise<boolean> {
+  const change = { owner: "projects", seen: project, operation, note } as const;
   return applyChange(db, change, addKeyStatements(db, project.id, key, operation));
 }
 
@@ -91,29 +80,24 @@ export async function listKeys(
   projectId: string,
   { after, limit }: { readonly after: After | null; readonly limit: number },
 ): Promise<ApiKeyView[]> {
-  const sql = `${VIEW} WHERE k.project_id = ?1 AND (?2 IS NULL OR (k.created_at, k.id) < (?2, ?3))
-    ORDER BY k.created_at DESC, k.id DESC LIMIT ?4`;
-  const values = [projectId, after?.createdAt ?? null, after?.id ?? null, limit];
-  const { results } = await stored(async () =>
-    db
-      .prepare(sql)
-      .bind(...values)
-      .all<KeyRow>(),
-  );
+  const { sql, values } = where([{ sql: "k.project_id = ?", values: [projectId] }, createdBefore(after, "k")]);
+  const query = db.prepare(`${VIEW} ${sql} ORDER BY k.created_at DESC, k.id DESC LIMIT ?`).bind(...values, limit);
+  const { results } = await stored(async () => query.all<KeyRow>());
   return results.map(asView);
 }
 
 /** Revokes a key; one that is revoked already keeps its time. False where the project was changed meanwhile. */
-export async function revokeKey(
-  db: D1Database,
-  project: ProjectSeen,
-  keyId: string,
-  operation: Operation,
-  note: AuditNote,
-): Promise<boolean> {
+export async function revokeKey(db: D1Database, project: Seen, keyId: string, operation: Operation, note: AuditNote): Promise<boolean> {
   const sql = `UPDATE api_keys SET revoked_at = ?4 WHERE id = ?3 AND project_id = ?1 AND revoked_at IS NULL AND ${claimed("projects")}`;
-  const change = { owner: "projects", id: project.id, seen: project.changed_by, operation, note } as const;
+  const change = { owner: "projects", seen: project, operation, note } as const;
   return applyChange(db, change, [ifClaimed(db, project.id, operation, sql, keyId, operation.now)]);
+}
+
+/** Keys of a project that work at `now`: not revoked, not expired. Two ranges of one index, however many keys are of the past. */
+export async function countLiveKeys(db: D1Database, projectId: string, now: number): Promise<number> {
+  const live = "SELECT count(*) FROM api_keys k WHERE k.project_id = ?1 AND k.revoked_at IS NULL";
+  const sql = `SELECT (${live} AND k.expires_at IS NULL) + (${live} AND k.expires_at > ?2) AS live`;
+  return (await stored(async () => db.prepare(sql).bind(projectId, now).first<number>("live"))) ?? 0;
 }
 
 export interface NewVersion {
@@ -122,33 +106,38 @@ export interface NewVersion {
   readonly hash: string;
   /** When all earlier versions stop working. */
   readonly earlierEndAt: number;
+  /** Of the versions that work no more, how many are kept: the latest. */
+  readonly keepEnded: number;
 }
 
-/** Adds a version and ends the earlier ones. False where the project was changed meanwhile: nothing was written. */
+/** Adds a version, ends the earlier ones and forgets those that ended long ago. False where the project was changed meanwhile: nothing was written. */
 export async function addVersion(
   db: D1Database,
-  project: ProjectSeen,
-  { keyId, version, hash, earlierEndAt }: NewVersion,
+  project: Seen,
+  { keyId, version, hash, earlierEndAt, keepEnded }: NewVersion,
   operation: Operation,
   note: AuditNote,
 ): Promise<boolean> {
   const add = `INSERT INTO api_key_versions (key_id, version, hash, created_at) SELECT ?3, ?4, ?5, ?6 WHERE ${claimed("projects")}`;
-  const change = { owner: "projects", id: project.id, seen: project.changed_by, operation, note } as const;
+  const forget = `DELETE FROM api_key_versions WHERE key_id = ?3 AND ${claimed("projects")} AND version <= (
+    SELECT e.version FROM api_key_versions e WHERE e.key_id = ?3 AND e.expires_at <= ?4 ORDER BY e.version DESC LIMIT 1 OFFSET ?5)`;
+  const change = { owner: "projects", seen: project, operation, note } as const;
   return applyChange(db, change, [
     endVersionsStatement(db, project.id, keyId, earlierEndAt, operation),
     ifClaimed(db, project.id, operation, add, keyId, version, hash, operation.now),
+    ifClaimed(db, project.id, operation, forget, keyId, operation.now, keepEnded),
   ]);
 }
 
 /** Ends all versions but the newest at `endAt`, or sooner where they end sooner. False where the project was changed meanwhile. */
 export async function endEarlierVersions(
   db: D1Database,
-  project: ProjectSeen,
+  project: Seen,
   { keyId, newest, endAt }: { readonly keyId: string; readonly newest: number; readonly endAt: number },
   operation: Operation,
   note: AuditNote,
 ): Promise<boolean> {
-  const change = { owner: "projects", id: project.id, seen: project.changed_by, operation, note } as const;
+  const change = { owner: "projects", seen: project, operation, note } as const;
   return applyChange(db, change, [endVersionsStatement(db, project.id, keyId, endAt, operation, newest)]);
 }
 

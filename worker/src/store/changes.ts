@@ -2,7 +2,8 @@
  * Administrators' changes. Each is decided on a row as it was seen, written only if that row is still the same, and stands in the audit log
  * in the same transaction, with what was before and after.
  */
-import { stored } from "./database.ts";
+import { olderThan, stored, where } from "./database.ts";
+import type { Condition } from "./database.ts";
 
 /** Who does what, and when; `id` is one for all that a request changes. */
 export interface Operation {
@@ -22,6 +23,13 @@ export interface AuditNote {
 
 type Owner = "organizations" | "projects";
 
+/** The row that a change was decided on. */
+export interface Seen {
+  readonly id: string;
+  /** The operation that wrote it last. */
+  readonly changed_by: string;
+}
+
 /** Holds in a statement whose ?1 is the row's id and ?2 the operation's, once the operation has claimed the row. */
 export const claimed = (owner: Owner): string => `EXISTS (SELECT 1 FROM ${owner} WHERE ${owner}.id = ?1 AND ${owner}.changed_by = ?2)`;
 
@@ -30,23 +38,39 @@ export function ifClaimed(db: D1Database, id: string, operation: Operation, sql:
   return db.prepare(sql).bind(id, operation.id, ...values);
 }
 
-export function auditStatement(db: D1Database, owner: Owner, id: string, operation: Operation, note: AuditNote): D1PreparedStatement {
+/** What only the transaction knows of a change, as SQL around the note's own words, ?8 and ?9; ?1 is the row's id, ?3 now. */
+interface Known {
+  readonly before: string;
+  readonly after: string;
+  /** From ?10 on. */
+  readonly values: readonly unknown[];
+}
+
+const NOTHING_MORE: Known = { before: "?8", after: "?9", values: [] };
+
+export function auditStatement(
+  db: D1Database,
+  owner: Owner,
+  id: string,
+  operation: Operation,
+  note: AuditNote,
+  known = NOTHING_MORE,
+): D1PreparedStatement {
   const sql = `INSERT INTO audit_log (operation, at, actor, action, subject, project_id, before, after)
-    SELECT ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE ${claimed(owner)}`;
+    SELECT ?2, ?3, ?4, ?5, ?6, ?7, ${known.before}, ${known.after} WHERE ${claimed(owner)}`;
   const { action, subject, projectId, before, after } = note;
   const values = [operation.now, operation.actor, action, subject, projectId, JSON.stringify(before), JSON.stringify(after)];
-  return ifClaimed(db, id, operation, sql, ...values);
+  return ifClaimed(db, id, operation, sql, ...values, ...known.values);
 }
 
 interface Change {
   readonly owner: Owner;
-  readonly id: string;
-  /** `changed_by` of the row that the change was decided on. */
-  readonly seen: string;
+  readonly seen: Seen;
   readonly operation: Operation;
-  readonly note: AuditNote;
-  /** SQL about the row that must hold too. */
-  readonly condition?: string;
+  /** null: the statements write their own entry. */
+  readonly note: AuditNote | null;
+  /** About the row, what must hold too; its values from ?5 on. */
+  readonly condition?: Condition;
 }
 
 /**
@@ -54,11 +78,12 @@ interface Change {
  * hold: nothing was written.
  */
 export async function applyChange(db: D1Database, change: Change, statements: readonly D1PreparedStatement[]): Promise<boolean> {
-  const { owner, id, seen, operation, note, condition = "true" } = change;
+  const { owner, seen, operation, note, condition = { sql: "true", values: [] } } = change;
   const claim = db
-    .prepare(`UPDATE ${owner} SET changed_by = ?2, updated_at = ?3 WHERE id = ?1 AND changed_by = ?4 AND ${condition} RETURNING id`)
-    .bind(id, operation.id, operation.now, seen);
-  const [first] = await stored(async () => db.batch([claim, ...statements, auditStatement(db, owner, id, operation, note)]));
+    .prepare(`UPDATE ${owner} SET changed_by = ?2, updated_at = ?3 WHERE id = ?1 AND changed_by = ?4 AND ${condition.sql} RETURNING id`)
+    .bind(seen.id, operation.id, operation.now, seen.changed_by, ...condition.values);
+  const entry = note ? [auditStatement(db, owner, seen.id, operation, note)] : [];
+  const [first] = await stored(async () => db.batch([claim, ...statements, ...entry]));
   return (first?.results ?? []).length > 0;
 }
 
@@ -84,9 +109,13 @@ export interface AuditFilter {
 
 /** The newest first. */
 export async function listAudit(db: D1Database, { projectId, subject, before, limit }: AuditFilter): Promise<AuditRow[]> {
-  const sql = `SELECT * FROM audit_log
-    WHERE (?1 IS NULL OR project_id = ?1) AND (?2 IS NULL OR subject = ?2) AND (?3 IS NULL OR seq < ?3) ORDER BY seq DESC LIMIT ?4`;
-  const { results } = await stored(async () => db.prepare(sql).bind(projectId, subject, before, limit).all<AuditRow>());
+  const { sql, values } = where([
+    projectId !== null && { sql: "project_id = ?", values: [projectId] },
+    subject !== null && { sql: "subject = ?", values: [subject] },
+    olderThan(before),
+  ]);
+  const query = db.prepare(`SELECT * FROM audit_log ${sql} ORDER BY seq DESC LIMIT ?`).bind(...values, limit);
+  const { results } = await stored(async () => query.all<AuditRow>());
   return results;
 }
 

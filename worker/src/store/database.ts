@@ -8,6 +8,26 @@ export interface After {
   readonly id: string;
 }
 
+/** Something that must hold of a row, with the values of its placeholders. */
+export interface Condition {
+  readonly sql: string;
+  readonly values: readonly unknown[];
+}
+
+/** A list's WHERE from the conditions that are given, and from no others: so each list finds the index that fits what was asked. */
+export function where(conditions: readonly (Condition | false)[]): Condition {
+  const given = conditions.filter((condition) => condition !== false);
+  const sql = given.map((condition) => `(${condition.sql})`).join(" AND ");
+  return { sql: given.length === 0 ? "" : `WHERE ${sql}`, values: given.flatMap(({ values }) => values) };
+}
+
+/** Of a list by running number, the newest first: where it goes on. */
+export const olderThan = (seq: number | null): Condition | false => seq !== null && { sql: "seq < ?", values: [seq] };
+
+/** Of a list by time of creation, the newest first: where it goes on. */
+export const createdBefore = (after: After | null, table: string): Condition | false =>
+  after !== null && { sql: `(${table}.created_at, ${table}.id) < (?, ?)`, values: [after.createdAt, after.id] };
+
 const RETRY_AFTER_SECONDS = 5;
 
 /** Runs statements on D1. Throws `storage_unavailable` where the database fails. */

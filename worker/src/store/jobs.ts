@@ -1,5 +1,5 @@
 /** The index of jobs: table `jobs`. Workflows executes them and lists nothing; this is the list. Times are epoch milliseconds. */
-import { stored } from "./database.ts";
+import { createdBefore, stored, where } from "./database.ts";
 import type { After } from "./database.ts";
 
 export const JOB_STATUSES = ["queued", "scheduled", "running", "waiting", "completed", "failed", "cancelled"] as const;
@@ -68,24 +68,25 @@ export interface JobFilter {
 
 /** The newest first. Jobs that arrive meanwhile stand before every later page, so that none is shown twice or left out. */
 export async function listJobs(db: D1Database, filter: JobFilter, after: After | null, limit: number): Promise<JobRow[]> {
-  const given = (["type", "status", "project_id"] as const).flatMap((name) => {
+  const given = (["type", "status", "project_id"] as const).map((name) => {
     const value = filter[name];
-    return value === undefined ? [] : [{ sql: `${name} = ?`, values: [value] }];
+    return value !== undefined && { sql: `${name} = ?`, values: [value] };
   });
-  // Only the conditions that are given, so that each finds its index.
-  const conditions = [...given, ...(after === null ? [] : [{ sql: "(created_at, id) < (?, ?)", values: [after.createdAt, after.id] }])];
-  const where = conditions.length === 0 ? "" : `WHERE ${conditions.map(({ sql }) => sql).join(" AND ")}`;
-  const query = db.prepare(`SELECT * FROM jobs ${where} ORDER BY created_at DESC, id DESC LIMIT ?`);
-  const values = conditions.flatMap(({ values }): unknown[] => values);
-  const { results } = await stored(async () => query.bind(...values, limit).all<JobRow>());
+  const { sql, values } = where([...given, createdBefore(after, "jobs")]);
+  const query = db.prepare(`SELECT * FROM jobs ${sql} ORDER BY created_at DESC, id DESC LIMIT ?`).bind(...values, limit);
+  const { results } = await stored(async () => query.all<JobRow>());
   return results;
 }
 
-/** The latest job that each of these crons asked for. */
-export async function getScheduledJobs(db: D1Database, crons: readonly string[]): Promise<JobRow[]> {
-  const sql = `SELECT jobs.* FROM json_each(?) AS known JOIN jobs ON jobs.id = (
-    SELECT id FROM jobs WHERE cron = known.value ORDER BY scheduled_for DESC LIMIT 1)`;
-  const { results } = await stored(async () => db.prepare(sql).bind(JSON.stringify(crons)).all<JobRow>());
+/** The latest job of each type that a cron asked for. */
+export async function getScheduledJobs(
+  db: D1Database,
+  schedules: readonly { readonly cron: string; readonly type: string }[],
+): Promise<JobRow[]> {
+  const sql = `SELECT jobs.* FROM json_each(?) AS known JOIN jobs ON jobs.id = (SELECT id FROM jobs
+    WHERE cron = known.value ->> 'cron' AND type = known.value ->> 'type' ORDER BY scheduled_for DESC LIMIT 1)`;
+  const wanted = JSON.stringify(schedules.map(({ cron, type }) => ({ cron, type })));
+  const { results } = await stored(async () => db.prepare(sql).bind(wanted).all<JobRow>());
   return results;
 }
 

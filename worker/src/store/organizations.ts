@@ -1,8 +1,10 @@
 /** Organisations and their billing periods. Times are epoch milliseconds. */
 import type { AuditNote, Operation } from "./changes.ts";
 import { applyChange, auditStatement, claimed, ifClaimed } from "./changes.ts";
-import { stored } from "./database.ts";
+import { createdBefore, stored, where } from "./database.ts";
 import type { After } from "./database.ts";
+import { MAKE_PERIODS } from "./periods.ts";
+import type { BillingPeriod } from "./periods.ts";
 
 export type OrganizationStatus = "ACTIVE" | "ARCHIVED";
 
@@ -36,19 +38,13 @@ export interface PeriodRow {
   readonly closed_at: number | null;
 }
 
-export interface NewPeriod {
-  readonly index: number;
-  readonly startsAt: number;
-  readonly endsAt: number;
-}
-
 export type NewOrganization = Pick<OrganizationRow, "id" | "name" | "billing_anchor" | "monthly_api_calls">;
 
 /** Adds an organisation with its first billing periods, as it is then. null where the id is taken: nothing was written. */
 export async function addOrganization(
   db: D1Database,
   row: NewOrganization,
-  periods: readonly NewPeriod[],
+  periods: readonly BillingPeriod[],
   operation: Operation,
   note: AuditNote,
 ): Promise<OrganizationView | null> {
@@ -83,17 +79,14 @@ export interface OrganizationFilter {
 /** The newest first. */
 export async function listOrganizations(db: D1Database, filter: OrganizationFilter, now: number): Promise<OrganizationView[]> {
   const { status, text, after, limit } = filter;
-  const sql = `${VIEW}
-    WHERE (?2 IS NULL OR o.status = ?2) AND (?3 IS NULL OR instr(lower(o.name), lower(?3)) > 0 OR instr(lower(o.id), lower(?3)) > 0)
-      AND (?4 IS NULL OR (o.created_at, o.id) < (?4, ?5))
-    ORDER BY o.created_at DESC, o.id DESC LIMIT ?6`;
-  const values = [status, text, after?.createdAt ?? null, after?.id ?? null, limit];
-  const { results } = await stored(async () =>
-    db
-      .prepare(sql)
-      .bind(now, ...values)
-      .all<OrganizationView>(),
-  );
+  const { sql, values } = where([
+    // Written out, since a partial index fits no value that is bound.
+    status !== null && { sql: `o.status = '${status}'`, values: [] },
+    text !== null && { sql: "instr(lower(o.name), lower(?)) > 0 OR instr(lower(o.id), lower(?)) > 0", values: [text, text] },
+    createdBefore(after, "o"),
+  ]);
+  const query = db.prepare(`${VIEW} ${sql} ORDER BY o.created_at DESC, o.id DESC LIMIT ?`).bind(now, ...values, limit);
+  const { results } = await stored(async () => query.all<OrganizationView>());
   return results;
 }
 
@@ -110,8 +103,8 @@ export async function changeOrganization(
   const sql = `UPDATE organizations SET name = ?3, status = ?4, monthly_api_calls = ?5 WHERE id = ?1 AND ${claimed("organizations")}`;
   const statement = ifClaimed(db, seen.id, operation, sql, change.name, change.status, change.monthly_api_calls);
   const empty = "NOT EXISTS (SELECT 1 FROM projects p WHERE p.organization_id = organizations.id AND p.lifecycle = 'ACTIVE')";
-  const condition = change.status === "ARCHIVED" ? empty : "true";
-  return applyChange(db, { owner: "organizations", id: seen.id, seen: seen.changed_by, operation, note, condition }, [statement]);
+  const condition = { sql: change.status === "ARCHIVED" ? empty : "true", values: [] };
+  return applyChange(db, { owner: "organizations", seen, operation, note, condition }, [statement]);
 }
 
 /** Projects of an organisation that are neither archived nor deleted. */
@@ -121,10 +114,9 @@ export async function countActiveProjects(db: D1Database, organizationId: string
 }
 
 /** Rows for periods that have none yet; the others stay as they are. */
-export async function ensurePeriods(db: D1Database, organizationId: string, periods: readonly NewPeriod[]): Promise<void> {
-  const sql = `INSERT INTO billing_periods (organization_id, period_index, starts_at, ends_at)
-    SELECT ?1, value ->> 'index', value ->> 'startsAt', value ->> 'endsAt' FROM json_each(?2) WHERE true ON CONFLICT DO NOTHING`;
-  await stored(async () => db.prepare(sql).bind(organizationId, JSON.stringify(periods)).run());
+export async function ensurePeriods(db: D1Database, organizationId: string, periods: readonly BillingPeriod[]): Promise<void> {
+  const rows = periods.map((period) => ({ organization: organizationId, ...period }));
+  await stored(async () => db.prepare(MAKE_PERIODS).bind(JSON.stringify(rows)).run());
 }
 
 /** The latest `limit` periods that have begun, the newest first. */

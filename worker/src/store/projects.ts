@@ -3,9 +3,11 @@ import { addKeyStatements } from "./api-keys.ts";
 import type { NewApiKey } from "./api-keys.ts";
 import { applyChange, auditStatement, claimed, ifClaimed } from "./changes.ts";
 import type { AuditNote, Operation } from "./changes.ts";
-import { stored } from "./database.ts";
+import { createdBefore, stored, where } from "./database.ts";
+import type { After, Condition } from "./database.ts";
 import type { CapType } from "./meters.ts";
-import type { After } from "./database.ts";
+import { OPEN_REASONS, heldBy, holds, reasonsJson } from "./reasons.ts";
+import type { OpenSuspension } from "./reasons.ts";
 
 export type Lifecycle = "ACTIVE" | "ARCHIVED" | "DELETED";
 /** SUSPENDED: an ACTIVE project that is stopped by at least one reason that holds now. */
@@ -39,23 +41,6 @@ export interface ProjectView extends ProjectRow {
   readonly suspensions: readonly OpenSuspension[];
 }
 
-export interface OpenSuspension {
-  readonly reason: string;
-  readonly cap_type: CapType | null;
-  readonly detail: string | null;
-  readonly since: number;
-  readonly until: number | null;
-}
-
-/** Whether a reason holds at `?now`, in SQL: a reason with an end needs nobody to lift it. */
-export const holds = (suspensions: string, now: string): string =>
-  `${suspensions}.lifted_at IS NULL AND (${suspensions}.until IS NULL OR ${suspensions}.until > ${now})`;
-
-/** The reasons that stop a project at `now`, as a JSON array. */
-export const reasonsJson = (project: string, now: string): string =>
-  `(SELECT json_group_array(json_object('reason', s.reason, 'cap_type', s.cap_type, 'detail', s.detail, 'since', s.since, 'until', s.until)
-      ORDER BY s.since, s.reason) FROM suspensions s WHERE s.project_id = ${project} AND ${holds("s", now)})`;
-
 const VIEW = `SELECT p.*, ${reasonsJson("p.id", "?1")} AS suspensions,
   (SELECT json_group_array(json_object('cap_type', c.cap_type, 'value', c.value, 'revision', c.revision)) FROM caps c
     WHERE c.project_id = p.id) AS caps
@@ -86,24 +71,38 @@ export interface ProjectFilter {
   readonly limit: number;
 }
 
+/** In SQL whose ?1 is now. There are few reasons that are open: who is suspended is found from them, and not by asking of each project. */
+function hasStatus(status: ProjectStatus | null, ofOrganization: boolean): string {
+  switch (status) {
+    case null:
+      return "p.lifecycle <> 'DELETED'";
+    case "ACTIVE":
+      return `p.lifecycle = 'ACTIVE' AND NOT EXISTS (SELECT 1 ${heldBy("p.id", "?1")})`;
+    case "SUSPENDED":
+      return `p.lifecycle = 'ACTIVE' AND p.id IN (SELECT s.project_id FROM suspensions s INDEXED BY ${OPEN_REASONS} WHERE ${holds("s", "?1")})`;
+    case "ARCHIVED":
+    case "DELETED":
+      // The first half is what makes the index of those that are gone fit; in one organisation its own index is the better one.
+      return `${ofOrganization ? "" : "p.lifecycle <> 'ACTIVE' AND "}p.lifecycle = '${status}'`;
+  }
+}
+
+const inNameOrId = (text: string): Condition => ({
+  sql: "instr(lower(p.name), lower(?)) > 0 OR instr(lower(p.id), lower(?)) > 0",
+  values: [text, text],
+});
+
 /** The newest first; deleted ones only where they are asked for. */
 export async function listProjects(db: D1Database, filter: ProjectFilter, now: number): Promise<ProjectView[]> {
   const { organizationId, status, text, after, limit } = filter;
-  const stopped = `EXISTS (SELECT 1 FROM suspensions s WHERE s.project_id = p.id AND ${holds("s", "?1")})`;
-  const sql = `${VIEW}
-    WHERE (?2 IS NULL OR p.organization_id = ?2)
-      AND CASE ?3 WHEN 'ACTIVE' THEN p.lifecycle = 'ACTIVE' AND NOT ${stopped} WHEN 'SUSPENDED' THEN p.lifecycle = 'ACTIVE' AND ${stopped}
-        WHEN 'ARCHIVED' THEN p.lifecycle = 'ARCHIVED' WHEN 'DELETED' THEN p.lifecycle = 'DELETED' ELSE p.lifecycle <> 'DELETED' END
-      AND (?4 IS NULL OR instr(lower(p.name), lower(?4)) > 0 OR instr(lower(p.id), lower(?4)) > 0)
-      AND (?5 IS NULL OR (p.created_at, p.id) < (?5, ?6))
-    ORDER BY p.created_at DESC, p.id DESC LIMIT ?7`;
-  const values = [organizationId, status, text, after?.createdAt ?? null, after?.id ?? null, limit];
-  const { results } = await stored(async () =>
-    db
-      .prepare(sql)
-      .bind(now, ...values)
-      .all<ViewRow>(),
-  );
+  const { sql, values } = where([
+    organizationId !== null && { sql: "p.organization_id = ?", values: [organizationId] },
+    { sql: hasStatus(status, organizationId !== null), values: [] },
+    text !== null && inNameOrId(text),
+    createdBefore(after, "p"),
+  ]);
+  const query = db.prepare(`${VIEW} ${sql} ORDER BY p.created_at DESC, p.id DESC LIMIT ?`).bind(now, ...values, limit);
+  const { results } = await stored(async () => query.all<ViewRow>());
   return results.map(asView);
 }
 
@@ -120,7 +119,7 @@ export async function addProject(
   row: NewProject,
   key: NewApiKey,
   operation: Operation,
-  note: AuditNote,
+  notes: readonly AuditNote[],
 ): Promise<ProjectView | null> {
   const add = `INSERT INTO projects (id, organization_id, name, owner_id, region, calls_per_day, changed_by, created_at, updated_at)
     SELECT ?1, id, ?4, ?5, ?6, ?7, ?2, ?8, ?8 FROM organizations WHERE id = ?3 AND status = 'ACTIVE' ON CONFLICT DO NOTHING`;
@@ -131,7 +130,7 @@ export async function addProject(
     ifClaimed(db, id, operation, add, organization_id, name, owner_id, region, calls_per_day, operation.now),
     ifClaimed(db, id, operation, caps, JSON.stringify(row.caps), operation.now),
     ...addKeyStatements(db, id, key, operation),
-    auditStatement(db, "projects", id, operation, note),
+    ...notes.map((note) => auditStatement(db, "projects", id, operation, note)),
     db.prepare(`${VIEW} WHERE p.id = ?2`).bind(operation.now, id),
   ];
   // Read with what was written: the key is shown once, and a second statement that failed would take it away.
@@ -155,6 +154,6 @@ export async function changeProject(
   const values = [change.name, change.owner_id, change.region, change.lifecycle, change.calls_per_day];
   const statement = ifClaimed(db, seen.id, operation, sql, ...values);
   const paid = "EXISTS (SELECT 1 FROM organizations o WHERE o.id = projects.organization_id AND o.status = 'ACTIVE')";
-  const condition = change.lifecycle === "ACTIVE" && seen.lifecycle !== "ACTIVE" ? paid : "true";
-  return applyChange(db, { owner: "projects", id: seen.id, seen: seen.changed_by, operation, note, condition }, [statement]);
+  const condition = { sql: change.lifecycle === "ACTIVE" && seen.lifecycle !== "ACTIVE" ? paid : "true", values: [] };
+  return applyChange(db, { owner: "projects", seen, operation, note, condition }, [statement]);
 }

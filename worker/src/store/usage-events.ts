@@ -1,6 +1,8 @@
 /** What other services reported, and what it moved: counters, adjustments, billing periods, gauges. Times are epoch milliseconds. */
 import { jsonChunks, stored } from "./database.ts";
 import type { Meter } from "./meters.ts";
+import { MAKE_PERIODS } from "./periods.ts";
+import type { PeriodOf } from "./periods.ts";
 
 /** Of a counter `count`; of a gauge how it moves. */
 export type EventMode = "count" | "add" | "set";
@@ -18,13 +20,6 @@ export interface NewEvent {
   readonly occurred_at: number;
   /** What was said: another one under the same id is a conflict. */
   readonly fingerprint: string;
-}
-
-export interface NewPeriod {
-  readonly organization_id: string;
-  readonly period_index: number;
-  readonly starts_at: number;
-  readonly ends_at: number;
 }
 
 /** What is stored under the id of a given event. */
@@ -61,10 +56,6 @@ const nameOf = (event: string): string => `${event}.source || char(31) || ${even
 const periodOf = (event: string): string =>
   `b.organization_id = p.organization_id AND b.starts_at <= ${event}.occurred_at AND b.ends_at > ${event}.occurred_at`;
 const STILL_COUNTS = "(b.closed_at IS NULL AND b.ends_at > ?2)";
-
-const ADD_PERIODS = `INSERT INTO billing_periods (organization_id, period_index, starts_at, ends_at)
-  SELECT value ->> 'organization_id', value ->> 'period_index', value ->> 'starts_at', value ->> 'ends_at'
-  FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING`;
 
 /**
  * ?1 batch, ?2 now, ?3 events. Only what can be counted is stored: the project is there, and where the organisation is billed for it, so is
@@ -144,13 +135,13 @@ type FoundRow = Omit<StoredEvent, "brought" | "late"> & { readonly brought: numb
 export async function storeEvents(
   db: D1Database,
   events: readonly NewEvent[],
-  periods: readonly NewPeriod[],
+  periods: readonly PeriodOf[],
   { now, dayStart }: { readonly now: number; readonly dayStart: number },
 ): Promise<StoredEvent[]> {
   const batch = crypto.randomUUID();
   const chunks = jsonChunks(events);
   const statements = [
-    ...jsonChunks(periods).map((chunk) => db.prepare(ADD_PERIODS).bind(chunk)),
+    ...jsonChunks(periods).map((chunk) => db.prepare(MAKE_PERIODS).bind(chunk)),
     ...chunks.map((chunk) => db.prepare(ADD_EVENTS).bind(batch, now, chunk)),
     db.prepare(COUNT_IN_DAYS).bind(batch, dayStart),
     db.prepare(COUNT_LATE).bind(batch, dayStart),

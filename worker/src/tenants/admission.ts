@@ -6,22 +6,15 @@
 import type { Deps } from "../deps.ts";
 import { isoSeconds, resetAt, windowOf } from "../quota/window.ts";
 import { admit, returnAdmission } from "../store/admissions.ts";
-import type { AdmissionAnswer, KeyFacts, Question, Use } from "../store/admissions.ts";
+import type { AdmissionAnswer, Demand, KeyFacts, Question, Use } from "../store/admissions.ts";
 import { touchKey } from "../store/api-keys.ts";
 import type { Scope } from "../store/api-keys.ts";
 import type { CapType } from "../store/meters.ts";
 import { ensurePeriods } from "../store/organizations.ts";
-import type { OpenSuspension } from "../store/projects.ts";
+import type { OpenSuspension } from "../store/reasons.ts";
 import { sameHash, storedHash } from "./api-key.ts";
 import type { PresentedKey } from "./api-key.ts";
 import { billingPeriod, billingPeriodAt } from "./periods.ts";
-
-/** What a route asks of a key. */
-export type Demand =
-  /** The project must be active and have allowance left. One request counts as `meter`, and as one of the organisation's calls; null: nothing. */
-  | { readonly kind: "use"; readonly scope: Scope; readonly meter: CapType | null }
-  /** It asks about itself, and may when it is stopped. Scope null: every key that works may. */
-  | { readonly kind: "own"; readonly scope: Scope | null; readonly meter: null };
 
 /** The project that calls, as it was when it was admitted. */
 export interface ProjectCaller {
@@ -63,23 +56,27 @@ export type Admission =
 /** `last_used_at` is for people: a minute is exact enough, and a write a request would not be. */
 const TOUCH_EVERY_MS = 60_000;
 
-/** Who presents this key, and may they. Throws `storage_unavailable` where the database fails; then nothing was done for the use. */
+/**
+ * Who presents this key, and may they. Throws `storage_unavailable` where the database fails; then nothing was done for the use, and whether
+ * it was counted is unknown: `abandon` is given its id, to give it back.
+ */
 export async function admitKey(
   { db, config, clock }: Pick<Deps, "db" | "config" | "clock">,
   presented: PresentedKey,
   demand: Demand,
+  abandon: (admissionId: string) => void,
 ): Promise<Admission> {
   const now = clock();
   const hash = await storedHash(presented.digest, config.keyPepper);
-  const question = { keyId: presented.id, now, day: windowOf(now), meter: demand.meter };
-  const use = demand.meter === null ? null : { id: admissionId(now), hash, scope: demand.scope };
-  const ofHolder = ({ facts }: AdmissionAnswer) => facts.find((version) => sameHash(version.hash, hash));
-  let answer = await admitOnce(db, question, use);
+  const question = { keyId: presented.id, hash, now, day: windowOf(now), meter: demand.meter };
+  const use = demand.meter === null ? null : { id: admissionId(now), scope: demand.scope };
+  const ofHolder = ({ facts }: AdmissionAnswer) => (facts && sameHash(facts.hash, hash) ? facts : null);
+  let answer = await admitOnce(db, question, use, abandon);
   const holder = ofHolder(answer);
   if (use && !answer.admitted && holder?.period_ends_at === null) {
     // A new month began before the monthly reset ran: its row is made by the first who needs it.
     await ensureCurrentPeriods(db, holder, now);
-    answer = await admitOnce(db, question, use);
+    answer = await admitOnce(db, question, use, abandon);
   }
   const facts = ofHolder(answer);
   const refusal = facts ? refusalFor(facts, demand, now) : ({ why: "unknown_key" } as const);
@@ -92,12 +89,24 @@ export async function admitKey(
 }
 
 /** The row's id makes a second try harmless: whatever became of the first, the use counts once. */
-async function admitOnce(db: D1Database, question: Question, use: Use | null): Promise<AdmissionAnswer> {
-  return admit(db, question, use).catch(async () => admit(db, question, use));
+async function admitOnce(
+  db: D1Database,
+  question: Question,
+  use: Use | null,
+  abandon: (admissionId: string) => void,
+): Promise<AdmissionAnswer> {
+  return admit(db, question, use)
+    .catch(async () => admit(db, question, use))
+    .catch((error: unknown) => {
+      if (use) abandon(use.id);
+      throw error;
+    });
 }
 
-/** Ids begin with the time, so that old ones are one range. */
-const admissionId = (now: number): string => `${now.toString(16).padStart(12, "0")}-${crypto.randomUUID()}`;
+/** Ids begin with the time, so that old ones are one range: those from `now` on are not below this. */
+export const admissionIdsFrom = (now: number): string => now.toString(16).padStart(12, "0");
+
+const admissionId = (now: number): string => `${admissionIdsFrom(now)}-${crypto.randomUUID()}`;
 
 /** The current period and the one after it. */
 export async function ensureCurrentPeriods(

@@ -2,10 +2,17 @@
 import { Problem } from "../errors.ts";
 import type { Operation } from "../store/changes.ts";
 
-/** Who asks for a change: `admin`, or `key:<id>`. */
+/** Who asks for a change. */
 export interface Actor {
+  /** `admin`, or `key:<id>`. */
   readonly actor: string;
+  /** Whether it is the tenant itself, whose key was let in. */
+  readonly tenant: boolean;
 }
+
+export const BY_ADMIN: Actor = { actor: "admin", tenant: false };
+
+export const byKey = (keyId: string): Actor => ({ actor: `key:${keyId}`, tenant: true });
 
 /** Several people at one project at one moment; more than this is no coincidence any more. */
 const TRIES = 8;

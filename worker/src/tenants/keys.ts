@@ -2,18 +2,26 @@
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { DAY_MS, isoSeconds } from "../quota/window.ts";
-import { addKey, addVersion, endEarlierVersions, findKey, revokeKey } from "../store/api-keys.ts";
+import { addKey, addVersion, countLiveKeys, endEarlierVersions, findKey, revokeKey } from "../store/api-keys.ts";
 import type { ApiKeyView, KeyVersion, NewApiKey, Scope } from "../store/api-keys.ts";
+import type { AuditNote } from "../store/changes.ts";
 import type { ProjectView } from "../store/projects.ts";
 import { keyDigest, mintKey, mintVersion, storedHash } from "./api-key.ts";
 import type { KeyMode } from "./api-key.ts";
 import { changing, newOperation } from "./changing.ts";
 import type { Actor } from "./changing.ts";
+import { isoOrNull } from "./iso.ts";
+import { admissionProblem } from "./refusals.ts";
 
 type KeyDeps = Pick<Deps, "db" | "clock" | "config">;
 
 /** The old version goes on working so long after a rotation, or until its own end, if that comes first. */
 const GRACE_MS = DAY_MS;
+
+/** More is no rotation of people or machines any more, but a table that a tenant fills. */
+const MAX_LIVE_KEYS = 20;
+/** Versions that work no more and are remembered: whoever still holds one of them is told that it was replaced, and not that it is unknown. */
+const ENDED_VERSIONS_KEPT = 10;
 
 export interface KeyInput {
   readonly name: string;
@@ -30,6 +38,8 @@ export interface ShownKey extends ApiKeyView {
 
 interface MadeKey {
   readonly row: NewApiKey;
+  /** What the audit log says of it: what it opens, and until when. */
+  readonly noteFor: (projectId: string) => AuditNote;
   readonly shown: (projectId: string, now: number) => ShownKey;
 }
 
@@ -42,6 +52,7 @@ export async function newKey({ config, clock }: Pick<Deps, "config" | "clock">, 
   const row = { id, ...input, hash: await storedHash(await keyDigest(plaintext), config.keyPepper) };
   return {
     row,
+    noteFor: (projectId) => ({ action: "key.create", subject: subject(id), projectId, before: null, after: noted(input) }),
     shown: (projectId, now) => ({
       id,
       project_id: projectId,
@@ -64,21 +75,38 @@ const noted = ({ name, mode, scopes, expiresAt }: KeyInput) => ({
   name,
   mode,
   scopes,
-  expires_at: expiresAt === null ? null : isoSeconds(expiresAt),
+  expires_at: isoOrNull(expiresAt),
 });
 
 /** Reads the project anew on every try: `changed_by` is what a change is decided on. */
 export type ReadProject = () => Promise<ProjectView>;
 
+/**
+ * A project that is stopped for abuse gets no new secrets by its own key. One that used up its day, or that was stopped by hand, does: to
+ * replace what leaked must wait for nobody's invoice, and what is made opens nothing while the project is stopped.
+ */
+function needNoAbuse({ suspensions }: ProjectView, { tenant }: Actor): void {
+  if (tenant && suspensions.some(({ reason }) => reason.startsWith("abuse:"))) throw admissionProblem({ why: "suspended", suspensions });
+}
+
+/** Exact, though it is a look of its own: a key that somebody else makes meanwhile changes the project, and then nothing is written. */
+async function needRoom(db: D1Database, projectId: string, now: number): Promise<void> {
+  const live = await countLiveKeys(db, projectId, now);
+  if (live < MAX_LIVE_KEYS) return;
+  const detail = `The project has ${live} keys that work; the limit is ${MAX_LIVE_KEYS}. Revoke those that nobody needs.`;
+  throw new Problem("conflict", detail, { members: { limit: MAX_LIVE_KEYS } });
+}
+
+/** Throws `conflict` where the project has as many keys as it may have, `project_suspended` where it asks itself and abuses us. */
 export async function createKey(deps: KeyDeps, readProject: ReadProject, input: KeyInput, actor: Actor): Promise<ShownKey> {
   const { db, clock } = deps;
   const made = await newKey(deps, input);
-  const { id } = made.row;
   return changing(async () => {
     const project = await readProject();
     const now = clock();
-    const note = { action: "key.create", subject: subject(id), projectId: project.id, before: null, after: noted(input) };
-    return (await addKey(db, project, made.row, newOperation(actor, now), note)) ? made.shown(project.id, now) : null;
+    needNoAbuse(project, actor);
+    await needRoom(db, project.id, now);
+    return (await addKey(db, project, made.row, newOperation(actor, now), made.noteFor(project.id))) ? made.shown(project.id, now) : null;
   });
 }
 
@@ -117,6 +145,7 @@ export interface RotationInput {
 /**
  * A new version; the earlier one goes on working for the grace. While two versions work there is no third: whoever lost the answer of a
  * rotation sees by the refusal that it happened, and asks with `immediate` for a version that replaces both.
+ * Throws `conflict`, and `project_suspended` where the project asks itself and abuses us.
  */
 export async function rotate(
   deps: KeyDeps,
@@ -128,6 +157,7 @@ export async function rotate(
   const { db, clock, config } = deps;
   return changing(async () => {
     const project = await readProject();
+    needNoAbuse(project, actor);
     const now = clock();
     const key = await getKey(deps, project.id, keyId);
     const [newest] = key.versions;
@@ -146,16 +176,20 @@ export async function rotate(
       before: { version: newest.version },
       after: { version: next, earlier_end_at: isoSeconds(earlierEndAt) },
     };
-    const written = await addVersion(db, project, { keyId, version: next, hash, earlierEndAt }, newOperation(actor, now), note);
-    return written ? { ...key, versions: [newVersion(next, now), ...endedBy(key.versions, earlierEndAt)], key: made.plaintext } : null;
+    const version = { keyId, version: next, hash, earlierEndAt, keepEnded: ENDED_VERSIONS_KEPT };
+    if (!(await addVersion(db, project, version, newOperation(actor, now), note))) return null;
+    return { ...key, versions: [newVersion(next, now), ...endedBy(key.versions, earlierEndAt, now)], key: made.plaintext };
   });
 }
 
 const newVersion = (version: number, now: number): KeyVersion => ({ version, created_at: now, expires_at: null, last_used_at: null });
 
 /** As they stand after a rotation, which reads nothing again: a look that failed would take away a key that is shown once. */
-const endedBy = (versions: readonly KeyVersion[], endAt: number): KeyVersion[] =>
-  versions.map((version) => ({ ...version, expires_at: Math.min(version.expires_at ?? endAt, endAt) }));
+function endedBy(versions: readonly KeyVersion[], endAt: number, now: number): KeyVersion[] {
+  const all = versions.map((version) => ({ ...version, expires_at: Math.min(version.expires_at ?? endAt, endAt) }));
+  const working = all.filter(({ expires_at }) => expires_at > now).length;
+  return all.slice(0, working + ENDED_VERSIONS_KEPT);
+}
 
 function needLive(key: ApiKeyView, now: number): void {
   if (key.revoked_at !== null) throw new Problem("conflict", `The key was revoked at ${isoSeconds(key.revoked_at)}. Make a new one.`);
@@ -191,8 +225,6 @@ export async function endGrace(deps: KeyDeps, readProject: ReadProject, keyId: s
   });
   return getKey(deps, projectId, keyId);
 }
-
-const isoOrNull = (time: number | null): string | null => (time === null ? null : isoSeconds(time));
 
 /** As the API shows it: never with the key itself. */
 export function keyJson(key: ApiKeyView) {

@@ -4,8 +4,9 @@
  */
 import type { Deps } from "../deps.ts";
 import { isoSeconds, windowStart } from "../quota/window.ts";
+import type { PeriodOf } from "../store/periods.ts";
 import { findOwners, storeEvents } from "../store/usage-events.ts";
-import type { NewEvent, NewPeriod, StoredEvent } from "../store/usage-events.ts";
+import type { NewEvent, StoredEvent } from "../store/usage-events.ts";
 import { difference, periodOfEvent, readEvent } from "./usage-event.ts";
 import type { ReadEvent } from "./usage-event.ts";
 
@@ -57,11 +58,11 @@ function resultOf(event: NewEvent, stored: StoredEvent | undefined, first: boole
  * The billing periods that calls fall into, to be written with them where they have no row yet: a new month may have begun before anybody
  * needed it. Asks for the owners only where something is billed to them. A project that nobody knows stays as it is: storing finds out.
  */
-async function withPeriods(db: D1Database, reads: readonly ReadEvent[]): Promise<{ reads: readonly ReadEvent[]; periods: NewPeriod[] }> {
+async function withPeriods(db: D1Database, reads: readonly ReadEvent[]): Promise<{ reads: readonly ReadEvent[]; periods: PeriodOf[] }> {
   const billed = reads.flatMap((read) => (read.result === "read" && read.event.meter === "api_calls" ? [read.event.project_id] : []));
   if (billed.length === 0) return { reads, periods: [] };
   const owners = new Map((await findOwners(db, [...new Set(billed)])).map((owner) => [owner.project_id, owner]));
-  const periods = new Map<string, NewPeriod>();
+  const periods = new Map<string, PeriodOf>();
   const checked = reads.map((read): ReadEvent => {
     const owner = read.result === "read" && read.event.meter === "api_calls" ? owners.get(read.event.project_id) : undefined;
     if (read.result === "refused" || !owner) return read;
@@ -71,12 +72,7 @@ async function withPeriods(db: D1Database, reads: readonly ReadEvent[]): Promise
       const error = `occurred_at: expected at or after ${isoSeconds(owner.billing_anchor)}, when the organisation's first billing period began (given: ${isoSeconds(event.occurred_at)})`;
       return { result: "refused", id: event.id, status: 422, error };
     }
-    periods.set(`${period.index} ${owner.organization_id}`, {
-      organization_id: owner.organization_id,
-      period_index: period.index,
-      starts_at: period.startsAt,
-      ends_at: period.endsAt,
-    });
+    periods.set(`${period.index} ${owner.organization_id}`, { organization: owner.organization_id, ...period });
     return read;
   });
   return { reads: checked, periods: [...periods.values()] };

@@ -34,8 +34,10 @@ const subject = (id: string): string => `organization:${id}`;
 
 const unknown = (id: string): Problem => new Problem("not_found", `There is no organisation ${JSON.stringify(id)}.`);
 
+/** Throws `conflict` where the id is taken, `unprocessable` where its first period has not begun. */
 export async function createOrganization({ db, clock }: Store, input: OrganizationInput, actor: Actor): Promise<OrganizationView> {
   const now = clock();
+  if (input.billingAnchor !== undefined && input.billingAnchor > now) throw notBegun(input.billingAnchor, now);
   const row = {
     id: input.id ?? `org_${randomBase62(ID_LENGTH)}`,
     name: input.name,
@@ -49,6 +51,12 @@ export async function createOrganization({ db, clock }: Store, input: Organizati
   const added = await addOrganization(db, row, periods, newOperation(actor, now), note);
   if (!added) throw new Problem("conflict", `The organisation ${JSON.stringify(row.id)} exists already.`);
   return added;
+}
+
+/** Nobody has bought a period that has not begun; and use that is reported for a time before the first one is refused. */
+function notBegun(anchor: number, now: number): Problem {
+  const message = `${isoSeconds(anchor)} is to come; expected a time up to now, ${isoSeconds(now)}: the first billing period begins with it`;
+  return new Problem("unprocessable", `billing_anchor: ${message}.`, { members: { errors: [{ path: "billing_anchor", message }] } });
 }
 
 /** Throws `not_found`. */

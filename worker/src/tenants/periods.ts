@@ -4,14 +4,7 @@
  */
 
 import { windowStart } from "../quota/window.ts";
-
-export interface BillingPeriod {
-  /** Counted from the anchor: 0 begins with it, -1 ends with it. */
-  readonly index: number;
-  readonly startsAt: number;
-  /** Not part of the period any more. */
-  readonly endsAt: number;
-}
+import type { BillingPeriod } from "../store/periods.ts";
 
 const MONTHS_A_YEAR = 12;
 

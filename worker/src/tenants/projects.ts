@@ -72,7 +72,7 @@ export async function createProject(
   const key = await newKey(deps, input.key);
   const after = { ...facts({ ...row, lifecycle: "ACTIVE" }), organization_id: row.organization_id, caps: row.caps, key_id: key.row.id };
   const note = { action: "project.create", subject: projectSubject(id), projectId: id, before: null, after };
-  const project = await addProject(db, row, key.row, newOperation(actor, now), note);
+  const project = await addProject(db, row, key.row, newOperation(actor, now), [note, key.noteFor(id)]);
   if (!project) throw await notAdded(deps, id, input.organizationId);
   return { project, key: key.shown(id, now) };
 }
@@ -114,7 +114,7 @@ const ACTIONS: Readonly<Record<Lifecycle, string>> = { ACTIVE: "project.restore"
 
 const chosen = <Value>(given: Value | undefined, otherwise: Value): Value => (given === undefined ? otherwise : given);
 
-/** A change to what is already so is none, and leaves no trace. */
+/** A change to what is already so is none, and leaves no trace. Throws `conflict` where it is to be active and is suspended. */
 export async function patchProject(store: Store, id: string, patch: ProjectPatch, actor: Actor): Promise<ProjectView> {
   const { db, clock } = store;
   await changing(async () => {
@@ -124,6 +124,7 @@ export async function patchProject(store: Store, id: string, patch: ProjectPatch
       if (patch.lifecycle === "DELETED") return true;
       throw new Problem("conflict", `The project ${JSON.stringify(id)} was deleted.`);
     }
+    if (patch.lifecycle === "ACTIVE" && seen.status === "SUSPENDED") throw stillSuspended(seen);
     const change = {
       name: chosen(patch.name, seen.name),
       owner_id: chosen(patch.ownerId, seen.owner_id),
@@ -140,6 +141,14 @@ export async function patchProject(store: Store, id: string, patch: ProjectPatch
     return null;
   });
   return getProject(store, id);
+}
+
+/** It is active already: what stops it are its reasons, which are lifted one by one. */
+function stillSuspended({ id, suspensions }: ProjectView): Problem {
+  const reasons = suspensions.map(shownReason);
+  const told = reasons.map(({ reason }) => reason).join(", ");
+  const detail = `The project ${JSON.stringify(id)} is suspended: ${told}. Lift that with POST /api/projects/${id}/reactivate.`;
+  return new Problem("conflict", detail, { members: { reasons } });
 }
 
 async function needOwner(store: Store, organizationId: string): Promise<void> {

@@ -2,9 +2,10 @@
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { windowOf } from "../quota/window.ts";
+import { changeCaps } from "../store/caps.ts";
 import { CAP_TYPES } from "../store/meters.ts";
 import type { ProjectView } from "../store/projects.ts";
-import { changeCaps, lift, suspend } from "../store/suspensions.ts";
+import { lift, suspend } from "../store/suspensions.ts";
 import { CAPS } from "./caps.ts";
 import type { SomeCaps } from "./caps.ts";
 import { changing, newOperation } from "./changing.ts";

@@ -4,10 +4,10 @@ import { shown } from "../lib/shown.ts";
 import { DAY_MS, MINUTE_MS, isoSeconds } from "../quota/window.ts";
 import { METERS } from "../store/meters.ts";
 import type { Meter } from "../store/meters.ts";
+import type { BillingPeriod } from "../store/periods.ts";
 import type { EventMode, NewEvent, Owner, StoredEvent } from "../store/usage-events.ts";
 import { CAPS } from "./caps.ts";
 import { billingPeriodAt } from "./periods.ts";
-import type { BillingPeriod } from "./periods.ts";
 
 /** Far above what anybody uses in a day; a thousand such events a report add up far below 2^53. */
 const MAX_QUANTITY = 1_000_000_000;

@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startProduct } from "../support/node/product.ts";
+import type { DatabaseObject, DatabasePart, Product } from "../support/node/product.ts";
+import { content, dump, open, summary } from "../support/node/sqlite.ts";
+import { LONG_ROWS, TRAP_ROWS, TRAP_SCHEMA } from "../tenant-database/traps.ts";
+
+const MANY_ROWS = [
+  "CREATE TABLE numbers(id INTEGER PRIMARY KEY, n, t TEXT, r REAL, b BLOB)",
+  `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+   INSERT INTO numbers SELECT i, 9007199254740992 + i, 'row ' || i || ' é', i / 7.0, CAST(i AS BLOB) FROM n`,
+];
+const EVERYTHING = [...TRAP_SCHEMA, ...TRAP_ROWS, ...LONG_ROWS, ...MANY_ROWS];
+
+let product: Product;
+let database: DatabaseObject;
+
+beforeAll(async () => {
+  product = await startProduct();
+  database = await product.database("traps");
+  for (const sql of EVERYTHING) {
+    const { result, message } = await database.query({ sql, params: [], readOnly: false, maxRows: 1 });
+    if (result !== "rows") throw new Error(`${message ?? result}: ${sql.slice(0, 200)}`);
+  }
+});
+afterAll(async () => product.stop());
+
+/** Reads until there is no next part, or as many as `most`. */
+async function read(cursor: string | null, most = Infinity, from = database): Promise<DatabasePart[]> {
+  await from.freeze("job");
+  const parts: DatabasePart[] = [];
+  let next = cursor;
+  do {
+    const part = await from.dumpPart({ freeze: "job", mode: "full", cursor: next, maxBytes: 500_000 });
+    if (part.result !== "part") throw new Error(part.result);
+    parts.push(part);
+    ({ next } = part);
+  } while (next !== null && parts.length < most);
+  return parts;
+}
+
+const textOf = (parts: readonly DatabasePart[]): string => parts.map(({ sql }) => sql).join("");
+
+test("a dump of the built product loads into another SQLite, which holds what it would if it had been asked itself", async () => {
+  const parts = await read(null);
+  const loaded = open([textOf(parts)]);
+  expect(content(loaded)).toEqual(content(open(EVERYTHING)));
+  expect(summary(dump(loaded))).toEqual(summary({ parts }));
+  expect(loaded.prepare("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
+});
+
+test("and it loads into another database of the product, where nothing but the local runtime's own table was", async () => {
+  const parts = await read(null);
+  const copy = await product.database("copy");
+  expect(await copy.beginImport("job")).toEqual({ result: "ready", pieces: 0 });
+  for (const [piece, { sql }] of parts.entries()) {
+    expect(await copy.importPart("job", piece, sql)).toEqual({ result: "ready", pieces: piece + 1 });
+  }
+  await copy.finishImport("job", 0);
+  const again = await read(null, Infinity, copy);
+  expect(summary({ parts: again })).toEqual(summary({ parts }));
+});
+
+test("killed half-way, it goes on from its cursor, and the bytes are the same", async () => {
+  const whole = textOf(await read(null));
+  const half = await read(null, 10);
+  const rest = await read(half.at(-1)?.next ?? null);
+  expect(textOf([...half, ...rest])).toBe(whole);
+  await database.thaw("job");
+});

@@ -1,0 +1,103 @@
+/** Slots of the pace that were given back: whatever is released, committed, paused or waited for, those in use keep their distance. */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeEach, expect, test, vi } from "vitest";
+import { createDeps } from "../../worker/src/deps.ts";
+import { freshStart, ledger, settings } from "../support/worker.ts";
+
+const SPACING_MS = 334;
+
+const reserve = async (id: string, priority: "interactive" | "background" = "interactive") =>
+  createDeps(env, () => Date.now()).quota.reserve({ id, cost: { calls: 1 }, caller: "project:a", priority });
+
+/** The same numbers in every run, below `limit`. */
+function dice(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return Math.floor((state / 2 ** 31) * limit);
+  };
+}
+
+beforeEach(async () => {
+  await freshStart();
+  await settings({ rate_per_second: 3 });
+});
+
+test.each([1, 2, 3, 4])("in any order, no two requests are sent closer than the rate allows (%i)", async (seed) => {
+  const roll = dice(seed);
+  const held = new Map<string, number>();
+  const sent: number[] = [];
+  let [granted, refused] = [0, 0];
+  const give = async (id: string) => (roll(2) === 0 ? ledger().release(id) : ledger().commit({ id, calls: 0 }));
+  for (let step = 0; step < 400; step += 1) {
+    const waiting = [...held.keys()];
+    switch (roll(waiting.length > 0 ? 5 : 3)) {
+      case 0:
+      case 1:
+      case 2: {
+        const id = `s${step}`;
+        const priority = roll(4) === 0 ? "background" : "interactive";
+        const answer = await reserve(id, priority);
+        if (answer.result === "granted") held.set(id, answer.reservation.startAt);
+        if (answer.result === "granted") granted += 1;
+        else refused += 1;
+        break;
+      }
+      case 3: {
+        const id = waiting[roll(waiting.length)] ?? "";
+        await give(id);
+        held.delete(id);
+        break;
+      }
+      default: {
+        vi.setSystemTime(Date.now() + roll(700));
+        for (const [id, at] of held) {
+          if (at > Date.now()) continue;
+          // Its turn has come: it is sent now, whatever is said of it later.
+          sent.push(at);
+          held.delete(id);
+        }
+      }
+    }
+  }
+  const turns = [...sent, ...held.values()].toSorted((a, b) => a - b);
+  const gaps = turns.slice(1).map((at, index) => at - (turns[index] ?? 0));
+  expect(granted).toBeGreaterThan(100);
+  expect(refused).toBeGreaterThan(0);
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(SPACING_MS);
+});
+
+test("a pause of the provider is not shortened by what is given back", async () => {
+  for (let index = 0; index < 10; index += 1) await reserve(`r${index}`);
+  const now = Date.now();
+  const settlement = { sent: "yes", underWay: { from: now, to: now }, delivered: false, report: null } as const;
+  await ledger().commit({ id: "r0", settlement: { ...settlement, signal: "wait", retryAfterSeconds: 5 } });
+  await ledger().release("r3");
+  await ledger().release("r9");
+  expect(await reserve("after")).toMatchObject({ result: "granted", reservation: { startAt: now + 5_000 } });
+  await ledger().release("after");
+  expect(await reserve("again")).toMatchObject({ reservation: { startAt: now + 5_000 } });
+});
+
+test("a slot that was given back goes to one of many who ask for it at once", async () => {
+  for (let index = 0; index < 5; index += 1) await reserve(`r${index}`);
+  await ledger().release("r2");
+  const answers = await Promise.all(Array.from({ length: 20 }, async (_, index) => reserve(`n${index}`)));
+  const starts = answers.map((answer) => (answer.result === "granted" ? answer.reservation.startAt - Date.now() : -1));
+  expect(starts.toSorted((a, b) => a - b)).toEqual([2, ...Array.from({ length: 19 }, (_, index) => 5 + index)].map((n) => n * SPACING_MS));
+});
+
+test("the ledger's own rows remember a slot only as long as it may be handed out", async () => {
+  for (const id of ["a", "b"]) await reserve(id);
+  await ledger().release("b");
+  await reserve("c");
+  await runInDurableObject(ledger(), (_, { storage }) => {
+    const rows = storage.sql.exec("SELECT id, pace_chain IS NULL AS gone FROM reservations ORDER BY id").toArray();
+    expect(rows).toEqual([
+      { id: "a", gone: 0 },
+      { id: "b", gone: 1 },
+      { id: "c", gone: 0 },
+    ]);
+  });
+});

@@ -1,0 +1,260 @@
+import { evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { freshStart, setClock } from "../support/worker.ts";
+import { ask, asPart, chunksOf, databases, dump, objectOf, run } from "./support.ts";
+import { LONG_ROWS, TRAP_ROWS, TRAP_SCHEMA } from "./traps.ts";
+
+beforeEach(async () => freshStart());
+
+const BUSY = { result: "busy", why: "frozen", retryAfterSeconds: 5 };
+const IN_ORDER = { differences: [], checks: { quickCheck: [], foreignKeyViolations: 0 } };
+
+/** `count` rows in statements of a thousand. */
+async function fill(name: string, count: number): Promise<void> {
+  await run(name, "CREATE TABLE IF NOT EXISTS numbers(id INTEGER PRIMARY KEY, n, t TEXT, r REAL)");
+  const thousand = "WITH RECURSIVE n(i) AS (VALUES(0) UNION ALL SELECT i + 1 FROM n WHERE i < 9999)";
+  for (let from = 0; from < count; from += 10_000) {
+    await run(name, `INSERT INTO numbers(n, t, r) ${thousand} SELECT ${from} + i, 'row ' || (${from} + i) || ' of many é', i / 7.0 FROM n`);
+  }
+}
+
+describe("a dump", () => {
+  test("of every trap, loaded into a new database, is the same content, and the same dump", async () => {
+    await run("shop", ...TRAP_SCHEMA, ...TRAP_ROWS, ...LONG_ROWS);
+    const dumped = await dump("shop", { maxBytes: 50_000 });
+    expect(await databases.import("copy", "job-1", chunksOf(dumped.sql, 7_777), 0)).toMatchObject({ result: "ready" });
+    expect(await databases.verify("copy", "job-1", dumped)).toEqual(IN_ORDER);
+    expect((await dump("copy")).sql).toBe(dumped.sql);
+  });
+
+  test("of 100,000 rows is the same in small parts and large ones, and loads", async () => {
+    await fill("shop", 100_000);
+    const whole = await dump("shop", { maxBytes: 8_000_000 });
+    const small = await dump("shop", { maxBytes: 300_000 });
+    expect(small.parts.length).toBeGreaterThan(10);
+    expect(small.sql).toBe(whole.sql);
+    expect(small.tables).toEqual([{ name: "numbers", rows: 100_000, hash: expect.stringMatching(/^[0-9a-f]{64}$/u) }]);
+    expect(small.tables).toEqual(whole.tables);
+    await databases.import("copy", "job-1", chunksOf(whole.sql, 1_000_000), 0);
+    expect(await databases.verify("copy", "job-1", whole)).toEqual(IN_ORDER);
+  });
+
+  test("is read again from any cursor, with the same bytes", async () => {
+    await fill("shop", 10_000);
+    const { parts } = await dump("shop", { maxBytes: 100_000 });
+    await objectOf("shop").freeze("again");
+    for (const [index, part] of parts.entries()) {
+      const cursor = parts[index - 1]?.next ?? null;
+      expect(await objectOf("shop").dumpPart({ freeze: "again", mode: "full", cursor, maxBytes: 100_000 })).toEqual(part);
+    }
+  });
+
+  test("names the schema's version, and the copy has it", async () => {
+    await objectOf("shop").migrate(1, ["CREATE TABLE a(x)"]);
+    const dumped = await dump("shop");
+    expect(dumped.schemaVersion).toBe(1);
+    await databases.import("copy", "job-1", chunksOf(dumped.sql, 10), dumped.schemaVersion);
+    expect(await objectOf("copy").state()).toMatchObject({ schemaVersion: 1, importing: null });
+    expect((await databases.verify("copy", "job-1", { ...dumped, schemaVersion: 2 })).differences).toEqual([
+      "schema version 1 instead of 2",
+    ]);
+  });
+
+  test("of what cannot be read back says so", async () => {
+    await run("shop", "CREATE VIRTUAL TABLE gone USING fts5(x, content = '')");
+    await objectOf("shop").freeze("dump");
+    expect(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null })).toMatchObject({ result: "impossible" });
+  });
+
+  test("leaves no cursor open: what it read half can be dropped at once", async () => {
+    await fill("shop", 10_000);
+    await objectOf("shop").freeze("dump");
+    asPart(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null, maxBytes: 100_000 }));
+    await objectOf("shop").thaw("dump");
+    expect((await ask("shop", "DROP TABLE numbers")).result).toBe("rows");
+  });
+});
+
+describe("while a dump is read", () => {
+  beforeEach(async () => run("shop", "CREATE TABLE t(x)", "INSERT INTO t VALUES (1), (2)"));
+
+  test.each([
+    "INSERT INTO t VALUES (3)",
+    "UPDATE t SET x = 0",
+    "DELETE FROM t",
+    "CREATE TABLE u(x)",
+    "DROP TABLE t",
+    "CREATE INDEX by_x ON t(x)",
+    "INSERT INTO t VALUES (3) RETURNING x",
+    "WITH n AS (SELECT 1) INSERT INTO t SELECT * FROM n",
+    "REINDEX",
+    "ANALYZE",
+  ])("%s waits, and does nothing", async (sql) => {
+    await objectOf("shop").freeze("dump");
+    expect(await ask("shop", sql)).toEqual(BUSY);
+    expect(await objectOf("shop").migrate(1, [sql])).toEqual(BUSY);
+    expect(await ask("shop", "SELECT sum(x) FROM t")).toMatchObject({ rows: [[3]] });
+  });
+
+  test("writes that come all the time leave it one moment's truth, and go through afterwards", async () => {
+    await fill("shop", 10_000);
+    const before = await dump("shop");
+    const answers: string[] = [];
+    const during = await dump("shop", {
+      maxBytes: 50_000,
+      between: async () => {
+        answers.push(
+          (await ask("shop", "UPDATE numbers SET n = n + 1")).result,
+          (await ask("shop", "SELECT count(*) FROM numbers")).result,
+        );
+      },
+    });
+    expect(during.sql).toBe(before.sql);
+    expect(new Set(answers)).toEqual(new Set(["busy", "rows"]));
+    expect((await ask("shop", "UPDATE numbers SET n = n + 1")).result).toBe("rows");
+  });
+
+  test("a reader that died stops writes for no longer than its lease", async () => {
+    expect(await objectOf("shop").freeze("dead")).toEqual({ result: "frozen", until: Date.parse("2031-05-14T14:05:11Z") });
+    await setClock("2031-05-14T14:05:10Z");
+    expect(await ask("shop", "INSERT INTO t VALUES (3)")).toEqual(BUSY);
+    await setClock("2031-05-14T14:05:11Z");
+    expect(await ask("shop", "INSERT INTO t VALUES (3)")).toMatchObject({ result: "rows" });
+    expect(await objectOf("shop").dumpPart({ freeze: "dead", mode: "full", cursor: null })).toEqual({ result: "thawed" });
+  });
+
+  test("each part that is read renews the lease", async () => {
+    await objectOf("shop").freeze("dump");
+    await setClock("2031-05-14T14:05:10Z");
+    asPart(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null }));
+    await setClock("2031-05-14T14:07:00Z");
+    expect(await ask("shop", "INSERT INTO t VALUES (3)")).toEqual(BUSY);
+  });
+
+  test("a reader that was late goes on where nobody wrote meanwhile", async () => {
+    await objectOf("shop").freeze("dump");
+    await setClock("2031-05-14T15:00:00Z");
+    expect(await ask("shop", "SELECT 1")).toMatchObject({ result: "rows" });
+    expect((await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null })).result).toBe("part");
+  });
+
+  test("an eviction forgets neither the freeze nor an import", async () => {
+    await objectOf("shop").freeze("dump");
+    await objectOf("copy").beginImport("job");
+    await objectOf("copy").importPart("job", 0, "CREATE TABLE c(p REFERENCES p(id)); INSERT INTO c VALUES (1);");
+    for (const name of ["shop", "copy"]) await evictDurableObject(env.TENANT_DATABASE.getByName(name));
+    expect(await ask("shop", "INSERT INTO t VALUES (3)")).toEqual(BUSY);
+    expect(await objectOf("copy").importPart("job", 1, "INSERT INTO c VALUES (2);")).toEqual({ result: "ready", pieces: 2 });
+  });
+
+  test("a second reader waits for the first, and its thaw is not the first one's", async () => {
+    await objectOf("shop").freeze("one");
+    expect(await objectOf("shop").freeze("two")).toEqual(BUSY);
+    await objectOf("shop").thaw("two");
+    expect(await ask("shop", "INSERT INTO t VALUES (3)")).toEqual(BUSY);
+    expect(await objectOf("shop").dumpPart({ freeze: "two", mode: "full", cursor: null })).toEqual({ result: "thawed" });
+    await objectOf("shop").thaw("one");
+    expect(await objectOf("shop").freeze("two")).toMatchObject({ result: "frozen" });
+  });
+});
+
+describe("an import", () => {
+  const SQL =
+    "CREATE TABLE c(p REFERENCES p(id));\nINSERT INTO c VALUES (1);\nCREATE TABLE p(id INTEGER PRIMARY KEY);\nINSERT INTO p VALUES (1);\n";
+  const statements = SQL.split(/(?<=\n)/u);
+
+  test("goes on with the piece where it stopped, and takes none twice", async () => {
+    const copy = objectOf("copy");
+    expect(await copy.beginImport("job")).toEqual({ result: "ready", pieces: 0 });
+    for (const [index, sql] of statements.slice(0, 2).entries()) await copy.importPart("job", index, sql);
+    expect(await copy.importPart("job", 1, statements[1] ?? "")).toEqual({ result: "ready", pieces: 2 });
+    expect(await copy.importPart("job", 3, statements[3] ?? "")).toMatchObject({ result: "conflict" });
+    expect(await copy.beginImport("job")).toEqual({ result: "ready", pieces: 2 });
+    for (const [index, sql] of statements.slice(2).entries()) await copy.importPart("job", index + 2, sql);
+    expect(await copy.finishImport("job", 4)).toEqual({ result: "ready", pieces: 4 });
+    expect(await copy.finishImport("job", 4)).toMatchObject({ result: "ready" });
+    expect(await ask("copy", "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]], schemaVersion: 4 });
+    expect(await copy.checks()).toEqual({ quickCheck: [], foreignKeyViolations: 0 });
+  });
+
+  test("of a whole dump goes on after a failure in the middle", async () => {
+    await fill("shop", 100_000);
+    const dumped = await dump("shop", { maxBytes: 8_000_000 });
+    let chunks = 0;
+    const broken = async function* () {
+      for await (const chunk of chunksOf(dumped.sql, 500_000)) {
+        chunks += 1;
+        if (chunks > 6) throw new Error("the line is cut");
+        yield chunk;
+      }
+    };
+    await expect(databases.import("copy", "job", broken(), 0)).rejects.toThrow("the line is cut");
+    const { importing } = await objectOf("copy").state();
+    expect(importing?.pieces).toBeGreaterThan(1);
+    expect(await ask("copy", "SELECT 1")).toMatchObject({ result: "busy", why: "importing" });
+    await databases.import("copy", "job", chunksOf(dumped.sql, 333_333), 0);
+    expect(await databases.verify("copy", "job", dumped)).toEqual(IN_ORDER);
+  });
+
+  test("that fails keeps nothing of the piece, and says why", async () => {
+    await objectOf("copy").beginImport("job");
+    const answer = await objectOf("copy").importPart("job", 0, "CREATE TABLE a(x UNIQUE); INSERT INTO a VALUES (1), (1);");
+    expect(answer).toEqual({ result: "failed", message: "UNIQUE constraint failed: a.x" });
+    expect(await objectOf("copy").beginImport("job")).toEqual({ result: "ready", pieces: 0 });
+    expect(await objectOf("copy").importPart("job", 0, "CREATE TABLE a(x);")).toEqual({ result: "ready", pieces: 1 });
+  });
+
+  test("enforces foreign keys again for whoever comes after it", async () => {
+    await databases.import("copy", "job", chunksOf(SQL, 20), 0);
+    expect(await ask("copy", "INSERT INTO c VALUES (99)")).toEqual({ result: "failed", message: "FOREIGN KEY constraint failed" });
+  });
+
+  test("of rows without parents is noticed by the checks", async () => {
+    const orphan = SQL.replace("INSERT INTO p", "-- INSERT INTO p");
+    await databases.import("copy", "job", chunksOf(orphan, 1_000), 0);
+    expect((await objectOf("copy").checks()).foreignKeyViolations).toBe(1);
+  });
+
+  test("goes only into an empty database, and only one at a time", async () => {
+    await run("shop", "CREATE TABLE t(x)");
+    expect(await objectOf("shop").beginImport("job")).toMatchObject({ result: "conflict", detail: "The database is not empty." });
+    await objectOf("copy").beginImport("one");
+    expect(await objectOf("copy").beginImport("two")).toMatchObject({ result: "conflict" });
+    expect(await objectOf("copy").importPart("two", 0, "CREATE TABLE a(x);")).toMatchObject({ result: "conflict" });
+    expect(await objectOf("copy").finishImport("two", 0)).toMatchObject({ result: "conflict" });
+    expect(await objectOf("copy").freeze("dump")).toMatchObject({ result: "busy", why: "importing" });
+    expect(await objectOf("copy").migrate(1, [])).toMatchObject({ result: "busy" });
+  });
+});
+
+test("verification names what differs", async () => {
+  await run("shop", "CREATE TABLE a(x)", "CREATE TABLE b(x)", "CREATE TABLE c(x)", "INSERT INTO a VALUES (1)", "INSERT INTO b VALUES (1)");
+  const dumped = await dump("shop");
+  await databases.import("copy", "job", chunksOf(dumped.sql, 1_000), 0);
+  await run("copy", "UPDATE a SET x = 2", "INSERT INTO b VALUES (2)", "DROP TABLE c", "CREATE TABLE d(x)");
+  expect((await databases.verify("copy", "job", dumped)).differences).toEqual([
+    "the schema differs",
+    "the rows of table a differ",
+    "table b has 2 rows instead of 1",
+    "table c is missing",
+    "table d is not in the dump",
+  ]);
+});
+
+test("verification of what cannot be read says so, and ends", async () => {
+  await run("shop", "CREATE VIRTUAL TABLE gone USING fts5(x, content = '')");
+  const { differences } = await databases.verify("shop", "job", { schemaHash: "", schemaVersion: 0, tables: [] });
+  expect(differences).toEqual(["it cannot be read: impossible"]);
+  expect(await objectOf("shop").state()).toMatchObject({ frozen: null });
+});
+
+test("a database that is away is a 503 that says what is not known", async () => {
+  const { TenantDatabase } = await import("../../worker/src/index.ts");
+  vi.spyOn(TenantDatabase.prototype, "query").mockRejectedValue(new Error("away"));
+  await expect(databases.query("shop", { sql: "SELECT 1", params: [], readOnly: true, maxRows: 1 })).rejects.toMatchObject({
+    code: "storage_unavailable",
+    retryAfterSeconds: 5,
+  });
+  vi.restoreAllMocks();
+});

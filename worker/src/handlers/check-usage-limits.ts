@@ -1,0 +1,74 @@
+/** `check_usage_limits`: the sweep, a page of projects a step, so that it goes on where it was stopped. */
+import { inactiveAmong } from "../store/sweep.ts";
+import { usageSweepPage } from "../telemetry/index.ts";
+import { sweepPage } from "../tenants/sweep.ts";
+import type { SweepRequest, SweptPage } from "../tenants/sweep.ts";
+import type { JobContext, JobHandler } from "./context.ts";
+
+/** Ten D1 queries a page, and 1,000 an invocation, which all steps of one instance may share: the rest is a job of its own. */
+const MAX_PAGES = 60;
+/** What fits into a job's result; the evaluations hold it all. */
+const MAX_DETAILS = 1_000;
+
+type Swept = SweptPage & { readonly last: string; readonly duration_ms: number };
+
+export const checkUsageLimitsHandler: JobHandler<"check_usage_limits"> = async (payload, job) => {
+  const { project_ids = null, cap_types = null, enforce_limits, after } = payload;
+  const request = { run: job.id, projectIds: project_ids, capTypes: cap_types, enforce: enforce_limits };
+  job.log.info(`Starting: ${project_ids === null ? "all active projects" : `${project_ids.length} projects`}`, {
+    enforce_limits,
+    cap_types,
+  });
+  const unknown = project_ids === null || after !== undefined ? [] : await unknownProjects(project_ids, job);
+  const pages: Swept[] = [];
+  for (let last = after ?? ""; pages.length < MAX_PAGES;) {
+    const page = await nextPage(pages.length + 1, request, last, job);
+    if (page === null) break;
+    pages.push(page);
+    ({ last } = page);
+  }
+  const last = pages.at(-1)?.last;
+  const next = pages.length === MAX_PAGES && last !== undefined ? await goOn({ ...payload, after: last }, job) : null;
+  const data = { ...summed(pages, unknown), next };
+  job.log.info(`Done: ${data.projects_checked} checked, ${data.projects_suspended} suspended, ${data.warnings_sent} warned`, {
+    errors: data.errors.length,
+  });
+  return { success: true, data };
+};
+
+async function nextPage(number: number, request: SweepRequest, after: string, job: JobContext): Promise<Swept | null> {
+  return job.step(`page ${number}`, async (_attempt, deps) => {
+    const began = deps.clock();
+    const page = await usageSweepPage(deps.trace, async () => sweepPage(deps, request, after));
+    if (page === null) return null;
+    const { swept, last } = page;
+    return { ...swept, details: swept.details.slice(0, MAX_DETAILS), last, duration_ms: deps.clock() - began };
+  });
+}
+
+async function unknownProjects(ids: readonly string[], job: JobContext) {
+  const unknown = await job.step("look for the projects", async (_attempt, { db }) => inactiveAmong(db, ids));
+  return unknown.map((project_id) => ({ project_id, error: "there is no such active project" }));
+}
+
+async function goOn(payload: Parameters<JobHandler<"check_usage_limits">>[0], job: JobContext): Promise<string> {
+  return job.step("begin the next part", async (_attempt, { jobs }) => {
+    const { requestId, traceparent } = job;
+    const asked = { requestedBy: `job:${job.id}`, idempotencyKey: "next", requestId, traceparent };
+    return (await jobs.enqueueJob("check_usage_limits", payload, asked)).id;
+  });
+}
+
+function summed(pages: readonly Swept[], unknown: SweptPage["errors"]) {
+  const sum = (pick: (page: Swept) => number): number => pages.reduce((total, page) => total + pick(page), 0);
+  const details = pages.flatMap((page) => page.details);
+  return {
+    projects_checked: sum(({ projects_checked }) => projects_checked),
+    projects_suspended: sum(({ projects_suspended }) => projects_suspended),
+    warnings_sent: sum(({ warnings_sent }) => warnings_sent),
+    details: details.slice(0, MAX_DETAILS),
+    details_left_out: Math.max(0, sum(({ acted_on }) => acted_on) - Math.min(details.length, MAX_DETAILS)),
+    errors: [...unknown, ...pages.flatMap(({ errors }) => errors)].slice(0, MAX_DETAILS),
+    duration_ms: sum(({ duration_ms }) => duration_ms),
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * The only way to the collector: OTLP over HTTP, in JSON. Nobody waits for it and nobody hears of its failures but two counters and, once
+ * a minute, the log. Nothing is sent twice: what did not arrive is counted as lost.
+ */
+import { JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace";
+import { errorFields, log, withoutKeySecrets } from "../lib/log.ts";
+import { readText } from "../lib/read-text.ts";
+
+export interface Collector {
+  readonly url: string;
+  /** Whatever an error's message may have picked up, none of these leaves. */
+  readonly secrets: readonly string[];
+}
+
+/** Of this instance, since it began; for `/metrics`. */
+export interface ExportCounts {
+  readonly spans_exported: number;
+  /** Lost with a failed export, or never sent because too many were under way. */
+  readonly spans_lost: number;
+  readonly exports_failed: number;
+}
+
+const TIMEOUT_MS = 5_000;
+/** Bounds what waits for a collector that hangs; one that answers is asked by fewer requests at a time than this. */
+const MAX_UNDER_WAY = 64;
+/** The answer is `{}`, or a sentence about what was refused. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+const WARN_EVERY_MS = 60_000;
+/** A shorter text is no secret, and may stand anywhere. */
+const MIN_SECRET_LENGTH = 8;
+
+const counts = { spans_exported: 0, spans_lost: 0, exports_failed: 0 };
+/** When each began, by the clock. A request that the platform cut off never ends its own: by its age it is known to be over. */
+const underWay = new Set<{ readonly since: number }>();
+let warnedAt = Number.NEGATIVE_INFINITY;
+
+export const exportCounts = (): ExportCounts => ({ ...counts });
+
+/** Never throws. Takes at most some seconds. */
+export async function exportSpans(spans: readonly ReadableSpan[], collector: Collector, clock: () => number): Promise<void> {
+  // After the answer: making text of spans takes time of its own.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  const mine = { since: clock() };
+  for (const other of underWay) if (Math.abs(mine.since - other.since) > 2 * TIMEOUT_MS) underWay.delete(other);
+  if (underWay.size >= MAX_UNDER_WAY) {
+    lost(spans.length, { reason: "too many exports are under way" }, collector, clock());
+    return;
+  }
+  underWay.add(mine);
+  try {
+    const refused = Math.min(spans.length, await send(bodyOf(spans, collector.secrets), collector.url));
+    counts.spans_exported += spans.length - refused;
+    if (refused > 0) lost(refused, { reason: "the collector refused them" }, collector, clock());
+  } catch (error) {
+    counts.exports_failed += 1;
+    const { error: reason } = errorFields(error);
+    lost(spans.length, { reason }, collector, clock());
+  } finally {
+    underWay.delete(mine);
+  }
+}
+
+function bodyOf(spans: readonly ReadableSpan[], secrets: readonly string[]): string {
+  const json = new TextDecoder().decode(JsonTraceSerializer.serializeRequest([...spans]));
+  const blotted = secrets
+    .filter((secret) => secret.length >= MIN_SECRET_LENGTH)
+    .reduce((text, secret) => text.replaceAll(JSON.stringify(secret).slice(1, -1), "[secret]"), json);
+  return withoutKeySecrets(blotted);
+}
+
+/** How many spans the collector refused. Throws where it did not answer like a collector. */
+async function send(body: string, url: string): Promise<number> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const headers = { "content-type": "application/json" };
+  const response = await globalThis.fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
+  const text = await readText(response.body, MAX_ANSWER_BYTES, signal);
+  if (!response.ok) throw new Error(`the collector answered ${response.status}`);
+  if (text === null) throw new Error("the collector's answer did not end");
+  return text.trim() === "" ? 0 : refusedSpans(text);
+}
+
+function refusedSpans(text: string): number {
+  const answer = parsed(text);
+  if (typeof answer !== "object" || answer === null) throw new Error("the collector's answer is not OTLP: is the endpoint right?");
+  const { partialSuccess } = answer as { readonly partialSuccess?: { readonly rejectedSpans?: number | string } | null };
+  // Proto's JSON writes 64 bits as text.
+  const refused = Number(partialSuccess?.rejectedSpans ?? 0);
+  return Number.isSafeInteger(refused) && refused > 0 ? refused : 0;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function lost(spans: number, why: Readonly<Record<string, unknown>>, { url }: Collector, now: number): void {
+  counts.spans_lost += spans;
+  if (Math.abs(now - warnedAt) < WARN_EVERY_MS) return;
+  warnedAt = now;
+  // The origin only: an endpoint's query may hold a token.
+  log.warn("Traces did not reach the collector", { collector: new URL(url).origin, ...why, ...counts });
+}

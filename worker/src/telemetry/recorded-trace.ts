@@ -1,0 +1,164 @@
+/** A trace that is recorded, with OpenTelemetry's own spans, which leave for the collector by themselves when they have ended. */
+import { waitUntil } from "cloudflare:workers";
+import { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, trace as api } from "@opentelemetry/api";
+import type { Attributes as SdkAttributes, Context, HrTime, Span as SdkSpan } from "@opentelemetry/api";
+import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
+import type { Resource } from "@opentelemetry/resources";
+import { AlwaysOnSampler, TracerProvider } from "@opentelemetry/sdk-trace";
+import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
+import { Problem } from "../errors.ts";
+import { exportSpans } from "./exporter.ts";
+import type { Collector } from "./exporter.ts";
+import type { Attributes, Kind, Past, RootTrace, Span } from "./trace.ts";
+import { newSpanId, readTraceparent, writeTraceparent } from "./traceparent.ts";
+import type { Place } from "./traceparent.ts";
+
+export interface Recording {
+  readonly serviceName: string;
+  readonly collector: Collector;
+  /** Epoch milliseconds. */
+  readonly clock: () => number;
+}
+
+/** A trace may go on for minutes; so many spans leave before its end, and are all that it holds. */
+const SPANS_A_BATCH = 256;
+/** Long enough for a problem's sentence. */
+const MAX_TEXT_CHARACTERS = 512;
+const MAX_ATTRIBUTES = 64;
+
+const KINDS = {
+  internal: SpanKind.INTERNAL,
+  server: SpanKind.SERVER,
+  client: SpanKind.CLIENT,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+} as const satisfies Record<Kind, SpanKind>;
+
+/** The SDK takes small numbers for another clock's; seconds and nanoseconds it takes as they are. */
+function timeOf(milliseconds: number): HrTime {
+  const seconds = Math.floor(milliseconds / 1_000);
+  return [seconds, Math.round((milliseconds - seconds * 1_000) * 1_000_000)];
+}
+
+/** What OTLP cannot say is left out: JSON would turn NaN into null, and an integer beyond 2^53 is not the number that was counted. */
+function sayable(attributes: Attributes): SdkAttributes {
+  const fits = (value: unknown): boolean =>
+    typeof value !== "number" || (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
+  return Object.fromEntries(
+    Object.entries(attributes).flatMap(([name, value]) => (value !== null && value !== undefined && fits(value) ? [[name, value]] : [])),
+  );
+}
+
+/** One resource a service name: the serializer groups spans by the object. */
+const resources = new Map<string, Resource>();
+
+function resourceOf(serviceName: string): Resource {
+  const known = resources.get(serviceName) ?? defaultResource().merge(resourceFromAttributes({ "service.name": serviceName }));
+  resources.set(serviceName, known);
+  return known;
+}
+
+/**
+ * What has ended waits here until the outermost span has, which may never see the end of all the others: a late one leaves when nothing is
+ * open any more.
+ */
+class Outbox implements SpanProcessor {
+  readonly #send: (spans: readonly ReadableSpan[]) => Promise<void>;
+  #open = 0;
+  #ended: ReadableSpan[] = [];
+
+  constructor(send: (spans: readonly ReadableSpan[]) => Promise<void>) {
+    this.#send = send;
+  }
+
+  onStart(): void {
+    this.#open += 1;
+  }
+
+  onEnd(span: ReadableSpan): void {
+    this.#open -= 1;
+    this.#ended.push(span);
+    const outermost = span.parentSpanContext === undefined || span.parentSpanContext.isRemote === true;
+    if (this.#open > 0 && !outermost && this.#ended.length < SPANS_A_BATCH) return;
+    const batch = this.#ended;
+    this.#ended = [];
+    waitUntil(this.#send(batch));
+  }
+
+  async forceFlush(): Promise<void> {}
+  async shutdown(): Promise<void> {}
+}
+
+/** Begins below `parent`, or a trace of that id. A provider of its own costs microseconds, and nothing is shared between requests. */
+export function recordedTrace(traceId: string, parent: Place | null, { serviceName, collector, clock }: Recording): RootTrace {
+  let past: Place | null = null;
+  const provider = new TracerProvider({
+    resource: resourceOf(serviceName),
+    sampler: new AlwaysOnSampler(),
+    spanProcessors: [new Outbox(async (spans) => exportSpans(spans, collector, clock))],
+    spanLimits: { attributeValueLengthLimit: MAX_TEXT_CHARACTERS, attributeCountLimit: MAX_ATTRIBUTES },
+    idGenerator: { generateTraceId: () => past?.traceId ?? traceId, generateSpanId: () => past?.spanId ?? newSpanId() },
+  });
+  const tracer = provider.getTracer("quota-coordinator");
+  const begin = (context: Context, name: string, attributes: Attributes, kind: Kind, startedAt: number): SdkSpan =>
+    tracer.startSpan(name, { kind: KINDS[kind], attributes: sayable(attributes), startTime: timeOf(startedAt) }, context);
+
+  const below =
+    (context: Context): RootTrace["span"] =>
+    async (name, attributes, work, kind = "internal") => {
+      const started = begin(context, name, attributes, kind, clock());
+      try {
+        return await work(spanOf(started, context));
+      } catch (error) {
+        recordThrown(started, error, clock());
+        throw error;
+      } finally {
+        started.end(timeOf(clock()));
+      }
+    };
+
+  const spanOf = (span: SdkSpan, context: Context): Span => ({
+    traceId,
+    traceparent: writeTraceparent({ traceId, spanId: span.spanContext().spanId, sampled: true }),
+    span: below(api.setSpan(context, span)),
+    set: (attributes) => void span.setAttributes(sayable(attributes)),
+    rename: (name) => void span.updateName(name),
+    fail: (type, message) => failed(span, type, message),
+  });
+
+  const root = parent ? api.setSpanContext(ROOT_CONTEXT, remote(parent)) : ROOT_CONTEXT;
+  return {
+    traceId,
+    // A trace that begins here has no place before its first span: one that no span will have says at least which trace it is.
+    traceparent: writeTraceparent(parent ?? { traceId, spanId: newSpanId(), sampled: true }),
+    span: below(root),
+    past: (name, place, { startedAt, endedAt, error }: Past, attributes) => {
+      past = readTraceparent(place);
+      const span = begin(root, name, attributes, "internal", startedAt);
+      past = null;
+      if (error) failed(span, error.type, error.message);
+      span.end(timeOf(endedAt));
+    },
+  };
+}
+
+function remote({ traceId, spanId }: Place) {
+  return { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
+}
+
+function failed(span: SdkSpan, type: string, message?: string): void {
+  span.setAttribute("error.type", type);
+  span.setStatus({ code: SpanStatusCode.ERROR, ...(message === undefined ? {} : { message }) });
+}
+
+/** Name and message only: a stack tells readers of traces more of the inside than they need, and the log has it. */
+function recordThrown(span: SdkSpan, error: unknown, at: number): void {
+  if (error instanceof Problem && !error.kind.alarming) {
+    span.setAttribute("error.type", error.code);
+    return;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const name = error instanceof Error ? error.name : "Error";
+  span.recordException({ name, message: message.slice(0, MAX_TEXT_CHARACTERS) }, timeOf(at));
+  failed(span, error instanceof Problem ? error.code : name, message.slice(0, MAX_TEXT_CHARACTERS));
+}

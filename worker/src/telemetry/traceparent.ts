@@ -1,0 +1,53 @@
+/** W3C Trace Context, level 2: one place in a trace as a header. No I/O. No clock. */
+
+export interface Place {
+  /** 32 hex digits, not all zero. */
+  readonly traceId: string;
+  /** 16 hex digits, not all zero. */
+  readonly spanId: string;
+  /** Whoever began the trace wants it recorded. */
+  readonly sampled: boolean;
+}
+
+const FORM = /^(?<version>[\da-f]{2})-(?<traceId>[\da-f]{32})-(?<spanId>[\da-f]{16})-(?<flags>[\da-f]{2})(?<rest>-.*)?$/u;
+const SAMPLED = 1;
+const TRACE_ID_BYTES = 16;
+const SPAN_ID_BYTES = 8;
+
+/** Null for what is none: then the trace begins here. A later version may say more behind the part that is known today; version ff is forbidden. */
+export function readTraceparent(header: string | null | undefined): Place | null {
+  const { version, traceId, spanId, flags, rest } = FORM.exec(header?.trim() ?? "")?.groups ?? {};
+  if (traceId === undefined || spanId === undefined || flags === undefined) return null;
+  if (version === "ff" || (version === "00" && rest !== undefined)) return null;
+  if (/^0+$/u.test(traceId) || /^0+$/u.test(spanId)) return null;
+  return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & SAMPLED) === SAMPLED };
+}
+
+export function writeTraceparent({ traceId, spanId, sampled }: Place): string {
+  return `00-${traceId}-${spanId}-0${sampled ? SAMPLED : 0}`;
+}
+
+function randomHex(bytes: number): string {
+  return hex(crypto.getRandomValues(new Uint8Array(bytes)));
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** All zero is no id; 2^-64 of them would be. */
+export const newTraceId = (): string => randomHex(TRACE_ID_BYTES);
+export const newSpanId = (): string => randomHex(SPAN_ID_BYTES);
+
+/**
+ * The place of something with an id of its own: the same however often it is asked for, so that nothing has to be remembered. Without a
+ * parent it begins a trace, whose id follows from the name too.
+ */
+export async function placeOf(name: string, parent: Place | null): Promise<Place> {
+  const digits = hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(name))));
+  return {
+    traceId: parent?.traceId ?? digits.slice(0, 2 * TRACE_ID_BYTES),
+    spanId: digits.slice(2 * TRACE_ID_BYTES, 2 * (TRACE_ID_BYTES + SPAN_ID_BYTES)),
+    sampled: parent?.sampled ?? true,
+  };
+}

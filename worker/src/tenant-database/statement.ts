@@ -1,0 +1,153 @@
+/** What may be asked of a project's database: one statement, and values for its parameters. No I/O. No clock. */
+import { Buffer } from "node:buffer";
+import { leadingWords, statementsIn } from "./lexer.ts";
+import type { Statement } from "./lexer.ts";
+import type { Parameter } from "./types.ts";
+
+/** What SQLite is given: values that JavaScript holds exactly are bound, integers stand in the text. */
+export interface Bound {
+  readonly sql: string;
+  readonly values: readonly (string | number | null | ArrayBuffer)[];
+}
+
+/** A statement that may be run, and the kind that decides how. */
+export interface Prepared extends Bound {
+  /** Can stand in a subquery, so that its values can be read in another form. */
+  readonly isQuery: boolean;
+  readonly isExplain: boolean;
+}
+
+/** Wrong without asking SQLite. `path`: the member of the request that is. */
+export interface StatementError {
+  readonly path: string;
+  readonly message: string;
+}
+
+const TRANSACTIONS = new Set(["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"]);
+const OTHER_FILES = new Set(["ATTACH", "DETACH", "VACUUM"]);
+/** They tell, and change nothing; others would stay in force for whoever comes next. */
+const PRAGMAS = new Set([
+  "TABLE_INFO",
+  "TABLE_XINFO",
+  "TABLE_LIST",
+  "INDEX_LIST",
+  "INDEX_INFO",
+  "INDEX_XINFO",
+  "FOREIGN_KEY_LIST",
+  "FOREIGN_KEY_CHECK",
+  "QUICK_CHECK",
+]);
+
+const MIN_INT = -(2n ** 63n);
+const MAX_INT = 2n ** 63n - 1n;
+
+/** Checks what can be checked before a database is asked. */
+export function prepare(sql: string, params: readonly Parameter[]): Prepared | StatementError {
+  const wrong = (message: string): StatementError => ({ path: "sql", message });
+  if (!sql.isWellFormed()) return wrong("expected text without broken surrogates");
+  if (sql.includes("\0")) return wrong("expected text without NUL characters; char(0) makes one");
+  const statements = statementsIn(sql);
+  const [statement] = statements;
+  if (!statement) return wrong("expected a statement");
+  if (statements.length > 1) return wrong(`expected one statement, and found ${statements.length}; each request is one`);
+  const refusal = forbidden(statement);
+  if (refusal !== null) return wrong(refusal);
+  const bound = bind(statement, params);
+  if ("path" in bound) return bound;
+  const first = leadingWords(statement, 1)[0] ?? "";
+  const isExplain = statement.tokens[0]?.text.toUpperCase() === "EXPLAIN";
+  return { ...bound, isExplain, isQuery: !isExplain && ["SELECT", "VALUES", "WITH"].includes(first) };
+}
+
+function forbidden(statement: Statement): string | null {
+  const [first = ""] = leadingWords(statement, 1);
+  if (TRANSACTIONS.has(first)) return `${first} is not offered: each statement is a transaction by itself`;
+  if (OTHER_FILES.has(first)) return `${first} is not offered: a project has one database, which the platform keeps`;
+  if (first !== "PRAGMA") return null;
+  const name = pragmaName(statement);
+  const takesValue = statement.tokens.some(({ text }) => text === "=");
+  if (PRAGMAS.has(name) && !takesValue) return null;
+  return `PRAGMA ${name.toLowerCase()} is not offered; these are: ${[...PRAGMAS].map((each) => each.toLowerCase()).join(", ")}`;
+}
+
+function pragmaName({ tokens }: Statement): string {
+  const at = tokens.findIndex(({ text }) => text.toUpperCase() === "PRAGMA") + 1;
+  const qualified = tokens[at + 1]?.text === ".";
+  return (tokens[qualified ? at + 2 : at]?.text ?? "").toUpperCase();
+}
+
+/**
+ * Numbers are bound as reals by the platform, which a column without a type would keep: 1 becomes 1.0. Integers are written into the
+ * text instead, as sums, since ORDER BY takes a lone integer for the number of a column.
+ */
+function bind(statement: Statement, params: readonly Parameter[]): Bound | StatementError {
+  const variables = numbered(statement);
+  const highest = Math.max(0, ...variables.map(({ index }) => index));
+  if (variables.some(({ index }) => index === 0)) return { path: "sql", message: "expected parameters to be numbered from ?1" };
+  if (highest !== params.length) {
+    return { path: "params", message: `expected ${highest} values, as many as the statement has parameters, and found ${params.length}` };
+  }
+  const values: (string | number | null | ArrayBuffer)[] = [];
+  const texts: string[] = [];
+  for (const [index, param] of params.entries()) {
+    const read = readParameter(param);
+    if (read === undefined) return { path: `params.${index}`, message: EXPECTED };
+    if (typeof read === "bigint") texts.push(` (0+${read}) `);
+    else texts.push(`?${values.push(read)}`);
+  }
+  const offset = statement.tokens[0]?.start ?? 0;
+  let sql = "";
+  let at = 0;
+  for (const { start, length, index } of variables) {
+    sql += `${statement.text.slice(at, start - offset)}${texts[index - 1] ?? ""}`;
+    at = start - offset + length;
+  }
+  return { sql: sql + statement.text.slice(at), values };
+}
+
+/** As SQLite numbers them: `?5` is the fifth, `?` the one after the highest so far, and a name counts once. */
+function numbered({ tokens }: Statement): { readonly start: number; readonly length: number; readonly index: number }[] {
+  const names = new Map<string, number>();
+  let highest = 0;
+  return tokens
+    .filter(({ kind }) => kind === "variable")
+    .map(({ text, start }) => {
+      const known = names.get(text);
+      const index = known ?? (/^\?\d/u.test(text) ? Number(text.slice(1)) : highest + 1);
+      if (text !== "?") names.set(text, index);
+      highest = Math.max(highest, index);
+      return { start, length: text.length, index };
+    });
+}
+
+const EXPECTED =
+  'expected null, true, false, a string without broken surrogates, a number below 2^53, {"$int": "digits"} within 64 bits, {"$real": "1.0"} or {"$blob": "base64"}';
+
+function readParameter(param: Parameter): string | number | null | ArrayBuffer | bigint | undefined {
+  if (param === null) return null;
+  if (typeof param === "boolean") return param ? 1n : 0n;
+  if (typeof param === "string") return param.isWellFormed() ? param : undefined;
+  if (typeof param === "number") {
+    if (!Number.isInteger(param)) return param;
+    return Number.isSafeInteger(param) ? BigInt(param) : undefined;
+  }
+  if ("$int" in param) return readInteger(param.$int);
+  if ("$real" in param) return readReal(param.$real);
+  return readBlob(param.$blob);
+}
+
+function readInteger(digits: string): bigint | undefined {
+  if (!/^-?\d{1,19}$/u.test(digits)) return undefined;
+  const value = BigInt(digits);
+  return value >= MIN_INT && value <= MAX_INT ? value : undefined;
+}
+
+function readReal(text: string): number | undefined {
+  return /^-?(\d{1,400}(\.\d{1,400})?(e[+-]?\d{1,3})?|Infinity)$/iu.test(text) ? Number(text) : undefined;
+}
+
+function readBlob(base64: string): ArrayBuffer | undefined {
+  const bytes = Buffer.from(base64, "base64");
+  if (bytes.toString("base64") !== base64) return undefined;
+  return new Uint8Array(bytes).buffer;
+}

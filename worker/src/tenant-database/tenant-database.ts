@@ -1,0 +1,169 @@
+/**
+ * TenantDatabase: a project's own SQLite database. One Durable Object a project; its entry methods are the only way in. Each does its work
+ * in one synchronous stretch, so that nothing comes between a look and a write, and answers leave only when writes are durable.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { Undumpable, isEmpty } from "./catalog.ts";
+import { dumpPart } from "./dump.ts";
+import { importPiece } from "./import.ts";
+import { runQuery, sqliteMessage } from "./query.ts";
+import { readerOf } from "./sql-reader.ts";
+import { FROZEN, IMPORTING, TenantState } from "./state.ts";
+import type {
+  Checks,
+  DatabaseState,
+  DumpAnswer,
+  DumpPartRequest,
+  FreezeAnswer,
+  ImportAnswer,
+  MigrateAnswer,
+  QueryAnswer,
+  QueryRequest,
+} from "./types.ts";
+
+const DEFAULT_PART_BYTES = 1024 * 1024;
+/** Calls between objects carry 32 MiB, and a part may overshoot by a row. */
+const MAX_PART_BYTES = 8 * 1024 * 1024;
+
+export class TenantDatabase extends DurableObject {
+  readonly #state = new TenantState(this.ctx.storage);
+
+  /** Once or many times: the database is there. */
+  async create(): Promise<{ readonly created: boolean; readonly schemaVersion: number }> {
+    const created = this.#state.createdAt === null;
+    if (created) this.#state.createdAt = Date.now();
+    return { created, schemaVersion: this.#state.schemaVersion };
+  }
+
+  async state(): Promise<DatabaseState> {
+    return this.#state.shown(Date.now());
+  }
+
+  /** Everything is gone, as if it had never been. */
+  async destroy(): Promise<void> {
+    await this.ctx.storage.deleteAll();
+  }
+
+  /** One statement, which is one transaction. */
+  async query(request: QueryRequest): Promise<QueryAnswer> {
+    await this.#enforceForeignKeys(true);
+    if (this.#state.importing !== null) return IMPORTING;
+    const outcome = runQuery(this.ctx.storage, request, () => this.#state.mayWrite(Date.now()));
+    if (outcome.result === "frozen") return FROZEN;
+    return outcome.result === "rows" ? { ...outcome, schemaVersion: this.#state.schemaVersion } : outcome;
+  }
+
+  /** Takes the schema from the version before to this one, once: all of its statements, or none. */
+  async migrate(version: number, statements: readonly string[]): Promise<MigrateAnswer> {
+    await this.#enforceForeignKeys(true);
+    const { schemaVersion, importing } = this.#state;
+    if (importing !== null) return IMPORTING;
+    if (version <= schemaVersion) return { result: "already", schemaVersion };
+    if (version !== schemaVersion + 1) return { result: "out_of_order", schemaVersion };
+    if (!this.#state.mayWrite(Date.now())) return FROZEN;
+    const failure = this.#attempt(() => {
+      for (const statement of statements) this.ctx.storage.sql.exec(statement).toArray();
+      this.#state.schemaVersion = version;
+    });
+    return failure === null ? { result: "migrated", schemaVersion: version } : { result: "failed", message: failure };
+  }
+
+  /** Stops writes for whoever dumps it. The same id again renews the lease; every part that is read does so too. */
+  async freeze(id: string): Promise<FreezeAnswer> {
+    if (this.#state.importing !== null) return IMPORTING;
+    const freeze = this.#state.freeze(id, Date.now());
+    return freeze === null ? FROZEN : { result: "frozen", until: freeze.until };
+  }
+
+  /** Lets writes through again. Twice, or after another reader's freeze began, it changes nothing. */
+  async thaw(id: string): Promise<void> {
+    this.#state.thaw(id);
+  }
+
+  /** The next part of a dump. The same cursor gives the same part as long as the freeze holds. */
+  async dumpPart({ freeze, mode, cursor, maxBytes = DEFAULT_PART_BYTES, text = true }: DumpPartRequest): Promise<DumpAnswer> {
+    if (this.#state.importing !== null) return IMPORTING;
+    if (!this.#state.renew(freeze, Date.now())) return { result: "thawed" };
+    try {
+      const part = dumpPart(readerOf(this.ctx.storage.sql), { mode, cursor, maxBytes: Math.min(maxBytes, MAX_PART_BYTES), text });
+      return { result: "part", ...part, schemaVersion: this.#state.schemaVersion };
+    } catch (error) {
+      if (error instanceof Undumpable) return { result: "impossible", detail: error.message };
+      throw error;
+    }
+  }
+
+  /** Opens an empty database for a dump; the same id again tells how many pieces are in. */
+  async beginImport(id: string): Promise<ImportAnswer> {
+    const { importing } = this.#state;
+    if (importing?.id === id) return { result: "ready", pieces: importing.pieces };
+    if (importing !== null) return { result: "conflict", detail: `Another import is under way: ${importing.id}.` };
+    if (this.#holdsSomething()) return { result: "conflict", detail: "The database is not empty." };
+    await this.create();
+    this.#state.importing = { id, pieces: 0 };
+    return { result: "ready", pieces: 0 };
+  }
+
+  /** Whole statements of a dump, the pieces numbered from 0. One that is in already is not taken again. */
+  async importPart(id: string, piece: number, sql: string): Promise<ImportAnswer> {
+    // Parents may come after their children, in another piece. The whole is checked at the end.
+    await this.#enforceForeignKeys(false);
+    const { importing } = this.#state;
+    if (importing?.id !== id) return { result: "conflict", detail: "No import of this id is under way." };
+    if (piece < importing.pieces) return { result: "ready", pieces: importing.pieces };
+    if (piece > importing.pieces) return { result: "conflict", detail: `The next piece is ${importing.pieces}, not ${piece}.` };
+    const failure = this.#attempt(() => {
+      importPiece(this.ctx.storage.sql, sql);
+      this.#state.importing = { id, pieces: piece + 1 };
+    });
+    return failure === null ? { result: "ready", pieces: piece + 1 } : { result: "failed", message: failure };
+  }
+
+  /** Opens the database to everybody. Twice is once. */
+  async finishImport(id: string, schemaVersion: number): Promise<ImportAnswer> {
+    const { importing } = this.#state;
+    if (importing === null) return { result: "ready", pieces: 0 };
+    if (importing.id !== id) return { result: "conflict", detail: `Another import is under way: ${importing.id}.` };
+    this.ctx.storage.transactionSync(() => {
+      this.#state.schemaVersion = schemaVersion;
+      this.#state.importing = null;
+    });
+    return { result: "ready", pieces: importing.pieces };
+  }
+
+  /** What SQLite finds wrong with it. (The platform refuses `integrity_check`.) */
+  async checks(): Promise<Checks> {
+    const { sql } = this.ctx.storage;
+    const found = sql.exec<{ quick_check: string }>("PRAGMA quick_check").toArray();
+    return {
+      quickCheck: found.map(({ quick_check }) => quick_check).filter((each) => each !== "ok"),
+      foreignKeyViolations: sql.exec("PRAGMA foreign_key_check").toArray().length,
+    };
+  }
+
+  #holdsSomething(): boolean {
+    return this.#state.schemaVersion > 0 || !isEmpty(readerOf(this.ctx.storage.sql));
+  }
+
+  /** All of it or nothing. What SQLite complains of, in its words; null where all went well. */
+  #attempt(work: () => void): string | null {
+    try {
+      this.ctx.storage.transactionSync(work);
+      return null;
+    } catch (error) {
+      if (error instanceof Error && /SQLITE_(?!IOERR|CORRUPT|NOTADB|INTERNAL|NOMEM)/u.test(error.message)) return sqliteMessage(error);
+      throw error;
+    }
+  }
+
+  /** SQLite hears this only between two transactions, and what was written last may still be in one: then it is waited for. */
+  async #enforceForeignKeys(on: boolean): Promise<void> {
+    const { sql } = this.ctx.storage;
+    const enforced = (): boolean => sql.exec<{ foreign_keys: number }>("PRAGMA foreign_keys").one().foreign_keys === 1;
+    for (let tries = 0; enforced() !== on; tries += 1) {
+      if (tries > 3) throw new Error("The connection does not leave its transaction");
+      if (tries > 0) await this.ctx.storage.sync();
+      sql.exec(`PRAGMA foreign_keys = ${on ? "ON" : "OFF"}`);
+    }
+  }
+}
