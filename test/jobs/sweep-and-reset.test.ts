@@ -90,6 +90,17 @@ describe("the sweep as a job", () => {
     expect(await statusOf("over")).toBe("SUSPENDED");
   });
 
+  test("is asked for in code by its name, and asking twice is asking once", async () => {
+    await project("over", 100);
+    const queue = createDeps(env, () => Date.now()).jobs;
+    const asked = { requestedBy: "test", idempotencyKey: "once" };
+    const limits = { projectIds: ["over"], capTypes: ["db_queries_per_day"], enforceLimits: false } as const;
+    const first = await queue.enqueueCheckUsageLimitsJob(limits, asked);
+    expect(await queue.enqueueCheckUsageLimitsJob(limits, asked)).toMatchObject({ id: first.id, created: false });
+    expect((await ended(first.id)).payload).toEqual({ project_ids: ["over"], cap_types: ["db_queries_per_day"], enforce_limits: false });
+    expect((await ended((await queue.enqueueResetQuotasJob(asked)).id)).status).toBe("completed");
+  });
+
   test.each([
     [{ check_all: true, project_ids: ["a"] }, "payload.check_all"],
     [{ check_all: false }, "payload.project_ids"],

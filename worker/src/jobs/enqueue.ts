@@ -6,6 +6,7 @@ import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { claimStart, endJob, findJob, insertJob } from "../store/jobs.ts";
 import type { JobRow, NewJob } from "../store/jobs.ts";
+import type { CapType } from "../store/meters.ts";
 import { JOBS, isJobType } from "./catalog.ts";
 import type { JobPayloadInput, JobType } from "./catalog.ts";
 import { Instances } from "./instances.ts";
@@ -35,6 +36,13 @@ export interface EnqueueOptions {
   readonly traceparent?: string | null | undefined;
   /** The cron whose tick this is. */
   readonly cron?: { readonly expression: string; readonly scheduledTime: number } | undefined;
+}
+
+export interface CheckUsageLimits {
+  readonly checkAll?: boolean;
+  readonly projectIds?: readonly string[];
+  readonly capTypes?: readonly CapType[];
+  readonly enforceLimits?: boolean;
 }
 
 export interface Enqueued {
@@ -87,6 +95,25 @@ export class JobQueue {
       traceparent: traceId === null ? null : traceparent,
       created_at: now,
     });
+  }
+
+  /** The sweep: of all active projects and caps, unless some are named; `enforceLimits: false` is a dry run. */
+  async enqueueCheckUsageLimitsJob(
+    { checkAll, projectIds, capTypes, enforceLimits }: CheckUsageLimits,
+    options: EnqueueOptions,
+  ): Promise<Enqueued> {
+    const payload = {
+      ...(checkAll === undefined ? {} : { check_all: checkAll }),
+      ...(projectIds === undefined ? {} : { project_ids: [...projectIds] }),
+      ...(capTypes === undefined ? {} : { cap_types: [...capTypes] }),
+      ...(enforceLimits === undefined ? {} : { enforce_limits: enforceLimits }),
+    };
+    return this.enqueueJob("check_usage_limits", payload, options);
+  }
+
+  /** The monthly reset. */
+  async enqueueResetQuotasJob(options: EnqueueOptions): Promise<Enqueued> {
+    return this.enqueueJob("reset_quotas", {}, options);
   }
 
   /**

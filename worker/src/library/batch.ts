@@ -66,7 +66,7 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
   if (wanted.length > maxBatch) {
     throw new Problem("unprocessable", `${wanted.length} ISBNs are to be asked of the provider; its plan takes ${maxBatch} a request.`);
   }
-  const fetched = wanted.length === 0 ? await nothingFetched(deps) : await fetchBatch(deps, wanted, request);
+  const fetched = wanted.length === 0 ? await nothingFetched(deps, request) : await fetchBatch(deps, wanted, request);
   return {
     requested: given,
     found: cached.length + fetched.enriched.length,
@@ -104,8 +104,8 @@ interface Fetched {
 }
 
 /** The catalogue knew everything: no quota is needed, so no quota can be missing. */
-async function nothingFetched({ quota }: Deps): Promise<Fetched> {
-  const status = await quota.getStatus().catch(() => null);
+async function nothingFetched({ quota }: Deps, { caller }: Spender): Promise<Fetched> {
+  const status = await quota.getStatus({ view: { own: caller } }).catch(() => null);
   return { enriched: [], notFound: [], failed: [], charged: 0, status };
 }
 

@@ -47,11 +47,11 @@ export async function enrichBibliography(deps: Deps, request: BibliographyReques
   const { authorName, pageSize, maxPages, refresh } = request;
   const known = await findBibliography(deps.db, authorName);
   const usable = known && !refresh && isFresh(known, deps.clock()) ? known : null;
-  if (usable && usable.state !== "open") return fromCatalogue(deps, usable, pageSize);
+  if (usable && usable.state !== "open") return fromCatalogue(deps, usable, request);
   if (usable && nextPage(usable.results_covered, pageSize) > lastPage(pageSize)) {
     const ended = { ...usable, state: "truncated" } as const;
     await saveBibliography(deps.db, ended);
-    return fromCatalogue(deps, ended, pageSize);
+    return fromCatalogue(deps, ended, request);
   }
 
   const beginning = usable ?? { ...nothingYet(authorName, deps.clock()), total: known?.total ?? null };
@@ -73,7 +73,7 @@ async function checkPlan(deps: Deps, planned: number, spender: Spender): Promise
   if (check.refusal) throw refusalProblem({ ...check.refusal, callsNeeded: planned }, check.status);
 }
 
-async function fromCatalogue({ quota }: Deps, known: Bibliography, pageSize: number): Promise<BibliographyResult> {
+async function fromCatalogue({ quota }: Deps, known: Bibliography, { pageSize, caller }: BibliographyRequest): Promise<BibliographyResult> {
   return {
     author: known.name,
     books_found: known.books_found,
@@ -86,7 +86,7 @@ async function fromCatalogue({ quota }: Deps, known: Bibliography, pageSize: num
     complete: known.state !== "truncated",
     quota_exhausted: false,
     errors: remarks(known, pageSize),
-    quota: await quota.getStatus().catch(() => null),
+    quota: await quota.getStatus({ view: { own: caller } }).catch(() => null),
   };
 }
 

@@ -11,7 +11,7 @@ import { listEvaluations, listSuspensions } from "../store/suspensions.ts";
 import { PROJECT_STATUSES } from "../store/projects.ts";
 import { isoOrNull } from "../tenants/iso.ts";
 import { getProject } from "../tenants/projects.ts";
-import { usageOf } from "../tenants/usage.ts";
+import { getProjectUsage } from "../tenants/usage.ts";
 import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "./schemas.ts";
 import { callsPerDay, capValue, projectId, reason, time } from "./tenant-schemas.ts";
 
@@ -184,7 +184,7 @@ export const projectUsageRoutes = createRouter();
 
 projectUsageRoutes.openapi(getUsage, async (c) => {
   const { id } = c.req.valid("param");
-  return c.json(await usageOf(c.get("deps"), id, c.req.valid("query").days), 200);
+  return c.json(await getProjectUsage(c.get("deps"), id, c.req.valid("query").days), 200);
 });
 
 projectUsageRoutes.openapi(getEvaluations, async (c) => {

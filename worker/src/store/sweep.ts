@@ -164,6 +164,12 @@ const REACTIVATED_EVENTS = `${INSERT_EVENT}
 const ACTIONS = `SELECT project_id, cap_type, decision, threshold, used, cap FROM evaluations e
   WHERE ${OWN} AND e.decision IN ('warned', 'suspended', 'lifted') ORDER BY e.seq`;
 
+/** Writes down each decision with what it was decided from. */
+const recordQuotaCheck = (db: D1Database, values: readonly unknown[]): D1PreparedStatement => db.prepare(DECIDE).bind(...values);
+
+/** One message for each cap of a project that passed thresholds. */
+const sendWarning = (db: D1Database, values: readonly unknown[]): D1PreparedStatement => db.prepare(WARNING_EVENTS).bind(...values);
+
 /**
  * Checks a page: decides, and unless it is a dry run, lifts, suspends, and takes the permissions to warn, all in one transaction. Done
  * again under the same run it changes nothing, and tells the same.
@@ -177,13 +183,13 @@ export async function checkProjectQuotas(db: D1Database, sweep: Sweep, page: Pag
     db.prepare(LIFT).bind(...own, now),
     db.prepare(SUSPEND).bind(...own, now, dayEndsAt, types),
     db.prepare(NOTE).bind(...own, now, thresholds),
-    db.prepare(WARNING_EVENTS).bind(...own, now, dayEndsAt, thresholds),
+    sendWarning(db, [...own, now, dayEndsAt, thresholds]),
     db.prepare(SUSPENDED_EVENTS).bind(...own, now),
     db.prepare(REACTIVATED_EVENTS).bind(...own, now),
   ];
   const statements = [
     db.prepare(`${PAGE} SELECT project_id, error FROM damaged ORDER BY project_id`).bind(...looked),
-    db.prepare(DECIDE).bind(...looked, thresholds, run, dryRun ? 1 : 0),
+    recordQuotaCheck(db, [...looked, thresholds, run, dryRun ? 1 : 0]),
     ...(dryRun ? [] : effects),
     db.prepare(ACTIONS).bind(...own),
   ];

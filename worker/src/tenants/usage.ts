@@ -20,7 +20,7 @@ function usedOf(row: UsageRow | undefined, kind: "counter" | "gauge"): number | 
 }
 
 /** `days`: how many UTC days of history, today included. Throws `not_found`. */
-export async function usageOf(deps: Pick<Deps, "db" | "clock" | "quota">, projectId: string, days: number) {
+export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">, projectId: string, days: number) {
   const { db, clock, quota } = deps;
   const now = clock();
   const project = await getProject(deps, projectId);
