@@ -241,6 +241,15 @@ describe("lifting", () => {
     expect(await statusOf("one")).toBe("ACTIVE");
   });
 
+  test("a suspension has said it all: back below the cap on the same day, nobody is warned of what was passed on the way up", async () => {
+    await project("one");
+    await use("one", GAUGE, 1.5 * CAP);
+    await sweep();
+    await use("one", GAUGE, 0.95 * CAP);
+    expect((await sweep()).details).toEqual([{ project_id: "one", exceeded: [], actions: [`lifted:${GAUGE}`] }]);
+    expect(await events()).toEqual(["project.suspended one", "project.reactivated one"]);
+  });
+
   test("reasons of abuse and by hand stay, and the project with them; only then there is no event", async () => {
     await project("one");
     await use("one", "db_queries_per_day", CAP);
