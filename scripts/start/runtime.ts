@@ -13,7 +13,7 @@ export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
 interface RuntimeOptions {
   /** Path of a wrangler.jsonc. */
   readonly config: string;
-  /** 0: any that is free. */
+  /** 0 leaves the choice to the system. */
   readonly port: number;
   /** Folder for all storage. */
   readonly state: string;
