@@ -11,7 +11,8 @@ const SIMULATOR_KEY = "simulator-key";
 
 /** Secrets that nobody chooses: a file from before one of them was needed gets it added. */
 function randomSecrets(): Vars {
-  return { KEY_PEPPER: `local-${randomBytes(24).toString("hex")}` };
+  const names = ["KEY_PEPPER", "SESSION_SECRET", "METRICS_TOKEN", "ALERTMANAGER_TOKEN", "GRAFANA_SECRET", "DATADOG_TOKEN"];
+  return Object.fromEntries(names.map((name) => [name, `local-${randomBytes(24).toString("hex")}`]));
 }
 
 /** Every secret the Worker needs, with values for this machine only. */

@@ -5,7 +5,12 @@ import type { ConfigProblem } from "../../worker/src/env.ts";
 import { freshStart } from "../support/worker.ts";
 import { callWith } from "./support.ts";
 
-const SECRETS = { ADMIN_TOKEN: "an-admin-token-0123456789", ISBNDB_API_KEY: "the-providers-key", KEY_PEPPER: "sixteen or more!" };
+const SECRETS = {
+  ADMIN_TOKEN: "an-admin-token-0123456789",
+  ISBNDB_API_KEY: "the-providers-key",
+  KEY_PEPPER: "sixteen or more!",
+  SESSION_SECRET: "as many letters!",
+};
 
 const problemsOf = (given: Record<string, unknown>): readonly ConfigProblem[] => {
   try {
@@ -22,6 +27,12 @@ describe("what may be configured", () => {
     expect(readConfig(SECRETS)).toEqual({
       adminToken: "an-admin-token-0123456789",
       keyPepper: "sixteen or more!",
+      sessionSecret: "as many letters!",
+      metricsToken: null,
+      monitoring: { alertmanagerToken: null, grafanaSecret: null, datadogToken: null },
+      telegram: null,
+      services: { auth: null, realtime: null, storage: null },
+      webhooks: { allowPrivate: false },
       isbndb: { baseUrl: "https://api.premium.isbndb.com", apiKey: "the-providers-key", timeoutMs: 20_000, maxBatch: 1_000 },
       quota: {
         dailyLimit: 15_000,
@@ -79,6 +90,17 @@ describe("what may be configured", () => {
     expect(readConfig({ ...SECRETS, OTEL_ENABLED: given }).telemetry.enabled).toBe(enabled);
   });
 
+  test.each([
+    ["-1001234567890", "-1001234567890"],
+    [-1_001_234_567_890, "-1001234567890"],
+    ["@backups", "@backups"],
+  ])("a bot that writes to the chat %j", (given, chatId) => {
+    const botToken = `1234:${"a".repeat(35)}`;
+    const { telegram, secrets } = readConfig({ ...SECRETS, TELEGRAM_BOT_TOKEN: botToken, TELEGRAM_CHAT_ID: given });
+    expect(telegram).toEqual({ botToken, chatId, apiUrl: "https://api.telegram.org" });
+    expect(secrets).toContain(botToken);
+  });
+
   test("a limit that is all buffer leaves nothing, and is no mistake", () => {
     expect(problemsOf({ QUOTA_DAILY_LIMIT: "2000", QUOTA_SAFETY_BUFFER: "2000" })).toEqual([]);
   });
@@ -95,7 +117,9 @@ const TOKEN = "a secret of at least 16 visible ASCII characters";
 const PEPPER = "a secret of at least 16 characters";
 const KEY = "the provider's key: visible ASCII characters";
 const SWITCH = "true or false";
-const COLLECTOR = "an http or https URL without a user name or password";
+const PLAIN_ADDRESS = "an http or https URL without a user name or password";
+const BOT_TOKEN = "a bot's token, as @BotFather gives it (digits, a colon, letters)";
+const CHAT = "the id of a chat, or @name of a channel";
 const NAME = "a name of 1 to 255 characters";
 
 const WRONG: [string, unknown, string, string][] = [
@@ -136,12 +160,12 @@ const WRONG: [string, unknown, string, string][] = [
   ["OTEL_ENABLED", "yes", '"yes"', SWITCH],
   ["OTEL_ENABLED", "", '""', SWITCH],
   ["OTEL_ENABLED", 1, "1", SWITCH],
-  ["OTEL_ENDPOINT", "localhost:4318", '"localhost:4318"', COLLECTOR],
-  ["OTEL_ENDPOINT", "grpc://localhost:4317", '"grpc://localhost:4317"', COLLECTOR],
-  ["OTEL_ENDPOINT", "", '""', COLLECTOR],
-  ["OTEL_ENDPOINT", 4318, "4318", COLLECTOR],
-  ["OTEL_ENDPOINT", "https://me:pass@collector", "set, but not usable", COLLECTOR],
-  ["OTEL_ENDPOINT", "https://me@collector", "set, but not usable", COLLECTOR],
+  ["OTEL_ENDPOINT", "localhost:4318", '"localhost:4318"', PLAIN_ADDRESS],
+  ["OTEL_ENDPOINT", "grpc://localhost:4317", '"grpc://localhost:4317"', PLAIN_ADDRESS],
+  ["OTEL_ENDPOINT", "", '""', PLAIN_ADDRESS],
+  ["OTEL_ENDPOINT", 4318, "4318", PLAIN_ADDRESS],
+  ["OTEL_ENDPOINT", "https://me:pass@collector", "set, but not usable", PLAIN_ADDRESS],
+  ["OTEL_ENDPOINT", "https://me@collector", "set, but not usable", PLAIN_ADDRESS],
   ["OTEL_SERVICE_NAME", "  ", '"  "', NAME],
   ["OTEL_SERVICE_NAME", "n".repeat(256), JSON.stringify("n".repeat(256)), NAME],
   ["OTEL_SERVICE_NAME", 7, "7", NAME],
@@ -153,6 +177,19 @@ const WRONG: [string, unknown, string, string][] = [
   ["KEY_PEPPER", undefined, "not set", PEPPER],
   ["KEY_PEPPER", "", "set, but not usable", PEPPER],
   ["KEY_PEPPER", "fifteen letters", "set, but not usable", PEPPER],
+  ["SESSION_SECRET", undefined, "not set", PEPPER],
+  ["SESSION_SECRET", "fifteen letters", "set, but not usable", PEPPER],
+  ["METRICS_TOKEN", "short", "set, but not usable", TOKEN],
+  ["ALERTMANAGER_TOKEN", "with a space in the middle", "set, but not usable", TOKEN],
+  ["DATADOG_TOKEN", "short", "set, but not usable", TOKEN],
+  ["GRAFANA_SECRET", "short", "set, but not usable", PEPPER],
+  ["AUTH_URL", "nowhere", '"nowhere"', PLAIN_ADDRESS],
+  ["REALTIME_URL", "ftp://a.example", '"ftp://a.example"', PLAIN_ADDRESS],
+  ["STORAGE_URL", "https://me:secret@a.example", "set, but not usable", PLAIN_ADDRESS],
+  ["ALLOW_PRIVATE_WEBHOOKS", "yes", '"yes"', "true or false"],
+  ["TELEGRAM_BOT_TOKEN", "a bot", "set, but not usable", BOT_TOKEN],
+  ["TELEGRAM_CHAT_ID", "my chat", '"my chat"', CHAT],
+  ["TELEGRAM_API_URL", "", '""', PLAIN_ADDRESS],
   ["KEY_PEPPER", 1_234_567_890_123_456, "set, but not usable", PEPPER],
   ["ISBNDB_API_KEY", undefined, "not set", KEY],
   ["ISBNDB_API_KEY", "", "set, but not usable", KEY],
@@ -160,6 +197,13 @@ const WRONG: [string, unknown, string, string][] = [
 ];
 
 describe("what may not", () => {
+  test.each([
+    ["TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "-1001234567890"],
+    ["TELEGRAM_CHAT_ID", "TELEGRAM_BOT_TOKEN", `1234:${"a".repeat(35)}`],
+  ])("%s is missed where only %s is set", (missing, given, value) => {
+    expect(problemsOf({ [given]: value })).toEqual([{ name: missing, value: "not set", expected: `one, since ${given} is set` }]);
+  });
+
   test.each(WRONG)("%s = %j is named, with what is expected", (name, value, shown, expected) => {
     expect(problemsOf({ [name]: value })).toEqual([{ name, value: shown, expected }]);
   });

@@ -7,6 +7,8 @@ import { readOrWriteVars, withSimulator } from "../../scripts/start/vars.ts";
 const NOW = "http://127.0.0.1:9001";
 const RUN = { ISBNDB_BASE_URL: NOW, SIMULATOR_CONTROL_URL: `${NOW}/_simulator` };
 
+const RANDOM = ["KEY_PEPPER", "SESSION_SECRET", "METRICS_TOKEN", "ALERTMANAGER_TOKEN", "GRAFANA_SECRET", "DATADOG_TOKEN"];
+
 describe("the provider of a local run", () => {
   it("is this run's simulator where the file names an earlier run's", () => {
     const earlier = { ISBNDB_BASE_URL: "http://127.0.0.1:8788", SIMULATOR_CONTROL_URL: "http://127.0.0.1:8788/_simulator" };
@@ -41,14 +43,15 @@ describe("the file of local values", () => {
     expect(vars).toEqual({
       ADMIN_TOKEN: "my-own-token-0123456789",
       ISBNDB_API_KEY: "mine",
-      KEY_PEPPER: expect.stringMatching(/^local-[0-9a-f]{48}$/u),
+      ...Object.fromEntries(RANDOM.map((name) => [name, expect.stringMatching(/^local-[0-9a-f]{48}$/u)])),
     });
+    expect(new Set(RANDOM.map((name) => vars[name])).size).toBe(RANDOM.length);
     expect(readFileSync(file, "utf8").startsWith(old)).toBe(true);
     expect(readOrWriteVars(file, NOW)).toEqual(vars);
   });
 
   it("gets nothing added that somebody has to choose: its absence is told by the Worker", () => {
-    writeFileSync(file, 'KEY_PEPPER="a-pepper-0123456789"\n');
-    expect(readOrWriteVars(file, NOW)).toEqual({ KEY_PEPPER: "a-pepper-0123456789" });
+    writeFileSync(file, RANDOM.map((name) => `${name}="a-secret-0123456789"\n`).join(""));
+    expect(readOrWriteVars(file, NOW)).toEqual(Object.fromEntries(RANDOM.map((name) => [name, "a-secret-0123456789"])));
   });
 });

@@ -47,7 +47,9 @@ describe("npm start", () => {
     expect(readFileSync(coordinator.vars, "utf8").split("\n").slice(1, -1)).toEqual([
       `ADMIN_TOKEN="${coordinator.token}"`,
       'ISBNDB_API_KEY="simulator-key"',
-      expect.stringMatching(/^KEY_PEPPER="local-[0-9a-f]{48}"$/u),
+      ...["KEY_PEPPER", "SESSION_SECRET", "METRICS_TOKEN", "ALERTMANAGER_TOKEN", "GRAFANA_SECRET", "DATADOG_TOKEN"].map((name) =>
+        expect.stringMatching(new RegExp(`^${name}="local-[0-9a-f]{48}"$`, "u")),
+      ),
       `ISBNDB_BASE_URL="${coordinator.simulatorUrl}"`,
       `SIMULATOR_CONTROL_URL="${coordinator.simulatorUrl}/_simulator"`,
     ]);

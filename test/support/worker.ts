@@ -11,6 +11,11 @@ declare global {
       ADMIN_TOKEN: string;
       ISBNDB_API_KEY: string;
       KEY_PEPPER: string;
+      SESSION_SECRET: string;
+      METRICS_TOKEN: string;
+      ALERTMANAGER_TOKEN: string;
+      GRAFANA_SECRET: string;
+      DATADOG_TOKEN: string;
       SIMULATOR: Fetcher;
       TEST_MIGRATIONS: D1Migration[];
       /** The cron expressions of wrangler.jsonc. */

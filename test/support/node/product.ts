@@ -73,7 +73,12 @@ export async function startProduct(vars: Readonly<Record<string, string>> = {}):
       {
         configPath: config("wrangler.jsonc"),
         vars: { ...vars, ISBNDB_BASE_URL: providerUrl.origin },
-        secrets: { ADMIN_TOKEN, ISBNDB_API_KEY: "simulator-key", KEY_PEPPER: "test-key-pepper-0123456789" },
+        secrets: {
+          ADMIN_TOKEN,
+          ISBNDB_API_KEY: "simulator-key",
+          KEY_PEPPER: "test-key-pepper-0123456789",
+          SESSION_SECRET: "test-session-secret-0123456789",
+        },
       },
     ],
   });

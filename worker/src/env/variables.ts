@@ -1,0 +1,129 @@
+/** Every variable and secret there is, with its default and what is expected of it. No I/O. No clock. */
+import { Cron } from "croner";
+import { z } from "zod";
+
+export const ENFORCEMENTS = ["enforce", "observe", "off"] as const;
+export type Enforcement = (typeof ENFORCEMENTS)[number];
+
+const BULK_BILLINGS = ["per_request", "per_isbn", "auto"] as const;
+export type BulkBilling = (typeof BULK_BILLINGS)[number];
+
+/** The highest number of calls any setting may name: far above every plan, far below what JSON numbers lose. */
+export const MAX_CALLS = 100_000_000;
+/** Requests per second; above it the pace is better switched off with 0. */
+export const MAX_RATE_PER_SECOND = 1_000;
+/** One request in 100 s. */
+export const MIN_RATE_PER_SECOND = 0.01;
+
+/** What must never be shown; several are optional, and what they open stays shut without them. */
+export const SECRETS: ReadonlySet<string> = new Set([
+  "ADMIN_TOKEN",
+  "ISBNDB_API_KEY",
+  "KEY_PEPPER",
+  "SESSION_SECRET",
+  "METRICS_TOKEN",
+  "ALERTMANAGER_TOKEN",
+  "GRAFANA_SECRET",
+  "DATADOG_TOKEN",
+  "TELEGRAM_BOT_TOKEN",
+]);
+const MIN_TOKEN_LENGTH = 16;
+const VISIBLE_ASCII = /^[\u0021-\u007e]+$/u;
+/** Shorter than the life of a reservation, so that nothing is still under way when its hold expires. */
+const MAX_TIMEOUT_SECONDS = 100;
+
+/** wrangler.jsonc may hold a number where the platform's own variables are text. */
+const number = (fallback: number, expected: string, form: RegExp, fits: (value: number) => boolean) =>
+  z
+    .union([z.string(), z.number().transform(String)], expected)
+    .default(String(fallback))
+    .refine((text) => form.test(text) && fits(Number(text)), expected)
+    .transform(Number);
+
+const whole = (fallback: number, least: number, most: number) =>
+  number(fallback, `a whole number from ${least} to ${most}`, /^\d{1,9}$/u, (value) => value >= least && value <= most);
+
+const calls = (fallback: number) => whole(fallback, 0, MAX_CALLS);
+
+const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) => z.enum(words, `one of ${words.join(", ")}`);
+
+const CRON = "a cron expression of five fields, which stands among the cron triggers too";
+
+function isCron(text: string): boolean {
+  try {
+    return new Cron(text, { mode: "5-part", paused: true }).nextRun() !== null;
+  } catch {
+    return false;
+  }
+}
+
+const ADDRESS = "an http or https URL";
+const PLAIN_ADDRESS = "an http or https URL without a user name or password";
+const MAX_NAME_CHARACTERS = 255;
+const NAME = `a name of 1 to ${MAX_NAME_CHARACTERS} characters`;
+const SWITCH = "true or false";
+const TOKEN = `a secret of at least ${MIN_TOKEN_LENGTH} visible ASCII characters`;
+const PEPPER = `a secret of at least ${MIN_TOKEN_LENGTH} characters`;
+const KEY = "the provider's key: visible ASCII characters";
+
+function isPlainAddress(url: URL | null): boolean {
+  return url !== null && /^https?:$/u.test(url.protocol) && url.username === "" && url.password === "";
+}
+
+const BOT_TOKEN = "a bot's token, as @BotFather gives it (digits, a colon, letters)";
+const CHAT = "the id of a chat, or @name of a channel";
+
+/** Travels in a header, where nothing else can stand. */
+const token = z.string(TOKEN).refine((text) => text.length >= MIN_TOKEN_LENGTH && VISIBLE_ASCII.test(text), TOKEN);
+/** Credentials in it would end up in errors; fetch refuses them anyway. */
+const address = z.string(PLAIN_ADDRESS).refine((text) => isPlainAddress(URL.parse(text)), PLAIN_ADDRESS);
+const flag = z.union([z.enum(["true", "false"]), z.boolean().transform(String)], SWITCH).default("false");
+
+export const variables = z.object({
+  ISBNDB_BASE_URL: z
+    .string(ADDRESS)
+    .default("https://api.premium.isbndb.com")
+    .refine((text) => /^https?:$/u.test(URL.parse(text)?.protocol ?? ""), ADDRESS),
+  ISBNDB_RATE_PER_SECOND: number(
+    3,
+    `0 (no pace), or a number from ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
+    /^\d{1,4}(\.\d{1,3})?$/u,
+    (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
+  ),
+  ISBNDB_TIMEOUT_SECONDS: whole(20, 1, MAX_TIMEOUT_SECONDS),
+  ISBNDB_MAX_BATCH: whole(1_000, 1, 1_000),
+  ISBNDB_BULK_BILLING: oneOf(BULK_BILLINGS).default("auto"),
+  QUOTA_DAILY_LIMIT: calls(15_000),
+  QUOTA_SAFETY_BUFFER: calls(2_000),
+  QUOTA_BACKGROUND_FLOOR: calls(1_000),
+  QUOTA_ENFORCEMENT: oneOf(ENFORCEMENTS).default("enforce"),
+  QUOTA_RESET_ENABLED: oneOf(["true", "false"]).default("true"),
+  QUOTA_RESET_SCHEDULE: z.string(CRON).default("0 0 * * *").refine(isCron, CRON),
+  OTEL_ENABLED: flag,
+  OTEL_ENDPOINT: address.default("http://localhost:4318/v1/traces"),
+  OTEL_SERVICE_NAME: z
+    .string(NAME)
+    .default("quota-coordinator")
+    .refine((text) => text.trim() !== "" && text.length <= MAX_NAME_CHARACTERS, NAME),
+  ADMIN_TOKEN: token,
+  ISBNDB_API_KEY: z.string(KEY).regex(VISIBLE_ASCII, KEY),
+  KEY_PEPPER: z.string(PEPPER).min(MIN_TOKEN_LENGTH, PEPPER),
+  SESSION_SECRET: z.string(PEPPER).min(MIN_TOKEN_LENGTH, PEPPER),
+  METRICS_TOKEN: token.optional(),
+  ALERTMANAGER_TOKEN: token.optional(),
+  GRAFANA_SECRET: z.string(PEPPER).min(MIN_TOKEN_LENGTH, PEPPER).optional(),
+  DATADOG_TOKEN: token.optional(),
+  TELEGRAM_BOT_TOKEN: z
+    .string(BOT_TOKEN)
+    .regex(/^\d{1,20}:[\w-]{20,}$/u, BOT_TOKEN)
+    .optional(),
+  TELEGRAM_CHAT_ID: z
+    .union([z.string(CHAT), z.number().transform(String)], CHAT)
+    .pipe(z.string().regex(/^(?:-?\d{1,20}|@\w{4,})$/u, CHAT))
+    .optional(),
+  TELEGRAM_API_URL: address.default("https://api.telegram.org"),
+  AUTH_URL: address.optional(),
+  REALTIME_URL: address.optional(),
+  STORAGE_URL: address.optional(),
+  ALLOW_PRIVATE_WEBHOOKS: flag,
+});
