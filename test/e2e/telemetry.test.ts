@@ -241,7 +241,9 @@ describe("a collector in trouble", () => {
       // It did get the request; the answer did not wait for what it makes of it.
       await collector.spans(traceId, 5);
     }
-    expect(hanging.map(({ writableEnded }) => writableEnded)).toEqual([false]);
+    // Of requests before this one perhaps one more.
+    expect(hanging.length).toBeGreaterThan(0);
+    expect(hanging.filter(({ writableEnded }) => writableEnded)).toEqual([]);
 
     await collector.close();
     expect(same((await bibliographyTrace()).body)).toEqual(expected);

@@ -17,6 +17,8 @@ declare global {
       GRAFANA_SECRET: string;
       DATADOG_TOKEN: string;
       SIMULATOR: Fetcher;
+      /** "true" in `npm run test:soak`. */
+      TEST_SOAK: string;
       TEST_MIGRATIONS: D1Migration[];
       /** The cron expressions of wrangler.jsonc. */
       TEST_CRONS: string[];

@@ -1,0 +1,33 @@
+/**
+ * The real ledger beside a reference model of it, through random sequences of everything that may happen. They must agree after every
+ * step, and the laws must hold whatever the model says. `npm run test:soak` runs many more; a failure prints the shortest sequence and
+ * its seed.
+ */
+import { env } from "cloudflare:workers";
+import * as fc from "fast-check";
+import { beforeEach, expect, test, vi } from "vitest";
+import { freshStart } from "../support/worker.ts";
+import { operations } from "./model/operations.ts";
+import { Run } from "./model/run.ts";
+
+const SOAK = env.TEST_SOAK === "true";
+const SEQUENCES = SOAK ? 10_000 : 150;
+const HOUR = 3_600_000;
+
+beforeEach(async () => {
+  await freshStart();
+  return () => vi.restoreAllMocks();
+});
+
+test(
+  "agrees with the reference model, and keeps every law, whatever happens in whatever order",
+  async () => {
+    const property = fc.asyncProperty(operations, async (sequence) => {
+      const run = new Run();
+      await run.begin();
+      for (const operation of sequence) await run.step(operation);
+    });
+    await expect(fc.assert(property, { numRuns: SEQUENCES })).resolves.toBeUndefined();
+  },
+  SOAK ? HOUR : 120_000,
+);

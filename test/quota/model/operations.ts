@@ -1,0 +1,100 @@
+/** What may happen to a ledger, as random data that fast-check can shrink to the shortest sequence that still fails. */
+import * as fc from "fast-check";
+import type { Asked, Limits } from "./reference.ts";
+
+/**
+ * When a request was sent: in the life of its reservation (0 when it was opened, 1 now; beyond both lies what must be refused), or so
+ * many milliseconds after the nearest midnight.
+ */
+export type Moment = { readonly life: number } | { readonly fromMidnight: number };
+
+export type Operation =
+  | { readonly does: "reserve"; readonly id: string; readonly asked: Asked }
+  | {
+      readonly does: "commit";
+      readonly id: string;
+      readonly calls: number | null;
+      readonly sent: Moment | null;
+      readonly spent: number | null;
+    }
+  | { readonly does: "release" | "abandon"; readonly id: string }
+  | { readonly does: "add"; readonly id: string; readonly caller: string; readonly calls: number }
+  | { readonly does: "pass"; readonly milliseconds: number }
+  /** To this many milliseconds before (or after) the next midnight. */
+  | { readonly does: "go to midnight"; readonly offset: number }
+  | { readonly does: "evict" | "reset" | "alarm" }
+  | { readonly does: "KV"; readonly fails: boolean }
+  | { readonly does: "set usage"; readonly used: number }
+  | { readonly does: "observe"; readonly spent: number }
+  | { readonly does: "change"; readonly limits: Partial<Limits> };
+
+/** Plain objects, which travel to the ledger; fast-check's own have no prototype. */
+const record = <Shape extends object>(shape: { [Name in keyof Shape]: fc.Arbitrary<Shape[Name]> }): fc.Arbitrary<Shape> =>
+  fc.record<Shape>(shape, { noNullPrototype: true });
+
+/** Nothing in one of `freq` + 1 cases. */
+const orNothing = <Value>(value: fc.Arbitrary<Value>, freq: number): fc.Arbitrary<Value | null> => fc.option(value, { freq, nil: null });
+
+/** Few, so that they meet again: duplicates and reordered requests come by themselves. */
+const id = fc.integer({ min: 0, max: 6 }).map((n) => `r${n}`);
+/** As many projects as together may want more than all of them may hold. */
+const caller = fc.oneof(
+  fc.constantFrom("enrich.batch", "cron.harvest"),
+  fc.integer({ min: 1, max: 7 }).map((n) => `project:${n}`),
+);
+const SECOND = 1_000;
+
+const asked: fc.Arbitrary<Asked> = record({
+  calls: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 60 })),
+  minCalls: orNothing(fc.integer({ min: 1, max: 20 }), 2),
+  caller,
+  priority: fc.constantFrom("interactive" as const, "background" as const),
+  ttlSeconds: fc.constantFrom(1, 10, 30, 120, 3_600),
+  share: orNothing(fc.integer({ min: 0, max: 60 }), 1),
+});
+const orderly = asked.map((each) => ({ ...each, minCalls: each.minCalls === null ? null : Math.min(each.minCalls, each.calls) }));
+
+const moment: fc.Arbitrary<Moment> = fc.oneof(
+  record({ life: fc.double({ min: -0.1, max: 1.1, noNaN: true }) }),
+  record({ fromMidnight: fc.integer({ min: -8 * SECOND, max: 8 * SECOND }) }),
+);
+
+const limits: fc.Arbitrary<Partial<Limits>> = fc.record(
+  {
+    dailyLimit: fc.integer({ min: 0, max: 250 }),
+    safetyBuffer: fc.integer({ min: 0, max: 60 }),
+    backgroundFloor: fc.integer({ min: 0, max: 60 }),
+    enforcement: fc.constantFrom("enforce" as const, "enforce" as const, "observe" as const, "off" as const),
+  },
+  { requiredKeys: [], noNullPrototype: true },
+);
+
+const of = <const Does extends Operation["does"]>(does: Does) => fc.constant(does);
+
+const passing = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: -4 * SECOND, max: 40 * SECOND }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 3_600 * SECOND }) },
+);
+const aroundMidnight = fc.oneof(fc.integer({ min: -10 * SECOND, max: 10 * SECOND }), fc.integer({ min: 0, max: 130 * SECOND }));
+const charged = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 70 }));
+const providerCount = fc.integer({ min: 0, max: 300 });
+
+/** Each as often as its weight says. */
+const WEIGHTED: readonly (readonly [number, fc.Arbitrary<Operation>])[] = [
+  [10, record({ does: of("reserve"), id, asked: orderly })],
+  [8, record({ does: of("commit"), id, calls: orNothing(charged, 2), sent: orNothing(moment, 2), spent: orNothing(providerCount, 1) })],
+  [3, record({ does: fc.constantFrom("release" as const, "abandon" as const), id })],
+  [2, record({ does: of("add"), id, caller, calls: fc.integer({ min: 0, max: 20 }) })],
+  // Mostly within the lives of reservations, now and then beyond, and a few seconds back.
+  [5, record({ does: of("pass"), milliseconds: passing })],
+  [1, record({ does: of("go to midnight"), offset: aroundMidnight })],
+  [1, record({ does: fc.constantFrom("evict" as const, "reset" as const, "alarm" as const, "alarm" as const) })],
+  [1, record({ does: of("KV"), fails: fc.boolean() })],
+  [1, record({ does: of("set usage"), used: fc.integer({ min: 0, max: 250 }) })],
+  [1, record({ does: of("observe"), spent: providerCount })],
+  [1, record({ does: of("change"), limits })],
+];
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(...WEIGHTED.map(([weight, arbitrary]) => ({ weight, arbitrary })));
+
+export const operations: fc.Arbitrary<Operation[]> = fc.array(operation, { minLength: 1, maxLength: 60, size: "max" });

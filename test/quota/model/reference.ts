@@ -1,0 +1,249 @@
+/**
+ * The ledger as one would explain it to a colleague: plain objects, no storage, no concurrency, nothing shared with the product's code.
+ * What the real ledger answers is compared with this after every operation. Times are epoch milliseconds, counts are calls.
+ */
+const SECOND = 1_000;
+const DAY = 86_400 * SECOND;
+/** Near midnight nobody knows on which side of it a request was sent. */
+const MARGIN = 5 * SECOND;
+/** The provider's own day may begin late. */
+const PROVIDER_LAG = 120 * SECOND;
+
+export const PROVIDER_LIMIT = 1_000;
+
+export interface Asked {
+  readonly calls: number;
+  readonly minCalls: number | null;
+  readonly caller: string;
+  readonly priority: "interactive" | "background";
+  readonly ttlSeconds: number;
+  readonly share: number | null;
+}
+
+interface Hold {
+  readonly asked: string;
+  readonly caller: string;
+  readonly calls: number;
+  readonly openedAt: number;
+  readonly expiresAt: number;
+  state: "held" | "committed" | "released" | "expired" | "late";
+  charged: number;
+}
+
+interface Day {
+  readonly by: Map<string, number>;
+  untracked: number;
+  /** What the provider had counted when an operator last set the count. */
+  base: number;
+  spent: number | null;
+}
+
+export interface Limits {
+  dailyLimit: number;
+  safetyBuffer: number;
+  backgroundFloor: number;
+  enforcement: "enforce" | "observe" | "off";
+}
+
+export type Outcome =
+  | { readonly result: "granted" | "released"; readonly calls: number }
+  | { readonly result: "refused"; readonly available: number }
+  | { readonly result: "committed"; readonly charged: number; readonly late: boolean }
+  | { readonly result: "conflict" | "impossible" | "unknown" | "done" };
+
+const dateOf = (time: number): string => new Date(time).toISOString().slice(0, 10);
+const datesOf = (...times: readonly number[]): string[] => [...new Set(times.map(dateOf))];
+const sum = (numbers: Iterable<number>): number => [...numbers].reduce((total, each) => total + each, 0);
+
+export class ReferenceLedger {
+  readonly limits: Limits;
+  readonly holds = new Map<string, Hold>();
+  readonly #days = new Map<string, Day>();
+
+  constructor(limits: Limits) {
+    this.limits = limits;
+  }
+
+  /** What is held for longer than its life was perhaps sent: it is spent, on each side of a midnight that it saw. */
+  expire(now: number): void {
+    for (const hold of this.holds.values()) {
+      if (hold.state !== "held" || hold.expiresAt > now) continue;
+      this.#charge(hold.caller, datesOf(hold.openedAt, hold.expiresAt), hold.calls);
+      hold.state = "expired";
+      hold.charged = hold.calls;
+    }
+  }
+
+  reserve(id: string, asked: Asked, now: number): Outcome {
+    const { share, ...terms } = asked;
+    const known = this.holds.get(id);
+    if (known) {
+      const again = known.state === "held" && known.asked === JSON.stringify(terms);
+      return again ? { result: "granted", calls: known.calls } : { result: "conflict" };
+    }
+    const least = asked.minCalls ?? asked.calls;
+    const enforcing = this.limits.enforcement === "enforce";
+    const isProject = asked.caller.startsWith("project:");
+    if (enforcing) {
+      const mostEver = Math.min(isProject ? Math.floor(this.safetyLimit / 10) : Infinity, share === null || share === 0 ? Infinity : share);
+      if (least > mostEver) return { result: "impossible" };
+    }
+    const available = this.#available(asked, now);
+    if (enforcing && available < least) return { result: "refused", available };
+    const calls = available >= least ? Math.min(asked.calls, available) : asked.calls;
+    const longest = isProject ? 120 : 3_600;
+    this.holds.set(id, {
+      asked: JSON.stringify(terms),
+      caller: asked.caller,
+      calls,
+      openedAt: now,
+      expiresAt: now + Math.min(asked.ttlSeconds, longest) * SECOND,
+      state: "held",
+      charged: 0,
+    });
+    return { result: "granted", calls };
+  }
+
+  /** `spent`: what the provider's answer said it has counted, if it said so. */
+  commit(id: string, given: { calls: number | null; sentAt: number | null; spent: number | null }, now: number): Outcome {
+    const hold = this.holds.get(id);
+    if (!hold) return { result: "unknown" };
+    const late = hold.state === "expired" || hold.state === "late";
+    if (hold.state === "committed" || hold.state === "late") return { result: "committed", charged: hold.charged, late };
+
+    const { sentAt } = given;
+    if (sentAt !== null && (sentAt < hold.openedAt - MARGIN || sentAt > now + MARGIN)) return { result: "impossible" };
+    const sides = sentAt === null ? null : datesOf(sentAt - MARGIN, sentAt + MARGIN);
+    const cost = given.calls ?? hold.calls;
+    if (given.spent !== null) {
+      const others = this.reserved - (hold.state === "held" ? hold.calls : 0);
+      this.observe(given.spent, now, others + Math.max(0, cost - hold.charged));
+    }
+    if (late) {
+      const already = datesOf(hold.openedAt, hold.expiresAt);
+      this.#charge(hold.caller, already, Math.max(0, cost - hold.charged));
+      this.#charge(
+        hold.caller,
+        (sides ?? []).filter((date) => !already.includes(date)),
+        cost,
+      );
+      hold.state = "late";
+      hold.charged = Math.max(cost, hold.charged);
+    } else {
+      const saw = datesOf(hold.openedAt, now);
+      this.#charge(hold.caller, saw.length === 1 ? saw : (sides ?? saw), cost);
+      hold.state = "committed";
+      hold.charged = cost;
+    }
+    return { result: "committed", charged: hold.charged, late };
+  }
+
+  release(id: string): Outcome {
+    const hold = this.holds.get(id);
+    if (!hold) return { result: "unknown" };
+    if (hold.state !== "held" && hold.state !== "released") return { result: "conflict" };
+    hold.state = "released";
+    return { result: "released", calls: hold.calls };
+  }
+
+  abandon(id: string, now: number): void {
+    if (this.holds.has(id)) this.release(id);
+    else this.#note(id, { asked: "abandoned", caller: "abandoned", calls: 0, state: "released" }, now);
+  }
+
+  add(id: string, caller: string, calls: number, now: number): Outcome {
+    const asked = JSON.stringify(["added", calls, caller]);
+    const known = this.holds.get(id);
+    if (known && known.asked !== asked) return { result: "impossible" };
+    if (!known) this.#note(id, { asked, caller, calls, state: "held" }, now);
+    return this.commit(id, { calls, sentAt: null, spent: null }, now);
+  }
+
+  /** The provider's own count: what we did not spend, and do not hold, somebody else spent. */
+  observe(spent: number, now: number, pending = this.reserved): void {
+    if (now % DAY < PROVIDER_LAG) return;
+    const day = this.#day(now);
+    day.untracked = Math.max(day.untracked, spent - day.base - sum(day.by.values()) - pending);
+    day.spent = Math.max(day.spent ?? 0, spent);
+  }
+
+  setUsage(used: number, now: number): void {
+    const day = this.#day(now);
+    const was = this.used(now);
+    day.base = Math.max(0, this.#counted(day) - used);
+    this.#charge("operator", [dateOf(now)], used - was);
+  }
+
+  reset(now: number): void {
+    const day = this.#day(now);
+    day.base = this.#counted(day);
+    day.by.clear();
+    day.untracked = 0;
+  }
+
+  change(limits: Partial<Limits>): Outcome {
+    const wanted = { ...this.limits, ...limits };
+    if (wanted.dailyLimit < wanted.safetyBuffer) return { result: "impossible" };
+    Object.assign(this.limits, limits);
+    return { result: "done" };
+  }
+
+  get safetyLimit(): number {
+    return this.limits.dailyLimit - this.limits.safetyBuffer;
+  }
+
+  get reserved(): number {
+    return sum(this.#held().map(({ calls }) => calls));
+  }
+
+  used(now: number): number {
+    const { by, untracked } = this.#day(now);
+    return sum(by.values()) + untracked;
+  }
+
+  /** Who spent how much, without those who spent nothing. */
+  callers(now: number): Record<string, number> {
+    const { by, untracked } = this.#day(now);
+    return Object.fromEntries([...by, ["untracked", untracked] as const].filter(([, calls]) => calls !== 0));
+  }
+
+  #available({ caller, priority, share }: Asked, now: number): number {
+    const left = Math.max(0, this.safetyLimit - this.used(now) - this.reserved);
+    const bounds = [left];
+    const heldBy = (holds: readonly Hold[]): number => sum(holds.map(({ calls }) => calls));
+    const own = this.#held().filter((hold) => hold.caller === caller);
+    if (share !== null) bounds.push(share - (this.#day(now).by.get(caller) ?? 0) - heldBy(own));
+    if (priority === "background") bounds.push(left - Math.ceil((this.limits.backgroundFloor * (DAY - (now % DAY))) / DAY));
+    if (caller.startsWith("project:")) {
+      bounds.push(Math.floor(this.safetyLimit / 10) - heldBy(own));
+      bounds.push(Math.floor(this.safetyLimit / 2) - heldBy(this.#held().filter((hold) => hold.caller.startsWith("project:"))));
+    }
+    return Math.max(0, Math.min(...bounds));
+  }
+
+  #held(): Hold[] {
+    return [...this.holds.values()].filter(({ state }) => state === "held");
+  }
+
+  #note(id: string, hold: Pick<Hold, "asked" | "caller" | "calls" | "state">, now: number): void {
+    this.holds.set(id, { ...hold, openedAt: now, expiresAt: now, charged: 0 });
+  }
+
+  #counted({ by, untracked, base, spent }: Day): number {
+    return spent ?? base + sum(by.values()) + untracked;
+  }
+
+  #charge(caller: string, dates: readonly string[], calls: number): void {
+    for (const date of dates) {
+      const { by } = this.#day(Date.parse(date));
+      by.set(caller, (by.get(caller) ?? 0) + calls);
+    }
+  }
+
+  #day(time: number): Day {
+    const date = dateOf(time);
+    const day = this.#days.get(date) ?? { by: new Map<string, number>(), untracked: 0, base: 0, spent: null };
+    this.#days.set(date, day);
+    return day;
+  }
+}
