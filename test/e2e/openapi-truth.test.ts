@@ -115,6 +115,15 @@ describe("what the document says is true", () => {
     expect(await trying("DELETE /api/projects/{id}/keys/{key_id}", 200, key)).toEqual([]);
   });
 
+  test("monitoring", async () => {
+    expect(await trying("POST /api/monitoring/alertmanager", 200)).toEqual([]);
+    expect(await trying("POST /api/monitoring/grafana", 200)).toEqual([]);
+    expect(await trying("POST /api/monitoring/datadog", 200)).toEqual([]);
+    expect(await trying("POST /api/monitoring/signal", 200)).toEqual([]);
+    expect(await trying("GET /api/monitoring/signals", 200)).toEqual([]);
+    expect(await trying("GET /api/projects/{id}/detections", 200)).toEqual([]);
+  });
+
   test("usage and the audit log, and the end of what was made", async () => {
     expect(await trying("POST /api/usage/events", 200)).toEqual([]);
     expect(await trying("GET /api/projects/{id}/usage", 200)).toEqual([]);

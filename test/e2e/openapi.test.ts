@@ -27,6 +27,13 @@ const forProjects: ReadonlySet<string> = new Set(
   ),
 );
 
+/** What lets a monitoring system in. */
+const sources = new Map(
+  ROUTES.flatMap((route) =>
+    typeof route.access === "string" && !["everybody", "admin"].includes(route.access) ? [[routeName(route), route.access] as const] : [],
+  ),
+);
+
 describe("the document", () => {
   test("is valid OpenAPI 3.1", async () => {
     const validator = new Validator();
@@ -61,7 +68,8 @@ describe("the document", () => {
     expect(open.toSorted()).toEqual(["GET /", "GET /api/quota/status", "GET /docs", "GET /health", "GET /openapi.json"]);
     const closed = endpoints.filter(({ operation }) => operation.security !== undefined);
     for (const { name, operation } of closed) {
-      const security = forProjects.has(name) ? [{ admin: [] }, { project: [] }] : [{ admin: [] }];
+      const other = forProjects.has(name) ? "project" : sources.get(name);
+      const security = [{ admin: [] }, ...(other === undefined ? [] : [{ [other]: [] }])];
       expect({ name, security: operation.security, refuses: ["401", "403"].filter((status) => status in operation.responses) }).toEqual({
         name,
         security,
@@ -93,7 +101,8 @@ describe("the document", () => {
 
   test("says that a body may be refused as wrong or as no JSON", () => {
     for (const { name, operation } of endpoints.filter(({ operation: { requestBody } }) => requestBody !== undefined)) {
-      expect({ name, answers: ["400", "415"].filter((status) => !(status in operation.responses)) }).toEqual({ name, answers: [] });
+      const wrong = sources.has(name) ? "422" : "400";
+      expect({ name, answers: [wrong, "415"].filter((status) => !(status in operation.responses)) }).toEqual({ name, answers: [] });
     }
   });
 

@@ -1,9 +1,13 @@
 /** Every route there is, with who may call it and a request that is right. */
 
-/** `everybody`; `admin`; or a key of a project with that scope, for one of five things. */
+/** Each has a secret of its own. */
+export type Source = "alertmanager" | "grafana" | "datadog";
+
+/** `everybody`; `admin`; a monitoring system (or the administrator); or a key of a project with that scope, for one of five things. */
 export type Access =
   | "everybody"
   | "admin"
+  | Source
   /**
    * `use`: its project must be active. `settle`: what it was granted before, also when it is stopped. `own`: itself, also when stopped;
    * `renew`: not when that is for abuse. `use-own`: itself, and it must be active.
@@ -26,6 +30,7 @@ const renew: Access = { scope: "admin", kind: "renew" };
 const own = (scope: "read" | "admin"): Access => ({ scope, kind: "own" });
 
 const ISBNS = { isbns: ["9780201633610"] };
+const ALERT = { status: "firing", fingerprint: "f", startsAt: "2031-05-14T14:00:00Z", labels: {} };
 const MONTH = { start_month: "2025-01", end_month: "2025-01", max_pages_per_month: 1 };
 
 export const ROUTES: readonly Route[] = [
@@ -95,7 +100,19 @@ export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/api/projects/{id}/evaluations", access: own("read") },
   { method: "GET", path: "/api/projects/{id}/events", access: own("read") },
   { method: "GET", path: "/api/projects/{id}/suspensions", access: own("read") },
+  { method: "GET", path: "/api/projects/{id}/detections", access: own("read") },
   { method: "GET", path: "/api/audit", access: "admin" },
+
+  { method: "POST", path: "/api/monitoring/alertmanager", access: "alertmanager", body: { version: "4", alerts: [ALERT] } },
+  { method: "POST", path: "/api/monitoring/grafana", access: "grafana", body: { version: "1", alerts: [ALERT] } },
+  {
+    method: "POST",
+    path: "/api/monitoring/datadog",
+    access: "datadog",
+    body: { schema: "qc.datadog.v1", cycle_key: "1", transition: "Triggered", alert_id: "2", date_ms: "1936620000000" },
+  },
+  { method: "POST", path: "/api/monitoring/signal", access: "admin", body: { id: "one" } },
+  { method: "GET", path: "/api/monitoring/signals", access: "admin" },
   {
     method: "POST",
     path: "/api/usage/events",

@@ -89,6 +89,10 @@ describe("a list", () => {
       `INSERT INTO evaluations (project_id, run, at, cap_type, period, revision, decision, dry_run)
         SELECT 'one', 'r' || i, i, 'db_queries_per_day', '2031-05-14', 1, 'warned', 0 FROM n`,
       `INSERT INTO events (id, type, project_id, data, created_at) SELECT 'e' || i, 'quota.warning', 'one', '{}', i FROM n`,
+      `INSERT INTO abuse_detections (run, project_id, pattern, at, as_of, decision, why, evidence, enforce, inputs)
+        SELECT 'r' || i, 'one', 'ERROR_SPIKE', i, i, 'normal', 'w', 'measured', 1, '{}' FROM n`,
+      `INSERT INTO signals (source, key, status, project_id, metrics, enforce, started_at, received_at, outcome)
+        SELECT iif(i = 3000, 'grafana', 'datadog'), i, 'firing', 'p' || i, '{}', 1, i, i, 'no_pattern' FROM n`,
       `INSERT INTO api_keys (id, project_id, name, mode, scopes, revoked_at, created_at)
         SELECT printf('k%09d', i), 'one', 'K', 'live', '[]', 1, i FROM n`,
     ];
@@ -117,6 +121,11 @@ describe("a list", () => {
     ["projects/one/evaluations?limit=10", 10],
     ["projects/one/events?limit=10", 10],
     ["projects/one/keys?limit=10", 10],
+    ["projects/one/detections?limit=10", 10],
+    ["monitoring/signals?limit=10", 10],
+    ["monitoring/signals?source=grafana", 1],
+    ["monitoring/signals?project_id=p5", 1],
+    ["monitoring/signals?project_id=p5&source=datadog", 1],
   ])("/api/%s reads little more than it shows", async (path, found) => {
     expect(await few(`/api/${path}`)).toEqual({ path: `/api/${path}`, status: 200, found, read: true });
   });
@@ -130,6 +139,8 @@ describe("a list", () => {
     ["projects/one/evaluations", cursor(20)],
     ["projects/one/events", cursor(20)],
     ["projects/one/keys", cursor([20, "k000000020"])],
+    ["projects/one/detections", cursor(20)],
+    ["monitoring/signals", cursor(20)],
   ])("a late page of /api/%s does not begin at the first", async (path, at) => {
     const address = `/api/${path}${path.includes("?") ? "&" : "?"}limit=5&cursor=${at}`;
     expect(await few(address)).toEqual({ path: address, status: 200, found: path.includes("?") ? 1 : 5, read: true });

@@ -38,19 +38,25 @@ async function admissions(): Promise<Admissions | null> {
 const isAdmission = (trip: Trip): boolean => trip.some((sql) => sql.includes("INTO admissions"));
 const isReturn = (trip: Trip): boolean => trip.some((sql) => sql.startsWith("UPDATE admissions"));
 const isTouch = (trip: Trip): boolean => trip.some((sql) => sql.includes("SET last_used_at"));
+/** Of what abuse is judged by: beside the answer, whatever it was. */
+const isRate = (trip: Trip): boolean => trip.some((sql) => sql.includes("INTO project_minutes"));
 const writes = (trips: readonly Trip[]): Trip[] => trips.filter((trip) => trip.some((sql) => !sql.trimStart().startsWith("SELECT")));
 
 describe("what a use costs", () => {
-  test("one batch before the work, and a note of the key's use once a minute, which no answer waits for", async () => {
+  test("one batch before the work, a row of the minute's rate, and a note of the key's use once a minute, which no answer waits for", async () => {
     const { db, trips } = watchedDb();
     expect(said(await enrichWith({ DB: db }, shop.key, ISBNS))).toBe("200");
     expect(isAdmission(trips[0] ?? [])).toBe(true);
-    expect(writes(trips).map((trip) => (isTouch(trip) ? "touch" : "admission"))).toEqual(["admission", "touch"]);
+    expect(writes(trips).map((trip) => (isTouch(trip) ? "touch" : isRate(trip) ? "rate" : "admission"))).toEqual([
+      "admission",
+      "touch",
+      "rate",
+    ]);
     for (let more = 0; more < 3; more += 1) {
       const again = watchedDb();
       await enrichWith({ DB: again.db }, shop.key, ISBNS);
-      expect(writes(again.trips)).toHaveLength(1);
-      expect(again.trips).toHaveLength(2); // its admission, and the catalogue
+      expect(writes(again.trips).map(isRate)).toEqual([false, true]);
+      expect(again.trips).toHaveLength(3); // its admission, the catalogue, and the rate
     }
     expect(await counted()).toEqual([4, 4]);
   });
@@ -92,12 +98,12 @@ describe("what a use costs", () => {
     ["/api/enrich/batch-direct", "{", 400],
     ["/api/authors/enrich-bibliography", { author_name: "" }, 400],
     ["/api/books/enrich-new-releases", { start_month: "2031-13", end_month: "2031-14" }, 400],
-  ])("a body that is not valid costs no look-up and counts nothing: %s %j", async (path, body, status) => {
+  ])("a body that is not valid costs no look-up, counts as no use, and is an error of the minute: %s %j", async (path, body, status) => {
     const { db, trips } = watchedDb();
     const headers = { authorization: `Bearer ${shop.key}`, "content-type": "application/json" };
     const init = { method: "POST", headers, body: typeof body === "string" ? body : JSON.stringify(body) };
     expect((await callWith({ DB: db }, path, init)).status).toBe(status);
-    expect(trips).toEqual([]);
+    expect(trips.map(isRate)).toEqual([true]);
     expect(await admissions()).toEqual({ written: 0, returned: 0 });
   });
 

@@ -6,6 +6,7 @@ import { createRouter, problemResponse } from "./http/index.ts";
 import { authenticate } from "./middleware/authentication.ts";
 import { jsonOnly, limitBody } from "./middleware/bodies.ts";
 import { notFound, onError } from "./middleware/problems.ts";
+import { rates } from "./middleware/rates.ts";
 import { requestContext } from "./middleware/request-context.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
 import { databaseRoutes } from "./routes/database.ts";
@@ -17,6 +18,8 @@ import { organizationRoutes } from "./routes/organizations.ts";
 import { projectKeyRoutes } from "./routes/project-keys.ts";
 import { projectUsageRoutes } from "./routes/project-usage.ts";
 import { projectRoutes } from "./routes/projects.ts";
+import { SOURCE_SCHEMES, monitoringRoutes } from "./routes/monitoring.ts";
+import { projectDetectionRoutes } from "./routes/project-detections.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { reservationRoutes } from "./routes/reservations.ts";
@@ -40,6 +43,7 @@ app.use(
   }),
 );
 app.use(authenticate);
+app.use(rates);
 app.use(limitBody);
 app.use(jsonOnly);
 
@@ -50,12 +54,14 @@ app.route("/api/quota", reservationRoutes);
 app.route("/api/harvest", harvestRoutes);
 app.route("/api/usage", usageEventRoutes);
 app.route("/api/jobs", jobRoutes);
+app.route("/api/monitoring", monitoringRoutes);
 app.route("/api", enrichRoutes);
 app.route("/api", catalogueRoutes);
 app.route("/api", organizationRoutes);
 app.route("/api", projectRoutes);
 app.route("/api", projectKeyRoutes);
 app.route("/api", projectUsageRoutes);
+app.route("/api", projectDetectionRoutes);
 app.route("/api", databaseRoutes);
 
 app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
@@ -68,4 +74,5 @@ app.openAPIRegistry.registerComponent("securitySchemes", "project", {
   scheme: "bearer",
   description: "An API key of a project: qc_live_… or qc_test_…",
 });
+for (const [name, scheme] of Object.entries(SOURCE_SCHEMES)) app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
 app.openapi(getDocument, (c) => c.json(documentOf(app), 200));

@@ -18,6 +18,8 @@ export interface Config {
   readonly metricsToken: string | null;
   /** One secret a source; null: that source is not let in. */
   readonly monitoring: MonitoringConfig;
+  /** What becomes of abuse that nobody but we noticed: only reported, or stopped. */
+  readonly abuse: { readonly enforce: boolean };
   /** Where backups are copied to and operators are told; null where no bot is configured. */
   readonly telegram: TelegramConfig | null;
   /** What a new project is made known to; null: nowhere. */
@@ -151,6 +153,7 @@ export function readConfig(env: object): Config {
       grafanaSecret: read.GRAFANA_SECRET ?? null,
       datadogToken: read.DATADOG_TOKEN ?? null,
     },
+    abuse: { enforce: read.ABUSE_ENFORCEMENT === "enforce" },
     telegram: telegramOf(read),
     services: { auth: read.AUTH_URL ?? null, realtime: read.REALTIME_URL ?? null, storage: read.STORAGE_URL ?? null },
     webhooks: { allowPrivate: read.ALLOW_PRIVATE_WEBHOOKS === "true" },

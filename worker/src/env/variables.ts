@@ -97,6 +97,7 @@ export const variables = z.object({
   QUOTA_SAFETY_BUFFER: calls(2_000),
   QUOTA_BACKGROUND_FLOOR: calls(1_000),
   QUOTA_ENFORCEMENT: oneOf(ENFORCEMENTS).default("enforce"),
+  ABUSE_ENFORCEMENT: oneOf(["report", "enforce"]).default("report"),
   QUOTA_RESET_ENABLED: oneOf(["true", "false"]).default("true"),
   QUOTA_RESET_SCHEDULE: z.string(CRON).default("0 0 * * *").refine(isCron, CRON),
   OTEL_ENABLED: flag,

@@ -1,8 +1,10 @@
 /** `housekeeping`: relay, retention, and once an hour the provider's own count. One part's failure does not keep the others from running. */
 import type { Deps } from "../deps.ts";
+import { relaySignals } from "../monitoring/intake.ts";
 import { windowOf } from "../quota/window.ts";
-import { forgetAdmissions, forgetCounters, forgetNotices, forgetRows } from "../store/retention.ts";
+import { forgetAdmissions, forgetCounters, forgetHours, forgetMinutes, forgetNotices, forgetRows } from "../store/retention.ts";
 import type { AgeingTable } from "../store/retention.ts";
+import { lookForAbuse } from "../tenants/abuse-watch.ts";
 import { admissionIdsFrom } from "../tenants/admission.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
@@ -28,7 +30,15 @@ const KEPT_DAYS = {
   counters: 400,
   adjustments: 400,
   audit_log: 730,
+  // An hour of them is summed up when it is over; after an outage, later.
+  project_minutes: 2,
+  project_hours: 30,
+  // As long as a suspension may be asked about.
+  abuse_detections: 400,
+  signals: 90,
 } as const;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
 const keptSince = ({ clock }: Deps, name: keyof typeof KEPT_DAYS): number => clock() - KEPT_DAYS[name] * DAY_MS;
 const ageing =
@@ -50,6 +60,10 @@ const LIVES: Readonly<Record<string, Life>> = {
   threshold_notices: async (deps) => forgetNotices(deps.db, windowOf(keptSince(deps, "threshold_notices")), ROWS),
   counters: async (deps) => forgetCounters(deps.db, "counters", windowOf(keptSince(deps, "counters")), ROWS),
   adjustments: async (deps) => forgetCounters(deps.db, "adjustments", windowOf(keptSince(deps, "adjustments")), ROWS),
+  project_minutes: async (deps) => forgetMinutes(deps.db, Math.floor(keptSince(deps, "project_minutes") / MINUTE_MS), ROWS),
+  project_hours: async (deps) => forgetHours(deps.db, Math.floor(keptSince(deps, "project_hours") / HOUR_MS), ROWS),
+  abuse_detections: ageing("abuse_detections"),
+  signals: ageing("signals"),
 };
 
 export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider_count, restarted_at, retention }, job) => {
@@ -58,16 +72,20 @@ export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider
       ? undefined
       : await orNull(job.step("wake", async (_attempt, deps) => wakeAll(deps, Date.parse(restarted_at))));
   const relayed = await orNull(job.step("relay", async (_attempt, { relay }) => relay.relay()));
+  const signals = await orNull(job.step("signals", async (_attempt, deps) => relaySignals(deps)));
+  const abuse = await orNull(job.step("abuse", async (_attempt, deps) => lookForAbuse(deps)));
   const removed: Record<string, number | null> = {};
   for (const name of Object.keys(LIVES).filter((each) => retention === true || each === "jobs"))
     removed[name] = await orNull(removal(name, job));
   const count =
     provider_count === true ? await orNull(job.step("provider count", async (_attempt, deps) => observeProvider(deps))) : undefined;
 
-  const data = { woken, relayed, removed, provider_count: count };
+  const data = { woken, relayed, signals, abuse, removed, provider_count: count };
   const failed = [
     ...(woken === null ? ["wake"] : []),
     ...(relayed === null ? ["relay"] : []),
+    ...(signals === null ? ["signals"] : []),
+    ...(abuse === null ? ["abuse"] : []),
     ...Object.keys(removed).filter((name) => removed[name] === null),
     ...(count === null ? ["provider count"] : []),
   ];

@@ -1,5 +1,6 @@
 /** What routes may ask about who calls. The front door's middleware answers it; routes need not know how. */
 import type { Demand } from "../store/admissions.ts";
+import type { Tally } from "../store/rates.ts";
 
 /** A project that was let in. */
 export interface ProjectPrincipal {
@@ -15,6 +16,8 @@ export interface KeyPrincipal {
   readonly kind: "key";
   /** Looks it up, and lets it in. Throws the problem that says why not. */
   readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly giveBack: () => void }>;
+  /** Counts an answer for its project, where the key works. */
+  readonly count: (tally: Tally) => Promise<void>;
 }
 
 export interface AdminPrincipal {

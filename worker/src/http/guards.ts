@@ -26,7 +26,11 @@ export async function needAdmin(c: AppContext): Promise<void> {
   const principal = c.get("principal");
   if (principal.kind === "admin") return;
   if (principal.kind === "anonymous") throw await refusedCredentials(c, ADMIN_NEEDED);
-  if (principal.kind === "key") await principal.admit({ scope: null, kind: "own", meter: null });
+  if (principal.kind === "key") {
+    const { project } = await principal.admit({ scope: null, kind: "own", meter: null });
+    c.set("principal", project);
+    c.set("probe", true);
+  }
   throw new Problem("forbidden", "This is for the administrator's token; a project's key does not open it.");
 }
 
@@ -49,6 +53,7 @@ export const ownProject = (scope: Scope) =>
     const caller = await callerOf(c, { scope, kind: "own", meter: null });
     const id = c.req.param("id");
     if (caller.kind === "project" && caller.projectId !== id) {
+      c.set("probe", true);
       throw new Problem("not_found", `There is no project ${JSON.stringify(id)} that this key may see.`);
     }
     await next();

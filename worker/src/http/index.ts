@@ -11,7 +11,13 @@ import type { Principal } from "./access.ts";
 
 export interface AppEnv {
   Bindings: Env;
-  Variables: { deps: Deps; requestId: string; principal: Principal };
+  Variables: {
+    deps: Deps;
+    requestId: string;
+    principal: Principal;
+    /** A working key asked for what no key of its project ever opens. */
+    probe: boolean;
+  };
 }
 
 export type AppContext = Context<AppEnv>;

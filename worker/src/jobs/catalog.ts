@@ -3,6 +3,7 @@
  * handler. No I/O. No clock.
  */
 import { z } from "zod";
+import { ABUSE_PATTERNS } from "../store/abuse.ts";
 import type { FinalStatus } from "../store/jobs.ts";
 import { CAP_TYPES } from "../store/meters.ts";
 
@@ -31,6 +32,24 @@ const RETRYABLE = { tries: 3, delaySeconds: 5, backoff: "exponential", timeoutMi
 const KEPT_DAYS = { completed: 7, failed: 30, cancelled: 7 } as const;
 
 const projectId = z.string().regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -");
+
+const measured = z.number().min(0).max(Number.MAX_SAFE_INTEGER).optional();
+const whole = z.int().min(0).optional();
+
+/** What somebody else measured; beside the known names anything may stand, to be kept. */
+export const abuseMetrics = z
+  .object({
+    requests_per_minute: measured,
+    baseline_requests_per_minute: measured,
+    error_rate: z.number().min(0).max(1, "expected a share from 0 to 1").optional().describe("0.5: half of the requests failed"),
+    requests: whole.describe("In the smaller of the windows"),
+    errors: whole,
+    probes: whole.describe("In the smaller of the windows: requests for what no key of the project opens"),
+    windows: whole.describe("Windows of five minutes in a row, in each of which it was so"),
+    baseline_hours: whole.describe("Hours of use that the baseline was taken from"),
+    baseline_days: whole.describe("Days on which these hours lie"),
+  })
+  .catchall(z.union([z.number(), z.string().max(500)]));
 
 export const JOBS = {
   check_usage_limits: {
@@ -71,6 +90,25 @@ export const JOBS = {
       until: z.iso.datetime().optional().describe("No further run is begun after it; 28 minutes after its tick by default"),
     }),
     keptDays: KEPT_DAYS,
+  },
+  auto_suspend: {
+    ...RETRYABLE,
+    tries: 1,
+    description:
+      "Looks whether a project is abused, by what we measured ourselves, and suspends it for that until somebody reactivates it. Its decision stands in `GET /api/projects/{id}/detections`",
+    payload: z.strictObject({
+      project_id: projectId,
+      pattern_type: z
+        .enum(ABUSE_PATTERNS)
+        .describe(
+          "EXCESSIVE_USAGE: more than 10 times the baseline. ERROR_SPIKE: more than half are errors. SUSPICIOUS_PATTERN: more probes than requests",
+        ),
+      metrics: abuseMetrics.default({}).describe("Kept, and used only for a project of which we measured nothing ourselves"),
+      enforce_action: z.boolean().default(true).describe("false: only report"),
+      as_of: z.iso.datetime().optional().describe("When the two windows of five minutes end that are looked at; without it, now"),
+    }),
+    // As long as a suspension may be asked about.
+    keptDays: { completed: 30, failed: 30, cancelled: 7 },
   },
   housekeeping: {
     ...RETRYABLE,

@@ -4,6 +4,7 @@
  */
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
+import type { AbusePattern } from "../store/abuse.ts";
 import { claimStart, endJob, findJob, insertJob } from "../store/jobs.ts";
 import type { JobRow, NewJob } from "../store/jobs.ts";
 import type { CapType } from "../store/meters.ts";
@@ -43,6 +44,15 @@ export interface CheckUsageLimits {
   readonly projectIds?: readonly string[];
   readonly capTypes?: readonly CapType[];
   readonly enforceLimits?: boolean;
+}
+
+export interface AutoSuspend {
+  readonly projectId: string;
+  readonly patternType: AbusePattern;
+  readonly metrics?: Readonly<Record<string, number | string>>;
+  readonly enforceAction?: boolean;
+  /** Epoch milliseconds: the end of what is looked at. */
+  readonly asOf?: number;
 }
 
 export interface Enqueued {
@@ -109,6 +119,21 @@ export class JobQueue {
       ...(enforceLimits === undefined ? {} : { enforce_limits: enforceLimits }),
     };
     return this.enqueueJob("check_usage_limits", payload, options);
+  }
+
+  /** A look at one project; without `enforceAction: false` it is suspended where there is evidence. */
+  async enqueueAutoSuspendJob(
+    { projectId, patternType, metrics, enforceAction, asOf }: AutoSuspend,
+    options: EnqueueOptions,
+  ): Promise<Enqueued> {
+    const payload = {
+      project_id: projectId,
+      pattern_type: patternType,
+      ...(metrics === undefined ? {} : { metrics }),
+      ...(enforceAction === undefined ? {} : { enforce_action: enforceAction }),
+      ...(asOf === undefined ? {} : { as_of: new Date(asOf).toISOString() }),
+    };
+    return this.enqueueJob("auto_suspend", payload, { projectId, ...options });
   }
 
   /** The monthly reset. */

@@ -1,22 +1,18 @@
 /** Who is asking, from the Authorization header. */
 import { createMiddleware } from "hono/factory";
 import type { KeyPrincipal, Principal } from "../http/access.ts";
+import { beside } from "../http/beside.ts";
 import { countFailure } from "../http/guards.ts";
 import type { AppContext, AppEnv } from "../http/index.ts";
-import { errorFields, log } from "../lib/log.ts";
+import { sameSecret } from "../lib/same-secret.ts";
 import { isoSeconds } from "../quota/window.ts";
 import type { Demand } from "../store/admissions.ts";
+import { countRequestOfKey, minuteOf } from "../store/rates.ts";
+import type { Tally } from "../store/rates.ts";
 import { admitKey, giveBack, noteUse } from "../tenants/admission.ts";
-import { looksLikeKey, readKey } from "../tenants/api-key.ts";
+import { looksLikeKey, readKey, storedHash } from "../tenants/api-key.ts";
 import type { PresentedKey } from "../tenants/api-key.ts";
 import { admissionProblem } from "../tenants/refusals.ts";
-
-async function sameSecret(given: string, secret: string): Promise<boolean> {
-  const encoder = new TextEncoder();
-  const [a, b] = await Promise.all([given, secret].map(async (text) => crypto.subtle.digest("SHA-256", encoder.encode(text))));
-  // Digests are of one length, so that the comparison tells nothing of the secret's.
-  return a !== undefined && b !== undefined && crypto.subtle.timingSafeEqual(a, b);
-}
 
 /** Sets the principal. Wrong credentials are an anonymous principal: public routes need none. A key is only read here, not looked up. */
 export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
@@ -28,7 +24,7 @@ export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
 async function principalOf(c: AppContext, token: string | undefined): Promise<Principal> {
   if (token === undefined) return { kind: "anonymous", credentials: "wrong" };
   const key = await readKey(token);
-  if (key) return { kind: "key", admit: async (demand) => admit(c, key, demand) };
+  if (key) return { kind: "key", admit: async (demand) => admit(c, key, demand), count: async (tally) => count(c, key, tally) };
   if (await sameSecret(token, c.get("deps").config.adminToken)) return { kind: "admin" };
   return { kind: "anonymous", credentials: looksLikeKey(token) ? "mistyped" : "wrong" };
 }
@@ -53,7 +49,10 @@ async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnTy
   };
 }
 
-/** Work that no answer waits for. */
-function beside(c: AppContext, failure: string, work: Promise<void>): void {
-  c.executionCtx.waitUntil(work.catch((error: unknown) => log.error(failure, { request_id: c.get("requestId"), ...errorFields(error) })));
+/** Counts what was refused before anybody looked up whose key it is. */
+async function count(c: AppContext, key: PresentedKey, tally: Tally): Promise<void> {
+  const { db, config, clock } = c.get("deps");
+  const now = clock();
+  const hash = await storedHash(key.digest, config.keyPepper);
+  await countRequestOfKey(db, { id: key.id, hash, now }, minuteOf(now), tally);
 }

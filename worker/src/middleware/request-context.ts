@@ -18,6 +18,7 @@ export function requestContext(clock: () => number) {
     const requestId = given !== undefined && SANE_REQUEST_ID.test(given) ? given : crypto.randomUUID();
     c.set("requestId", requestId);
     c.set("principal", { kind: "anonymous", credentials: "none" });
+    c.set("probe", false);
     c.header("x-request-id", requestId);
     const deps = withLogFields({ request_id: requestId }, () => configured(c.env, clock, c.req.header("traceparent")));
     await withLogFields({ request_id: requestId, trace_id: deps.trace.traceId }, async () =>

@@ -40,6 +40,7 @@ const INFO = {
       description: `A project's keys. In a repository, this finds them: \`${API_KEY_PATTERN}\`. The last six characters are a checksum, so that a typo is refused without a look-up.`,
     },
     { name: "Database", description: "A project's own SQLite database" },
+    { name: "Monitoring", description: "What monitoring systems report about projects; docs/monitoring.md says how to connect them" },
     { name: "Usage", description: "What a project has used and why it is where it is; and how other services report it" },
     { name: "Audit", description: "Who changed what" },
     { name: "Quota operation", description: "For operators" },

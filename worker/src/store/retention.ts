@@ -23,6 +23,8 @@ const AGEING = {
   evaluations: "at",
   events: "created_at",
   audit_log: "at",
+  abuse_detections: "at",
+  signals: "received_at",
 } as const;
 
 export type AgeingTable = keyof typeof AGEING;
@@ -42,4 +44,16 @@ export async function forgetNotices(db: D1Database, day: string, limit: number):
 export async function forgetCounters(db: D1Database, table: "counters" | "adjustments", day: string, limit: number): Promise<Removal> {
   const old = `SELECT project_id, meter, day FROM ${table} WHERE day < ?1 LIMIT ?2`;
   return remove(db, `DELETE FROM ${table} WHERE (project_id, meter, day) IN (${old})`, day, limit);
+}
+
+/** What projects asked in minutes before this one, since 1970. */
+export async function forgetMinutes(db: D1Database, minute: number, limit: number): Promise<Removal> {
+  const old = "SELECT minute, project_id FROM project_minutes WHERE minute < ?1 ORDER BY minute LIMIT ?2";
+  return remove(db, `DELETE FROM project_minutes WHERE (minute, project_id) IN (${old})`, minute, limit);
+}
+
+/** What was usual in hours before this one, since 1970. */
+export async function forgetHours(db: D1Database, hour: number, limit: number): Promise<Removal> {
+  const old = "SELECT project_id, hour FROM project_hours WHERE hour < ?1 LIMIT ?2";
+  return remove(db, `DELETE FROM project_hours WHERE (project_id, hour) IN (${old})`, hour, limit);
 }

@@ -15,7 +15,8 @@ export interface NewSuspension {
 
 /**
  * Adds a reason. False where it holds already, or the project was changed meanwhile: nothing was written, in the audit log neither. One of
- * its name that has ended makes room: nobody lifted it, so `lifted_by` stays null.
+ * its name that has ended makes room: nobody lifted it, so `lifted_by` stays null. `more` belongs to the same transaction, and asks by itself
+ * whether the project was claimed.
  */
 export async function suspend(
   db: D1Database,
@@ -23,6 +24,7 @@ export async function suspend(
   { reason, capType, detail, until }: NewSuspension,
   operation: Operation,
   note: AuditNote,
+  more: readonly D1PreparedStatement[] = [],
 ): Promise<boolean> {
   const condition = { sql: `NOT EXISTS (SELECT 1 ${heldBy("projects.id", "?3")} AND s.reason = ?5)`, values: [reason] };
   const makeRoom = `UPDATE suspensions INDEXED BY ${OPEN_REASONS} SET lifted_at = until
@@ -34,7 +36,14 @@ export async function suspend(
     ifClaimed(db, project.id, operation, makeRoom, reason, operation.now),
     ifClaimed(db, project.id, operation, add, ...values),
     suspendedStatement(db, project.id, operation),
+    ...more,
   ]);
+}
+
+/** When somebody last lifted a reason that stood for good by hand; null: never. */
+export async function lastLifted(db: D1Database, projectId: string): Promise<number | null> {
+  const sql = "SELECT max(lifted_at) AS at FROM suspensions WHERE project_id = ? AND lifted_by IS NOT NULL AND reason NOT LIKE 'quota:%'";
+  return (await stored(async () => db.prepare(sql).bind(projectId).first<{ at: number | null }>()))?.at ?? null;
 }
 
 /** Lifts reasons by hand. False where the project was changed meanwhile. */

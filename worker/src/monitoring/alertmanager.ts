@@ -1,0 +1,79 @@
+/**
+ * Alertmanager's webhook, version 4, and Grafana's, version "1", which has the same envelope with more in it. A group holds several alerts:
+ * each is judged by itself. No I/O. No clock.
+ */
+import { z } from "zod";
+import {
+  MAX_ID_CHARACTERS,
+  aboutProject,
+  complaintsOf,
+  instant,
+  metricsAmong,
+  patternOrNull,
+  projectOrNull,
+  textOrNull,
+} from "./signal.ts";
+import type { Complaint, ReadAlert, ReadBody } from "./signal.ts";
+
+const texts = z.record(z.string(), z.string());
+
+/** Unknown members are allowed: later versions bring more of them. */
+const envelope = (version: string) =>
+  z.looseObject({
+    version: z.literal(version, `expected ${JSON.stringify(version)}`),
+    alerts: z.array(z.unknown(), "expected an array of alerts").min(1, "expected at least one alert"),
+    externalURL: z.string().optional(),
+  });
+
+const alertSchema = z.looseObject({
+  status: z.enum(["firing", "resolved"], "expected firing or resolved"),
+  fingerprint: z
+    .string("expected a text")
+    .min(1, "expected a text that is not empty")
+    .max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`),
+  startsAt: instant,
+  labels: z.looseObject({ ...aboutProject, alertname: z.string().optional() }, "expected an object of texts"),
+  annotations: texts.default({}),
+  generatorURL: z.string().optional(),
+  /** Grafana only: what the rule's expressions came to. */
+  values: z.record(z.string(), z.unknown()).nullish(),
+});
+
+const VERSIONS = { alertmanager: "4", grafana: "1" } as const;
+
+/** What a group holds. `body`: parsed JSON. */
+export function readGroup(source: keyof typeof VERSIONS, body: unknown): ReadBody {
+  const read = envelope(VERSIONS[source]).safeParse(body);
+  if (!read.success) return { result: "refused", errors: complaintsOf(read.error, body) };
+  const { alerts, externalURL } = read.data;
+  return { result: "read", alerts: alerts.map((alert, index) => readAlert(source, alert, index, externalURL)) };
+}
+
+function readAlert(source: keyof typeof VERSIONS, given: unknown, index: number, externalURL: string | undefined): ReadAlert {
+  const place = `alerts.${index}`;
+  const refused = (errors: readonly Complaint[]): ReadAlert => ({ result: "refused", index, errors });
+  const read = alertSchema.safeParse(given);
+  if (!read.success) return refused(complaintsOf(read.error, given, place));
+  const { status, fingerprint, startsAt, labels, annotations, generatorURL, values } = read.data;
+  const [inValues, inAnnotations] = [metricsAmong(values ?? {}, `${place}.values`), metricsAmong(annotations, `${place}.annotations`)];
+  if ("errors" in inValues) return refused(inValues.errors);
+  if ("errors" in inAnnotations) return refused(inAnnotations.errors);
+  const startedAt = Date.parse(startsAt);
+  return {
+    result: "read",
+    index,
+    signal: {
+      source,
+      // Texts of one moment differ in zone and in fractions of a second.
+      key: `${fingerprint}:${startedAt}`,
+      status,
+      projectId: projectOrNull(labels.project_id),
+      pattern: patternOrNull(labels.abuse_pattern),
+      metrics: { ...inAnnotations.metrics, ...inValues.metrics },
+      enforce: (labels.enforce_action ?? annotations["enforce_action"]) !== "false",
+      title: textOrNull(annotations["summary"] ?? labels.alertname),
+      link: textOrNull(generatorURL === undefined || generatorURL === "" ? externalURL : generatorURL),
+      startedAt,
+    },
+  };
+}

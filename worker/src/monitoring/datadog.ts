@@ -1,0 +1,73 @@
+/** Datadog's webhook, in the shape of our template: all values are texts. No I/O. No clock. */
+import { z } from "zod";
+import { shown } from "../lib/shown.ts";
+import { MAX_ID_CHARACTERS, aboutProject, complaintsOf, metricsAmong, patternOrNull, projectOrNull, textOrNull } from "./signal.ts";
+import type { ReadBody } from "./signal.ts";
+
+const SCHEMA = "qc.datadog.v1";
+
+/** As Datadog leaves a variable that it does not know, or that has no value. */
+const UNEXPANDED = /^\$[A-Z_]+(\[[^\]]*\])?$/u;
+
+const identifier = z
+  .string("expected a text")
+  .trim()
+  .min(1, "expected a text that is not empty")
+  .max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`);
+
+const template = z.looseObject({
+  schema: z.literal(SCHEMA, `expected ${JSON.stringify(SCHEMA)}`),
+  cycle_key: identifier,
+  transition: identifier,
+  alert_id: identifier,
+  title: z.string().optional(),
+  project_id: aboutProject.project_id,
+  pattern: aboutProject.abuse_pattern,
+  enforce_action: aboutProject.enforce_action,
+  date_ms: z.string("expected a text").regex(/^\d{1,15}$/u, "expected milliseconds since 1970, as digits"),
+  link: z.string().optional(),
+});
+
+const FIRING: ReadonlySet<string> = new Set(["triggered", "re-triggered", "renotify"]);
+
+/** `body`: parsed JSON. */
+export function readDatadog(body: unknown): ReadBody {
+  const unexpanded = Object.entries(typeof body === "object" && body !== null ? body : {}).filter(
+    ([, value]) => typeof value === "string" && UNEXPANDED.test(value),
+  );
+  if (unexpanded.length > 0) {
+    const message = (value: unknown) =>
+      `expected a value, and Datadog left ${shown(value)} as it was: the monitor has none, or the template is wrong`;
+    return { result: "refused", errors: unexpanded.map(([path, value]) => ({ path, message: message(value) })) };
+  }
+  const read = template.safeParse(body);
+  if (!read.success) return { result: "refused", errors: complaintsOf(read.error, body) };
+  const { cycle_key, transition, alert_id, title, project_id, pattern, enforce_action, date_ms, link } = read.data;
+  const metrics = metricsAmong(read.data, "body");
+  if ("errors" in metrics) return { result: "refused", errors: metrics.errors };
+  const change = transition.toLowerCase();
+  const resolved = change.endsWith("recovered");
+  const alarming = resolved || FIRING.has(change);
+  return {
+    result: "read",
+    alerts: [
+      {
+        result: "read",
+        index: 0,
+        signal: {
+          source: "datadog",
+          // A warning or missing data is told apart, so that the alert after it is not taken for the same.
+          key: [alert_id, cycle_key, project_id ?? "", ...(alarming ? [] : [change])].join(":"),
+          status: resolved ? "resolved" : "firing",
+          projectId: projectOrNull(project_id),
+          pattern: alarming ? patternOrNull(pattern) : null,
+          metrics: metrics.metrics,
+          enforce: enforce_action !== "false",
+          title: textOrNull(title),
+          link: textOrNull(link),
+          startedAt: Number(date_ms),
+        },
+      },
+    ],
+  };
+}

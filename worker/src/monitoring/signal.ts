@@ -1,0 +1,84 @@
+/** What the readers of all sources share: one alert in, one `Signal` or a complaint that names the field. No I/O. No clock. */
+import { z } from "zod";
+import { abuseMetrics } from "../jobs/catalog.ts";
+import { shown } from "../lib/shown.ts";
+import { ABUSE_PATTERNS } from "../store/abuse.ts";
+import type { AbusePattern } from "../store/abuse.ts";
+import type { Signal } from "../store/signals.ts";
+
+export type { Signal } from "../store/signals.ts";
+
+export interface Complaint {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** One alert of a body, by its place in it. */
+export type ReadAlert =
+  | { readonly result: "read"; readonly index: number; readonly signal: Signal }
+  | { readonly result: "refused"; readonly index: number; readonly errors: readonly Complaint[] };
+
+/** A body: its alerts, or what is wrong with it as a whole. */
+export type ReadBody =
+  | { readonly result: "read"; readonly alerts: readonly ReadAlert[] }
+  | { readonly result: "refused"; readonly errors: readonly Complaint[] };
+
+export const MAX_ID_CHARACTERS = 200;
+const MAX_TEXT_CHARACTERS = 500;
+
+/** For people: cut off where it is too long. */
+export const textOrNull = (text: string | undefined): string | null =>
+  text === undefined || text.trim() === "" ? null : text.trim().slice(0, MAX_TEXT_CHARACTERS).toWellFormed();
+
+export const instant = z.iso.datetime({ offset: true, error: "expected an ISO 8601 time" });
+
+const patternText = z
+  .string()
+  .transform((text) => text.trim().toUpperCase())
+  .pipe(z.enum(ABUSE_PATTERNS, `expected one of ${ABUSE_PATTERNS.join(", ")}`));
+
+/** Labels and annotations are texts. */
+export const aboutProject = {
+  project_id: z.string().max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`).optional(),
+  abuse_pattern: z
+    .union([z.literal("").transform(() => undefined), patternText], `expected one of ${ABUSE_PATTERNS.join(", ")}`)
+    .optional(),
+  enforce_action: z.enum(["true", "false"], "expected true or false").optional(),
+};
+
+/** null: no project is named, not even an empty one. */
+export const projectOrNull = (id: string | undefined): string | null => (id === undefined || id.trim() === "" ? null : id.trim());
+
+export const patternOrNull = (pattern: AbusePattern | undefined): AbusePattern | null => pattern ?? null;
+
+const METRICS = Object.keys(abuseMetrics.shape);
+
+type Metrics = { readonly metrics: Signal["metrics"] } | { readonly errors: readonly Complaint[] };
+
+/** The known numbers among texts: labels and annotations have nothing else. */
+export function metricsAmong(given: Readonly<Record<string, unknown>>, place: string): Metrics {
+  const named = METRICS.flatMap((name) => {
+    const value = given[name];
+    // Nothing was measured, which is not 0.
+    if (value === undefined || value === null || value === "") return [];
+    return [[name, typeof value === "string" ? Number(value) : value] as const];
+  });
+  const read = abuseMetrics.safeParse(Object.fromEntries(named));
+  if (read.success) return { metrics: read.data };
+  const errors = read.error.issues.map(({ path }) => {
+    const name = String(path[0]);
+    return { path: `${place}.${name}`, message: `expected a number that can be one of ${name} (given: ${shown(given[name])})` };
+  });
+  return { errors };
+}
+
+/** What zod complains of, with the value that was given. */
+export function complaintsOf(error: z.ZodError, given: unknown, place = ""): readonly Complaint[] {
+  return error.issues.map(({ path, message }) => {
+    const at = [...(place === "" ? [] : [place]), ...path.map(String)].join(".");
+    const value = path.reduce<unknown>((inner, key) => (isObject(inner) ? Reflect.get(inner, key) : undefined), given);
+    return { path: at === "" ? "body" : at, message: `${message} (given: ${shown(value)})` };
+  });
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
