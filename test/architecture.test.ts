@@ -18,6 +18,7 @@ const RANKS: Record<string, number> = {
   jobs: 4,
   // A project's own database: a Durable Object like quota/, and as blind to D1 and to the others of its rank.
   "tenant-database": 4,
+  telegram: 4,
   deps: 5,
   library: 6,
   tenants: 6,
@@ -39,6 +40,8 @@ const BLIND = new Set([
   "isbndb → store",
   "tenant-database → store",
   "tenant-database → telemetry",
+  "telegram → store",
+  "telegram → telemetry",
   "jobs → telemetry",
   "quota → telemetry",
   "isbndb → telemetry",
@@ -130,9 +133,13 @@ describe("each thing in one place", () => {
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("only the provider's client and the exporter of traces fetch, each its own address", () => {
+  test("only the provider's client, the exporter of traces and Telegram's client fetch, each its own address", () => {
     const foreign = sources.filter((file) => /(?<![.#\w])fetch\(|globalThis\.fetch/u.test(codeOf(file)));
-    expect(foreign.map(shown)).toEqual(["worker/src/isbndb/client.ts", "worker/src/telemetry/exporter.ts"]);
+    expect(foreign.map(shown)).toEqual([
+      "worker/src/isbndb/client.ts",
+      "worker/src/telegram/client.ts",
+      "worker/src/telemetry/exporter.ts",
+    ]);
   });
 
   test("OpenTelemetry is known only in telemetry/", () => {

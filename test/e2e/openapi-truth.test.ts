@@ -39,6 +39,15 @@ describe("what the document says is true", () => {
     return [...complaints(content?.["application/json"]?.schema, answer.body), ...missing].map((why) => `${name}: ${why}`);
   };
 
+  /** For what is no JSON: status and type. */
+  const raw = async (name: string, path: string): Promise<(number | string | null)[]> => {
+    tried.add(name);
+    const headers = { authorization: `Bearer ${product.token}` };
+    const answer = await fetch(new URL(path, product.url), { headers });
+    await answer.arrayBuffer();
+    return [answer.status, answer.headers.get("content-type")];
+  };
+
   const reserved = async (id: string): Promise<string> => {
     await product.call("POST", "/api/quota/reservations", { calls: 10, id });
     return id;
@@ -122,6 +131,27 @@ describe("what the document says is true", () => {
     expect(await trying("POST /api/monitoring/signal", 200)).toEqual([]);
     expect(await trying("GET /api/monitoring/signals", 200)).toEqual([]);
     expect(await trying("GET /api/projects/{id}/detections", 200)).toEqual([]);
+  });
+
+  test("backups, from the first to a project made of one", async () => {
+    const project = "/api/projects/proj_reading_list";
+    expect(await trying("POST /api/projects/{id}/backups", 202)).toEqual([]);
+    const { body } = await product.call<{ backups: { id: string }[] }>("GET", `${project}/backups`);
+    const backup_id = body.backups[0]?.id ?? "none";
+    while ((await product.call("GET", `${project}/backups/${backup_id}`)).body["status"] === "running");
+    expect(await trying("GET /api/projects/{id}/backups", 200)).toEqual([]);
+    expect(await trying("GET /api/projects/{id}/backups/{backup_id}", 200, { backup_id })).toEqual([]);
+    expect(await trying("GET /api/projects/{id}/backups/{backup_id}/manifest", 200, { backup_id })).toEqual([]);
+    expect(await raw("GET /api/projects/{id}/backups/{backup_id}/download", `${project}/backups/${backup_id}/download`)).toEqual([
+      200,
+      "application/gzip",
+    ]);
+    expect(await trying("POST /api/projects/{id}/backups/{backup_id}/restore", 202, { backup_id })).toEqual([]);
+    const copy = { id: "proj_reading_list_copy" };
+    while ((await product.call("GET", `/api/projects/${copy.id}/restore`)).body["status"] === "running");
+    expect(await trying("GET /api/projects/{id}/restore", 200, copy)).toEqual([]);
+    expect(await trying("DELETE /api/projects/{id}/backups/{backup_id}", 200, { backup_id })).toEqual([]);
+    await product.call("DELETE", `/api/projects/${copy.id}?permanent=true`);
   });
 
   test("usage and the audit log, and the end of what was made", async () => {

@@ -96,6 +96,15 @@ export const ROUTES: readonly Route[] = [
     body: { sql: "SELECT 1" },
   },
 
+  { method: "POST", path: "/api/projects/{id}/backups", access: own("admin"), body: {}, success: 202 },
+  { method: "GET", path: "/api/projects/{id}/backups", access: own("admin") },
+  { method: "GET", path: "/api/projects/{id}/backups/{backup_id}", access: own("admin"), success: 404 },
+  { method: "GET", path: "/api/projects/{id}/backups/{backup_id}/download", access: own("admin"), success: 404 },
+  { method: "GET", path: "/api/projects/{id}/backups/{backup_id}/manifest", access: own("admin"), success: 404 },
+  { method: "DELETE", path: "/api/projects/{id}/backups/{backup_id}", access: "admin", success: 404 },
+  { method: "POST", path: "/api/projects/{id}/backups/{backup_id}/restore", access: "admin", body: { project_id: "new" }, success: 404 },
+  { method: "GET", path: "/api/projects/{id}/restore", access: own("admin"), success: 404 },
+
   { method: "GET", path: "/api/projects/{id}/usage", access: own("read") },
   { method: "GET", path: "/api/projects/{id}/evaluations", access: own("read") },
   { method: "GET", path: "/api/projects/{id}/events", access: own("read") },

@@ -95,6 +95,8 @@ describe("a list", () => {
         SELECT iif(i = 3000, 'grafana', 'datadog'), i, 'firing', 'p' || i, '{}', 1, i, i, 'no_pattern' FROM n`,
       `INSERT INTO api_keys (id, project_id, name, mode, scopes, revoked_at, created_at)
         SELECT printf('k%09d', i), 'one', 'K', 'live', '[]', 1, i FROM n`,
+      `INSERT INTO backups (id, project_id, export_type, status, job_id, requested_by, changed_by, created_at, updated_at)
+        SELECT 'b' || i, 'one', 'full', CASE WHEN i % 400 = 0 THEN 'failed' ELSE 'verified' END, 'j', 'admin', 'test', i, i FROM n`,
     ];
     await env.DB.batch(many.map((sql) => env.DB.prepare(`${NUMBERS(4_000)} ${sql}`)));
     await stop("one", "admin");
@@ -126,6 +128,9 @@ describe("a list", () => {
     ["monitoring/signals?source=grafana", 1],
     ["monitoring/signals?project_id=p5", 1],
     ["monitoring/signals?project_id=p5&source=datadog", 1],
+    ["projects/one/backups?limit=10", 10],
+    ["projects/one/backups?status=failed&limit=10", 10],
+    ["projects/two/backups", 0],
   ])("/api/%s reads little more than it shows", async (path, found) => {
     expect(await few(`/api/${path}`)).toEqual({ path: `/api/${path}`, status: 200, found, read: true });
   });

@@ -8,6 +8,7 @@ import { jsonOnly, limitBody } from "./middleware/bodies.ts";
 import { notFound, onError } from "./middleware/problems.ts";
 import { rates } from "./middleware/rates.ts";
 import { requestContext } from "./middleware/request-context.ts";
+import { backupRoutes } from "./routes/backups.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
 import { databaseRoutes } from "./routes/database.ts";
 import { docsRoutes, documentOf, getDocument } from "./routes/docs.ts";
@@ -63,6 +64,7 @@ app.route("/api", projectKeyRoutes);
 app.route("/api", projectUsageRoutes);
 app.route("/api", projectDetectionRoutes);
 app.route("/api", databaseRoutes);
+app.route("/api", backupRoutes);
 
 app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
   type: "http",

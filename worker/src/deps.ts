@@ -9,6 +9,7 @@ import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager } from "./qu
 import type { ProviderCount, ProviderReport } from "./quota/index.ts";
 import { traceFrom } from "./telemetry/index.ts";
 import type { RootTrace, Trace } from "./telemetry/index.ts";
+import { TelegramClient } from "./telegram/index.ts";
 import { TenantDatabases } from "./tenant-database/index.ts";
 
 /** The only provider so far; a second one is a second ledger. */
@@ -34,6 +35,10 @@ export interface Deps {
   /** Where spans hang from. Whoever opens one hands it on: `work({ ...deps, trace: span })`. */
   readonly trace: Trace;
   readonly tenantDatabases: TenantDatabases;
+  /** The bytes of backups. */
+  readonly backups: R2Bucket;
+  /** null: no bot is configured. */
+  readonly telegram: TelegramClient | null;
 }
 
 /** What the provider's answer said about our account. */
@@ -88,5 +93,7 @@ export function createDeps(env: Env, clock: () => number, traceparent?: string |
     relay: new JobRelay({ db: env.DB, workflow: env.JOBS, clock }),
     trace: traceFrom(traceparent, config.telemetry, { clock, secrets: config.secrets }),
     tenantDatabases: new TenantDatabases(env.TENANT_DATABASE),
+    backups: env.BACKUPS,
+    telegram: config.telegram === null ? null : new TelegramClient(config.telegram),
   };
 }

@@ -24,6 +24,8 @@ export interface Product {
   readonly simulator: <Body = Record<string, unknown>>(method: string, path: string, body?: unknown) => Promise<Body>;
   /** A project's database object, by its own methods. */
   readonly database: (project: string) => Promise<DatabaseObject>;
+  /** Removes what R2 holds below this prefix. */
+  readonly loseBackups: (prefix: string) => Promise<void>;
   /** Evicts the ledger again and again at random moments. */
   readonly evictLedgerUntilStopped: () => { readonly stop: () => Promise<void> };
   readonly stop: () => Promise<void>;
@@ -33,6 +35,11 @@ async function send(url: URL, method: string, body: unknown, headers: Record<str
   const init =
     body === undefined ? { headers } : { headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify(body) };
   return fetch(url, { method, ...init });
+}
+
+interface Bucket {
+  list(options: { readonly prefix: string }): Promise<{ readonly objects: readonly { readonly key: string }[] }>;
+  delete(keys: readonly string[]): Promise<void>;
 }
 
 /** What a job asks of a project's database. */
@@ -64,8 +71,11 @@ export interface DatabasePart {
   readonly tables: readonly { readonly name: string; readonly rows: number; readonly hash: string }[];
 }
 
-/** Each on a free port, with these variables changed. Takes some seconds. */
-export async function startProduct(vars: Readonly<Record<string, string>> = {}): Promise<Product> {
+/** Each on a free port, with these variables changed and these secrets added. Takes some seconds. */
+export async function startProduct(
+  vars: Readonly<Record<string, string>> = {},
+  secrets: Readonly<Record<string, string>> = {},
+): Promise<Product> {
   const provider = createTestHarness({ workers: [{ configPath: config("scripts/isbndb-simulator/wrangler.jsonc") }] });
   const { url: providerUrl } = await provider.listen();
   const coordinator = createTestHarness({
@@ -78,6 +88,7 @@ export async function startProduct(vars: Readonly<Record<string, string>> = {}):
           ISBNDB_API_KEY: "simulator-key",
           KEY_PEPPER: "test-key-pepper-0123456789",
           SESSION_SECRET: "test-session-secret-0123456789",
+          ...secrets,
         },
       },
     ],
@@ -108,6 +119,10 @@ export async function startProduct(vars: Readonly<Record<string, string>> = {}):
         TENANT_DATABASE: { getByName: (name: string) => DatabaseObject };
       };
       return TENANT_DATABASE.getByName(project);
+    },
+    loseBackups: async (prefix) => {
+      const { BACKUPS } = (await worker.getEnv()) as unknown as { BACKUPS: Bucket };
+      await BACKUPS.delete((await BACKUPS.list({ prefix })).objects.map(({ key }) => key));
     },
     evictLedgerUntilStopped: () => {
       const stopping = new AbortController();

@@ -6,6 +6,8 @@ import { forgetAdmissions, forgetCounters, forgetHours, forgetMinutes, forgetNot
 import type { AgeingTable } from "../store/retention.ts";
 import { lookForAbuse } from "../tenants/abuse-watch.ts";
 import { admissionIdsFrom } from "../tenants/admission.ts";
+import { closeAbandonedRestores } from "../tenants/backups/restore.ts";
+import { removeExpiredBackups } from "../tenants/backups/retention.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
@@ -64,6 +66,10 @@ const LIVES: Readonly<Record<string, Life>> = {
   project_hours: async (deps) => forgetHours(deps.db, Math.floor(keptSince(deps, "project_hours") / HOUR_MS), ROWS),
   abuse_detections: ageing("abuse_detections"),
   signals: ageing("signals"),
+  backups: async (deps) => {
+    await closeAbandonedRestores(deps);
+    return removeExpiredBackups(deps);
+  },
 };
 
 export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider_count, restarted_at, retention }, job) => {

@@ -3,14 +3,18 @@ import type { JobType } from "../jobs/catalog.ts";
 import type { JobHandler } from "./context.ts";
 import { autoSuspendHandler } from "./auto-suspend.ts";
 import { checkUsageLimitsHandler } from "./check-usage-limits.ts";
+import { exportBackupHandler } from "./export-backup.ts";
 import { harvestHandler } from "./harvest.ts";
 import { housekeepingHandler } from "./housekeeping.ts";
 import { resetQuotasHandler } from "./reset-quotas.ts";
+import { restoreBackupHandler } from "./restore-backup.ts";
 
 export const HANDLERS = {
   auto_suspend: autoSuspendHandler,
   check_usage_limits: checkUsageLimitsHandler,
+  export_backup: exportBackupHandler,
   harvest: harvestHandler,
   housekeeping: housekeepingHandler,
   reset_quotas: resetQuotasHandler,
+  restore_backup: restoreBackupHandler,
 } satisfies { [Type in JobType]: JobHandler<Type> };

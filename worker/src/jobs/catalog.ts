@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { ABUSE_PATTERNS } from "../store/abuse.ts";
+import { EXPORT_TYPES } from "../store/backups.ts";
 import type { FinalStatus } from "../store/jobs.ts";
 import { CAP_TYPES } from "../store/meters.ts";
 
@@ -123,6 +124,25 @@ export const JOBS = {
     }),
     // 288 a day, each like the other.
     keptDays: { ...KEPT_DAYS, completed: 1 },
+  },
+  export_backup: {
+    ...RETRYABLE,
+    description: "A dump of a project's database into R2 and Telegram, one moment's truth, verified by restoring it",
+    payload: z.strictObject({
+      project_id: projectId.describe("Whose database"),
+      export_type: z.enum(EXPORT_TYPES).default("full").describe("full: schema and rows. schema: no rows"),
+    }),
+    keptDays: { completed: 30, failed: 30, cancelled: 30 },
+  },
+  restore_backup: {
+    ...RETRYABLE,
+    description:
+      "A verified backup into the new project that it was asked for; begun by POST /api/projects/{id}/backups/{backup_id}/restore",
+    payload: z.strictObject({
+      project_id: projectId.describe("The new project"),
+      backup_id: z.string().regex(/^bak_[0-9a-f]{40}(-r\d{1,5})?$/u, "expected the id of a backup"),
+    }),
+    keptDays: { completed: 30, failed: 30, cancelled: 30 },
   },
 } as const satisfies Record<string, JobKind>;
 

@@ -5,6 +5,7 @@
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
 import type { AbusePattern } from "../store/abuse.ts";
+import type { ExportType } from "../store/backups.ts";
 import { claimStart, endJob, findJob, insertJob } from "../store/jobs.ts";
 import type { JobRow, NewJob } from "../store/jobs.ts";
 import type { CapType } from "../store/meters.ts";
@@ -53,6 +54,11 @@ export interface AutoSuspend {
   readonly enforceAction?: boolean;
   /** Epoch milliseconds: the end of what is looked at. */
   readonly asOf?: number;
+}
+
+export interface ExportBackup {
+  readonly projectId: string;
+  readonly exportType?: ExportType;
 }
 
 export interface Enqueued {
@@ -139,6 +145,12 @@ export class JobQueue {
   /** The monthly reset. */
   async enqueueResetQuotasJob(options: EnqueueOptions): Promise<Enqueued> {
     return this.enqueueJob("reset_quotas", {}, options);
+  }
+
+  /** A backup of a project's database, `full` unless it is to be its schema only. */
+  async enqueueExportBackupJob({ projectId, exportType }: ExportBackup, options: EnqueueOptions): Promise<Enqueued> {
+    const payload = { project_id: projectId, ...(exportType === undefined ? {} : { export_type: exportType }) };
+    return this.enqueueJob("export_backup", payload, { projectId, ...options });
   }
 
   /**

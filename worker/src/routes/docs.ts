@@ -5,6 +5,7 @@ import { html } from "hono/html";
 import { PROBLEMS } from "../errors.ts";
 import { createRouter } from "../http/index.ts";
 import type { AppEnv } from "../http/index.ts";
+import { VERSION } from "../lib/version.ts";
 import { API_KEY_PATTERN } from "../tenants/api-key.ts";
 import { problems } from "./schemas.ts";
 
@@ -16,7 +17,7 @@ const INFO = {
   openapi: "3.1.0",
   info: {
     title: "Quota Coordinator",
-    version: "1.0.0",
+    version: VERSION,
     license: { name: "MIT", identifier: "MIT" },
     description: [
       "Coordinates every call to a metered provider: a limit over a UTC day, spent in advance, never overspent.",
@@ -41,6 +42,7 @@ const INFO = {
     },
     { name: "Database", description: "A project's own SQLite database" },
     { name: "Monitoring", description: "What monitoring systems report about projects; docs/monitoring.md says how to connect them" },
+    { name: "Backups", description: "A project's database at one moment, verified by restoring it, and new projects made of it" },
     { name: "Usage", description: "What a project has used and why it is where it is; and how other services report it" },
     { name: "Audit", description: "Who changed what" },
     { name: "Quota operation", description: "For operators" },

@@ -14,14 +14,14 @@ export interface Operation {
 
 export interface AuditNote {
   readonly action: string;
-  /** `organization:<id>`, `project:<id>`, `key:<id>`, `quota:<provider>`. */
+  /** `organization:<id>`, `project:<id>`, `key:<id>`, `backup:<id>`, `quota:<provider>`. */
   readonly subject: string;
   readonly projectId: string | null;
   readonly before: unknown;
   readonly after: unknown;
 }
 
-type Owner = "organizations" | "projects";
+type Owner = "organizations" | "projects" | "backups";
 
 /** The row that a change was decided on. */
 export interface Seen {

@@ -7,7 +7,16 @@ import type { Operation } from "./changes.ts";
 import { olderThan, stored, where } from "./database.ts";
 import { heldBy } from "./reasons.ts";
 
-export const EVENT_TYPES = ["quota.warning", "project.suspended", "project.reactivated", "abuse.detected"] as const;
+export const EVENT_TYPES = [
+  "quota.warning",
+  "project.suspended",
+  "project.reactivated",
+  "abuse.detected",
+  "backup.completed",
+  "backup.failed",
+  "restore.completed",
+  "restore.failed",
+] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
 /** The columns that every writer fills in this order. */

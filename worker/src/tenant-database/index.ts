@@ -69,8 +69,11 @@ export class TenantDatabases {
     } while (cursor !== null);
   }
 
-  /** A dump, cut anywhere, into an empty database. With the same id it goes on where it stopped. */
-  async import(name: string, id: string, chunks: AsyncIterable<string>, schemaVersion: number): Promise<ImportAnswer> {
+  /**
+   * A dump, cut anywhere, into an empty database. With the same id it goes on where it stopped. `freeze`: it ends frozen under its id, so
+   * that nobody writes before it is verified, which lets writes through.
+   */
+  async import(name: string, id: string, chunks: AsyncIterable<string>, schemaVersion: number, freeze = false): Promise<ImportAnswer> {
     let answer = await this.call(name, async (database) => database.beginImport(id));
     let piece = 0;
     for await (const sql of piecesOf(chunks, IMPORT_PIECE_CHARS)) {
@@ -79,15 +82,15 @@ export class TenantDatabases {
       piece += 1;
       if (number >= answer.pieces) answer = await this.call(name, async (database) => database.importPart(id, number, sql));
     }
-    return answer.result === "ready" ? this.call(name, async (database) => database.finishImport(id, schemaVersion)) : answer;
+    return answer.result === "ready" ? this.call(name, async (database) => database.finishImport(id, schemaVersion, freeze)) : answer;
   }
 
-  /** Reads a database as a dump does, and compares it with what a dump said. Freezes it while it looks. */
-  async verify(name: string, id: string, expected: DumpSummary): Promise<Verification> {
+  /** Reads a database as a dump of this mode does, and compares it with what the dump said. Freezes it while it looks. */
+  async verify(name: string, id: string, expected: DumpSummary, mode: DumpPartRequest["mode"] = "full"): Promise<Verification> {
     await this.call(name, async (database) => database.freeze(id));
     const tables: TableSummary[] = [];
     const differences: string[] = [];
-    for await (const answer of this.dump(name, { freeze: id, mode: "full", cursor: null, maxBytes: IMPORT_PIECE_CHARS, text: false })) {
+    for await (const answer of this.dump(name, { freeze: id, mode, cursor: null, maxBytes: IMPORT_PIECE_CHARS, text: false })) {
       if (answer.result !== "part") differences.push(`it cannot be read: ${answer.result}`);
       else tables.push(...answer.tables);
       if (answer.result === "part" && answer.next === null) differences.push(...compared(expected, { ...answer, tables }));

@@ -119,14 +119,15 @@ export class TenantDatabase extends DurableObject {
     return failure === null ? { result: "ready", pieces: piece + 1 } : { result: "failed", message: failure };
   }
 
-  /** Opens the database to everybody. Twice is once. */
-  async finishImport(id: string, schemaVersion: number): Promise<ImportAnswer> {
+  /** Opens the database to everybody, or with `freeze` to readers, until it is thawed. Twice is once. */
+  async finishImport(id: string, schemaVersion: number, freeze = false): Promise<ImportAnswer> {
     const { importing } = this.#state;
     if (importing === null) return { result: "ready", pieces: 0 };
     if (importing.id !== id) return { result: "conflict", detail: `Another import is under way: ${importing.id}.` };
     this.ctx.storage.transactionSync(() => {
       this.#state.schemaVersion = schemaVersion;
       this.#state.importing = null;
+      if (freeze) this.#state.freeze(id, Date.now());
     });
     return { result: "ready", pieces: importing.pieces };
   }

@@ -1,0 +1,110 @@
+/**
+ * `export_backup`: freeze, dump into R2 part by part, thaw; restore what is stored into a scratch database and compare; only then it is
+ * verified. Writes wait while it is read, and no longer: whatever fails, the source is thawed and the scratch destroyed.
+ */
+import { Problem } from "../errors.ts";
+import { StepFailed } from "../jobs/failure.ts";
+import type { BackupRow } from "../store/backups.ts";
+import { claimBackup } from "../tenants/backups/backups.ts";
+import { sendCopies, tellOperators } from "../tenants/backups/copies.ts";
+import { completeBackup, failBackup, storyOf, writeManifest } from "../tenants/backups/finish.ts";
+import { differencesOf, load } from "../tenants/backups/load.ts";
+import { destroyScratch } from "../tenants/backups/retention.ts";
+import { scratchOf } from "../tenants/backups/scratch.ts";
+import { discardMoments, freezeSource, readParts, sourceOf, thawSource } from "../tenants/backups/source.ts";
+import type { Source } from "../tenants/backups/source.ts";
+import { changeableProject } from "../tenants/projects.ts";
+import { orNull } from "./context.ts";
+import type { JobContext, JobHandler } from "./context.ts";
+
+/** Each time a write came between, it begins again from a new moment. */
+const MAX_MOMENTS = 5;
+/** Another reader's freeze ends by itself after 2 minutes; a restore takes longer. */
+const MAX_WAITS = 60;
+/** Telegram may ask for pauses of minutes. */
+const MAX_PAUSES = 10;
+const MAX_PAUSE_MS = 10 * 60_000;
+
+export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project_id, export_type }, job) => {
+  job.log.info(`Starting: ${export_type} backup of project ${project_id}`);
+  const row = await job.step("begin", async (_attempt, deps) => {
+    await changeableProject(deps, project_id);
+    const claim = { job: job.id, projectId: project_id, exportType: export_type };
+    const claimed = await claimBackup(deps, claim, { actor: `job:${job.id}`, tenant: false });
+    if (claimed.status !== "running") throw new Problem("conflict", "The backup of this job has ended already.");
+    return claimed;
+  });
+  const error = await failureOf(exported(row, job));
+  if (error !== null) await orNull(job.step("give up", async (_attempt, deps) => failBackup(deps, row, error)));
+  await orNull(job.step("tell operators", async (_attempt, deps) => tellOperators(deps, await storyOf(deps, row.id))));
+  const data = { backup_id: row.id };
+  return error === null ? { success: true, data } : { success: false, data, error };
+};
+
+async function exported(row: BackupRow, job: JobContext): Promise<void> {
+  const source = await dumped(row, job);
+  const loading = { backup: source, name: scratchOf(job.id), id: job.id };
+  try {
+    while (!(await job.step("restore into a scratch", async (_attempt, deps) => load(deps, loading))));
+    const differences = await job.step("compare", async (_attempt, deps) => differencesOf(deps, loading));
+    if (differences.length > 0) throw new StepFailed(`Restored, it is not the same: ${differences.join("; ")}.`);
+  } finally {
+    await orNull(job.step("destroy the scratch", async (_attempt, deps) => destroyScratch(deps, job.id)));
+  }
+  const facts = await job.step("write the manifest", async (_attempt, deps) => writeManifest(deps, source));
+  const copies = await copied(source, job);
+  await job.step("complete", async (_attempt, deps) => completeBackup(deps, source, { ...facts, copies }));
+}
+
+/** All parts of one moment are in R2. */
+async function dumped(row: BackupRow, job: JobContext): Promise<Source> {
+  for (let moment = 1; moment <= MAX_MOMENTS; moment += 1) {
+    const source = sourceOf(row, moment);
+    try {
+      await frozen(source, job);
+      if (moment > 1) await orNull(job.step("throw away earlier parts", async (_attempt, deps) => discardMoments(deps, source)));
+      let read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
+      while (read === "more") read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
+      if (read === "done") return source;
+      job.log.warn("Something was written meanwhile: begins again from a new moment", { moment });
+    } finally {
+      await orNull(job.step("thaw", async (_attempt, deps) => thawSource(deps, source)));
+    }
+  }
+  throw new StepFailed(`Each of ${MAX_MOMENTS} times its lease ran out, and something was written before it could go on.`);
+}
+
+async function frozen(source: Source, job: JobContext): Promise<void> {
+  for (let waits = 0; waits < MAX_WAITS; waits += 1) {
+    const answer = await job.step("freeze", async (_attempt, deps) => freezeSource(deps, source));
+    if (answer.result === "frozen") return;
+    await job.sleepUntil("wait for the database", answer.retryAt);
+  }
+  throw new StepFailed("The database was read or restored by others all the time.");
+}
+
+/** A copy that fails does not make the backup worse. */
+async function copied(source: Source, job: JobContext): Promise<"sent" | "failed" | null> {
+  if (job.deps.telegram === null) return null;
+  for (let pauses = 0; pauses < MAX_PAUSES;) {
+    const answer = await orNull(job.step("copy to Telegram", async (_attempt, deps) => sendCopies(deps, source)));
+    if (answer?.result === "sent") return "sent";
+    if (answer === null || answer.result === "failed") break;
+    if (answer.result === "pause") {
+      pauses += 1;
+      await job.sleepUntil("pause for Telegram", Math.min(answer.until, answer.asked + MAX_PAUSE_MS));
+    }
+  }
+  return "failed";
+}
+
+/** Why it was given up; null where it was not. */
+async function failureOf(work: Promise<void>): Promise<string | null> {
+  try {
+    await work;
+    return null;
+  } catch (error) {
+    if (error instanceof StepFailed) return error.message;
+    throw error;
+  }
+}

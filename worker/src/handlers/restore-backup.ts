@@ -1,0 +1,35 @@
+/** `restore_backup`: a verified backup into a new project's database. Nobody gets to write to it before it was compared. */
+import { StepFailed } from "../jobs/failure.ts";
+import { tellOperators } from "../tenants/backups/copies.ts";
+import { load } from "../tenants/backups/load.ts";
+import { beginRestore, compareRestored, endRestore, undoRestore } from "../tenants/backups/restore.ts";
+import { orNull } from "./context.ts";
+import type { JobContext, JobHandler } from "./context.ts";
+
+export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ project_id, backup_id }, job) => {
+  job.log.info(`Starting: backup ${backup_id} into project ${project_id}`);
+  const error = await restored(project_id, backup_id, job);
+  await job.step("record", async (_attempt, deps) => endRestore(deps, project_id, job.id, error));
+  const told = `Backup ${backup_id} ${error === null ? "was restored into" : "COULD NOT BE RESTORED into"} project ${project_id}`;
+  await orNull(job.step("tell operators", async (_attempt, deps) => tellOperators(deps, `${told}${error === null ? "." : `: ${error}`}`)));
+  const data = { project_id, backup_id };
+  return error === null ? { success: true, data } : { success: false, data, error };
+};
+
+/** Why it was given up; null where it was not. */
+async function restored(projectId: string, backupId: string, job: JobContext): Promise<string | null> {
+  try {
+    const loading = await job.step("begin", async (_attempt, deps) => beginRestore(deps, job.id, projectId, backupId));
+    try {
+      while (!(await job.step("load", async (_attempt, deps) => load(deps, loading))));
+    } catch (error) {
+      await orNull(job.step("undo", async (_attempt, deps) => undoRestore(deps, loading)));
+      throw error;
+    }
+    const differences = await job.step("compare", async (_attempt, deps) => compareRestored(deps, loading));
+    return differences.length === 0 ? null : `Restored, it is not the same: ${differences.join("; ")}.`;
+  } catch (error) {
+    if (error instanceof StepFailed) return error.message;
+    throw error;
+  }
+}

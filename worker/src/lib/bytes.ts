@@ -1,0 +1,47 @@
+/** Bytes, their hashes, and gzip. */
+
+const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** SHA-256 in hex. */
+export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+}
+
+/** A hash in hex as RFC 9530 writes it. */
+export const digestField = (sha256: string): string =>
+  `sha-256=:${btoa(String.fromCharCode(...(sha256.match(/../gu) ?? []).map((byte) => Number.parseInt(byte, 16))))}:`;
+
+/** UTF-8. */
+export const bytesOf = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(text));
+
+async function through(bytes: Uint8Array<ArrayBuffer>, transform: ReadableWritablePair<Uint8Array, BufferSource>): Promise<ArrayBuffer> {
+  return new Response(new Blob([bytes]).stream().pipeThrough(transform)).arrayBuffer();
+}
+
+/** Text as one gzip member. Members one after the other are one gzip file. The same text gives the same bytes. */
+export async function gzip(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await through(bytesOf(text), new CompressionStream("gzip")));
+}
+
+/** The text of one gzip member. Throws where it is none, or no UTF-8. */
+export async function gunzip(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await through(bytes, new DecompressionStream("gzip")));
+}
+
+/** A whole stream that must not be longer. Throws where it is, or breaks off. */
+export async function readBytes(stream: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    length += chunk.byteLength;
+    if (length > maxBytes) throw new Error(`More than ${maxBytes} bytes came.`);
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}

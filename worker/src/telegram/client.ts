@@ -1,0 +1,111 @@
+/**
+ * The only door to Telegram's Bot API (core.telegram.org/bots/api). The bot's token is part of every address: no error, log line or span
+ * of ours holds an address, and what Telegram says is searched for the token before it is shown.
+ */
+import type { TelegramConfig } from "../env.ts";
+import { log } from "../lib/log.ts";
+import { readText } from "../lib/read-text.ts";
+import { TelegramError } from "./error.ts";
+import { readAnswer, filePath, sentFileId } from "./schema.ts";
+
+/** What a bot may fetch back with `getFile`: 20 MB, with a little air. It may send 50. */
+export const MAX_DOCUMENT_BYTES = 19 * 1024 * 1024;
+/** `sendMessage` takes as many. */
+const MAX_TEXT_CHARACTERS = 4_096;
+const MAX_CAPTION_CHARACTERS = 1_024;
+
+const TIMEOUT_MS = 15_000;
+/** For a document of 19 MiB in either direction. */
+const FILE_TIMEOUT_MS = 120_000;
+const MAX_ANSWER_BYTES = 256 * 1024;
+/** Longer pauses are for whoever calls: a job sleeps better than a request. */
+const MAX_PAUSE_SECONDS = 10;
+const TRIES = 3;
+
+type Fields = Readonly<Record<string, string | { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }>>;
+
+export class TelegramClient {
+  readonly #config: TelegramConfig;
+  /** Where the chat is now, once Telegram said that it moved. */
+  #chatId: string;
+
+  constructor(config: TelegramConfig) {
+    this.#config = config;
+    this.#chatId = config.chatId;
+  }
+
+  /** Plain text; what is too long is cut. Throws `TelegramError`. */
+  async sendMessage(text: string): Promise<void> {
+    await this.#toChat("sendMessage", { text: text.slice(0, MAX_TEXT_CHARACTERS) }, TIMEOUT_MS);
+  }
+
+  /** At most `MAX_DOCUMENT_BYTES`, or it could not be fetched back. Returns its file id. Throws `TelegramError`. */
+  async sendDocument(name: string, bytes: Uint8Array<ArrayBuffer>, caption: string): Promise<string> {
+    if (bytes.byteLength > MAX_DOCUMENT_BYTES) throw new TelegramError("sendDocument", `${bytes.byteLength} bytes are too many.`);
+    const fields = { document: { name, bytes }, caption: caption.slice(0, MAX_CAPTION_CHARACTERS) };
+    const fileId = sentFileId(await this.#toChat("sendDocument", fields, FILE_TIMEOUT_MS));
+    if (fileId === null) throw new TelegramError("sendDocument", "the answer names no file.", { retryable: true });
+    return fileId;
+  }
+
+  /** A document's bytes, by the id that `sendDocument` gave. Throws `TelegramError`; so does the stream, in its own words. */
+  async getFile(fileId: string): Promise<ReadableStream<Uint8Array>> {
+    const path = filePath(await this.#answered("getFile", { file_id: fileId }, TIMEOUT_MS));
+    if (path === null) throw new TelegramError("getFile", "the answer names no path.", { retryable: true });
+    const response = await this.#fetch("getFile", `file/bot${this.#config.botToken}/${path}`, {}, FILE_TIMEOUT_MS);
+    if (response.ok && response.body !== null) return response.body;
+    await response.body?.cancel();
+    throw new TelegramError("getFile", `the file was answered with ${response.status}.`, { retryable: response.status >= 500 });
+  }
+
+  async #toChat(method: string, fields: Fields, timeoutMs: number): Promise<unknown> {
+    return this.#answered(method, () => ({ chat_id: this.#chatId, ...fields }), timeoutMs);
+  }
+
+  /** Waits where Telegram asks for a short pause, and follows a chat that moved. */
+  async #answered(method: string, fields: Fields | (() => Fields), timeoutMs: number): Promise<unknown> {
+    for (let tries = 1; ; tries += 1) {
+      const body = formOf(typeof fields === "function" ? fields() : fields);
+      const response = await this.#fetch(method, `bot${this.#config.botToken}/${method}`, { method: "POST", body }, timeoutMs);
+      const answer = readAnswer(await readText(response.body, MAX_ANSWER_BYTES, AbortSignal.timeout(timeoutMs)));
+      if (answer.ok) return answer.result;
+      const { description, retryAfter, migrateTo } = answer;
+      if (tries < TRIES && migrateTo !== null) {
+        log.warn("The Telegram chat has moved: TELEGRAM_CHAT_ID is to be changed", { from: this.#chatId, to: migrateTo });
+        this.#chatId = migrateTo;
+        continue;
+      }
+      if (tries < TRIES && retryAfter !== null && retryAfter <= MAX_PAUSE_SECONDS) {
+        await new Promise((resolve) => setTimeout(resolve, retryAfter * 1_000));
+        continue;
+      }
+      throw new TelegramError(method, this.#withoutToken(`${response.status} ${description}`), {
+        retryable: response.status === 429 || response.status >= 500,
+        retryAfterSeconds: retryAfter,
+      });
+    }
+  }
+
+  async #fetch(method: string, path: string, init: RequestInit, timeoutMs: number): Promise<Response> {
+    try {
+      const signal = AbortSignal.timeout(timeoutMs);
+      return await globalThis.fetch(`${this.#config.apiUrl.replace(/\/+$/u, "")}/${path}`, { ...init, signal, redirect: "manual" });
+    } catch {
+      // Neither the message nor the cause is taken along: both may quote the address.
+      throw new TelegramError(method, "there was no answer.", { retryable: true });
+    }
+  }
+
+  #withoutToken(text: string): string {
+    return text.replaceAll(this.#config.botToken, "[token]");
+  }
+}
+
+function formOf(fields: Fields): FormData {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value === "string") form.append(name, value);
+    else form.append(name, new Blob([value.bytes], { type: "application/gzip" }), value.name);
+  }
+  return form;
+}

@@ -1,0 +1,50 @@
+/** A backup as one file: all parts, each compared with its hash before it is handed on. */
+import type { Deps } from "../../deps.ts";
+import { Problem } from "../../errors.ts";
+import { errorFields, log } from "../../lib/log.ts";
+import type { VerifiedBackup } from "../../store/backups.ts";
+import { getObject } from "./bucket.ts";
+import { fileNameOf } from "./finish.ts";
+import type { Manifest } from "./finish.ts";
+import { StoredParts } from "./stored.ts";
+
+type Reading = Pick<Deps, "db" | "backups" | "telegram">;
+
+export interface Download {
+  readonly name: string;
+  readonly bytes: number;
+  /** SHA-256 in hex. */
+  readonly sha256: string;
+  /** Breaks off where a part turns out damaged: it never goes on with other bytes. */
+  readonly body: ReadableStream<Uint8Array>;
+}
+
+/** Throws `conflict` where a part is damaged or gone, before anything is sent. */
+export async function downloadOf(deps: Reading, backup: VerifiedBackup): Promise<Download> {
+  const stored = new StoredParts(deps, backup);
+  await stored.expectAll();
+  const parts = stored.all();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await parts.next();
+        if (done === true) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        log.error("A download of a backup breaks off", { backup_id: backup.id, ...errorFields(error) });
+        controller.error(error);
+      }
+    },
+    async cancel() {
+      await parts.return(undefined);
+    },
+  });
+  return { name: fileNameOf(backup), bytes: backup.stored_bytes, sha256: backup.sha256, body };
+}
+
+/** What finish.ts wrote. Throws `conflict` where it is gone. */
+export async function manifestOf(deps: Pick<Deps, "backups">, backup: VerifiedBackup): Promise<Manifest> {
+  const bytes = await getObject(deps, backup.manifest_key);
+  if (bytes === null) throw new Problem("conflict", "The manifest of this backup is gone.");
+  return JSON.parse(new TextDecoder().decode(bytes)) as Manifest;
+}

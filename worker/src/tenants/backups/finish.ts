@@ -1,0 +1,98 @@
+/** The end of a backup: what was found about it becomes its manifest and its row, and is told. */
+import type { Deps } from "../../deps.ts";
+import { bytesOf, sha256Hex } from "../../lib/bytes.ts";
+import { VERSION } from "../../lib/version.ts";
+import { isoSeconds } from "../../quota/window.ts";
+import { forgetParts, listDocuments } from "../../store/backup-parts.ts";
+import type { BackupPart } from "../../store/backup-parts.ts";
+import { findBackup, recordFailed, recordVerified } from "../../store/backups.ts";
+import type { BackupFacts, BackupRow } from "../../store/backups.ts";
+import type { TableSummary } from "../../tenant-database/index.ts";
+import { manifestKey, putObject, removeObjects } from "./bucket.ts";
+import type { Source } from "./source.ts";
+import { StoredParts, fileHash, summaryOf } from "./stored.ts";
+
+/** Of the dump and the manifest; raised when one of them changes. */
+const FORMAT = "quota-coordinator.backup.v1";
+const PRODUCT = `quota-coordinator ${VERSION}`;
+
+/** What every file of a backup is called. */
+export const fileNameOf = ({ project_id, export_type, taken_at, created_at }: BackupRow): string =>
+  `${project_id}-${isoSeconds(taken_at ?? created_at).replaceAll(/[-:]/gu, "")}-${export_type}.sql.gz`;
+
+type Facts = Omit<BackupFacts, "copies">;
+
+function manifestJson(source: Source, takenAt: number | null, facts: Facts, tables: readonly TableSummary[], parts: readonly BackupPart[]) {
+  const { schema_hash, schema_version, sql_bytes: sqlBytes, stored_bytes: storedBytes, sha256: whole } = facts;
+  return {
+    format: FORMAT,
+    product: PRODUCT,
+    backup_id: source.id,
+    project_id: source.project_id,
+    export_type: source.export_type,
+    taken_at: takenAt === null ? null : isoSeconds(takenAt),
+    schema_hash,
+    schema_version,
+    sql_bytes: sqlBytes,
+    stored_bytes: storedBytes,
+    sha256: whole,
+    tables: [...tables],
+    parts: parts.map(({ number, key, sha256, stored_bytes, sql_bytes }) => ({ number, key, sha256, stored_bytes, sql_bytes })),
+    verified: "Restored from these parts into an empty database; content hashes agreed, quick_check and foreign_key_check found nothing.",
+  };
+}
+
+export type Manifest = ReturnType<typeof manifestJson>;
+
+/** Writes the manifest of what was restored and compared. Returns what the row is to say. */
+export async function writeManifest(deps: Deps, source: Source): Promise<Facts> {
+  const stored = new StoredParts(deps, source);
+  const [parts, summary, row] = [await stored.parts(), await summaryOf(deps, source), await findBackup(deps.db, source.id)];
+  const sum = (pick: (part: (typeof parts)[number]) => number): number => parts.reduce((total, part) => total + pick(part), 0);
+  const facts = {
+    manifest_key: manifestKey(source),
+    schema_hash: summary.schemaHash,
+    schema_version: summary.schemaVersion,
+    table_count: summary.tables.length,
+    row_count: summary.tables.reduce((total, { rows }) => total + rows, 0),
+    part_count: parts.length,
+    sql_bytes: sum(({ sql_bytes }) => sql_bytes),
+    stored_bytes: sum(({ stored_bytes }) => stored_bytes),
+    sha256: await fileHash(stored),
+  };
+  const manifest = manifestJson(source, row?.taken_at ?? null, facts, summary.tables, parts);
+  const bytes = bytesOf(`${JSON.stringify(manifest, null, 1)}\n`);
+  await putObject(deps, facts.manifest_key, bytes, { sha256: await sha256Hex(bytes), contentType: "application/json" });
+  return facts;
+}
+
+/** It is verified from now on; parts of moments that came to nothing are gone. */
+export async function completeBackup(deps: Deps, source: Source, facts: BackupFacts): Promise<void> {
+  await removeObjects(deps, source, source.moment);
+  await forgetParts(deps.db, source.id, source.moment);
+  await recordVerified(deps.db, source.id, facts, deps.clock());
+}
+
+/** It is failed from now on; the bytes of what nobody can rely on are gone. What is verified stays so. */
+export async function failBackup(deps: Deps, backup: Pick<BackupRow, "id" | "project_id">, error: string): Promise<void> {
+  await recordFailed(deps.db, backup.id, error, deps.clock());
+  const row = await findBackup(deps.db, backup.id);
+  if (row?.status !== "failed") return;
+  await removeObjects(deps, backup);
+  await forgetParts(deps.db, backup.id, null);
+}
+
+const MIB = 1024 * 1024;
+
+/** For operators, in one line. */
+export async function storyOf(deps: Deps, id: string): Promise<string> {
+  const row = await findBackup(deps.db, id);
+  if (row === null) return `Backup ${id} is gone.`;
+  const what = `Backup of project ${row.project_id} (${row.export_type}, ${id})`;
+  if (row.status !== "verified") return `${what} FAILED: ${row.error ?? "no reason is known"}`;
+  const documents = (await listDocuments(deps.db, id)).length;
+  const size = `${((row.stored_bytes ?? 0) / MIB).toFixed(1)} MiB`;
+  const copies =
+    row.copies === "sent" ? ` Copied here in ${documents} documents.` : row.copies === "failed" ? " COULD NOT BE COPIED HERE." : "";
+  return `${what} is verified: ${row.row_count} rows in ${row.table_count} tables, ${size}.${copies}`;
+}
