@@ -19,6 +19,8 @@ const RANKS: Record<string, number> = {
   // A project's own database: a Durable Object like quota/, and as blind to D1 and to the others of its rank.
   "tenant-database": 4,
   telegram: 4,
+  // Auth, realtime and storage, which learn of projects: reached over HTTP only.
+  services: 4,
   deps: 5,
   library: 6,
   tenants: 6,
@@ -42,6 +44,8 @@ const BLIND = new Set([
   "tenant-database → telemetry",
   "telegram → store",
   "telegram → telemetry",
+  "services → store",
+  "services → telemetry",
   "jobs → telemetry",
   "quota → telemetry",
   "isbndb → telemetry",
@@ -133,10 +137,11 @@ describe("each thing in one place", () => {
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("only the provider's client, the exporter of traces and Telegram's client fetch, each its own address", () => {
+  test("each address is fetched in one place, by a client of its own", () => {
     const foreign = sources.filter((file) => /(?<![.#\w])fetch\(|globalThis\.fetch/u.test(codeOf(file)));
     expect(foreign.map(shown)).toEqual([
       "worker/src/isbndb/client.ts",
+      "worker/src/services/registration.ts",
       "worker/src/telegram/client.ts",
       "worker/src/telemetry/exporter.ts",
     ]);

@@ -10,6 +10,8 @@ const PROJECT = { id: DEMO_PROJECT, organization_id: ORGANIZATION.id, name: "Dem
 const KEY = { name: "npm start", mode: "test", scopes: ["read", "enrich", "database", "admin"] };
 
 const CREATED = 201;
+/** By the same request, at an earlier start. */
+const CREATED_BEFORE = 200;
 const TAKEN = 409;
 
 interface Place {
@@ -31,7 +33,7 @@ export async function demoKey({ url, adminToken, state }: Place): Promise<string
   const created = async (path: string, body: object): Promise<Response | null> => {
     const answer = await send(path, body);
     if (answer.status === CREATED) return answer;
-    if (answer.status === TAKEN) return null;
+    if (answer.status === TAKEN || answer.status === CREATED_BEFORE) return null;
     throw new Foreseen(`The demo project could not be made: POST ${path} answered ${answer.status} ${await answer.text()}`);
   };
 
@@ -42,8 +44,22 @@ export async function demoKey({ url, adminToken, state }: Place): Promise<string
   const answer = made ?? (await created(`/api/projects/${DEMO_PROJECT}/keys`, KEY));
   if (!answer) throw new Foreseen(`The project ${DEMO_PROJECT} is in use otherwise; start with --no-demo.`);
   const key = keyIn(await answer.json());
+  if (made) await untilReady(url, key);
   writeFileSync(kept, `${key}\n`, { mode: 0o600 });
   return key;
+}
+
+const READY_WITHIN_MS = 10_000;
+const LOOK_EVERY_MS = 50;
+
+/** What is printed is to work at once. Whatever keeps a job so long, the key works later. */
+async function untilReady(url: string, key: string): Promise<void> {
+  for (let waited = 0; waited < READY_WITHIN_MS; waited += LOOK_EVERY_MS) {
+    const answer = await fetch(`${url}/api/projects/${DEMO_PROJECT}`, { headers: { authorization: `Bearer ${key}` } });
+    const { provisioning } = (await answer.json()) as { readonly provisioning?: { readonly status: string } };
+    if (provisioning?.status !== "pending" && provisioning?.status !== "running") return;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
 }
 
 /** It may have been revoked since, or hashed with another pepper. */

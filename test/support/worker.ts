@@ -4,6 +4,8 @@ import type { D1Migration } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { QuotaLedger } from "../../worker/src/index.ts";
+import { JobQueue } from "../../worker/src/jobs/enqueue.ts";
+import type { JobRow } from "../../worker/src/store/jobs.ts";
 
 declare global {
   namespace Cloudflare {
@@ -105,6 +107,25 @@ export async function freshStart(time = AFTERNOON): Promise<void> {
   await simulator.control("PUT", "/settings", { rate_per_second: 0 });
   await setClock(time);
   await settings({ rate_per_second: 0 });
+  withoutTheirJobs();
+}
+
+/**
+ * Projects are ready as soon as they are made, and no job keeps the grace of a rotated key: both have tests of their own, and hundreds of
+ * others need a project or a key. Lasts until the mocks are restored.
+ */
+function withoutTheirJobs(): void {
+  const job = { status: "queued" } as JobRow;
+  vi.spyOn(JobQueue.prototype, "enqueueProvisionProjectJob").mockImplementation(async ({ projectId }) => {
+    await env.DB.prepare("UPDATE projects SET provisioning = 'done' WHERE id = ?").bind(projectId).run();
+    return { id: "none", created: true, job };
+  });
+  vi.spyOn(JobQueue.prototype, "enqueueRotateKeyJob").mockResolvedValue({ id: "none", created: true, job });
+}
+
+/** Projects are made by their job, and keys rotated by theirs, as in earnest. */
+export function withTheirJobs(): void {
+  vi.restoreAllMocks();
 }
 
 export async function settings(change: Record<string, unknown>): Promise<void> {

@@ -49,7 +49,9 @@ export interface MadeProject {
 }
 
 export async function makeProject(id: string, more: Body = {}): Promise<MadeProject> {
-  return right(await post<MadeProject>("/api/projects", { id, organization_id: "org", name: `Project ${id}`, ...more }));
+  const made = right(await post<MadeProject>("/api/projects", { id, organization_id: "org", name: `Project ${id}`, ...more }));
+  // As it is once it is ready.
+  return { ...made, project: await readProject(id) };
 }
 
 export const readProject = async (id: string): Promise<ShownProject> => right(await get<ShownProject>(`/api/projects/${id}`));

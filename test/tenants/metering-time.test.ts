@@ -199,7 +199,7 @@ describe("a project", () => {
       id,
       status: 404,
       result: "refused",
-      error: `project_id: expected a project that is there and not deleted (given: "${project}")`,
+      error: `project_id: expected a project that is there, ready and not deleted (given: "${project}")`,
     });
     expect(results).toEqual([
       missing(0, "a", "gone"),

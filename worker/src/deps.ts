@@ -7,6 +7,7 @@ import { JobQueue } from "./jobs/enqueue.ts";
 import { JobRelay } from "./jobs/relay.ts";
 import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager } from "./quota/index.ts";
 import type { ProviderCount, ProviderReport } from "./quota/index.ts";
+import { ServiceRegistry } from "./services/registration.ts";
 import { traceFrom } from "./telemetry/index.ts";
 import type { RootTrace, Trace } from "./telemetry/index.ts";
 import { TelegramClient } from "./telegram/index.ts";
@@ -39,6 +40,8 @@ export interface Deps {
   readonly backups: R2Bucket;
   /** null: no bot is configured. */
   readonly telegram: TelegramClient | null;
+  /** Learn of new projects. */
+  readonly services: ServiceRegistry;
 }
 
 /** What the provider's answer said about our account. */
@@ -95,5 +98,6 @@ export function createDeps(env: Env, clock: () => number, traceparent?: string |
     tenantDatabases: new TenantDatabases(env.TENANT_DATABASE),
     backups: env.BACKUPS,
     telegram: config.telegram === null ? null : new TelegramClient(config.telegram),
+    services: new ServiceRegistry(config.services),
   };
 }

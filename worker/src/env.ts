@@ -62,6 +62,8 @@ export interface ServicesConfig {
   readonly storage: string | null;
 }
 
+export type Service = keyof ServicesConfig;
+
 /** What the operator configured; the ledger's settings may override all of it but the billing. Limits in calls a UTC day. */
 export interface QuotaConfig {
   readonly dailyLimit: number;

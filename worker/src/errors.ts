@@ -43,6 +43,7 @@ export const PROBLEMS = {
   upstream_error: { status: 502, title: "The provider failed", retryable: true, alarming: true },
   quota_unavailable: { status: 503, title: "The quota ledger did not answer", retryable: true, alarming: true },
   database_busy: { status: 503, title: "The project's database takes nothing at this moment", retryable: true, alarming: false },
+  project_not_ready: { status: 503, title: "The project is not ready yet", retryable: true, alarming: false },
   storage_unavailable: { status: 503, title: "The database did not answer", retryable: true, alarming: true },
   internal_error: { status: 500, title: "A fault of ours", retryable: false, alarming: true },
 } as const satisfies Record<string, ProblemKind>;

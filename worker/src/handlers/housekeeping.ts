@@ -8,6 +8,7 @@ import { lookForAbuse } from "../tenants/abuse-watch.ts";
 import { admissionIdsFrom } from "../tenants/admission.ts";
 import { closeAbandonedRestores } from "../tenants/backups/restore.ts";
 import { removeExpiredBackups } from "../tenants/backups/retention.ts";
+import { resumeLeftBehind } from "../tenants/left-behind.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
@@ -80,18 +81,20 @@ export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider
   const relayed = await orNull(job.step("relay", async (_attempt, { relay }) => relay.relay()));
   const signals = await orNull(job.step("signals", async (_attempt, deps) => relaySignals(deps)));
   const abuse = await orNull(job.step("abuse", async (_attempt, deps) => lookForAbuse(deps)));
+  const resumed = await orNull(job.step("resume", async (_attempt, deps) => resumeLeftBehind(deps, job.id)));
   const removed: Record<string, number | null> = {};
   for (const name of Object.keys(LIVES).filter((each) => retention === true || each === "jobs"))
     removed[name] = await orNull(removal(name, job));
   const count =
     provider_count === true ? await orNull(job.step("provider count", async (_attempt, deps) => observeProvider(deps))) : undefined;
 
-  const data = { woken, relayed, signals, abuse, removed, provider_count: count };
+  const data = { woken, relayed, signals, abuse, resumed, removed, provider_count: count };
   const failed = [
     ...(woken === null ? ["wake"] : []),
     ...(relayed === null ? ["relay"] : []),
     ...(signals === null ? ["signals"] : []),
     ...(abuse === null ? ["abuse"] : []),
+    ...(resumed === null ? ["resume"] : []),
     ...Object.keys(removed).filter((name) => removed[name] === null),
     ...(count === null ? ["provider count"] : []),
   ];

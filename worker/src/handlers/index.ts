@@ -6,8 +6,10 @@ import { checkUsageLimitsHandler } from "./check-usage-limits.ts";
 import { exportBackupHandler } from "./export-backup.ts";
 import { harvestHandler } from "./harvest.ts";
 import { housekeepingHandler } from "./housekeeping.ts";
+import { provisionProjectHandler } from "./provision-project.ts";
 import { resetQuotasHandler } from "./reset-quotas.ts";
 import { restoreBackupHandler } from "./restore-backup.ts";
+import { rotateKeyHandler } from "./rotate-key.ts";
 
 export const HANDLERS = {
   auto_suspend: autoSuspendHandler,
@@ -15,6 +17,8 @@ export const HANDLERS = {
   export_backup: exportBackupHandler,
   harvest: harvestHandler,
   housekeeping: housekeepingHandler,
+  provision_project: provisionProjectHandler,
   reset_quotas: resetQuotasHandler,
   restore_backup: restoreBackupHandler,
+  rotate_key: rotateKeyHandler,
 } satisfies { [Type in JobType]: JobHandler<Type> };

@@ -2,7 +2,7 @@
 import { StepFailed } from "../jobs/failure.ts";
 import { tellOperators } from "../tenants/backups/copies.ts";
 import { load } from "../tenants/backups/load.ts";
-import { beginRestore, compareRestored, endRestore, undoRestore } from "../tenants/backups/restore.ts";
+import { beginRestore, compareRestored, endRestore, lookAgainAt, undoRestore } from "../tenants/backups/restore.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
@@ -16,10 +16,20 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
   return error === null ? { success: true, data } : { success: false, data, error };
 };
 
+/** The project is made by a job of its own. */
+async function readiness(projectId: string, job: JobContext): Promise<void> {
+  for (let look = 1; ; look += 1) {
+    const next = await job.step("is the project ready", async (_attempt, deps) => lookAgainAt(deps, projectId, look));
+    if (next === null) return;
+    await job.sleepUntil(`until look ${look + 1}`, next);
+  }
+}
+
 /** Why it was given up; null where it was not. */
 async function restored(projectId: string, backupId: string, job: JobContext): Promise<string | null> {
   try {
     const loading = await job.step("begin", async (_attempt, deps) => beginRestore(deps, job.id, projectId, backupId));
+    await readiness(projectId, job);
     try {
       while (!(await job.step("load", async (_attempt, deps) => load(deps, loading))));
     } catch (error) {

@@ -83,6 +83,42 @@ export const JOBS = {
     // The ledger of a month is worth a look back over two.
     keptDays: { completed: 70, failed: 70, cancelled: 70 },
   },
+  provision_project: {
+    ...RETRYABLE,
+    description:
+      "Makes what a new project needs: its database, its registration with auth, realtime and storage, and then its key works. What fails is undone. POST /api/projects asks for it",
+    payload: z.strictObject({
+      project_id: projectId.describe("That POST /api/projects created"),
+      project_name: z.string().max(200).optional(),
+      owner_id: z.string().max(200).nullable().optional(),
+      region: z.string().max(64).nullable().optional(),
+    }),
+    keptDays: KEPT_DAYS,
+  },
+  rotate_key: {
+    ...RETRYABLE,
+    tries: 1,
+    description:
+      "A new version of a key, and the end of the earlier one's grace, for which the job sleeps. POST …/keys/{key_id}/rotate asks for it; by itself it needs new_key_sha256",
+    payload: z
+      .strictObject({
+        key_id: z.string().regex(/^[0-9A-Za-z]{10}$/u, "expected the 10 letters and digits in the middle of a key"),
+        new_key_sha256: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/u, "expected SHA-256 as 64 hex digits in lower case")
+          .optional()
+          .describe("Of a whole key that you made: a job can give a key to nobody"),
+        immediate: z.boolean().optional().describe("The secret leaked: earlier versions stop working at once"),
+        version: z.int().min(2).optional().describe("That exists already: only the grace of the one before is kept"),
+      })
+      .refine(({ version, new_key_sha256, immediate }) => version === undefined || (new_key_sha256 ?? immediate) === undefined, {
+        path: ["version"],
+        error: "expected version, or new_key_sha256 with or without immediate, not both",
+      }),
+    // A hash, of 190 random bits: no secret, and nobody's business.
+    redact: ["new_key_sha256"],
+    keptDays: KEPT_DAYS,
+  },
   harvest: {
     ...RETRYABLE,
     description:

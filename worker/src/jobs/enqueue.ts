@@ -61,6 +61,21 @@ export interface ExportBackup {
   readonly exportType?: ExportType;
 }
 
+export interface ProvisionProject {
+  readonly projectId: string;
+  readonly projectName: string;
+  readonly ownerId: string | null;
+  readonly region: string | null;
+}
+
+export interface RotateKey {
+  /** SHA-256 in hex of the whole new key, where the caller made it. */
+  readonly newKeySha256?: string;
+  readonly immediate?: boolean;
+  /** That exists already: only the grace is kept. */
+  readonly version?: number;
+}
+
 export interface Enqueued {
   readonly id: string;
   /** False where the same was asked for before. */
@@ -151,6 +166,29 @@ export class JobQueue {
   async enqueueExportBackupJob({ projectId, exportType }: ExportBackup, options: EnqueueOptions): Promise<Enqueued> {
     const payload = { project_id: projectId, ...(exportType === undefined ? {} : { export_type: exportType }) };
     return this.enqueueJob("export_backup", payload, { projectId, ...options });
+  }
+
+  /** What a new project needs beside its row. */
+  async enqueueProvisionProjectJob(
+    { projectId, projectName, ownerId, region }: ProvisionProject,
+    options: EnqueueOptions,
+  ): Promise<Enqueued> {
+    const payload = { project_id: projectId, project_name: projectName, owner_id: ownerId, region };
+    return this.enqueueJob("provision_project", payload, { projectId, ...options });
+  }
+
+  /** The rotation of a key, or with `version` the grace after one. */
+  async enqueueRotateKeyJob(
+    keyId: string,
+    { newKeySha256, immediate, version, ...options }: EnqueueOptions & RotateKey,
+  ): Promise<Enqueued> {
+    const payload = {
+      key_id: keyId,
+      ...(newKeySha256 === undefined ? {} : { new_key_sha256: newKeySha256 }),
+      ...(immediate === undefined ? {} : { immediate }),
+      ...(version === undefined ? {} : { version }),
+    };
+    return this.enqueueJob("rotate_key", payload, options);
   }
 
   /**

@@ -14,6 +14,9 @@ export async function jobId(who: string, type: string, key: string): Promise<str
   return `${type}-${hex.slice(0, HASH_HEX_DIGITS)}`;
 }
 
+/** The first run's id, of any run's. */
+export const rootId = (id: string): string => id.replace(/-r[1-9]\d{0,4}$/u, "");
+
 /** The id of a later run of the same job: 2 for the first retry. */
 export function retryId(rootId: string, run: number): string {
   return `${rootId}-r${run}`;

@@ -6,7 +6,7 @@ import { credentialed, metered } from "../http/guards.ts";
 import { createRouter, invalidField } from "../http/index.ts";
 import type { Busy } from "../tenant-database/index.ts";
 import { prepare } from "../tenant-database/index.ts";
-import { getProject } from "../tenants/projects.ts";
+import { readyProject } from "../tenants/projects.ts";
 import { ADMIN_OR_KEY, COMMON_PROBLEMS, PROJECT_PROBLEMS, problems } from "./schemas.ts";
 import { projectId } from "./tenant-schemas.ts";
 
@@ -97,7 +97,7 @@ databaseRoutes.openapi(postQuery, async (c) => {
   if ("path" in prepared) throw invalidField(prepared.path, prepared.message, "unprocessable");
   return metered(c, QUERY, async (caller) => {
     const deps = c.get("deps");
-    if (caller.kind === "admin") await getProject(deps, id);
+    if (caller.kind === "admin") await readyProject(deps, id);
     else itsOwn(caller, id);
     const began = deps.clock();
     const answer = await deps.tenantDatabases.query(id, { sql, params, readOnly, maxRows });

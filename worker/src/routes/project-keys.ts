@@ -8,10 +8,11 @@ import { listKeys } from "../store/api-keys.ts";
 import type { ProjectView } from "../store/projects.ts";
 import { BY_ADMIN, byKey } from "../tenants/changing.ts";
 import type { Actor } from "../tenants/changing.ts";
-import { createKey, endGrace, getKey, keyJson, revoke, rotate } from "../tenants/keys.ts";
+import { askForEndOfGrace, endGrace, rotate } from "../tenants/key-rotation.ts";
+import { createKey, getKey, keyJson, revoke } from "../tenants/keys.ts";
 import { changeableProject, getProject } from "../tenants/projects.ts";
 import { ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "./schemas.ts";
-import { apiKey, keyBody, keyId, newApiKey, projectId } from "./tenant-schemas.ts";
+import { apiKey, jobLink, keyBody, keyId, linkTo, newApiKey, projectId, shownApiKey } from "./tenant-schemas.ts";
 
 const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
 const WITH_BODY = ["payload_too_large", "unsupported_media_type", "conflict"] as const;
@@ -75,19 +76,38 @@ const postRotate = createRoute({
   ...guarded,
   summary: "Replace the secret of an API key",
   description:
-    "The new version is in this answer, and never again. The one before works 24 hours more, never past the key's own expiry; its answers say until when in `x-api-key-expires`. While two versions work, there is no third: 409. The last 10 versions that work no more are kept. While the project is suspended for abuse, its own keys rotate nothing.",
+    "The new version is in this answer, and never again. The one before works 24 hours more, never past the key's own expiry; its answers say until when in `x-api-key-expires`. While two versions work, there is no third: 409. The job in this answer sleeps until the grace is over, and tells how often the old version was used in it; so does `uses_in_grace` here. To keep a key from travelling at all, make one yourself (`qc_<live|test>_<this key's id>_<32 letters and digits>`, then the CRC-32 of all that in base 62, 6 digits of 0-9A-Za-z) and send its SHA-256: what is no such key, or has another id, opens nothing. The last 10 versions that work no more are kept. While the project is suspended for abuse, its own keys rotate nothing.",
   request: {
     params: ofKey,
     body: {
       content: json(
         z
-          .strictObject({ immediate: z.boolean().default(false).describe("The secret leaked: all earlier versions stop working now") })
+          .strictObject({
+            immediate: z.boolean().default(false).describe("The secret leaked: all earlier versions stop working now"),
+            new_key_sha256: z
+              .string()
+              .regex(/^[0-9a-f]{64}$/u, "expected SHA-256 as 64 hex digits in lower case")
+              .optional()
+              .describe("Of the whole new key, where you made it yourself"),
+            idempotency_key: z
+              .string()
+              .min(1)
+              .max(200)
+              .optional()
+              .describe("The same rotation again makes no other version, and answers without the key"),
+          })
           .default({ immediate: false })
           .openapi({ example: { immediate: false } }),
       ),
     },
   },
-  responses: { 200: { description: "Rotated", content: json(newApiKey) }, ...problems(...PROBLEMS, ...WITH_BODY, "project_suspended") },
+  responses: {
+    200: {
+      description: "Rotated",
+      content: json(shownApiKey.extend({ job: jobLink.nullable().describe("null: there is no grace to keep") }).openapi("RotatedApiKey")),
+    },
+    ...problems(...PROBLEMS, ...WITH_BODY, "project_suspended"),
+  },
 });
 
 const postEndGrace = createRoute({
@@ -137,8 +157,14 @@ projectKeyRoutes.openapi(deleteOne, async (c) => {
 
 projectKeyRoutes.openapi(postRotate, async (c) => {
   const { id, key_id } = c.req.valid("param");
-  const made = await rotate(c.get("deps"), reader(c, id), key_id, c.req.valid("json"), actorOf(c));
-  return c.json({ ...keyJson(made), key: made.key }, 200);
+  const { immediate, new_key_sha256: digest = null, idempotency_key: rotation = null } = c.req.valid("json");
+  const [deps, actor] = [c.get("deps"), actorOf(c)];
+  const made = await rotate(deps, reader(c, id), key_id, { immediate, digest, rotation }, actor);
+  const asking = { requestId: c.get("requestId"), traceparent: deps.trace.traceparent };
+  const job = immediate
+    ? null
+    : await askForEndOfGrace(deps, { projectId: id, keyId: key_id, version: made.rotatedVersion }, actor, asking);
+  return c.json({ ...keyJson(made), key: made.key, job: job && linkTo(job) }, 200);
 });
 
 projectKeyRoutes.openapi(postEndGrace, async (c) => {

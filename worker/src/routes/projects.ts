@@ -13,7 +13,9 @@ import {
   DEFAULT_SCOPES,
   callsPerDay,
   capsBody,
+  jobLink,
   keyBody,
+  linkTo,
   name,
   newApiKey,
   note,
@@ -23,6 +25,7 @@ import {
   projectId,
   region,
   searchText,
+  shownApiKey,
   suspensionReason,
 } from "./tenant-schemas.ts";
 
@@ -39,7 +42,8 @@ const postProject = createRoute({
   path: "/projects",
   ...guarded,
   summary: "Create a project with its caps and first API key",
-  description: "The key is in this answer, and never again. Caps that are not named have their defaults.",
+  description:
+    "The key is in this answer, and never again. It works as soon as the job `provision_project` has made the rest: the project's database, and its registration with auth, realtime and storage. Until then it opens nothing but a look at the project (503 `project_not_ready`, which has a `Retry-After`), where `provisioning` says how far it is. If that fails, everything is undone: the project, its key and its id are as if they had never been, and the job and the audit log tell why. The same request again, by its `id`, answers 200 with the same project and job, without the key; another one under this id 409. Caps that are not named have their defaults.",
   request: {
     body: {
       required: true,
@@ -71,7 +75,11 @@ const postProject = createRoute({
     201: {
       description: "Created",
       headers: { Location: { schema: { type: "string" } } },
-      content: json(z.object({ project, api_key: newApiKey })),
+      content: json(z.object({ project, api_key: newApiKey, job: jobLink })),
+    },
+    200: {
+      description: "Created by the same request before",
+      content: json(z.object({ project, api_key: shownApiKey, job: jobLink, note: z.string() })),
     },
     ...problems(...PROBLEMS, ...WITH_BODY, "unprocessable"),
   },
@@ -214,6 +222,9 @@ const postReactivate = createRoute({
   responses: changed,
 });
 
+const CREATED_BEFORE =
+  "This project was created by the same request before. Its first key was shown then, and never is again: where that answer was lost, make another with POST /api/projects/{id}/keys.";
+
 export const projectRoutes = createRouter();
 
 projectRoutes.openapi(postProject, async (c) => {
@@ -229,9 +240,13 @@ projectRoutes.openapi(postProject, async (c) => {
     callsPerDay: body.calls_per_day,
     key: { name: keyName, mode, scopes, expiresAt: expires_at === null ? null : Date.parse(expires_at) },
   };
-  const created = await createProject(c.get("deps"), input, BY_ADMIN);
-  c.header("Location", `/api/projects/${created.project.id}`);
-  return c.json({ project: projectJson(created.project), api_key: { ...keyJson(created.key), key: created.key.key } }, 201);
+  const deps = c.get("deps");
+  const asking = { requestId: c.get("requestId"), traceparent: deps.trace.traceparent };
+  const { project: row, key, job } = await createProject(deps, input, BY_ADMIN, asking);
+  const shown = { project: projectJson(row), job: linkTo(job) };
+  if (key.key === null) return c.json({ ...shown, api_key: { ...keyJson(key), key: null }, note: CREATED_BEFORE }, 200);
+  c.header("Location", `/api/projects/${row.id}`);
+  return c.json({ ...shown, api_key: { ...keyJson(key), key: key.key } }, 201);
 });
 
 projectRoutes.openapi(getProjects, async (c) => {

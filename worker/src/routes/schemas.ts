@@ -194,7 +194,7 @@ function exampleOf(code: ProblemCode): Record<string, unknown> {
 export const COMMON_PROBLEMS = ["unauthorized", "forbidden", "too_many_failures", "internal_error"] as const satisfies ProblemCode[];
 
 /** What stops a project anywhere it uses the service. */
-export const PROJECT_PROBLEMS = ["project_suspended", "monthly_quota_exceeded"] as const satisfies ProblemCode[];
+export const PROJECT_PROBLEMS = ["project_suspended", "project_not_ready", "monthly_quota_exceeded"] as const satisfies ProblemCode[];
 
 export const RATE_LIMIT_HEADERS = {
   "RateLimit-Policy": {

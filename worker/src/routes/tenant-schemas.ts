@@ -3,9 +3,12 @@ import { z } from "@hono/zod-openapi";
 import { MAX_CALLS } from "../env.ts";
 import { SCOPES } from "../store/api-keys.ts";
 import { CAP_TYPES } from "../store/meters.ts";
+import { PROVISIONING_STATUSES } from "../store/provisionings.ts";
 import { PROJECT_STATUSES } from "../store/projects.ts";
+import { REGIONS } from "../tenant-database/index.ts";
 import { KEY_MODES } from "../tenants/api-key.ts";
 import { MAX_CAP } from "../tenants/caps.ts";
+import { STEP_STATUSES } from "../tenants/provisioning-status.ts";
 
 export const time = z.string().describe("ISO 8601 in UTC, without milliseconds");
 
@@ -23,7 +26,12 @@ const canBeSeen = (text: string): boolean => text.isWellFormed() && !/[\p{Cc}\p{
 export const name = line(200);
 export const note = line(500);
 export const ownerId = line(200).nullable().describe("Your name for who owns it");
-export const region = line(64).nullable().describe("Where it is at home, in your words");
+export const region = z
+  .enum(REGIONS)
+  .nullable()
+  .describe(
+    "Where its database is put: North America west, east, South America, Europe west, east, Asia, Oceania, Africa, Middle East; null: near whoever asks first. It never moves: a later change is a note",
+  );
 
 const identifier = z.string().regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -");
 
@@ -115,6 +123,22 @@ export const project = z
     reasons: z.array(reason),
     caps: z.record(z.string(), capValue),
     upstream_share: z.object({ calls_per_day: callsPerDay }),
+    provisioning: z
+      .object({
+        status: z
+          .enum(PROVISIONING_STATUSES)
+          .describe("done: its keys work. failed: it is being undone, and then gone; the job tells why, also afterwards"),
+        job_id: z.string().nullable().describe("null: it is older than provisioning"),
+        steps: z.array(
+          z.object({
+            step: z.string(),
+            status: z.enum(STEP_STATUSES).describe("local: no service is configured, so that only our own row was written"),
+            at: time.nullable(),
+          }),
+        ),
+        error: z.string().nullable(),
+      })
+      .describe("How far its creation has come"),
     created_at: time,
     updated_at: time,
   })
@@ -154,6 +178,7 @@ export const apiKey = z
         created_at: time,
         expires_at: time.nullable().describe("When it stops working, because a newer one exists; null: with the key"),
         last_used_at: time.nullable(),
+        uses_in_grace: z.int().nullable().describe("How often it was used since a newer one exists; null: there is none"),
       }),
     ),
   })
@@ -162,3 +187,24 @@ export const apiKey = z
 export const newApiKey = apiKey
   .extend({ key: z.string().describe("The key itself: only in this answer, and never again") })
   .openapi("NewApiKey");
+
+/** A key whose secret may be somebody else's to know. */
+export const shownApiKey = apiKey
+  .extend({
+    key: z.string().nullable().describe("The key itself, on its one appearance; null: it was shown before, or you made it yourself"),
+  })
+  .openapi("ShownApiKey");
+
+export const jobLink = z
+  .object({
+    id: z.string(),
+    status: z.string().nullable().describe("null: the index of jobs does not know it yet, or any more"),
+    href: z.string(),
+  })
+  .openapi("JobLink");
+
+export const linkTo = ({ id, status }: { readonly id: string; readonly status: string | null }) => ({
+  id,
+  status,
+  href: `/api/jobs/${id}`,
+});

@@ -6,6 +6,7 @@ import type { Scope } from "./api-keys.ts";
 import { stored } from "./database.ts";
 import type { CapType } from "./meters.ts";
 import type { Lifecycle } from "./projects.ts";
+import type { ProvisioningStatus } from "./provisionings.ts";
 import { heldBy, reasonsJson } from "./reasons.ts";
 import type { OpenSuspension } from "./reasons.ts";
 
@@ -29,6 +30,7 @@ export interface KeyFacts {
   readonly scopes: readonly Scope[];
   readonly project_id: string;
   readonly lifecycle: Lifecycle;
+  readonly provisioning: ProvisioningStatus;
   readonly calls_per_day: number | null;
   readonly organization_id: string;
   readonly organization_status: "ACTIVE" | "ARCHIVED";
@@ -73,7 +75,7 @@ const FROM = `FROM api_key_versions v JOIN api_keys k ON k.id = v.key_id JOIN pr
   WHERE v.key_id = ?1 AND v.hash = ?5`;
 
 const FACTS = `SELECT v.hash, v.version, (SELECT max(version) FROM api_key_versions WHERE key_id = ?1) AS newest_version, v.expires_at AS version_expires_at,
-    k.expires_at AS key_expires_at, k.revoked_at, v.last_used_at, k.scopes, p.id AS project_id, p.lifecycle, p.calls_per_day,
+    k.expires_at AS key_expires_at, k.revoked_at, v.last_used_at, k.scopes, p.id AS project_id, p.lifecycle, p.provisioning, p.calls_per_day,
     o.id AS organization_id, o.status AS organization_status, o.billing_anchor, o.monthly_api_calls,
     b.ends_at AS period_ends_at, b.api_calls AS period_api_calls, ${reasonsJson("p.id", "?2")} AS suspensions,
     c.value AS cap, c.cap_type IS NOT NULL AS has_cap, coalesce(n.used, 0) AS used
@@ -85,7 +87,7 @@ const ADMIT = `INSERT INTO admissions (id, project_id, organization_id, period_i
   ${FROM}
     AND (v.expires_at IS NULL OR v.expires_at > ?2) AND (k.expires_at IS NULL OR k.expires_at > ?2) AND k.revoked_at IS NULL
     AND EXISTS (SELECT 1 FROM json_each(k.scopes) WHERE value = ?7)
-    AND p.lifecycle = 'ACTIVE' AND o.status = 'ACTIVE'
+    AND p.lifecycle = 'ACTIVE' AND p.provisioning = 'done' AND o.status = 'ACTIVE'
     AND NOT EXISTS (SELECT 1 ${heldBy("p.id", "?2")})
     AND b.period_index IS NOT NULL AND (o.monthly_api_calls IS NULL OR b.api_calls < o.monthly_api_calls)
     AND c.cap_type IS NOT NULL AND (c.value IS NULL OR coalesce(n.used, 0) < c.value)

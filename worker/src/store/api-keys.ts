@@ -2,6 +2,7 @@
 import { applyChange, claimed, ifClaimed } from "./changes.ts";
 import type { AuditNote, Operation, Seen } from "./changes.ts";
 import { createdBefore, stored, where } from "./database.ts";
+import { graceEndedByStatement, rotatedStatement } from "./key-grace.ts";
 import type { After } from "./database.ts";
 
 export const SCOPES = ["read", "enrich", "database", "admin"] as const;
@@ -22,6 +23,8 @@ export interface KeyVersion {
   /** When it stops working; null: with the key. */
   readonly expires_at: number | null;
   readonly last_used_at: number | null;
+  /** Since a newer version exists. */
+  readonly grace_uses: number;
 }
 
 export interface ApiKeyView {
@@ -41,7 +44,8 @@ export interface ApiKeyView {
 type KeyRow = Omit<ApiKeyView, "scopes" | "versions"> & { readonly scopes: string; readonly versions: string };
 
 const VIEW = `SELECT k.*, (SELECT json_group_array(
-    json_object('version', v.version, 'created_at', v.created_at, 'expires_at', v.expires_at, 'last_used_at', v.last_used_at)
+    json_object('version', v.version, 'created_at', v.created_at, 'expires_at', v.expires_at, 'last_used_at', v.last_used_at,
+      'grace_uses', v.grace_uses)
     ORDER BY v.version DESC) FROM api_key_versions v WHERE v.key_id = k.id) AS versions
   FROM api_keys k`;
 
@@ -108,23 +112,29 @@ export interface NewVersion {
   readonly earlierEndAt: number;
   /** Of the versions that work no more, how many are kept: the latest. */
   readonly keepEnded: number;
+  /** The name it was asked for by, and what was asked for (JSON), so that a retry makes no other. */
+  readonly rotation: string | null;
+  readonly asked: string;
+  readonly immediate: boolean;
 }
 
 /** Adds a version, ends the earlier ones and forgets those that ended long ago. False where the project was changed meanwhile: nothing was written. */
 export async function addVersion(
   db: D1Database,
   project: Seen,
-  { keyId, version, hash, earlierEndAt, keepEnded }: NewVersion,
+  { keyId, version, hash, earlierEndAt, keepEnded, rotation, asked, immediate }: NewVersion,
   operation: Operation,
   note: AuditNote,
 ): Promise<boolean> {
-  const add = `INSERT INTO api_key_versions (key_id, version, hash, created_at) SELECT ?3, ?4, ?5, ?6 WHERE ${claimed("projects")}`;
+  const add = `INSERT INTO api_key_versions (key_id, version, hash, created_at, rotation, rotation_asked)
+    SELECT ?3, ?4, ?5, ?6, ?7, ?8 WHERE ${claimed("projects")}`;
   const forget = `DELETE FROM api_key_versions WHERE key_id = ?3 AND ${claimed("projects")} AND version <= (
     SELECT e.version FROM api_key_versions e WHERE e.key_id = ?3 AND e.expires_at <= ?4 ORDER BY e.version DESC LIMIT 1 OFFSET ?5)`;
   const change = { owner: "projects", seen: project, operation, note } as const;
   return applyChange(db, change, [
-    endVersionsStatement(db, project.id, keyId, earlierEndAt, operation),
-    ifClaimed(db, project.id, operation, add, keyId, version, hash, operation.now),
+    ...endVersionsStatements(db, project.id, keyId, earlierEndAt, operation),
+    ifClaimed(db, project.id, operation, add, keyId, version, hash, operation.now, rotation, asked),
+    rotatedStatement(db, project.id, operation, { keyId, version, immediate, earlierEndAt }),
     ifClaimed(db, project.id, operation, forget, keyId, operation.now, keepEnded),
   ]);
 }
@@ -138,24 +148,38 @@ export async function endEarlierVersions(
   note: AuditNote,
 ): Promise<boolean> {
   const change = { owner: "projects", seen: project, operation, note } as const;
-  return applyChange(db, change, [endVersionsStatement(db, project.id, keyId, endAt, operation, newest)]);
+  return applyChange(db, change, endVersionsStatements(db, project.id, keyId, endAt, operation, newest));
 }
 
-function endVersionsStatement(
+/** Told is the end of each grace that ends with it, or had ended and was not told yet. */
+function endVersionsStatements(
   db: D1Database,
   projectId: string,
   keyId: string,
   endAt: number,
   operation: Operation,
   below = Number.MAX_SAFE_INTEGER,
-): D1PreparedStatement {
+): D1PreparedStatement[] {
   const sql = `UPDATE api_key_versions SET expires_at = min(coalesce(expires_at, ?4), ?4)
     WHERE key_id = ?3 AND version < ?5 AND ${claimed("projects")}`;
-  return ifClaimed(db, projectId, operation, sql, keyId, endAt, below);
+  const note = `UPDATE api_key_versions SET grace_ended_at = expires_at
+    WHERE key_id = ?3 AND version < ?5 AND expires_at <= ?4 AND grace_ended_at IS NULL AND ${claimed("projects")}`;
+  return [
+    graceEndedByStatement(db, projectId, operation, { keyId, below, endAt }),
+    ifClaimed(db, projectId, operation, sql, keyId, endAt, below),
+    ifClaimed(db, projectId, operation, note, keyId, operation.now, below),
+  ];
+}
+
+export interface KeyUse {
+  readonly keyId: string;
+  readonly version: number;
+  /** Each use of a version that ends because a newer one exists is counted. */
+  readonly inGrace: boolean;
 }
 
 /** Notes that a key was used, at most once in `everyMs`. */
-export async function touchKey(db: D1Database, keyId: string, version: number, now: number, everyMs: number): Promise<void> {
+export async function touchKey(db: D1Database, { keyId, version, inGrace }: KeyUse, now: number, everyMs: number): Promise<void> {
   const due = "(last_used_at IS NULL OR last_used_at <= ?2)";
   await stored(async () =>
     db.batch([
@@ -163,6 +187,9 @@ export async function touchKey(db: D1Database, keyId: string, version: number, n
       db
         .prepare(`UPDATE api_key_versions SET last_used_at = ?3 WHERE key_id = ?1 AND version = ?4 AND ${due}`)
         .bind(keyId, now - everyMs, now, version),
+      ...(inGrace
+        ? [db.prepare("UPDATE api_key_versions SET grace_uses = grace_uses + 1 WHERE key_id = ?1 AND version = ?2").bind(keyId, version)]
+        : []),
     ]),
   );
 }

@@ -16,6 +16,10 @@ export const EVENT_TYPES = [
   "backup.failed",
   "restore.completed",
   "restore.failed",
+  "project.provisioned",
+  "project.provisioning_failed",
+  "key.rotated",
+  "key.grace_ended",
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

@@ -6,6 +6,8 @@ import type { AuditNote, Operation } from "./changes.ts";
 import { createdBefore, stored, where } from "./database.ts";
 import type { After, Condition } from "./database.ts";
 import type { CapType } from "./meters.ts";
+import { PROVISIONING_JSON, addProvisioningStatement } from "./provisionings.ts";
+import type { NewProvisioning, ProvisioningRow, ProvisioningStatus } from "./provisionings.ts";
 import { OPEN_REASONS, heldBy, holds, reasonsJson } from "./reasons.ts";
 import type { OpenSuspension } from "./reasons.ts";
 
@@ -23,6 +25,8 @@ export interface ProjectRow {
   readonly lifecycle: Lifecycle;
   /** Its part of the provider's day; null: unlimited. */
   readonly calls_per_day: number | null;
+  /** Unless it is done, its keys open nothing but a look at itself. */
+  readonly provisioning: ProvisioningStatus;
   readonly changed_by: string;
   readonly created_at: number;
   readonly updated_at: number;
@@ -39,14 +43,16 @@ export interface ProjectView extends ProjectRow {
   readonly status: ProjectStatus;
   readonly caps: readonly CapRow[];
   readonly suspensions: readonly OpenSuspension[];
+  /** null: it is older than provisioning. */
+  readonly provisioned: ProvisioningRow | null;
 }
 
 const VIEW = `SELECT p.*, ${reasonsJson("p.id", "?1")} AS suspensions,
   (SELECT json_group_array(json_object('cap_type', c.cap_type, 'value', c.value, 'revision', c.revision)) FROM caps c
-    WHERE c.project_id = p.id) AS caps
+    WHERE c.project_id = p.id) AS caps, ${PROVISIONING_JSON} AS provisioned
   FROM projects p`;
 
-type ViewRow = ProjectRow & { readonly suspensions: string; readonly caps: string };
+type ViewRow = ProjectRow & { readonly suspensions: string; readonly caps: string; readonly provisioned: string | null };
 
 export function statusOf(lifecycle: Lifecycle, suspensions: readonly unknown[]): ProjectStatus {
   return lifecycle === "ACTIVE" && suspensions.length > 0 ? "SUSPENDED" : lifecycle;
@@ -54,7 +60,8 @@ export function statusOf(lifecycle: Lifecycle, suspensions: readonly unknown[]):
 
 function asView(row: ViewRow): ProjectView {
   const suspensions = JSON.parse(row.suspensions) as OpenSuspension[];
-  return { ...row, suspensions, caps: JSON.parse(row.caps) as CapRow[], status: statusOf(row.lifecycle, suspensions) };
+  const provisioned = row.provisioned === null ? null : (JSON.parse(row.provisioned) as ProvisioningRow);
+  return { ...row, suspensions, provisioned, caps: JSON.parse(row.caps) as CapRow[], status: statusOf(row.lifecycle, suspensions) };
 }
 
 export async function findProject(db: D1Database, id: string, now: number): Promise<ProjectView | null> {
@@ -108,10 +115,11 @@ export async function listProjects(db: D1Database, filter: ProjectFilter, now: n
 
 export interface NewProject extends Pick<ProjectRow, "id" | "organization_id" | "name" | "owner_id" | "region" | "calls_per_day"> {
   readonly caps: Readonly<Record<CapType, number | null>>;
+  readonly provisioning: NewProvisioning;
 }
 
 /**
- * Adds a project with its caps and first key, as it is then. null where the id is taken or the organisation is not active: nothing was
+ * Adds a project with its caps and first key, as it is then, for a job to provision. null where the id is taken or the organisation is not active: nothing was
  * written.
  */
 export async function addProject(
@@ -121,8 +129,8 @@ export async function addProject(
   operation: Operation,
   notes: readonly AuditNote[],
 ): Promise<ProjectView | null> {
-  const add = `INSERT INTO projects (id, organization_id, name, owner_id, region, calls_per_day, changed_by, created_at, updated_at)
-    SELECT ?1, id, ?4, ?5, ?6, ?7, ?2, ?8, ?8 FROM organizations WHERE id = ?3 AND status = 'ACTIVE' ON CONFLICT DO NOTHING`;
+  const add = `INSERT INTO projects (id, organization_id, name, owner_id, region, calls_per_day, provisioning, changed_by, created_at, updated_at)
+    SELECT ?1, id, ?4, ?5, ?6, ?7, 'pending', ?2, ?8, ?8 FROM organizations WHERE id = ?3 AND status = 'ACTIVE' ON CONFLICT DO NOTHING`;
   const caps = `INSERT INTO caps (project_id, cap_type, value, updated_at)
     SELECT ?1, key, value, ?4 FROM json_each(?3) WHERE ${claimed("projects")}`;
   const { id, organization_id, name, owner_id, region, calls_per_day } = row;
@@ -130,6 +138,7 @@ export async function addProject(
     ifClaimed(db, id, operation, add, organization_id, name, owner_id, region, calls_per_day, operation.now),
     ifClaimed(db, id, operation, caps, JSON.stringify(row.caps), operation.now),
     ...addKeyStatements(db, id, key, operation),
+    addProvisioningStatement(db, id, key.id, row.provisioning, operation),
     ...notes.map((note) => auditStatement(db, "projects", id, operation, note)),
     db.prepare(`${VIEW} WHERE p.id = ?2`).bind(operation.now, id),
   ];

@@ -50,7 +50,7 @@ export interface Damage {
   readonly error: string;
 }
 
-const WANTED = "p.lifecycle = 'ACTIVE' AND (?2 IS NULL OR p.id IN (SELECT value FROM json_each(?2)))";
+const WANTED = "p.lifecycle = 'ACTIVE' AND p.provisioning = 'done' AND (?2 IS NULL OR p.id IN (SELECT value FROM json_each(?2)))";
 
 const jsonOrNull = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
@@ -199,7 +199,7 @@ export async function checkProjectQuotas(db: D1Database, sweep: Sweep, page: Pag
 
 /** Those of the given ids that are no active projects. */
 export async function inactiveAmong(db: D1Database, ids: readonly string[]): Promise<string[]> {
-  const sql = `SELECT DISTINCT value AS id FROM json_each(?) WHERE value NOT IN (SELECT id FROM projects WHERE lifecycle = 'ACTIVE')`;
+  const sql = `SELECT DISTINCT value AS id FROM json_each(?) WHERE value NOT IN (SELECT id FROM projects WHERE lifecycle = 'ACTIVE' AND provisioning = 'done')`;
   const { results } = await stored(async () => db.prepare(sql).bind(JSON.stringify(ids)).all<{ id: string }>());
   return results.map(({ id }) => id);
 }

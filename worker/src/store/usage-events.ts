@@ -43,7 +43,7 @@ export interface Owner {
 /** Of those projects that are there; deleted ones are not. */
 export async function findOwners(db: D1Database, projectIds: readonly string[]): Promise<Owner[]> {
   const sql = `SELECT p.id AS project_id, o.id AS organization_id, o.billing_anchor
-    FROM json_each(?) AS given JOIN projects p ON p.id = given.value AND p.lifecycle <> 'DELETED'
+    FROM json_each(?) AS given JOIN projects p ON p.id = given.value AND p.lifecycle <> 'DELETED' AND p.provisioning = 'done'
     JOIN organizations o ON o.id = p.organization_id`;
   const { results } = await stored(async () => db.prepare(sql).bind(JSON.stringify(projectIds)).all<Owner>());
   return results;
@@ -68,7 +68,7 @@ const ADD_EVENTS = `WITH given AS (
     FROM json_each(?3))
   INSERT INTO usage_events (source, id, project_id, meter, mode, quantity, occurred_at, received_at, fingerprint, batch)
   SELECT g.source, g.id, g.project_id, g.meter, g.mode, g.quantity, g.occurred_at, ?2, g.fingerprint, ?1
-  FROM given g JOIN projects p ON p.id = g.project_id AND p.lifecycle <> 'DELETED'
+  FROM given g JOIN projects p ON p.id = g.project_id AND p.lifecycle <> 'DELETED' AND p.provisioning = 'done'
   WHERE g.meter <> 'api_calls' OR EXISTS (SELECT 1 FROM billing_periods b WHERE ${periodOf("g")})
   ORDER BY g.key ON CONFLICT (source, id) DO NOTHING`;
 

@@ -33,6 +33,13 @@ export interface Verification {
   readonly checks: Checks;
 }
 
+/** Where a database may be put: the platform's location hints, which hold for its whole life. */
+export const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
+export type Region = (typeof REGIONS)[number];
+
+/** What it was called before there was a list gives no hint. */
+export const regionOf = (text: string | null): Region | null => REGIONS.find((region) => region === text) ?? null;
+
 export class TenantDatabases {
   readonly #namespace: DurableObjectNamespace<TenantDatabase>;
 
@@ -41,10 +48,15 @@ export class TenantDatabases {
   }
 
   /** An operation that may run twice: all of them but a query that writes. Throws `storage_unavailable` when the database fails. */
-  async call<Answer>(name: string, operation: (database: TenantDatabaseMethods) => Promise<Answer>, attempts = ATTEMPTS): Promise<Answer> {
+  async call<Answer>(
+    name: string,
+    operation: (database: TenantDatabaseMethods) => Promise<Answer>,
+    attempts = ATTEMPTS,
+    options: DurableObjectNamespaceGetDurableObjectOptions = {},
+  ): Promise<Answer> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const stub: unknown = this.#namespace.getByName(name);
+        const stub: unknown = this.#namespace.getByName(name, options);
         return await inTime("The project's database", TIMEOUT_MS, operation(stub as TenantDatabaseMethods));
       } catch (error) {
         if (attempt < attempts && has(error, "retryable") && !has(error, "overloaded")) continue;
@@ -52,6 +64,12 @@ export class TenantDatabases {
         throw unavailable(error);
       }
     }
+  }
+
+  /** Once or many times: the database is there, near a region if nobody has asked it anything yet. */
+  async create(name: string, region: Region | null): Promise<void> {
+    const options = region === null ? {} : { locationHint: region };
+    await this.call(name, async (database) => database.create(), ATTEMPTS, options);
   }
 
   async query(name: string, request: QueryRequest): Promise<QueryAnswer> {

@@ -98,7 +98,8 @@ export class TenantDatabase extends DurableObject {
     const { importing } = this.#state;
     if (importing?.id === id) return { result: "ready", pieces: importing.pieces };
     if (importing !== null) return { result: "conflict", detail: `Another import is under way: ${importing.id}.` };
-    if (this.#holdsSomething()) return { result: "conflict", detail: "The database is not empty." };
+    // A schema version alone is nothing: the dump brings its own.
+    if (!isEmpty(readerOf(this.ctx.storage.sql))) return { result: "conflict", detail: "The database is not empty." };
     await this.create();
     this.#state.importing = { id, pieces: 0 };
     return { result: "ready", pieces: 0 };
@@ -140,10 +141,6 @@ export class TenantDatabase extends DurableObject {
       quickCheck: found.map(({ quick_check }) => quick_check).filter((each) => each !== "ok"),
       foreignKeyViolations: sql.exec("PRAGMA foreign_key_check").toArray().length,
     };
-  }
-
-  #holdsSomething(): boolean {
-    return this.#state.schemaVersion > 0 || !isEmpty(readerOf(this.ctx.storage.sql));
   }
 
   /** All of it or nothing. What SQLite complains of, in its words; null where all went well. */

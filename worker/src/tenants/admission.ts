@@ -38,6 +38,7 @@ export type AdmissionRefusal =
   | { readonly why: "revoked" | "expired" | "replaced"; readonly at: number }
   | { readonly why: "scope"; readonly needed: Scope; readonly scopes: readonly Scope[] }
   | { readonly why: "deleted" | "archived" | "organization_archived"; readonly projectId: string }
+  | { readonly why: "not_ready"; readonly projectId: string; readonly failed: boolean }
   | { readonly why: "suspended"; readonly suspensions: readonly OpenSuspension[] }
   | { readonly why: "monthly"; readonly used: number; readonly limit: number; readonly resetAt: number; readonly now: number }
   | {
@@ -127,6 +128,7 @@ export function refusalFor(facts: KeyFacts, { scope, kind, meter }: Demand, now:
   const projectId = facts.project_id;
   if (facts.lifecycle === "DELETED") return { why: "deleted", projectId };
   if (kind === "own") return null;
+  if (facts.provisioning !== "done") return { why: "not_ready", projectId, failed: facts.provisioning === "failed" };
   if (facts.lifecycle === "ARCHIVED") return { why: "archived", projectId };
   if (facts.organization_status === "ARCHIVED") return { why: "organization_archived", projectId };
   if (facts.suspensions.length > 0) return { why: "suspended", suspensions: facts.suspensions };
@@ -161,11 +163,15 @@ export async function giveBack({ db, clock }: Pick<Deps, "db" | "clock">, admiss
   await returnAdmission(db, admission, now).catch(async () => returnAdmission(db, admission, now));
 }
 
-/** For people: when a key was last used. Costs nothing where that was noted a moment ago. */
-export async function noteUse({ db, clock }: Pick<Deps, "db" | "clock">, { keyId, keyVersion, lastUsedAt }: ProjectCaller): Promise<void> {
+/** For people: when a key was last used, and how often its earlier version still is. Costs nothing where that was noted a moment ago. */
+export async function noteUse(
+  { db, clock }: Pick<Deps, "db" | "clock">,
+  { keyId, keyVersion, lastUsedAt, versionEndsAt }: ProjectCaller,
+): Promise<void> {
   const now = clock();
-  if (lastUsedAt !== null && lastUsedAt > now - TOUCH_EVERY_MS) return;
-  await touchKey(db, keyId, keyVersion, now, TOUCH_EVERY_MS);
+  const inGrace = versionEndsAt !== null;
+  if (!inGrace && lastUsedAt !== null && lastUsedAt > now - TOUCH_EVERY_MS) return;
+  await touchKey(db, { keyId, version: keyVersion, inGrace }, now, TOUCH_EVERY_MS);
 }
 
 /** A reason as callers see it. */

@@ -1,27 +1,22 @@
 /** API keys: made, shown once, replaced, revoked. Who holds one is told the truth about it; the database holds only keyed hashes. */
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
-import { DAY_MS, isoSeconds } from "../quota/window.ts";
-import { addKey, addVersion, countLiveKeys, endEarlierVersions, findKey, revokeKey } from "../store/api-keys.ts";
+import { isoSeconds } from "../quota/window.ts";
+import { addKey, countLiveKeys, findKey, revokeKey } from "../store/api-keys.ts";
 import type { ApiKeyView, KeyVersion, NewApiKey, Scope } from "../store/api-keys.ts";
 import type { AuditNote } from "../store/changes.ts";
 import type { ProjectView } from "../store/projects.ts";
-import { keyDigest, mintKey, mintVersion, storedHash } from "./api-key.ts";
+import { keyDigest, mintKey, storedHash } from "./api-key.ts";
 import type { KeyMode } from "./api-key.ts";
 import { changing, newOperation } from "./changing.ts";
 import type { Actor } from "./changing.ts";
 import { isoOrNull } from "./iso.ts";
 import { admissionProblem } from "./refusals.ts";
 
-type KeyDeps = Pick<Deps, "db" | "clock" | "config">;
-
-/** The old version goes on working so long after a rotation, or until its own end, if that comes first. */
-const GRACE_MS = DAY_MS;
+export type KeyDeps = Pick<Deps, "db" | "clock" | "config">;
 
 /** More is no rotation of people or machines any more, but a table that a tenant fills. */
 const MAX_LIVE_KEYS = 20;
-/** Versions that work no more and are remembered: whoever still holds one of them is told that it was replaced, and not that it is unknown. */
-const ENDED_VERSIONS_KEPT = 10;
 
 export interface KeyInput {
   readonly name: string;
@@ -52,7 +47,7 @@ export async function newKey({ config, clock }: Pick<Deps, "config" | "clock">, 
   const row = { id, ...input, hash: await storedHash(await keyDigest(plaintext), config.keyPepper) };
   return {
     row,
-    noteFor: (projectId) => ({ action: "key.create", subject: subject(id), projectId, before: null, after: noted(input) }),
+    noteFor: (projectId) => ({ action: "key.create", subject: keySubject(id), projectId, before: null, after: noted(input) }),
     shown: (projectId, now) => ({
       id,
       project_id: projectId,
@@ -69,7 +64,7 @@ export async function newKey({ config, clock }: Pick<Deps, "config" | "clock">, 
   };
 }
 
-const subject = (id: string): string => `key:${id}`;
+export const keySubject = (id: string): string => `key:${id}`;
 
 const noted = ({ name, mode, scopes, expiresAt }: KeyInput) => ({
   name,
@@ -85,7 +80,7 @@ export type ReadProject = () => Promise<ProjectView>;
  * A project that is stopped for abuse gets no new secrets by its own key. One that used up its day, or that was stopped by hand, does: to
  * replace what leaked must wait for nobody's invoice, and what is made opens nothing while the project is stopped.
  */
-function needNoAbuse({ suspensions }: ProjectView, { tenant }: Actor): void {
+export function needNoAbuse({ suspensions }: ProjectView, { tenant }: Actor): void {
   if (tenant && suspensions.some(({ reason }) => reason.startsWith("abuse:"))) throw admissionProblem({ why: "suspended", suspensions });
 }
 
@@ -127,7 +122,7 @@ export async function revoke(deps: KeyDeps, readProject: ReadProject, keyId: str
     const operation = newOperation(actor, clock());
     const note = {
       action: "key.revoke",
-      subject: subject(keyId),
+      subject: keySubject(keyId),
       projectId: project.id,
       before: { revoked_at: null },
       after: { revoked_at: isoSeconds(operation.now) },
@@ -137,94 +132,14 @@ export async function revoke(deps: KeyDeps, readProject: ReadProject, keyId: str
   return getKey(deps, projectId, keyId);
 }
 
-export interface RotationInput {
-  /** The secret leaked: earlier versions stop working now. */
-  readonly immediate: boolean;
-}
-
-/**
- * A new version; the earlier one goes on working for the grace. While two versions work there is no third: whoever lost the answer of a
- * rotation sees by the refusal that it happened, and asks with `immediate` for a version that replaces both.
- * Throws `conflict`, and `project_suspended` where the project asks itself and abuses us.
- */
-export async function rotate(
-  deps: KeyDeps,
-  readProject: ReadProject,
-  keyId: string,
-  { immediate }: RotationInput,
-  actor: Actor,
-): Promise<ShownKey> {
-  const { db, clock, config } = deps;
-  return changing(async () => {
-    const project = await readProject();
-    needNoAbuse(project, actor);
-    const now = clock();
-    const key = await getKey(deps, project.id, keyId);
-    const [newest] = key.versions;
-    if (!newest) throw new Error(`Key ${keyId} has no version`);
-    needLive(key, now);
-    const inGrace = key.versions.find(({ version, expires_at }) => version < newest.version && expires_at !== null && expires_at > now);
-    if (inGrace && !immediate) throw stillInGrace(key, newest.version, inGrace.expires_at ?? now);
-    const next = newest.version + 1;
-    const made = mintVersion(key.mode, keyId);
-    const earlierEndAt = immediate ? now : Math.min(now + GRACE_MS, key.expires_at ?? Number.POSITIVE_INFINITY);
-    const hash = await storedHash(await keyDigest(made.plaintext), config.keyPepper);
-    const note = {
-      action: "key.rotate",
-      subject: subject(keyId),
-      projectId: project.id,
-      before: { version: newest.version },
-      after: { version: next, earlier_end_at: isoSeconds(earlierEndAt) },
-    };
-    const version = { keyId, version: next, hash, earlierEndAt, keepEnded: ENDED_VERSIONS_KEPT };
-    if (!(await addVersion(db, project, version, newOperation(actor, now), note))) return null;
-    return { ...key, versions: [newVersion(next, now), ...endedBy(key.versions, earlierEndAt, now)], key: made.plaintext };
-  });
-}
-
-const newVersion = (version: number, now: number): KeyVersion => ({ version, created_at: now, expires_at: null, last_used_at: null });
-
-/** As they stand after a rotation, which reads nothing again: a look that failed would take away a key that is shown once. */
-function endedBy(versions: readonly KeyVersion[], endAt: number, now: number): KeyVersion[] {
-  const all = versions.map((version) => ({ ...version, expires_at: Math.min(version.expires_at ?? endAt, endAt) }));
-  const working = all.filter(({ expires_at }) => expires_at > now).length;
-  return all.slice(0, working + ENDED_VERSIONS_KEPT);
-}
-
-function needLive(key: ApiKeyView, now: number): void {
-  if (key.revoked_at !== null) throw new Problem("conflict", `The key was revoked at ${isoSeconds(key.revoked_at)}. Make a new one.`);
-  if (key.expires_at !== null && key.expires_at <= now) {
-    throw new Problem("conflict", `The key expired at ${isoSeconds(key.expires_at)}. Make a new one.`);
-  }
-}
-
-function stillInGrace(key: ApiKeyView, version: number, until: number): Problem {
-  const detail = `Version ${version} exists already, and the one before works until ${isoSeconds(until)}. End it with /end-grace, or send "immediate": true for a version that replaces both now.`;
-  return new Problem("conflict", detail, { members: { key: keyJson(key) } });
-}
-
-/** Ends the grace: only the newest version works from now on. Twice answers the same. */
-export async function endGrace(deps: KeyDeps, readProject: ReadProject, keyId: string, actor: Actor): Promise<ApiKeyView> {
-  const { db, clock } = deps;
-  const projectId = await changing(async () => {
-    const project = await readProject();
-    const now = clock();
-    const key = await getKey(deps, project.id, keyId);
-    const [newest, ...earlier] = key.versions;
-    const live = earlier.filter(({ expires_at }) => expires_at !== null && expires_at > now);
-    if (!newest || live.length === 0) return project.id;
-    const note = {
-      action: "key.end_grace",
-      subject: subject(keyId),
-      projectId: project.id,
-      before: { earlier_end_at: live.map(({ expires_at }) => isoSeconds(expires_at ?? now)) },
-      after: { earlier_end_at: isoSeconds(now) },
-    };
-    const end = { keyId, newest: newest.version, endAt: now };
-    return (await endEarlierVersions(db, project, end, newOperation(actor, now), note)) ? project.id : null;
-  });
-  return getKey(deps, projectId, keyId);
-}
+/** As it stands when it is made. */
+export const newVersion = (version: number, now: number): KeyVersion => ({
+  version,
+  created_at: now,
+  expires_at: null,
+  last_used_at: null,
+  grace_uses: 0,
+});
 
 /** As the API shows it: never with the key itself. */
 export function keyJson(key: ApiKeyView) {
@@ -242,6 +157,8 @@ export function keyJson(key: ApiKeyView) {
       created_at: isoSeconds(version.created_at),
       expires_at: isoOrNull(version.expires_at),
       last_used_at: isoOrNull(version.last_used_at),
+      // Before there was a newer one, nobody counted.
+      uses_in_grace: version.expires_at === null ? null : version.grace_uses,
     })),
   };
 }

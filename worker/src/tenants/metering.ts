@@ -46,7 +46,7 @@ export async function reportUsage({ db, clock }: Pick<Deps, "db" | "clock">, giv
 /** `first`: no event before it in this report is the stored one. */
 function resultOf(event: NewEvent, stored: StoredEvent | undefined, first: boolean): Pick<EventResult, "status" | "result" | "error"> {
   if (!stored) {
-    const error = `project_id: expected a project that is there and not deleted (given: ${JSON.stringify(event.project_id)})`;
+    const error = `project_id: expected a project that is there, ready and not deleted (given: ${JSON.stringify(event.project_id)})`;
     return { status: 404, result: "refused", error };
   }
   if (stored.fingerprint !== event.fingerprint) return { status: 409, result: "conflict", error: difference(event, stored) };

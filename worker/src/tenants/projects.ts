@@ -1,18 +1,28 @@
 /** Projects: the tenants, from their creation to their end. */
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
+import type { EnqueueOptions } from "../jobs/enqueue.ts";
+import { jobId } from "../jobs/job-id.ts";
 import { randomBase62 } from "../lib/base62.ts";
+import { errorFields, log } from "../lib/log.ts";
 import { isoSeconds } from "../quota/window.ts";
+import { findKey } from "../store/api-keys.ts";
+import type { ApiKeyView } from "../store/api-keys.ts";
+import { findJob } from "../store/jobs.ts";
+import type { JobStatus } from "../store/jobs.ts";
+import { CAP_TYPES } from "../store/meters.ts";
 import { findOrganization } from "../store/organizations.ts";
 import { addProject, changeProject, findProject } from "../store/projects.ts";
-import type { Lifecycle, ProjectView } from "../store/projects.ts";
+import type { Lifecycle, NewProject, ProjectView } from "../store/projects.ts";
 import { shownReason } from "./admission.ts";
 import type { CapValues, SomeCaps } from "./caps.ts";
 import { withDefaults } from "./caps.ts";
 import { changing, newOperation } from "./changing.ts";
 import type { Actor } from "./changing.ts";
 import { newKey } from "./keys.ts";
-import type { KeyInput, ShownKey } from "./keys.ts";
+import type { KeyInput } from "./keys.ts";
+import { provisioningJson } from "./provisioning-status.ts";
+import { notReady } from "./refusals.ts";
 
 type Store = Pick<Deps, "db" | "clock">;
 
@@ -29,10 +39,17 @@ export interface ProjectInput {
 }
 
 export interface CreatedProject {
+  /** False: by the same request before. */
+  readonly created: boolean;
   readonly project: ProjectView;
-  /** With the key itself: only here, and never again. */
-  readonly key: ShownKey;
+  /** With the key itself: only where it was created, and never again. */
+  readonly key: ApiKeyView & { readonly key: string | null };
+  /** Status null: the index of jobs does not know it (yet, or any more). */
+  readonly job: { readonly id: string; readonly status: JobStatus | null };
 }
+
+/** Three tries of every service take so long. */
+const UNDONE_AFTER_SECONDS = 60;
 
 const ID_LENGTH = 12;
 
@@ -51,15 +68,24 @@ const facts = (row: Pick<ProjectView, "name" | "owner_id" | "region" | "lifecycl
 export const capValues = ({ caps }: Pick<ProjectView, "caps">): CapValues =>
   Object.fromEntries(caps.map(({ cap_type, value }) => [cap_type, value])) as unknown as CapValues;
 
-/** With its caps and first key, in one transaction. Throws `conflict` where the id is taken, `unprocessable` where nobody can own it. */
+/** Who asks for a job, for its log lines and its trace. */
+type Asking = Pick<EnqueueOptions, "requestId" | "traceparent">;
+
+/**
+ * With its caps and first key, in one transaction; a job makes the rest, and until it has, the key opens nothing. The same again under
+ * the same id answers with what the first one made. Throws `conflict` where the id is taken, `unprocessable` where nobody can own it.
+ */
 export async function createProject(
-  deps: Pick<Deps, "db" | "clock" | "config">,
+  deps: Pick<Deps, "db" | "clock" | "config" | "jobs">,
   input: ProjectInput,
   actor: Actor,
+  asking: Asking,
 ): Promise<CreatedProject> {
   const { db, clock } = deps;
   const now = clock();
   const id = input.id ?? `proj_${randomBase62(ID_LENGTH)}`;
+  const operation = newOperation(actor, now);
+  const job = { requestedBy: actor.actor, idempotencyKey: operation.id };
   const row = {
     id,
     organization_id: input.organizationId,
@@ -68,18 +94,47 @@ export async function createProject(
     region: input.region,
     calls_per_day: input.callsPerDay,
     caps: withDefaults(input.caps),
+    provisioning: { asked: askedFor(input), jobId: await jobId(job.requestedBy, "provision_project", job.idempotencyKey) },
   };
   const key = await newKey(deps, input.key);
   const after = { ...facts({ ...row, lifecycle: "ACTIVE" }), organization_id: row.organization_id, caps: row.caps, key_id: key.row.id };
   const note = { action: "project.create", subject: projectSubject(id), projectId: id, before: null, after };
-  const project = await addProject(db, row, key.row, newOperation(actor, now), [note, key.noteFor(id)]);
-  if (!project) throw await notAdded(deps, id, input.organizationId);
-  return { project, key: key.shown(id, now) };
+  const project = await addProject(db, row, key.row, operation, [note, key.noteFor(id)]);
+  if (!project) return createdBefore(deps, id, row);
+  const asked = { projectId: id, projectName: row.name, ownerId: row.owner_id, region: row.region };
+  // The project is there, and its key is shown only now: if the job is not asked for, housekeeping will.
+  const enqueued = await deps.jobs.enqueueProvisionProjectJob(asked, { ...asking, ...job }).catch((error: unknown) => {
+    log.error("A project's provisioning was not asked for; housekeeping will", { project_id: id, ...errorFields(error) });
+    return null;
+  });
+  return { created: true, project, key: key.shown(id, now), job: { id: row.provisioning.jobId, status: enqueued?.job.status ?? null } };
 }
 
-async function notAdded({ db, clock }: Store, id: string, organizationId: string): Promise<Problem> {
-  if (await findProject(db, id, clock())) return new Problem("conflict", `The project ${JSON.stringify(id)} exists already.`);
-  return noOwner({ db, clock }, organizationId);
+/** What was asked for, so that the same again is known: no secret stands in it. */
+function askedFor({ organizationId, name, ownerId, region, caps, callsPerDay, key }: ProjectInput): string {
+  const { name: keyName, mode, scopes, expiresAt } = key;
+  const sorted = CAP_TYPES.map((type) => withDefaults(caps)[type]);
+  return JSON.stringify([organizationId, name, ownerId, region, sorted, callsPerDay, keyName, mode, [...scopes].toSorted(), expiresAt]);
+}
+
+/** The id is taken: by the same request, or by another one. */
+async function createdBefore(deps: Store, id: string, row: NewProject): Promise<CreatedProject> {
+  const project = await findProject(deps.db, id, deps.clock());
+  if (!project) {
+    await needOwner(deps, row.organization_id);
+    throw new Problem("conflict", `The project ${JSON.stringify(id)} was undone at this moment. Try again.`, { retryAfterSeconds: 1 });
+  }
+  const { provisioned } = project;
+  if (project.provisioning === "failed") {
+    const detail = `The project ${JSON.stringify(id)} could not be provisioned, and is being undone. Its id is free as soon as that is done.`;
+    throw new Problem("conflict", detail, { members: { job_id: provisioned?.job_id }, retryAfterSeconds: UNDONE_AFTER_SECONDS });
+  }
+  const key = provisioned?.asked === row.provisioning.asked ? await findKey(deps.db, id, provisioned.key_id) : null;
+  if (provisioned === null || key === null || project.lifecycle === "DELETED") {
+    throw new Problem("conflict", `The project ${JSON.stringify(id)} exists already.`);
+  }
+  const job = await findJob(deps.db, provisioned.job_id);
+  return { created: false, project, key: { ...key, key: null }, job: { id: provisioned.job_id, status: job?.status ?? null } };
 }
 
 async function noOwner({ db, clock }: Store, organizationId: string): Promise<Problem> {
@@ -93,6 +148,13 @@ export async function getProject({ db, clock }: Store, id: string): Promise<Proj
   const found = await findProject(db, id, clock());
   if (!found) throw new Problem("not_found", `There is no project ${JSON.stringify(id)}.`);
   return found;
+}
+
+/** Throws `not_found`, and `project_not_ready` until it is provisioned. */
+export async function readyProject(store: Store, id: string): Promise<ProjectView> {
+  const project = await getProject(store, id);
+  if (project.provisioning !== "done") throw notReady(id, project.provisioning === "failed");
+  return project;
 }
 
 /** A project that is there to be changed. Throws `not_found`, and `conflict` where it was deleted. */
@@ -168,6 +230,7 @@ export function projectJson(row: ProjectView) {
     reasons: row.suspensions.map(shownReason),
     caps: capValues(row),
     upstream_share: { calls_per_day: row.calls_per_day },
+    provisioning: provisioningJson(row),
     created_at: isoSeconds(row.created_at),
     updated_at: isoSeconds(row.updated_at),
   };

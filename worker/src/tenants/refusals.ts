@@ -17,6 +17,17 @@ const INVALID_TOKEN = { "WWW-Authenticate": 'Bearer error="invalid_token"' };
 
 const unauthorized = (detail: string): Problem => new Problem("unauthorized", detail, { headers: INVALID_TOKEN });
 
+/** A project is made within seconds; whoever asks in a loop asks a handful of times. */
+const READY_AFTER_SECONDS = 2;
+
+/** Its provisioning has not ended, or is being undone. */
+export function notReady(projectId: string, failed: boolean): Problem {
+  const why = failed
+    ? "could not be provisioned, and is being undone: create it again"
+    : "is being provisioned; its keys work as soon as that is done";
+  return new Problem("project_not_ready", `The project ${projectId} ${why}.`, { retryAfterSeconds: READY_AFTER_SECONDS });
+}
+
 /**
  * Whoever gets more than "not accepted" has proved to hold the key: its whole secret was right. A stranger, who guesses ids or secrets,
  * learns nothing of what exists.
@@ -39,6 +50,8 @@ export function admissionProblem(refusal: AdmissionRefusal): Problem {
       return new Problem("forbidden", `The project ${refusal.projectId} is archived.`);
     case "organization_archived":
       return new Problem("forbidden", `The organisation of the project ${refusal.projectId} is archived.`);
+    case "not_ready":
+      return notReady(refusal.projectId, refusal.failed);
     case "suspended": {
       const reasons = refusal.suspensions.map(shownReason);
       const told = reasons.map(({ reason, until }) => (until === undefined ? reason : `${reason} until ${until}`)).join(", ");

@@ -17,6 +17,9 @@ export interface Loading {
   readonly id: string;
 }
 
+/** The import's name is the restore's, whichever job does it. */
+export const importOf = (backupId: string): string => `restore:${backupId}`;
+
 class OutOfTime extends Error {
   override readonly name = "OutOfTime";
 }

@@ -5,7 +5,7 @@
 import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import { jobId } from "../../jobs/job-id.ts";
-import { isoSeconds } from "../../quota/window.ts";
+import { MINUTE_MS, SECOND_MS, isoSeconds } from "../../quota/window.ts";
 import { findBackup, isVerified } from "../../store/backups.ts";
 import type { BackupRow, VerifiedBackup } from "../../store/backups.ts";
 import { findProject } from "../../store/projects.ts";
@@ -17,15 +17,17 @@ import { newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
 import type { ShownKey } from "../keys.ts";
 import { createProject, getProject } from "../projects.ts";
-import type { ProjectInput } from "../projects.ts";
+import type { CreatedProject, ProjectInput } from "../projects.ts";
 import { getVerified } from "./backups.ts";
 import { endedBefore } from "./retention.ts";
-import { differencesOf, isAsLoaded } from "./load.ts";
+import { differencesOf, importOf, isAsLoaded } from "./load.ts";
 import type { Loading } from "./load.ts";
 
 /** A job is written down right after its restore. */
 const ASKED_WITHIN_MS = 60_000;
 const BATCH = 20;
+/** An hour and a half, with what is slept between them. */
+const MAX_LOOKS = 120;
 
 export interface RestoreAsked {
   /** The new project's id, which makes asking twice asking once. */
@@ -60,7 +62,12 @@ export async function startRestore(deps: Deps, source: string, backupId: string,
     const options = { requestedBy: restore.requested_by, idempotencyKey: keyOf(restore), projectId: restore.project_id, requestId };
     await deps.jobs.enqueueJob("restore_backup", { project_id: restore.project_id, backup_id: backup.id }, options);
   }
-  return { restore, project: made?.project ?? (await getProject(deps, asked.id)), key: made?.key ?? null };
+  return { restore, project: made?.project ?? (await getProject(deps, asked.id)), key: shownOf(made) };
+}
+
+/** The key is shown by whoever made the project, and only once. */
+function shownOf(made: CreatedProject | null): ShownKey | null {
+  return made === null || made.key.key === null ? null : { ...made.key, key: made.key.key };
 }
 
 const keyOf = ({ project_id, attempt }: Pick<RestoreRow, "project_id" | "attempt">): string => `${project_id}:${attempt}`;
@@ -83,11 +90,11 @@ async function claimRestore(deps: Deps, backup: VerifiedBackup, project_id: stri
 const taken = (id: string): Problem =>
   new Problem("conflict", `The project ${JSON.stringify(id)} exists already. A backup is restored into a new one, and overwrites nothing.`);
 
-async function makeProject(deps: Deps, restore: RestoreRow, { id, project }: RestoreAsked, actor: Actor) {
+async function makeProject(deps: Deps, restore: RestoreRow, { id, project, requestId }: RestoreAsked, actor: Actor) {
   const source = await getProject(deps, restore.source_project_id);
   const organizationId = project.organizationId ?? source.organization_id;
   try {
-    return await createProject(deps, { ...project, id, organizationId, name: project.name ?? source.name }, actor);
+    return await createProject(deps, { ...project, id, organizationId, name: project.name ?? source.name }, actor, { requestId });
   } catch (error) {
     // Nothing was begun: the id is free again, or somebody else's.
     if (error instanceof Problem && ["conflict", "unprocessable"].includes(error.code)) await dropRestore(deps.db, restore);
@@ -115,9 +122,21 @@ export async function beginRestore({ db, clock }: Deps, job: string, projectId: 
   return loadingOf(row, backup);
 }
 
-/** The import's name is the restore's, whichever job does it. */
 function loadingOf({ project_id: name }: RestoreRow, { id, project_id, moment, export_type }: BackupRow): Loading {
-  return { backup: { id, project_id, moment, export_type }, name, id: `restore:${id}` };
+  return { backup: { id, project_id, moment, export_type }, name, id: importOf(id) };
+}
+
+/**
+ * When to look again whether the project is ready; null once it is. Its provisioning has reserved the database for this import by then.
+ * Epoch milliseconds. Throws `conflict` where it never will be.
+ */
+export async function lookAgainAt({ db, clock }: Deps, projectId: string, look: number): Promise<number | null> {
+  const project = await findProject(db, projectId, clock());
+  if (project?.provisioning === "done") return null;
+  if (project === null || project.provisioning === "failed" || look > MAX_LOOKS) {
+    throw new Problem("conflict", `The project ${JSON.stringify(projectId)} could not be provisioned.`);
+  }
+  return clock() + Math.min(MINUTE_MS, SECOND_MS * look);
 }
 
 /** Their jobs are over, and nobody wrote down how they ended: they failed, and can be tried again. */

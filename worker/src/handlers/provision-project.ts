@@ -1,0 +1,100 @@
+/**
+ * `provision_project`: database, registrations, and then the key works; each a step of its own. What fails is undone in the opposite order
+ * by steps of their own too, and what could not be undone stays written down: housekeeping asks for it again.
+ */
+import { StepFailed } from "../jobs/failure.ts";
+import { rootId } from "../jobs/job-id.ts";
+import type { JobExecutionResult } from "../jobs/job-run.ts";
+import { SERVICES } from "../services/registration.ts";
+import { beginProvisioning, failProvisioning } from "../store/provisionings.ts";
+import type { Held } from "../store/provisionings.ts";
+import { deregisterProject, destroyDatabase, makeDatabase, makeReady, registerProject, removeProject } from "../tenants/provisioning.ts";
+import type { ProvisioningStep } from "../tenants/provisioning-status.ts";
+import { orNull } from "./context.ts";
+import type { JobContext, JobHandler } from "./context.ts";
+
+export const provisionProjectHandler: JobHandler<"provision_project"> = async ({ project_id }, job) => {
+  const held = { projectId: project_id, jobId: rootId(job.id) };
+  job.log.info(`Starting: project ${project_id}`);
+  const beginning = await job.step("begin", async (_attempt, { db }) => beginProvisioning(db, held));
+  switch (beginning) {
+    case "go":
+      return provision(held, job);
+    case "undo":
+      return undo(held, null, job);
+    case "done":
+      return { success: true, data: { project_id, outcome: "provisioned", steps: {} } };
+    case "held":
+      return { success: false, error: `Another job provisions the project ${JSON.stringify(project_id)}.` };
+    case "missing":
+      return { success: false, error: `There is no project ${JSON.stringify(project_id)} to provision. POST /api/projects creates one.` };
+  }
+};
+
+interface Failure {
+  readonly step: ProvisioningStep;
+  readonly error: string;
+}
+
+async function provision(held: Held, job: JobContext): Promise<JobExecutionResult> {
+  const steps: Record<string, unknown> = {};
+  let step: ProvisioningStep = "database";
+  try {
+    const version = await job.step(step, async (_attempt, deps) => makeDatabase(deps, held));
+    steps["database"] = { schema_version: version };
+    for (const service of SERVICES) {
+      step = service;
+      steps[service] = await job.step(service, async (_attempt, deps) => registerProject(deps, held, service));
+    }
+    step = "key";
+    await job.step(step, async (_attempt, deps) => makeReady(deps, held));
+  } catch (thrown) {
+    if (!(thrown instanceof StepFailed)) throw thrown;
+    return undo(held, { step, error: thrown.message }, job);
+  }
+  job.log.info("Done: its keys work", { project_id: held.projectId });
+  return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps } };
+}
+
+/** `failure` null: it failed before, and only what is left is undone. */
+async function undo(held: Held, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
+  const { projectId: project_id } = held;
+  const told = failure === null ? "" : `${failure.step}: ${failure.error.replace(/\.?$/u, ".")} `;
+  const failed = (outcome: string, left: readonly string[], error: string): JobExecutionResult => ({
+    success: false,
+    data: { project_id, outcome, failed_step: failure?.step ?? null, left },
+    error: `${told}${error}`,
+  });
+  if (failure !== null) {
+    const noted = await orNull(
+      job.step("undo: write down why", async (_attempt, { db, clock }) => failProvisioning(db, held, failure, clock())),
+    );
+    if (noted === null)
+      return failed("rollback_incomplete", ["everything"], "That could not be written down; housekeeping goes on with it.");
+    if (!noted) return notHeld(held, failed, job);
+  }
+  const left: string[] = [];
+  const undone = async (name: string, work: Parameters<typeof job.step>[1]): Promise<void> => {
+    if ((await orNull(job.step(`undo ${name}`, async (attempt, deps) => ({ done: await work(attempt, deps) })))) === null) left.push(name);
+  };
+  for (const service of SERVICES.toReversed()) await undone(service, async (_attempt, deps) => deregisterProject(deps, held, service));
+  await undone("database", async (_attempt, deps) => destroyDatabase(deps, held));
+  // The project's row is what says that something is left.
+  if (left.length === 0) await undone("project", async (_attempt, deps) => removeProject(deps, held));
+  else left.push("project");
+  job.log.warn("Undone", { project_id, left });
+  if (left.length > 0) return failed("rollback_incomplete", left, `Not undone yet: ${left.join(", ")}; housekeeping tries again.`);
+  if (failure === null) return { success: true, data: { project_id, outcome: "rolled_back", left } };
+  return failed("rolled_back", [], "Everything was undone.");
+}
+
+/** The last step may have had its effect although no answer came; otherwise another job is at it. */
+async function notHeld(
+  held: Held,
+  failed: (outcome: string, left: readonly string[], error: string) => JobExecutionResult,
+  job: JobContext,
+): Promise<JobExecutionResult> {
+  const now = await job.step("look again", async (_attempt, { db }) => beginProvisioning(db, held));
+  if (now === "done") return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps: {} } };
+  return failed("taken_over", [], "Another job has taken this project over.");
+}

@@ -1,0 +1,80 @@
+/**
+ * `rotate_key`: a new version of a key whose hash the caller brings, and the end of the grace after a rotation, for which it sleeps. That
+ * the earlier version stops in time does not depend on it: the version's `expires_at` decides at each request.
+ */
+import { Problem } from "../errors.ts";
+import type { Deps } from "../deps.ts";
+import { rootId } from "../jobs/job-id.ts";
+import type { JobExecutionResult } from "../jobs/job-run.ts";
+import { endGraceInTime, projectOfKey } from "../store/key-grace.ts";
+import type { GraceRow } from "../store/key-grace.ts";
+import { isoOrNull } from "../tenants/iso.ts";
+import { rotate } from "../tenants/key-rotation.ts";
+import { changeableProject } from "../tenants/projects.ts";
+import type { JobContext, JobHandler } from "./context.ts";
+
+/** A grace is slept through once; more often only where clocks differ. */
+const MAX_SLEEPS = 20;
+
+const NO_HASH =
+  "A job can give a new key to nobody. Ask POST /api/projects/{id}/keys/{key_id}/rotate, which shows it, or make a key yourself and send its SHA-256 as new_key_sha256.";
+
+export const rotateKeyHandler: JobHandler<"rotate_key"> = async (
+  { key_id, new_key_sha256: digest, immediate = false, version: made },
+  job,
+) => {
+  job.log.info(`Starting: key ${key_id}`);
+  if (made === undefined && digest === undefined) return { success: false, error: NO_HASH };
+  const projectId = await job.step("look for the key", async (_attempt, { db }) => projectOfKey(db, key_id));
+  if (projectId === null) return { success: false, error: `There is no key ${JSON.stringify(key_id)}.` };
+  const version =
+    made ??
+    (await job.step("rotate", async (_attempt, deps) =>
+      rotateTo(deps, { projectId, keyId: key_id, digest: digest ?? "", immediate }, job),
+    ));
+  return keepGrace({ projectId, keyId: key_id, version }, job);
+};
+
+interface Rotation {
+  readonly projectId: string;
+  readonly keyId: string;
+  readonly digest: string;
+  readonly immediate: boolean;
+}
+
+/** All runs of the job are one rotation. Returns its version. */
+async function rotateTo(deps: Deps, { projectId, keyId, digest, immediate }: Rotation, job: JobContext): Promise<number> {
+  const input = { immediate, digest, rotation: rootId(job.id) };
+  const actor = { actor: `job:${job.id}`, tenant: false };
+  return (await rotate(deps, async () => changeableProject(deps, projectId), keyId, input, actor)).rotatedVersion;
+}
+
+type Grace = Parameters<typeof endGraceInTime>[1];
+
+async function keepGrace(grace: Grace, job: JobContext): Promise<JobExecutionResult> {
+  for (let sleeps = 0; ; sleeps += 1) {
+    const look = await job.step("end the grace", async (_attempt, { db, clock }) => {
+      const now = clock();
+      const row = await endGraceInTime(db, grace, now);
+      return { row, until: stillWorks(row, now) ? row.expires_at : null };
+    });
+    if (look.until === null) return { success: true, data: told(grace, look.row) };
+    if (sleeps === MAX_SLEEPS) throw new Problem("internal_error", "The grace does not end although the job slept until its end.");
+    await job.sleepUntil("grace", look.until);
+  }
+}
+
+function stillWorks(row: GraceRow | null, now: number): row is GraceRow & { readonly expires_at: number } {
+  return row !== null && row.revoked_at === null && row.grace_ended_at === null && row.expires_at !== null && row.expires_at > now;
+}
+
+/** `earlier` null: it was forgotten, with many newer ones after it. */
+function told({ projectId, keyId, version }: Grace, row: GraceRow | null) {
+  const earlier = row && {
+    version: row.version,
+    ended_at: isoOrNull(row.revoked_at ?? row.expires_at),
+    uses_in_grace: row.grace_uses,
+    last_used_at: isoOrNull(row.last_used_at),
+  };
+  return { project_id: projectId, key_id: keyId, version, earlier };
+}
