@@ -3,7 +3,10 @@ import { env } from "cloudflare:workers";
 import { introspectWorkflow } from "cloudflare:test";
 import type { WorkflowIntrospector } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createDeps } from "../../worker/src/deps.ts";
 import type { Deps } from "../../worker/src/deps.ts";
+import { sendCopies } from "../../worker/src/tenants/backups/copies.ts";
+import { StoredParts } from "../../worker/src/tenants/backups/stored.ts";
 import { TelegramClient } from "../../worker/src/telegram/index.ts";
 import { callWith } from "../routes/support.ts";
 import { ADMIN_TOKEN, freshStart } from "../support/worker.ts";
@@ -78,6 +81,9 @@ describe("where a bot is configured", () => {
         /^Backup of project shop \(full, bak_\w+\) is verified: 12 rows in 1 tables, [\d.]+ MiB\. Copied here in 1 documents\.$/u,
       ),
     ]);
+    const deps = { ...createDeps({ ...env, ...CONFIGURED }, () => Date.now()), telegram };
+    expect(await sendCopies(deps, { id: backup.id, project_id: "shop", moment: 1 })).toEqual({ result: "sent" });
+    expect(files.size).toBe(1);
     const [first = "", second = ""] = await objects("shop");
     await env.BACKUPS.delete(second);
     await env.BACKUPS.put(first, "something else");
@@ -136,8 +142,6 @@ describe("where a bot is configured", () => {
 });
 
 async function fetchedBytes(backup: string): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }> {
-  const { StoredParts } = await import("../../worker/src/tenants/backups/stored.ts");
-  const { createDeps } = await import("../../worker/src/deps.ts");
   const deps = createDeps({ ...env, ...CONFIGURED }, () => Date.now());
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   for await (const piece of new StoredParts(deps, { id: backup, project_id: "shop", moment: 1 }).all()) pieces.push(piece);
