@@ -152,6 +152,14 @@ describe("what follows", () => {
     expect(await suspended("mine")).toEqual(["abuse:EXCESSIVE_USAGE"]);
   });
 
+  test("happens beside a gauge's suspension, and after one was lifted by hand: neither is a word about abuse", async () => {
+    await stop("mine", "quota:db_queries_per_day");
+    right(await post("/api/projects/mine/reactivate", { reason: "Raised" }));
+    await stop("mine", "quota:realtime_connections");
+    await judge("mine", "EXCESSIVE_USAGE");
+    expect((await suspended("mine")).toSorted()).toEqual(["abuse:EXCESSIVE_USAGE", "quota:realtime_connections"]);
+  });
+
   test("is nothing for who was reactivated after it, until there are two new windows", async () => {
     await judge("mine", "EXCESSIVE_USAGE");
     right(await post("/api/projects/mine/reactivate", { reason: "Talked to them" }));

@@ -425,6 +425,23 @@ describe("when something fails", () => {
     ]);
   });
 
+  test("a step whose first answer was lost decides nothing else, whatever was asked meanwhile", async () => {
+    const { autoSuspend } = await import("../../worker/src/tenants/abuse.ts");
+    const question = {
+      run: "auto_suspend-1",
+      projectId: "mine",
+      pattern: "EXCESSIVE_USAGE",
+      given: {},
+      enforce: true,
+      asOf: null,
+    } as const;
+    const first = await autoSuspend({ db: env.DB, clock: () => Date.now() }, question);
+    await usual("mine", 100);
+    await askedTwice("mine", { requests: 1_001 });
+    expect(await autoSuspend({ db: env.DB, clock: () => Date.now() }, question)).toEqual(first);
+    expect([first?.decision, await suspended("mine")]).toEqual(["insufficient", []]);
+  });
+
   test("somebody who changes the project meanwhile is waited for", async () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 1_001 });

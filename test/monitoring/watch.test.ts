@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { call, concurrently, freshStart, get, isbns, setClock, simulator } from "../support/worker.ts";
 import { makeOrganization, makeProject, rows, stop } from "../tenants/admin-support.ts";
 import { byWith, enrich, enrichWith } from "../tenants/key-support.ts";
-import { askedTwice, autoSuspendJobs, done, events, keepHouse, settled, suspended, usual } from "./support.ts";
+import { asked, askedTwice, autoSuspendJobs, done, events, keepHouse, settled, suspended, usual } from "./support.ts";
 
 let key: string;
 
@@ -150,7 +150,7 @@ describe("looking by ourselves", () => {
     await askedTwice("newcomer", { requests: 9_000 }, END);
     for (const id of ["stopped", "capped", "archived"]) await askedTwice(id, { requests: 1_001 }, END);
     await stop("stopped", "abuse:ERROR_SPIKE");
-    await stop("capped", "quota:db_queries_per_day", Date.parse("2031-05-15T00:00:00Z"));
+    await stop("capped", "quota:realtime_connections");
     await call("DELETE", "/api/projects/archived");
     const first = await keepHouse("2031-05-14T14:05:00Z");
     expect(first.result).toMatchObject({ signals: { jobs: 0 }, abuse: { jobs: 4 } });
@@ -167,6 +167,7 @@ describe("looking by ourselves", () => {
     ]);
     // The same windows again, and one of them with the next.
     expect((await keepHouse("2031-05-14T14:06:30Z")).result).toMatchObject({ abuse: { jobs: 0 } });
+    await asked("excessive", -1, { requests: 1_001 }, END);
     expect((await keepHouse("2031-05-14T14:10:00Z")).result).toMatchObject({ abuse: { jobs: 0 } });
   });
 
