@@ -21,6 +21,8 @@ const RANKS: Record<string, number> = {
   telegram: 4,
   // Auth, realtime and storage, which learn of projects: reached over HTTP only.
   services: 4,
+  // What is sent out, to whom and how: a client like isbndb/, and as blind.
+  webhooks: 4,
   deps: 5,
   library: 6,
   tenants: 6,
@@ -46,6 +48,8 @@ const BLIND = new Set([
   "telegram → telemetry",
   "services → store",
   "services → telemetry",
+  "webhooks → store",
+  "webhooks → telemetry",
   "jobs → telemetry",
   "quota → telemetry",
   "isbndb → telemetry",
@@ -144,6 +148,7 @@ describe("each thing in one place", () => {
       "worker/src/services/registration.ts",
       "worker/src/telegram/client.ts",
       "worker/src/telemetry/exporter.ts",
+      "worker/src/webhooks/send.ts",
     ]);
   });
 

@@ -15,6 +15,9 @@ function randomSecrets(): Vars {
   return Object.fromEntries(names.map((name) => [name, `local-${randomBytes(24).toString("hex")}`]));
 }
 
+/** What is allowed on this machine only: receivers of webhooks that stand on it too. */
+const LOCAL_RULES: Vars = { ALLOW_PRIVATE_WEBHOOKS: "true" };
+
 /** Every secret the Worker needs, with values for this machine only. */
 export function localSecrets(): Vars {
   return { ADMIN_TOKEN: `local-${randomBytes(12).toString("hex")}`, ISBNDB_API_KEY: SIMULATOR_KEY, ...randomSecrets() };
@@ -29,10 +32,10 @@ export function simulatorVars(simulatorUrl: string): { ISBNDB_BASE_URL: string; 
 export function readOrWriteVars(path: string, simulatorUrl: string): Vars {
   const found = readVars(path);
   try {
-    if (found) addTo(path, found, randomSecrets());
+    if (found) addTo(path, found, { ...randomSecrets(), ...LOCAL_RULES });
     else {
       const header = "# Local values, written by `npm start` and never overwritten. Delete this file to have it written anew.";
-      const lines = linesOf({ ...localSecrets(), ...simulatorVars(simulatorUrl) });
+      const lines = linesOf({ ...localSecrets(), ...LOCAL_RULES, ...simulatorVars(simulatorUrl) });
       writeFileSync(path, `${header}\n${lines}`, { flag: "wx", mode: 0o600 });
     }
   } catch (error) {

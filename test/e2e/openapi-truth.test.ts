@@ -1,4 +1,7 @@
 /** Every operation of the document is sent as the document shows it, and answered as the document says. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { complaints, exampleOf, readDocument, requestOf } from "../support/node/document.ts";
 import type { Endpoint } from "../support/node/document.ts";
@@ -9,7 +12,7 @@ let product: Product;
 let endpoints: readonly Endpoint[];
 
 beforeAll(async () => {
-  product = await startProduct();
+  product = await startProduct({ ALLOW_PRIVATE_WEBHOOKS: "true" });
   ({ endpoints } = await readDocument(product));
 });
 afterAll(async () => product.stop());
@@ -152,6 +155,50 @@ describe("what the document says is true", () => {
     expect(await trying("GET /api/projects/{id}/restore", 200, copy)).toEqual([]);
     expect(await trying("DELETE /api/projects/{id}/backups/{backup_id}", 200, { backup_id })).toEqual([]);
     await product.call("DELETE", `/api/projects/${copy.id}?permanent=true`);
+  });
+
+  test("webhooks, which a receiver really gets, and can verify", async () => {
+    const received: { readonly headers: Record<string, string>; readonly body: string }[] = [];
+    const receiver = createServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      request.on("end", () => {
+        received.push({ headers: request.headers as Record<string, string>, body });
+        response.end("thanks");
+      });
+    });
+    await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+    const { port } = receiver.address() as AddressInfo;
+    const at = "/api/projects/proj_reading_list/webhooks";
+    try {
+      expect(await trying("POST /api/projects/{id}/webhooks", 201)).toEqual([]);
+      expect(await trying("GET /api/projects/{id}/webhooks", 200)).toEqual([]);
+      const { body } = await product.call<{ webhooks: { id: string }[] }>("GET", at);
+      const webhook = { webhook_id: body.webhooks[0]?.id ?? "none" };
+      expect(await trying("GET /api/projects/{id}/webhooks/{webhook_id}", 200, webhook)).toEqual([]);
+      expect(await trying("PATCH /api/projects/{id}/webhooks/{webhook_id}", 200, webhook)).toEqual([]);
+      expect(await trying("POST /api/projects/{id}/webhooks/{webhook_id}/rotate-secret", 200, webhook)).toEqual([]);
+      const rotated = await product.call<{ secret: string }>("POST", `${at}/${webhook.webhook_id}/rotate-secret`, { immediate: true });
+      await product.call("PATCH", `${at}/${webhook.webhook_id}`, { url: `http://127.0.0.1:${port}/` });
+      expect(await trying("POST /api/projects/{id}/webhooks/{webhook_id}/test", 200, webhook)).toEqual([]);
+      await product.call("POST", "/api/projects/proj_reading_list/suspend", { reason: "Test" });
+      await product.call("POST", "/api/projects/proj_reading_list/reactivate", { reason: "Test" });
+      await expect.poll(() => received.length, { timeout: 20_000 }).toBe(3);
+      const types = received.map(
+        ({ headers, body: sent }) => (new Webhook(rotated.body.secret).verify(sent, headers) as { type: string }).type,
+      );
+      expect(types.toSorted()).toEqual(["project.reactivated", "project.suspended", "webhook.test"]);
+
+      expect(await trying("GET /api/projects/{id}/webhooks/deliveries", 200)).toEqual([]);
+      const list = await product.call<{ deliveries: { id: string }[] }>("GET", `${at}/deliveries`);
+      const delivery = { delivery_id: list.body.deliveries[0]?.id ?? "none" };
+      expect(await trying("GET /api/projects/{id}/webhooks/deliveries/{delivery_id}", 200, delivery)).toEqual([]);
+      expect(await trying("POST /api/projects/{id}/webhooks/deliveries/{delivery_id}/replay", 202, delivery)).toEqual([]);
+      expect(await trying("POST /api/projects/{id}/webhooks/{webhook_id}/replay", 202, webhook)).toEqual([]);
+      expect(await trying("DELETE /api/projects/{id}/webhooks/{webhook_id}", 200, webhook)).toEqual([]);
+    } finally {
+      receiver.close();
+    }
   });
 
   test("usage and the audit log, and the end of what was made", async () => {

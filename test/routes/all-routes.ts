@@ -33,6 +33,9 @@ const ISBNS = { isbns: ["9780201633610"] };
 const ALERT = { status: "firing", fingerprint: "f", startsAt: "2031-05-14T14:00:00Z", labels: {} };
 const MONTH = { start_month: "2025-01", end_month: "2025-01", max_pages_per_month: 1 };
 
+const WEBHOOK = `wh_${"A".repeat(20)}`;
+const DELIVERY = `dlv_${"0".repeat(32)}`;
+
 export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/", access: "everybody" },
   { method: "GET", path: "/health", access: "everybody" },
@@ -104,6 +107,23 @@ export const ROUTES: readonly Route[] = [
   { method: "DELETE", path: "/api/projects/{id}/backups/{backup_id}", access: "admin", success: 404 },
   { method: "POST", path: "/api/projects/{id}/backups/{backup_id}/restore", access: "admin", body: { project_id: "new" }, success: 404 },
   { method: "GET", path: "/api/projects/{id}/restore", access: own("admin"), success: 404 },
+  { method: "POST", path: "/api/projects/{id}/webhooks", access: own("admin"), body: { url: "https://example.com/hooks" }, success: 201 },
+  { method: "GET", path: "/api/projects/{id}/webhooks", access: own("admin") },
+  { method: "GET", path: "/api/projects/{id}/webhooks/deliveries", access: own("admin") },
+  { method: "GET", path: "/api/projects/{id}/webhooks/deliveries/{delivery_id}", access: own("admin"), success: 404 },
+  { method: "POST", path: "/api/projects/{id}/webhooks/deliveries/{delivery_id}/replay", access: own("admin"), success: 404 },
+  { method: "GET", path: "/api/projects/{id}/webhooks/{webhook_id}", access: own("admin"), success: 404 },
+  { method: "PATCH", path: "/api/projects/{id}/webhooks/{webhook_id}", access: own("admin"), body: { description: "New" }, success: 404 },
+  { method: "DELETE", path: "/api/projects/{id}/webhooks/{webhook_id}", access: own("admin"), success: 404 },
+  { method: "POST", path: "/api/projects/{id}/webhooks/{webhook_id}/test", access: own("admin"), success: 404 },
+  { method: "POST", path: "/api/projects/{id}/webhooks/{webhook_id}/rotate-secret", access: own("admin"), success: 404 },
+  {
+    method: "POST",
+    path: "/api/projects/{id}/webhooks/{webhook_id}/replay",
+    access: own("admin"),
+    body: { since: "2031-05-14T00:00:00Z" },
+    success: 404,
+  },
 
   { method: "GET", path: "/api/projects/{id}/usage", access: own("read") },
   { method: "GET", path: "/api/projects/{id}/evaluations", access: own("read") },
@@ -132,7 +152,8 @@ export const ROUTES: readonly Route[] = [
 
 /** The path with all names filled in; those that nobody gives are of something that is not there. */
 export function addressOf({ path }: Route, given: Readonly<Record<string, string>> = {}): string {
-  const names: Record<string, string> = { isbn: "9780201633610", reservation: "abc", organization: "org", id: "mine", ...given };
+  const known = { isbn: "9780201633610", reservation: "abc", organization: "org", id: "mine", webhook_id: WEBHOOK, delivery_id: DELIVERY };
+  const names: Record<string, string> = { ...known, ...given };
   return path.replaceAll(/\{(\w+)\}/gu, (_, name: string) => names[name] ?? "Aa00000000");
 }
 

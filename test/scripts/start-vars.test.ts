@@ -31,6 +31,7 @@ describe("the file of local values", () => {
 
   it("is written once, and read from then on", () => {
     const first = readOrWriteVars(file, NOW);
+    expect(first).toMatchObject({ ALLOW_PRIVATE_WEBHOOKS: "true" });
     const written = readFileSync(file, "utf8");
     expect(readOrWriteVars(file, "http://127.0.0.1:9999")).toEqual(first);
     expect(readFileSync(file, "utf8")).toBe(written);
@@ -44,6 +45,7 @@ describe("the file of local values", () => {
       ADMIN_TOKEN: "my-own-token-0123456789",
       ISBNDB_API_KEY: "mine",
       ...Object.fromEntries(RANDOM.map((name) => [name, expect.stringMatching(/^local-[0-9a-f]{48}$/u)])),
+      ALLOW_PRIVATE_WEBHOOKS: "true",
     });
     expect(new Set(RANDOM.map((name) => vars[name])).size).toBe(RANDOM.length);
     expect(readFileSync(file, "utf8").startsWith(old)).toBe(true);
@@ -51,7 +53,10 @@ describe("the file of local values", () => {
   });
 
   it("gets nothing added that somebody has to choose: its absence is told by the Worker", () => {
-    writeFileSync(file, RANDOM.map((name) => `${name}="a-secret-0123456789"\n`).join(""));
-    expect(readOrWriteVars(file, NOW)).toEqual(Object.fromEntries(RANDOM.map((name) => [name, "a-secret-0123456789"])));
+    const own = { ...Object.fromEntries(RANDOM.map((name) => [name, "a-secret-0123456789"])), ALLOW_PRIVATE_WEBHOOKS: "false" };
+    const lines = Object.entries(own).map(([name, value]) => `${name}="${value}"\n`);
+    writeFileSync(file, lines.join(""));
+    expect(readOrWriteVars(file, NOW)).toEqual(own);
+    expect(readFileSync(file, "utf8")).toBe(lines.join(""));
   });
 });

@@ -50,6 +50,7 @@ describe("npm start", () => {
       ...["KEY_PEPPER", "SESSION_SECRET", "METRICS_TOKEN", "ALERTMANAGER_TOKEN", "GRAFANA_SECRET", "DATADOG_TOKEN"].map((name) =>
         expect.stringMatching(new RegExp(`^${name}="local-[0-9a-f]{48}"$`, "u")),
       ),
+      'ALLOW_PRIVATE_WEBHOOKS="true"',
       `ISBNDB_BASE_URL="${coordinator.simulatorUrl}"`,
       `SIMULATOR_CONTROL_URL="${coordinator.simulatorUrl}/_simulator"`,
     ]);

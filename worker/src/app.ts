@@ -5,6 +5,7 @@ import { Problem } from "./errors.ts";
 import { createRouter, problemResponse } from "./http/index.ts";
 import { authenticate } from "./middleware/authentication.ts";
 import { jsonOnly, limitBody } from "./middleware/bodies.ts";
+import { dispatchAfterChange } from "./middleware/dispatch.ts";
 import { notFound, onError } from "./middleware/problems.ts";
 import { rates } from "./middleware/rates.ts";
 import { requestContext } from "./middleware/request-context.ts";
@@ -24,6 +25,8 @@ import { projectDetectionRoutes } from "./routes/project-detections.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { reservationRoutes } from "./routes/reservations.ts";
+import { webhookDeliveryRoutes } from "./routes/webhook-deliveries.ts";
+import { webhookRoutes } from "./routes/webhooks.ts";
 import { usageEventRoutes } from "./routes/usage-events.ts";
 
 export const app = createRouter();
@@ -47,6 +50,8 @@ app.use(authenticate);
 app.use(rates);
 app.use(limitBody);
 app.use(jsonOnly);
+// Changes by hand that have something to tell, and what is sent once more. Whatever jobs have to tell is handed on at their end.
+for (const path of ["suspend", "reactivate", "caps", "keys/*", "webhooks/*"]) app.use(`/api/projects/:id/${path}`, dispatchAfterChange);
 
 app.route("/", healthRoutes);
 app.route("/", docsRoutes);
@@ -63,6 +68,9 @@ app.route("/api", projectRoutes);
 app.route("/api", projectKeyRoutes);
 app.route("/api", projectUsageRoutes);
 app.route("/api", projectDetectionRoutes);
+// Before the webhooks themselves: "deliveries" is no id.
+app.route("/api", webhookDeliveryRoutes);
+app.route("/api", webhookRoutes);
 app.route("/api", databaseRoutes);
 app.route("/api", backupRoutes);
 

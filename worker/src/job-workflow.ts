@@ -11,6 +11,7 @@ import { readJobParams } from "./jobs/job-params.ts";
 import type { JobParams } from "./jobs/job-params.ts";
 import { JobRun } from "./jobs/job-run.ts";
 import type { JobExecutionResult, JobRunOptions } from "./jobs/job-run.ts";
+import { dispatchBeside } from "./tenants/dispatch.ts";
 import { jobEnded, jobStep, placeOfJob } from "./telemetry/index.ts";
 
 const clock = (): number => Date.now();
@@ -37,7 +38,7 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
       if (delayUntil !== null) await run.sleepUntil("delay", delayUntil);
       if (!isJobType(type)) return { success: false, error: `There is no job type ${type} any more.` };
       const deps = createDeps(this.env, clock, place);
-      return handle(type, params.payload, {
+      const result = await handle(type, params.payload, {
         id,
         type,
         deps,
@@ -53,6 +54,9 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
           }),
         sleepUntil: async (name, time) => run.sleepUntil(name, time),
       });
+      // The one place where what jobs have to tell is handed on. Twice is once, so that it needs no step.
+      await dispatchBeside(deps);
+      return result;
     });
   }
 }

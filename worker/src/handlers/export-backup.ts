@@ -6,7 +6,7 @@ import { Problem } from "../errors.ts";
 import { StepFailed } from "../jobs/failure.ts";
 import type { BackupRow } from "../store/backups.ts";
 import { claimBackup } from "../tenants/backups/backups.ts";
-import { sendCopies, tellOperators } from "../tenants/backups/copies.ts";
+import { sendCopies } from "../tenants/backups/copies.ts";
 import { completeBackup, failBackup, storyOf, writeManifest } from "../tenants/backups/finish.ts";
 import { differencesOf, load } from "../tenants/backups/load.ts";
 import { destroyScratch } from "../tenants/backups/retention.ts";
@@ -14,6 +14,7 @@ import { scratchOf } from "../tenants/backups/scratch.ts";
 import { discardMoments, freezeSource, readParts, sourceOf, thawSource } from "../tenants/backups/source.ts";
 import type { Source } from "../tenants/backups/source.ts";
 import { changeableProject } from "../tenants/projects.ts";
+import { notifyOperators } from "../tenants/operator-notices.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
@@ -36,7 +37,7 @@ export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project
   });
   const error = await failureOf(exported(row, job));
   if (error !== null) await orNull(job.step("give up", async (_attempt, deps) => failBackup(deps, row, error)));
-  await orNull(job.step("tell operators", async (_attempt, deps) => tellOperators(deps, await storyOf(deps, row.id))));
+  await orNull(job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, await storyOf(deps, row.id))));
   const data = { backup_id: row.id };
   return error === null ? { success: true, data } : { success: false, data, error };
 };

@@ -1,4 +1,4 @@
-/** `housekeeping`: relay, retention, and once an hour the provider's own count. One part's failure does not keep the others from running. */
+/** `housekeeping`: relay, events, retention, and once an hour the provider's own count. One part's failure does not keep the others from running. */
 import type { Deps } from "../deps.ts";
 import { relaySignals } from "../monitoring/intake.ts";
 import { windowOf } from "../quota/window.ts";
@@ -9,6 +9,7 @@ import { admissionIdsFrom } from "../tenants/admission.ts";
 import { closeAbandonedRestores } from "../tenants/backups/restore.ts";
 import { removeExpiredBackups } from "../tenants/backups/retention.ts";
 import { resumeLeftBehind } from "../tenants/left-behind.ts";
+import { catchUp } from "../tenants/dispatch.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
@@ -32,6 +33,8 @@ const KEPT_DAYS = {
   // As long as the quota's own history.
   counters: 400,
   adjustments: 400,
+  // As long as failed jobs.
+  webhook_deliveries: 30,
   audit_log: 730,
   // An hour of them is summed up when it is over; after an outage, later.
   project_minutes: 2,
@@ -59,6 +62,7 @@ const LIVES: Readonly<Record<string, Life>> = {
   usage_events: ageing("usage_events"),
   evaluations: ageing("evaluations"),
   events: ageing("events"),
+  webhook_deliveries: ageing("webhook_deliveries"),
   audit_log: ageing("audit_log"),
   threshold_notices: async (deps) => forgetNotices(deps.db, windowOf(keptSince(deps, "threshold_notices")), ROWS),
   counters: async (deps) => forgetCounters(deps.db, "counters", windowOf(keptSince(deps, "counters")), ROWS),
@@ -82,19 +86,21 @@ export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider
   const signals = await orNull(job.step("signals", async (_attempt, deps) => relaySignals(deps)));
   const abuse = await orNull(job.step("abuse", async (_attempt, deps) => lookForAbuse(deps)));
   const resumed = await orNull(job.step("resume", async (_attempt, deps) => resumeLeftBehind(deps, job.id)));
+  const dispatched = await orNull(job.step("dispatch", async (_attempt, deps) => catchUp(deps)));
   const removed: Record<string, number | null> = {};
   for (const name of Object.keys(LIVES).filter((each) => retention === true || each === "jobs"))
     removed[name] = await orNull(removal(name, job));
   const count =
     provider_count === true ? await orNull(job.step("provider count", async (_attempt, deps) => observeProvider(deps))) : undefined;
 
-  const data = { woken, relayed, signals, abuse, resumed, removed, provider_count: count };
+  const data = { woken, relayed, signals, abuse, resumed, dispatched, removed, provider_count: count };
   const failed = [
     ...(woken === null ? ["wake"] : []),
     ...(relayed === null ? ["relay"] : []),
     ...(signals === null ? ["signals"] : []),
     ...(abuse === null ? ["abuse"] : []),
     ...(resumed === null ? ["resume"] : []),
+    ...(dispatched === null ? ["dispatch"] : []),
     ...Object.keys(removed).filter((name) => removed[name] === null),
     ...(count === null ? ["provider count"] : []),
   ];

@@ -4,6 +4,7 @@ import type { JobHandler } from "./context.ts";
 import { autoSuspendHandler } from "./auto-suspend.ts";
 import { checkUsageLimitsHandler } from "./check-usage-limits.ts";
 import { exportBackupHandler } from "./export-backup.ts";
+import { deliverWebhookHandler } from "./deliver-webhook.ts";
 import { harvestHandler } from "./harvest.ts";
 import { housekeepingHandler } from "./housekeeping.ts";
 import { provisionProjectHandler } from "./provision-project.ts";
@@ -15,6 +16,7 @@ export const HANDLERS = {
   auto_suspend: autoSuspendHandler,
   check_usage_limits: checkUsageLimitsHandler,
   export_backup: exportBackupHandler,
+  deliver_webhook: deliverWebhookHandler,
   harvest: harvestHandler,
   housekeeping: housekeepingHandler,
   provision_project: provisionProjectHandler,

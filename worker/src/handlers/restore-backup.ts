@@ -1,8 +1,8 @@
 /** `restore_backup`: a verified backup into a new project's database. Nobody gets to write to it before it was compared. */
 import { StepFailed } from "../jobs/failure.ts";
-import { tellOperators } from "../tenants/backups/copies.ts";
 import { load } from "../tenants/backups/load.ts";
 import { beginRestore, compareRestored, endRestore, lookAgainAt, undoRestore } from "../tenants/backups/restore.ts";
+import { notifyOperators } from "../tenants/operator-notices.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
@@ -11,7 +11,9 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
   const error = await restored(project_id, backup_id, job);
   await job.step("record", async (_attempt, deps) => endRestore(deps, project_id, job.id, error));
   const told = `Backup ${backup_id} ${error === null ? "was restored into" : "COULD NOT BE RESTORED into"} project ${project_id}`;
-  await orNull(job.step("tell operators", async (_attempt, deps) => tellOperators(deps, `${told}${error === null ? "." : `: ${error}`}`)));
+  await orNull(
+    job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, `${told}${error === null ? "." : `: ${error}`}`)),
+  );
   const data = { project_id, backup_id };
   return error === null ? { success: true, data } : { success: false, data, error };
 };

@@ -17,7 +17,7 @@ import {
   type Released,
   releasedRequest,
 } from "./request.ts";
-import { retryAfterSeconds } from "./retry-after.ts";
+import { retryAfterSeconds } from "../lib/retry-after.ts";
 import { type AuthorPage, type BooksPage, type KeyStatus, readAuthorPage, readBookAnswer, readBooksPage, readKeyAnswer } from "./schema.ts";
 
 /** What was asked for, in one word. */

@@ -147,9 +147,36 @@ export const JOBS = {
     // As long as a suspension may be asked about.
     keptDays: { completed: 30, failed: 30, cancelled: 7 },
   },
+  deliver_webhook: {
+    ...RETRYABLE,
+    tries: 5,
+    description:
+      "Sends one signed message to an endpoint: up to 5 times, 5 s, 40 s, 5 and 43 minutes apart, or when the receiver says. With `delivery_id`, one that is written down already",
+    payload: z.strictObject({
+      webhook_id: z.string().regex(/^wh_[0-9A-Za-z]{20}$/u, "expected wh_ and 20 letters and digits"),
+      project_id: projectId,
+      url: z.url("expected a URL").max(2_000).describe("The endpoint's address. Where it was given another one meanwhile, that is called"),
+      payload: z
+        .strictObject({
+          type: z.string().regex(/^[a-z][\w.-]{0,99}$/u, "expected a name such as quota.warning"),
+          timestamp: z.iso.datetime(),
+          data: z.record(z.string(), z.unknown()),
+        })
+        .describe("What is sent"),
+      delivery_id: z
+        .string()
+        .regex(/^dlv_[0-9a-f]{32}$/u, "expected dlv_ and 32 hexadecimal digits")
+        .optional()
+        .describe("A delivery of the endpoint; without it one is written down"),
+    }),
+    // An address may hold a secret of its owner's.
+    redact: ["url"],
+    keptDays: KEPT_DAYS,
+  },
   housekeeping: {
     ...RETRYABLE,
-    description: "Starts jobs that a crash left behind, adopts ends that were not recorded, and removes what is over its life",
+    description:
+      "Starts jobs that a crash left behind, adopts ends that were not recorded, hands events on to webhooks, and removes what is over its life",
     payload: z.strictObject({
       retention: z.boolean().optional().describe("Also removes rows of all tables that are over their life, not only those of jobs"),
       provider_count: z.boolean().optional().describe("Also asks the provider for its own count (GET /key, free)"),

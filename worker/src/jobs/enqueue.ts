@@ -4,11 +4,9 @@
  */
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
-import type { AbusePattern } from "../store/abuse.ts";
-import type { ExportType } from "../store/backups.ts";
-import { claimStart, endJob, findJob, insertJob } from "../store/jobs.ts";
+import { claimStart, endJob, findJob, insertJob, insertJobs } from "../store/jobs.ts";
 import type { JobRow, NewJob } from "../store/jobs.ts";
-import type { CapType } from "../store/meters.ts";
+import type { AutoSuspend, CheckUsageLimits, DeliverWebhook, EnqueueOptions, ExportBackup, ProvisionProject, RotateKey } from "./asked.ts";
 import { JOBS, isJobType } from "./catalog.ts";
 import type { JobPayloadInput, JobType } from "./catalog.ts";
 import { Instances } from "./instances.ts";
@@ -24,57 +22,6 @@ const CREATED_WITHIN_MS = 10_000;
 
 /** W3C trace context; all zeros mean no trace. */
 const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
-
-export interface EnqueueOptions {
-  /** `admin`, `cron`, `job:<id>`. */
-  readonly requestedBy: string;
-  /** The same key of the same asker and type is the same job; none: a job of its own. */
-  readonly idempotencyKey?: string | undefined;
-  readonly delaySeconds?: number | undefined;
-  /** Instead of the type's. */
-  readonly maxAttempts?: number | undefined;
-  readonly projectId?: string | undefined;
-  readonly requestId?: string | null | undefined;
-  readonly traceparent?: string | null | undefined;
-  /** The cron whose tick this is. */
-  readonly cron?: { readonly expression: string; readonly scheduledTime: number } | undefined;
-}
-
-export interface CheckUsageLimits {
-  readonly checkAll?: boolean;
-  readonly projectIds?: readonly string[];
-  readonly capTypes?: readonly CapType[];
-  readonly enforceLimits?: boolean;
-}
-
-export interface AutoSuspend {
-  readonly projectId: string;
-  readonly patternType: AbusePattern;
-  readonly metrics?: Readonly<Record<string, number | string>>;
-  readonly enforceAction?: boolean;
-  /** Epoch milliseconds: the end of what is looked at. */
-  readonly asOf?: number;
-}
-
-export interface ExportBackup {
-  readonly projectId: string;
-  readonly exportType?: ExportType;
-}
-
-export interface ProvisionProject {
-  readonly projectId: string;
-  readonly projectName: string;
-  readonly ownerId: string | null;
-  readonly region: string | null;
-}
-
-export interface RotateKey {
-  /** SHA-256 in hex of the whole new key, where the caller made it. */
-  readonly newKeySha256?: string;
-  readonly immediate?: boolean;
-  /** That exists already: only the grace is kept. */
-  readonly version?: number;
-}
 
 export interface Enqueued {
   readonly id: string;
@@ -103,13 +50,35 @@ export class JobQueue {
    * `storage_unavailable` where it could not be written down: then nothing was begun.
    */
   async enqueueJob<Type extends JobType>(type: Type, payload: JobPayloadInput<Type>, options: EnqueueOptions): Promise<Enqueued> {
+    return this.#begin(await this.#newJob(type, payload, options));
+  }
+
+  /**
+   * Asks for many jobs of a type at once; those that were asked for before stay as they are. Returns their ids, in the order given. What is
+   * written down and cannot be created now, the relay creates.
+   */
+  async enqueueMany<Type extends JobType>(
+    type: Type,
+    asked: readonly (Pick<EnqueueOptions, "projectId"> & { readonly payload: JobPayloadInput<Type>; readonly idempotencyKey: string })[],
+    options: Pick<EnqueueOptions, "requestedBy" | "traceparent">,
+  ): Promise<string[]> {
+    const jobs = await Promise.all(asked.map(async ({ payload, ...own }) => this.#newJob(type, payload, { ...options, ...own })));
+    const inserted = await insertJobs(this.#options.db, jobs);
+    const begun = jobs.filter(({ id }) => inserted.has(id)).map((job) => ({ id: job.id, params: paramsOf(job) }));
+    await this.#instances.createMany(begun).catch((error: unknown) => {
+      log.warn("Instances of jobs were not created; the relay will", { job_type: type, jobs: begun.length, ...errorFields(error) });
+    });
+    return jobs.map(({ id }) => id);
+  }
+
+  async #newJob<Type extends JobType>(type: Type, payload: JobPayloadInput<Type>, options: EnqueueOptions): Promise<NewJob> {
     const text = payloadText(type, payload);
     const id = await jobId(options.requestedBy, type, options.idempotencyKey ?? crypto.randomUUID());
     const now = this.#options.clock();
     const delayed = (options.delaySeconds ?? 0) > 0;
     const traceparent = options.traceparent ?? null;
     const traceId = TRACEPARENT.exec(traceparent ?? "")?.[1] ?? null;
-    return this.#begin({
+    return {
       id,
       type,
       status: delayed ? "scheduled" : "queued",
@@ -125,7 +94,7 @@ export class JobQueue {
       trace_id: traceId,
       traceparent: traceId === null ? null : traceparent,
       created_at: now,
-    });
+    };
   }
 
   /** The sweep: of all active projects and caps, unless some are named; `enforceLimits: false` is a dry run. */
@@ -155,6 +124,11 @@ export class JobQueue {
       ...(asOf === undefined ? {} : { as_of: new Date(asOf).toISOString() }),
     };
     return this.enqueueJob("auto_suspend", payload, { projectId, ...options });
+  }
+
+  /** One message to one endpoint, beside those that events make. */
+  async enqueueDeliverWebhookJob({ webhookId, projectId, url, payload }: DeliverWebhook, options: EnqueueOptions): Promise<Enqueued> {
+    return this.enqueueJob("deliver_webhook", { webhook_id: webhookId, project_id: projectId, url, payload }, { projectId, ...options });
   }
 
   /** The monthly reset. */

@@ -13,6 +13,8 @@ const RETENTION = { successRetention: "1 day", errorRetention: "3 days" } as con
 const PAUSE_POLL_MS = 20;
 const PAUSE_POLLS = 250;
 
+/** The platform creates so many at once. */
+const MAX_CREATED = 100;
 /** The platform deletes so many at once. */
 export const MAX_DELETED = 100;
 
@@ -29,6 +31,13 @@ export class Instances {
       await this.#workflow.create({ id, params, retention: RETENTION });
     } catch (error) {
       if (!/already.?exists/iu.test(failureOf(error).message)) throw error;
+    }
+  }
+
+  /** Begins many; those that exist already are as good. */
+  async createMany(all: readonly { readonly id: string; readonly params: JobParams }[]): Promise<void> {
+    for (let from = 0; from < all.length; from += MAX_CREATED) {
+      await this.#workflow.createBatch(all.slice(from, from + MAX_CREATED).map((each) => ({ ...each, retention: RETENTION })));
     }
   }
 

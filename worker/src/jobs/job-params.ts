@@ -1,6 +1,6 @@
 /** What a Workflow instance is created with: all that a job needs to run, so that it runs while the index is away. No I/O. No clock. */
 import { z } from "zod";
-import type { JobRow } from "../store/jobs.ts";
+import type { NewJob } from "../store/jobs.ts";
 
 const jobParams = z.object({
   type: z.string(),
@@ -25,7 +25,7 @@ export function readJobParams(given: unknown): JobParams {
   return jobParams.parse(given);
 }
 
-export function paramsOf(job: JobRow): JobParams {
+export function paramsOf(job: Omit<NewJob, "status">): JobParams {
   return {
     type: job.type,
     payload: JSON.parse(job.payload) as Record<string, unknown>,

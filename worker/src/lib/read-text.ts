@@ -1,11 +1,23 @@
 /** Reading bodies that may be cut off, endless or never come. */
 
+interface Beginning {
+  readonly text: string;
+  /** Whether that is all: it ended by itself, and in time. */
+  readonly whole: boolean;
+}
+
 /**
  * The whole body as text; null if it broke off, exceeds `maxBytes` or `signal` aborted first. Nothing is left unread:
  * an open body would hold one of the six connections.
  */
 export async function readText(body: ReadableStream<Uint8Array> | null, maxBytes: number, signal: AbortSignal): Promise<string | null> {
-  if (body === null) return "";
+  const { text, whole } = await readBeginning(body, maxBytes, signal);
+  return whole ? text : null;
+}
+
+/** The first `maxBytes` of a body as text, or what came of it before it broke off or `signal` aborted. The rest is not waited for. */
+export async function readBeginning(body: ReadableStream<Uint8Array> | null, maxBytes: number, signal: AbortSignal): Promise<Beginning> {
+  if (body === null) return { text: "", whole: true };
   const reader = body.getReader();
   const { promise: aborted, resolve: abort } = Promise.withResolvers<null>();
   const onAbort = (): void => abort(null);
@@ -13,15 +25,15 @@ export async function readText(body: ReadableStream<Uint8Array> | null, maxBytes
   if (signal.aborted) onAbort();
   const decoder = new TextDecoder();
   let text = "";
-  let bytes = 0;
+  let left = maxBytes;
   try {
     for (;;) {
       const read = await Promise.race([reader.read(), aborted]);
       if (read === null) break;
-      if (read.done) return text + decoder.decode();
-      bytes += read.value.byteLength;
-      if (bytes > maxBytes) break;
-      text += decoder.decode(read.value, { stream: true });
+      if (read.done) return { text: text + decoder.decode(), whole: true };
+      text += decoder.decode(read.value.subarray(0, left), { stream: true });
+      left -= read.value.byteLength;
+      if (left < 0) break;
     }
   } catch {
     // Broken off: the stream is errored already, cancelling it below does nothing.
@@ -30,5 +42,5 @@ export async function readText(body: ReadableStream<Uint8Array> | null, maxBytes
   }
   // Not awaited: whoever doesn't deliver may not acknowledge either.
   reader.cancel().catch(() => undefined);
-  return null;
+  return { text, whole: false };
 }

@@ -40,6 +40,10 @@ const INFO = {
       name: "API keys",
       description: `A project's keys. In a repository, this finds them: \`${API_KEY_PATTERN}\`. The last six characters are a checksum, so that a typo is refused without a look-up.`,
     },
+    {
+      name: "Webhooks",
+      description: "Who is told of a project's events, by signed messages (Standard Webhooks 1.0), and what came of each",
+    },
     { name: "Database", description: "A project's own SQLite database" },
     { name: "Monitoring", description: "What monitoring systems report about projects; docs/monitoring.md says how to connect them" },
     { name: "Backups", description: "A project's database at one moment, verified by restoring it, and new projects made of it" },

@@ -2,15 +2,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ownProject } from "../http/guards.ts";
 import { createRouter } from "../http/index.ts";
-import type { AppContext } from "../http/index.ts";
 import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../http/paging.ts";
 import { listKeys } from "../store/api-keys.ts";
-import type { ProjectView } from "../store/projects.ts";
-import { BY_ADMIN, byKey } from "../tenants/changing.ts";
-import type { Actor } from "../tenants/changing.ts";
 import { askForEndOfGrace, endGrace, rotate } from "../tenants/key-rotation.ts";
 import { createKey, getKey, keyJson, revoke } from "../tenants/keys.ts";
-import { changeableProject, getProject } from "../tenants/projects.ts";
+import { getProject } from "../tenants/projects.ts";
+import { actorOf, projectReader } from "./acting.ts";
 import { ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "./schemas.ts";
 import { apiKey, jobLink, keyBody, keyId, linkTo, newApiKey, projectId, shownApiKey } from "./tenant-schemas.ts";
 
@@ -119,20 +116,12 @@ const postEndGrace = createRoute({
   responses: { ...asItIsNow, ...problems(...PROBLEMS, "conflict") },
 });
 
-/** Who it is that this key is changed by. */
-function actorOf(c: AppContext): Actor {
-  const principal = c.get("principal");
-  return principal.kind === "project" ? byKey(principal.keyId) : BY_ADMIN;
-}
-
-const reader = (c: AppContext, id: string) => async (): Promise<ProjectView> => changeableProject(c.get("deps"), id);
-
 export const projectKeyRoutes = createRouter();
 
 projectKeyRoutes.openapi(postKey, async (c) => {
   const { name, mode, scopes, expires_at } = c.req.valid("json");
   const input = { name, mode, scopes, expiresAt: expires_at === null ? null : Date.parse(expires_at) };
-  const made = await createKey(c.get("deps"), reader(c, c.req.valid("param").id), input, actorOf(c));
+  const made = await createKey(c.get("deps"), projectReader(c, c.req.valid("param").id), input, actorOf(c));
   return c.json({ ...keyJson(made), key: made.key }, 201);
 });
 
@@ -152,14 +141,14 @@ projectKeyRoutes.openapi(getOne, async (c) => {
 
 projectKeyRoutes.openapi(deleteOne, async (c) => {
   const { id, key_id } = c.req.valid("param");
-  return c.json(keyJson(await revoke(c.get("deps"), reader(c, id), key_id, actorOf(c))), 200);
+  return c.json(keyJson(await revoke(c.get("deps"), projectReader(c, id), key_id, actorOf(c))), 200);
 });
 
 projectKeyRoutes.openapi(postRotate, async (c) => {
   const { id, key_id } = c.req.valid("param");
   const { immediate, new_key_sha256: digest = null, idempotency_key: rotation = null } = c.req.valid("json");
   const [deps, actor] = [c.get("deps"), actorOf(c)];
-  const made = await rotate(deps, reader(c, id), key_id, { immediate, digest, rotation }, actor);
+  const made = await rotate(deps, projectReader(c, id), key_id, { immediate, digest, rotation }, actor);
   const asking = { requestId: c.get("requestId"), traceparent: deps.trace.traceparent };
   const job = immediate
     ? null
@@ -169,5 +158,5 @@ projectKeyRoutes.openapi(postRotate, async (c) => {
 
 projectKeyRoutes.openapi(postEndGrace, async (c) => {
   const { id, key_id } = c.req.valid("param");
-  return c.json(keyJson(await endGrace(c.get("deps"), reader(c, id), key_id, actorOf(c))), 200);
+  return c.json(keyJson(await endGrace(c.get("deps"), projectReader(c, id), key_id, actorOf(c))), 200);
 });

@@ -139,7 +139,7 @@ const getEvents = createRoute({
   method: "get",
   path: "/projects/{id}/events",
   ...guarded,
-  summary: "What happened to a project that its owner is told: warnings, suspensions, reactivations; the newest first",
+  summary: "What happened to a project that its owner is told: warnings, suspensions, reactivations, disabled webhooks; the newest first",
   request: { params, query: z.object(pageQuery) },
   responses: {
     200: { description: "One page", content: json(z.object({ events: z.array(event), next_cursor: nextCursor })) },

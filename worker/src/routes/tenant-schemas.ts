@@ -149,7 +149,7 @@ export const scopes = z
   .min(1)
   .refine((given) => new Set(given).size === given.length, "expected each scope once")
   .describe(
-    "`read`: the catalogue and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys",
+    "`read`: the catalogue and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys and webhooks",
   );
 
 /** What every key may until somebody says otherwise. */

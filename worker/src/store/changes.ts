@@ -14,7 +14,7 @@ export interface Operation {
 
 export interface AuditNote {
   readonly action: string;
-  /** `organization:<id>`, `project:<id>`, `key:<id>`, `backup:<id>`, `quota:<provider>`. */
+  /** `organization:<id>`, `project:<id>`, `key:<id>`, `backup:<id>`, `webhook:<id>`, `quota:<provider>`. */
   readonly subject: string;
   readonly projectId: string | null;
   readonly before: unknown;

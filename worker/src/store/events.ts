@@ -20,6 +20,7 @@ export const EVENT_TYPES = [
   "project.provisioning_failed",
   "key.rotated",
   "key.grace_ended",
+  "webhook.disabled",
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

@@ -1,5 +1,5 @@
 /** The index of jobs: table `jobs`. Workflows executes them and lists nothing; this is the list. Times are epoch milliseconds. */
-import { createdBefore, stored, where } from "./database.ts";
+import { createdBefore, jsonChunks, stored, where } from "./database.ts";
 import type { After } from "./database.ts";
 
 export const JOB_STATUSES = ["queued", "scheduled", "running", "waiting", "completed", "failed", "cancelled"] as const;
@@ -54,6 +54,18 @@ export async function insertJob(db: D1Database, job: NewJob): Promise<JobRow | n
   const asked = [id, type, status, payload, requested_by, project_id, root_id, run, max_tries, cron, scheduled_for];
   const query = db.prepare(sql).bind(...asked, job.request_id, job.trace_id, job.traceparent, job.created_at);
   return stored(async () => query.first<JobRow>());
+}
+
+/** Writes down many in one statement; returns the ids of those that were not there yet. Their payloads together stay below 400 KB or so. */
+export async function insertJobs(db: D1Database, jobs: readonly NewJob[]): Promise<ReadonlySet<string>> {
+  const columns = ["id", "type", "status", "payload", "requested_by", "project_id", "root_id", "run", "max_tries", "cron", "scheduled_for"];
+  const names = [...columns, "request_id", "trace_id", "traceparent", "created_at"];
+  const values = [...names, "created_at"].map((name) => `value ->> '${name}'`).join(", ");
+  const sql = `INSERT INTO jobs (${names.join(", ")}, updated_at) SELECT ${values} FROM json_each(?1) WHERE true
+    ON CONFLICT (id) DO NOTHING RETURNING id`;
+  const statements = jsonChunks(jobs).map((chunk) => db.prepare(sql).bind(chunk));
+  const results = await stored(async () => db.batch<{ id: string }>(statements));
+  return new Set(results.flatMap((inserted) => inserted.results.map(({ id }) => id)));
 }
 
 export async function findJob(db: D1Database, id: string): Promise<JobRow | null> {

@@ -22,6 +22,8 @@ const AGEING = {
   usage_events: "received_at",
   evaluations: "at",
   events: "created_at",
+  // With their tries.
+  webhook_deliveries: "created_at",
   audit_log: "at",
   abuse_detections: "at",
   signals: "received_at",

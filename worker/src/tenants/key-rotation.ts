@@ -1,7 +1,7 @@
 /** The secret of a key replaced: a new version, and the end of those before it, after a day or at once. */
 import type { Deps } from "../deps.ts";
 import { Problem } from "../errors.ts";
-import type { EnqueueOptions } from "../jobs/enqueue.ts";
+import type { EnqueueOptions } from "../jobs/asked.ts";
 import { jobId } from "../jobs/job-id.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { DAY_MS, isoSeconds } from "../quota/window.ts";

@@ -74,9 +74,3 @@ export async function sendCopies(deps: Deps, backup: Stored): Promise<CopyProgre
   }
   return { result: "sent" };
 }
-
-/** Tells operators where a bot is configured. Throws `TelegramError`. */
-export async function tellOperators({ telegram }: Pick<Deps, "telegram">, text: string): Promise<boolean> {
-  await telegram?.sendMessage(text);
-  return telegram !== null;
-}

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { retryAfterSeconds } from "../../worker/src/isbndb/retry-after.ts";
+import { retryAfterSeconds } from "../../worker/src/lib/retry-after.ts";
 
 const now = Date.UTC(2025, 11, 30, 14, 0, 0, 500);
 

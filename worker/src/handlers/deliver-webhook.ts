@@ -1,0 +1,65 @@
+/**
+ * `deliver_webhook`: one message to one endpoint. Each try is a step of its own and the pauses are sleeps, so that the receiver may say how
+ * long to wait; what a try came to is written down before the next.
+ */
+import type { Deps } from "../deps.ts";
+import type { JobPayload } from "../jobs/catalog.ts";
+import type { JobExecutionResult } from "../jobs/job-run.ts";
+import { takeDelivery } from "../store/webhook-attempts.ts";
+import { addDelivery } from "../store/webhook-deliveries.ts";
+import { messageId } from "../tenants/dispatch.ts";
+import { tryDelivery } from "../tenants/webhook-delivery.ts";
+import type { TryResult } from "../tenants/webhook-delivery.ts";
+import type { JobContext, JobHandler } from "./context.ts";
+
+type Payload = JobPayload<"deliver_webhook">;
+
+export const deliverWebhookHandler: JobHandler<"deliver_webhook"> = async (payload, job) => {
+  const { webhook_id, project_id } = payload;
+  const taken = await job.step("take", async (_attempt, deps) => take(payload, job, deps));
+  if (taken === null)
+    return { success: false, error: `The project ${project_id} has no webhook ${webhook_id}, or no such delivery of it.` };
+  const { id, run } = taken;
+  if (taken.job_id !== job.id) return { success: true, data: { delivery_id: id, delivered: false, reason: "another job is at it" } };
+  job.log.info("Starting: one message", { webhook_id, project_id, delivery_id: id, run });
+  // Bounded by what is written down: the last try says that it is the last.
+  for (let attempt = 1; ; attempt += 1) {
+    const tried = await job.step(`try ${attempt}`, async (_attempt, deps) => tryDelivery(deps, id, run, attempt));
+    if (tried.is !== "again") return resultOf(tried, id, attempt);
+    job.log.warn(`Not delivered by try ${attempt}`, { delivery_id: id, error: tried.error });
+    await job.sleepUntil(`before try ${attempt + 1}`, tried.at);
+  }
+};
+
+/** What events make is written down already. What was asked for by hand is now, under ids that follow from the job and its retries. */
+async function take(payload: Payload, job: JobContext, { db, clock }: Deps) {
+  const { webhook_id, project_id, delivery_id, payload: message } = payload;
+  const message_id = await messageId(`job ${job.id.replace(/-r\d+$/u, "")}`);
+  const id = delivery_id ?? message_id.replace(/^msg/u, "dlv");
+  const now = clock();
+  if (delivery_id === undefined) {
+    const { type, timestamp, data } = message;
+    const own = { id, webhook_id, project_id, message_id, event_type: type, payload: JSON.stringify({ type, timestamp, data }) };
+    await addDelivery(db, { ...own, isTest: false, dueAt: now, jobId: job.id }, { id: job.id, actor: `job:${job.id}`, now });
+  }
+  const taken = await takeDelivery(db, { id, webhookId: webhook_id, projectId: project_id }, job.id, now);
+  return taken && { id, run: taken.run, job_id: taken.job_id };
+}
+
+function resultOf(tried: Exclude<TryResult, { is: "again" }>, id: string, tries: number): JobExecutionResult {
+  const data = { delivery_id: id, delivered: tried.is === "delivered", tries };
+  switch (tried.is) {
+    case "delivered":
+      return { success: true, data };
+    case "skipped":
+      return { success: true, data: { ...data, reason: tried.reason } };
+    case "elsewhere":
+      return { success: true, data: { ...data, reason: "it was sent once more, or is gone" } };
+    case "failed":
+      return {
+        success: false,
+        data: { ...data, reason: tried.reason },
+        error: `Not delivered: ${tried.error ?? tried.reason ?? "it failed"}`,
+      };
+  }
+}

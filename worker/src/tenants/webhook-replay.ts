@@ -1,0 +1,69 @@
+/** Deliveries looked at and sent once more, under the same `webhook-id`. */
+import type { Deps } from "../deps.ts";
+import { Problem } from "../errors.ts";
+import { attemptsOfDelivery, findDelivery, replayDeliveries } from "../store/webhook-deliveries.ts";
+import type { AttemptRow, DeliveryRow } from "../store/webhook-deliveries.ts";
+import { findWebhook } from "../store/webhooks.ts";
+import type { WebhookRow } from "../store/webhooks.ts";
+import { newOperation } from "./changing.ts";
+import type { Actor } from "./changing.ts";
+import type { ReadProject } from "./keys.ts";
+import { getWebhook, needActive } from "./webhooks.ts";
+
+type Store = Pick<Deps, "db" | "clock">;
+
+/** Of one request. What is more is asked for by the next one. */
+const MAX_REPLAYED = 1_000;
+
+/** Throws `not_found`; one of another project is not found either. */
+export async function getDelivery({ db }: Pick<Deps, "db">, projectId: string, id: string): Promise<DeliveryRow> {
+  const delivery = await findDelivery(db, projectId, id);
+  if (!delivery) throw new Problem("not_found", `The project has no delivery ${JSON.stringify(id)}.`);
+  return delivery;
+}
+
+export async function deliveryWithAttempts(
+  { db }: Pick<Deps, "db">,
+  projectId: string,
+  id: string,
+): Promise<{ readonly row: DeliveryRow; readonly attempts: readonly AttemptRow[] }> {
+  const row = await getDelivery({ db }, projectId, id);
+  return { row, attempts: await attemptsOfDelivery(db, id) };
+}
+
+/** Whatever became of it; one that is under way already stays so. Throws `conflict` where nothing can be sent to its endpoint. */
+export async function replayDelivery(store: Store, readProject: ReadProject, id: string, actor: Actor): Promise<DeliveryRow> {
+  const project = await readProject();
+  const delivery = await getDelivery(store, project.id, id);
+  if (delivery.is_test === 1) throw new Problem("conflict", "This is a test. Send another one with POST …/webhooks/{webhook_id}/test.");
+  if (delivery.status === "pending") return delivery;
+  needActive(project);
+  const webhook = await findWebhook(store.db, project.id, delivery.webhook_id);
+  if (!webhook) throw new Problem("conflict", `The webhook ${delivery.webhook_id} was deleted.`);
+  needEnabled(webhook);
+  const replay = { projectId: project.id, webhookId: webhook.id, deliveryId: id, since: 0, limit: 1 };
+  await replayDeliveries(store.db, replay, newOperation(actor, store.clock()));
+  return getDelivery(store, project.id, id);
+}
+
+/** All that the endpoint never got and that were to be told since then, the oldest first. Throws `conflict` where nothing can be sent to it. */
+export async function replaySince(
+  store: Store,
+  readProject: ReadProject,
+  webhookId: string,
+  since: number,
+  actor: Actor,
+): Promise<{ readonly replayed: number; readonly more: boolean }> {
+  const project = await readProject();
+  const webhook = await getWebhook(store, project.id, webhookId);
+  needActive(project);
+  needEnabled(webhook);
+  const replay = { projectId: project.id, webhookId, deliveryId: null, since, limit: MAX_REPLAYED };
+  const replayed = await replayDeliveries(store.db, replay, newOperation(actor, store.clock()));
+  return { replayed, more: replayed === MAX_REPLAYED };
+}
+
+function needEnabled({ id, status }: WebhookRow): void {
+  if (status === "enabled") return;
+  throw new Problem("conflict", `The webhook is ${status}: enable it first, with PATCH …/webhooks/${id} {"enabled": true}.`);
+}
