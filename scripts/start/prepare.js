@@ -2,14 +2,14 @@
 import { fileURLToPath } from "node:url";
 import { Foreseen } from "./foreseen.js";
 import { ensureDependencies } from "./dependencies.js";
-import { copyDocsAssets } from "./docs-assets.js";
+import { copyAssets } from "./assets.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 export async function prepare() {
   try {
     await ensureDependencies(ROOT);
-    copyDocsAssets(ROOT);
+    copyAssets(ROOT);
   } catch (error) {
     if (!(error instanceof Foreseen)) throw error;
     console.error(error.message);

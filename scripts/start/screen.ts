@@ -41,6 +41,7 @@ export function readyScreen(screen: Screen): string {
     `  ${bold("Quota Coordinator is running.")} ${dim("Ctrl-C stops it.")}`,
     "",
     `  API           ${bold(url)}`,
+    `  Dashboard     ${url}/  ${dim("sign in with the admin token")}`,
     `  Reference     ${url}/docs`,
     `  Admin token   ${token}`,
     ...(key === null ? [] : [`  Demo API key  ${key}`]),

@@ -215,11 +215,17 @@ describe("what the document says is true", () => {
   test("the service", async () => {
     expect(await trying("GET /health", 200)).toEqual([]);
     expect(await trying("GET /openapi.json", 200)).toEqual([]);
-    const root = await fetch(product.url, { redirect: "manual" });
-    expect({ status: root.status, location: root.headers.get("location") }).toEqual({ status: 302, location: "/docs" });
+    for (const [path, type] of [
+      ["/", "text/html"],
+      ["/docs", "text/html"],
+      ["/metrics", "text/plain"],
+    ]) {
+      const answer = await fetch(new URL(path ?? "", product.url), { headers: { authorization: `Bearer ${product.token}` } });
+      expect([path, answer.status, answer.headers.get("content-type")?.split(";")[0]]).toEqual([path, 200, type]);
+    }
   });
 
-  test("and no operation was left out but the two that lead to the viewer", () => {
-    expect(endpoints.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual(["GET /", "GET /docs"]);
+  test("and no operation was left out but those that do not answer with JSON", () => {
+    expect(endpoints.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual(["GET /", "GET /docs", "GET /metrics"]);
   });
 });

@@ -152,7 +152,9 @@ test("a ledger from before the totals were kept counts them once, from what it h
   await crowd(5);
   const before = [await quotaStatus(), (await get("/api/quota/history")).body];
   await runInDurableObject(ledger(), (_, { storage }) => {
-    storage.sql.exec("DELETE FROM migrations WHERE step > 1; DROP TABLE callers; DROP TABLE hours; DROP INDEX returned_slots");
+    storage.sql.exec(
+      "DELETE FROM migrations WHERE step > 1; DROP TABLE tallies; DROP TABLE callers; DROP TABLE hours; DROP INDEX returned_slots",
+    );
     storage.sql.exec("ALTER TABLE days DROP COLUMN projects; ALTER TABLE reservations DROP COLUMN pace_chain");
   });
   await evictDurableObject(ledger());

@@ -39,6 +39,7 @@ const DELIVERY = `dlv_${"0".repeat(32)}`;
 export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/", access: "everybody" },
   { method: "GET", path: "/health", access: "everybody" },
+  { method: "GET", path: "/metrics", access: "admin" },
   { method: "GET", path: "/openapi.json", access: "everybody" },
   { method: "GET", path: "/docs", access: "everybody" },
   { method: "GET", path: "/api/quota/status", access: "everybody" },
@@ -148,6 +149,26 @@ export const ROUTES: readonly Route[] = [
     access: "admin",
     body: { events: [{ id: "e1", project_id: "mine", type: "storage_uploads_per_day" }] },
   },
+];
+
+/** Pages for people, which the document does not describe: who may see them is tried in test/dashboard. */
+export const PAGES: readonly string[] = [
+  "GET /sign-in",
+  "POST /sign-in",
+  "POST /sign-out",
+  "GET /projects",
+  "GET /projects/{}",
+  "GET /projects/{}/suspend",
+  "POST /projects/{}/suspend",
+  "GET /projects/{}/reactivate",
+  "POST /projects/{}/reactivate",
+  "GET /jobs",
+  "GET /jobs/{}",
+  "POST /jobs/{}/retry",
+  "GET /jobs/{}/cancel",
+  "POST /jobs/{}/cancel",
+  "GET /harvest",
+  "GET /audit",
 ];
 
 /** The path with all names filled in; those that nobody gives are of something that is not there. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ensureDependencies } from "../../scripts/start/dependencies.js";
-import { copyDocsAssets } from "../../scripts/start/docs-assets.js";
+import { copyAssets } from "../../scripts/start/assets.js";
 import { run } from "../support/node/process.ts";
 
 const PROGRAMS = ["node", "workerd", "esbuild"];
@@ -98,17 +98,21 @@ describe("setup", () => {
     expect(installs).toBe(1);
   });
 
-  it("copies the viewer's files, and again when one differs", () => {
+  it("copies the viewer's files and the dashboard's, and again when one differs", () => {
     for (const name of ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"]) {
       write(join(root, "node_modules/swagger-ui-dist", name), name);
     }
+    const styles = ["base", "frame", "verdict", "charts", "lists", "tables", "forms"].map((name) => `styles/${name}.css`);
+    for (const name of [...styles, "dashboard.js", "icon.svg"]) write(join(root, "worker/src/dashboard/browser", name), `${name}\n`);
     write(join(root, "scripts/docs-assets/start.js"), "old");
-    copyDocsAssets(root);
+    copyAssets(root);
     write(join(root, "scripts/docs-assets/start.js"), "new");
-    copyDocsAssets(root);
+    copyAssets(root);
     const copied = join(root, "worker/assets/docs-assets");
     expect(readFileSync(join(copied, "swagger-ui.css"), "utf8")).toBe("swagger-ui.css");
     expect(readFileSync(join(copied, "start.js"), "utf8")).toBe("new");
+    expect(readFileSync(join(root, "worker/assets/dashboard-assets/icon.svg"), "utf8")).toBe("icon.svg\n");
+    expect(readFileSync(join(root, "worker/assets/dashboard-assets/dashboard.css"), "utf8")).toBe(`${styles.join("\n")}\n`);
   });
 
   it("tells an old Node what is needed", async () => {

@@ -1,6 +1,7 @@
 /** Middleware order, the mounting table, and what becomes of everything that is not found or fails. */
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
+import { dashboard, failurePage, isForPeople } from "./dashboard/index.tsx";
 import { Problem } from "./errors.ts";
 import { createRouter, problemResponse } from "./http/index.ts";
 import { authenticate } from "./middleware/authentication.ts";
@@ -23,6 +24,7 @@ import { projectRoutes } from "./routes/projects.ts";
 import { SOURCE_SCHEMES, monitoringRoutes } from "./routes/monitoring.ts";
 import { projectDetectionRoutes } from "./routes/project-detections.ts";
 import { jobRoutes } from "./routes/jobs.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { reservationRoutes } from "./routes/reservations.ts";
 import { webhookDeliveryRoutes } from "./routes/webhook-deliveries.ts";
@@ -32,9 +34,13 @@ import { usageEventRoutes } from "./routes/usage-events.ts";
 export const app = createRouter();
 
 app.onError(onError);
-app.notFound(notFound);
+app.notFound(async (c) => {
+  const problem = notFound(c);
+  return isForPeople(c) ? failurePage(c, problem) : problemResponse(c, problem);
+});
 
-app.use(secureHeaders());
+// To our own pages only: without any, a browser would not say where a form comes from.
+app.use(secureHeaders({ referrerPolicy: "same-origin" }));
 app.use(requestContext(() => Date.now()));
 app.use(
   methodNotAllowed({
@@ -49,12 +55,15 @@ app.use(
 app.use(authenticate);
 app.use(rates);
 app.use(limitBody);
-app.use(jsonOnly);
+app.use("/api/*", jsonOnly);
 // Changes by hand that have something to tell, and what is sent once more. Whatever jobs have to tell is handed on at their end.
 for (const path of ["suspend", "reactivate", "caps", "keys/*", "webhooks/*"]) app.use(`/api/projects/:id/${path}`, dispatchAfterChange);
+for (const path of ["suspend", "reactivate"]) app.use(`/projects/:id/${path}`, dispatchAfterChange);
 
+app.route("/", dashboard);
 app.route("/", healthRoutes);
 app.route("/", docsRoutes);
+app.route("/", metricsRoutes);
 app.route("/api/quota", quotaRoutes);
 app.route("/api/quota", reservationRoutes);
 app.route("/api/harvest", harvestRoutes);
@@ -78,6 +87,11 @@ app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
   type: "http",
   scheme: "bearer",
   description: "The administrator's token (ADMIN_TOKEN)",
+});
+app.openAPIRegistry.registerComponent("securitySchemes", "metrics", {
+  type: "http",
+  scheme: "bearer",
+  description: "METRICS_TOKEN, which reads /metrics and nothing else",
 });
 app.openAPIRegistry.registerComponent("securitySchemes", "project", {
   type: "http",

@@ -26,10 +26,17 @@ export interface Product {
   readonly database: (project: string) => Promise<DatabaseObject>;
   /** Removes what R2 holds below this prefix. */
   readonly loseBackups: (prefix: string) => Promise<void>;
+  /** Statements on D1, in one transaction. */
+  readonly d1: (...statements: readonly Statement[]) => Promise<void>;
+  /** A statement on the ledger's own store, after which it is as if it had always been so. */
+  readonly ledgerSql: (sql: string, ...values: (string | number | null)[]) => Promise<void>;
   /** Evicts the ledger again and again at random moments. */
   readonly evictLedgerUntilStopped: () => { readonly stop: () => Promise<void> };
   readonly stop: () => Promise<void>;
 }
+
+/** SQL with the values of its placeholders. */
+export type Statement = readonly [sql: string, ...values: (string | number | null)[]];
 
 async function send(url: URL, method: string, body: unknown, headers: Record<string, string>): Promise<Response> {
   const init =
@@ -40,6 +47,11 @@ async function send(url: URL, method: string, body: unknown, headers: Record<str
 interface Bucket {
   list(options: { readonly prefix: string }): Promise<{ readonly objects: readonly { readonly key: string }[] }>;
   delete(keys: readonly string[]): Promise<void>;
+}
+
+interface Database {
+  prepare(sql: string): { bind(...values: unknown[]): unknown };
+  batch(statements: unknown[]): Promise<unknown>;
 }
 
 /** What a job asks of a project's database. */
@@ -123,6 +135,14 @@ export async function startProduct(
     loseBackups: async (prefix) => {
       const { BACKUPS } = (await worker.getEnv()) as unknown as { BACKUPS: Bucket };
       await BACKUPS.delete((await BACKUPS.list({ prefix })).objects.map(({ key }) => key));
+    },
+    d1: async (...statements) => {
+      const { DB } = (await worker.getEnv()) as unknown as { DB: Database };
+      await DB.batch(statements.map(([sql, ...values]) => DB.prepare(sql).bind(...values)));
+    },
+    ledgerSql: async (sql, ...values) => {
+      const storage = await worker.getDurableObjectStorage("QuotaLedger", { name: "isbndb" });
+      await storage.exec(sql, ...values);
     },
     evictLedgerUntilStopped: () => {
       const stopping = new AbortController();

@@ -3,6 +3,7 @@ import { createMiddleware } from "hono/factory";
 import { Problem } from "../errors.ts";
 import { networkOf } from "../lib/address.ts";
 import { errorFields, log } from "../lib/log.ts";
+import { sameSecret } from "../lib/same-secret.ts";
 import type { Demand } from "../store/admissions.ts";
 import type { Scope } from "../store/api-keys.ts";
 import type { Caller } from "./access.ts";
@@ -32,6 +33,14 @@ export async function needAdmin(c: AppContext): Promise<void> {
     c.set("probe", true);
   }
   throw new Problem("forbidden", "This is for the administrator's token; a project's key does not open it.");
+}
+
+/** Lets the administrator pass, and whoever has the token that reads metrics and nothing else. */
+export async function needMetricsReader(c: AppContext): Promise<void> {
+  const { metricsToken } = c.get("deps").config;
+  const given = /^Bearer +(\S+)$/iu.exec(c.req.header("authorization") ?? "")?.[1];
+  if (metricsToken !== null && given !== undefined && (await sameSecret(given, metricsToken))) return;
+  await needAdmin(c);
 }
 
 /** Lets the administrator and active projects pass. */

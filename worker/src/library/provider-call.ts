@@ -31,6 +31,7 @@ function settlementOf(report: CallReport): Settlement {
     report: outcome.sent === "yes" ? providerReport(report) : null,
     signal: outcome.meaning === "wait" || outcome.meaning === "day_over" ? outcome.meaning : "none",
     retryAfterSeconds: outcome.retryAfterSeconds,
+    outcome: outcome.meaning,
   };
 }
 

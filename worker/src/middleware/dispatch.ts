@@ -5,5 +5,5 @@ import { dispatchBeside } from "../tenants/dispatch.ts";
 
 export const dispatchAfterChange = createMiddleware<AppEnv>(async (c, next) => {
   await next();
-  if (c.req.method !== "GET" && c.res.ok) c.executionCtx.waitUntil(dispatchBeside(c.get("deps")));
+  if (c.req.method !== "GET" && c.res.status < 400) c.executionCtx.waitUntil(dispatchBeside(c.get("deps")));
 });

@@ -24,6 +24,6 @@ export function onError(error: Error, c: AppContext): Response {
   return problemResponse(c, problem);
 }
 
-export function notFound(c: AppContext): Response {
-  return problemResponse(c, new Problem("not_found", `There is no ${c.req.path} here. GET /docs shows what there is.`));
+export function notFound(c: AppContext): Problem {
+  return new Problem("not_found", `There is no ${c.req.path} here. GET /docs shows what there is.`);
 }

@@ -12,4 +12,15 @@ export { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, maxTtlSeconds } from "./policy.ts
 export { isoSeconds } from "./window.ts";
 export type { Operation } from "./ledger-operator.ts";
 export type { AuditEntry } from "./ledger-reader.ts";
-export type { ProviderCount, ProviderReport, QuotaStatus, Refusal, SettingsChange, Settlement, Spender } from "./types.ts";
+export type {
+  DayTotal,
+  ProviderCount,
+  ProviderReport,
+  QuotaOverview,
+  QuotaStatus,
+  Refusal,
+  RefusedBy,
+  SettingsChange,
+  Settlement,
+  Spender,
+} from "./types.ts";

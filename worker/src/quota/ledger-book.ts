@@ -51,6 +51,7 @@ export class LedgerBook {
       this.#charge(row, windows, row.calls, row.expires_at);
       for (const date of windows) this.#store.countInDay(date, "reserved_expired", row.calls);
       this.#store.settle(row.id, "expired", row.calls, row.expires_at);
+      this.#store.tally("requests", "unknown");
     }
   }
 
@@ -75,13 +76,13 @@ export class LedgerBook {
 
     const decision = this.#admission.decide(demand, now);
     if (enforcing && decision.result === "refused") {
-      this.#store.countInDay(windowOf(now), "refused", 1);
+      this.#countRefusal("refusals", decision.refusedBy, now);
       return { result: "refused", refusal: this.#admission.refusal(decision, demand, now) };
     }
 
     const turn = this.#pace.take(request.priority, now);
     if (turn.result === "refused") {
-      this.#store.countInDay(windowOf(now), "refused", 1);
+      this.#countRefusal("refusals", "pace", now);
       return refused("pace", demand.minCalls, 0, turn.waitMs);
     }
     if (decision.result === "refused") this.#wouldRefuse(decision.refusedBy, demand, now);
@@ -94,9 +95,14 @@ export class LedgerBook {
     return this.#state.settings.enforcement === "enforce";
   }
 
+  #countRefusal(name: "refusals" | "would_refuse", by: RefusedBy, now: number): void {
+    this.#store.countInDay(windowOf(now), name === "refusals" ? "refused" : name, 1);
+    this.#store.tally(name, by);
+  }
+
   #wouldRefuse(refusedBy: RefusedBy, demand: Demand, now: number): void {
     if (this.#state.settings.enforcement !== "observe") return;
-    this.#store.countInDay(windowOf(now), "would_refuse", 1);
+    this.#countRefusal("would_refuse", refusedBy, now);
     log.warn("Would have been refused", { refused_by: refusedBy, caller: demand.caller, calls: demand.calls });
   }
 
@@ -155,6 +161,8 @@ export class LedgerBook {
     else this.#charge(row, chargedWindows(row.opened_at, now, underWay), cost, now);
     const charged = Math.max(cost, already);
     this.#store.settle(row.id, late ? "late" : "committed", charged, now);
+    // One that expired was counted then: a counter takes nothing back.
+    if (!late) this.#store.tally("requests", settlement ? (settlement.outcome ?? "unknown") : "reported");
     if (settlement) this.#provider.heed(settlement, now);
     return { result: "committed", charged, late };
   }

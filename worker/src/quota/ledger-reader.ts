@@ -5,7 +5,7 @@ import type { LedgerStore } from "./ledger-store.ts";
 import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
 import { quotaStatus } from "./status.ts";
 import { LISTED_PROJECTS } from "./types.ts";
-import type { DayHistory, QuotaStatus, StatusView, UpstreamStatus } from "./types.ts";
+import type { DayHistory, QuotaOverview, QuotaStatus, StatusView, UpstreamStatus } from "./types.ts";
 import { DAY_MS, isoSeconds, windowOf, windowStart } from "./window.ts";
 
 /** An answer carries no more lines of projects than this, whatever the number of its days. */
@@ -84,6 +84,15 @@ export class LedgerReader {
     });
     const operations = this.#store.audited(from).map(({ at, ...row }): AuditEntry => ({ ...row, at: isoSeconds(at) }));
     return { days: shown, operations };
+  }
+
+  overview(days: number, now: number, view: StatusView): QuotaOverview {
+    const totals = this.#store.days(windowOf(firstOf(days, now))).map(({ date, charged, untracked, refused }) => {
+      return { date, used: charged + untracked, untracked, refused };
+    });
+    const { backgroundFloor } = this.#state.settings;
+    const ledger = { backgroundFloor, days: totals, hours: this.#callers.hours(windowOf(now)), tallies: this.#store.tallies() };
+    return { status: this.status(now, view), ledger };
   }
 
   /** What one caller spent. Days on which it spent nothing are left out. */

@@ -85,6 +85,15 @@ const STEPS: readonly string[] = [
   ALTER TABLE reservations ADD COLUMN pace_chain INTEGER;
   CREATE INDEX returned_slots ON reservations (pace_chain, start_at) WHERE charged = 0 AND pace_chain IS NOT NULL;
   `,
+  // Counters that only ever rise, for monitoring: instances come and go, and each would begin at 0.
+  `
+  CREATE TABLE tallies (
+    name TEXT NOT NULL,
+    label TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (name, label)
+  ) WITHOUT ROWID;
+  `,
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

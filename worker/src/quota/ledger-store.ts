@@ -1,5 +1,6 @@
 /** The ledger's SQL: one operation a function, all synchronous, so that a check and its write cannot be interleaved. */
 import { PROJECTS_CALLER, PROJECT_CALLER_PREFIX } from "./types.ts";
+import type { Tally } from "./types.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS, hourOf, windowOf } from "./window.ts";
 
 /** Settled reservations answer retries for two days, longer than any window that they can be charged in. */
@@ -97,6 +98,16 @@ export class LedgerStore {
   countInDay(date: string, counter: DayCounter, by: number): void {
     this.openDay(date);
     this.#sql.exec(`UPDATE days SET ${counter} = ${counter} + ? WHERE date = ?`, by, date);
+  }
+
+  /** One more of a kind, for ever: written in the transaction of what it counts. */
+  tally(name: Tally["name"], label: string): void {
+    const sql = "INSERT INTO tallies (name, label, count) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1";
+    this.#sql.exec(sql, name, label);
+  }
+
+  tallies(): Tally[] {
+    return this.#sql.exec<Tally>("SELECT name, label, count FROM tallies ORDER BY name, label").toArray();
   }
 
   /** Adds to the day's total and to all its parts in one place, so that the sum of callers is always the total. */

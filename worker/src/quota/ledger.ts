@@ -31,6 +31,7 @@ import type {
   DayHistory,
   EnforcementSwitch,
   ProviderReport,
+  QuotaOverview,
   QuotaStatus,
   ReleaseAnswer,
   ReserveAnswer,
@@ -39,7 +40,7 @@ import type {
   SettingsChange,
   StatusView,
 } from "./types.ts";
-import { HOUR_MS, windowOf } from "./window.ts";
+import { HOUR_MS, earliest, windowOf } from "./window.ts";
 
 /** The store holds nothing yet, not even a zero. */
 export interface EmptyLedger {
@@ -146,6 +147,11 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
 
   async status(view: StatusView = "by_project"): Promise<QuotaStatus | EmptyLedger> {
     return this.#read((now) => this.#reader.status(now, view));
+  }
+
+  /** Today, and the totals of the latest `days` UTC days. */
+  async overview(days: number, view: StatusView): Promise<QuotaOverview | EmptyLedger> {
+    return this.#read((now) => this.#reader.overview(days, now, view));
   }
 
   /** What one caller has spent today, and holds. */
@@ -286,9 +292,4 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     };
     this.ctx.waitUntil(this.ctx.storage.setAlarm(at).catch(forgotten));
   }
-}
-
-function earliest(...times: (number | null)[]): number | null {
-  const known = times.filter((at) => at !== null);
-  return known.length === 0 ? null : Math.min(...known);
 }

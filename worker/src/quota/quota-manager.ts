@@ -22,6 +22,7 @@ import type {
   CommitRequest,
   Cost,
   ProviderCount,
+  QuotaOverview,
   QuotaStatus,
   Refusal,
   ReleaseAnswer,
@@ -119,11 +120,24 @@ export class QuotaManager {
     try {
       return await this.#ledger.call((ledger) => ledger.status(view));
     } catch (error) {
-      const published = await this.#published(view);
-      if (!published) throw error;
-      const enforcement = await this.#enforcementWithoutLedger();
-      return { ...published, enforcement, can_make_calls: enforcement === "off" };
+      return this.#statusWithoutLedger(view, error);
     }
+  }
+
+  /** Today and the latest `days` UTC days; while the ledger is away, what its snapshot says. Throws `quota_unavailable` without either. */
+  async getOverview(days: number, view: StatusView): Promise<QuotaOverview> {
+    try {
+      return await this.#ledger.call((ledger) => ledger.overview(days, view));
+    } catch (error) {
+      return { status: await this.#statusWithoutLedger(view, error), ledger: null };
+    }
+  }
+
+  async #statusWithoutLedger(view: StatusView, failure: unknown): Promise<QuotaStatus> {
+    const published = await this.#published(view);
+    if (!published) throw failure;
+    const enforcement = await this.#enforcementWithoutLedger();
+    return { ...published, enforcement, can_make_calls: enforcement === "off" };
   }
 
   async #published(view: StatusView): Promise<QuotaStatus | null> {

@@ -118,6 +118,8 @@ export interface Settlement {
   /** What the provider refused with, if it refused. */
   readonly signal: "none" | "wait" | "day_over";
   readonly retryAfterSeconds: number | null;
+  /** The provider's client's word for how it ended, one of a few: for the counters of monitoring. Absent: nobody knows. */
+  readonly outcome?: string;
 }
 
 export interface CommitRequest {
@@ -238,6 +240,32 @@ export interface DayHistory {
   readonly untracked: number | null;
   readonly callers: readonly CallerUse[];
   readonly hours: readonly { readonly hour: number; readonly used: number }[];
+}
+
+/** How often something happened since the ledger's store exists, by a label of a few values. */
+export type Tally = { readonly name: "refusals" | "would_refuse" | "requests"; readonly label: string; readonly count: number };
+
+/** A day's total. */
+export interface DayTotal {
+  readonly date: string;
+  readonly used: number;
+  readonly untracked: number;
+  readonly refused: number;
+}
+
+/** The day in one look, at a cost that grows with neither projects nor callers, unless `status` is asked for by project. */
+export interface QuotaOverview {
+  readonly status: QuotaStatus;
+  /** What only the ledger knows; null while it does not answer, and the status is its last snapshot. */
+  readonly ledger: {
+    /** What background work leaves alone at 00:00 UTC. */
+    readonly backgroundFloor: number;
+    /** The newest first; days on which nothing happened are left out. */
+    readonly days: readonly DayTotal[];
+    /** Today's charges by UTC hour; without what is untracked, whose hour nobody knows. */
+    readonly hours: readonly { readonly hour: number; readonly used: number }[];
+    readonly tallies: readonly Tally[];
+  } | null;
 }
 
 /** Callers that only the ledger itself may charge under. */

@@ -26,6 +26,12 @@ export function resetAt(now: number): number {
   return windowStart(now) + DAY_MS;
 }
 
+/** The first of the times that are known. */
+export function earliest(...times: (number | null)[]): number | null {
+  const known = times.filter((at) => at !== null);
+  return known.length === 0 ? null : Math.min(...known);
+}
+
 /** 0 to 23, UTC. */
 export function hourOf(now: number): number {
   return Math.floor((now - windowStart(now)) / HOUR_MS);

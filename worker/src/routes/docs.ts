@@ -58,14 +58,6 @@ const INFO = {
 const DOCS_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const getRoot = createRoute({
-  method: "get",
-  path: "/",
-  tags: ["Service"],
-  summary: "Leads to the viewer",
-  responses: { 302: { description: "To /docs", headers: { Location: { schema: { type: "string" } } } }, ...problems("internal_error") },
-});
-
 const getDocs = createRoute({
   method: "get",
   path: "/docs",
@@ -97,8 +89,6 @@ export function documentOf(app: OpenAPIHono<AppEnv>): { openapi: string } {
 }
 
 export const docsRoutes = createRouter();
-
-docsRoutes.openapi(getRoot, (c) => c.redirect("/docs"));
 
 docsRoutes.openapi(getDocs, (c) => {
   c.header("Content-Security-Policy", DOCS_POLICY);

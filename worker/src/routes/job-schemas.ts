@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { JOBS, JOB_TYPES, visiblePayload } from "../jobs/catalog.ts";
 import type { JobType } from "../jobs/catalog.ts";
+import { retryOf, timelineOf } from "../jobs/timeline.ts";
 import { isoSeconds } from "../quota/index.ts";
 import type { AttemptRow } from "../store/job-attempts.ts";
 import { JOB_STATUSES } from "../store/jobs.ts";
@@ -142,7 +143,7 @@ export const jobDetail = z
 const orNull = (value: number | null): string | null => (value === null ? null : isoSeconds(value));
 
 export function jobJson(row: JobRow): z.infer<typeof job> {
-  const { id, type, status, requested_by, project_id, run, root_id, tries, max_tries, error, request_id, trace_id } = row;
+  const { id, type, status, requested_by, project_id, run, tries, max_tries, error, request_id, trace_id } = row;
   return {
     id,
     type,
@@ -151,7 +152,7 @@ export function jobJson(row: JobRow): z.infer<typeof job> {
     requested_by,
     project_id,
     run,
-    retry_of: run === 1 ? null : run === 2 ? root_id : `${root_id}-r${run - 1}`,
+    retry_of: retryOf(row),
     tries,
     max_attempts: max_tries,
     error,
@@ -183,24 +184,6 @@ export function jobDetailJson(row: JobRow, attempts: readonly AttemptRow[]): z.i
     ),
     timeline: timelineOf(row, attempts).map(({ at, event }) => ({ at: isoSeconds(at), event })),
   };
-}
-
-interface Event {
-  readonly at: number;
-  readonly event: string;
-}
-
-function timelineOf(row: JobRow, attempts: readonly AttemptRow[]): Event[] {
-  const events: (Event | null)[] = [
-    { at: row.created_at, event: `requested by ${row.requested_by}` },
-    ...attempts.flatMap(({ step, attempt, outcome, started_at, ended_at }) => [
-      started_at === null ? null : { at: started_at, event: `${step}: try ${attempt} began` },
-      ended_at === null ? null : { at: ended_at, event: `${step}: try ${attempt} ${(outcome ?? "ended").replace("_", " ")}` },
-    ]),
-    row.ended_at === null ? null : { at: row.ended_at, event: row.status },
-  ];
-  // Stable: what happened within one millisecond stays in its order.
-  return events.filter((event) => event !== null).toSorted((a, b) => a.at - b.at);
 }
 
 export const jobQueryType = z.enum(JOB_TYPES);

@@ -1,16 +1,12 @@
 /** Durable jobs: asking for one, the list of them, one in full, cancelling, retrying, and what the clock asks for. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { Problem } from "../errors.ts";
 import { adminOnly } from "../http/guards.ts";
 import { createRouter } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../http/paging.ts";
-import { JOB_ID } from "../jobs/job-id.ts";
-import { nextRun, schedules } from "../jobs/schedule.ts";
-import { errorFields, log } from "../lib/log.ts";
+import { knownJob, readJob, readSchedules } from "../jobs/reading.ts";
 import { isoSeconds } from "../quota/index.ts";
-import { attemptsOf } from "../store/job-attempts.ts";
-import { JOB_STATUSES, findJob, getScheduledJobs, listJobs } from "../store/jobs.ts";
+import { JOB_STATUSES, listJobs } from "../store/jobs.ts";
 import type { JobRow } from "../store/jobs.ts";
 import { idParameter, job, jobBody, jobDetail, jobDetailJson, jobJson, jobOrNull, jobQueryType } from "./job-schemas.ts";
 import { ADMIN, COMMON_PROBLEMS, problems } from "./schemas.ts";
@@ -158,44 +154,29 @@ jobRoutes.openapi(getJobs, async (c) => {
 
 jobRoutes.openapi(getSchedules, async (c) => {
   const { db, clock, config } = c.get("deps");
-  const known = schedules(config);
-  const latest = await getScheduledJobs(db, known);
-  const shown = known.map(({ cron, type, description }) => {
-    const [last, next] = [latest.find((each) => each.cron === cron && each.type === type), nextRun(cron, clock())];
-    return { cron, type, description, last_run: last ? jobJson(last) : null, next_run: next === null ? null : isoSeconds(next) };
+  const shown = (await readSchedules(db, config, clock())).map(({ cron, type, description, last, nextAt }) => {
+    return { cron, type, description, last_run: last ? jobJson(last) : null, next_run: nextAt === null ? null : isoSeconds(nextAt) };
   });
   return c.json({ schedules: shown }, 200);
 });
 
 jobRoutes.openapi(getJob, async (c) => {
-  const { db, relay } = c.get("deps");
-  const row = await known(db, c.req.valid("param").id);
-  // What looks unfinished may have ended while the index was away.
-  const changed = await relay.check(row).catch((error: unknown) => {
-    log.warn("A job could not be compared with its instance", { job_id: row.id, ...errorFields(error) });
-    return false;
-  });
-  return c.json(jobDetailJson(changed ? await known(db, row.id) : row, await attemptsOf(db, row.id)), 200);
+  const { row, attempts } = await readJob(c.get("deps"), c.req.valid("param").id);
+  return c.json(jobDetailJson(row, attempts), 200);
 });
 
 jobRoutes.openapi(postCancel, async (c) => {
   const { db, jobs } = c.get("deps");
-  return c.json(jobJson(await jobs.cancel(await known(db, c.req.valid("param").id))), 200);
+  return c.json(jobJson(await jobs.cancel(await knownJob(db, c.req.valid("param").id))), 200);
 });
 
 jobRoutes.openapi(postRetry, async (c) => {
   const { db, jobs } = c.get("deps");
-  const row = await known(db, c.req.valid("param").id);
+  const row = await knownJob(db, c.req.valid("param").id);
   return accepted(c, (await jobs.retry(row, { requestedBy: REQUESTED_BY, requestId: c.get("requestId") })).job);
 });
 
 function accepted(c: AppContext, row: JobRow) {
   c.header("Location", `/api/jobs/${row.id}`);
   return c.json(jobJson(row), 202);
-}
-
-async function known(db: D1Database, id: string): Promise<JobRow> {
-  const row = JOB_ID.test(id) ? await findJob(db, id) : null;
-  if (row === null) throw new Problem("not_found", `There is no job ${JSON.stringify(id)}; it may be over its life.`);
-  return row;
 }

@@ -210,6 +210,8 @@ export const RATE_LIMIT_HEADERS = {
 export const ADMIN = [{ admin: [] }];
 /** Where both may come: the administrator, and a project's key. */
 export const ADMIN_OR_KEY = [{ admin: [] }, { project: [] }];
+/** For monitoring. */
+export const METRICS = [{ admin: [] }, { metrics: [] }];
 
 /** Text that can stand in an address of the provider's, which takes at most 150 characters. */
 export const addressable = z

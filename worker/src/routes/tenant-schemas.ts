@@ -1,6 +1,7 @@
 /** Shapes of the tenants' routes, as the OpenAPI document shows them. */
 import { z } from "@hono/zod-openapi";
 import { MAX_CALLS } from "../env.ts";
+import { line, name, note } from "../http/fields.ts";
 import { SCOPES } from "../store/api-keys.ts";
 import { CAP_TYPES } from "../store/meters.ts";
 import { PROVISIONING_STATUSES } from "../store/provisionings.ts";
@@ -12,19 +13,7 @@ import { STEP_STATUSES } from "../tenants/provisioning-status.ts";
 
 export const time = z.string().describe("ISO 8601 in UTC, without milliseconds");
 
-/** Text for people: visible, and no longer than a line. */
-const line = (most: number) =>
-  z
-    .string()
-    .trim()
-    .min(1, "expected at least one character")
-    .max(most, `expected at most ${most} characters`)
-    .refine((text) => text === "" || canBeSeen(text), "expected one line of text that can be seen, without broken surrogates");
-
-const canBeSeen = (text: string): boolean => text.isWellFormed() && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text) && /[^\p{C}\p{Z}\p{M}]/u.test(text);
-
-export const name = line(200);
-export const note = line(500);
+export { name, note };
 export const ownerId = line(200).nullable().describe("Your name for who owns it");
 export const region = z
   .enum(REGIONS)

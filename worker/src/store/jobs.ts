@@ -90,6 +90,13 @@ export async function listJobs(db: D1Database, filter: JobFilter, after: After |
   return results;
 }
 
+/** Jobs that have not ended, those first that showed a sign of life last. */
+export async function unfinishedJobs(db: D1Database, limit: number): Promise<JobRow[]> {
+  const sql = "SELECT * FROM jobs WHERE ended_at IS NULL ORDER BY updated_at DESC LIMIT ?";
+  const { results } = await stored(async () => db.prepare(sql).bind(limit).all<JobRow>());
+  return results;
+}
+
 /** The latest job of each type that a cron asked for. */
 export async function getScheduledJobs(
   db: D1Database,

@@ -1,5 +1,6 @@
 /** What a project has used: counters of a day, gauges, the organisation's period. Times are epoch milliseconds. */
 import { stored } from "./database.ts";
+import { CAP_TYPES } from "./meters.ts";
 import type { CapType } from "./meters.ts";
 
 export interface UsageRow {
@@ -39,4 +40,23 @@ export async function projectUsage(
     db.batch([db.prepare(caps).bind(projectId, day), db.prepare(days).bind(projectId, since)]),
   );
   return { caps: (first?.results ?? []) as UsageRow[], days: (second?.results ?? []) as DayUse[] };
+}
+
+export interface MeterUse {
+  readonly project_id: string;
+  readonly meter: CapType;
+  /** The day's counter, or the gauge; null where neither is known. */
+  readonly counted: number | null;
+  readonly level: number | null;
+}
+
+/** What some projects used on a day, in one look-up for each project and cap. */
+export async function usageOfProjects(db: D1Database, projectIds: readonly string[], day: string): Promise<MeterUse[]> {
+  const sql = `SELECT p.value AS project_id, m.value AS meter, n.used AS counted, g.level
+    FROM json_each(?1) p JOIN json_each(?2) m
+    LEFT JOIN counters n ON n.project_id = p.value AND n.meter = m.value AND n.day = ?3
+    LEFT JOIN gauges g ON g.project_id = p.value AND g.meter = m.value`;
+  const query = db.prepare(sql).bind(JSON.stringify(projectIds), JSON.stringify(CAP_TYPES), day);
+  const { results } = await stored(async () => query.all<MeterUse>());
+  return results;
 }

@@ -18,6 +18,7 @@ export interface ExportCounts {
   readonly spans_exported: number;
   /** Lost with a failed export, or never sent because too many were under way. */
   readonly spans_lost: number;
+  readonly exports_succeeded: number;
   readonly exports_failed: number;
 }
 
@@ -30,7 +31,7 @@ const WARN_EVERY_MS = 60_000;
 /** A shorter text is no secret, and may stand anywhere. */
 const MIN_SECRET_LENGTH = 8;
 
-const counts = { spans_exported: 0, spans_lost: 0, exports_failed: 0 };
+const counts = { spans_exported: 0, spans_lost: 0, exports_succeeded: 0, exports_failed: 0 };
 /** When each began, by the clock. A request that the platform cut off never ends its own: by its age it is known to be over. */
 const underWay = new Set<{ readonly since: number }>();
 let warnedAt = Number.NEGATIVE_INFINITY;
@@ -50,6 +51,7 @@ export async function exportSpans(spans: readonly ReadableSpan[], collector: Col
   underWay.add(mine);
   try {
     const refused = Math.min(spans.length, await send(bodyOf(spans, collector.secrets), collector.url));
+    counts.exports_succeeded += 1;
     counts.spans_exported += spans.length - refused;
     if (refused > 0) lost(refused, { reason: "the collector refused them" }, collector, clock());
   } catch (error) {

@@ -6,6 +6,7 @@ import type { RootTrace } from "./trace.ts";
 import { newSpanId, newTraceId, readTraceparent } from "./traceparent.ts";
 
 export { exportCounts } from "./exporter.ts";
+export { EXPOSITION_TYPES, exposition } from "./exposition.ts";
 export { jobEnded, jobStep, placeOfJob, quotaReset, usageSweepPage, webhookDelivery } from "./job-spans.ts";
 export type { Attributes, RootTrace, Span, Trace } from "./trace.ts";
 

@@ -3,6 +3,7 @@ import type { Deps } from "../deps.ts";
 import { projectCaller } from "../quota/index.ts";
 import { DAY_MS, isoSeconds, resetAt, windowOf } from "../quota/window.ts";
 import { CAP_TYPES } from "../store/meters.ts";
+import type { CapType } from "../store/meters.ts";
 import { findOrganization } from "../store/organizations.ts";
 import { projectUsage } from "../store/usage.ts";
 import type { UsageRow } from "../store/usage.ts";
@@ -13,11 +14,19 @@ import { getProject } from "./projects.ts";
 import { capState, percentOf, thresholdsReached } from "./thresholds.ts";
 
 /** Use of a cap; null where the source is silent, which is not 0. A level below 0 is one whose opening was not reported yet. */
-function usedOf(row: UsageRow | undefined, kind: "counter" | "gauge"): number | null {
+function usedOf(row: Pick<UsageRow, "counted" | "level"> | undefined, kind: "counter" | "gauge"): number | null {
   if (!row) return null;
   if (kind === "counter") return row.counted ?? 0;
   return row.level === null ? null : Math.max(0, row.level);
 }
+
+/** A cap with what is used of it. */
+export function capStanding(type: CapType, row: Pick<UsageRow, "counted" | "level"> | undefined, cap: number | null) {
+  const standing = { used: usedOf(row, CAPS[type].kind), cap };
+  return { cap_type: type, kind: CAPS[type].kind, ...standing, percent: percentOf(standing), state: capState(type, standing) };
+}
+
+export type CapStanding = ReturnType<typeof capStanding>;
 
 /** `days`: how many UTC days of history, today included. Throws `not_found`. */
 export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">, projectId: string, days: number) {
@@ -33,14 +42,12 @@ export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">
   ]);
   const shown = CAP_TYPES.map((type) => {
     const row = caps.find(({ cap_type }) => cap_type === type);
-    const standing = { used: usedOf(row, CAPS[type].kind), cap: row?.cap ?? null };
+    const { percent, state, ...standing } = capStanding(type, row, row?.cap ?? null);
     return {
-      cap_type: type,
-      kind: CAPS[type].kind,
       ...standing,
       remaining: standing.used === null || standing.cap === null ? null : Math.max(0, standing.cap - standing.used),
-      percent: percentOf(standing),
-      state: capState(type, standing),
+      percent,
+      state,
       thresholds_reached: thresholdsReached(standing),
       revision: row?.revision ?? 0,
       reset_at: CAPS[type].kind === "counter" ? isoSeconds(resetAt(now)) : null,

@@ -1,0 +1,13 @@
+/** Days, and numbers that rise and fall like a week's work. No clock. */
+
+export const HOUR_MS = 60 * 60 * 1_000;
+export const DAY_MS = 24 * HOUR_MS;
+
+/** Midnights in UTC, today's first. */
+export const daysBefore = (now: number, days: number): number[] =>
+  Array.from({ length: days }, (_, age) => now - (now % DAY_MS) - age * DAY_MS);
+
+export const isoDay = (time: number): string => new Date(time).toISOString().slice(0, 10);
+
+/** Between 0 and 1, highest in the middle of each whole number. */
+export const wave = (position: number): number => (1 - Math.cos(2 * Math.PI * position)) / 2;

@@ -1,0 +1,53 @@
+/** What browsers get from our own origin besides pages: copied to where wrangler.jsonc serves static files from. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const TARGET = "worker/assets";
+
+const BROWSER = "worker/src/dashboard/browser";
+
+/** Folders below it and the files in them, each of one source or of several, one after the other: the viewer behind /docs, and the dashboard. */
+const FILES = {
+  "docs-assets": {
+    "swagger-ui.css": ["node_modules/swagger-ui-dist/swagger-ui.css"],
+    "swagger-ui-bundle.js": ["node_modules/swagger-ui-dist/swagger-ui-bundle.js"],
+    "favicon-32x32.png": ["node_modules/swagger-ui-dist/favicon-32x32.png"],
+    "start.js": ["scripts/docs-assets/start.js"],
+  },
+  "dashboard-assets": {
+    "dashboard.css": ["base", "frame", "verdict", "charts", "lists", "tables", "forms"].map((name) => `${BROWSER}/styles/${name}.css`),
+    "dashboard.js": [`${BROWSER}/dashboard.js`],
+    "icon.svg": [`${BROWSER}/icon.svg`],
+  },
+};
+
+/** @param {string} path */
+function contentsOf(path) {
+  try {
+    return readFileSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} root the folder of package.json */
+export function copyAssets(root) {
+  for (const [folder, files] of Object.entries(FILES)) {
+    mkdirSync(join(root, TARGET, folder), { recursive: true });
+    for (const [name, sources] of Object.entries(files)) {
+      write(join(root, TARGET, folder, name), Buffer.concat(sources.map((source) => readFileSync(join(root, source)))));
+    }
+  }
+}
+
+/**
+ * @param {string} target
+ * @param {Buffer} wanted
+ */
+function write(target, wanted) {
+  // By content: npm gives every file the same date.
+  if (contentsOf(target)?.equals(wanted)) return;
+  // Renamed into place, so that nobody is ever served half a file.
+  writeFileSync(`${target}.${process.pid}`, wanted);
+  renameSync(`${target}.${process.pid}`, target);
+}

@@ -1,0 +1,132 @@
+/** Daily totals as bars. */
+import { max } from "d3-array";
+import { scaleBand, scaleLinear } from "d3-scale";
+import { DAY_MS, windowOf } from "../../quota/window.ts";
+import { counted, dayName, grouped } from "../format.ts";
+import { Table } from "../parts.tsx";
+import type { Column } from "../parts.tsx";
+import { Responsive, round } from "./responsive.tsx";
+import type { Canvas } from "./responsive.tsx";
+
+export interface DayBar {
+  /** UTC day, YYYY-MM-DD. */
+  readonly date: string;
+  readonly used: number;
+  /** Part of `used`. */
+  readonly untracked?: number;
+}
+
+interface DaysChartProps<Bar extends DayBar> {
+  readonly what: string;
+  readonly bars: readonly Bar[];
+  /** How many days, today included. */
+  readonly days: number;
+  /** As it is today; null: there is none. */
+  readonly limit: number | null;
+  readonly limitName: string;
+  readonly now: number;
+  /** Besides day and total. */
+  readonly columns?: readonly Column<Bar>[];
+  /** One of three beside each other. */
+  readonly third?: boolean;
+}
+
+const MARGIN = { top: 20, right: 6, bottom: 24, left: 50 };
+
+export function DaysChart<Bar extends DayBar>({
+  what,
+  bars,
+  days,
+  limit,
+  limitName,
+  now,
+  columns = [],
+  third = false,
+}: DaysChartProps<Bar>) {
+  const dates = Array.from({ length: days }, (_, index) => windowOf(now - (days - 1 - index) * DAY_MS));
+  const most = bars.toSorted((a, b) => b.used - a.used)[0];
+  const peak = most === undefined ? "nothing yet" : `at most ${grouped(most.used)}, on ${dayName(most.date, now)}`;
+  const label = `${what} of the last ${days} days: ${peak}${limit === null ? "" : `; ${limitName} ${grouped(limit)}`}.`;
+  const large = third ? 300 : 1120;
+  return (
+    <figure>
+      <Responsive
+        label={label}
+        widths={{ small: 340, medium: 680, large }}
+        heights={{ small: 170, medium: third ? 150 : 200, large: third ? 170 : 210 }}
+        draw={(canvas) => <Bars canvas={canvas} dates={dates} bars={bars} limit={limit} limitName={limitName} now={now} />}
+      />
+      <details>
+        <summary>As a table</summary>
+        <Table
+          label={what}
+          rows={bars}
+          columns={[
+            { name: "Day (UTC)", cell: ({ date }) => dayName(date, now) },
+            { name: "Used", number: true, cell: ({ used }) => grouped(used) },
+            ...columns,
+          ]}
+        />
+      </details>
+    </figure>
+  );
+}
+
+interface BarsProps {
+  readonly canvas: Canvas;
+  readonly dates: readonly string[];
+  readonly bars: readonly DayBar[];
+  readonly limit: number | null;
+  readonly limitName: string;
+  readonly now: number;
+}
+
+function Bars({ canvas: { width, height }, dates, bars, limit, limitName, now }: BarsProps) {
+  const top = (max([limit ?? 0, ...bars.map(({ used }) => used)]) ?? 0) * 1.05 || 10;
+  const x = scaleBand(dates, [MARGIN.left, width - MARGIN.right]).padding(width < 600 ? 0.2 : 0.3);
+  const y = scaleLinear([0, top], [height - MARGIN.bottom, MARGIN.top]).clamp(true);
+  const ticks = y.ticks(3).filter((tick) => limit === null || Math.abs(y(tick) - y(limit)) > 14);
+  const every = width < 600 ? 10 : 5;
+  return (
+    <>
+      {ticks.map((tick) => (
+        <g class="tick">
+          <line x1={MARGIN.left} x2={width - MARGIN.right} y1={round(y(tick))} y2={round(y(tick))} />
+          <text x={MARGIN.left - 8} y={round(y(tick)) + 4} text-anchor="end">
+            {grouped(tick)}
+          </text>
+        </g>
+      ))}
+      {bars.map(({ date, used, untracked = 0 }) => {
+        const [left, wide] = [round(x(date) ?? 0), round(x.bandwidth())];
+        const state = limit !== null && used > limit ? "over" : date === dates.at(-1) ? "today" : "past";
+        return (
+          <g class={`bar ${state}`}>
+            <title>{`${dayName(date, now)}: ${counted(used, "call")}`}</title>
+            <rect x={left} y={round(y(used))} width={wide} height={round(y(0) - y(used))} rx="2" />
+            {untracked > 0 ? (
+              <rect class="untracked" x={left} y={round(y(used))} width={wide} height={round(y(used - untracked) - y(used))} />
+            ) : null}
+          </g>
+        );
+      })}
+      {limit === null ? null : (
+        <g class="limit">
+          <line x1={MARGIN.left} x2={width - MARGIN.right} y1={round(y(limit))} y2={round(y(limit))} />
+          <text x={MARGIN.left + 2} y={round(y(limit)) - 5}>
+            {grouped(limit)} {limitName}
+          </text>
+        </g>
+      )}
+      {dates.map((date, index) => {
+        const fromEnd = dates.length - 1 - index;
+        if (fromEnd % every !== 0) return null;
+        return (
+          <text class="axis" x={round((x(date) ?? 0) + x.bandwidth() / 2)} y={height - 6} text-anchor={fromEnd === 0 ? "end" : "middle"}>
+            {fromEnd === 0 ? "Today" : dayName(date, now)}
+          </text>
+        );
+      })}
+    </>
+  );
+}

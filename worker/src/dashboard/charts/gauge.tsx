@@ -1,0 +1,99 @@
+/** The day in one bar: used, untracked, reserved, what is left, and the buffer behind the safety limit. */
+import { scaleLinear } from "d3-scale";
+import type { QuotaStatus } from "../../quota/index.ts";
+import { grouped } from "../format.ts";
+import { Responsive, round } from "./responsive.tsx";
+import type { Canvas } from "./responsive.tsx";
+
+const BAR = { top: 6, height: 26 };
+const LABELS_TOP = 50;
+
+export interface Parts {
+  /** Charged to callers we know. */
+  readonly charged: number;
+  readonly untracked: number;
+  readonly reserved: number;
+}
+
+export function partsOf({ used, reserved, callers }: QuotaStatus): Parts {
+  const untracked = Math.max(0, callers.find(({ caller }) => caller === "untracked")?.used ?? 0);
+  return { charged: Math.max(0, used - untracked), untracked, reserved };
+}
+
+export function Gauge({ status }: { readonly status: QuotaStatus }) {
+  const { used, safety_limit: safety, daily_limit: daily, remaining } = status;
+  const parts = partsOf(status);
+  const end = Math.max(daily, used + parts.reserved, 1);
+  const label = `${grouped(used)} of ${grouped(safety)} calls used, ${grouped(parts.reserved)} reserved, ${grouped(remaining)} left; the provider sells ${grouped(daily)}.`;
+  const draw = ({ size, width }: Canvas) => {
+    const x = scaleLinear([0, end], [0, width]);
+    const stretches = [
+      { name: "charged", from: 0, to: parts.charged },
+      { name: "untracked", from: parts.charged, to: used },
+      { name: "reserved", from: used, to: used + parts.reserved },
+    ].filter(({ from, to }) => to > from);
+    const pattern = `held-${size}`;
+    const clip = `gauge-${size}`;
+    return (
+      <>
+        <defs>
+          <pattern id={pattern} width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+            <rect class="held-ground" width="6" height="6" />
+            <rect class="held-stripe" width="3" height="6" />
+          </pattern>
+          <clipPath id={clip}>
+            <rect x="0" y={BAR.top} width={width} height={BAR.height} rx="6" />
+          </clipPath>
+        </defs>
+        <g clip-path={`url(#${clip})`}>
+          <rect class="part-free" x="0" y={BAR.top} width={width} height={BAR.height} />
+          <rect class="part-buffer" x={round(x(safety))} y={BAR.top} width={round(width - x(safety))} height={BAR.height} />
+          {stretches.map(({ name, from, to }) => (
+            <rect
+              class={`part-${name}`}
+              {...(name === "reserved" ? { fill: `url(#${pattern})` } : {})}
+              x={round(x(from))}
+              y={BAR.top}
+              // One call of fifteen thousand is to be seen, too.
+              width={round(Math.max(2, x(to) - x(from)))}
+              height={BAR.height}
+            />
+          ))}
+        </g>
+        <Limit at={x(safety)} width={width} text={`${grouped(safety)} safety limit`} />
+        {size !== "small" && x(end) - x(safety) > 100 ? <Limit at={x(daily)} width={width} text={`${grouped(daily)} sold`} quiet /> : null}
+      </>
+    );
+  };
+  return (
+    <div class="gauge">
+      <Responsive
+        label={label}
+        widths={{ small: 340, medium: 680, large: 1120 }}
+        heights={{ small: 54, medium: 54, large: 54 }}
+        draw={draw}
+      />
+    </div>
+  );
+}
+
+interface LimitProps {
+  readonly at: number;
+  readonly width: number;
+  readonly text: string;
+  readonly quiet?: boolean;
+}
+
+function Limit({ at, width, text, quiet = false }: LimitProps) {
+  const x = round(Math.min(width - 1, Math.max(1, at)));
+  // Text stands to the left of its line: what is behind a limit is narrow.
+  const anchor = x < width / 3 ? "start" : "end";
+  return (
+    <g class={quiet ? "limit quiet" : "limit"}>
+      <line x1={x} x2={x} y1={BAR.top - 4} y2={LABELS_TOP} />
+      <text x={anchor === "end" ? x - 6 : x + 6} y={LABELS_TOP} text-anchor={anchor}>
+        {text}
+      </text>
+    </g>
+  );
+}

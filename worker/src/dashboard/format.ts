@@ -1,0 +1,74 @@
+/** Numbers and times as people read them. No I/O. No clock: `now` is given, all times are epoch milliseconds. */
+import { DAY_MS, HOUR_MS, MINUTE_MS, isoSeconds, windowOf } from "../quota/window.ts";
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** 13,000. */
+export const grouped = (count: number): string => count.toLocaleString("en-US");
+
+/** "1 call", "56 calls". */
+export const counted = (count: number, one: string, many = `${one}s`): string => `${grouped(count)} ${count === 1 ? one : many}`;
+
+/** "14:03 UTC". */
+export const clockTime = (time: number): string => `${isoSeconds(time).slice(11, 16)} UTC`;
+
+/** "14:03:11 UTC". */
+export const preciseTime = (time: number): string => `${isoSeconds(time).slice(11, 19)} UTC`;
+
+/** "14 May", with its year where that is another one. */
+export function dayName(date: string, now: number): string {
+  const [year = "", month = "", day = ""] = date.split("-");
+  const short = `${Number(day)} ${MONTHS[Number(month) - 1] ?? month}`;
+  return year === isoSeconds(now).slice(0, 4) ? short : `${short} ${year}`;
+}
+
+/** "14:03 UTC" of today, "12 May, 14:03 UTC" of another day. */
+export function moment(time: number, now: number): string {
+  const date = windowOf(time);
+  return date === windowOf(now) ? clockTime(time) : `${dayName(date, now)}, ${clockTime(time)}`;
+}
+
+/** "45 s", "12 min", "3 h 20 min", "4 days": no more than two parts. */
+export function duration(milliseconds: number): string {
+  const length = Math.max(0, milliseconds);
+  if (length < MINUTE_MS) return `${Math.round(length / 1_000)} s`;
+  const minutes = Math.floor(length / MINUTE_MS);
+  if (length < HOUR_MS) return `${minutes} min`;
+  if (length < 2 * DAY_MS) {
+    const rest = minutes % 60;
+    return rest === 0 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 60)} h ${rest} min`;
+  }
+  return `${Math.floor(length / DAY_MS)} days`;
+}
+
+/** "just now", "5 min ago", "in 3 h". Past a few hours the minutes say nothing any more. */
+export function relative(time: number, now: number): string {
+  const distance = Math.abs(now - time);
+  if (distance < MINUTE_MS) return time > now ? "in less than a minute" : "just now";
+  const rounded = distance > 6 * HOUR_MS ? Math.floor(distance / HOUR_MS) * HOUR_MS : distance;
+  return time > now ? `in ${duration(rounded)}` : `${duration(rounded)} ago`;
+}
+
+/** A short length of time, for what took it: "310 ms", "2.1 s", "4 min". */
+export function took(milliseconds: number): string {
+  if (milliseconds < 1_000) return `${milliseconds} ms`;
+  return milliseconds < MINUTE_MS ? `${(milliseconds / 1_000).toFixed(1)} s` : duration(milliseconds);
+}
+
+const CAP_NAMES: Readonly<Record<string, string>> = {
+  db_queries_per_day: "Database queries",
+  realtime_connections: "Connections",
+  storage_uploads_per_day: "Storage uploads",
+  function_invocations_per_day: "Function calls",
+};
+
+/** A cap's name for people. */
+export const capName = (type: string): string => CAP_NAMES[type] ?? type;
+
+/** What stops a project, in words. */
+export function reasonName(reason: string): string {
+  const [kind, what = ""] = reason.split(":");
+  if (kind === "quota") return `Over its cap: ${capName(what).toLowerCase()}`;
+  if (kind === "abuse") return `Abuse: ${what.toLowerCase().replaceAll("_", " ")}`;
+  return reason === "admin" ? "Suspended by hand" : reason;
+}

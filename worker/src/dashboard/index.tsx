@@ -1,0 +1,46 @@
+/** The dashboard: pages for people, rendered here, which need no script. */
+import { HTTPException } from "hono/http-exception";
+import { Problem } from "../errors.ts";
+import { createRouter } from "../http/index.ts";
+import type { AppContext } from "../http/index.ts";
+import { errorFields, log } from "../lib/log.ts";
+import { operationsPages } from "./operations-routes.tsx";
+import { sendPage } from "./page.tsx";
+import { FailurePage } from "./pages/failure.tsx";
+import { projectPages } from "./project-routes.tsx";
+import { quotaPages } from "./quota-routes.tsx";
+import { sessionOf } from "./session.ts";
+
+const LOOKS_AGAIN_SECONDS = 5;
+
+export const dashboard = createRouter();
+dashboard.onError(async (error, c) => failurePage(c, error));
+dashboard.route("/", quotaPages);
+dashboard.route("/", projectPages);
+dashboard.route("/", operationsPages);
+
+/** Whether somebody looks with a browser, at an address that is no API's. */
+export function isForPeople(c: AppContext): boolean {
+  return /\btext\/html\b/u.test(c.req.header("accept") ?? "") && !c.req.path.startsWith("/api/");
+}
+
+/** A failure as a page. */
+export async function failurePage(c: AppContext, error: Error): Promise<Response> {
+  const problem = asProblem(error);
+  if (problem.kind.alarming) {
+    const cause = problem.cause ?? error;
+    log.error(problem.kind.title, { code: problem.code, request_id: c.get("requestId"), path: c.req.path, ...errorFields(cause) });
+  }
+  if (problem.retryAfterSeconds !== undefined) c.header("Retry-After", String(problem.retryAfterSeconds));
+  const { status } = problem.kind;
+  // What may pass by itself is looked at again; a form that was sent is not sent again.
+  const again = status === 503 && c.req.method === "GET" ? { refresh: LOOKS_AGAIN_SECONDS } : {};
+  const options = { title: problem.kind.title, session: await sessionOf(c), status, ...again };
+  return sendPage(c, options, <FailurePage problem={problem} requestId={c.get("requestId")} />);
+}
+
+function asProblem(error: Error): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof HTTPException && error.status === 400) return new Problem("invalid_request", "The request is not valid.");
+  return new Problem("internal_error", "Something went wrong on our side.", { cause: error });
+}

@@ -1,0 +1,127 @@
+/** Who changed what, from what to what. */
+import type { AuditRow } from "../../store/changes.ts";
+import { shown } from "../../lib/shown.ts";
+import { counted } from "../format.ts";
+import { Card, Heading, Nothing, Paging, Table, Time } from "../parts.tsx";
+
+export interface AuditQuery {
+  readonly project: string;
+  readonly subject: string;
+}
+
+/** More differences than this are folded. */
+const UNFOLDED = 3;
+
+interface AuditPageProps {
+  readonly rows: readonly AuditRow[];
+  readonly query: AuditQuery;
+  readonly isFirst: boolean;
+  readonly next: string | null;
+  readonly now: number;
+}
+
+function address({ project, subject }: AuditQuery, cursor?: string): string {
+  const search = new URLSearchParams({
+    ...(project === "" ? {} : { project }),
+    ...(subject === "" ? {} : { subject }),
+    ...(cursor === undefined ? {} : { cursor }),
+  });
+  return search.size === 0 ? "/audit" : `/audit?${search.toString()}`;
+}
+
+export function AuditPage({ rows, query, isFirst, next, now }: AuditPageProps) {
+  const filtered = query.project !== "" || query.subject !== "";
+  return (
+    <>
+      <Heading title="Audit" />
+      <div class="filters" data-still>
+        <form method="get" action="/audit" role="search">
+          <label for="project">Project</label>
+          <input id="project" name="project" value={query.project} maxlength={64} />
+          <label for="subject">Subject</label>
+          <input id="subject" name="subject" value={query.subject} maxlength={200} placeholder="key:Q7hX2mPz4K" />
+          <button class="button" type="submit">
+            Show
+          </button>
+        </form>
+      </div>
+      <Card title="Changes" id="changes" aside={<span class="muted">the latest first</span>}>
+        {rows.length === 0 ? (
+          <Nothing>{filtered ? "No change matches." : "Nothing was changed yet."}</Nothing>
+        ) : (
+          <Table
+            label="Changes"
+            rows={rows}
+            keyOf={({ seq }) => String(seq)}
+            columns={[
+              { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
+              { name: "Who", cell: ({ actor }) => actor },
+              { name: "What", cell: ({ action }) => <code>{action}</code> },
+              { name: "Of", cell: (row) => <Subject row={row} /> },
+              { name: "Change", cell: ({ before, after }) => <Changes before={before} after={after} /> },
+            ]}
+          />
+        )}
+        <Paging first={isFirst ? null : address(query)} next={next === null ? null : address(query, next)} />
+      </Card>
+    </>
+  );
+}
+
+function Subject({ row: { subject, project_id: project } }: { readonly row: AuditRow }) {
+  if (project === null) return <>{subject}</>;
+  return <a href={`/projects/${project}`}>{subject}</a>;
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+const membersOf = (json: string): Members | null => {
+  const value: unknown = JSON.parse(json);
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : null;
+};
+
+const text = (value: unknown): string => {
+  if (value === undefined) return "–";
+  if (Array.isArray(value))
+    return value.length === 0 ? "none" : value.map((each) => (typeof each === "string" ? each : shown(each))).join(", ");
+  if (typeof value === "string") return value === "" ? '""' : value;
+  return typeof value === "object" && value !== null ? JSON.stringify(value).replaceAll(",", ", ") : shown(value);
+};
+
+/** What differs between before and after, member by member. */
+export function differences(before: string, after: string): readonly (readonly [name: string, from: string | null, to: string])[] {
+  const [old, now] = [membersOf(before), membersOf(after)];
+  const names = [...new Set([...Object.keys(old ?? {}), ...Object.keys(now ?? {})])];
+  return names
+    .filter((name) => JSON.stringify(old?.[name]) !== JSON.stringify(now?.[name]))
+    .map((name) => [name, old === null ? null : text(old[name]), text(now?.[name])]);
+}
+
+function Changes({ before, after }: Pick<AuditRow, "before" | "after">) {
+  const all = differences(before, after);
+  const list = (
+    <dl class="changes">
+      {all.map(([name, from, to]) => (
+        <div>
+          <dt>{name}</dt>
+          <dd>
+            {from === null ? null : (
+              <>
+                <del>{from}</del> <span aria-hidden="true">→</span>{" "}
+              </>
+            )}
+            <ins>{to}</ins>
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+  // What began with many values would hide what was changed.
+  if (all.length <= UNFOLDED) return list;
+  return (
+    <details>
+      <summary>{counted(all.length, "value")}</summary>
+      {list}
+    </details>
+  );
+}

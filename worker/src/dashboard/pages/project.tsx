@@ -1,0 +1,137 @@
+/** One project: what it uses, what stops it, and why. */
+import type { ApiKeyView } from "../../store/api-keys.ts";
+import type { ProjectView } from "../../store/projects.ts";
+import type { CapType } from "../../store/meters.ts";
+import type { getProjectUsage } from "../../tenants/usage.ts";
+import { DaysChart } from "../charts/days-chart.tsx";
+import { Meter } from "../charts/meter.tsx";
+import { capName, grouped } from "../format.ts";
+import { Card, Facts, Heading, Nothing, State, Table, Time, TimeOrNone } from "../parts.tsx";
+import { Actions, Caps, Reasons } from "./projects.tsx";
+import { ProjectPast } from "./project-past.tsx";
+import type { Past } from "./project-past.tsx";
+
+export const USAGE_DAYS = 30;
+
+type Usage = Awaited<ReturnType<typeof getProjectUsage>>;
+
+interface ProjectPageProps {
+  readonly project: ProjectView;
+  readonly usage: Usage;
+  readonly keys: readonly ApiKeyView[];
+  readonly past: Past;
+  readonly now: number;
+}
+
+export function ProjectPage({ project, usage, keys, past, now }: ProjectPageProps) {
+  return (
+    <>
+      <Heading title={project.name} above={<a href="/projects">Projects</a>}>
+        <State name={project.status} />
+        <Actions project={project} />
+      </Heading>
+      <Reasons project={project} now={now} />
+      <div class="columns even">
+        <Card title="Caps" id="caps" aside={<span class="muted">today, UTC</span>}>
+          <Caps caps={usage.caps} />
+        </Card>
+        <Card title="About" id="about">
+          <About project={project} usage={usage} now={now} />
+        </Card>
+      </div>
+      <Card title={`Usage of the last ${USAGE_DAYS} days`} id="usage">
+        <UsageCharts usage={usage} now={now} />
+      </Card>
+      <ProjectPast id={project.id} past={past} now={now} />
+      <Card title="API keys" id="keys">
+        <Keys keys={keys} now={now} />
+      </Card>
+      {/* The places of what belongs to a project besides: webhooks with their deliveries, and backups, a Card each. */}
+    </>
+  );
+}
+
+function About({ project, usage, now }: { readonly project: ProjectView; readonly usage: Usage; readonly now: number }) {
+  const { api_calls: month } = usage.organization;
+  const { calls_per_day: share, used } = usage.upstream;
+  return (
+    <Facts
+      all={[
+        ["Id", <code>{project.id}</code>],
+        ["Organisation", <code>{project.organization_id}</code>],
+        ["Owner", project.owner_id ?? "–"],
+        ["Region", project.region ?? "–"],
+        ["Created", <Time at={project.created_at} now={now} />],
+        [
+          "Provider's calls today",
+          <>
+            {used === null ? "unknown: the ledger does not answer" : grouped(used)}{" "}
+            <span class="muted">of {share === null ? "unlimited" : grouped(share)}</span>
+            {share === null || share === 0 || used === null ? null : (
+              <Meter percent={(used * 100) / share} state={used >= share ? "exceeded" : "share"} />
+            )}
+          </>,
+        ],
+        [
+          "Organisation's month",
+          <>
+            {month.used === null ? "unknown" : grouped(month.used)}{" "}
+            <span class="muted">of {month.limit === null ? "unlimited" : grouped(month.limit)} API calls</span>
+            {month.percent === null ? null : <Meter percent={month.percent} state={month.percent >= 100 ? "exceeded" : "share"} />}
+          </>,
+        ],
+        ["Month ends", month.reset_at === null ? "–" : <Time at={Date.parse(month.reset_at)} now={now} />],
+      ]}
+    />
+  );
+}
+
+function UsageCharts({ usage, now }: { readonly usage: Usage; readonly now: number }) {
+  const counters = usage.caps.filter(({ kind }) => kind === "counter");
+  if (usage.days.length === 0) return <Nothing>Nothing was counted in the last {USAGE_DAYS} days.</Nothing>;
+  const barsOf = (type: CapType) =>
+    usage.days.filter(({ meter }) => meter === type).map(({ day, used, adjusted }) => ({ date: day, used, adjusted }));
+  return (
+    <div class="multiples">
+      {counters.map(({ cap_type, cap }) => (
+        <div>
+          <h3>{capName(cap_type)}</h3>
+          <DaysChart
+            what={capName(cap_type)}
+            bars={barsOf(cap_type)}
+            days={USAGE_DAYS}
+            limit={cap}
+            limitName="cap"
+            now={now}
+            third
+            columns={[{ name: "Reported later", number: true, cell: ({ adjusted }) => grouped(adjusted) }]}
+          />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function keyState({ revoked_at, expires_at }: ApiKeyView, now: number): string {
+  if (revoked_at !== null) return "revoked";
+  return expires_at !== null && expires_at <= now ? "expired" : "works";
+}
+
+function Keys({ keys, now }: { readonly keys: readonly ApiKeyView[]; readonly now: number }) {
+  if (keys.length === 0) return <Nothing>This project has no key.</Nothing>;
+  return (
+    <Table
+      label="API keys"
+      rows={keys}
+      keyOf={({ id }) => id}
+      columns={[
+        { name: "Name", cell: ({ name }) => name },
+        { name: "Id", cell: ({ id, mode }) => <code>{`qc_${mode}_${id}_…`}</code> },
+        { name: "Scopes", cell: ({ scopes }) => scopes.join(", ") },
+        { name: "State", cell: (key) => keyState(key, now) },
+        { name: "Last used", cell: ({ last_used_at: at }) => <TimeOrNone at={at} now={now} none="never" /> },
+        { name: "Expires", cell: ({ expires_at: at }) => <TimeOrNone at={at} now={now} none="never" /> },
+      ]}
+    />
+  );
+}

@@ -1,0 +1,48 @@
+/** Looking at jobs: one in full, and what the clock asks for. */
+import { Problem } from "../errors.ts";
+import { errorFields, log } from "../lib/log.ts";
+import { attemptsOf } from "../store/job-attempts.ts";
+import type { AttemptRow } from "../store/job-attempts.ts";
+import { findJob, getScheduledJobs } from "../store/jobs.ts";
+import type { JobRow } from "../store/jobs.ts";
+import { JOB_ID } from "./job-id.ts";
+import type { JobRelay } from "./relay.ts";
+import { nextRun, schedules } from "./schedule.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Throws `not_found`. */
+export async function knownJob(db: D1Database, id: string): Promise<JobRow> {
+  const row = JOB_ID.test(id) ? await findJob(db, id) : null;
+  if (row === null) throw new Problem("not_found", `There is no job ${JSON.stringify(id)}; it may be over its life.`);
+  return row;
+}
+
+/** A job as it is now, with every try. Throws `not_found`. */
+export async function readJob(
+  { db, relay }: { readonly db: D1Database; readonly relay: JobRelay },
+  id: string,
+): Promise<{ readonly row: JobRow; readonly attempts: readonly AttemptRow[] }> {
+  const row = await knownJob(db, id);
+  // What looks unfinished may have ended while the index was away.
+  const changed = await relay.check(row).catch((error: unknown) => {
+    log.warn("A job could not be compared with its instance", { job_id: row.id, ...errorFields(error) });
+    return false;
+  });
+  return { row: changed ? await knownJob(db, row.id) : row, attempts: await attemptsOf(db, row.id) };
+}
+
+export interface ScheduleView extends Pick<Schedule, "cron" | "type" | "description"> {
+  readonly last: JobRow | null;
+  /** Epoch milliseconds. */
+  readonly nextAt: number | null;
+}
+
+/** Every cron with its last and next run. */
+export async function readSchedules(db: D1Database, config: Parameters<typeof schedules>[0], now: number): Promise<ScheduleView[]> {
+  const known = schedules(config);
+  const latest = await getScheduledJobs(db, known);
+  return known.map(({ cron, type, description }) => {
+    const last = latest.find((each) => each.cron === cron && each.type === type) ?? null;
+    return { cron, type, description, last, nextAt: nextRun(cron, now) };
+  });
+}

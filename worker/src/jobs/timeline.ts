@@ -1,0 +1,28 @@
+/** A job as a story. No I/O. No clock: times are epoch milliseconds. */
+import type { AttemptRow } from "../store/job-attempts.ts";
+import type { JobRow } from "../store/jobs.ts";
+
+export interface TimelineEvent {
+  readonly at: number;
+  readonly event: string;
+}
+
+/** What happened to a job, the oldest first. */
+export function timelineOf(row: JobRow, attempts: readonly AttemptRow[]): TimelineEvent[] {
+  const events: (TimelineEvent | null)[] = [
+    { at: row.created_at, event: `requested by ${row.requested_by}` },
+    ...attempts.flatMap(({ step, attempt, outcome, started_at, ended_at }) => [
+      started_at === null ? null : { at: started_at, event: `${step}: try ${attempt} began` },
+      ended_at === null ? null : { at: ended_at, event: `${step}: try ${attempt} ${(outcome ?? "ended").replace("_", " ")}` },
+    ]),
+    row.ended_at === null ? null : { at: row.ended_at, event: row.status },
+  ];
+  // Stable: what happened within one millisecond stays in its order.
+  return events.filter((event) => event !== null).toSorted((a, b) => a.at - b.at);
+}
+
+/** The run before this one; null of a first run. */
+export function retryOf({ run, root_id }: Pick<JobRow, "run" | "root_id">): string | null {
+  if (run === 1) return null;
+  return run === 2 ? root_id : `${root_id}-r${run - 1}`;
+}
