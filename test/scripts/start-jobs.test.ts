@@ -79,7 +79,8 @@ describe("npm start, killed and started again", () => {
     await until(id, ({ attempts }) => attempts.some(({ outcome }) => outcome === "failed"));
     await killAndStart();
     const job = await ended(id);
-    expect(tries(job)).toEqual(["relay 1 succeeded", "remove jobs 1 succeeded", "provider count 1 failed", "provider count 2 succeeded"]);
+    const before = ["relay", "signals", "abuse", "resume", "dispatch", "remove jobs"].map((step) => `${step} 1 succeeded`);
+    expect(tries(job)).toEqual([...before, "provider count 1 failed", "provider count 2 succeeded"]);
     expect(job).toMatchObject({ status: "completed", result: { provider_count: { upstream_spent: 1 } } });
   });
 
