@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { authorNamed } from "../../scripts/isbndb-simulator/authors.ts";
 import { Coordinator } from "../support/node/coordinator.ts";
+import { SOAK } from "../support/node/soak.ts";
 import { HarvestDesk, eventsIn } from "../support/node/harvest.ts";
 
 const DAYS = 4;
 /** `npm run test:soak` has days of 500 calls, and 2,000 authors. */
-const DAY = process.env["SOAK"] === "true" ? 500 : 120;
+const DAY = SOAK ? 500 : 75;
 const AUTHORS = DAYS * DAY;
 
 /** Mostly names that the provider does not know, which cost a call like the others, and some people with a page of books. */

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Coordinator } from "../support/node/coordinator.ts";
 import { HarvestDesk } from "../support/node/harvest.ts";
+import { SOAK } from "../support/node/soak.ts";
 import type { Command } from "../support/node/process.ts";
 
-const KILLS = 20;
+/** `npm run test:soak` kills it 20 times. */
+const KILLS = SOAK ? 20 : 8;
 const THICK = { "Thick Writer 10": 2_300, "Thick Writer 40": 1_700 };
 const names = Array.from({ length: 130 }, (_, index) => {
   const thick = `Thick Writer ${index}`;
@@ -58,7 +60,7 @@ async function someMoment(harvest: Command): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
 }
 
-describe("a harvest that is killed 20 times", () => {
+describe(`a harvest that is killed ${KILLS} times`, () => {
   const inFlight: string[] = [];
 
   it("goes on each time where its checkpoint stands", async () => {
