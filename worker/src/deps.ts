@@ -1,11 +1,11 @@
 /** Composition root: configuration and bindings become the services that the stories use. One set a request. */
-import { readConfig } from "./env.ts";
+import { configOf } from "./env.ts";
 import type { Config } from "./env.ts";
 import { createIsbndbClient } from "./isbndb/index.ts";
 import type { CallReport, IsbndbClient } from "./isbndb/index.ts";
 import { JobQueue } from "./jobs/enqueue.ts";
 import { JobRelay } from "./jobs/relay.ts";
-import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager } from "./quota/index.ts";
+import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager, RefusalMemory } from "./quota/index.ts";
 import type { ProviderCount, ProviderReport } from "./quota/index.ts";
 import { ServiceRegistry } from "./services/registration.ts";
 import { traceFrom } from "./telemetry/index.ts";
@@ -49,20 +49,23 @@ export function providerReport({ requestedAt, receivedAt, daily, rate }: CallRep
   return { requestedAt, receivedAt, daily, rate };
 }
 
-/** What an instance believes of the switch outlives a request. Keyed by binding, so that each environment has its own. */
-const switches = new WeakMap<KVNamespace, EnforcementSwitchReader>();
+interface Believed {
+  readonly enforcementSwitch: EnforcementSwitchReader;
+  readonly refusals: RefusalMemory;
+}
 
-function switchReader(namespace: KVNamespace, kv: QuotaKv): EnforcementSwitchReader {
-  const known = switches.get(namespace);
-  if (known) return known;
-  const reader = new EnforcementSwitchReader(kv);
-  switches.set(namespace, reader);
-  return reader;
+/** What an instance believes of the quota outlives a request. Keyed by binding, so that each environment has its own. */
+const believed = new WeakMap<KVNamespace, Believed>();
+
+function believedOf(namespace: KVNamespace, kv: QuotaKv): Believed {
+  const known = believed.get(namespace) ?? { enforcementSwitch: new EnforcementSwitchReader(kv), refusals: new RefusalMemory() };
+  believed.set(namespace, known);
+  return known;
 }
 
 /** `traceparent`: the trace that goes on here; none begins one. Throws `ConfigError` where the configuration is wrong. */
 export function createDeps(env: Env, clock: () => number, traceparent?: string | null): Deps & { readonly trace: RootTrace } {
-  const config = readConfig(env);
+  const config = configOf(env);
   const { baseUrl, apiKey, timeoutMs } = config.isbndb;
   const isbndb = createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs });
   const keyClient = createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs: KEY_TIMEOUT_MS });
@@ -80,7 +83,7 @@ export function createDeps(env: Env, clock: () => number, traceparent?: string |
     namespace: env.QUOTA_LEDGER,
     provider: PROVIDER,
     kv,
-    enforcementSwitch: switchReader(env.QUOTA_KV, kv),
+    ...believedOf(env.QUOTA_KV, kv),
     readProviderCount,
     clock,
   };

@@ -134,6 +134,15 @@ function halfOfTelegram(env: object): ConfigProblem[] {
   return [{ name: missing, value: "not set", expected: `one, since ${given} is set` }];
 }
 
+const known = new WeakMap<object, Config>();
+
+/** `readConfig`, once for each set of bindings: they never change while an instance lives. Throws `ConfigError`, again each time. */
+export function configOf(env: object): Config {
+  const config = known.get(env) ?? readConfig(env);
+  known.set(env, config);
+  return config;
+}
+
 /** Reads and checks all variables and secrets. Throws `ConfigError`. */
 export function readConfig(env: object): Config {
   const parsed = variables.safeParse(env);

@@ -3,6 +3,7 @@ export { QuotaAdmin } from "./quota-admin.ts";
 export { QuotaManager } from "./quota-manager.ts";
 export type { Spending, WithQuota } from "./quota-manager.ts";
 export type { Watch } from "./watch.ts";
+export { RefusalMemory } from "./refusal-memory.ts";
 export { EnforcementSwitchReader, QuotaKv } from "./snapshot.ts";
 export { rateLimitFields } from "./ratelimit-fields.ts";
 export { refusalProblem } from "./refusal.ts";

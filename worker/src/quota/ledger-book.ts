@@ -9,12 +9,12 @@ import type { LedgerAdmission } from "./ledger-admission.ts";
 import type { LedgerPace } from "./ledger-pace.ts";
 import type { ProviderBook } from "./ledger-provider.ts";
 import type { LedgerState } from "./ledger-state.ts";
-import { hourIn } from "./ledger-store.ts";
 import type { LedgerStore, ReservationRow } from "./ledger-store.ts";
+import type { LedgerTallies } from "./ledger-tallies.ts";
 import { DEFAULT_TTL_SECONDS, maxTtlSeconds } from "./policy.ts";
 import type { Demand } from "./policy.ts";
 import type { CommitRequest, Impossible, Refusal, RefusedBy, Reservation, ReserveRequest, UnderWay } from "./types.ts";
-import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, isoSeconds, windowOf, windowsUnderWay } from "./window.ts";
+import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, hourIn, isoSeconds, windowOf, windowsUnderWay } from "./window.ts";
 
 /** How soon to ask again while another batch is finding out the price. */
 const PRICE_POLL_MS = 100;
@@ -31,12 +31,21 @@ export type CommitOutcome =
 
 export class LedgerBook {
   readonly #store: LedgerStore;
+  readonly #tallies: LedgerTallies;
   readonly #state: LedgerState;
   readonly #provider: ProviderBook;
   readonly #admission: LedgerAdmission;
   readonly #pace: LedgerPace;
 
-  constructor(store: LedgerStore, state: LedgerState, provider: ProviderBook, admission: LedgerAdmission, pace: LedgerPace) {
+  constructor(
+    store: LedgerStore,
+    state: LedgerState,
+    tallies: LedgerTallies,
+    provider: ProviderBook,
+    admission: LedgerAdmission,
+    pace: LedgerPace,
+  ) {
+    this.#tallies = tallies;
     this.#store = store;
     this.#state = state;
     this.#provider = provider;
@@ -51,7 +60,7 @@ export class LedgerBook {
       this.#charge(row, windows, row.calls, row.expires_at);
       for (const date of windows) this.#store.countInDay(date, "reserved_expired", row.calls);
       this.#store.settle(row.id, "expired", row.calls, row.expires_at);
-      this.#store.tally("requests", "unknown");
+      this.#tallies.add("requests", "unknown");
     }
   }
 
@@ -76,13 +85,13 @@ export class LedgerBook {
 
     const decision = this.#admission.decide(demand, now);
     if (enforcing && decision.result === "refused") {
-      this.#countRefusal("refusals", decision.refusedBy, now);
+      this.#tallies.refused("refusals", decision.refusedBy, windowOf(now));
       return { result: "refused", refusal: this.#admission.refusal(decision, demand, now) };
     }
 
     const turn = this.#pace.take(request.priority, now);
     if (turn.result === "refused") {
-      this.#countRefusal("refusals", "pace", now);
+      this.#tallies.refused("refusals", "pace", windowOf(now));
       return refused("pace", demand.minCalls, 0, turn.waitMs);
     }
     if (decision.result === "refused") this.#wouldRefuse(decision.refusedBy, demand, now);
@@ -95,14 +104,9 @@ export class LedgerBook {
     return this.#state.settings.enforcement === "enforce";
   }
 
-  #countRefusal(name: "refusals" | "would_refuse", by: RefusedBy, now: number): void {
-    this.#store.countInDay(windowOf(now), name === "refusals" ? "refused" : name, 1);
-    this.#store.tally(name, by);
-  }
-
   #wouldRefuse(refusedBy: RefusedBy, demand: Demand, now: number): void {
     if (this.#state.settings.enforcement !== "observe") return;
-    this.#countRefusal("would_refuse", refusedBy, now);
+    this.#tallies.refused("would_refuse", refusedBy, windowOf(now));
     log.warn("Would have been refused", { refused_by: refusedBy, caller: demand.caller, calls: demand.calls });
   }
 
@@ -162,7 +166,7 @@ export class LedgerBook {
     const charged = Math.max(cost, already);
     this.#store.settle(row.id, late ? "late" : "committed", charged, now);
     // One that expired was counted then: a counter takes nothing back.
-    if (!late) this.#store.tally("requests", settlement ? (settlement.outcome ?? "unknown") : "reported");
+    if (!late) this.#tallies.add("requests", settlement ? (settlement.outcome ?? "unknown") : "reported");
     if (settlement) this.#provider.heed(settlement, now);
     return { result: "committed", charged, late };
   }

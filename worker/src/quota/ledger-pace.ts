@@ -29,8 +29,8 @@ export class LedgerPace {
   /** Takes the next slot. Only while enforcing may it refuse; with enforcement off the pace is not kept at all. */
   take(priority: Priority, now: number): Turn {
     const { ratePerSecond, enforcement } = this.#state.settings;
-    if (enforcement === "off") return { result: "granted", startAt: now, chain: null, late: false };
-    const again = ratePerSecond === 0 ? null : this.#store.takeReturnedSlot(this.#chain, now, now + paceAheadMs(priority));
+    if (enforcement === "off" || ratePerSecond === 0) return { result: "granted", startAt: now, chain: null, late: false };
+    const again = this.#store.takeReturnedSlot(this.#chain, now, now + paceAheadMs(priority));
     if (again !== null) return { result: "granted", startAt: again, chain: this.#chain, late: false };
 
     const slot = nextSlot(this.#nextFreeAt, now, ratePerSecond, priority);
@@ -38,7 +38,7 @@ export class LedgerPace {
       // An earlier slot than the next one: the clock stepped back.
       if (slot.startAt < this.#nextFreeAt) this.#begin();
       this.#store.setState(NEXT_FREE_KEY, String(slot.nextFreeAt));
-      return { result: "granted", startAt: slot.startAt, chain: ratePerSecond === 0 ? null : this.#chain, late: false };
+      return { result: "granted", startAt: slot.startAt, chain: this.#chain, late: false };
     }
     if (enforcement === "enforce") return slot;
     return { result: "granted", startAt: now + paceAheadMs(priority), chain: null, late: true };

@@ -2,6 +2,7 @@
 import type { LedgerCallers } from "./ledger-callers.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import type { LedgerStore } from "./ledger-store.ts";
+import type { LedgerTallies } from "./ledger-tallies.ts";
 import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
 import { quotaStatus } from "./status.ts";
 import { LISTED_PROJECTS } from "./types.ts";
@@ -21,13 +22,21 @@ export interface AuditEntry {
   readonly after: string;
 }
 
+export interface History {
+  readonly days: readonly DayHistory[];
+  readonly operations: readonly AuditEntry[];
+  readonly status: QuotaStatus;
+}
+
 export class LedgerReader {
   readonly #store: LedgerStore;
   readonly #state: LedgerState;
   readonly #callers: LedgerCallers;
+  readonly #tallies: LedgerTallies;
   readonly #provider: string;
 
-  constructor(store: LedgerStore, state: LedgerState, callers: LedgerCallers, provider: string) {
+  constructor(store: LedgerStore, state: LedgerState, callers: LedgerCallers, tallies: LedgerTallies, provider: string) {
+    this.#tallies = tallies;
     this.#store = store;
     this.#state = state;
     this.#callers = callers;
@@ -91,7 +100,7 @@ export class LedgerReader {
       return { date, used: charged + untracked, untracked, refused };
     });
     const { backgroundFloor } = this.#state.settings;
-    const ledger = { backgroundFloor, days: totals, hours: this.#callers.hours(windowOf(now)), tallies: this.#store.tallies() };
+    const ledger = { backgroundFloor, days: totals, hours: this.#callers.hours(windowOf(now)), tallies: this.#tallies.all() };
     return { status: this.status(now, view), ledger };
   }
 

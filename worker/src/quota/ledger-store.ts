@@ -1,7 +1,6 @@
 /** The ledger's SQL: one operation a function, all synchronous, so that a check and its write cannot be interleaved. */
 import { PROJECTS_CALLER, PROJECT_CALLER_PREFIX } from "./types.ts";
-import type { Tally } from "./types.ts";
-import { DAY_MS, HOUR_MS, MINUTE_MS, hourOf, windowOf } from "./window.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, windowOf } from "./window.ts";
 
 /** Settled reservations answer retries for two days, longer than any window that they can be charged in. */
 const RESERVATION_KEPT_MS = 2 * DAY_MS;
@@ -69,8 +68,28 @@ const COUNTS = ["usage", "callers", "hours"] as const;
 export class LedgerStore {
   readonly #sql: SqlStorage;
 
+  /** Held by all open reservations: added up once, then kept; null where it has to be added up again. */
+  #reserved: number | null = null;
+
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+  }
+
+  /** When the first hold ends, null where there is none; undefined where it has to be looked up again. */
+  #firstExpiry: number | null | undefined = undefined;
+  /** The day that was read last: each decision looks at it several times. Null after each write to its table. */
+  #day: DayRow | null = null;
+
+  /** After a transaction was rolled back: what is remembered of it never happened. */
+  forget(): void {
+    this.#reserved = null;
+    this.#firstExpiry = undefined;
+    this.#day = null;
+  }
+
+  #writeDay(sql: string, ...values: readonly (string | number | null)[]): void {
+    this.#day = null;
+    this.#sql.exec(sql, ...values);
   }
 
   state(key: string): string | null {
@@ -83,7 +102,9 @@ export class LedgerStore {
 
   /** A day nobody has touched reads as zeros: that is what makes the reset need no cron. */
   day(date: string): DayRow {
-    return this.#sql.exec<DayRow>("SELECT * FROM days WHERE date = ?", date).toArray()[0] ?? { date, ...NO_DAY };
+    if (this.#day?.date === date) return this.#day;
+    this.#day = this.#sql.exec<DayRow>("SELECT * FROM days WHERE date = ?", date).toArray()[0] ?? { date, ...NO_DAY };
+    return this.#day;
   }
 
   days(since: string): DayRow[] {
@@ -92,28 +113,19 @@ export class LedgerStore {
 
   /** Begins a day; false where it has begun already. */
   openDay(date: string): boolean {
+    this.#day = null;
     return this.#sql.exec("INSERT INTO days (date) VALUES (?) ON CONFLICT DO NOTHING RETURNING date", date).toArray().length > 0;
   }
 
   countInDay(date: string, counter: DayCounter, by: number): void {
     this.openDay(date);
-    this.#sql.exec(`UPDATE days SET ${counter} = ${counter} + ? WHERE date = ?`, by, date);
-  }
-
-  /** One more of a kind, for ever: written in the transaction of what it counts. */
-  tally(name: Tally["name"], label: string): void {
-    const sql = "INSERT INTO tallies (name, label, count) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1";
-    this.#sql.exec(sql, name, label);
-  }
-
-  tallies(): Tally[] {
-    return this.#sql.exec<Tally>("SELECT name, label, count FROM tallies ORDER BY name, label").toArray();
+    this.#writeDay(`UPDATE days SET ${counter} = ${counter} + ? WHERE date = ?`, by, date);
   }
 
   /** Adds to the day's total and to all its parts in one place, so that the sum of callers is always the total. */
   charge(date: string, caller: string, hour: number, calls: number): void {
     const isProject = caller.startsWith(PROJECT_CALLER_PREFIX) || caller === PROJECTS_CALLER;
-    this.#sql.exec(
+    this.#writeDay(
       `INSERT INTO days (date, charged, projects) VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET charged = charged + excluded.charged, projects = projects + excluded.projects`,
       date,
@@ -127,7 +139,7 @@ export class LedgerStore {
   }
 
   clearDay(date: string): void {
-    this.#sql.exec(
+    this.#writeDay(
       `UPDATE days SET charged_when_observed = charged_when_observed - charged, charged = 0, projects = 0, untracked = 0
        WHERE date = ?`,
       date,
@@ -137,17 +149,17 @@ export class LedgerStore {
 
   setBase(date: string, base: number): void {
     this.openDay(date);
-    this.#sql.exec("UPDATE days SET provider_base = ? WHERE date = ?", base, date);
+    this.#writeDay("UPDATE days SET provider_base = ? WHERE date = ?", base, date);
   }
 
   /** An operator's correction is no call that the provider could have counted since. */
   shiftObserved(date: string, by: number): void {
-    this.#sql.exec("UPDATE days SET charged_when_observed = charged_when_observed + ? WHERE date = ?", by, date);
+    this.#writeDay("UPDATE days SET charged_when_observed = charged_when_observed + ? WHERE date = ?", by, date);
   }
 
   observe(date: string, seen: { spent: number; limit: number | null; untracked: number; at: number }): void {
     this.openDay(date);
-    this.#sql.exec(
+    this.#writeDay(
       `UPDATE days SET provider_spent = max(coalesce(provider_spent, 0), ?), provider_limit = coalesce(?, provider_limit),
          untracked = ?, observed_at = ?, charged_when_observed = charged WHERE date = ?`,
       seen.spent,
@@ -160,7 +172,7 @@ export class LedgerStore {
 
   setUntracked(date: string, untracked: number): void {
     this.openDay(date);
-    this.#sql.exec("UPDATE days SET untracked = ? WHERE date = ?", untracked, date);
+    this.#writeDay("UPDATE days SET untracked = ? WHERE date = ?", untracked, date);
   }
 
   /** For the burn rate: what was spent in this minute. */
@@ -200,6 +212,8 @@ export class LedgerStore {
       row.charged_when_observed,
       row.pace_chain,
     );
+    if (this.#reserved !== null) this.#reserved += row.calls;
+    if (this.#firstExpiry !== undefined) this.#firstExpiry = Math.min(this.#firstExpiry ?? row.expires_at, row.expires_at);
   }
 
   /**
@@ -213,7 +227,10 @@ export class LedgerStore {
     return this.#sql.exec<{ start_at: number }>(sql, chain, after, until).toArray()[0]?.start_at ?? null;
   }
 
-  settle(id: string, state: ReservationRow["state"], charged: number, at: number): void {
+  settle(id: string, state: Exclude<ReservationRow["state"], "held">, charged: number, at: number): void {
+    const held = this.#sql.exec<{ calls: number }>("SELECT calls FROM reservations WHERE id = ? AND state = 'held'", id).toArray()[0];
+    if (this.#reserved !== null) this.#reserved -= held?.calls ?? 0;
+    this.#firstExpiry = undefined;
     this.#sql.exec("UPDATE reservations SET state = ?, charged = ?, settled_at = ? WHERE id = ?", state, charged, at, id);
   }
 
@@ -222,7 +239,9 @@ export class LedgerStore {
   }
 
   reserved(): number {
-    return this.#sql.exec<{ calls: number }>("SELECT coalesce(sum(calls), 0) AS calls FROM reservations WHERE state = 'held'").one().calls;
+    const sql = "SELECT coalesce(sum(calls), 0) AS calls FROM reservations WHERE state = 'held'";
+    this.#reserved ??= this.#sql.exec<{ calls: number }>(sql).one().calls;
+    return this.#reserved;
   }
 
   reservedBy(caller: string): number {
@@ -236,6 +255,7 @@ export class LedgerStore {
   }
 
   expiredHolds(now: number): ReservationRow[] {
+    if ((this.nextExpiry() ?? Infinity) > now) return [];
     return this.#sql
       .exec<ReservationRow>("SELECT * FROM reservations WHERE state = 'held' AND expires_at <= ? ORDER BY expires_at", now)
       .toArray();
@@ -247,7 +267,9 @@ export class LedgerStore {
   }
 
   nextExpiry(): number | null {
-    return this.#sql.exec<{ at: number | null }>("SELECT min(expires_at) AS at FROM reservations WHERE state = 'held'").one().at;
+    if (this.#firstExpiry !== undefined) return this.#firstExpiry;
+    const sql = "SELECT min(expires_at) AS at FROM reservations WHERE state = 'held'";
+    return (this.#firstExpiry = this.#sql.exec<{ at: number | null }>(sql).one().at);
   }
 
   audit(row: AuditRow): void {
@@ -270,12 +292,8 @@ export class LedgerStore {
     this.#sql.exec("DELETE FROM reservations WHERE state <> 'held' AND settled_at < ?", now - RESERVATION_KEPT_MS);
     this.#sql.exec("DELETE FROM minutes WHERE minute < ?", Math.floor((now - 2 * HOUR_MS) / MINUTE_MS));
     const oldest = windowOf(now - HISTORY_KEPT_DAYS * DAY_MS);
+    this.#day = null;
     for (const table of [...COUNTS, "days"]) this.#sql.exec(`DELETE FROM ${table} WHERE date < ?`, oldest);
     this.#sql.exec("DELETE FROM audit WHERE at < ?", now - HISTORY_KEPT_DAYS * DAY_MS);
   }
-}
-
-/** The hour that a charge in `date` made at `now` belongs to: the day's last where the day is over. */
-export function hourIn(date: string, now: number): number {
-  return date === windowOf(now) ? hourOf(now) : 23;
 }

@@ -4,7 +4,7 @@
  * writes are durable. An empty store decides nothing: it answers `empty` until `initialise` told it where to start from.
  */
 import { DurableObject } from "cloudflare:workers";
-import { readConfig } from "../env.ts";
+import { configOf } from "../env.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { LedgerAdmission } from "./ledger-admission.ts";
 import { LedgerBook } from "./ledger-book.ts";
@@ -14,13 +14,15 @@ import type { Operation } from "./ledger-operator.ts";
 import { LedgerPace } from "./ledger-pace.ts";
 import { ProviderBook } from "./ledger-provider.ts";
 import { LedgerReader } from "./ledger-reader.ts";
-import type { AuditEntry } from "./ledger-reader.ts";
+import type { History } from "./ledger-reader.ts";
 import { LedgerPublisher } from "./ledger-publisher.ts";
 import { recover } from "./ledger-recovery.ts";
 import type { RecoveryEvidence } from "./ledger-recovery.ts";
 import { migrate } from "./ledger-schema.ts";
 import { LedgerState } from "./ledger-state.ts";
 import { LedgerStore } from "./ledger-store.ts";
+import { LedgerTallies } from "./ledger-tallies.ts";
+import type { RefusedHere } from "./refusal-memory.ts";
 import { QuotaKv } from "./snapshot.ts";
 import type { SettingsMirror } from "./snapshot.ts";
 import type {
@@ -28,7 +30,6 @@ import type {
   CheckAnswer,
   CommitAnswer,
   CommitRequest,
-  DayHistory,
   EnforcementSwitch,
   ProviderReport,
   QuotaOverview,
@@ -58,15 +59,10 @@ interface LedgerBindings {
   readonly QUOTA_KV: KVNamespace;
 }
 
-export interface History {
-  readonly days: readonly DayHistory[];
-  readonly operations: readonly AuditEntry[];
-  readonly status: QuotaStatus;
-}
-
 export class QuotaLedger extends DurableObject<LedgerBindings> {
   readonly #store: LedgerStore;
   readonly #state: LedgerState;
+  readonly #tallies: LedgerTallies;
   readonly #provider: ProviderBook;
   readonly #admission: LedgerAdmission;
   readonly #book: LedgerBook;
@@ -81,24 +77,30 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     migrate(ctx.storage);
     const name = ctx.id.name ?? "unknown";
     this.#store = new LedgerStore(ctx.storage.sql);
-    this.#state = new LedgerState(this.#store, readConfig(env).quota);
+    this.#state = new LedgerState(this.#store, configOf(env).quota);
     const callers = new LedgerCallers(ctx.storage.sql);
+    this.#tallies = new LedgerTallies(ctx.storage.sql, this.#store);
     const pace = new LedgerPace(this.#store, this.#state);
     this.#provider = new ProviderBook(this.#store, this.#state, pace);
     this.#admission = new LedgerAdmission(this.#store, this.#state, callers);
-    this.#book = new LedgerBook(this.#store, this.#state, this.#provider, this.#admission, pace);
+    this.#book = new LedgerBook(this.#store, this.#state, this.#tallies, this.#provider, this.#admission, pace);
     this.#operator = new OperatorBook(this.#store, this.#state, callers, pace);
-    this.#reader = new LedgerReader(this.#store, this.#state, callers, name);
+    this.#reader = new LedgerReader(this.#store, this.#state, callers, this.#tallies, name);
     this.#publisher = new LedgerPublisher(new QuotaKv(env.QUOTA_KV, name), this.#state, this.#reader);
     void ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();
     });
   }
 
-  /** One permission to send one request, or the reason why not. */
-  async reserve(request: ReserveRequest, view: EnforcementSwitch | null): Promise<ReserveAnswer | EmptyLedger> {
+  /** One permission to send one request, or the reason why not. `refusedHere`: what the asking instance refused by itself since it asked last. */
+  async reserve(
+    request: ReserveRequest,
+    view: EnforcementSwitch | null,
+    refusedHere: RefusedHere | null = null,
+  ): Promise<ReserveAnswer | EmptyLedger> {
     return this.#change((now) => {
       this.#operator.adopt(view, now);
+      if (refusedHere) this.#tallies.refused("refusals", "daily", refusedHere.date, refusedHere.refusals);
       const outcome = this.#book.reserve(request, now);
       if (outcome.result === "conflict" || outcome.result === "impossible") return outcome;
       return { ...outcome, status: this.#reader.status(now, { own: request.caller }) };
@@ -277,6 +279,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
       return this.ctx.storage.transactionSync(work);
     } catch (error) {
       this.#state.reload();
+      this.#store.forget();
       throw error;
     }
   }

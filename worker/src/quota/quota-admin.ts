@@ -2,7 +2,9 @@
 import { errorFields, log } from "../lib/log.ts";
 import { LedgerClient, reportOf } from "./ledger-client.ts";
 import type { ReadProviderCount } from "./ledger-client.ts";
-import type { History, QuotaLedger, SettingsAnswer } from "./ledger.ts";
+import type { QuotaLedger, SettingsAnswer } from "./ledger.ts";
+import type { History } from "./ledger-reader.ts";
+import type { RefusalMemory } from "./refusal-memory.ts";
 import { MIRROR_EVERY_MS } from "./snapshot.ts";
 import type { Operation } from "./ledger-operator.ts";
 import type { EnforcementSwitchReader, QuotaKv, SettingsMirror } from "./snapshot.ts";
@@ -13,6 +15,7 @@ interface QuotaAdminOptions {
   readonly provider: string;
   readonly kv: QuotaKv;
   readonly enforcementSwitch: EnforcementSwitchReader;
+  readonly refusals: RefusalMemory;
   readonly readProviderCount: ReadProviderCount;
   readonly clock: () => number;
 }
@@ -34,13 +37,13 @@ export class QuotaAdmin {
   /** Sets today's count. */
   async setUsage(used: number, operation: Operation): Promise<QuotaStatus> {
     const report = reportOf(await this.#options.readProviderCount());
-    return this.#ledger.call((ledger) => ledger.setUsage(used, operation, report));
+    return this.#changing(async () => this.#ledger.call((ledger) => ledger.setUsage(used, operation, report)));
   }
 
   /** Sets today's count to 0; open reservations stay held. */
   async reset(operation: Operation): Promise<QuotaStatus> {
     const report = reportOf(await this.#options.readProviderCount());
-    return this.#ledger.call((ledger) => ledger.reset(operation, report));
+    return this.#changing(async () => this.#ledger.call((ledger) => ledger.reset(operation, report)));
   }
 
   /** The latest `days` UTC days and what operators did in them; with a caller, what it spent in them. */
@@ -58,6 +61,19 @@ export class QuotaAdmin {
    * switch is what lets work go on without it.
    */
   async changeSettings(change: SettingsChange | null, operation: Operation): Promise<SettingsResult> {
+    return this.#changing(async () => this.#changeSettings(change, operation));
+  }
+
+  /** What was refused before is no longer true afterwards, and nobody knows whether a change that failed was made. */
+  async #changing<Result>(change: () => Promise<Result>): Promise<Result> {
+    try {
+      return await change();
+    } finally {
+      this.#options.refusals.forget();
+    }
+  }
+
+  async #changeSettings(change: SettingsChange | null, operation: Operation): Promise<SettingsResult> {
     try {
       const answer = await this.#ledger.call((ledger) => ledger.changeSettings(change, operation, this.#options.enforcementSwitch.known));
       if (answer.result === "changed") this.#options.enforcementSwitch.set(answer.mirror, this.#options.clock());

@@ -11,6 +11,7 @@ import type { ReadProviderCount } from "./ledger-client.ts";
 import type { QuotaLedger } from "./ledger.ts";
 import { INTERACTIVE_PACE_AHEAD_MS, paceAheadMs } from "./pace.ts";
 import type { EnforcementSwitchReader, QuotaKv } from "./snapshot.ts";
+import type { RefusalMemory } from "./refusal-memory.ts";
 import { publishedStatus } from "./status.ts";
 import { UNWATCHED } from "./watch.ts";
 import type { Settled, Turn, Watch } from "./watch.ts";
@@ -57,6 +58,7 @@ interface QuotaManagerOptions {
   readonly kv: QuotaKv;
   readonly enforcementSwitch: EnforcementSwitchReader;
   readonly configuredEnforcement: Enforcement;
+  readonly refusals: RefusalMemory;
   readonly readProviderCount: ReadProviderCount;
   /** Epoch milliseconds. */
   readonly clock: () => number;
@@ -87,9 +89,19 @@ export class QuotaManager {
     return this.#ledger.call((ledger) => ledger.check(spending));
   }
 
-  async reserve(request: ReserveRequest): Promise<ReserveAnswer> {
-    const view = this.#options.enforcementSwitch.known;
-    return this.#ledger.call((ledger) => ledger.reserve(request, view));
+  /**
+   * `newId`: nobody has used the id before, so that no earlier answer has to be found. Then a day that is over may be answered from what
+   * this instance remembers of it, for a second.
+   */
+  async reserve(request: ReserveRequest, { newId = false } = {}): Promise<ReserveAnswer> {
+    const { refusals, clock, enforcementSwitch } = this.#options;
+    const asked = { askedAt: clock(), changes: refusals.changes };
+    const remembered = newId ? refusals.answerTo(request, asked.askedAt) : null;
+    if (remembered) return remembered;
+    const refusedHere = refusals.takeUntold();
+    const answer = await this.#ledger.call((ledger) => ledger.reserve(request, enforcementSwitch.known, refusedHere));
+    refusals.note(request, answer, asked);
+    return answer;
   }
 
   async commit(request: CommitRequest): Promise<CommitAnswer> {
@@ -210,7 +222,7 @@ export class QuotaManager {
     const giveUpAt = this.#options.clock() + paceAheadMs(request.priority);
     for (let poll = 0; ; poll += 1) {
       const askedAt = this.#options.clock();
-      const answer = await this.reserve(request);
+      const answer = await this.reserve(request, { newId: poll === 0 });
       if (answer.result === "conflict") throw new Error(answer.detail);
       if (answer.result === "impossible") throw new Problem("unprocessable", `${answer.detail}.`);
       const waitsForPrice = answer.result === "refused" && answer.refusal.refusedBy === "price";

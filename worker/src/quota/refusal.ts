@@ -7,8 +7,10 @@ import { SECOND_MS, isoSeconds } from "./window.ts";
 /** Spread over a minute, so that not everybody comes back at 00:00:00. */
 const RESET_JITTER_SECONDS = 60;
 
+const GROUPED = new Intl.NumberFormat("en-US");
+
 /** "12,345": people read these. */
-const grouped = (count: number): string => count.toLocaleString("en-US");
+const grouped = (count: number): string => GROUPED.format(count);
 
 function calls(count: number): string {
   return `${grouped(count)} ${count === 1 ? "call" : "calls"}`;

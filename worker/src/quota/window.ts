@@ -63,3 +63,8 @@ export function chargedWindows(openedAt: number, endedAt: number, underWay: Unde
   if (held.length === 1 || underWay === null) return held;
   return windowsUnderWay(underWay);
 }
+
+/** The hour that a charge in `date` made at `now` belongs to: the day's last where the day is over. */
+export function hourIn(date: string, now: number): number {
+  return date === windowOf(now) ? hourOf(now) : 23;
+}

@@ -206,12 +206,15 @@ reservationRoutes.openapi(postReservation, async (c) => {
   const { quota, trace } = c.get("deps");
   const spending = { cost: { calls: body.calls }, caller, priority: urgency, share };
   const { answer } = await reserving(trace, spending, async () => ({
-    answer: await quota.reserve({
-      id: ledgerId(who, name),
-      ...spending,
-      ttlSeconds: body.ttl_seconds,
-      ...(body.min_calls === undefined ? {} : { minCalls: body.min_calls }),
-    }),
+    answer: await quota.reserve(
+      {
+        id: ledgerId(who, name),
+        ...spending,
+        ttlSeconds: body.ttl_seconds,
+        ...(body.min_calls === undefined ? {} : { minCalls: body.min_calls }),
+      },
+      { newId: body.id === undefined },
+    ),
   }));
   switch (answer.result) {
     case "granted": {

@@ -1,0 +1,64 @@
+/** The product as its administrator uses it, and the bench's own Worker. */
+import { ADMIN_TOKEN } from "./workerd.ts";
+import type { Workerd } from "./workerd.ts";
+
+export const AS_ADMIN = { authorization: `Bearer ${ADMIN_TOKEN}` };
+
+/** What is granted outlives the run: else a round would be charged for the holds of an earlier one. */
+export const HELD_SECONDS = 3_600;
+
+const POLL_MS = 10;
+
+/** One request that has to succeed. */
+export async function ask<Body>(workerd: Workerd, method: string, path: string, body?: unknown): Promise<Body> {
+  const init = { method, headers: { ...AS_ADMIN, "content-type": "application/json" } };
+  const response = await fetch(`${workerd.url("product")}${path}`, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text.slice(0, 500)}`);
+  return JSON.parse(text) as Body;
+}
+
+/** Work of the bench's own Worker; returns how much was done. */
+export async function work(workerd: Workerd, path: string, count = 0, key = ""): Promise<number> {
+  const response = await fetch(`${workerd.url("bench")}${path}?${new URLSearchParams({ count: String(count), key }).toString()}`);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${text.slice(0, 500)}`);
+  return (JSON.parse(text) as { done: number }).done;
+}
+
+interface Job<Result> {
+  readonly id: string;
+  readonly status: string;
+  readonly result: Result | null;
+  readonly error?: unknown;
+}
+
+/** Asks for a job and waits until it has ended well. */
+export async function runJob<Result>(workerd: Workerd, type: string): Promise<Result> {
+  const { id } = await ask<Job<Result>>(workerd, "POST", "/api/jobs", { type, payload: {} });
+  for (;;) {
+    const job = await ask<Job<Result>>(workerd, "GET", `/api/jobs/${id}`);
+    if (job.status === "completed" && job.result !== null) return job.result;
+    if (["failed", "cancelled", "completed"].includes(job.status)) throw new Error(`${type}: ${JSON.stringify(job).slice(0, 500)}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** A project with a key that may do everything. */
+export async function newProject(workerd: Workerd): Promise<{ readonly id: string; readonly key: string }> {
+  const { id: organization_id } = await ask<{ id: string }>(workerd, "POST", "/api/organizations", { name: "bench" });
+  const created = await ask<{ project: { id: string }; api_key: { key: string } }>(workerd, "POST", "/api/projects", {
+    name: "bench",
+    organization_id,
+  });
+  return { id: created.project.id, key: created.api_key.key };
+}
+
+/** The nth of very many valid ISBN-13s. */
+function isbnNumber(n: number): string {
+  const body = `978${String(100_000_000 + n)}`;
+  const sum = Array.from(body).reduce((total, digit, index) => total + Number(digit) * (index % 2 === 0 ? 1 : 3), 0);
+  return `${body}${(10 - (sum % 10)) % 10}`;
+}
+
+export const isbns = (from: number, count: number): string[] => Array.from({ length: count }, (_, index) => isbnNumber(from + index));

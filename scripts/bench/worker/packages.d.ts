@@ -1,0 +1,16 @@
+/** What is used of two packages that `npm run bench` installs into a folder of its own. */
+declare module "@hono-rate-limiter/cloudflare" {
+  export const DurableObjectRateLimiter: new () => object;
+  export const DurableObjectStore: new (options: { namespace: DurableObjectNamespace }) => object;
+  export const WorkersKVStore: new (options: { namespace: KVNamespace }) => object;
+}
+
+declare module "hono-rate-limiter" {
+  import type { Context, MiddlewareHandler } from "hono";
+  export function rateLimiter<Bindings extends object>(options: {
+    windowMs: number;
+    limit: number;
+    keyGenerator: (c: Context<{ Bindings: Bindings }>) => string;
+    store: object;
+  }): MiddlewareHandler<{ Bindings: Bindings }>;
+}

@@ -1,0 +1,125 @@
+/** One workerd with all contenders in it, each on a socket of its own, with nothing in front of it. */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import "../start/offline.ts";
+import type { Miniflare, V4WorkerOptions } from "miniflare";
+import { ROOT, WORKER_CONFIG } from "../start/places.ts";
+import type { Bundles } from "./bundles.ts";
+
+export const ADMIN_TOKEN = "bench-admin-token-0123456789";
+
+/** As many as the configuration allows: the load is to be granted. */
+export const DAILY_LIMIT = 100_000_000;
+
+const VARS = {
+  ADMIN_TOKEN,
+  ISBNDB_API_KEY: "simulator-key",
+  KEY_PEPPER: "bench-key-pepper-0123456789",
+  SESSION_SECRET: "bench-session-secret-0123456789",
+  ISBNDB_BASE_URL: "http://isbndb.test",
+  ISBNDB_BULK_BILLING: "per_request",
+  // The pace is the provider's, and three a second would be all that is measured.
+  ISBNDB_RATE_PER_SECOND: "0",
+  QUOTA_DAILY_LIMIT: String(DAILY_LIMIT),
+  QUOTA_SAFETY_BUFFER: "0",
+};
+
+const COMPATIBILITY_DATE = "2026-11-01";
+
+type Name = keyof Bundles;
+
+export interface Workerd {
+  /** The address of a Worker. */
+  readonly url: (worker: Name) => string;
+  /** Resident memory in megabytes. */
+  readonly memoryMb: () => number;
+  readonly stop: () => Promise<void>;
+}
+
+function worker(name: string, contents: string, options: Partial<V4WorkerOptions>): V4WorkerOptions {
+  return {
+    name,
+    modules: [{ type: "ESModule", path: `${name}.js`, contents }],
+    compatibilityDate: COMPATIBILITY_DATE,
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+    ...options,
+  } as V4WorkerOptions;
+}
+
+async function workersOf(bundles: Partial<Bundles>): Promise<V4WorkerOptions[]> {
+  const { unstable_getMiniflareWorkerOptions: optionsOf } = await import("wrangler");
+  const workers: V4WorkerOptions[] = [];
+  const { product, bare, silent, bench, simulator, limiter } = bundles;
+  // The viewer's files are served before any Worker is asked.
+  const { assets: _, modulesRules: __, rootPath: ___, ...own } = optionsOf(WORKER_CONFIG).workerOptions;
+  const bindings = Object.assign({}, own.bindings, VARS);
+  const outbound = simulator === undefined ? {} : { outboundService: "simulator" };
+  if (product !== undefined) workers.push(worker("product", product, { ...own, ...outbound, bindings }));
+  const objects = {
+    QUOTA_LEDGER: { className: "QuotaLedger", scriptName: "product", useSQLite: true },
+    TENANT_DATABASE: { className: "TenantDatabase", scriptName: "product", useSQLite: true },
+  };
+  for (const [name, variant] of Object.entries({ bare, silent })) {
+    if (variant !== undefined)
+      workers.push(worker(name, variant, { ...own, ...outbound, bindings, durableObjects: objects, workflows: {} }));
+  }
+  if (bench !== undefined) {
+    const floor = { OBJECT: { className: "OneStatement", useSQLite: true } };
+    const tenant = { TENANT_DATABASE: { className: "TenantDatabase", scriptName: "product", useSQLite: true } };
+    const durableObjects = product === undefined ? floor : { ...floor, ...tenant };
+    workers.push(worker("bench", bench, { durableObjects, kvNamespaces: { KV: "BENCH_KV" }, d1Databases: { DB: { id: "DB" } } }));
+  }
+  if (simulator !== undefined) {
+    const durableObjects = { ACCOUNT: { className: "SimulatedAccount", useSQLite: true } };
+    workers.push(worker("simulator", simulator, { durableObjects, bindings: { SIMULATOR_API_KEY: VARS.ISBNDB_API_KEY } }));
+  }
+  if (typeof limiter === "string") {
+    const durableObjects = { LIMITER: { className: "DurableObjectRateLimiter", useSQLite: true } };
+    workers.push(worker("limiter", limiter, { durableObjects, kvNamespaces: { LIMITER_KV: "LIMITER_KV" } }));
+  }
+  return workers;
+}
+
+/** Its storage is a temporary folder, which goes with it. `migrated` false: the product's database is empty. */
+export async function startWorkerd(bundles: Partial<Bundles>, { migrated = true } = {}): Promise<Workerd> {
+  const before = new Set(workerdProcesses().keys());
+  // What the Workers log is read, or the pipe would fill, and thrown away.
+  const { Miniflare, convertV4MiniflareOptions } = await import("miniflare");
+  const workers = await workersOf(bundles);
+  const miniflare = new Miniflare(convertV4MiniflareOptions({ workers, handleStructuredLogs: () => undefined }));
+  await miniflare.ready;
+  const urls = new Map<string, string>();
+  for (const [name, bundle] of Object.entries(bundles)) {
+    if (bundle !== null) urls.set(name, (await miniflare.unsafeGetDirectURL(name)).origin);
+  }
+  if (migrated && bundles.product !== undefined) await migrate(miniflare);
+  const id = [...workerdProcesses().keys()].find((process) => !before.has(process));
+  return {
+    url: (name) => urls.get(name) ?? missing(name),
+    memoryMb: () => (workerdProcesses().get(id ?? 0) ?? 0) / 1_024,
+    stop: async () => miniflare.dispose(),
+  };
+}
+
+function missing(name: string): never {
+  throw new Error(`There is no Worker ${name} in this run`);
+}
+
+async function migrate(miniflare: Miniflare): Promise<void> {
+  const { unstable_splitSqlQuery: statementsOf } = await import("wrangler");
+  const folder = `${ROOT}worker/migrations`;
+  const database = await miniflare.getD1Database("DB", "product");
+  for (const name of readdirSync(folder).toSorted()) {
+    const statements = statementsOf(readFileSync(join(folder, name), "utf8")).map((sql) => database.prepare(sql));
+    await database.batch(statements);
+  }
+}
+
+/** Our own, by id, with their resident kilobytes. */
+function workerdProcesses(): ReadonlyMap<number, number> {
+  const { stdout } = spawnSync("ps", ["-eo", "pid=,ppid=,rss=,comm="], { encoding: "utf8" });
+  const rows = stdout.split("\n").map((line) => line.trim().split(/\s+/u));
+  const own = rows.filter(([, parent, , name = ""]) => Number(parent) === process.pid && name.startsWith("workerd"));
+  return new Map(own.map(([id, , kilobytes]) => [Number(id), Number(kilobytes)]));
+}
