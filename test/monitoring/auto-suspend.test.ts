@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { call, freshStart, get, post, setClock } from "../support/worker.ts";
 import { audit, makeOrganization, makeProject, right, rows, stop } from "../tenants/admin-support.ts";
-import { asked, askedTwice, detections, events, judge, suspended, usual } from "./support.ts";
+import { MINUTE, NOW, asked, askedTwice, detections, events, judge, suspended, usual } from "./support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -131,6 +131,17 @@ describe("what follows", () => {
     expect(await events()).toEqual(["abuse.detected mine", "abuse.detected mine", "project.suspended mine", "abuse.detected mine"]);
   });
 
+  test("is told again every hour, also of a pattern that never pauses", async () => {
+    const told: number[] = [];
+    for (let minutes = 0; minutes <= 130; minutes += 10) {
+      await setClock(new Date(NOW + minutes * 60_000).toISOString());
+      if (minutes > 0) await askedTwice("mine", { requests: 2_000 }, MINUTE + minutes);
+      expect((await judge("mine", "EXCESSIVE_USAGE", { enforce_action: false }))["decision"]).toBe("reported");
+      told.push((await events()).length);
+    }
+    expect(told).toEqual([1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3]);
+  });
+
   test("happens once: a project that stands still for good is not stopped again, whatever for", async () => {
     await judge("mine", "EXCESSIVE_USAGE");
     const again = [await judge("mine", "EXCESSIVE_USAGE"), await judge("mine", "ERROR_SPIKE")];
@@ -180,6 +191,17 @@ describe("what follows", () => {
     right(await call("DELETE", `/api/projects/mine${query}`));
     expect(await judge("mine", "EXCESSIVE_USAGE")).toMatchObject({ decision: "not_active" });
     expect(await rows("SELECT * FROM suspensions")).toEqual([]);
+  });
+
+  test("is nothing for who was reactivated after it by what somebody else measured, either", async () => {
+    await makeProject("elsewhere");
+    const metrics = { requests: 100, windows: 2, baseline_hours: 12, baseline_days: 3, error_rate: 0.9 };
+    const decided = async () => judge("elsewhere", "ERROR_SPIKE", { metrics });
+    expect((await decided())["decision"]).toBe("suspended");
+    right(await post("/api/projects/elsewhere/reactivate", { reason: "Talked to them" }));
+    expect(await decided()).toMatchObject({ decision: "insufficient", evidence: "given" });
+    await setClock("2031-05-14T14:14:00Z");
+    expect((await decided())["decision"]).toBe("suspended");
   });
 
   test("is an error for a project that is not there", async () => {

@@ -92,7 +92,7 @@ describe("Alertmanager", () => {
   });
 
   test("one alert that is wrong does not keep the others of its group from being taken", async () => {
-    const numbers = { requests_per_minute: "640.5", baseline_requests_per_minute: "12", error_rate: "", note: "x" };
+    const numbers = { requests_per_minute: "640.5", baseline_requests_per_minute: "12", error_rate: "", errors: " ", note: "x" };
     const body = group(
       alert({ fingerprint: `a${ownId()}`, annotations: numbers }),
       alert({ fingerprint: `b${ownId()}`, labels: { project_id: "mine", abuse_pattern: "TOO_MUCH" } }),
@@ -102,10 +102,11 @@ describe("Alertmanager", () => {
       alert({ fingerprint: `f${ownId()}`, status: "resolved" }),
       alert({ fingerprint: `g${ownId()}`, startsAt: "yesterday" }),
       alert({ fingerprint: `h${ownId()}`, annotations: { error_rate: "51" } }),
+      alert({ fingerprint: `j${ownId()}`, annotations: { enforce_action: "False" } }),
       alert({ fingerprint: `i${ownId()}`, labels: { project_id: "mine", abuse_pattern: "error_spike", enforce_action: "false" } }),
     );
     const { status, body: answer } = await toAlertmanager(body);
-    expect({ status, ...answer, results: undefined }).toMatchObject({ status: 200, received: 9, accepted: 5, resolved: 1, refused: 3 });
+    expect({ status, ...answer, results: undefined }).toMatchObject({ status: 200, received: 10, accepted: 5, resolved: 1, refused: 4 });
     const results = answer["results"] as { result: string; outcome?: string; errors?: unknown }[];
     expect(results.map(({ result, outcome, errors }) => errors ?? `${result} ${outcome ?? ""}`)).toEqual([
       "accepted waiting",
@@ -121,6 +122,7 @@ describe("Alertmanager", () => {
       "resolved resolved",
       [{ path: "alerts.6.startsAt", message: 'expected an ISO 8601 time (given: "yesterday")' }],
       [{ path: "alerts.7.annotations.error_rate", message: 'expected a number that can be one of error_rate (given: "51")' }],
+      [{ path: "alerts.8.annotations.enforce_action", message: 'expected true or false (given: "False")' }],
       "accepted waiting",
     ]);
     const jobs = await settled(2);
@@ -143,6 +145,7 @@ describe("Alertmanager", () => {
       "of no alerts": [group(), "alerts"],
       "of nothing but alerts that are wrong": [group(alert({ labels: undefined })), "alerts.0.labels"],
       "no object": ["[]", "body"],
+      "of more alerts than so many bytes can hold": [{ ...group(), alerts: Array.from({ length: 10_001 }, () => 0) }, "alerts"],
     };
     for (const [name, [body, path]] of Object.entries(wrong)) {
       expect({ name, ...(refusal(await toAlertmanager(body)) as object) }).toEqual({
@@ -351,6 +354,23 @@ describe("anything else", () => {
     expect(await signals()).toMatchObject([
       { source: "api", key: ownId(), started_at: "2031-05-14T14:03:11Z", status: "resolved", enforce_action: false },
     ]);
+  });
+
+  test("may measure much, and not without end", async () => {
+    const many = (count: number, name = "m") =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`${name}${index}`, "x".repeat(500)]));
+    const send = async (metrics: object, id = ownId()) =>
+      post("/api/monitoring/signal", { id, project_id: "mine", pattern: "ERROR_SPIKE", metrics });
+    expect((await send(many(100))).body).toMatchObject({ accepted: 1 });
+    for (const metrics of [many(101), { ["n".repeat(101)]: 1 }, { note: [] }]) {
+      const { status, body } = await send(metrics, "other");
+      expect({ status, errors: body["errors"] }).toMatchObject({
+        status: 400,
+        errors: [{ message: expect.stringMatching(/^expected /u) }],
+      });
+    }
+    await settled(1);
+    expect((await signals()).map(({ outcome }) => outcome)).toEqual(["asked"]);
   });
 
   test("the list goes on where a page ended, and is told by source and project", async () => {

@@ -1,10 +1,12 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { replayDeliveries } from "../../worker/src/store/webhook-deliveries.ts";
+import { catchUp } from "../../worker/src/tenants/dispatch.ts";
 import { tryDelivery } from "../../worker/src/tenants/webhook-delivery.ts";
 import { logged } from "../telemetry/support.ts";
+import { postWith } from "../routes/support.ts";
 import { freshStart, get, post, setClock } from "../support/worker.ts";
-import { makeOrganization, makeProject, patch, remove, right, rows } from "../tenants/admin-support.ts";
+import { makeOrganization, makeProject, outrun, patch, remove, right, rows } from "../tenants/admin-support.ts";
 import {
   RECEIVER,
   deliver,
@@ -196,6 +198,68 @@ describe("enabling again", () => {
     expect(await readWebhook(id)).toMatchObject({ status: "enabled", replayable: { deliveries: 1 } });
   });
 
+  test("its test decides, and no other message that was on its way", async () => {
+    receiver(async () => {
+      // As it stands when somebody switches it off and on meanwhile.
+      await rows("UPDATE webhooks SET status = 'probation', status_reason = 'test'");
+      return dead();
+    });
+    const { id } = await makeWebhook();
+    await happened("w1");
+    await dispatchOnly();
+    await rows("UPDATE webhook_deliveries SET attempts = 4");
+    expect(await tryDelivery(deps(), (await deliveries())[0]?.id ?? "", 1, 5)).toMatchObject({ is: "failed", reason: "tries_used_up" });
+    expect(await readWebhook(id)).toMatchObject({ status: "probation", status_reason: "test" });
+  });
+
+  test("a test that was answered at one address enables no other", async () => {
+    const elsewhere = "https://other.example/";
+    const received = receiver(async (_, nth) => {
+      if (nth === 1) right(await patch(`${at}/${id}`, { url: elsewhere }));
+      return new Response("");
+    });
+    const { id } = await makeWebhook();
+    right(await patch(`${at}/${id}`, { enabled: false }));
+    expect(await patch(`${at}/${id}`, { enabled: true })).toMatchObject({
+      status: 422,
+      body: { detail: expect.stringContaining("It was changed meanwhile."), webhook: { status: "disabled", status_reason: "test_failed" } },
+    });
+    expect(right(await patch(`${at}/${id}`, { enabled: true }))).toMatchObject({ status: "enabled", url: elsewhere });
+    expect(received.map(({ url }) => url)).toEqual([RECEIVER, elsewhere]);
+  });
+
+  describe("whose test nobody sends", () => {
+    /** As it stands when the Worker dies before it sent. Returns the webhook and its test, which is due to the job j. */
+    const interrupted = async () => {
+      receiver(dead);
+      const { id } = await makeWebhook();
+      right(await patch(`${at}/${id}`, { enabled: false }));
+      await patch(`${at}/${id}`, { enabled: true });
+      await rows("DELETE FROM webhook_attempts");
+      await rows(`UPDATE webhook_deliveries
+        SET status = 'pending', reason = NULL, attempts = 0, ended_at = NULL, job_id = 'j', enqueued_at = 1`);
+      await rows("UPDATE webhooks SET status = 'probation', status_reason = 'test', status_at = 1");
+      return { id, delivery: (await deliveries())[0]?.id ?? "" };
+    };
+    const disabled = { status: "disabled", status_reason: "test_failed", status_since: "2031-05-14T14:03:11Z" };
+
+    test("for its job was cancelled, is disabled", async () => {
+      const { id, delivery } = await interrupted();
+      await rows(`INSERT INTO jobs (id, type, status, payload, requested_by, root_id, run, max_tries, created_at, ended_at, updated_at)
+        VALUES ('j', 'deliver_webhook', 'cancelled', '{}', 'dispatch', 'j', 1, 5, 0, 1, 0)`);
+      expect(await catchUp(deps())).toMatchObject({ recovered: 1 });
+      expect(await readDelivery(delivery)).toMatchObject({ status: "failed", reason: "job_ended" });
+      expect(await readWebhook(id)).toMatchObject(disabled);
+    });
+
+    test("for the project was archived, is disabled", async () => {
+      const { id, delivery } = await interrupted();
+      right(await remove("/api/projects/shop"));
+      expect(await deliver(delivery)).toMatchObject({ is: "skipped", reason: "project_archived" });
+      expect(await readWebhook(id)).toMatchObject(disabled);
+    });
+  });
+
   test("one that is enabled sends nothing, and switching off twice is once", async () => {
     const received = receiver();
     const { id } = await makeWebhook();
@@ -279,5 +343,22 @@ describe("replay", () => {
       body: { detail: `The webhook ${id} was deleted.` },
     });
     expect(received).toEqual([]);
+  });
+
+  test("while the endpoint is being deleted leaves nothing that waits for ever", async () => {
+    receiver(dead);
+    const replays = { one: (_: string, delivery: string) => `deliveries/${delivery}/replay`, all: (id: string) => `${id}/replay` };
+    const answers: unknown[] = [];
+    for (const [name, path] of Object.entries(replays)) {
+      const { id } = await makeWebhook();
+      await toldOf(name);
+      const [shown] = await deliveries();
+      const db = outrun(async () => remove(`${at}/${id}`));
+      const body = name === "one" ? {} : { since: "2031-05-14T00:00:00Z" };
+      const { status, body: answer } = await postWith({ DB: db }, `${at}/${path(id, shown?.id ?? "")}`, body);
+      answers.push([status, answer["replayed"]], (await readDelivery(shown?.id ?? "")).status);
+    }
+    expect(answers).toEqual([[409, undefined], "failed", [202, 0], "failed"]);
+    expect(await rows("SELECT count(*) AS n FROM audit_log WHERE action = 'webhook.replay'")).toEqual([{ n: 0 }]);
   });
 });

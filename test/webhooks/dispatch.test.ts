@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { catchUp, dispatchBeside, dispatchEvents } from "../../worker/src/tenants/dispatch.ts";
 import { tryDelivery } from "../../worker/src/tenants/webhook-delivery.ts";
+import { createDeps } from "../../worker/src/deps.ts";
 import { ask, ended } from "../jobs/support.ts";
 import { failWrites, healWrites } from "../library/support.ts";
 import { getMetered, meteredDb } from "../store/support.ts";
@@ -117,7 +118,7 @@ describe("handing on", () => {
 
 test("what has nothing to hand on reads next to nothing, however long the past", async () => {
   await makeWebhook();
-  const fill = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO`;
+  const fill = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) INSERT INTO`;
   await rows(
     `${fill} events (id, type, project_id, data, created_at, dispatched_at) SELECT 'e' || i, 'quota.warning', 'shop', '{}', 1, 1 FROM n`,
   );
@@ -132,6 +133,9 @@ test("what has nothing to hand on reads next to nothing, however long the past",
   for (const path of [id, "deliveries?limit=5", `deliveries?limit=5&webhook_id=${id}`, "deliveries?limit=5&status=failed"]) {
     expect({ path, few: (await getMetered(`/api/projects/shop/webhooks/${path}`)).rowsRead < 80 }).toEqual({ path, few: true });
   }
+  await rows("UPDATE webhook_deliveries SET status = iif(seq % 2, 'failed', 'skipped')");
+  const missed = await getMetered(`/api/projects/shop/webhooks/${id}`);
+  expect({ body: missed.body, few: missed.rowsRead < 3_100 }).toMatchObject({ body: { replayable: { deliveries: 1_000 } }, few: true });
 });
 
 describe("a delivery whose job is over without a word", () => {
@@ -306,4 +310,33 @@ test("lists are filtered and read by pages, and what is 30 days old goes with it
     { n: 0 },
   ]);
   expect(await env.DB.prepare("SELECT count(*) AS n FROM webhook_deliveries WHERE event_id = 'w1'").first("n")).toBe(0);
+});
+
+test("a delivery that was sent once more without end shows its last 50 tries", async () => {
+  await makeWebhook();
+  await happened("w1");
+  await dispatchOnly();
+  const id = (await deliveries())[0]?.id ?? "";
+  const sql = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 130)
+    INSERT INTO webhook_attempts (delivery_id, run, attempt, at, duration_ms, status_code) SELECT ?, (i + 1) / 2, 2 - i % 2, 1, 1, 500 FROM n`;
+  await rows(sql, id);
+  const { attempts } = await readDelivery(id);
+  const shown = attempts.map(({ run, attempt }) => `${run}.${attempt}`);
+  expect([shown.length, ...shown.slice(0, 2), ...shown.slice(-2)]).toEqual([50, "41.1", "41.2", "65.1", "65.2"]);
+});
+
+test("operators who cannot be reached are tried once a pass, and one message that is refused stands in no other's way", async () => {
+  let status = 500;
+  const received = receiver((_, nth) => {
+    const given = status === 400 && nth > 2 ? 200 : status;
+    return Response.json({ ok: given === 200, description: "x", result: {} }, { status: given });
+  });
+  const bot = { TELEGRAM_BOT_TOKEN: "1:aaaaaaaaaaaaaaaaaaaaaaaaa", TELEGRAM_CHAT_ID: "1", TELEGRAM_API_URL: "https://telegram.example" };
+  const pass = async () => (await dispatchEvents(createDeps({ ...env, ...bot }, () => Date.now()))).operators_told;
+  for (const id of ["a1", "a2", "a3"]) await happened(id, { type: "abuse.detected" });
+  expect([await pass(), received.length]).toEqual([0, 1]);
+  status = 400;
+  expect([await pass(), received.length]).toEqual([2, 4]);
+  status = 200;
+  expect([await pass(), received.length]).toEqual([1, 5]);
 });

@@ -37,6 +37,10 @@ const projectId = z.string().regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, 
 const measured = z.number().min(0).max(Number.MAX_SAFE_INTEGER).optional();
 const whole = z.int().min(0).optional();
 
+/** Together with their texts far less than a job takes: what no job takes would wait for one for ever. */
+const MAX_METRICS = 100;
+const MAX_NAME = 100;
+
 /** What somebody else measured; beside the known names anything may stand, to be kept. */
 export const abuseMetrics = z
   .object({
@@ -50,7 +54,9 @@ export const abuseMetrics = z
     baseline_hours: whole.describe("Hours of use that the baseline was taken from"),
     baseline_days: whole.describe("Days on which these hours lie"),
   })
-  .catchall(z.union([z.number(), z.string().max(500)]));
+  .catchall(z.union([z.number(), z.string().max(500)], "expected a number, or a text of at most 500 characters"))
+  .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `expected at most ${MAX_METRICS} names`)
+  .refine((metrics) => Object.keys(metrics).every((name) => name.length <= MAX_NAME), `expected names of at most ${MAX_NAME} characters`);
 
 export const JOBS = {
   check_usage_limits: {

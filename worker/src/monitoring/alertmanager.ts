@@ -15,13 +15,17 @@ import {
 } from "./signal.ts";
 import type { Complaint, ReadAlert, ReadBody } from "./signal.ts";
 
-const texts = z.record(z.string(), z.string());
+/** More than a body can hold of alerts that mean anything: each is answered, and logged where it is wrong. */
+const MAX_ALERTS = 10_000;
 
 /** Unknown members are allowed: later versions bring more of them. */
 const envelope = (version: string) =>
   z.looseObject({
     version: z.literal(version, `expected ${JSON.stringify(version)}`),
-    alerts: z.array(z.unknown(), "expected an array of alerts").min(1, "expected at least one alert"),
+    alerts: z
+      .array(z.unknown(), "expected an array of alerts")
+      .min(1, "expected at least one alert")
+      .max(MAX_ALERTS, `expected at most ${MAX_ALERTS} alerts`),
     externalURL: z.string().optional(),
   });
 
@@ -33,7 +37,7 @@ const alertSchema = z.looseObject({
     .max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`),
   startsAt: instant,
   labels: z.looseObject({ ...aboutProject, alertname: z.string().optional() }, "expected an object of texts"),
-  annotations: texts.default({}),
+  annotations: z.object({ enforce_action: aboutProject.enforce_action }).catchall(z.string()).default({}),
   generatorURL: z.string().optional(),
   /** Grafana only: what the rule's expressions came to. */
   values: z.record(z.string(), z.unknown()).nullish(),
@@ -70,7 +74,7 @@ function readAlert(source: keyof typeof VERSIONS, given: unknown, index: number,
       projectId: projectOrNull(labels.project_id),
       pattern: patternOrNull(labels.abuse_pattern),
       metrics: { ...inAnnotations.metrics, ...inValues.metrics },
-      enforce: (labels.enforce_action ?? annotations["enforce_action"]) !== "false",
+      enforce: (labels.enforce_action ?? annotations.enforce_action) !== "false",
       title: textOrNull(annotations["summary"] ?? labels.alertname),
       link: textOrNull(generatorURL === undefined || generatorURL === "" ? externalURL : generatorURL),
       startedAt,

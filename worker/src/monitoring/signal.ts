@@ -60,7 +60,7 @@ export function metricsAmong(given: Readonly<Record<string, unknown>>, place: st
   const named = METRICS.flatMap((name) => {
     const value = given[name];
     // Nothing was measured, which is not 0.
-    if (value === undefined || value === null || value === "") return [];
+    if (value === undefined || value === null || (typeof value === "string" && value.trim() === "")) return [];
     return [[name, typeof value === "string" ? Number(value) : value] as const];
   });
   const read = abuseMetrics.safeParse(Object.fromEntries(named));

@@ -58,6 +58,7 @@ export const datadogBody = body(
       title: text,
       project_id: text,
       pattern: text,
+      enforce_action: { enum: ["true", "false"], description: "false: only report" },
       date_ms: { type: "string", pattern: "^\\d{1,15}$" },
       link: text,
     },

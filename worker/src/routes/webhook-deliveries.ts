@@ -32,7 +32,7 @@ const getOne = createRoute({
   method: "get",
   path: "/projects/{id}/webhooks/deliveries/{delivery_id}",
   ...guarded,
-  summary: "One message with every try",
+  summary: "One message with its last 50 tries",
   request: { params: ofDelivery },
   responses: { 200: { description: "As it is now", content: json(deliveryDetail) }, ...problems(...PROBLEMS) },
 });
@@ -44,7 +44,7 @@ const postReplay = createRoute({
   summary: "Send a message once more",
   description: "Under the same `webhook-id`, whatever became of it before. One that is under way stays so: twice answers the same.",
   request: { params: ofDelivery },
-  responses: { 202: { description: "On its way", content: json(delivery) }, ...problems(...PROBLEMS, "conflict") },
+  responses: { 202: { description: "On its way", content: json(delivery) }, ...problems(...PROBLEMS, "conflict", "project_suspended") },
 });
 
 export const webhookDeliveryRoutes = createRouter();

@@ -111,17 +111,19 @@ export const delivery = z.object(deliveryFields).openapi("WebhookDelivery");
 export const deliveryDetail = delivery
   .extend({
     payload: z.unknown().describe("What is sent"),
-    attempts: z.array(
-      z.object({
-        run: z.int(),
-        attempt: z.int(),
-        at: time,
-        duration_ms: z.int(),
-        status_code: z.int().nullable().describe("null: no answer came"),
-        error: z.string().nullable(),
-        response: z.string().nullable().describe("The first 20 KB of the answer"),
-      }),
-    ),
+    attempts: z
+      .array(
+        z.object({
+          run: z.int(),
+          attempt: z.int(),
+          at: time,
+          duration_ms: z.int(),
+          status_code: z.int().nullable().describe("null: no answer came"),
+          error: z.string().nullable(),
+          response: z.string().nullable().describe("The first 20 KB of the answer"),
+        }),
+      )
+      .describe("The last 50 tries, the oldest of them first"),
   })
   .openapi("WebhookDeliveryDetail");
 

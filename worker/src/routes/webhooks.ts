@@ -46,7 +46,7 @@ const postWebhook = createRoute({
   request: { params: ofProject, body: { required: true, content: json(webhookBody) } },
   responses: {
     201: { description: "Made", headers: { Location: { schema: { type: "string" } } }, content: json(newWebhook) },
-    ...problems(...WITH_BODY, "unprocessable"),
+    ...problems(...WITH_BODY, "project_suspended", "unprocessable"),
   },
 });
 
@@ -127,7 +127,7 @@ const postReplay = createRoute({
       description: "On their way",
       content: json(z.object({ replayed: z.int(), more: z.boolean().describe("Whether there may be more: ask again") })),
     },
-    ...problems(...WITH_BODY),
+    ...problems(...WITH_BODY, "project_suspended"),
   },
 });
 

@@ -67,8 +67,9 @@ export function detectionStatements(
   );
   const event = own(
     `${INSERT_EVENT} SELECT 'abuse.detected:' || ?1 || ':' || ?3, 'abuse.detected', ?1, ?4, ?5
-      WHERE ${guard} AND (?6 OR NOT EXISTS (SELECT 1 FROM abuse_detections d WHERE d.project_id = ?1 AND d.pattern = ?7
-        AND d.decision IN ('suspended', 'reported') AND d.as_of > ?8 AND d.run <> ?3)) ON CONFLICT DO NOTHING`,
+      WHERE ${guard} AND (?6 OR NOT EXISTS (SELECT 1 FROM abuse_detections d
+        JOIN events e ON e.id = 'abuse.detected:' || d.project_id || ':' || d.run
+        WHERE d.project_id = ?1 AND d.pattern = ?7 AND d.decision IN ('suspended', 'reported') AND d.as_of > ?8)) ON CONFLICT DO NOTHING`,
     run,
     JSON.stringify(told),
     operation.now,

@@ -4,6 +4,7 @@
  */
 import { jsonChunks, stored } from "./database.ts";
 import type { EventRow } from "./events.ts";
+import { TEST_FAILED } from "./webhook-attempts.ts";
 
 export interface WaitingEvent extends EventRow {
   readonly project_id: string;
@@ -98,21 +99,24 @@ const MAX_LOST_RUNS = 10;
 
 /**
  * Deliveries whose job is over and has not said what became of them: it was cancelled, which ends them; or it, or the database, failed,
- * and then they get another job.
+ * and then they get another job. With a test ends the probation that it was to decide about.
  */
 export async function recoverDeliveries(
   db: D1Database,
   now: number,
   limit: number,
 ): Promise<{ readonly again: number; readonly ended: number }> {
-  const lost = `SELECT d.seq FROM webhook_deliveries d JOIN jobs j ON j.id = d.job_id AND j.ended_at IS NOT NULL
+  const lost = `SELECT d.seq, d.webhook_id, d.is_test FROM webhook_deliveries d JOIN jobs j ON j.id = d.job_id AND j.ended_at IS NOT NULL
     WHERE d.status = 'pending' AND d.enqueued_at IS NOT NULL AND (j.status = 'cancelled' OR d.run >= ?3) = ?4 ORDER BY d.enqueued_at, d.seq LIMIT ?2`;
   const end = `UPDATE webhook_deliveries SET status = 'failed', reason = 'job_ended', next_attempt_at = NULL, ended_at = ?1, changed_by = 'dispatch'
-    WHERE seq IN (${lost}) RETURNING 1`;
+    WHERE seq IN (SELECT seq FROM (${lost})) RETURNING 1`;
+  const untested = `${TEST_FAILED} AND id IN (SELECT webhook_id FROM (${lost}) WHERE is_test = 1)`;
   const again = `UPDATE webhook_deliveries SET run = run + 1, attempts = 0, next_attempt_at = NULL, due_at = ?1, job_id = NULL, enqueued_at = NULL,
-      changed_by = 'dispatch' WHERE seq IN (${lost}) RETURNING 1`;
-  const [ended, repeated] = await stored(async () =>
-    db.batch([db.prepare(end).bind(now, limit, MAX_LOST_RUNS, 1), db.prepare(again).bind(now, limit, MAX_LOST_RUNS, 0)]),
+      changed_by = 'dispatch' WHERE seq IN (SELECT seq FROM (${lost})) RETURNING 1`;
+  const bound = [now, limit, MAX_LOST_RUNS] as const;
+  const [, ended, repeated] = await stored(async () =>
+    // The endpoints first: what they ask for is not there any more once it has ended.
+    db.batch([db.prepare(untested).bind(...bound, 1), db.prepare(end).bind(...bound, 1), db.prepare(again).bind(...bound, 0)]),
   );
   return { again: repeated?.results.length ?? 0, ended: ended?.results.length ?? 0 };
 }

@@ -56,11 +56,16 @@ export async function takeDelivery(
   return found?.results[0] ?? null;
 }
 
-/** Ends a delivery without a try. */
+/** Of an endpoint in probation whose test came to nothing; ?1 is now. */
+export const TEST_FAILED =
+  "UPDATE webhooks SET status = 'disabled', status_reason = 'test_failed', status_at = ?1 WHERE status = 'probation'";
+
+/** Ends a delivery without a try. Where it was to decide about an endpoint in probation, that is decided: it stays disabled. */
 export async function skipDelivery(db: D1Database, id: string, run: number, reason: DeliveryReason, now: number): Promise<void> {
   const sql = `UPDATE webhook_deliveries SET status = 'skipped', reason = ?3, next_attempt_at = NULL, ended_at = ?4
     WHERE id = ?1 AND run = ?2 AND status = 'pending'`;
-  await stored(async () => db.prepare(sql).bind(id, run, reason, now).run());
+  const untested = `${TEST_FAILED} AND id = (SELECT d.webhook_id FROM webhook_deliveries d WHERE d.id = ?2 AND d.is_test = 1 AND d.status = 'skipped')`;
+  await stored(async () => db.batch([db.prepare(sql).bind(id, run, reason, now), db.prepare(untested).bind(now, id)]));
 }
 
 /** What a try came to. */
@@ -78,6 +83,8 @@ export interface Tried {
   readonly nextAttemptAt: number | null;
   /** Failed deliveries in a row that disable the endpoint. */
   readonly maxFailures: number;
+  /** Where it was sent. */
+  readonly url: string;
   /** Of the endpoint, as its owner is shown it: without what may be secret. */
   readonly address: string;
   readonly now: number;
@@ -115,9 +122,11 @@ function endpointStatements(db: D1Database, tried: Tried, token: string, { webho
   const own = [webhook_id, id, token];
   const { status, reason, now, maxFailures } = tried;
   if (status === "delivered") {
-    const proven = `UPDATE webhooks SET status = 'enabled', status_reason = NULL, status_at = ?4, failures = 0 WHERE ${mine} AND status = 'probation'`;
+    // A test that was answered elsewhere proves nothing of where messages would go now.
+    const proven = `UPDATE webhooks SET status = iif(url = ?5, 'enabled', 'disabled'), status_reason = iif(url = ?5, NULL, 'test_failed'),
+      status_at = ?4, failures = iif(url = ?5, 0, failures) WHERE ${mine} AND status = 'probation'`;
     const well = `UPDATE webhooks SET failures = 0 WHERE ${mine} AND failures > 0`;
-    return [is_test === 1 ? db.prepare(proven).bind(...own, now) : db.prepare(well).bind(...own)];
+    return [is_test === 1 ? db.prepare(proven).bind(...own, now, tried.url) : db.prepare(well).bind(...own)];
   }
   const failing = "UPDATE webhooks SET status = 'disabled', status_reason = 'test_failed', status_at = ?4 WHERE";
   const untested = db.prepare(`${failing} ${mine} AND status = 'probation'`).bind(...own, now);
@@ -135,6 +144,7 @@ function endpointStatements(db: D1Database, tried: Tried, token: string, { webho
     ...(is_test === 1 ? [] : [db.prepare(`UPDATE webhooks SET failures = failures + 1 WHERE ${mine}`).bind(...own)]),
     db.prepare(tell).bind(...own, ...bounds, now, run, tried.address, tried.statusCode, tried.error),
     db.prepare(disable).bind(...own, ...bounds, now),
-    untested,
+    // Another message that only failed says nothing about a test that is still on its way.
+    ...(reason === "gone" ? [untested] : []),
   ];
 }

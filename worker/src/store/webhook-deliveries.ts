@@ -61,32 +61,51 @@ export interface NewDelivery extends Pick<DeliveryRow, "id" | "webhook_id" | "pr
   readonly jobId: string | null;
 }
 
-/** With `project`: only where the operation has claimed it. */
+/** Fewer than `most` tests of an endpoint since then, as far as its latest `among` deliveries tell. */
+export interface TestBound {
+  readonly since: number;
+  readonly among: number;
+  readonly most: number;
+}
+
+interface AddOnly {
+  /** Only where the operation has claimed it. */
+  readonly project?: string;
+  readonly tests?: TestBound;
+}
+
 export function addDeliveryStatement(
   db: D1Database,
   delivery: NewDelivery,
   operation: Operation,
-  { project = null }: { readonly project?: string | null } = {},
+  { project, tests }: AddOnly = {},
 ): D1PreparedStatement {
   const sql = `INSERT INTO webhook_deliveries
       (id, webhook_id, project_id, message_id, event_type, payload, is_test, due_at, job_id, enqueued_at, status, changed_by, created_at)
     SELECT ?3, w.id, w.project_id, ?5, ?6, ?7, ?8, ?9, ?10, iif(?10 IS NULL, NULL, ?11), 'pending', ?2, ?11
-    FROM webhooks w WHERE w.id = ?4 AND w.project_id = ?12 AND (?1 IS NULL OR ${claimed("projects")}) ON CONFLICT DO NOTHING`;
+    FROM webhooks w WHERE w.id = ?4 AND w.project_id = ?12 AND (?1 IS NULL OR ${claimed("projects")})
+      AND (?15 IS NULL OR (${testsOf("?4", "?13", "?14")}) < ?15) ON CONFLICT DO NOTHING`;
   const { id, webhook_id, message_id, event_type, payload, isTest, dueAt, jobId, project_id } = delivery;
-  const values = [id, webhook_id, message_id, event_type, payload, isTest ? 1 : 0, dueAt, jobId, operation.now, project_id];
-  return db.prepare(sql).bind(project, operation.id, ...values);
+  const own = [id, webhook_id, message_id, event_type, payload, isTest ? 1 : 0, dueAt, jobId, operation.now, project_id];
+  const bound = [tests?.since ?? null, tests?.among ?? null, tests?.most ?? null];
+  return db.prepare(sql).bind(project ?? null, operation.id, ...own, ...bound);
 }
 
-/** Where it is there already, or the project has no such endpoint, nothing is written. */
-export async function addDelivery(db: D1Database, delivery: NewDelivery, operation: Operation): Promise<void> {
-  await stored(async () => addDeliveryStatement(db, delivery, operation).run());
+/** False where it is there already, the project has no such endpoint, or `tests` forbids it: nothing is written. */
+export async function addDelivery(db: D1Database, delivery: NewDelivery, operation: Operation, only?: AddOnly): Promise<boolean> {
+  const { meta } = await stored(async () => addDeliveryStatement(db, delivery, operation, only).run());
+  return meta.changes > 0;
 }
 
-/** Tests of an endpoint since then, as far as the latest `among` deliveries tell. */
-export async function countTests(db: D1Database, webhookId: string, since: number, among: number): Promise<number> {
-  const latest = "SELECT is_test, created_at FROM webhook_deliveries WHERE webhook_id = ? ORDER BY seq DESC LIMIT ?";
-  const query = db.prepare(`SELECT count(*) AS n FROM (${latest}) WHERE is_test = 1 AND created_at > ?`).bind(webhookId, among, since);
-  return (await stored(async () => query.first<number>("n"))) ?? 0;
+/** How many; its parameters by their numbers. */
+function testsOf(webhook: string, since: string, among: string): string {
+  const latest = `SELECT is_test, created_at FROM webhook_deliveries WHERE webhook_id = ${webhook} ORDER BY seq DESC LIMIT ${among}`;
+  return `SELECT count(*) AS n FROM (${latest}) WHERE is_test = 1 AND created_at > ${since}`;
+}
+
+export async function hasFewTests(db: D1Database, webhookId: string, { since, among, most }: TestBound): Promise<boolean> {
+  const query = db.prepare(testsOf("?1", "?2", "?3")).bind(webhookId, since, among);
+  return ((await stored(async () => query.first<number>("n"))) ?? 0) < most;
 }
 
 export async function findDelivery(db: D1Database, projectId: string, id: string): Promise<DeliveryRow | null> {
@@ -94,9 +113,10 @@ export async function findDelivery(db: D1Database, projectId: string, id: string
   return stored(async () => query.first<DeliveryRow>());
 }
 
-export async function attemptsOfDelivery(db: D1Database, id: string): Promise<AttemptRow[]> {
-  const query = db.prepare("SELECT * FROM webhook_attempts WHERE delivery_id = ? ORDER BY run, attempt").bind(id);
-  return (await stored(async () => query.all<AttemptRow>())).results;
+/** The last `limit` tries, the oldest of them first: each may hold an answer of 20 KB, and a delivery is replayed as often as one likes. */
+export async function attemptsOfDelivery(db: D1Database, id: string, limit: number): Promise<AttemptRow[]> {
+  const query = db.prepare("SELECT * FROM webhook_attempts WHERE delivery_id = ? ORDER BY run DESC, attempt DESC LIMIT ?").bind(id, limit);
+  return (await stored(async () => query.all<AttemptRow>())).results.toReversed();
 }
 
 export interface DeliveryFilter {
@@ -122,8 +142,16 @@ export async function listDeliveries(db: D1Database, filter: DeliveryFilter): Pr
   return (await stored(async () => query.all<DeliveryRow>())).results;
 }
 
-/** What can be sent once more of an endpoint: what it never got. In the order of its own index, SQLite would rather read all that it got. */
-const NOT_GOT = "INDEXED BY webhook_deliveries_by_webhook_status WHERE webhook_id = ?1 AND status IN ('failed', 'skipped') AND is_test = 0";
+/**
+ * What can be sent once more of an endpoint, ?1: what it never got, the oldest `limit` of it. Each status by itself: of both at once SQLite
+ * would read all there is to sort it, or all that the endpoint got.
+ */
+function oldestNotGot(limit: string, condition = "true"): string {
+  const of = (status: DeliveryStatus): string => `SELECT * FROM (SELECT seq, created_at FROM webhook_deliveries
+    INDEXED BY webhook_deliveries_by_webhook_status WHERE webhook_id = ?1 AND status = '${status}' AND is_test = 0 AND ${condition}
+    ORDER BY seq LIMIT ${limit})`;
+  return `SELECT seq, created_at FROM (${of("failed")} UNION ALL ${of("skipped")}) ORDER BY seq LIMIT ${limit}`;
+}
 
 export interface Replayable {
   /** At most `limit`. */
@@ -133,8 +161,7 @@ export interface Replayable {
 }
 
 export async function replayableOf(db: D1Database, webhookId: string, limit: number): Promise<Replayable> {
-  const oldest = `SELECT created_at FROM webhook_deliveries ${NOT_GOT} ORDER BY seq LIMIT ?2`;
-  const query = db.prepare(`SELECT count(*) AS deliveries, min(created_at) AS since FROM (${oldest})`).bind(webhookId, limit);
+  const query = db.prepare(`SELECT count(*) AS deliveries, min(created_at) AS since FROM (${oldestNotGot("?2")})`).bind(webhookId, limit);
   return (await stored(async () => query.first<Replayable>())) ?? { deliveries: 0, since: null };
 }
 
@@ -151,14 +178,15 @@ export interface Replay {
   readonly limit: number;
 }
 
-/** Sends once more what is not under way, and writes that into the audit log. Returns how many. */
+/** Sends once more what is not under way, and writes that into the audit log. Returns how many: of an endpoint that is gone, none. */
 export async function replayDeliveries(db: D1Database, replay: Replay, operation: Operation): Promise<number> {
   const { projectId, webhookId, deliveryId, since, limit } = replay;
   const which =
     deliveryId === null
-      ? `SELECT seq FROM webhook_deliveries ${NOT_GOT} AND created_at >= ?4 AND ?5 IS NULL ORDER BY seq LIMIT ?6`
+      ? `SELECT seq FROM (${oldestNotGot("?6", "created_at >= ?4 AND ?5 IS NULL")})`
       : `SELECT seq FROM webhook_deliveries WHERE id = ?5 AND webhook_id = ?1 AND status <> 'pending' AND ?4 <= created_at LIMIT ?6`;
-  const again = `UPDATE webhook_deliveries SET ${AGAIN} WHERE seq IN (${which}) RETURNING id`;
+  // Of an endpoint that is deleted meanwhile nothing would ever end it.
+  const again = `UPDATE webhook_deliveries SET ${AGAIN} WHERE seq IN (${which}) AND EXISTS (SELECT 1 FROM webhooks WHERE id = ?1) RETURNING id`;
   const audit = `INSERT INTO audit_log (operation, at, actor, action, subject, project_id, before, after)
     SELECT ?2, ?3, ?4, 'webhook.replay', 'webhook:' || ?1, ?5, 'null', json_object('deliveries', count(*), 'delivery_id', ?6, 'since', ?7)
     FROM webhook_deliveries WHERE webhook_id = ?1 AND status = 'pending' AND changed_by = ?2 HAVING count(*) > 0`;

@@ -98,15 +98,15 @@ async function look(db: D1Database, { projectId, pattern, given }: AbuseQuestion
   const others = pattern === "ERROR_SPIKE" ? await getOthersMetrics(db, projectId, pair) : null;
   const measured = { windows, baseline, others };
   const nothing = baseline.hours === 0 && windows.every(({ requests, probes }) => requests + probes === 0);
-  if (nothing) return { verdict: judgeGiven(pattern, given), evidence: "given", measured };
+  const evidence = nothing ? "given" : "measured";
+  const verdict = nothing ? judgeGiven(pattern, given) : judgeMeasured(pattern, measured);
   const lifted = await lastLifted(db, projectId);
-  const verdict = judgeMeasured(pattern, measured);
-  // Whoever reactivated the project knew what had happened until then.
+  // Whoever reactivated the project knew what had happened until then, whoever measured it.
   if (verdict.verdict === "evident" && lifted !== null && lifted > pair.from * MINUTE_MS) {
     const why = `the project was reactivated at ${isoSeconds(lifted)}; what it did before is not held against it again`;
-    return { verdict: { verdict: "insufficient", why }, evidence: "measured", measured };
+    return { verdict: { verdict: "insufficient", why }, evidence, measured };
   }
-  return { verdict, evidence: "measured", measured };
+  return { verdict, evidence, measured };
 }
 
 function decide({ lifecycle, suspensions }: ProjectView, { enforce }: AbuseQuestion, { verdict }: Looked): AbuseDecision {

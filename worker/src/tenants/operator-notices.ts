@@ -6,6 +6,7 @@ import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { markToldToOperators, untoldToOperators } from "../store/operator-notices.ts";
 import type { OperatorNotice } from "../store/operator-notices.ts";
+import { TelegramError } from "../telegram/index.ts";
 
 /** Event types that operators are told of. */
 const FOR_OPERATORS = ["webhook.disabled", "abuse.detected", "project.provisioning_failed"] as const;
@@ -23,6 +24,8 @@ export async function tellOperators(deps: Pick<Deps, "db" | "clock" | "telegram"
       told.push(notice.seq);
     } catch (error) {
       log.warn("Operators could not be told; the next pass tries again", { event_id: notice.id, ...errorFields(error) });
+      // It is away, and would be for the others too: whoever waits for this pass would wait for each of them.
+      if (error instanceof TelegramError && error.retryable) break;
     }
   }
   await markToldToOperators(db, told, clock());

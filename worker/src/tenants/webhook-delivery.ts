@@ -69,6 +69,7 @@ async function sendAndRecord(
     reason,
     nextAttemptAt,
     maxFailures: MAX_FAILURES,
+    url: webhook.url,
     address: new URL(webhook.url).origin,
     now: clock(),
   });

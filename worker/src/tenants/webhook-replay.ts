@@ -7,6 +7,7 @@ import { findWebhook } from "../store/webhooks.ts";
 import type { WebhookRow } from "../store/webhooks.ts";
 import { newOperation } from "./changing.ts";
 import type { Actor } from "./changing.ts";
+import { needNoAbuse } from "./keys.ts";
 import type { ReadProject } from "./keys.ts";
 import { getWebhook, needActive } from "./webhooks.ts";
 
@@ -14,6 +15,8 @@ type Store = Pick<Deps, "db" | "clock">;
 
 /** Of one request. What is more is asked for by the next one. */
 const MAX_REPLAYED = 1_000;
+/** Of one delivery: those of ten runs. */
+const MAX_SHOWN_TRIES = 50;
 
 /** Throws `not_found`; one of another project is not found either. */
 export async function getDelivery({ db }: Pick<Deps, "db">, projectId: string, id: string): Promise<DeliveryRow> {
@@ -28,7 +31,7 @@ export async function deliveryWithAttempts(
   id: string,
 ): Promise<{ readonly row: DeliveryRow; readonly attempts: readonly AttemptRow[] }> {
   const row = await getDelivery({ db }, projectId, id);
-  return { row, attempts: await attemptsOfDelivery(db, id) };
+  return { row, attempts: await attemptsOfDelivery(db, id, MAX_SHOWN_TRIES) };
 }
 
 /** Whatever became of it; one that is under way already stays so. Throws `conflict` where nothing can be sent to its endpoint. */
@@ -37,13 +40,20 @@ export async function replayDelivery(store: Store, readProject: ReadProject, id:
   const delivery = await getDelivery(store, project.id, id);
   if (delivery.is_test === 1) throw new Problem("conflict", "This is a test. Send another one with POST …/webhooks/{webhook_id}/test.");
   if (delivery.status === "pending") return delivery;
+  needNoAbuse(project, actor);
   needActive(project);
-  const webhook = await findWebhook(store.db, project.id, delivery.webhook_id);
-  if (!webhook) throw new Problem("conflict", `The webhook ${delivery.webhook_id} was deleted.`);
-  needEnabled(webhook);
-  const replay = { projectId: project.id, webhookId: webhook.id, deliveryId: id, since: 0, limit: 1 };
-  await replayDeliveries(store.db, replay, newOperation(actor, store.clock()));
+  needEnabled(await needWebhook(store, delivery));
+  const replay = { projectId: project.id, webhookId: delivery.webhook_id, deliveryId: id, since: 0, limit: 1 };
+  const replayed = await replayDeliveries(store.db, replay, newOperation(actor, store.clock()));
+  // Somebody else was faster: with the same, or by deleting it.
+  if (replayed === 0) await needWebhook(store, delivery);
   return getDelivery(store, project.id, id);
+}
+
+async function needWebhook({ db }: Store, { project_id, webhook_id }: DeliveryRow): Promise<WebhookRow> {
+  const webhook = await findWebhook(db, project_id, webhook_id);
+  if (!webhook) throw new Problem("conflict", `The webhook ${webhook_id} was deleted.`);
+  return webhook;
 }
 
 /** All that the endpoint never got and that were to be told since then, the oldest first. Throws `conflict` where nothing can be sent to it. */
@@ -56,6 +66,7 @@ export async function replaySince(
 ): Promise<{ readonly replayed: number; readonly more: boolean }> {
   const project = await readProject();
   const webhook = await getWebhook(store, project.id, webhookId);
+  needNoAbuse(project, actor);
   needActive(project);
   needEnabled(webhook);
   const replay = { projectId: project.id, webhookId, deliveryId: null, since, limit: MAX_REPLAYED };
