@@ -126,7 +126,7 @@ export async function freshStart(time = AFTERNOON): Promise<void> {
  * Projects are ready as soon as they are made, and no job keeps the grace of a rotated key: both have tests of their own, and hundreds of
  * others need a project or a key. Lasts until the mocks are restored.
  */
-function withoutTheirJobs(): void {
+export function withoutTheirJobs(): void {
   const job = { status: "queued" } as JobRow;
   vi.spyOn(JobQueue.prototype, "enqueueProvisionProjectJob").mockImplementation(async ({ projectId }) => {
     await env.DB.prepare("UPDATE projects SET provisioning = 'done' WHERE id = ?").bind(projectId).run();

@@ -144,6 +144,8 @@ describe("Telegram's client", () => {
     expect(told).not.toContain(TOKEN);
     expect(told).not.toContain("telegram.test");
     expect(logged.join("\n")).not.toContain(TOKEN);
+    answering(bad(404, `${" ".repeat(480)}/bot${TOKEN}/sendMessage`));
+    expect((await errorOf(client.sendMessage("Hello"))).message).not.toContain(TOKEN.slice(0, 12));
     expect(errors.map(({ message }) => message)).toEqual([
       "Telegram, sendMessage: there was no answer.",
       "Telegram, sendMessage: 404 Not Found: /bot[token]/sendMessage",

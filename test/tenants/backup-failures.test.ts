@@ -252,4 +252,25 @@ describe("a download", () => {
     await env.BACKUPS.delete(first);
     await expectRefusal(1);
   });
+
+  test("has a manifest, which is refused where it is gone, damaged or another backup's", async () => {
+    const [key, url] = [`shop/${backup.id}/manifest.json`, `/api/projects/shop/backups/${backup.id}/manifest`];
+    const whole = (await (await env.BACKUPS.get(key))?.text()) ?? "";
+    const spoilt = [
+      "",
+      whole.slice(0, -20),
+      whole.replace(backup.id, "bak_other"),
+      whole.replace(backup.sha256 ?? "", "0".repeat(64)),
+      "null",
+    ];
+    for (const text of spoilt) {
+      await env.BACKUPS.put(key, text);
+      expect(await get(url)).toMatchObject({
+        status: 409,
+        body: { code: "conflict", detail: "The manifest of this backup is damaged: it is not what was written." },
+      });
+    }
+    await env.BACKUPS.delete(key);
+    expect(await get(url)).toMatchObject({ status: 409, body: { detail: "The manifest of this backup is gone." } });
+  });
 });

@@ -54,7 +54,7 @@ export const unpacked = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> 
 
 export const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-type BackupJob = "export_backup" | "restore_backup";
+type BackupJob = "export_backup" | "restore_backup" | "provision_project";
 type Handler = (payload: unknown, job: JobContext) => Promise<JobExecutionResult>;
 const handlers = HANDLERS as unknown as Record<BackupJob, Handler>;
 const REAL = { ...handlers };

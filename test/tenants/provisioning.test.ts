@@ -258,6 +258,20 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     expect(said(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
   });
 
+  test("nor an endpoint that was to hear of it", async () => {
+    const { promise: added, resolve } = Promise.withResolvers<void>();
+    services(async (what) => {
+      await added;
+      return what === "POST storage" ? new Response(null, { status: 500 }) : null;
+    });
+    const { body } = await create();
+    const endpoint = await post("/api/projects/shop/webhooks", { url: "https://shop.example/hook" });
+    expect(said(endpoint)).toBe("201");
+    resolve();
+    expect(await ended(body.job.id)).toMatchObject({ status: "failed", result: { outcome: "rolled_back", left: [] } });
+    expect(await leftOf("shop", body.api_key.id)).toEqual([]);
+  });
+
   test("also of a service that does not answer in time", async () => {
     vi.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort());
     services((what) => {
@@ -395,7 +409,10 @@ test("a job for a project that is not there says so; for one that is ready it ha
 test("every table that names projects goes with one whose creation is undone, or tells of what was", async () => {
   const tables = await rows("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%project_id TEXT%'");
   // No key works before a project is ready and no use of it is counted, so that these hold nothing of one that never was.
-  const unused = ["counters", "adjustments", "gauges", "admissions", "usage_events", "threshold_notices", "evaluations"];
-  const history = ["audit_log", "events", "jobs"];
+  const counted = ["counters", "adjustments", "gauges", "admissions", "usage_events", "threshold_notices", "evaluations"];
+  // Nor is a backup taken.
+  const unused = [...counted, "backups"];
+  const told = ["audit_log", "events", "jobs", "restores", "webhook_deliveries"];
+  const history = [...told, "project_minutes", "project_hours", "abuse_detections", "signals"];
   expect(tables.map(({ name }) => String(name)).toSorted()).toEqual([...OWNED_TABLES, ...unused, ...history].toSorted());
 });

@@ -1,12 +1,12 @@
 import { introspectWorkflow } from "cloudflare:test";
 import type { WorkflowIntrospector } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
 import { closeAbandonedRestores } from "../../worker/src/tenants/backups/restore.ts";
 import { ask, ended, pause, until } from "../jobs/support.ts";
 import type { Job } from "../jobs/support.ts";
-import { call, freshStart, get, post } from "../support/worker.ts";
+import { call, freshStart, get, post, withoutTheirJobs } from "../support/worker.ts";
 import type { Answer } from "../support/worker.ts";
 import { ask as queried, objectOf, run } from "../tenant-database/support.ts";
 import { audit, makeOrganization, makeProject, refusal, right, rows } from "./admin-support.ts";
@@ -38,6 +38,8 @@ beforeAll(async () => {
   );
   ({ backup } = await backUp("shop"));
 });
+// Each test restores all mocks; these last for the file.
+beforeEach(withoutTheirJobs);
 afterEach(() => void vi.restoreAllMocks());
 afterAll(async () => workflows.dispose());
 
@@ -104,6 +106,23 @@ describe("a restore", () => {
     expect(await rows("SELECT id FROM jobs WHERE project_id = ?", "copy-2")).toEqual([{ id: job.id }]);
   });
 
+  test.each([0, 2])(
+    "that ten ask for at one moment, some for an owner that cannot (%d), is one, and one of them is shown the key",
+    async (wrong) => {
+      const id = `copy-15-${wrong}`;
+      const bodies = Array.from({ length: 10 }, (_, n) => (n % 3 === wrong ? { organization_id: `none-${n}` } : { name: `Copy ${n}` }));
+      const answers = await Promise.all(bodies.map(async (more) => askFor({ project_id: id, ...more })));
+      expect(answers.map(({ status }) => status).filter((status) => ![202, 409, 422].includes(status))).toEqual([]);
+      // Where all were told to come back.
+      const last = await askFor({ project_id: id });
+      const made = [...answers, last].filter(({ body }) => body.api_key !== undefined).map(({ body }) => body.project?.["name"]);
+      expect(await ended(right(last).restore.job_id)).toMatchObject({ status: "completed" });
+      expect(await stateOf(id)).toMatchObject({ status: "completed" });
+      expect(made).toEqual([right(await get(`/api/projects/${id}`))["name"]]);
+      expect(await queried(id, "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]] });
+    },
+  );
+
   test("into a project that exists is refused, whatever is in it, and so is another backup into a restored one", async () => {
     await makeProject("full");
     const taken = { status: 409, code: "conflict" };
@@ -146,11 +165,12 @@ describe("until it was compared", () => {
     };
     meddle(
       async (step) => (step === "compare" ? note() : undefined),
-      async (step) => (step === "compare" ? note() : undefined),
+      async (step) => (step === "compare" || step === "open" ? note() : undefined),
       "restore_backup",
     );
     await restoreInto("copy-6");
     expect(seen).toEqual([
+      [409, "frozen"],
       [409, "frozen"],
       [409, "rows"],
     ]);
@@ -232,6 +252,41 @@ test("a restore whose job was cancelled half-way is failed by whoever looks firs
   expect((await restoreInto("copy-11")).restore).toMatchObject({ status: "completed", attempt: 2 });
 });
 
+test("a restore that was cancelled is tried again as a job, without waiting for housekeeping", async () => {
+  const { promise: cut, resolve } = Promise.withResolvers<void>();
+  meddle(
+    () => undefined,
+    async (step) => (step === "load" ? cut : undefined),
+    "restore_backup",
+  );
+  const { restore } = right(await askFor({ project_id: "copy-13" }));
+  await until(restore.job_id, ({ attempts }) => attempts.some(({ step }) => step === "load"));
+  while ((await objectOf("copy-13").state()).frozen === null) await pause(5);
+  await call("POST", `/api/jobs/${restore.job_id}/cancel`);
+  vi.restoreAllMocks();
+  resolve();
+  const { body } = await post<Job>(`/api/jobs/${restore.job_id}/retry`);
+  expect(await ended(body.id)).toMatchObject({ status: "completed" });
+  expect(await stateOf("copy-13")).toMatchObject({ status: "completed", job_id: body.id, attempt: 2 });
+  expect(await queried("copy-13", "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]] });
+});
+
+test("a restore whose comparison was cut off at its end is not taken for another because somebody wrote since", async () => {
+  let cut = false;
+  meddle(
+    () => undefined,
+    async (step) => {
+      if (step !== "compare" || cut) return;
+      cut = true;
+      await queried("copy-14", "INSERT INTO c VALUES (1)");
+      throw new Error("the Worker died");
+    },
+    "restore_backup",
+  );
+  expect((await restoreInto("copy-14")).restore).toMatchObject({ status: "completed", error: null });
+  expect(await queried("copy-14", "INSERT INTO c VALUES (1) RETURNING (SELECT count(*) FROM c)")).toMatchObject({ rows: [[2]] });
+});
+
 test("a restore that is cut off anywhere goes on, and every step may run twice", async () => {
   const cut: string[] = [];
   meddle(
@@ -244,7 +299,7 @@ test("a restore that is cut off anywhere goes on, and every step may run twice",
     "restore_backup",
   );
   const { job, restore } = await restoreInto("copy-12");
-  expect(cut).toEqual(["begin", "load", "compare", "record", "tell operators"]);
+  expect(cut).toEqual(["begin", "is the project ready", "load", "compare", "open", "record", "tell operators"]);
   expect([job.status, restore["status"], (await toldOf("copy-12")).length]).toEqual(["completed", "completed", 1]);
   expect(await queried("copy-12", "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]] });
 });

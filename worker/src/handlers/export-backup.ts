@@ -5,7 +5,7 @@
 import { Problem } from "../errors.ts";
 import { StepFailed } from "../jobs/failure.ts";
 import type { BackupRow } from "../store/backups.ts";
-import { claimBackup } from "../tenants/backups/backups.ts";
+import { claimBackup, needDatabase } from "../tenants/backups/backups.ts";
 import { sendCopies } from "../tenants/backups/copies.ts";
 import { completeBackup, failBackup, storyOf, writeManifest } from "../tenants/backups/finish.ts";
 import { differencesOf, load } from "../tenants/backups/load.ts";
@@ -13,7 +13,6 @@ import { destroyScratch } from "../tenants/backups/retention.ts";
 import { scratchOf } from "../tenants/backups/scratch.ts";
 import { discardMoments, freezeSource, readParts, sourceOf, thawSource } from "../tenants/backups/source.ts";
 import type { Source } from "../tenants/backups/source.ts";
-import { changeableProject } from "../tenants/projects.ts";
 import { notifyOperators } from "../tenants/operator-notices.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
@@ -29,7 +28,7 @@ const MAX_PAUSE_MS = 10 * 60_000;
 export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project_id, export_type }, job) => {
   job.log.info(`Starting: ${export_type} backup of project ${project_id}`);
   const row = await job.step("begin", async (_attempt, deps) => {
-    await changeableProject(deps, project_id);
+    await needDatabase(deps, project_id);
     const claim = { job: job.id, projectId: project_id, exportType: export_type };
     const claimed = await claimBackup(deps, claim, { actor: `job:${job.id}`, tenant: false });
     if (claimed.status !== "running") throw new Problem("conflict", "The backup of this job has ended already.");

@@ -1,7 +1,7 @@
 /** `restore_backup`: a verified backup into a new project's database. Nobody gets to write to it before it was compared. */
 import { StepFailed } from "../jobs/failure.ts";
 import { load } from "../tenants/backups/load.ts";
-import { beginRestore, compareRestored, endRestore, lookAgainAt, undoRestore } from "../tenants/backups/restore.ts";
+import { beginRestore, compareRestored, endRestore, lookAgainAt, openTarget, undoRestore } from "../tenants/backups/restore.ts";
 import { notifyOperators } from "../tenants/operator-notices.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
@@ -21,7 +21,7 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
 /** The project is made by a job of its own. */
 async function readiness(projectId: string, job: JobContext): Promise<void> {
   for (let look = 1; ; look += 1) {
-    const next = await job.step("is the project ready", async (_attempt, deps) => lookAgainAt(deps, projectId, look));
+    const next = await job.step("is the project ready", async (_attempt, deps) => lookAgainAt(deps, job.id, projectId, look));
     if (next === null) return;
     await job.sleepUntil(`until look ${look + 1}`, next);
   }
@@ -39,6 +39,7 @@ async function restored(projectId: string, backupId: string, job: JobContext): P
       throw error;
     }
     const differences = await job.step("compare", async (_attempt, deps) => compareRestored(deps, loading));
+    await orNull(job.step("open", async (_attempt, deps) => openTarget(deps, loading)));
     return differences.length === 0 ? null : `Restored, it is not the same: ${differences.join("; ")}.`;
   } catch (error) {
     if (error instanceof StepFailed) return error.message;

@@ -41,7 +41,7 @@ const postBackup = createRoute({
   request: { params: ofProject, body: { required: true, content: json(backupBody) } },
   responses: {
     202: { description: "Asked for", headers: location, content: json(backup) },
-    ...problems(...PROBLEMS, ...WITH_BODY),
+    ...problems(...PROBLEMS, ...WITH_BODY, "project_not_ready"),
   },
 });
 

@@ -10,6 +10,7 @@ import { PROVISIONING_JSON, addProvisioningStatement } from "./provisionings.ts"
 import type { NewProvisioning, ProvisioningRow, ProvisioningStatus } from "./provisionings.ts";
 import { OPEN_REASONS, heldBy, holds, reasonsJson } from "./reasons.ts";
 import type { OpenSuspension } from "./reasons.ts";
+import { forgetRestoreStatement } from "./restores.ts";
 
 export type Lifecycle = "ACTIVE" | "ARCHIVED" | "DELETED";
 /** SUSPENDED: an ACTIVE project that is stopped by at least one reason that holds now. */
@@ -116,10 +117,12 @@ export async function listProjects(db: D1Database, filter: ProjectFilter, now: n
 export interface NewProject extends Pick<ProjectRow, "id" | "organization_id" | "name" | "owner_id" | "region" | "calls_per_day"> {
   readonly caps: Readonly<Record<CapType, number | null>>;
   readonly provisioning: NewProvisioning;
+  /** Its database is filled by the restore of this id; otherwise there is none any more. */
+  readonly restored: boolean;
 }
 
 /**
- * Adds a project with its caps and first key, as it is then, for a job to provision. null where the id is taken or the organisation is not active: nothing was
+ * Adds a project with its caps and first key, as it is then, for a job to provision. null where the id is taken, the organisation is not active or the restore is over: nothing was
  * written.
  */
 export async function addProject(
@@ -130,15 +133,17 @@ export async function addProject(
   notes: readonly AuditNote[],
 ): Promise<ProjectView | null> {
   const add = `INSERT INTO projects (id, organization_id, name, owner_id, region, calls_per_day, provisioning, changed_by, created_at, updated_at)
-    SELECT ?1, id, ?4, ?5, ?6, ?7, 'pending', ?2, ?8, ?8 FROM organizations WHERE id = ?3 AND status = 'ACTIVE' ON CONFLICT DO NOTHING`;
+    SELECT ?1, id, ?4, ?5, ?6, ?7, 'pending', ?2, ?8, ?8 FROM organizations WHERE id = ?3 AND status = 'ACTIVE'
+      AND (?9 = 0 OR EXISTS (SELECT 1 FROM restores WHERE project_id = ?1 AND status = 'running')) ON CONFLICT DO NOTHING`;
   const caps = `INSERT INTO caps (project_id, cap_type, value, updated_at)
     SELECT ?1, key, value, ?4 FROM json_each(?3) WHERE ${claimed("projects")}`;
   const { id, organization_id, name, owner_id, region, calls_per_day } = row;
   const statements = [
-    ifClaimed(db, id, operation, add, organization_id, name, owner_id, region, calls_per_day, operation.now),
+    ifClaimed(db, id, operation, add, organization_id, name, owner_id, region, calls_per_day, operation.now, Number(row.restored)),
     ifClaimed(db, id, operation, caps, JSON.stringify(row.caps), operation.now),
     ...addKeyStatements(db, id, key, operation),
     addProvisioningStatement(db, id, key.id, row.provisioning, operation),
+    ...(row.restored ? [] : [forgetRestoreStatement(db, id, operation)]),
     ...notes.map((note) => auditStatement(db, "projects", id, operation, note)),
     db.prepare(`${VIEW} WHERE p.id = ?2`).bind(operation.now, id),
   ];

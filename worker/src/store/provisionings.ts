@@ -190,10 +190,10 @@ export async function forgetDatabase(db: D1Database, held: Held): Promise<boolea
   return write(db, held, "failed", `UPDATE provisionings SET database_at = NULL WHERE project_id = ?1 AND ${heldAs("failed")}`);
 }
 
-/** What goes with a project whose creation is undone, children first. What tells of it (audit log, events, jobs) stays. */
-export const OWNED_TABLES = ["suspensions", "caps", "api_keys", "registrations", "provisionings"] as const;
+/** What goes with a project whose creation is undone, children first. What tells of it (audit log, events, deliveries, jobs) stays. */
+export const OWNED_TABLES = ["webhooks", "suspensions", "caps", "api_keys", "registrations", "provisionings"] as const;
 
-/** Removes a failed project with its caps, keys and reasons. False where it was changed meanwhile, or the job holds it no more. */
+/** Removes a failed project with its caps, keys, endpoints and reasons. False where it was changed meanwhile, or the job holds it no more. */
 export async function removeFailedProject(
   db: D1Database,
   project: Seen,
@@ -206,7 +206,10 @@ export async function removeFailedProject(
     values: [jobId],
   };
   const versions = `DELETE FROM api_key_versions WHERE key_id IN (SELECT id FROM api_keys WHERE project_id = ?1) AND ${claimed("projects")}`;
+  const skip = `UPDATE webhook_deliveries SET status = 'skipped', reason = 'webhook_deleted', next_attempt_at = NULL, ended_at = ?3, changed_by = ?2
+    WHERE project_id = ?1 AND status = 'pending' AND ${claimed("projects")}`;
   return applyChange(db, { owner: "projects", seen: project, operation, note: null, condition }, [
+    ifClaimed(db, project.id, operation, skip, operation.now),
     auditStatement(db, "projects", project.id, operation, note),
     ifClaimed(db, project.id, operation, versions),
     ...OWNED_TABLES.map((table) =>

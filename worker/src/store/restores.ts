@@ -1,4 +1,5 @@
 /** What new projects were restored from, and how that went: one row a project, for it is filled once. Times are epoch milliseconds. */
+import { claimed, ifClaimed } from "./changes.ts";
 import type { Operation } from "./changes.ts";
 import { stored } from "./database.ts";
 import { INSERT_EVENT } from "./events.ts";
@@ -24,6 +25,10 @@ export interface RestoreRow {
 
 export type NewRestore = Pick<RestoreRow, "project_id" | "backup_id" | "source_project_id" | "job_id" | "requested_by">;
 
+const AUDIT = `INSERT INTO audit_log (operation, at, actor, action, subject, project_id, before, after)
+  SELECT ?2, ?3, ?4, 'backup.restore', 'backup:' || backup_id, source_project_id, 'null', json_object('project_id', project_id)
+  FROM restores WHERE project_id = ?1 AND changed_by = ?2`;
+
 /** With it, the id is taken for this restore. False where a project or a restore of that id is there already. */
 export async function addRestore(db: D1Database, row: NewRestore, { id, actor, now }: Operation): Promise<boolean> {
   const sql = `INSERT INTO restores
@@ -31,25 +36,22 @@ export async function addRestore(db: D1Database, row: NewRestore, { id, actor, n
     SELECT ?1, ?2, ?3, 'running', 1, ?4, ?5, ?6, ?7, ?7
     WHERE NOT EXISTS (SELECT 1 FROM projects WHERE id = ?1) AND EXISTS (SELECT 1 FROM backups WHERE id = ?2 AND status = 'verified')
     ON CONFLICT DO NOTHING RETURNING project_id`;
-  const audit = `INSERT INTO audit_log (operation, at, actor, action, subject, project_id, before, after)
-    SELECT ?2, ?3, ?4, 'backup.restore', 'backup:' || backup_id, source_project_id, 'null', json_object('project_id', project_id)
-    FROM restores WHERE project_id = ?1 AND changed_by = ?2`;
   const { project_id, backup_id, source_project_id, job_id, requested_by } = row;
   const [added] = await stored(async () =>
     db.batch([
       db.prepare(sql).bind(project_id, backup_id, source_project_id, job_id, requested_by, id, now),
-      db.prepare(audit).bind(project_id, id, now, actor),
+      db.prepare(AUDIT).bind(project_id, id, now, actor),
     ]),
   );
   return (added?.results ?? []).length > 0;
 }
 
-/** Nothing has come of it: somebody else made a project of that id in the same moment. */
+/** Nothing has come of it. Where somebody made the project with it meanwhile, it stays. */
 export async function dropRestore(
   db: D1Database,
   { project_id, changed_by }: Pick<RestoreRow, "project_id" | "changed_by">,
 ): Promise<void> {
-  const sql = "DELETE FROM restores WHERE project_id = ? AND changed_by = ?";
+  const sql = "DELETE FROM restores WHERE project_id = ?1 AND changed_by = ?2 AND NOT EXISTS (SELECT 1 FROM projects WHERE id = ?1)";
   await stored(async () => db.prepare(sql).bind(project_id, changed_by).run());
 }
 
@@ -57,12 +59,32 @@ export async function findRestore(db: D1Database, projectId: string): Promise<Re
   return stored(async () => db.prepare("SELECT * FROM restores WHERE project_id = ?").bind(projectId).first<RestoreRow>());
 }
 
-/** A failed one is tried again by this job; false where it has not failed, or somebody else was faster. */
-export async function retryRestore(db: D1Database, seen: RestoreRow, jobId: string, { id, now }: Operation): Promise<boolean> {
+/** The id belongs to a project that was not restored, and that the operation has claimed: what was to be restored into it before is over. */
+export const forgetRestoreStatement = (db: D1Database, projectId: string, operation: Operation): D1PreparedStatement =>
+  ifClaimed(db, projectId, operation, `DELETE FROM restores WHERE project_id = ?1 AND ${claimed("projects")}`);
+
+/**
+ * A failed one is tried again by this job, from another backup only where there is no project. False where it has not failed, or somebody
+ * else was faster.
+ */
+export async function retryRestore(
+  db: D1Database,
+  seen: RestoreRow,
+  next: Pick<RestoreRow, "backup_id" | "source_project_id" | "job_id">,
+  { id, actor, now }: Operation,
+): Promise<boolean> {
   const sql = `UPDATE restores SET status = 'running', attempt = attempt + 1, job_id = ?3, error = NULL, ended_at = NULL, changed_by = ?4,
-    updated_at = ?5 WHERE project_id = ?1 AND changed_by = ?2 AND status = 'failed'
-    AND EXISTS (SELECT 1 FROM backups WHERE id = restores.backup_id AND status = 'verified') RETURNING project_id`;
-  return (await stored(async () => db.prepare(sql).bind(seen.project_id, seen.changed_by, jobId, id, now).first())) !== null;
+    updated_at = ?5, backup_id = ?6, source_project_id = ?7 WHERE project_id = ?1 AND changed_by = ?2 AND status = 'failed'
+    AND (backup_id = ?6 OR NOT EXISTS (SELECT 1 FROM projects WHERE id = ?1))
+    AND EXISTS (SELECT 1 FROM backups WHERE id = ?6 AND status = 'verified') RETURNING project_id`;
+  const { backup_id, source_project_id, job_id } = next;
+  const [retried] = await stored(async () =>
+    db.batch([
+      db.prepare(sql).bind(seen.project_id, seen.changed_by, job_id, id, now, backup_id, source_project_id),
+      db.prepare(AUDIT).bind(seen.project_id, id, now, actor),
+    ]),
+  );
+  return (retried?.results ?? []).length > 0;
 }
 
 /** How it ended, and that it is told. Twice is once; another job's restore is left alone. */

@@ -13,6 +13,8 @@ export const MAX_DOCUMENT_BYTES = 19 * 1024 * 1024;
 /** `sendMessage` takes as many. */
 const MAX_TEXT_CHARACTERS = 4_096;
 const MAX_CAPTION_CHARACTERS = 1_024;
+/** Of what Telegram says of a refusal. */
+const MAX_TOLD_CHARACTERS = 500;
 
 const TIMEOUT_MS = 15_000;
 /** For a document of 19 MiB in either direction. */
@@ -97,7 +99,8 @@ export class TelegramClient {
   }
 
   #withoutToken(text: string): string {
-    return text.replaceAll(this.#config.botToken, "[token]");
+    // Cut only then: half a token would not be found.
+    return text.replaceAll(this.#config.botToken, "[token]").slice(0, MAX_TOLD_CHARACTERS);
   }
 }
 

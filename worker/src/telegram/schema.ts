@@ -22,8 +22,6 @@ const bad = z.object({
     .default({}),
 });
 
-const MAX_DESCRIPTION_CHARACTERS = 500;
-
 /** Of the body as text; null: it broke off. */
 export function readAnswer(text: string | null): TelegramAnswer {
   const json = parsed(text);
@@ -35,7 +33,7 @@ export function readAnswer(text: string | null): TelegramAnswer {
   const { retry_after: retryAfter = null, migrate_to_chat_id: chat } = parameters;
   return {
     ok: false,
-    description: description.slice(0, MAX_DESCRIPTION_CHARACTERS),
+    description,
     retryAfter,
     migrateTo: chat === undefined ? null : String(chat),
   };

@@ -36,6 +36,8 @@ export interface ProjectInput {
   /** Its part of the provider's day; null: unlimited. */
   readonly callsPerDay: number | null;
   readonly key: KeyInput;
+  /** Whose content its database is to have. */
+  readonly restoredFrom?: string | undefined;
 }
 
 export interface CreatedProject {
@@ -94,6 +96,7 @@ export async function createProject(
     region: input.region,
     calls_per_day: input.callsPerDay,
     caps: withDefaults(input.caps),
+    restored: input.restoredFrom !== undefined,
     provisioning: { asked: askedFor(input), jobId: await jobId(job.requestedBy, "provision_project", job.idempotencyKey) },
   };
   const key = await newKey(deps, input.key);
@@ -111,10 +114,11 @@ export async function createProject(
 }
 
 /** What was asked for, so that the same again is known: no secret stands in it. */
-function askedFor({ organizationId, name, ownerId, region, caps, callsPerDay, key }: ProjectInput): string {
+function askedFor({ organizationId, name, ownerId, region, caps, callsPerDay, key, restoredFrom }: ProjectInput): string {
   const { name: keyName, mode, scopes, expiresAt } = key;
   const sorted = CAP_TYPES.map((type) => withDefaults(caps)[type]);
-  return JSON.stringify([organizationId, name, ownerId, region, sorted, callsPerDay, keyName, mode, [...scopes].toSorted(), expiresAt]);
+  const asked = [organizationId, name, ownerId, region, sorted, callsPerDay, keyName, mode, [...scopes].toSorted(), expiresAt];
+  return JSON.stringify(restoredFrom === undefined ? asked : [...asked, restoredFrom]);
 }
 
 /** The id is taken: by the same request, or by another one. */
@@ -125,16 +129,20 @@ async function createdBefore(deps: Store, id: string, row: NewProject): Promise<
     throw new Problem("conflict", `The project ${JSON.stringify(id)} was undone at this moment. Try again.`, { retryAfterSeconds: 1 });
   }
   const { provisioned } = project;
-  if (project.provisioning === "failed") {
-    const detail = `The project ${JSON.stringify(id)} could not be provisioned, and is being undone. Its id is free as soon as that is done.`;
-    throw new Problem("conflict", detail, { members: { job_id: provisioned?.job_id }, retryAfterSeconds: UNDONE_AFTER_SECONDS });
-  }
+  needNotUndone(project);
   const key = provisioned?.asked === row.provisioning.asked ? await findKey(deps.db, id, provisioned.key_id) : null;
   if (provisioned === null || key === null || project.lifecycle === "DELETED") {
     throw new Problem("conflict", `The project ${JSON.stringify(id)} exists already.`);
   }
   const job = await findJob(deps.db, provisioned.job_id);
   return { created: false, project, key: { ...key, key: null }, job: { id: provisioned.job_id, status: job?.status ?? null } };
+}
+
+/** Throws `conflict` for a project that is being undone: nothing can be made of it any more. */
+export function needNotUndone({ id, provisioning, provisioned }: ProjectView): void {
+  if (provisioning !== "failed") return;
+  const detail = `The project ${JSON.stringify(id)} could not be provisioned, and is being undone. Its id is free as soon as that is done.`;
+  throw new Problem("conflict", detail, { members: { job_id: provisioned?.job_id }, retryAfterSeconds: UNDONE_AFTER_SECONDS });
 }
 
 async function noOwner({ db, clock }: Store, organizationId: string): Promise<Problem> {
@@ -160,8 +168,12 @@ export async function readyProject(store: Store, id: string): Promise<ProjectVie
 /** A project that is there to be changed. Throws `not_found`, and `conflict` where it was deleted. */
 export async function changeableProject(store: Store, id: string): Promise<ProjectView> {
   const project = await getProject(store, id);
-  if (project.lifecycle === "DELETED") throw new Problem("conflict", `The project ${JSON.stringify(id)} was deleted.`);
+  needNotDeleted(project);
   return project;
+}
+
+export function needNotDeleted({ id, lifecycle }: ProjectView): void {
+  if (lifecycle === "DELETED") throw new Problem("conflict", `The project ${JSON.stringify(id)} was deleted.`);
 }
 
 export interface ProjectPatch {

@@ -21,6 +21,7 @@ import type { Held } from "../store/provisionings.ts";
 import { findRestore } from "../store/restores.ts";
 import { regionOf } from "../tenant-database/index.ts";
 import { importOf } from "./backups/load.ts";
+import { openIfNotRestored } from "./backups/restore.ts";
 import { changing, newOperation } from "./changing.ts";
 import type { Actor } from "./changing.ts";
 
@@ -85,7 +86,7 @@ export async function registerProject(
 }
 
 /** From now on its keys work. */
-export async function makeReady(deps: Pick<Deps, "db" | "clock">, held: Held): Promise<void> {
+export async function makeReady(deps: Deps, held: Held): Promise<void> {
   await changing(async () => {
     const project = await projectOf(deps, held);
     if (project.provisioning === "done") return true;
@@ -94,6 +95,7 @@ export async function makeReady(deps: Pick<Deps, "db" | "clock">, held: Held): P
     const note = { action: "project.provision", subject: `project:${project.id}`, projectId: project.id, before, after };
     return (await finishProvisioning(deps.db, project, held.jobId, newOperation(byJob(held), deps.clock()), note)) || null;
   });
+  await openIfNotRestored(deps, held.projectId);
 }
 
 /** Makes a service forget it that may know it. */

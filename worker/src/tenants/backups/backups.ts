@@ -9,6 +9,7 @@ import type { BackupRow, ExportType, VerifiedBackup } from "../../store/backups.
 import { changing, newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
 import { changeableProject } from "../projects.ts";
+import { notReady } from "../refusals.ts";
 import { abandon, removeBackup } from "./retention.ts";
 
 /** A job is written down right after its backup. */
@@ -26,10 +27,10 @@ export interface BackupAsked {
 
 /**
  * Writes a backup down and asks for its job. The same key answers with the first. Throws `conflict` where the project has one that runs,
- * or the key was used for another type; `not_found`.
+ * it was deleted, or the key was used for another type; `project_not_ready`; `not_found`.
  */
 export async function startBackup(deps: Deps, projectId: string, asked: BackupAsked, actor: Actor): Promise<BackupRow> {
-  await changeableProject(deps, projectId);
+  await needDatabase(deps, projectId);
   const requestedBy = actor.actor;
   const idempotencyKey = `${projectId}:${asked.idempotencyKey ?? crypto.randomUUID()}`;
   const job = await jobId(requestedBy, "export_backup", idempotencyKey);
@@ -44,6 +45,12 @@ export async function startBackup(deps: Deps, projectId: string, asked: BackupAs
     await deps.jobs.enqueueExportBackupJob({ projectId, exportType: asked.exportType }, options);
   }
   return row;
+}
+
+/** Whoever asks a database first decides where it lives, and freezing it keeps its schema out: neither before it is made. */
+export async function needDatabase(deps: Pick<Deps, "db" | "clock">, projectId: string): Promise<void> {
+  const { provisioning } = await changeableProject(deps, projectId);
+  if (provisioning !== "done") throw notReady(projectId, provisioning === "failed");
 }
 
 interface Claim {

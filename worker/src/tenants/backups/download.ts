@@ -42,9 +42,19 @@ export async function downloadOf(deps: Reading, backup: VerifiedBackup): Promise
   return { name: fileNameOf(backup), bytes: backup.stored_bytes, sha256: backup.sha256, body };
 }
 
-/** What finish.ts wrote. Throws `conflict` where it is gone. */
+/** What finish.ts wrote. Throws `conflict` where it is gone or damaged. */
 export async function manifestOf(deps: Pick<Deps, "backups">, backup: VerifiedBackup): Promise<Manifest> {
   const bytes = await getObject(deps, backup.manifest_key);
   if (bytes === null) throw new Problem("conflict", "The manifest of this backup is gone.");
-  return JSON.parse(new TextDecoder().decode(bytes)) as Manifest;
+  const manifest = manifestIn(bytes);
+  if (manifest?.backup_id === backup.id && manifest.sha256 === backup.sha256) return manifest;
+  throw new Problem("conflict", "The manifest of this backup is damaged: it is not what was written.");
+}
+
+function manifestIn(bytes: Uint8Array): Manifest | null {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as Manifest | null;
+  } catch {
+    return null;
+  }
 }

@@ -57,7 +57,7 @@ export async function load(deps: Deps, loading: Loading): Promise<boolean> {
   }
 }
 
-/** What differs, and what SQLite finds wrong. Empty: the same content, in order. Lets writes through. */
+/** What differs, and what SQLite finds wrong. Empty: the same content, in order. It stays frozen. */
 export async function differencesOf(deps: Deps, { backup, name, id }: Loading): Promise<string[]> {
   const { differences, checks } = await deps.tenantDatabases.verify(name, id, await summaryOf(deps, backup), backup.export_type);
   const violations = checks.foreignKeyViolations;

@@ -16,7 +16,7 @@ import type { RestoreRow } from "../../store/restores.ts";
 import { newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
 import type { ShownKey } from "../keys.ts";
-import { createProject, getProject } from "../projects.ts";
+import { createProject, getProject, needNotDeleted, needNotUndone } from "../projects.ts";
 import type { CreatedProject, ProjectInput } from "../projects.ts";
 import { getVerified } from "./backups.ts";
 import { endedBefore } from "./retention.ts";
@@ -32,7 +32,7 @@ const MAX_LOOKS = 120;
 export interface RestoreAsked {
   /** The new project's id, which makes asking twice asking once. */
   readonly id: string;
-  readonly project: Omit<ProjectInput, "id" | "organizationId" | "name"> & {
+  readonly project: Omit<ProjectInput, "id" | "organizationId" | "name" | "restoredFrom"> & {
     /** Null: as the project's that was backed up. */
     readonly organizationId: string | null;
     readonly name: string | null;
@@ -54,12 +54,20 @@ export interface Restoring {
 export async function startRestore(deps: Deps, source: string, backupId: string, asked: RestoreAsked, actor: Actor): Promise<Restoring> {
   const { db, clock } = deps;
   const backup = await getVerified(deps, source, backupId);
-  const restore = await claimRestore(deps, backup, asked.id, actor);
+  const before = await findProject(db, asked.id, clock());
+  if (before !== null) {
+    needNotUndone(before);
+    needNotDeleted(before);
+  }
+  const claimed = await claimRestore(deps, backup, asked.id, actor);
+  const { restore } = claimed;
   const found = await findProject(db, asked.id, clock());
-  const made = found === null ? await makeProject(deps, restore, asked, actor) : null;
+  const made = found === null ? await makeProject(deps, claimed, asked, actor) : null;
   if (restore.status === "running") {
     const { requestId } = asked;
-    const options = { requestedBy: restore.requested_by, idempotencyKey: keyOf(restore), projectId: restore.project_id, requestId };
+    const { traceparent } = deps.trace;
+    const asking = { requestedBy: restore.requested_by, idempotencyKey: keyOf(restore), requestId, traceparent };
+    const options = { ...asking, projectId: restore.project_id };
     await deps.jobs.enqueueJob("restore_backup", { project_id: restore.project_id, backup_id: backup.id }, options);
   }
   return { restore, project: made?.project ?? (await getProject(deps, asked.id)), key: shownOf(made) };
@@ -72,32 +80,48 @@ function shownOf(made: CreatedProject | null): ShownKey | null {
 
 const keyOf = ({ project_id, attempt }: Pick<RestoreRow, "project_id" | "attempt">): string => `${project_id}:${attempt}`;
 
+interface Claimed {
+  readonly restore: RestoreRow;
+  /** False: another request began it, and it is for that one to give it up. */
+  readonly own: boolean;
+}
+
 /** The row of this restore: a new one, or the one there is; a failed one is tried again. */
-async function claimRestore(deps: Deps, backup: VerifiedBackup, project_id: string, actor: Actor): Promise<RestoreRow> {
+async function claimRestore(deps: Deps, backup: VerifiedBackup, project_id: string, actor: Actor): Promise<Claimed> {
   const { db, clock } = deps;
+  const operation = newOperation(actor, clock());
   const requested_by = actor.actor;
-  const jobOf = async (attempt: number): Promise<string> => jobId(requested_by, "restore_backup", keyOf({ project_id, attempt }));
-  const row = { project_id, backup_id: backup.id, source_project_id: backup.project_id, job_id: await jobOf(1), requested_by };
-  await addRestore(db, row, newOperation(actor, clock()));
+  const job = await jobId(requested_by, "restore_backup", keyOf({ project_id, attempt: 1 }));
+  const row = { project_id, backup_id: backup.id, source_project_id: backup.project_id, job_id: job, requested_by };
+  await addRestore(db, row, operation);
   await closeAbandonedRestores(deps, project_id);
   const found = await findRestore(db, project_id);
-  if (found === null || found.backup_id !== backup.id) throw taken(project_id);
-  if (found.status !== "failed") return found;
-  await retryRestore(db, found, await jobOf(found.attempt + 1), newOperation(actor, clock()));
-  return (await findRestore(db, project_id)) ?? found;
+  if (found?.status === "failed") {
+    // The row keeps the name of whoever asked first, by which its job is known.
+    const job_id = await jobId(found.requested_by, "restore_backup", keyOf({ project_id, attempt: found.attempt + 1 }));
+    await retryRestore(db, found, { ...row, job_id }, operation);
+  }
+  const restore = await findRestore(db, project_id);
+  if (restore?.backup_id !== backup.id) throw taken(project_id);
+  return { restore, own: restore.changed_by === operation.id };
 }
 
 const taken = (id: string): Problem =>
   new Problem("conflict", `The project ${JSON.stringify(id)} exists already. A backup is restored into a new one, and overwrites nothing.`);
 
-async function makeProject(deps: Deps, restore: RestoreRow, { id, project, requestId }: RestoreAsked, actor: Actor) {
+async function makeProject(deps: Deps, { restore, own }: Claimed, { id, project, requestId }: RestoreAsked, actor: Actor) {
   const source = await getProject(deps, restore.source_project_id);
   const organizationId = project.organizationId ?? source.organization_id;
   try {
-    return await createProject(deps, { ...project, id, organizationId, name: project.name ?? source.name }, actor, { requestId });
+    const input = { ...project, id, organizationId, name: project.name ?? source.name, restoredFrom: restore.backup_id };
+    return await createProject(deps, input, actor, { requestId, traceparent: deps.trace.traceparent });
   } catch (error) {
-    // Nothing was begun: the id is free again, or somebody else's.
-    if (error instanceof Problem && ["conflict", "unprocessable"].includes(error.code)) await dropRestore(deps.db, restore);
+    // Nothing was begun: the id is free again, or somebody else's. Of an earlier attempt the row goes on telling: names of jobs follow from it.
+    if (own && error instanceof Problem && ["conflict", "unprocessable"].includes(error.code)) {
+      if (restore.attempt === 1) await dropRestore(deps.db, restore);
+      else if ((await findProject(deps.db, id, deps.clock())) === null)
+        await endRestore(deps, restore.project_id, restore.job_id, error.detail);
+    }
     throw error;
   }
 }
@@ -110,11 +134,14 @@ export async function getRestore({ db }: Pick<Deps, "db">, projectId: string): P
 }
 
 /** The work of a job: its own row, or a failed one's, which it takes over. Throws `conflict` where that is somebody else's. */
-export async function beginRestore({ db, clock }: Deps, job: string, projectId: string, backupId: string): Promise<Loading> {
+export async function beginRestore(deps: Deps, job: string, projectId: string, backupId: string): Promise<Loading> {
+  const { db, clock } = deps;
+  await closeAbandonedRestores(deps, projectId);
   const seen = await findRestore(db, projectId);
   if (seen?.backup_id !== backupId)
     throw new Problem("conflict", "This restore was not asked for; begin with POST …/backups/{id}/restore.");
-  if (seen.job_id !== job) await retryRestore(db, seen, job, newOperation({ actor: `job:${job}`, tenant: false }, clock()));
+  if (seen.job_id !== job)
+    await retryRestore(db, seen, { ...seen, job_id: job }, newOperation({ actor: `job:${job}`, tenant: false }, clock()));
   const row = await findRestore(db, projectId);
   if (row?.job_id !== job || row.status !== "running") throw new Problem("conflict", "Another job restores into this project.");
   const backup = await findBackup(db, backupId);
@@ -128,10 +155,14 @@ function loadingOf({ project_id: name }: RestoreRow, { id, project_id, moment, e
 
 /**
  * When to look again whether the project is ready; null once it is. Its provisioning has reserved the database for this import by then.
- * Epoch milliseconds. Throws `conflict` where it never will be.
+ * Epoch milliseconds. Throws `conflict` where it never will be, or is not this job's to fill.
  */
-export async function lookAgainAt({ db, clock }: Deps, projectId: string, look: number): Promise<number | null> {
-  const project = await findProject(db, projectId, clock());
+export async function lookAgainAt({ db, clock }: Deps, job: string, projectId: string, look: number): Promise<number | null> {
+  const [project, restore] = [await findProject(db, projectId, clock()), await findRestore(db, projectId)];
+  if (restore?.job_id !== job || restore.status !== "running") {
+    throw new Problem("conflict", `The project ${JSON.stringify(projectId)} is not restored by this job any more.`);
+  }
+  if (project !== null) needNotDeleted(project);
   if (project?.provisioning === "done") return null;
   if (project === null || project.provisioning === "failed" || look > MAX_LOOKS) {
     throw new Problem("conflict", `The project ${JSON.stringify(projectId)} could not be provisioned.`);
@@ -144,7 +175,8 @@ export async function closeAbandonedRestores(deps: Deps, projectId: string | nul
   const { db, clock } = deps;
   for (const row of await abandonedRestores(db, { projectId, begunBefore: clock() - ASKED_WITHIN_MS, limit: BATCH })) {
     const [backup, job] = [await findBackup(db, row.backup_id), await findJob(db, row.job_id)];
-    if (backup !== null) await undoRestore(deps, loadingOf(row, backup));
+    const project = await findProject(db, row.project_id, clock());
+    if (backup !== null && project?.provisioning === "done") await undoRestore(deps, loadingOf(row, backup));
     await endRestore(deps, row.project_id, row.job_id, endedBefore(job));
   }
 }
@@ -160,6 +192,11 @@ export async function compareRestored(deps: Deps, loading: Loading): Promise<str
   return differences;
 }
 
+/** Lets writes through, once it is written down how the comparison ended: done again after a write, it would end otherwise. Twice is once. */
+export async function openTarget({ tenantDatabases }: Deps, { name, id }: Loading): Promise<void> {
+  await tenantDatabases.call(name, async (database) => database.thaw(id));
+}
+
 /** Takes away what a restore left half done, so that it can be tried again. What others wrote is never touched. */
 export async function undoRestore(deps: Deps, loading: Loading): Promise<void> {
   const { importing } = await deps.tenantDatabases.call(loading.name, async (database) => database.state());
@@ -170,8 +207,21 @@ async function emptyTarget({ tenantDatabases }: Deps, { name }: Loading): Promis
   await tenantDatabases.call(name, async (database) => database.destroy());
 }
 
-export async function endRestore({ db, clock }: Deps, projectId: string, job: string, error: string | null): Promise<void> {
-  await recordRestore(db, { projectId, jobId: job, error }, clock());
+export async function endRestore(deps: Deps, projectId: string, job: string, error: string | null): Promise<void> {
+  await recordRestore(deps.db, { projectId, jobId: job, error }, deps.clock());
+  await openIfNotRestored(deps, projectId);
+}
+
+/**
+ * What was reserved for a restore that has failed before its project was ready is let go: by whoever of both comes to its end last, for
+ * each looks after it wrote down its own.
+ */
+export async function openIfNotRestored(deps: Deps, projectId: string): Promise<void> {
+  const { db, clock, tenantDatabases } = deps;
+  const row = await findRestore(db, projectId);
+  if (row?.status !== "failed" || (await findProject(db, projectId, clock()))?.provisioning !== "done") return;
+  const { importing } = await tenantDatabases.call(projectId, async (database) => database.state());
+  if (importing?.id === importOf(row.backup_id)) await tenantDatabases.call(projectId, async (database) => database.destroy());
 }
 
 /** As the API shows it. */
