@@ -20,6 +20,8 @@ interface Picture {
   readonly scheme: "light" | "dark";
   readonly width: number;
   readonly height: number;
+  /** What stands at its top; without it, the page's own beginning. */
+  readonly from?: string;
 }
 
 const PICTURES: readonly Picture[] = [
@@ -27,17 +29,26 @@ const PICTURES: readonly Picture[] = [
   { file: "dashboard-dark.png", path: "/", scheme: "dark", width: 1_240, height: 1_090 },
   { file: "projects.png", path: "/projects", scheme: "light", width: 1_240, height: 900 },
   { file: "project.png", path: "/projects/proj_citation_desk", scheme: "light", width: 1_240, height: 1_180 },
+  {
+    file: "webhooks.png",
+    path: "/projects/proj_citation_desk",
+    scheme: "light",
+    width: 1_240,
+    height: 1_000,
+    from: "#webhooks",
+  },
   { file: "jobs.png", path: "/jobs", scheme: "light", width: 1_240, height: 900 },
   { file: "phone.png", path: "/", scheme: "dark", width: 390, height: 844 },
 ];
 
-async function take(browser: Browser, product: Product, { file, path, scheme, width, height }: Picture): Promise<void> {
+async function take(browser: Browser, product: Product, { file, path, scheme, width, height, from }: Picture): Promise<void> {
   const context = await browser.newContext({ baseURL: product.url.origin, viewport: { width, height }, colorScheme: scheme });
   const page = await context.newPage();
   await page.goto(`/sign-in?next=${encodeURIComponent(path)}`);
   await page.getByLabel("Admin token").fill(product.token);
   await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
   await page.waitForURL((url) => url.pathname === path);
+  if (from !== undefined) await page.evaluate(`document.querySelector(${JSON.stringify(from)}).closest("section").scrollIntoView()`);
   const image = await page.screenshot();
   await context.close();
   if (image.byteLength > MAX_BYTES) throw new Error(`${file} is ${image.byteLength} bytes; expected at most ${MAX_BYTES}`);

@@ -54,6 +54,8 @@ export default defineConfig({
                 GRAFANA_SECRET: "test-grafana-secret-0123456789",
                 DATADOG_TOKEN: "test-datadog-token-0123456789",
                 ISBNDB_BASE_URL: "http://isbndb.test",
+                // As deployed: `npm start` leaves a .dev.vars behind that says otherwise.
+                ALLOW_PRIVATE_WEBHOOKS: "false",
                 // Many more of what is random: npm run test:soak.
                 TEST_SOAK: String(process.env["SOAK"] === "true"),
                 TEST_CRONS: unstable_readConfig({ config: `${root}wrangler.jsonc` }).triggers.crons ?? [],

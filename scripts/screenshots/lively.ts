@@ -1,5 +1,6 @@
 /** A coordinator that looks as if a company had worked with it for a month: what the pictures show. */
 import { DAY_MS, HOUR_MS, daysBefore, isoDay, wave } from "./month.ts";
+import { outbound } from "./outbound.ts";
 
 export interface Instance {
   readonly call: (method: string, path: string, body?: unknown) => Promise<{ readonly status: number; readonly body: unknown }>;
@@ -43,13 +44,14 @@ export async function makeLively(instance: Instance, now: number): Promise<void>
   await fillLedger(instance, now);
   for (const organization of ORGANIZATIONS) await need(call("POST", "/api/organizations", organization), 201);
   for (const { used: _, ...project } of PROJECTS) {
-    await need(call("POST", "/api/projects", { ...project, region: "eu-west", owner_id: "team-books", calls_per_day: 4_000 }), 201);
+    await need(call("POST", "/api/projects", { ...project, region: "weur", owner_id: "team-books", calls_per_day: 4_000 }), 201);
   }
+  for (const { id } of PROJECTS) await untilReady(call, id);
   await instance.d1(...PROJECTS.flatMap((project) => usageOf(project, now)));
   await need(call("POST", "/api/projects/proj_old_catalogue/suspend", { reason: "Invoice 4711 is overdue" }), 200);
   await need(call("PUT", "/api/projects/proj_book_club/caps", { realtime_connections: 120 }), 200);
   await runSweep(call);
-  await instance.d1(...jobs(now), ...harvest(now));
+  await instance.d1(...jobs(now), ...harvest(now), ...outbound(now));
 }
 
 async function need(answer: ReturnType<Instance["call"]>, expected: number): Promise<unknown> {
@@ -125,13 +127,23 @@ function usageOf({ id, used }: (typeof PROJECTS)[number], now: number): (readonl
   ];
 }
 
+/** Its job has made it. */
+async function untilReady(call: Instance["call"], id: string): Promise<void> {
+  const { provisioning } = (await need(call("GET", `/api/projects/${id}`), 200)) as { provisioning: { job_id: string } };
+  await untilEnded(call, provisioning.job_id);
+}
+
 /** The real one: it warns and suspends. */
 async function runSweep(call: Instance["call"]): Promise<void> {
   const { id } = (await need(call("POST", "/api/jobs", { type: "check_usage_limits", payload: {} }), 202)) as { id: string };
+  await untilEnded(call, id);
+}
+
+async function untilEnded(call: Instance["call"], id: string): Promise<void> {
   for (;;) {
     const { status } = (await need(call("GET", `/api/jobs/${id}`), 200)) as { status: string };
     if (status === "completed") return;
-    if (status === "failed") throw new Error("the sweep failed");
+    if (status === "failed") throw new Error(`the job ${id} failed`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -157,10 +157,12 @@ describe("the page at /", () => {
 describe("pages of operators", () => {
   test("show hostile names as text, wherever they stand", async () => {
     await makeOrganization("org", { name: HOSTILE });
-    await makeProject("shelf", { name: HOSTILE, owner_id: HOSTILE, region: HOSTILE.slice(0, 60), key: { name: HOSTILE } });
+    await makeProject("shelf", { name: HOSTILE, owner_id: HOSTILE, key: { name: HOSTILE } });
     await post("/api/projects/shelf/suspend", { reason: HOSTILE });
     await post("/api/harvest/targets", { authors: [HOSTILE] });
     await env.DB.prepare("UPDATE harvest_targets SET state = 'failed', reason = ?").bind(HOSTILE).run();
+    await post("/api/projects/shelf/webhooks", { url: "https://receiver.example/", description: HOSTILE.slice(0, 60) });
+    await post("/api/monitoring/signal", { id: "waf-17", title: HOSTILE, link: HOSTILE });
     const browser = await signedIn();
     const pages = [
       "/",
@@ -169,6 +171,7 @@ describe("pages of operators", () => {
       "/projects/shelf",
       "/projects/shelf/reactivate",
       "/harvest",
+      "/signals",
       "/audit",
     ];
     for (const path of pages) {

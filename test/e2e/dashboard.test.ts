@@ -148,7 +148,7 @@ describe("operators", () => {
     found.push(...(await violations()));
     await signIn("/projects");
     expect(await page.getByRole("main").textContent()).toContain("There are no projects yet");
-    for (const path of ["/projects", "/jobs", "/harvest", "/audit", "/nothing"]) {
+    for (const path of ["/projects", "/jobs", "/harvest", "/signals", "/audit", "/nothing"]) {
       await page.goto(path);
       found.push(...(await violations()));
     }
@@ -179,6 +179,41 @@ describe("operators", () => {
     await page.getByRole("button", { name: "Reactivate" }).click();
     await page.waitForURL(/\/projects\/reading_list$/u);
     expect((await product.call("GET", "/api/projects/reading_list")).body["status"]).toBe("ACTIVE");
+  });
+
+  test("see what became of a project's webhooks, backups and abuse", async () => {
+    const [webhook, job] = [`wh_${"0".repeat(20)}`, `auto_suspend-${"0".repeat(40)}`];
+    await product.d1(
+      [
+        `INSERT INTO webhooks (id, project_id, url, description, event_types, status, status_reason, status_at, failures, created_at, updated_at)
+        VALUES ('${webhook}', 'long', 'https://receiver.example/hook', 'chat', '["project.suspended"]', 'disabled', 'failures', 1, 5, 1, 1)`,
+      ],
+      [
+        `INSERT INTO webhook_deliveries (id, webhook_id, project_id, message_id, event_type, payload, status, reason, attempts, due_at, changed_by, created_at)
+        VALUES ('dlv_1', '${webhook}', 'long', 'msg_1', 'project.suspended', '{}', 'failed', 'tries_used_up', 1, 1, 'test', 1)`,
+      ],
+      [
+        `INSERT INTO webhook_attempts (delivery_id, run, attempt, at, duration_ms, status_code, error, response)
+        VALUES ('dlv_1', 1, 1, 1, 31, 503, 'It answered 503.', '${"busy".repeat(99)}')`,
+      ],
+      [
+        `INSERT INTO backups (id, project_id, export_type, status, job_id, requested_by, table_count, row_count, schema_version, stored_bytes, copies, error, changed_by, created_at, updated_at)
+        VALUES ('bak_1', 'long', 'full', 'verified', 'j', 'admin', 1, 2, 1, 18400000, 'sent', NULL, 'test', 1, 1),
+          ('bak_2', 'long', 'full', 'failed', 'j', 'admin', NULL, NULL, NULL, NULL, NULL, 'Part 3 is damaged', 'test', 2, 2)`,
+      ],
+      [
+        `INSERT INTO abuse_detections (run, project_id, pattern, at, as_of, decision, why, evidence, enforce, inputs)
+        VALUES ('${job}', 'long', 'ERROR_SPIKE', 1, 1, 'reported', '250 and 260 errors', 'measured', 1, '{"error_rate":0.8}')`,
+      ],
+      ["UPDATE projects SET provisioning = 'running' WHERE id = 'long'"],
+    );
+    await signIn("/projects/long");
+    expect(await page.getByRole("main").textContent()).toContain("It is being made");
+    await page.getByText("All numbers").click();
+    const found = await violations();
+    await page.getByRole("link", { name: "project.suspended" }).click();
+    await page.getByRole("heading", { level: 1, name: "project.suspended" }).waitFor();
+    expect([...found, ...(await violations())]).toEqual([]);
   });
 
   test("retry a job", async () => {
@@ -233,7 +268,7 @@ describe("every width and both schemes", () => {
   test.each([390, 1_024, 1_600])("%i pixels", async (width) => {
     await page.setViewportSize({ width, height: 900 });
     await signIn("/");
-    for (const path of ["/", "/projects", "/projects/long", "/jobs", "/harvest", "/audit"]) {
+    for (const path of ["/", "/projects", "/projects/long", "/jobs", "/harvest", "/signals", "/audit"]) {
       await page.goto(path);
       expect({ path, width: await page.evaluate("document.documentElement.scrollWidth") }).toEqual({ path, width });
       expect(await page.locator("svg.chart:visible").count()).toBe((await page.locator("svg.chart").count()) / 3);

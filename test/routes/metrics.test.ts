@@ -1,7 +1,11 @@
 import { env } from "cloudflare:workers";
+import grafana from "../../docs/grafana-dashboard.json";
+import rules from "../../docs/prometheus-alerts.yml?raw";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { ADMIN_TOKEN, call, freshStart, get, ledger, post, put, setClock, settings } from "../support/worker.ts";
 import type { Answer } from "../support/worker.ts";
+import { makeOrganization, makeProject } from "../tenants/admin-support.ts";
+import { selectorsIn } from "./promql.ts";
 
 const METRICS_TOKEN = "test-metrics-token-0123456789";
 
@@ -204,5 +208,78 @@ describe("GET /metrics", () => {
     away.mockRestore();
     expect(withoutLedger).toMatchObject({ 'coordinator_source_up{source="d1"}': 1, 'coordinator_source_up{source="ledger"}': 0 });
     expect(Object.keys(withoutLedger).some((name) => /^(quota_used|quota_refusals|provider)/u.test(name))).toBe(false);
+  });
+
+  test("counts messages to webhooks that ended, each time that they did, and those under way; tests are none", async () => {
+    await makeOrganization("org");
+    await makeProject("shop");
+    const add = `INSERT INTO webhook_deliveries (id, webhook_id, project_id, message_id, event_type, payload, status, is_test, due_at, changed_by, created_at)
+      SELECT 'd' || key, 'wh', 'shop', 'm' || key, 'quota.warning', '{}', value ->> 0, value ->> 1, 1, 'test', 1 FROM json_each(?)`;
+    const many = [
+      ["pending", 0],
+      ["pending", 0],
+      ["pending", 0],
+      ["pending", 1],
+      ["skipped", 0],
+      ["failed", 1],
+    ];
+    const change = async (sql: string) => env.DB.prepare(sql).run();
+    await env.DB.prepare(add).bind(JSON.stringify(many)).run();
+    await change("UPDATE webhook_deliveries SET status = 'failed' WHERE id IN ('d0', 'd1', 'd3')");
+    await change("UPDATE webhook_deliveries SET status = 'pending', run = 2 WHERE id = 'd1'");
+    await change("UPDATE webhook_deliveries SET status = 'pending', run = 3 WHERE id = 'd1'");
+    expect(pick(await metrics(), "webhook_")).toEqual({
+      'webhook_deliveries_total{status="failed"}': 2,
+      'webhook_deliveries_total{status="skipped"}': 1,
+      webhook_deliveries_pending: 2,
+    });
+    await change("UPDATE webhook_deliveries SET status = 'delivered' WHERE id = 'd1'");
+    await change("DELETE FROM webhook_deliveries");
+    expect(pick(await metrics(), "webhook_")).toEqual({
+      'webhook_deliveries_total{status="delivered"}': 1,
+      'webhook_deliveries_total{status="failed"}': 2,
+      'webhook_deliveries_total{status="skipped"}': 1,
+    });
+  });
+});
+
+describe("what the documents ask of /metrics", () => {
+  const expressions = {
+    "prometheus-alerts.yml": [...rules.matchAll(/^ +expr: (.+)$/gmu)].map(([, expression = ""]) => expression),
+    "grafana-dashboard.json": grafana.panels.flatMap((panel) => ("targets" in panel ? panel.targets : [])).map(({ expr }) => expr),
+  };
+
+  test("is there, with the labels that it is asked for by", async () => {
+    await put("/api/quota/usage", { used: 13_000 });
+    const run = { status: "completed", started: "2031-05-13T10:00:00Z", ended: "2031-05-13T10:00:04Z" };
+    await ended({ id: "r1", type: "reset_quotas", ...run, result: { rows_updated: 3 } });
+    const result = { projects_checked: 7, projects_suspended: 2 };
+    await ended({ id: "s1", type: "check_usage_limits", ...run, payload: { enforce_limits: true }, result });
+    await post("/api/enrich/batch-direct", { isbns: ["9780201633610"] });
+    const shown = Object.keys(await metrics()).flatMap(selectorsIn);
+    const isShown = ({ name, matchers }: ReturnType<typeof selectorsIn>[number]): boolean =>
+      shown.some(
+        (sample) =>
+          sample.name === name &&
+          matchers.every(({ label, is }) =>
+            sample.matchers.some((other) => other.label === label && new RegExp(`^(?:${is})$`, "u").test(other.is)),
+          ),
+      );
+    // Prometheus' own, about the scrape.
+    const known = ({ name }: { readonly name: string }): boolean => name === "up";
+    const missing = Object.entries(expressions).flatMap(([file, all]) =>
+      all.flatMap((expression) =>
+        selectorsIn(expression)
+          .filter((selector) => !known(selector) && !isShown(selector))
+          .map(({ name }) => `${file}: ${name} in ${expression}`),
+      ),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test("is asked for by every rule and every panel", () => {
+    expect(expressions["prometheus-alerts.yml"].length).toBe(rules.match(/^ +- alert: /gmu)?.length);
+    expect(Object.values(expressions).map((all) => all.filter((expression) => selectorsIn(expression).length === 0))).toEqual([[], []]);
+    expect(grafana.panels.filter((panel) => panel.type !== "row" && !("targets" in panel)).map(({ title }) => title)).toEqual([]);
   });
 });

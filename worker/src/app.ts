@@ -58,7 +58,7 @@ app.use(limitBody);
 app.use("/api/*", jsonOnly);
 // Changes by hand that have something to tell, and what is sent once more. Whatever jobs have to tell is handed on at their end.
 for (const path of ["suspend", "reactivate", "caps", "keys/*", "webhooks/*"]) app.use(`/api/projects/:id/${path}`, dispatchAfterChange);
-for (const path of ["suspend", "reactivate"]) app.use(`/projects/:id/${path}`, dispatchAfterChange);
+for (const path of ["suspend", "reactivate", "webhooks/*"]) app.use(`/projects/:id/${path}`, dispatchAfterChange);
 
 app.route("/", dashboard);
 app.route("/", healthRoutes);

@@ -55,6 +55,16 @@ export function took(milliseconds: number): string {
   return milliseconds < MINUTE_MS ? `${(milliseconds / 1_000).toFixed(1)} s` : duration(milliseconds);
 }
 
+const UNITS = ["kB", "MB", "GB"];
+
+/** "310 bytes", "2.1 kB", "48 MB". */
+export function fileSize(bytes: number): string {
+  if (bytes < 1_000) return counted(bytes, "byte");
+  const power = Math.min(UNITS.length, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1_000 ** power;
+  return `${value < 10 ? value.toFixed(1) : grouped(Math.round(value))} ${UNITS[power - 1] ?? ""}`;
+}
+
 const CAP_NAMES: Readonly<Record<string, string>> = {
   db_queries_per_day: "Database queries",
   realtime_connections: "Connections",
@@ -69,6 +79,9 @@ export const capName = (type: string): string => CAP_NAMES[type] ?? type;
 export function reasonName(reason: string): string {
   const [kind, what = ""] = reason.split(":");
   if (kind === "quota") return `Over its cap: ${capName(what).toLowerCase()}`;
-  if (kind === "abuse") return `Abuse: ${what.toLowerCase().replaceAll("_", " ")}`;
+  if (kind === "abuse") return `Abuse: ${patternName(what).toLowerCase()}`;
   return reason === "admin" ? "Suspended by hand" : reason;
 }
+
+/** A pattern of abuse: "Error spike". */
+export const patternName = (pattern: string): string => `${pattern.slice(0, 1)}${pattern.slice(1).toLowerCase().replaceAll("_", " ")}`;

@@ -17,6 +17,9 @@ export function signedIn(show: (c: AppContext, session: Session) => Promise<Resp
   };
 }
 
+/** A part of the address; "" where the route has none of that name. */
+export const pathParameter = (c: AppContext, name: string): string => c.req.param(name) ?? "";
+
 /** One of a few, or none. Throws `invalid_request`. */
 export function chosenOf<Value extends string>(c: AppContext, name: string, all: readonly Value[]): Value | null {
   const given = c.req.query(name) ?? "";

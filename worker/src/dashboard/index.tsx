@@ -4,12 +4,14 @@ import { Problem } from "../errors.ts";
 import { createRouter } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { errorFields, log } from "../lib/log.ts";
+import { backupPages } from "./backup-routes.tsx";
 import { operationsPages } from "./operations-routes.tsx";
 import { sendPage } from "./page.tsx";
 import { FailurePage } from "./pages/failure.tsx";
 import { projectPages } from "./project-routes.tsx";
 import { quotaPages } from "./quota-routes.tsx";
 import { sessionOf } from "./session.ts";
+import { webhookPages } from "./webhook-routes.tsx";
 
 const LOOKS_AGAIN_SECONDS = 5;
 
@@ -17,6 +19,8 @@ export const dashboard = createRouter();
 dashboard.onError(async (error, c) => failurePage(c, error));
 dashboard.route("/", quotaPages);
 dashboard.route("/", projectPages);
+dashboard.route("/", webhookPages);
+dashboard.route("/", backupPages);
 dashboard.route("/", operationsPages);
 
 /** Whether somebody looks with a browser, at an address that is no API's. */

@@ -1,10 +1,11 @@
-/** Jobs, the harvest and the audit log, for operators. */
+/** Jobs, the harvest, what monitoring reported and the audit log, for operators. */
 import { createRouter } from "../http/index.ts";
 import { page, seqCursor, seqKey, timeCursor, timeKey } from "../http/paging.ts";
 import { JOB_TYPES } from "../jobs/catalog.ts";
 import { knownJob, readJob, readSchedules } from "../jobs/reading.ts";
 import { listAudit } from "../store/changes.ts";
 import { harvestOverview } from "../store/harvest.ts";
+import { SIGNAL_SOURCES, listSignals } from "../store/signals.ts";
 import { JOB_STATUSES, listJobs, unfinishedJobs } from "../store/jobs.ts";
 import { BY_ADMIN } from "../tenants/changing.ts";
 import { chosenOf, signedIn, soughtText } from "./guard.ts";
@@ -14,6 +15,7 @@ import { ConfirmPage } from "./pages/confirm.tsx";
 import { HarvestPage } from "./pages/harvest.tsx";
 import { JobPage } from "./pages/job.tsx";
 import { JobsPage } from "./pages/jobs.tsx";
+import { SignalsPage } from "./pages/signals.tsx";
 import { sessionForm } from "./session.ts";
 
 const JOBS_REFRESH_SECONDS = 5;
@@ -102,6 +104,19 @@ operationsPages.get(
     const { db, clock } = c.get("deps");
     const content = <HarvestPage overview={await harvestOverview(db, RUNS_SHOWN, RUNS_SHOWN)} now={clock()} />;
     return sendPage(c, { title: "Harvest", session, place: "/harvest", refresh: REFRESH_SECONDS }, content);
+  }),
+);
+
+operationsPages.get(
+  "/signals",
+  signedIn(async (c, session) => {
+    const { db, clock } = c.get("deps");
+    const query = { project: soughtText(c, "project", 64), source: chosenOf(c, "source", SIGNAL_SOURCES) };
+    const before = seqCursor(c.req.query("cursor"));
+    const filter = { projectId: query.project || null, source: query.source, before, limit: SHOWN + 1 };
+    const { rows, next } = page(await listSignals(db, filter), SHOWN, seqKey);
+    const content = <SignalsPage rows={rows} query={query} isFirst={before === null} next={next} now={clock()} />;
+    return sendPage(c, { title: "Signals", session, place: "/signals", refresh: REFRESH_SECONDS }, content);
   }),
 );
 

@@ -19,6 +19,7 @@ const PLACES = [
   { path: "/projects", name: "Projects" },
   { path: "/jobs", name: "Jobs" },
   { path: "/harvest", name: "Harvest" },
+  { path: "/signals", name: "Signals" },
   { path: "/audit", name: "Audit" },
 ] as const;
 

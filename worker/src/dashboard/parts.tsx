@@ -85,6 +85,16 @@ const TONES: Readonly<Record<string, Level | "quiet">> = {
   suspended: "bad",
   lifted: "good",
   ok: "good",
+  pending: "info",
+  delivered: "good",
+  enabled: "good",
+  probation: "info",
+  disabled: "bad",
+  verified: "good",
+  reported: "warn",
+  normal: "good",
+  firing: "bad",
+  resolved: "good",
 };
 
 /** A state in a word. */

@@ -1,24 +1,29 @@
 /** Projects for operators: the list, one in full, and stopping and starting it by hand. */
-import type { Context } from "hono";
 import { Problem } from "../errors.ts";
 import { note } from "../http/fields.ts";
 import { createRouter } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { page, timeCursor, timeKey } from "../http/paging.ts";
 import { windowOf } from "../quota/window.ts";
+import { listDetections } from "../store/abuse.ts";
 import { listKeys } from "../store/api-keys.ts";
+import { listBackups } from "../store/backups.ts";
 import { listEvents } from "../store/events.ts";
 import { CAP_TYPES } from "../store/meters.ts";
 import { PROJECT_STATUSES, listProjects } from "../store/projects.ts";
+import { findRestore } from "../store/restores.ts";
 import { listEvaluations, listSuspensions } from "../store/suspensions.ts";
 import { usageOfProjects } from "../store/usage.ts";
+import { listDeliveries } from "../store/webhook-deliveries.ts";
+import { listWebhooks } from "../store/webhooks.ts";
 import { BY_ADMIN } from "../tenants/changing.ts";
 import { getProject } from "../tenants/projects.ts";
 import { reactivateProject, suspendProject } from "../tenants/suspension.ts";
 import { capStanding, getProjectUsage } from "../tenants/usage.ts";
-import { beforeSeq, chosenOf, pageBySeq, signedIn, soughtText } from "./guard.ts";
+import { beforeSeq, chosenOf, pageBySeq, pathParameter, signedIn, soughtText } from "./guard.ts";
 import { sendPage } from "./page.tsx";
 import { ConfirmPage, ReasonField } from "./pages/confirm.tsx";
+import type { Past } from "./pages/project-past.tsx";
 import { ProjectPage, USAGE_DAYS } from "./pages/project.tsx";
 import { ProjectsPage, Reasons } from "./pages/projects.tsx";
 import { sessionForm } from "./session.ts";
@@ -28,6 +33,10 @@ const REFRESH_SECONDS = 15;
 const PROJECTS_SHOWN = 25;
 const KEYS_SHOWN = 50;
 const PAST_SHOWN = 10;
+/** The row more tells that there is a next page. */
+const LIMIT = PAST_SHOWN + 1;
+/** A project has no more of them. */
+const WEBHOOKS_SHOWN = 20;
 const MAX_SEARCH_CHARACTERS = 200;
 
 export const projectPages = createRouter();
@@ -55,7 +64,7 @@ projectPages.get(
   }),
 );
 
-const idOf = (c: Context): string => c.req.param("id") ?? "";
+const idOf = (c: AppContext): string => pathParameter(c, "id");
 
 projectPages.get(
   "/projects/:id",
@@ -64,28 +73,45 @@ projectPages.get(
     const { db, clock } = deps;
     const [id, now] = [idOf(c), clock()];
     const project = await getProject(deps, id);
-    const limit = PAST_SHOWN + 1;
     const before = {
-      suspensions: beforeSeq(c, "suspensions_before"),
-      evaluations: beforeSeq(c, "evaluations_before"),
-      events: beforeSeq(c, "events_before"),
+      deliveries: beforeSeq(c, "deliveries_before"),
+      backups: timeCursor(c.req.query("backups_before")),
+      decisions: beforeSeq(c, "decisions_before"),
     };
-    const [usage, keys, suspensions, evaluations, events] = await Promise.all([
+    const [usage, keys, past, webhooks, deliveries, backups, decisions, restore] = await Promise.all([
       getProjectUsage(deps, id, USAGE_DAYS),
       listKeys(db, id, { after: null, limit: KEYS_SHOWN }),
-      listSuspensions(db, id, { before: before.suspensions, limit }, now),
-      listEvaluations(db, id, { before: before.evaluations, limit }),
-      listEvents(db, id, { before: before.events, limit }),
+      pastOf(c, id, now),
+      listWebhooks(db, id, { after: null, limit: WEBHOOKS_SHOWN }),
+      listDeliveries(db, { projectId: id, webhookId: null, status: null, before: before.deliveries, limit: LIMIT }),
+      listBackups(db, { projectId: id, status: null, after: before.backups, limit: LIMIT }),
+      listDetections(db, id, { before: before.decisions, limit: LIMIT }),
+      findRestore(db, id),
     ]);
-    const past = {
-      suspensions: pageBySeq(suspensions, PAST_SHOWN),
-      evaluations: pageBySeq(evaluations, PAST_SHOWN),
-      events: pageBySeq(events, PAST_SHOWN),
+    const lists = {
+      deliveries: pageBySeq(deliveries, PAST_SHOWN),
+      backups: page(backups, PAST_SHOWN, timeKey),
+      decisions: pageBySeq(decisions, PAST_SHOWN),
     };
-    const content = <ProjectPage project={project} usage={usage} keys={keys} past={past} now={now} />;
+    const shown = { project, usage, keys, past, webhooks, restore, now };
+    const content = <ProjectPage {...shown} {...lists} />;
     return sendPage(c, { title: project.name, session, place: "/projects", refresh: REFRESH_SECONDS }, content);
   }),
 );
+
+async function pastOf(c: AppContext, id: string, now: number): Promise<Past> {
+  const { db } = c.get("deps");
+  const [suspensions, evaluations, events] = await Promise.all([
+    listSuspensions(db, id, { before: beforeSeq(c, "suspensions_before"), limit: LIMIT }, now),
+    listEvaluations(db, id, { before: beforeSeq(c, "evaluations_before"), limit: LIMIT }),
+    listEvents(db, id, { before: beforeSeq(c, "events_before"), limit: LIMIT }),
+  ]);
+  return {
+    suspensions: pageBySeq(suspensions, PAST_SHOWN),
+    evaluations: pageBySeq(evaluations, PAST_SHOWN),
+    events: pageBySeq(events, PAST_SHOWN),
+  };
+}
 
 /** A form that was not right: what was written stays. */
 interface Tried {

@@ -28,7 +28,7 @@ const getRoot = createRoute({
   tags: ["Service"],
   summary: "The dashboard",
   description:
-    "A page for people: whether the day's quota lasts, and who spends it. Projects, jobs, the harvest and the audit log stand behind a sign-in with the admin token.",
+    "A page for people: whether the day's quota lasts, and who spends it. Projects, jobs, the harvest, what monitoring reported and the audit log stand behind a sign-in with the admin token.",
   responses: {
     200: { description: "A page", content: { "text/html": { schema: z.string() } } },
     503: {

@@ -1,11 +1,11 @@
 /** Backups of projects' databases. Restoring makes a project, and is the administrator's, as is removing. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { Problem } from "../errors.ts";
+import { sendFile } from "../http/file.ts";
 import { adminOnly, ownProject } from "../http/guards.ts";
 import { createRouter } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../http/paging.ts";
-import { digestField } from "../lib/bytes.ts";
 import { BACKUP_STATUSES, listBackups } from "../store/backups.ts";
 import { backupJson, deleteBackupByHand, getBackup, getVerified, startBackup } from "../tenants/backups/backups.ts";
 import { downloadOf, manifestOf } from "../tenants/backups/download.ts";
@@ -174,17 +174,7 @@ backupRoutes.openapi(getOne, async (c) => {
 backupRoutes.openapi(getDownload, async (c) => {
   const { id, backup_id } = c.req.valid("param");
   const deps = c.get("deps");
-  const { name, bytes, sha256, body } = await downloadOf(deps, await getVerified(deps, id, backup_id));
-  // A length that is known is sent as such; too few bytes then end the connection, not the file.
-  const file = new FixedLengthStream(bytes);
-  c.executionCtx.waitUntil(body.pipeTo(file.writable).catch(() => undefined));
-  return c.body(file.readable, 200, {
-    "Content-Type": "application/gzip",
-    "Content-Length": String(bytes),
-    "Content-Disposition": `attachment; filename="${name}"`,
-    "Repr-Digest": digestField(sha256),
-    "Cache-Control": "private, no-store, no-transform",
-  });
+  return sendFile(c, await downloadOf(deps, await getVerified(deps, id, backup_id)), "application/gzip");
 });
 
 backupRoutes.openapi(getManifest, async (c) => {

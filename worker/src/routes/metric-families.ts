@@ -4,7 +4,7 @@ import type { Outcome } from "../isbndb/index.ts";
 import { JOB_TYPES } from "../jobs/catalog.ts";
 import type { QuotaOverview, RefusedBy } from "../quota/index.ts";
 import { JOB_STATUSES } from "../store/jobs.ts";
-import type { LatestRuns, RunEnd, StoredCounts } from "../store/metrics.ts";
+import type { LatestRuns, RunEnd, StoredCounts, webhookTallies } from "../store/metrics.ts";
 import type { exportCounts } from "../telemetry/index.ts";
 import type { MetricFamily, Sample } from "../telemetry/exposition.ts";
 
@@ -15,6 +15,7 @@ export interface Readings {
   readonly stored: {
     readonly counts: StoredCounts;
     readonly runs: Readonly<Record<"reset_quotas" | "check_usage_limits", LatestRuns>>;
+    readonly webhooks: Awaited<ReturnType<typeof webhookTallies>>;
   } | null;
   readonly exports: ReturnType<typeof exportCounts>;
 }
@@ -62,7 +63,7 @@ export function metricFamilies({ overview, stored, exports }: Readings): MetricF
       samples: [up("ledger", ledger !== null), up("d1", stored !== null)],
     },
     ...(ledger ? quotaFamilies(ledger) : []),
-    ...(stored ? [...runFamilies(stored.runs), ...countFamilies(stored.counts)] : []),
+    ...(stored ? [...runFamilies(stored.runs), ...countFamilies(stored.counts), ...webhookFamilies(stored.webhooks)] : []),
     {
       name: "telemetry_exports",
       type: "counter",
@@ -185,5 +186,21 @@ function countFamilies({ jobs, targets }: StoredCounts): MetricFamily[] {
         return { labels: { state }, value: targets.find((row) => row.state === state)?.count ?? 0 };
       }),
     },
+  ];
+}
+
+function webhookFamilies({ pending, ...ended }: NonNullable<Readings["stored"]>["webhooks"]): MetricFamily[] {
+  return [
+    {
+      name: "webhook_deliveries",
+      type: "counter",
+      help: "Deliveries of webhooks that ended, by how they did, since the database exists; once more for each that was sent once more. skipped: nobody was asked. Tests are left out.",
+      samples: Object.entries(ended).map(([status, value]) => ({ labels: { status }, value })),
+    },
+    gauge(
+      "webhook_deliveries_pending",
+      "Deliveries of webhooks that are under way or wait for their next try. Tests are left out.",
+      pending,
+    ),
   ];
 }

@@ -5,7 +5,7 @@ import { createRouter } from "../http/index.ts";
 import { needMetricsReader } from "../http/guards.ts";
 import { inTime } from "../lib/in-time.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { latestRuns, storedCounts } from "../store/metrics.ts";
+import { latestRuns, storedCounts, webhookTallies } from "../store/metrics.ts";
 import type { StoredCounts } from "../store/metrics.ts";
 import { EXPOSITION_TYPES, exportCounts, exposition } from "../telemetry/index.ts";
 import { metricFamilies } from "./metric-families.ts";
@@ -75,7 +75,7 @@ const counted = new WeakMap<D1Database, Counted>();
 async function readStored(db: D1Database, now: number): Promise<Readings["stored"]> {
   const known = counted.get(db);
   const isFresh = known !== undefined && Math.abs(now - known.at) < COUNTED_EVERY_MS;
-  const [counts, runs] = await Promise.all([isFresh ? known.counts : storedCounts(db), latestRuns(db)]);
+  const [counts, runs, webhooks] = await Promise.all([isFresh ? known.counts : storedCounts(db), latestRuns(db), webhookTallies(db)]);
   if (!isFresh) counted.set(db, { at: now, counts });
-  return { counts, runs };
+  return { counts, runs, webhooks };
 }

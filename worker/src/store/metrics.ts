@@ -1,6 +1,7 @@
 /** What monitoring counts in the database. Nothing here reads projects, and everything reads an index. Times are epoch milliseconds. */
 import { stored } from "./database.ts";
 import type { JobStatus } from "./jobs.ts";
+import type { DeliveryStatus } from "./webhook-deliveries.ts";
 
 export interface StoredCounts {
   readonly jobs: readonly { readonly type: string; readonly status: JobStatus; readonly count: number }[];
@@ -14,6 +15,14 @@ export async function storedCounts(db: D1Database): Promise<StoredCounts> {
   const targets = "SELECT state, count(*) AS count FROM harvest_targets INDEXED BY harvest_targets_by_state GROUP BY state";
   const [first, second] = await stored(async () => db.batch([db.prepare(jobs), db.prepare(targets)]));
   return { jobs: (first?.results ?? []) as StoredCounts["jobs"], targets: (second?.results ?? []) as StoredCounts["targets"] };
+}
+
+/** Deliveries of webhooks by how they ended, since the database exists, and those that are under way now. Four rows. */
+export async function webhookTallies(db: D1Database): Promise<Readonly<Record<DeliveryStatus, number>>> {
+  const query = db.prepare("SELECT status, count FROM webhook_tallies");
+  const { results } = await stored(async () => query.all<{ readonly status: DeliveryStatus; readonly count: number }>());
+  const of = (status: DeliveryStatus): number => results.find((row) => row.status === status)?.count ?? 0;
+  return { pending: of("pending"), delivered: of("delivered"), failed: of("failed"), skipped: of("skipped") };
 }
 
 /** The end of a job that worked through everything. */

@@ -87,6 +87,7 @@ async function askForJobs({ db, clock, jobs, trace }: DispatchDeps): Promise<{ r
     log.error("Deliveries hold what no webhook can be sent", { deliveries: unsendable });
     await endUnsendable(db, unsendable, clock());
   }
+  if (sendable.length === 0) return { due: due.length, jobs: 0 };
   const ids = await jobs.enqueueMany("deliver_webhook", sendable.map(asked), {
     requestedBy: REQUESTED_BY,
     traceparent: trace.traceparent,

@@ -6,13 +6,11 @@ import { capName, grouped, reasonName } from "../format.ts";
 import { Card, Nothing, State, Table, Time, TimeOrNone } from "../parts.tsx";
 
 /** One page of a list. */
-interface Page<Row> {
+export interface Page<Row> {
   readonly rows: readonly Row[];
-  /** The running number that the next page lies before; null on the last one. */
-  readonly next: number | null;
+  /** Where the next page begins: a running number, or a cursor; null on the last one. */
+  readonly next: number | string | null;
 }
-
-export const PAST_LISTS = ["suspensions", "evaluations", "events"] as const;
 
 export interface Past {
   readonly suspensions: Page<SuspensionRow>;
@@ -45,7 +43,14 @@ export function ProjectPast({ id, past, now }: ProjectPastProps) {
   );
 }
 
-function More({ id, list, next }: { readonly id: string; readonly list: (typeof PAST_LISTS)[number]; readonly next: number | null }) {
+interface MoreProps {
+  readonly id: string;
+  readonly list: "suspensions" | "evaluations" | "events" | "deliveries" | "backups" | "decisions";
+  readonly next: Page<unknown>["next"];
+}
+
+/** On to what is older. */
+export function More({ id, list, next }: MoreProps) {
   if (next === null) return null;
   return (
     <p>

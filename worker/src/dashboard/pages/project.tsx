@@ -1,15 +1,25 @@
 /** One project: what it uses, what stops it, and why. */
+import type { DetectionRow } from "../../store/abuse.ts";
 import type { ApiKeyView } from "../../store/api-keys.ts";
-import type { ProjectView } from "../../store/projects.ts";
+import type { BackupRow } from "../../store/backups.ts";
 import type { CapType } from "../../store/meters.ts";
+import type { ProjectView } from "../../store/projects.ts";
+import type { RestoreRow } from "../../store/restores.ts";
+import type { DeliveryRow } from "../../store/webhook-deliveries.ts";
+import type { WebhookRow } from "../../store/webhooks.ts";
 import type { getProjectUsage } from "../../tenants/usage.ts";
 import { DaysChart } from "../charts/days-chart.tsx";
 import { Meter } from "../charts/meter.tsx";
 import { capName, grouped } from "../format.ts";
-import { Card, Facts, Heading, Nothing, State, Table, Time, TimeOrNone } from "../parts.tsx";
+import { Card, Facts, Heading, Nothing, State, Time } from "../parts.tsx";
 import { Actions, Caps, Reasons } from "./projects.tsx";
+import { ProjectAbuse } from "./project-abuse.tsx";
+import { ProjectBackups } from "./project-backups.tsx";
+import { ProjectKeys } from "./project-keys.tsx";
+import { ProjectMaking, RestoredFrom } from "./project-making.tsx";
 import { ProjectPast } from "./project-past.tsx";
-import type { Past } from "./project-past.tsx";
+import type { Page, Past } from "./project-past.tsx";
+import { ProjectWebhooks } from "./project-webhooks.tsx";
 
 export const USAGE_DAYS = 30;
 
@@ -20,38 +30,45 @@ interface ProjectPageProps {
   readonly usage: Usage;
   readonly keys: readonly ApiKeyView[];
   readonly past: Past;
+  readonly webhooks: readonly WebhookRow[];
+  readonly deliveries: Page<DeliveryRow>;
+  readonly backups: Page<BackupRow>;
+  readonly decisions: Page<DetectionRow>;
+  readonly restore: RestoreRow | null;
   readonly now: number;
 }
 
-export function ProjectPage({ project, usage, keys, past, now }: ProjectPageProps) {
+export function ProjectPage(props: ProjectPageProps) {
+  const { project, usage, keys, past, webhooks, deliveries, backups, decisions, restore, now } = props;
   return (
     <>
       <Heading title={project.name} above={<a href="/projects">Projects</a>}>
         <State name={project.status} />
         <Actions project={project} />
       </Heading>
+      <ProjectMaking project={project} restore={restore} />
       <Reasons project={project} now={now} />
       <div class="columns even">
         <Card title="Caps" id="caps" aside={<span class="muted">today, UTC</span>}>
           <Caps caps={usage.caps} />
         </Card>
         <Card title="About" id="about">
-          <About project={project} usage={usage} now={now} />
+          <About project={project} usage={usage} restore={restore} now={now} />
         </Card>
       </div>
       <Card title={`Usage of the last ${USAGE_DAYS} days`} id="usage">
         <UsageCharts usage={usage} now={now} />
       </Card>
       <ProjectPast id={project.id} past={past} now={now} />
-      <Card title="API keys" id="keys">
-        <Keys keys={keys} now={now} />
-      </Card>
-      {/* The places of what belongs to a project besides: webhooks with their deliveries, and backups, a Card each. */}
+      <ProjectAbuse id={project.id} decisions={decisions} now={now} />
+      <ProjectWebhooks project={project} webhooks={webhooks} deliveries={deliveries} now={now} />
+      <ProjectBackups project={project} backups={backups} now={now} />
+      <ProjectKeys keys={keys} now={now} />
     </>
   );
 }
 
-function About({ project, usage, now }: { readonly project: ProjectView; readonly usage: Usage; readonly now: number }) {
+function About({ project, usage, restore, now }: Pick<ProjectPageProps, "project" | "usage" | "restore" | "now">) {
   const { api_calls: month } = usage.organization;
   const { calls_per_day: share, used } = usage.upstream;
   return (
@@ -62,6 +79,7 @@ function About({ project, usage, now }: { readonly project: ProjectView; readonl
         ["Owner", project.owner_id ?? "–"],
         ["Region", project.region ?? "–"],
         ["Created", <Time at={project.created_at} now={now} />],
+        ...(restore === null ? [] : [["Restored from", <RestoredFrom restore={restore} />] as const]),
         [
           "Provider's calls today",
           <>
@@ -109,29 +127,5 @@ function UsageCharts({ usage, now }: { readonly usage: Usage; readonly now: numb
         </div>
       ))}
     </div>
-  );
-}
-
-function keyState({ revoked_at, expires_at }: ApiKeyView, now: number): string {
-  if (revoked_at !== null) return "revoked";
-  return expires_at !== null && expires_at <= now ? "expired" : "works";
-}
-
-function Keys({ keys, now }: { readonly keys: readonly ApiKeyView[]; readonly now: number }) {
-  if (keys.length === 0) return <Nothing>This project has no key.</Nothing>;
-  return (
-    <Table
-      label="API keys"
-      rows={keys}
-      keyOf={({ id }) => id}
-      columns={[
-        { name: "Name", cell: ({ name }) => name },
-        { name: "Id", cell: ({ id, mode }) => <code>{`qc_${mode}_${id}_…`}</code> },
-        { name: "Scopes", cell: ({ scopes }) => scopes.join(", ") },
-        { name: "State", cell: (key) => keyState(key, now) },
-        { name: "Last used", cell: ({ last_used_at: at }) => <TimeOrNone at={at} now={now} none="never" /> },
-        { name: "Expires", cell: ({ expires_at: at }) => <TimeOrNone at={at} now={now} none="never" /> },
-      ]}
-    />
   );
 }
