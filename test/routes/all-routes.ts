@@ -108,7 +108,7 @@ export const ROUTES: readonly Route[] = [
   { method: "DELETE", path: "/api/projects/{id}/backups/{backup_id}", access: "admin", success: 404 },
   { method: "POST", path: "/api/projects/{id}/backups/{backup_id}/restore", access: "admin", body: { project_id: "new" }, success: 404 },
   { method: "GET", path: "/api/projects/{id}/restore", access: own("admin"), success: 404 },
-  { method: "POST", path: "/api/projects/{id}/webhooks", access: own("admin"), body: { url: "https://example.com/hooks" }, success: 201 },
+  { method: "POST", path: "/api/projects/{id}/webhooks", access: renew, body: { url: "https://example.com/hooks" }, success: 201 },
   { method: "GET", path: "/api/projects/{id}/webhooks", access: own("admin") },
   { method: "GET", path: "/api/projects/{id}/webhooks/deliveries", access: own("admin") },
   { method: "GET", path: "/api/projects/{id}/webhooks/deliveries/{delivery_id}", access: own("admin"), success: 404 },

@@ -217,8 +217,11 @@ describe("wrong credentials again and again", () => {
     ["mistyped keys", () => mistyped(shop.key)],
   ])("count as %s too", async (_, wrong) => {
     const address = newAddress();
-    for (let index = 0; index < LIMIT; index += 1) await from(address, wrong());
-    expect(said(await from(address, wrong()))).toBe("429 too_many_failures");
+    // The limiter counts in minutes of its own: where one begins meanwhile, it counts anew.
+    let answered = "";
+    for (let index = 0; index <= 2 * LIMIT && answered !== "429 too_many_failures"; index += 1)
+      answered = said(await from(address, wrong()));
+    expect(answered).toBe("429 too_many_failures");
     const enriching = await post(
       "/api/enrich/batch-direct",
       { isbns: ISBNS },
