@@ -28,8 +28,8 @@ async function simulator() {
 export default defineConfig({
   root,
   test: {
-    // Vitest would leave one core idle; most files wait for I/O half of their time.
-    maxWorkers: 2,
+    // More than the two cores that the suite is made for: most files wait for I/O half of their time.
+    maxWorkers: 3,
     // What the Worker logs is shown where a test fails.
     silent: "passed-only",
     coverage: {
