@@ -2,17 +2,21 @@
  * `npm run screenshots`: the README's pictures, of a whole coordinator with a month of work behind it and a day under way. They show the
  * hour at which they are made: in the afternoon (UTC) the day's curve has something to tell.
  */
+import "./start/offline.ts";
 import { mkdirSync, writeFileSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { startBrowser } from "../test/support/node/browser.ts";
 import { startProduct } from "../test/support/node/product.ts";
 import type { Product } from "../test/support/node/product.ts";
+import { terminalPage } from "./screenshots/terminal.ts";
 import { makeLively } from "./screenshots/lively.ts";
 import { ROOT } from "./start/places.ts";
 
 const FOLDER = `${ROOT}docs/images`;
 /** A README is read on the train, too. */
 const MAX_BYTES = 200_000;
+/** And the next one. */
+const TERMINAL_PORT = 18_787;
 
 interface Picture {
   readonly file: string;
@@ -51,6 +55,18 @@ async function take(browser: Browser, product: Product, { file, path, scheme, wi
   if (from !== undefined) await page.evaluate(`document.querySelector(${JSON.stringify(from)}).closest("section").scrollIntoView()`);
   const image = await page.screenshot();
   await context.close();
+  keep(file, image);
+}
+
+/** As high as what was printed. */
+async function takeTerminal(browser: Browser): Promise<void> {
+  const page = await browser.newPage({ viewport: { width: 800, height: 100 } });
+  await page.setContent(await terminalPage(TERMINAL_PORT));
+  keep("terminal.png", await page.locator("pre").screenshot());
+  await page.close();
+}
+
+function keep(file: string, image: Buffer): void {
   if (image.byteLength > MAX_BYTES) throw new Error(`${file} is ${image.byteLength} bytes; expected at most ${MAX_BYTES}`);
   writeFileSync(`${FOLDER}/${file}`, image);
   console.log(`docs/images/${file}  ${Math.ceil(image.byteLength / 1_000)} kB`);
@@ -62,6 +78,7 @@ const browser = await startBrowser();
 try {
   await makeLively(product, Date.now());
   for (const picture of PICTURES) await take(browser, product, picture);
+  await takeTerminal(browser);
 } finally {
   await browser.close();
   await product.stop();

@@ -1,17 +1,29 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { PAGES } from "../routes/all-routes.ts";
 import { ADMIN_TOKEN, call, freshStart, setClock } from "../support/worker.ts";
 import { Browser, signedIn } from "./support.ts";
 
 beforeEach(async () => freshStart());
 
-const OPERATORS_PAGES = ["/projects", "/projects/any", "/projects/any/suspend", "/jobs", "/jobs/any", "/harvest", "/audit"];
+/** All but the way in and out. */
+const pagesOf = (method: string): string[] =>
+  PAGES.filter((page) => page.startsWith(`${method} `) && !/ \/sign-/u.test(page)).map(
+    (page) => page.split(" ")[1]?.replaceAll("{}", "any") ?? "",
+  );
 
 describe("signing in", () => {
   test("is what every page of operators leads to, and back", async () => {
-    for (const path of OPERATORS_PAGES) {
+    for (const path of pagesOf("GET")) {
       const { status, headers } = await new Browser().send(path);
       const location = `/sign-in?next=${encodeURIComponent(path)}`;
       expect({ path, status, location: headers.get("location") }).toEqual({ path, status: 303, location });
+    }
+  });
+
+  test("is what every form of theirs leads to, and nothing is done", async () => {
+    for (const path of pagesOf("POST")) {
+      const { status, headers } = await new Browser().send(path, { form: { reason: "Because" } });
+      expect({ path, status, location: headers.get("location") }).toEqual({ path, status: 303, location: "/sign-in" });
     }
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { dayCurve } from "../../worker/src/dashboard/charts/day.ts";
-import { dayName, duration, moment, reasonName, relative } from "../../worker/src/dashboard/format.ts";
+import { dayName, duration, moment, reasonDetail, reasonName, relative } from "../../worker/src/dashboard/format.ts";
 import { noticesOf, verdictOf } from "../../worker/src/dashboard/words.ts";
 import { EXAMPLE_STATUS } from "../../worker/src/routes/schemas.ts";
 import type { QuotaStatus } from "../../worker/src/quota/index.ts";
@@ -175,4 +175,9 @@ describe("the day's curve", () => {
       { hour: 24, calls: 100 },
     ]);
   });
+});
+
+test("numbers of our own are grouped, and a person's words stay as they are", () => {
+  expect(reasonDetail("quota:storage_uploads_per_day", "1010 of 1000")).toBe("1,010 of 1,000");
+  expect(reasonDetail("admin", "Invoice 4711 is overdue")).toBe("Invoice 4711 is overdue");
 });

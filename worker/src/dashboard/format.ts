@@ -83,5 +83,10 @@ export function reasonName(reason: string): string {
   return reason === "admin" ? "Suspended by hand" : reason;
 }
 
+/** What is said of a reason: a person's words as they are, our own numbers as everywhere ("1,010 of 1,000"). */
+export function reasonDetail(reason: string, detail: string): string {
+  return reason.startsWith("quota:") ? detail.replaceAll(/\d{4,15}/gu, (digits) => grouped(Number(digits))) : detail;
+}
+
 /** A pattern of abuse: "Error spike". */
 export const patternName = (pattern: string): string => `${pattern.slice(0, 1)}${pattern.slice(1).toLowerCase().replaceAll("_", " ")}`;

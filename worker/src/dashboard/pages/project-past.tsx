@@ -2,7 +2,7 @@
 import { JOB_ID } from "../../jobs/job-id.ts";
 import type { EventRow } from "../../store/events.ts";
 import type { EvaluationRow, SuspensionRow } from "../../store/suspensions.ts";
-import { capName, grouped, reasonName } from "../format.ts";
+import { capName, grouped, reasonDetail, reasonName } from "../format.ts";
 import { Card, Nothing, State, Table, Time, TimeOrNone } from "../parts.tsx";
 
 /** One page of a list. */
@@ -74,7 +74,7 @@ function Suspensions({ rows, now }: { readonly rows: readonly SuspensionRow[]; r
           cell: ({ reason, detail }) => (
             <>
               {reasonName(reason)}
-              {detail === null ? null : <span class="muted">: {detail}</span>}
+              {detail === null ? null : <span class="muted">: {reasonDetail(reason, detail)}</span>}
             </>
           ),
         },

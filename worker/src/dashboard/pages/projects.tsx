@@ -3,7 +3,7 @@ import { PROJECT_STATUSES } from "../../store/projects.ts";
 import type { ProjectStatus, ProjectView } from "../../store/projects.ts";
 import type { CapStanding } from "../../tenants/usage.ts";
 import { Meter } from "../charts/meter.tsx";
-import { capName, grouped, reasonName } from "../format.ts";
+import { capName, grouped, reasonDetail, reasonName } from "../format.ts";
 import { Heading, Nothing, Paging, State, Time } from "../parts.tsx";
 
 export interface ProjectRow {
@@ -146,7 +146,7 @@ export function Reasons({ project, now }: { readonly project: ProjectView; reado
       {project.suspensions.map(({ reason, detail, since, until }) => (
         <li>
           <strong>{reasonName(reason)}</strong>
-          {detail === null ? "" : `: ${detail}`}
+          {detail === null ? "" : `: ${reasonDetail(reason, detail)}`}
           <span class="muted">
             , since <Time at={since} now={now} />
             {until === null ? null : (
