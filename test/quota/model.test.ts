@@ -26,6 +26,7 @@ test(
       const run = new Run();
       await run.begin();
       for (const operation of sequence) await run.step(operation);
+      await run.end();
     });
     await expect(fc.assert(property, { numRuns: SEQUENCES })).resolves.toBeUndefined();
   },
