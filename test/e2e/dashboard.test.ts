@@ -256,6 +256,8 @@ describe("operators", () => {
     const other = await context.newPage();
     await other.goto("/");
     await other.getByRole("button", { name: "Sign out" }).click();
+    // A tab closed on its way to another page may never be heard of again.
+    await other.getByRole("link", { name: "Sign in" }).first().waitFor();
     await other.close();
     await comeBack();
     await expect.poll(async () => page.locator("#connection").textContent(), { timeout: 15_000 }).toContain("You are signed out");
