@@ -1,7 +1,8 @@
 /** A day that is over is remembered for a second where it was refused. Another instance is played by the ledger's own methods. */
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
+import { logged } from "../telemetry/support.ts";
 import { freshStart, get, ledger, post, put, setClock, settings } from "../support/worker.ts";
 
 const LIMIT = 10;
@@ -15,6 +16,8 @@ const { quota } = createDeps(env, () => Date.now());
 const usageSetElsewhere = async (used: number): Promise<void> => {
   await ledger().setUsage(used, { id: crypto.randomUUID(), actor: "admin" }, null);
 };
+
+afterEach(() => void vi.restoreAllMocks());
 
 describe("a day that is over", () => {
   beforeEach(async () => {
@@ -108,6 +111,18 @@ describe("a day that is over", () => {
     await usageSetElsewhere(0);
     const batch = { id: "c", caller: "enrich.batch", priority: "interactive", cost: { batchOf: 2 } } as const;
     expect(await quota.reserve(batch, { newId: true })).toMatchObject({ result: "granted" });
+  });
+
+  it("tells the log once how often it was said, and not each time", async () => {
+    const lines = logged();
+    expect([await reserve(1), await reserve(1), await reserve(2)]).toEqual([429, 429, 429]);
+    await setClock(AT("13"));
+    expect(await reserve(1)).toBe(429);
+    expect(lines.map(({ message, refusals }) => [message, refusals])).toEqual([
+      ["request", undefined],
+      ["Refused from memory", 2],
+      ["request", undefined],
+    ]);
   });
 
   it("counts among the refused, with the next question", async () => {

@@ -63,8 +63,21 @@ function believedOf(namespace: KVNamespace, kv: QuotaKv): Believed {
   return known;
 }
 
+type Services = Omit<Deps, "trace">;
+
+/** The services of the request before: nothing in them is a request's own, and bindings never change while an instance lives. */
+const made = new WeakMap<object, Services>();
+
 /** `traceparent`: the trace that goes on here; none begins one. Throws `ConfigError` where the configuration is wrong. */
 export function createDeps(env: Env, clock: () => number, traceparent?: string | null): Deps & { readonly trace: RootTrace } {
+  const before = made.get(env);
+  const services = before?.clock === clock ? before : createServices(env, clock);
+  made.set(env, services);
+  const { telemetry, secrets } = services.config;
+  return { ...services, trace: traceFrom(traceparent, telemetry, { clock, secrets }) };
+}
+
+function createServices(env: Env, clock: () => number): Services {
   const config = configOf(env);
   const { baseUrl, apiKey, timeoutMs } = config.isbndb;
   const isbndb = createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs });
@@ -97,7 +110,6 @@ export function createDeps(env: Env, clock: () => number, traceparent?: string |
     readProviderCount,
     jobs: new JobQueue({ db: env.DB, workflow: env.JOBS, clock }),
     relay: new JobRelay({ db: env.DB, workflow: env.JOBS, clock }),
-    trace: traceFrom(traceparent, config.telemetry, { clock, secrets: config.secrets }),
     tenantDatabases: new TenantDatabases(env.TENANT_DATABASE),
     backups: env.BACKUPS,
     telegram: config.telegram === null ? null : new TelegramClient(config.telegram),

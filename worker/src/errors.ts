@@ -58,6 +58,8 @@ interface ProblemOptions {
   readonly retryAfterSeconds?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
+  /** There may be thousands a second, and something else tells of them: no line of its own in the log. */
+  readonly unlogged?: boolean;
 }
 
 /** Thrown where a request cannot go on; the front door turns it into `application/problem+json`. `detail` is shown to the caller. */
@@ -68,6 +70,7 @@ export class Problem extends Error {
   readonly members: ProblemMembers;
   readonly retryAfterSeconds: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly unlogged: boolean;
 
   constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
     super(detail, { cause: options.cause });
@@ -76,6 +79,7 @@ export class Problem extends Error {
     this.members = options.members ?? {};
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.headers = options.headers ?? {};
+    this.unlogged = options.unlogged ?? false;
   }
 
   get kind(): ProblemKind {

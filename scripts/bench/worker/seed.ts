@@ -54,12 +54,11 @@ const CAPS = [
   { type: "function_invocations_per_day", cap: 5_000 },
 ];
 
-/** As many organisations whose first month is over. */
+/** As many organisations whose first month is over, and no other: whatever day it is today. */
 export async function seedOrganizations(db: D1Database, count: number): Promise<number> {
   const now = new Date();
-  // Days that every month has, so that the period's end is the same day of the month after.
-  const anchor = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 2, 15);
-  const endsAt = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1, 15);
+  const anchor = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1, 1);
+  const endsAt = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1);
   await inChunks(count, async (from, to) =>
     db.batch([
       db

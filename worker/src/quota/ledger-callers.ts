@@ -2,6 +2,7 @@
  * Who spent a day's calls. Reads only; synchronous. No decision may cost more the more projects there are: it is answered with sums,
  * and only who asks for the list gets one, of bounded length.
  */
+import type { LedgerStore } from "./ledger-store.ts";
 import { LISTED_PROJECTS, PROJECTS_CALLER } from "./types.ts";
 import type { CallerStanding, CallerUse, StatusView } from "./types.ts";
 
@@ -9,12 +10,17 @@ import type { CallerStanding, CallerUse, StatusView } from "./types.ts";
 const PROJECTS = "caller >= 'project:' AND caller < 'project;'";
 /** The others, as two ranges of the key. What a recovery knows of projects only as a sum belongs to neither. */
 const OTHERS = ["caller < 'project:'", `caller >= 'project;' AND caller <> '${PROJECTS_CALLER}'`];
+const OTHERS_OF_A_DAY = OTHERS.map((range) => `SELECT caller, used FROM callers WHERE date = ?1 AND ${range} AND used <> 0`).join(
+  " UNION ALL ",
+);
 
 export class LedgerCallers {
   readonly #sql: SqlStorage;
+  readonly #store: LedgerStore;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: SqlStorage, store: LedgerStore) {
     this.#sql = sql;
+    this.#store = store;
   }
 
   usedBy(date: string, caller: string): number {
@@ -88,13 +94,10 @@ export class LedgerCallers {
   }
 
   #others(date: string): CallerUse[] {
-    return OTHERS.flatMap((range) => {
-      const sql = `SELECT caller, used FROM callers WHERE date = ? AND ${range} AND used <> 0`;
-      return this.#sql.exec<{ caller: string; used: number }>(sql, date).toArray();
-    });
+    return this.#sql.exec<{ caller: string; used: number }>(OTHERS_OF_A_DAY, date).toArray();
   }
 
   #usedByProjects(date: string): number {
-    return this.#sql.exec<{ projects: number }>("SELECT projects FROM days WHERE date = ?", date).toArray()[0]?.projects ?? 0;
+    return this.#store.day(date).projects;
   }
 }

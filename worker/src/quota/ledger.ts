@@ -78,7 +78,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     const name = ctx.id.name ?? "unknown";
     this.#store = new LedgerStore(ctx.storage.sql);
     this.#state = new LedgerState(this.#store, configOf(env).quota);
-    const callers = new LedgerCallers(ctx.storage.sql);
+    const callers = new LedgerCallers(ctx.storage.sql, this.#store);
     this.#tallies = new LedgerTallies(ctx.storage.sql, this.#store);
     const pace = new LedgerPace(this.#store, this.#state);
     this.#provider = new ProviderBook(this.#store, this.#state, pace);

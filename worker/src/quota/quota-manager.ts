@@ -99,6 +99,7 @@ export class QuotaManager {
     const remembered = newId ? refusals.answerTo(request, asked.askedAt) : null;
     if (remembered) return remembered;
     const refusedHere = refusals.takeUntold();
+    if (refusedHere) log.info("Refused from memory", { ...refusedHere });
     const answer = await this.#ledger.call((ledger) => ledger.reserve(request, enforcementSwitch.known, refusedHere));
     refusals.note(request, answer, asked);
     return answer;

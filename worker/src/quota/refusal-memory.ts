@@ -51,7 +51,10 @@ export class RefusalMemory {
     if (!fresh || calls === null || calls < answer.refusal.callsNeeded) return null;
     const before = this.#untold?.date === answer.status.date ? this.#untold.refusals : 0;
     this.#untold = { date: answer.status.date, refusals: before + 1 };
-    return { ...answer, refusal: { ...answer.refusal, callsNeeded: calls, waitMs: Math.max(SECOND_MS, resetAt(now) - now) } };
+    return {
+      ...answer,
+      refusal: { ...answer.refusal, callsNeeded: calls, waitMs: Math.max(SECOND_MS, resetAt(now) - now), remembered: true },
+    };
   }
 
   /** `changes`: as they were when the ledger was asked. */

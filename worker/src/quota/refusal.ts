@@ -94,6 +94,7 @@ function tooLittleLeft(refusal: Refusal, status: QuotaStatus, policy: string, ch
       ...((refusal.held || refusal.refusedBy === "floor") && soon < status.reset_at ? { available_at: soon } : {}),
       quota: status,
     },
+    unlogged: refusal.remembered ?? false,
     retryAfterSeconds: refusal.held ? Math.ceil(refusal.waitMs / SECOND_MS) : toReset + jitter,
   });
 }

@@ -89,6 +89,8 @@ export type Refusal = Refuser & {
   readonly available: number;
   /** Enough is not spent yet, only held by open reservations: they may give it back, so the day is not over. */
   readonly held?: true;
+  /** Said by an instance that remembers the day as over. It tells the log, once a second, how often. */
+  readonly remembered?: true;
   /** Milliseconds after which it is worth asking again. */
   readonly waitMs: number;
 };

@@ -1,0 +1,121 @@
+/** What an answer waits for: how often it goes to the ledger, to D1 and to KV. Far from them, each time is a tenth of a second. */
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, test } from "vitest";
+import { createDeps } from "../../worker/src/deps.ts";
+import { callWith } from "../routes/support.ts";
+import { ADMIN_TOKEN, freshStart, isbns, post } from "../support/worker.ts";
+import { makeOrganization, makeProject } from "../tenants/admin-support.ts";
+
+const ASYNCHRONOUS = new Set(["first", "all", "run", "raw"]);
+
+/** Bindings that write down each round trip as it begins, and hold back those to the ledger until `pass` says so. */
+function watched(pass: (method: string) => Promise<void> = async () => undefined) {
+  const trips: string[] = [];
+  const noting = <Binding extends object>(
+    binding: Binding,
+    of: (name: string, call: (...given: unknown[]) => unknown) => unknown,
+  ): Binding =>
+    new Proxy(binding, {
+      get: (target, name: string) => {
+        const member: unknown = Reflect.get(target, name);
+        return typeof member === "function" ? of(name, (...given) => Reflect.apply(member, target, given) as unknown) : member;
+      },
+    });
+  const noted =
+    (trip: string, call: (...given: unknown[]) => unknown) =>
+    (...given: unknown[]) => {
+      trips.push(trip);
+      return call(...given);
+    };
+
+  const stub = noting(env.QUOTA_LEDGER.getByName("isbndb"), (name, call) => async (...given: unknown[]) => {
+    trips.push(`ledger ${name}`);
+    await pass(name);
+    return call(...given);
+  });
+  const own = new WeakMap<object, D1PreparedStatement>();
+  const statement = (of: D1PreparedStatement): D1PreparedStatement => {
+    const proxy = noting(of, (name, call) => {
+      if (name === "bind") return (...values: unknown[]) => statement(call(...values) as D1PreparedStatement);
+      return ASYNCHRONOUS.has(name) ? noted("D1", call) : call;
+    });
+    own.set(proxy, of);
+    return proxy;
+  };
+  const bindings = {
+    QUOTA_LEDGER: { getByName: () => stub },
+    QUOTA_KV: noting(env.QUOTA_KV, (_, call) => noted("KV", call)),
+    DB: noting(env.DB, (name, call) => {
+      if (name === "prepare") return (sql: unknown) => statement(call(sql) as D1PreparedStatement);
+      const batch = noted("D1", call);
+      return name === "batch" ? (list: D1PreparedStatement[]) => batch(list.map((each) => own.get(each))) : call;
+    }),
+  };
+  return { trips, bindings };
+}
+
+/** What was on its way when the answer came, of a request that is answered with this status. */
+async function tripsOf(status: number, path: string, body: unknown, token = ADMIN_TOKEN): Promise<string[]> {
+  const { trips, bindings } = watched();
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const reply = await callWith(bindings, path, { method: "POST", headers, body: JSON.stringify(body) });
+  expect({ status: reply.status, body: reply.body }).toMatchObject({ status });
+  return trips;
+}
+
+beforeEach(async () => freshStart());
+
+describe("an answer waits for", () => {
+  test("the ledger once, and nothing else, where calls are reserved", async () => {
+    expect(await tripsOf(201, "/api/quota/reservations", { calls: 1 })).toEqual(["ledger reserve"]);
+  });
+
+  test("the ledger once more, and nothing else, where they are charged or given back", async () => {
+    await post("/api/quota/reservations", { calls: 1, id: "mine" });
+    expect(await tripsOf(200, "/api/quota/reservations/mine/commit", {})).toEqual(["ledger commit"]);
+  });
+
+  test("nothing at all where the day is known to be over", async () => {
+    const { trips, bindings } = watched();
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
+    const asked = async () =>
+      (await callWith(bindings, "/api/quota/reservations", { method: "POST", headers, body: '{"calls":14000}' })).status;
+    expect([await asked(), await asked(), await asked()]).toEqual([429, 429, 429]);
+    expect(trips).toEqual(["ledger reserve"]);
+  });
+
+  test("D1 once where the catalogue holds all of a batch, and the ledger for what it says of the day", async () => {
+    const wanted = { isbns: isbns(1, 1_000) };
+    await post("/api/enrich/batch-direct", wanted);
+    expect(await tripsOf(200, "/api/enrich/batch-direct", wanted)).toEqual(["D1", "ledger status"]);
+  });
+
+  test("D1 once before the work where a project asks", async () => {
+    await makeOrganization("org");
+    const { api_key } = await makeProject("mine");
+    const wanted = { isbns: isbns(1, 3) };
+    await post("/api/enrich/batch-direct", wanted);
+    const trips = await tripsOf(200, "/api/enrich/batch-direct", wanted, api_key.key);
+    // The second is the catalogue's, and beside it goes what is only noted: when the key was used last, and the minute's requests.
+    expect(trips.slice(0, 2)).toEqual(["D1", "D1"]);
+    expect(trips.filter((trip) => trip !== "D1")).toEqual(["ledger status"]);
+  });
+});
+
+test("a call is being charged while its answer is still read: who waits, waits for the longer of the two", async () => {
+  let commitAsked = (): void => undefined;
+  const asked = new Promise<void>((resolve) => (commitAsked = resolve));
+  const { trips, bindings } = watched(async (method) => {
+    if (method === "commit") commitAsked();
+  });
+  const { quota } = createDeps({ ...env, ...bindings } as unknown as Env, () => Date.now());
+  const done = await quota.withQuota({ cost: { calls: 1 }, caller: "test", priority: "interactive" }, async ({ settle }) => {
+    const underWay = { from: Date.now(), to: Date.now() };
+    settle({ sent: "yes", underWay, delivered: true, report: null, signal: "none", retryAfterSeconds: null });
+    // The rest of the answer arrives no sooner than the ledger has been asked: were that to wait for the rest, neither would ever come.
+    await asked;
+    return "the rest";
+  });
+  expect(done).toMatchObject({ result: "done", value: "the rest", charged: 1 });
+  expect(trips).toEqual(["ledger reserve", "ledger commit"]);
+});
