@@ -1,3 +1,5 @@
+import { existsSync, statfsSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { build } from "esbuild";
@@ -5,6 +7,21 @@ import { defineConfig } from "vitest/config";
 import { unstable_readConfig } from "wrangler";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+
+const MEMORY = "/dev/shm";
+const ROOM = 4 * 1024 ** 3;
+
+/** A disk in memory with room enough, null where there is none. */
+function memoryDisk(): string | null {
+  if (!existsSync(MEMORY)) return null;
+  const { bavail, bsize } = statfsSync(MEMORY);
+  return bavail * bsize > ROOM ? MEMORY : null;
+}
+
+// A test begins with empty stores: thousands of databases are made and thrown away, which a disk would be asked to keep. What Node's tests
+// start has the usual folder: programs may not be run from memory.
+const usualFolder = tmpdir();
+process.env["TMPDIR"] = process.env["TMPDIR"] ?? memoryDisk() ?? usualFolder;
 
 /** The simulator answers every outbound request of the Worker under test, from an isolate of its own. */
 async function simulator() {
@@ -80,7 +97,7 @@ export default defineConfig({
           include: ["test/scripts/**/*.test.ts", "test/e2e/**/*.test.ts", "test/architecture.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          env: { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false" },
+          env: { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false", TMPDIR: usualFolder },
         },
       },
     ],
