@@ -50,7 +50,7 @@ function worker(name: string, contents: string, options: Partial<V4WorkerOptions
 async function workersOf(bundles: Partial<Bundles>): Promise<V4WorkerOptions[]> {
   const { unstable_getMiniflareWorkerOptions: optionsOf } = await import("wrangler");
   const workers: V4WorkerOptions[] = [];
-  const { product, bare, silent, bench, simulator, limiter } = bundles;
+  const { product, bare, counter, silent, bench, simulator, limiter } = bundles;
   // The viewer's files are served before any Worker is asked.
   const { assets: _, modulesRules: __, rootPath: ___, ...own } = optionsOf(WORKER_CONFIG).workerOptions;
   const bindings = Object.assign({}, own.bindings, VARS);
@@ -64,6 +64,7 @@ async function workersOf(bundles: Partial<Bundles>): Promise<V4WorkerOptions[]> 
     if (variant !== undefined)
       workers.push(worker(name, variant, { ...own, ...outbound, bindings, durableObjects: objects, workflows: {} }));
   }
+  if (counter !== undefined) workers.push(worker("counter", counter, { ...own, ...outbound, bindings, workflows: {} }));
   if (bench !== undefined) {
     const floor = { OBJECT: { className: "OneStatement", useSQLite: true } };
     const tenant = { TENANT_DATABASE: { className: "TenantDatabase", scriptName: "product", useSQLite: true } };

@@ -14,6 +14,7 @@ const ASKED = 1_000;
 const EMPTY = "empty route";
 const OURS = "ours";
 const OBJECT = "one-statement object";
+const COUNTER = "one statement behind our door";
 const SILENT = "ours, without its log line";
 const LIMITER = "hono-rate-limiter, object";
 
@@ -42,6 +43,7 @@ function targets({ workerd, bundles }: Bench, key: string, limit: number): Recor
         }),
     [OURS]: reserving(workerd.url("product")),
     [SILENT]: reserving(workerd.url("silent")),
+    [COUNTER]: reserving(workerd.url("counter")),
   };
 }
 
@@ -69,7 +71,7 @@ async function compare(bench: Bench, what: "grant" | "refuse"): Promise<Outcome[
   const outcomes: Outcome[] = [];
   for (const connections of bench.scale.connections) {
     bench.tell(`${what}, ${connections} connections`);
-    const names = Object.keys(targets(bench, "", limit)).filter((name) => name !== EMPTY || what === "grant");
+    const names = Object.keys(targets(bench, "", limit)).filter((name) => what === "grant" || (name !== EMPTY && name !== COUNTER));
     const target = (name: string) => (round: number) => {
       const found = targets(bench, `${what}-${connections}-${round}`, limit)[name];
       if (found === undefined) throw new Error(name);
@@ -82,6 +84,7 @@ async function compare(bench: Bench, what: "grant" | "refuse"): Promise<Outcome[
         ? [
             ...ratio(series, OURS, OBJECT, { least: 0.9 }),
             ...ratio(series, SILENT, OBJECT),
+            ...ratio(series, OURS, COUNTER, { least: 0.9 }),
             ...ratio(series, OURS, LIMITER, { least: 1.2 }),
           ]
         : [...ratio(series, OURS, OBJECT), ...ratio(series, OURS, LIMITER, { least: 3 }), ...ratio(series, SILENT, LIMITER)];
@@ -113,7 +116,7 @@ export const overshoot: Measure = {
   about: `grants beyond a limit of ${SMALL_LIMIT} where ${ASKED} ask at 64 connections`,
   run: async (bench) => {
     bench.tell("overshoot");
-    const names = Object.keys(targets(bench, "", SMALL_LIMIT)).filter((name) => name !== EMPTY && name !== SILENT);
+    const names = Object.keys(targets(bench, "", SMALL_LIMIT)).filter((name) => ![EMPTY, SILENT, COUNTER].includes(name));
     const contenders = names.map((name): Contender => ({
       name,
       run: async (round) => {
