@@ -33,6 +33,8 @@ export interface Bench {
 export interface Measure {
   readonly name: string;
   readonly about: string;
+  /** Looks into workerd, which may slow it down. */
+  readonly inspected?: true;
   readonly run: (bench: Bench) => Promise<readonly Outcome[]>;
 }
 

@@ -62,7 +62,7 @@ async function measured(measure: Measure, tools: Tools): Promise<readonly Outcom
   const tell = (text: string): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${text === "" ? "" : `  ${text} …`}`);
   };
-  const workerd = await startWorkerd(tools.bundles);
+  const workerd = await startWorkerd(tools.bundles, { inspected: measure.inspected ?? false });
   try {
     return await measure.run({ ...tools, workerd, tell });
   } finally {

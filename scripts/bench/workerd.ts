@@ -34,6 +34,8 @@ export interface Workerd {
   readonly url: (worker: Name) => string;
   /** Resident memory in megabytes. */
   readonly memoryMb: () => number;
+  /** Where it can be looked into. */
+  readonly inspector: () => Promise<URL>;
   readonly stop: () => Promise<void>;
 }
 
@@ -83,12 +85,14 @@ async function workersOf(bundles: Partial<Bundles>): Promise<V4WorkerOptions[]> 
 }
 
 /** Its storage is a temporary folder, which goes with it. `migrated` false: the product's database is empty. */
-export async function startWorkerd(bundles: Partial<Bundles>, { migrated = true } = {}): Promise<Workerd> {
+export async function startWorkerd(bundles: Partial<Bundles>, { migrated = true, inspected = false } = {}): Promise<Workerd> {
   const before = new Set(workerdProcesses().keys());
   // What the Workers log is read, or the pipe would fill, and thrown away.
   const { Miniflare, convertV4MiniflareOptions } = await import("miniflare");
   const workers = await workersOf(bundles);
-  const miniflare = new Miniflare(convertV4MiniflareOptions({ workers, handleStructuredLogs: () => undefined }));
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({ workers, ...(inspected ? { inspectorPort: 0 } : {}), handleStructuredLogs: () => undefined }),
+  );
   await miniflare.ready;
   const urls = new Map<string, string>();
   for (const [name, bundle] of Object.entries(bundles)) {
@@ -99,6 +103,7 @@ export async function startWorkerd(bundles: Partial<Bundles>, { migrated = true 
   return {
     url: (name) => urls.get(name) ?? missing(name),
     memoryMb: () => (workerdProcesses().get(id ?? 0) ?? 0) / 1_024,
+    inspector: async () => miniflare.getInspectorURL(),
     stop: async () => miniflare.dispose(),
   };
 }

@@ -1,4 +1,4 @@
-/** Work on many rows, beside a loop over them: the sweep, the monthly reset, and a project's database whole. */
+/** Work on many rows, beside a loop over them: the sweep and the monthly reset. */
 import { inTurns, ratio, timed } from "../measure.ts";
 import type { Bench, Measure, Outcome, Series } from "../measure.ts";
 import { runJob, work } from "../product.ts";
@@ -88,46 +88,3 @@ export const reset: Measure = {
     return [{ title, series, ratios: ratio(series, "a loop", "ours", organizations === TARGET_SIZE ? { least: 50 } : undefined) }];
   },
 };
-
-export const dump: Measure = {
-  name: "dump",
-  about: "a project's database dumped, and dumped into another one",
-  run: async (bench) => {
-    const { workerd, scale } = bench;
-    const series: Series[] = [];
-    const memory: Series[] = [];
-    const costs: number[] = [];
-    for (const megabytes of scale.megabytes) {
-      bench.tell(`dump and restore, ${megabytes} MB`);
-      const name = `bench-${megabytes}`;
-      await work(workerd, "/database/fill", megabytes, name);
-      const most: Record<string, number> = {};
-      const watched = async (path: string): Promise<number> => {
-        const looking = setInterval(() => {
-          most[path] = Math.max(most[path] ?? 0, workerd.memoryMb());
-        }, MEMORY_EVERY_MS);
-        const taken = await timed(async () => work(workerd, path, 0, name));
-        clearInterval(looking);
-        most[path] = Math.max(most[path] ?? 0, workerd.memoryMb());
-        return taken;
-      };
-      const filled = workerd.memoryMb();
-      memory.push({ contender: `memory with ${megabytes} MB filled`, unit: "MB", rounds: [filled] });
-      // All dumps before the first restore: what that leaves in memory is not theirs.
-      for (const [path, what] of [
-        ["/database/dump", "dump"],
-        ["/database/restore", "dump and restore"],
-      ] as const) {
-        const contender = `${what} of ${megabytes} MB`;
-        series.push(...(await inTurns(scale.rounds, "ms", [{ name: contender, run: async () => watched(path) }])));
-        memory.push({ contender: `memory at most in ${contender}`, unit: "MB", rounds: [most[path] ?? filled] });
-      }
-      costs.push(summaryOf(series.at(-2)?.rounds ?? []).median / megabytes);
-    }
-    const [first, last] = [costs[0] ?? 1, costs.at(-1) ?? 1];
-    const linear = { of: "dump, time a megabyte", to: "the same with the smallest", rounds: [last / first], target: { most: 1.3 } };
-    return [{ title: "a project's database", series: [...series, ...memory], ratios: scale.megabytes.length > 1 ? [linear] : [] }];
-  },
-};
-
-const MEMORY_EVERY_MS = 250;
