@@ -339,6 +339,22 @@ describe("Datadog", () => {
   });
 });
 
+describe("an id that the database would keep as another", () => {
+  const forms = [
+    ["alertmanager", (id: string) => group(alert({ fingerprint: id })), 422, "alerts.0.fingerprint"],
+    ["grafana", (id: string) => ({ version: "1", alerts: [alert({ fingerprint: id })] }), 422, "alerts.0.fingerprint"],
+    ["datadog", (id: string) => datadog({ cycle_key: id }), 422, "cycle_key"],
+    ["signal", (id: string) => ({ id }), 400, "id"],
+  ] as const;
+
+  test.each(forms)("is refused, and nothing is written down: %s", async (source, body, status, path) => {
+    for (const id of ["a\uD800", "a\u0000b"]) {
+      expect(refusal(await post(`/api/monitoring/${source}`, body(id)))).toMatchObject({ status, paths: [path] });
+    }
+    expect(await signals()).toEqual([]);
+  });
+});
+
 describe("anything else", () => {
   test("the administrator sends an alert in our own words", async () => {
     const body = { id: ownId(), project_id: "mine", pattern: "SUSPICIOUS_PATTERN", metrics: { probes: 200 }, enforce_action: false };

@@ -14,7 +14,7 @@ export const digits = (text: unknown): unknown => (typeof text === "string" && /
 export const pageQuery = {
   limit: z
     .preprocess(digits, z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT))
-    .openapi({ type: "integer", default: DEFAULT_LIMIT, description: "The most that one page holds" }),
+    .openapi({ type: "integer", minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT, description: "The most that one page holds" }),
   cursor: z.string().max(MAX_CURSOR_CHARACTERS).optional().describe("`next_cursor` of the page before"),
 };
 

@@ -3,16 +3,7 @@
  * each is judged by itself. No I/O. No clock.
  */
 import { z } from "zod";
-import {
-  MAX_ID_CHARACTERS,
-  aboutProject,
-  complaintsOf,
-  instant,
-  metricsAmong,
-  patternOrNull,
-  projectOrNull,
-  textOrNull,
-} from "./signal.ts";
+import { aboutProject, complaintsOf, instant, metricsAmong, patternOrNull, projectOrNull, signalId, textOrNull } from "./signal.ts";
 import type { Complaint, ReadAlert, ReadBody } from "./signal.ts";
 
 /** More than a body can hold of alerts that mean anything: each is answered, and logged where it is wrong. */
@@ -31,10 +22,7 @@ const envelope = (version: string) =>
 
 const alertSchema = z.looseObject({
   status: z.enum(["firing", "resolved"], "expected firing or resolved"),
-  fingerprint: z
-    .string("expected a text")
-    .min(1, "expected a text that is not empty")
-    .max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`),
+  fingerprint: signalId,
   startsAt: instant,
   labels: z.looseObject({ ...aboutProject, alertname: z.string().optional() }, "expected an object of texts"),
   annotations: z.object({ enforce_action: aboutProject.enforce_action }).catchall(z.string()).default({}),

@@ -1,7 +1,7 @@
 /** Datadog's webhook, in the shape of our template: all values are texts. No I/O. No clock. */
 import { z } from "zod";
 import { shown } from "../lib/shown.ts";
-import { MAX_ID_CHARACTERS, aboutProject, complaintsOf, metricsAmong, patternOrNull, projectOrNull, textOrNull } from "./signal.ts";
+import { aboutProject, complaintsOf, metricsAmong, patternOrNull, projectOrNull, idText, textOrNull } from "./signal.ts";
 import type { ReadBody } from "./signal.ts";
 
 const SCHEMA = "qc.datadog.v1";
@@ -9,11 +9,7 @@ const SCHEMA = "qc.datadog.v1";
 /** As Datadog leaves a variable that it does not know, or that has no value. */
 const UNEXPANDED = /^\$[A-Z_]+(\[[^\]]*\])?$/u;
 
-const identifier = z
-  .string("expected a text")
-  .trim()
-  .min(1, "expected a text that is not empty")
-  .max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`);
+const identifier = idText.trim().min(1, "expected a text that is not empty");
 
 const template = z.looseObject({
   schema: z.literal(SCHEMA, `expected ${JSON.stringify(SCHEMA)}`),

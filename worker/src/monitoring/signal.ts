@@ -23,7 +23,7 @@ export type ReadBody =
   | { readonly result: "read"; readonly alerts: readonly ReadAlert[] }
   | { readonly result: "refused"; readonly errors: readonly Complaint[] };
 
-export const MAX_ID_CHARACTERS = 200;
+const MAX_ID_CHARACTERS = 200;
 const MAX_TEXT_CHARACTERS = 500;
 
 /** For people: cut off where it is too long. */
@@ -37,9 +37,17 @@ const patternText = z
   .transform((text) => text.trim().toUpperCase())
   .pipe(z.enum(ABUSE_PATTERNS, `expected one of ${ABUSE_PATTERNS.join(", ")}`));
 
+/** Part of what tells alerts apart. The database would keep another text than the one that was sent, and find it no more. */
+export const idText = z
+  .string("expected a text")
+  .max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`)
+  .refine((text) => text.isWellFormed() && !text.includes("\0"), "expected text without NUL and broken surrogates");
+
+export const signalId = idText.min(1, "expected a text that is not empty");
+
 /** Labels and annotations are texts. */
 export const aboutProject = {
-  project_id: z.string().max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`).optional(),
+  project_id: idText.optional(),
   abuse_pattern: z
     .union([z.literal("").transform(() => undefined), patternText], `expected one of ${ABUSE_PATTERNS.join(", ")}`)
     .optional(),

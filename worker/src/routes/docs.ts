@@ -78,14 +78,55 @@ export const getDocument = createRoute({
   },
 });
 
+/** As the document has them: its schema stands there by name. */
+const written = (described: object): object =>
+  JSON.parse(
+    JSON.stringify(described, (key, value: unknown) => (key === "schema" ? { $ref: "#/components/schemas/Problem" } : value)),
+  ) as object;
+
+/** What stands in front of every operation looks at bodies also where none is expected. */
+const WITH_BODY = written(problems("payload_too_large", "unsupported_media_type"));
+const BODIES: Readonly<Record<string, object>> = {
+  post: WITH_BODY,
+  put: WITH_BODY,
+  patch: WITH_BODY,
+  delete: written(problems("payload_too_large")),
+};
+
+interface Document {
+  openapi: string;
+  paths: Record<string, Record<string, { responses: object; requestBody?: { required?: boolean } }>>;
+}
+
+/** A body that is left out is read as an empty one: these operations, as "post /path", take that. */
+function takingNone(app: OpenAPIHono<AppEnv>): ReadonlySet<string> {
+  return new Set(
+    app.openAPIRegistry.definitions.flatMap((definition) => {
+      if (definition.type !== "route") return [];
+      const { method, path, request } = definition.route;
+      const content = request?.body?.content["application/json"];
+      const schema = content && "schema" in content ? content.schema : undefined;
+      return schema instanceof z.ZodType && schema.safeParse({}).success ? [`${method} ${path}`] : [];
+    }),
+  );
+}
+
 /**
  * The whole document. The generator writes a pattern's flags behind it ("$/u"), where JSON Schema knows none: they are taken off, and
  * `u` is what JSON Schema means anyway.
  */
-export function documentOf(app: OpenAPIHono<AppEnv>): { openapi: string } {
+export function documentOf(app: OpenAPIHono<AppEnv>): Document {
   const withoutFlags = (key: string, value: unknown): unknown =>
     key === "pattern" && typeof value === "string" ? value.replace(/\/[a-z]+$/u, "") : value;
-  return JSON.parse(JSON.stringify(app.getOpenAPI31Document(INFO), withoutFlags)) as { openapi: string };
+  const { paths, ...whole } = JSON.parse(JSON.stringify(app.getOpenAPI31Document(INFO), withoutFlags)) as Document;
+  const optional = takingNone(app);
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      operation.responses = { ...BODIES[method], ...operation.responses };
+      if (operation.requestBody && optional.has(`${method} ${path}`)) operation.requestBody.required = false;
+    }
+  }
+  return { ...whole, paths };
 }
 
 export const docsRoutes = createRouter();

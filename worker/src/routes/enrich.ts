@@ -17,6 +17,7 @@ import {
   callerLabel,
   priority,
   problems,
+  orNull,
   quotaStatus,
 } from "./schemas.ts";
 
@@ -35,7 +36,7 @@ const SPENDING_PROBLEMS = [
   "storage_unavailable",
 ] as const;
 
-const quota = quotaStatus.nullable().describe("null only where no quota was needed and the ledger does not answer");
+const quota = orNull(quotaStatus).describe("null only where no quota was needed and the ledger does not answer");
 const apiCalls = z.int().describe("Provider calls charged for this request");
 const duration = z.int().describe("Milliseconds");
 

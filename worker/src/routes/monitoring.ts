@@ -13,7 +13,7 @@ import { readDatadog } from "../monitoring/datadog.ts";
 import { receiveSignals, relaySignals } from "../monitoring/intake.ts";
 import type { AlertResult } from "../monitoring/intake.ts";
 import { checkSignature } from "../monitoring/signature.ts";
-import { textOrNull } from "../monitoring/signal.ts";
+import { signalId, textOrNull } from "../monitoring/signal.ts";
 import type { Complaint, ReadAlert, ReadBody } from "../monitoring/signal.ts";
 import { isoSeconds } from "../quota/window.ts";
 import { ABUSE_PATTERNS } from "../store/abuse.ts";
@@ -86,7 +86,7 @@ const postDatadog = createRoute({
 
 const signalBody = z
   .strictObject({
-    id: z.string().min(1).max(200).describe("The same for the same alert, firing and resolved"),
+    id: signalId.describe("The same for the same alert, firing and resolved"),
     status: z.enum(["firing", "resolved"]).default("firing"),
     project_id: projectId.optional().describe("Without it nothing is done: it is about the whole"),
     pattern: z.enum(ABUSE_PATTERNS).optional().describe("Without it nothing is done"),

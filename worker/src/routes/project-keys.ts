@@ -8,7 +8,7 @@ import { askForEndOfGrace, endGrace, rotate } from "../tenants/key-rotation.ts";
 import { createKey, getKey, keyJson, revoke } from "../tenants/keys.ts";
 import { getProject } from "../tenants/projects.ts";
 import { actorOf, projectReader } from "./acting.ts";
-import { ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "./schemas.ts";
+import { ADMIN_OR_KEY, COMMON_PROBLEMS, json, orNull, problems } from "./schemas.ts";
 import { apiKey, jobLink, keyBody, keyId, linkTo, newApiKey, projectId, shownApiKey } from "./tenant-schemas.ts";
 
 const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
@@ -101,7 +101,7 @@ const postRotate = createRoute({
   responses: {
     200: {
       description: "Rotated",
-      content: json(shownApiKey.extend({ job: jobLink.nullable().describe("null: there is no grace to keep") }).openapi("RotatedApiKey")),
+      content: json(shownApiKey.extend({ job: orNull(jobLink).describe("null: there is no grace to keep") }).openapi("RotatedApiKey")),
     },
     ...problems(...PROBLEMS, ...WITH_BODY, "project_suspended"),
   },

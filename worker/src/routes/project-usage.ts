@@ -74,9 +74,13 @@ const getUsage = createRoute({
   request: {
     params,
     query: z.object({
-      days: z
-        .preprocess(digits, z.int().min(1).max(MAX_DAYS).default(DEFAULT_DAYS))
-        .openapi({ type: "integer", default: DEFAULT_DAYS, description: "How many UTC days of history, today included" }),
+      days: z.preprocess(digits, z.int().min(1).max(MAX_DAYS).default(DEFAULT_DAYS)).openapi({
+        type: "integer",
+        minimum: 1,
+        maximum: MAX_DAYS,
+        default: DEFAULT_DAYS,
+        description: "How many UTC days of history, today included",
+      }),
     }),
   },
   responses: { 200: { description: "In one look", content: json(usage) }, ...problems(...PROBLEMS) },

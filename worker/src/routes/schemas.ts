@@ -102,6 +102,9 @@ const problem = z
   })
   .openapi("Problem", { description: "RFC 9457 problem details" });
 
+/** Of a schema with a name: `.nullable()` would become one in the document that no null fits. */
+export const orNull = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.null()]);
+
 /** Content of a body. */
 export const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });
 

@@ -1,0 +1,103 @@
+/** What there is to be asked about: one of each, and what the door is reached with. */
+import { env } from "cloudflare:workers";
+import { ADMIN_TOKEN, call, freshStart, post, quotaStatus, settings, simulator, withTheirJobs } from "../support/worker.ts";
+import { makeOrganization, makeProject, right } from "../tenants/admin-support.ts";
+import { callWith } from "../routes/support.ts";
+import type { Reply } from "../routes/support.ts";
+import type { Names, Sent } from "./requests.ts";
+import { contents, differences } from "./stores.ts";
+import type { Contents } from "./stores.ts";
+
+/** Longer than anything takes that is not stuck. */
+const DEADLINE_MS = 20_000;
+
+export interface World {
+  readonly names: Names;
+  readonly key: string;
+  readonly contents: Contents;
+}
+
+/** Jobs are written down and asked for, and none begins: what they would do is no part of an answer. */
+const instance = { status: async () => ({ status: "queued" }), terminate: async () => undefined };
+const JOBS = {
+  create: async () => instance,
+  createBatch: async () => [],
+  get: async () => instance,
+  deleteBatch: async () => undefined,
+};
+
+export async function makeWorld(): Promise<World> {
+  await freshStart();
+  await makeOrganization("org");
+  const scopes = ["read", "enrich", "database", "admin"];
+  const { api_key } = await makeProject("mine", { key: { name: "all", scopes } });
+  await makeProject("other");
+  const made = async (path: string, body: unknown): Promise<{ id: string }> => {
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
+    const { status, text } = await callWith({ JOBS }, path, { method: "POST", headers, body: JSON.stringify(body) });
+    if (status >= 300) throw new Error(`${path}: ${status} ${text}`);
+    return JSON.parse(text) as { id: string };
+  };
+  const job = await made("/api/jobs", { type: "housekeeping", payload: {} });
+  const spare = await made("/api/projects/mine/keys", { name: "spare", scopes: ["read"] });
+  const webhook = await made("/api/projects/mine/webhooks", { url: "https://receiver.example/hooks" });
+  await made("/api/projects/mine/suspend", { reason: "Test" });
+  await made("/api/projects/mine/reactivate", { reason: "Test" });
+  const backup = await made("/api/projects/mine/backups", {});
+  const delivery = await env.DB.prepare("SELECT id FROM webhook_deliveries LIMIT 1").first<string>("id");
+  withTheirJobs();
+  await calmQuota();
+  const names: Names = {
+    id: "mine",
+    project_id: "mine",
+    organization_id: "org",
+    "organizations.id": "org",
+    "jobs.id": job.id,
+    "quota.id": "held",
+    isbn: "9780201633610",
+    key_id: spare.id,
+    webhook_id: webhook.id,
+    delivery_id: delivery ?? "none",
+    backup_id: backup.id,
+  };
+  return { names, key: api_key.key, contents: await settledContents() };
+}
+
+/** Once the work beside the answers above has ended. */
+async function settledContents(): Promise<Contents> {
+  let before = await contents();
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const after = await contents();
+    if (differences(before, after).length === 0) return after;
+    before = after;
+  }
+}
+
+/** A ledger with little to spend, no pace, and one reservation. */
+export async function calmQuota(): Promise<void> {
+  right(await call("DELETE", "/api/quota/settings"));
+  await settings({ rate_per_second: 0, daily_limit: 40, safety_buffer: 0, background_floor: 0 });
+  await simulator.control("POST", "/reset");
+  await simulator.control("PUT", "/settings", { rate_per_second: 0, clock: new Date().toISOString() });
+  right(await post("/api/quota/reset"));
+}
+
+/** Throws where no answer comes. */
+export async function ask(world: World, method: string, { as, path, headers, body }: Sent): Promise<Reply> {
+  const sent = {
+    authorization: `Bearer ${as === "admin" ? ADMIN_TOKEN : world.key}`,
+    ...(body === null ? {} : { "content-type": "application/json" }),
+    ...headers,
+  };
+  const answer = callWith({ JOBS }, path, { method, headers: sent, ...(body === null ? {} : { body }) });
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export const ledgerState = async (): Promise<string> => JSON.stringify(await quotaStatus());
