@@ -87,6 +87,7 @@ export default defineConfig({
         test: {
           name: "worker",
           include: ["test/**/*.test.ts"],
+          setupFiles: ["test/support/no-secrets.ts"],
           exclude: ["test/scripts/**", "test/e2e/**", "test/architecture.test.ts"],
           testTimeout: 60_000,
         },

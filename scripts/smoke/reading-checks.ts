@@ -10,7 +10,7 @@ const WRONG_TOKEN = "not-the-admin-token";
 /** What every answer should carry; from the OWASP list of security headers. */
 const SECURITY_HEADERS: readonly (readonly [name: string, value: RegExp])[] = [
   ["x-content-type-options", /^nosniff$/iu],
-  ["x-frame-options", /^(DENY|SAMEORIGIN)$/iu],
+  ["x-frame-options", /^DENY$/iu],
   ["referrer-policy", /^(no-referrer|same-origin|strict-origin.*)$/iu],
   ["strict-transport-security", /max-age=\d{7,}/iu],
   ["x-request-id", /^[\w.:-]{1,128}$/u],

@@ -8,6 +8,7 @@ const BROWSER = "worker/src/dashboard/browser";
 
 /** Folders below it and the files in them, each of one source or of several, one after the other: the viewer behind /docs, and the dashboard. */
 const FILES = {
+  ".": { _headers: ["worker/_headers"] },
   "docs-assets": {
     "swagger-ui.css": ["node_modules/swagger-ui-dist/swagger-ui.css"],
     "swagger-ui-bundle.js": ["node_modules/swagger-ui-dist/swagger-ui-bundle.js"],

@@ -37,7 +37,7 @@ describe("the page at /", () => {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
       "content-type": "text/html; charset=UTF-8",
       "referrer-policy": "same-origin",
-      "x-frame-options": "SAMEORIGIN",
+      "x-frame-options": "DENY",
     });
     expect(html).toMatch(/^<!doctype html><html lang="en">/iu);
     expect(html).not.toMatch(/ style=|<style| on[a-z]+=|(?:src|href)="(?:https?:)?\/\/|<script>/u);

@@ -27,6 +27,29 @@ describe("signing in", () => {
     }
   });
 
+  test("is what every page and form of theirs leads to, whatever else is sent in place of a session", async () => {
+    const signed = (await signedIn()).cookie;
+    const { origin } = new Browser();
+    const others: Record<string, string>[] = [
+      { authorization: `Bearer ${ADMIN_TOKEN}` },
+      { cookie: signed.replace(/.$/u, (last) => (last === "0" ? "1" : "0")) },
+      { cookie: `${signed.split("=")[0]}=${ADMIN_TOKEN}` },
+      // Ended long ago, and to end never.
+      { cookie: signed.replace(/=\d+/u, "=1000000000") },
+      { cookie: signed.replace(/=\d+/u, "=999999999999") },
+      // What a page without https could set.
+      { cookie: signed.replace("__Host-", "") },
+      { cookie: "", "x-forwarded-proto": "http", "x-forwarded-host": "localhost", "x-real-ip": "127.0.0.1" },
+    ];
+    for (const headers of others) {
+      for (const path of pagesOf("GET")) expect([path, (await new Browser().send(path, { headers })).status]).toEqual([path, 303]);
+      for (const path of pagesOf("POST")) {
+        const sent = { form: { form_token: "0".repeat(64), reason: "Because" }, headers: { origin, ...headers } };
+        expect([path, (await new Browser().send(path, sent)).status]).toEqual([path, 303]);
+      }
+    }
+  });
+
   test("leads to where one wanted to go, with its query", async () => {
     const browser = new Browser();
     const page = await browser.open("/projects?status=SUSPENDED");

@@ -50,7 +50,7 @@ export function forbidden(operation: Operation, { path, body }: Sent): string[] 
     const all = place === "query" ? given.getAll(name) : [];
     return all.length === 1 ? complaints(schema, numbered(schema, all[0] ?? "")).map((why) => `${name} ${why}`) : [];
   });
-  if (operation.body === null || ROW_BY_ROW.has(operation.path)) return wrong;
+  if (operation.body === null || ROW_BY_ROW.has(operation.path) || body instanceof Uint8Array) return wrong;
   if (body === null || body === "") return operation.body.required ? [...wrong, "no body"] : wrong;
   return [...wrong, ...complaints(operation.body.schema, parsed(body))];
 }

@@ -8,7 +8,7 @@ export interface Sent {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   /** null: none. */
-  readonly body: string | null;
+  readonly body: string | Uint8Array<ArrayBuffer> | null;
 }
 
 /** What stands in the database, by the name that a path has for it. */

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
+import { signedIn } from "../dashboard/support.ts";
 import { makeOrganization, makeProject, refusal, remove, right, stop } from "../tenants/admin-support.ts";
 import { ADMIN_TOKEN, call, freshStart, get, post, setClock } from "../support/worker.ts";
 import type { Answer } from "../support/worker.ts";
@@ -20,7 +21,25 @@ interface Comer {
   readonly project?: string;
   /** A key of the project that it may ask about. */
   readonly keyId?: string;
+  readonly headers?: Record<string, string>;
 }
+
+/** Each opens one route, and nothing else. */
+const OTHER_TOKENS: Record<string, string> = {
+  "the metrics token": env.METRICS_TOKEN,
+  "Alertmanager's token": env.ALERTMANAGER_TOKEN,
+  "Datadog's token": env.DATADOG_TOKEN,
+  "Grafana's secret": env.GRAFANA_SECRET,
+  "the pepper": env.KEY_PEPPER,
+  "the session's secret": env.SESSION_SECRET,
+  "the provider's key": env.ISBNDB_API_KEY,
+};
+
+const OPENED: Record<string, string> = {
+  "GET /metrics": "the metrics token",
+  "POST /api/monitoring/alertmanager": "Alertmanager's token",
+  "POST /api/monitoring/datadog": "Datadog's token",
+};
 
 let comers: Record<string, Comer>;
 
@@ -36,6 +55,7 @@ beforeEach(async () => {
   };
   const [mine, other] = [await project("mine"), await project("other")];
   const [stopped, archived, deleted] = [await project("stopped"), await project("archived"), await project("deleted")];
+  const [capped, unready] = [await project("capped"), await project("unready")];
   const own = { project: "mine", keyId: mine.keyId ?? "" };
 
   const revoked = await makeKey("mine", ALL);
@@ -43,6 +63,11 @@ beforeEach(async () => {
   const expired = await makeKey("mine", { ...ALL, expires_at: "2031-05-14T14:03:13Z" });
   const replaced = await makeKey("mine", ALL);
   right(await post(`/api/projects/mine/keys/${replaced.id}/rotate`, { immediate: true }));
+  const outlived = await makeKey("mine", ALL);
+  right(await post(`/api/projects/mine/keys/${outlived.id}/rotate`, {}));
+  right(await post(`/api/projects/mine/keys/${outlived.id}/end-grace`));
+  const inGrace = await makeKey("mine", ALL);
+  right(await post(`/api/projects/mine/keys/${inGrace.id}/rotate`, {}));
   const lacking = Object.fromEntries(
     await Promise.all(
       SCOPES.map(async (scope) => [`without ${scope}`, { ...own, token: (await makeKey("mine", withoutScope(scope))).key }]),
@@ -53,6 +78,8 @@ beforeEach(async () => {
   await setClock("2031-05-14T14:03:14Z");
 
   await stop("stopped", "abuse:ERROR_SPIKE");
+  await stop("capped", "quota:storage_uploads_per_day");
+  await env.DB.prepare("UPDATE projects SET provisioning = 'pending' WHERE id = 'unready'").run();
   right(await remove("/api/projects/archived"));
   right(await remove("/api/projects/deleted?permanent=true"));
   comers = {
@@ -62,11 +89,18 @@ beforeEach(async () => {
     "a key cut off": { ...own, token: mine.token?.slice(0, -8) ?? "" },
     "another project's key": { ...own, token: other.token },
     "a stopped project's key": stopped,
+    "a capped project's key": capped,
+    "an unready project's key": unready,
     "an archived project's key": archived,
     "a deleted project's key": { ...deleted, token: unknown.key },
     "a revoked key": { ...own, token: revoked.key },
     "an expired key": { ...own, token: expired.key },
     "a replaced key": { ...own, token: replaced.key },
+    "a key whose grace is over": { ...own, token: outlived.key },
+    "a key in its grace": { ...own, token: inGrace.key },
+    ...Object.fromEntries(Object.entries(OTHER_TOKENS).map(([name, token]) => [name, { ...own, token }])),
+    "an operator's cookie": { ...own, token: null, headers: { cookie: (await signedIn()).cookie } },
+    "two tokens": { ...own, token: null, headers: { authorization: `Bearer ${ADMIN_TOKEN}, Bearer ${ADMIN_TOKEN}` } },
     ...lacking,
     "the right key": { ...own, token: mine.token },
     "the administrator": { ...own, token: ADMIN_TOKEN },
@@ -79,9 +113,14 @@ const UNAUTHORIZED = "401 unauthorized";
 const FORBIDDEN = "403 forbidden";
 
 const everyNoKey: Expected = Object.fromEntries(
-  ["nobody", "a wrong token", "a mistyped key", "a key cut off", "a deleted project's key"].map((name) => [name, UNAUTHORIZED]),
+  [
+    ...["nobody", "a wrong token", "a mistyped key", "a key cut off", "a deleted project's key", "an operator's cookie", "two tokens"],
+    ...Object.keys(OTHER_TOKENS),
+  ].map((name) => [name, UNAUTHORIZED]),
 );
-const endedKeys: Expected = { "a revoked key": UNAUTHORIZED, "an expired key": UNAUTHORIZED, "a replaced key": UNAUTHORIZED };
+const endedKeys: Expected = Object.fromEntries(
+  ["a revoked key", "an expired key", "a replaced key", "a key whose grace is over"].map((name) => [name, UNAUTHORIZED]),
+);
 
 /** What the contract says of each comer. */
 function expectedOf(access: Access, passes: string): Expected {
@@ -94,18 +133,23 @@ function expectedOf(access: Access, passes: string): Expected {
   const { scope, kind } = access;
   const stopped: Expected =
     kind === "use" || kind === "use-own"
-      ? { "a stopped project's key": "403 project_suspended", "an archived project's key": FORBIDDEN }
+      ? {
+          "a stopped project's key": "403 project_suspended",
+          "a capped project's key": "403 project_suspended",
+          "an archived project's key": FORBIDDEN,
+          "an unready project's key": "503 project_not_ready",
+        }
       : {};
   const abusive: Expected = kind === "renew" ? { "a stopped project's key": "403 project_suspended" } : {};
   const foreign: Expected = ["own", "renew", "use-own"].includes(kind) ? { "another project's key": "404 not_found" } : {};
   return { ...all(passes), ...everyNoKey, ...endedKeys, ...stopped, ...abusive, ...foreign, [`without ${scope}`]: FORBIDDEN };
 }
 
-async function asks(route: Route, { token, project = "mine", keyId = "Aa00000000" }: Comer): Promise<Answer> {
+async function asks(route: Route, { token, project = "mine", keyId = "Aa00000000", headers = {} }: Comer): Promise<Answer> {
   // One backup of a project runs at a time, and none of these is waited for.
   if (route.path.endsWith("/backups")) await env.DB.prepare("UPDATE backups SET status = 'failed' WHERE status = 'running'").run();
   const fresh = route.path.includes("{key_id}") ? await spareKey(project, keyId) : keyId;
-  return call(route.method, addressOf(route, { id: project, key_id: fresh, organization: "empty" }), route.body, { token });
+  return call(route.method, addressOf(route, { id: project, key_id: fresh, organization: "empty" }), route.body, { token, headers });
 }
 
 /** A key that may be revoked, so that nobody loses the one they call with. */
@@ -125,7 +169,8 @@ describe("who may call", () => {
     const passes = route.success === 404 ? "404 not_found" : String(route.success ?? 200);
     const answers: Expected = {};
     for (const [name, comer] of Object.entries(comers)) answers[name] = told(await asks(route, comer));
-    expect(answers).toEqual(expectedOf(route.access, passes));
+    const opened = OPENED[routeName(route)];
+    expect(answers).toEqual({ ...expectedOf(route.access, passes), ...(opened === undefined ? {} : { [opened]: passes }) });
   });
 
   test("a stopped project is told why, by every route that it may not use", async () => {

@@ -30,7 +30,9 @@ const insane = ({ headers }: { headers: Headers }): string[] => {
   const expected: Record<string, RegExp> = {
     "x-request-id": /^[\w.:-]{1,128}$/u,
     "x-content-type-options": /^nosniff$/u,
-    "x-frame-options": /^SAMEORIGIN$/u,
+    "x-frame-options": /^DENY$/u,
+    "content-security-policy": /\bframe-ancestors 'none'/u,
+    "cache-control": /\bno-store\b/u,
     "referrer-policy": /^same-origin$/u,
     "strict-transport-security": /^max-age=\d+/u,
   };

@@ -1,5 +1,6 @@
 /** A collector that stands in for the network, and what it received in words that tests can compare. */
 import { vi } from "vitest";
+import { look } from "../support/no-secrets.ts";
 import { traceFrom } from "../../worker/src/telemetry/index.ts";
 
 export const COLLECTOR = "http://collector.test:4318";
@@ -76,7 +77,9 @@ export function collector(answer: () => Promise<Response> | Response = () => Res
       return real(input, init);
     }
     requests.push({ url, headers, method: init?.method, redirect: init?.redirect });
-    bodies.push(typeof init?.body === "string" ? init.body : "");
+    const body = typeof init?.body === "string" ? init.body : "";
+    bodies.push(body);
+    look("trace", body);
     return answer();
   });
   const received = (): Received[] => bodies.flatMap(spansIn);

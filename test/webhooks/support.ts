@@ -6,6 +6,7 @@ import { dispatchEvents } from "../../worker/src/tenants/dispatch.ts";
 import { tryDelivery } from "../../worker/src/tenants/webhook-delivery.ts";
 import type { TryResult } from "../../worker/src/tenants/webhook-delivery.ts";
 import { createDeps } from "../../worker/src/deps.ts";
+import { look } from "../support/no-secrets.ts";
 import { get, post } from "../support/worker.ts";
 import { right } from "../tenants/admin-support.ts";
 import type { Body } from "../tenants/admin-support.ts";
@@ -31,6 +32,7 @@ export function receiver(respond: Respond = () => new Response("thanks")): Recei
     if (!new URL(url).hostname.endsWith(".example")) return real(input, init);
     const headers = Object.fromEntries(new Headers(init?.headers));
     const body = typeof init?.body === "string" ? init.body : "";
+    look("webhook", `${JSON.stringify(headers)} ${body}`);
     const received = { url, headers, body, redirect: init?.redirect, method: init?.method };
     return respond(received, all.push(received));
   });

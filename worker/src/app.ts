@@ -4,6 +4,7 @@ import { secureHeaders } from "hono/secure-headers";
 import { dashboard, failurePage, isForPeople } from "./dashboard/index.tsx";
 import { Problem } from "./errors.ts";
 import { createRouter, problemResponse } from "./http/index.ts";
+import { answerHeaders } from "./middleware/answer-headers.ts";
 import { authenticate } from "./middleware/authentication.ts";
 import { jsonOnly, limitBody } from "./middleware/bodies.ts";
 import { dispatchAfterChange } from "./middleware/dispatch.ts";
@@ -39,8 +40,10 @@ app.notFound(async (c) => {
   return isForPeople(c) ? failurePage(c, problem) : problemResponse(c, problem);
 });
 
-// To our own pages only: without any, a browser would not say where a form comes from.
-app.use(secureHeaders({ referrerPolicy: "same-origin" }));
+// A referrer to our own pages only: without any, a browser would not say where a form comes from. What other origins may read is nothing:
+// there is no CORS header anywhere.
+app.use(secureHeaders({ referrerPolicy: "same-origin", xFrameOptions: "DENY" }));
+app.use(answerHeaders);
 app.use(requestContext(() => Date.now()));
 app.use(
   methodNotAllowed({

@@ -16,7 +16,7 @@ interface Reply {
 
 const SECURITY = {
   "x-content-type-options": "nosniff",
-  "x-frame-options": "SAMEORIGIN",
+  "x-frame-options": "DENY",
   "referrer-policy": "no-referrer",
   "strict-transport-security": "max-age=15552000",
   "x-request-id": "1",

@@ -1,0 +1,85 @@
+/**
+ * Looks at all that the suite's Worker writes to its log, answers, exports and sends to webhooks: a test in which a secret appears fails.
+ * Set up before every file of the project `worker`, so that no test has to think of it.
+ */
+import { env } from "cloudflare:workers";
+import { afterEach } from "vitest";
+
+type Where = "log" | "answer" | "trace" | "webhook";
+
+const SECRETS: Record<string, string> = {
+  ADMIN_TOKEN: env.ADMIN_TOKEN,
+  ISBNDB_API_KEY: env.ISBNDB_API_KEY,
+  KEY_PEPPER: env.KEY_PEPPER,
+  SESSION_SECRET: env.SESSION_SECRET,
+  METRICS_TOKEN: env.METRICS_TOKEN,
+  ALERTMANAGER_TOKEN: env.ALERTMANAGER_TOKEN,
+  GRAFANA_SECRET: env.GRAFANA_SECRET,
+  DATADOG_TOKEN: env.DATADOG_TOKEN,
+};
+
+/** A whole API key, and what a webhook's messages are signed with. */
+const MADE = /qc_(?:live|test)_[0-9A-Za-z]{10}_[0-9A-Za-z]{38}|whsec_[\w+/=-]{20,}/gu;
+
+/** Each stands in one answer: in that which made it. */
+const shown = new Set<string>();
+const found: string[] = [];
+
+export function look(where: Where, text: string): void {
+  for (const [name, secret] of Object.entries(SECRETS))
+    if (text.includes(secret)) found.push(`${name} in a ${where}: ${cut(text, secret)}`);
+  for (const [secret] of text.matchAll(MADE)) {
+    if (where === "answer" && !shown.has(secret)) shown.add(secret);
+    else found.push(`${secret.slice(0, 8)}… in a ${where}: ${cut(text, secret)}`);
+  }
+}
+
+/** Where it stands, without it. */
+function cut(text: string, secret: string): string {
+  const at = text.indexOf(secret);
+  return `${text.slice(Math.max(0, at - 200), at)}<secret>${text.slice(at + secret.length, at + secret.length + 100)}`.replaceAll(
+    MADE,
+    "<secret>",
+  );
+}
+
+const decoder = new TextDecoder();
+const headersOf = ({ headers }: Response): string => Array.from(headers, (pair) => pair.join(": ")).join("\n");
+
+/** However a test reads an answer. */
+const { text, json, arrayBuffer } = Response.prototype;
+Response.prototype.text = async function read(this: Response) {
+  const body = await text.call(this);
+  look("answer", `${headersOf(this)}\n${body}`);
+  return body;
+};
+Response.prototype.json = async function read<Body>(this: Response): Promise<Body> {
+  const body = await json.call(this);
+  look("answer", `${headersOf(this)}\n${JSON.stringify(body)}`);
+  return body as Body;
+};
+Response.prototype.arrayBuffer = async function read(this: Response) {
+  const body = await arrayBuffer.call(this);
+  look("answer", `${headersOf(this)}\n${decoder.decode(body)}`);
+  return body;
+};
+
+/** Also what a test keeps from being printed: its own stand-ins for these are called from here. */
+const LEVELS: ReadonlySet<string | symbol> = new Set(["debug", "error", "info", "log", "warn"]);
+globalThis.console = new Proxy(globalThis.console, {
+  get(target, name) {
+    const member: unknown = Reflect.get(target, name);
+    if (!LEVELS.has(name) || typeof member !== "function") return member;
+    return new Proxy(member, {
+      apply(write, self, values: unknown[]) {
+        look("log", values.map(String).join(" "));
+        return Reflect.apply(write as (...values: unknown[]) => unknown, self, values);
+      },
+    });
+  },
+});
+
+afterEach(() => {
+  const leaks = found.splice(0);
+  if (leaks.length > 0) throw new Error(`A secret where none belongs:\n${leaks.join("\n")}`);
+});
