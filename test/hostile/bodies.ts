@@ -36,7 +36,7 @@ const utf16 = (text: string, littleEndian: boolean): Uint8Array<ArrayBuffer> => 
 
 /** Bytes that are no text at the place of the first letter of a text. */
 function notText(text: string): Uint8Array<ArrayBuffer> {
-  const bytes = new TextEncoder().encode(text);
+  const bytes = Uint8Array.from(new TextEncoder().encode(text));
   const at = text.indexOf(':"') + 2;
   if (at > 1) bytes.set([0xc0, 0xaf].slice(0, bytes.length - at), at);
   return bytes;

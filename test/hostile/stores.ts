@@ -50,6 +50,17 @@ export function differences(before: Contents, after: Contents, allowed: readonly
   });
 }
 
+/** Once the work beside the answers above has ended. */
+export async function settledContents(): Promise<Contents> {
+  let before = await contents();
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const after = await contents();
+    if (differences(before, after).length === 0) return after;
+    before = after;
+  }
+}
+
 /** Makes D1 what it was. */
 export async function putBack(before: Contents): Promise<void> {
   const inserts = [...before].flatMap(([table, rows]) =>

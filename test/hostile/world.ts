@@ -5,7 +5,7 @@ import { makeOrganization, makeProject, right } from "../tenants/admin-support.t
 import { callWith } from "../routes/support.ts";
 import type { Reply } from "../routes/support.ts";
 import type { Names, Sent } from "./requests.ts";
-import { contents, differences } from "./stores.ts";
+import { settledContents } from "./stores.ts";
 import type { Contents } from "./stores.ts";
 
 /** Longer than anything takes that is not stuck. */
@@ -61,17 +61,6 @@ export async function makeWorld(): Promise<World> {
     backup_id: backup.id,
   };
   return { names, key: api_key.key, contents: await settledContents() };
-}
-
-/** Once the work beside the answers above has ended. */
-async function settledContents(): Promise<Contents> {
-  let before = await contents();
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const after = await contents();
-    if (differences(before, after).length === 0) return after;
-    before = after;
-  }
 }
 
 /** A ledger with little to spend, no pace, and one reservation. */

@@ -43,6 +43,9 @@ function cut(text: string, secret: string): string {
   );
 }
 
+/** Answers of the simulated provider's control: they are the test's own. */
+export const notOurs = new WeakSet<Response>();
+
 const decoder = new TextDecoder();
 const headersOf = ({ headers }: Response): string => Array.from(headers, (pair) => pair.join(": ")).join("\n");
 
@@ -50,23 +53,23 @@ const headersOf = ({ headers }: Response): string => Array.from(headers, (pair) 
 const { text, json, arrayBuffer } = Response.prototype;
 Response.prototype.text = async function read(this: Response) {
   const body = await text.call(this);
-  look("answer", `${headersOf(this)}\n${body}`);
+  if (!notOurs.has(this)) look("answer", `${headersOf(this)}\n${body}`);
   return body;
 };
 Response.prototype.json = async function read<Body>(this: Response): Promise<Body> {
   const body = await json.call(this);
-  look("answer", `${headersOf(this)}\n${JSON.stringify(body)}`);
+  if (!notOurs.has(this)) look("answer", `${headersOf(this)}\n${JSON.stringify(body)}`);
   return body as Body;
 };
 Response.prototype.arrayBuffer = async function read(this: Response) {
   const body = await arrayBuffer.call(this);
-  look("answer", `${headersOf(this)}\n${decoder.decode(body)}`);
+  if (!notOurs.has(this)) look("answer", `${headersOf(this)}\n${decoder.decode(body)}`);
   return body;
 };
 
 /** Also what a test keeps from being printed: its own stand-ins for these are called from here. */
 const LEVELS: ReadonlySet<string | symbol> = new Set(["debug", "error", "info", "log", "warn"]);
-globalThis.console = new Proxy(globalThis.console, {
+const watched = new Proxy(console, {
   get(target, name) {
     const member: unknown = Reflect.get(target, name);
     if (!LEVELS.has(name) || typeof member !== "function") return member;
@@ -78,6 +81,7 @@ globalThis.console = new Proxy(globalThis.console, {
     });
   },
 });
+Object.defineProperty(globalThis, "console", { value: watched, configurable: true, writable: true });
 
 afterEach(() => {
   const leaks = found.splice(0);

@@ -4,6 +4,7 @@ import type { D1Migration } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { QuotaLedger } from "../../worker/src/index.ts";
+import { notOurs } from "./no-secrets.ts";
 import { JobQueue } from "../../worker/src/jobs/enqueue.ts";
 import type { JobRow } from "../../worker/src/store/jobs.ts";
 
@@ -81,6 +82,7 @@ export const simulator = {
   async control<Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Body> {
     const init = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
     const response = await env.SIMULATOR.fetch(`http://isbndb.test/_simulator${path}`, init);
+    notOurs.add(response);
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as Body;
   },
