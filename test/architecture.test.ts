@@ -152,6 +152,28 @@ describe("each thing in one place", () => {
     ]);
   });
 
+  test("secrets are compared by two functions only, in a time that tells nothing of them", () => {
+    const places = sources.filter((file) => /timingSafeEqual|subtle\.verify\(/u.test(codeOf(file)));
+    // Any secret, and Grafana's signature, which the platform verifies.
+    expect(places.map(shown)).toEqual(["worker/src/lib/same-secret.ts", "worker/src/monitoring/signature.ts"]);
+  });
+
+  test("nothing that is named like a secret is compared as other values are", () => {
+    const secret = String.raw`\b(?:\w+(?:\(\))?[?!]?\.)*\w*(?:token|secret|password|signature|pepper|apikey|hash|digest|hmac|\bmac)\b`;
+    const nothing = String.raw`(?:null|undefined|""|"\w+"|-?\d+)`;
+    const compared = new RegExp(`${secret}\\)?\\s*[!=]==?\\s*(?!${nothing})|(?<!${nothing})\\s[!=]==?\\s*${secret}`, "giu");
+    // Hashes of rows and of a schema, which anybody may know; and whether our own secret is the one of last time.
+    const harmless = new Set(["worker/src/tenant-database/index.ts", "worker/src/lib/same-secret.ts"]);
+    const found = sources.flatMap((file) =>
+      codeOf(file)
+        .split("\n")
+        .filter((line) => line.match(compared) !== null)
+        .map((line) => ({ file: shown(file), line: line.trim() })),
+    );
+    expect(found.filter(({ file }) => !harmless.has(file))).toEqual([]);
+    expect([...new Set(found.map(({ file }) => file))].toSorted()).toEqual([...harmless].toSorted());
+  });
+
   test("OpenTelemetry is known only in telemetry/", () => {
     const foreign = sources.filter(
       (file) => partOf(file) !== "telemetry" && importsOf(file).some((path) => path.startsWith("@opentelemetry/")),

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { exportCounts } from "../../worker/src/telemetry/index.ts";
 import { callWith, postWith } from "../routes/support.ts";
+import { answersRepeatWhatWasSent } from "../support/no-secrets.ts";
 import { ADMIN_TOKEN, freshStart, isbnNumber, simulator } from "../support/worker.ts";
 import { organization, tenant } from "../tenants/key-support.ts";
 import { GIVEN, ON, collector, logged } from "./support.ts";
@@ -100,6 +101,7 @@ describe("secrets", () => {
     await aWhile();
     const leaked = secrets.filter((secret) => bodies.some((text) => text.includes(secret) || text.includes(btoa(`me:${secret}`))));
     expect(leaked).toEqual([]);
+    answersRepeatWhatWasSent();
     // The id in a key is no secret, and says whose it was.
     expect(bodies.join()).toContain(key.slice(0, 18));
   });

@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import worker from "../../worker/src/index.ts";
 import { callWith, postWith } from "../routes/support.ts";
+import { answersRepeatWhatWasSent } from "../support/no-secrets.ts";
 import { ADMIN_TOKEN, AFTERNOON, freshStart, isbnNumber, settings } from "../support/worker.ts";
 import { GIVEN, TRACE, logged } from "./support.ts";
 
@@ -22,6 +23,16 @@ describe("log lines", () => {
     expect(lines.map(({ message }) => message)).toContain("The database did not answer");
     expect(lines.filter(({ request_id, trace_id }) => request_id !== "find-me" || trace_id !== TRACE)).toEqual([]);
     expect(lines.at(-1)).toMatchObject({ message: "request", status: 503 });
+  });
+
+  test("hold none of our secrets, also where somebody pasted one into an address", async () => {
+    const lines = logged();
+    const secrets = [ADMIN_TOKEN, env.KEY_PEPPER, env.SESSION_SECRET, env.METRICS_TOKEN, env.GRAFANA_SECRET];
+    for (const secret of secrets) await callWith({}, `/api/${secret}/jobs`);
+    expect(lines.map(({ message, path }) => ({ message, path }))).toEqual(
+      secrets.map(() => ({ message: "request", path: "/api/[secret]/jobs" })),
+    );
+    answersRepeatWhatWasSent();
   });
 
   test("of requests at the same time do not get each other's", async () => {

@@ -1,15 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { BASE62, randomBase62, toBase62 } from "../../worker/src/lib/base62.ts";
-import {
-  API_KEY_PATTERN,
-  keyDigest,
-  looksLikeKey,
-  mintKey,
-  mintVersion,
-  readKey,
-  sameHash,
-  storedHash,
-} from "../../worker/src/tenants/api-key.ts";
+import { API_KEY_PATTERN, keyDigest, looksLikeKey, mintKey, mintVersion, readKey, storedHash } from "../../worker/src/tenants/api-key.ts";
+import { sameHash } from "../../worker/src/lib/same-secret.ts";
 import { seeded } from "./support.ts";
 
 const KEY = "qc_live_Q7hX2mPz4K_0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0u";

@@ -6,6 +6,7 @@ import worker from "../../worker/src/index.ts";
 import { networkOf } from "../../worker/src/lib/address.ts";
 import { keyDigest, mintKey, mintVersion, readKey } from "../../worker/src/tenants/api-key.ts";
 import { callWith } from "../routes/support.ts";
+import { answersRepeatWhatWasSent } from "../support/no-secrets.ts";
 import { ADMIN_TOKEN, call, freshStart, get, isbns, ledger, post, put, setClock } from "../support/worker.ts";
 import { addKey, by, byWith, enrich, organization, said, tenant, watchedDb } from "./key-support.ts";
 import type { Tenant } from "./key-support.ts";
@@ -154,6 +155,7 @@ describe("no key is anywhere", () => {
       await callWith({}, `/api/books/${key}?key=${key}`, { headers: { authorization: `Bearer ${key}`, "x-request-id": key } });
       await callWith({ DB: failing.db }, `/api/projects/${key}`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
     }
+    answersRepeatWhatWasSent();
     await put("/api/quota/settings", { daily_limit: 14_000 });
 
     const stored = await everythingStored();

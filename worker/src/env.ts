@@ -1,5 +1,6 @@
 /** The Worker's configuration: read from the bindings once, typed, defaulted and checked, the same for every door. */
 import type { z } from "zod";
+import { keepSecret } from "./lib/log.ts";
 import { SECRETS, variables } from "./env/variables.ts";
 import type { BulkBilling, Enforcement } from "./env/variables.ts";
 
@@ -138,7 +139,10 @@ const known = new WeakMap<object, Config>();
 
 /** `readConfig`, once for each set of bindings: they never change while an instance lives. Throws `ConfigError`, again each time. */
 export function configOf(env: object): Config {
-  const config = known.get(env) ?? readConfig(env);
+  const before = known.get(env);
+  if (before !== undefined) return before;
+  const config = readConfig(env);
+  keepSecret(config.secrets);
   known.set(env, config);
   return config;
 }

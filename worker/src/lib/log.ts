@@ -10,6 +10,19 @@ const KEY_SECRETS = /(qc_(?:live|test)_[0-9A-Za-z]{10}_)[0-9A-Za-z]{38}/gu;
 /** A text as it may be kept. */
 export const withoutKeySecrets = (text: string): string => text.replaceAll(KEY_SECRETS, "$1…");
 
+/** Of a secret that can be blotted out: a shorter one may be a part of any word. */
+export const MIN_SECRET_LENGTH = 8;
+
+/** Our own, as they stand in JSON: the same for an instance's whole life. */
+const ours = new Set<string>();
+
+/** From now on no line holds them: they are pasted into addresses too. */
+export function keepSecret(secrets: readonly string[]): void {
+  for (const secret of secrets) if (secret.length >= MIN_SECRET_LENGTH) ours.add(JSON.stringify(secret).slice(1, -1));
+}
+
+const withoutOurs = (json: string): string => [...ours].reduce((text, secret) => text.replaceAll(secret, "[secret]"), json);
+
 /**
  * What every line of one request, cron tick or job says. Held aside instead of handed down: a line is written in the deepest places, and
  * one whose author forgot the ids is the one that is searched for. Nothing is decided by it.
@@ -20,7 +33,7 @@ const shared = new AsyncLocalStorage<Fields>();
 export const withLogFields = <Result>(fields: Fields, work: () => Result): Result => shared.run({ ...shared.getStore(), ...fields }, work);
 
 function line(level: "info" | "warn" | "error", message: string, fields: Fields): string {
-  return withoutKeySecrets(JSON.stringify({ level, message, ...shared.getStore(), ...fields }));
+  return withoutKeySecrets(withoutOurs(JSON.stringify({ level, message, ...shared.getStore(), ...fields })));
 }
 
 /** An error as fields. The stack is for the log only; nothing of it reaches a caller. */

@@ -12,3 +12,8 @@ export async function sameSecret(given: string, secret: string): Promise<boolean
   known = seen;
   return crypto.subtle.timingSafeEqual(await digestOf(given), seen.digest);
 }
+
+/** The same of two hashes, of which one is kept: whoever could see how much of it is right would know where to go on. */
+export function sameHash(given: string, kept: string): boolean {
+  return given.length === kept.length && crypto.subtle.timingSafeEqual(encoder.encode(given), encoder.encode(kept));
+}

@@ -4,7 +4,7 @@
  */
 import { JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
-import { errorFields, log, withoutKeySecrets } from "../lib/log.ts";
+import { MIN_SECRET_LENGTH, errorFields, log, withoutKeySecrets } from "../lib/log.ts";
 import { readText } from "../lib/read-text.ts";
 
 export interface Collector {
@@ -28,8 +28,6 @@ const MAX_UNDER_WAY = 64;
 /** The answer is `{}`, or a sentence about what was refused. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 const WARN_EVERY_MS = 60_000;
-/** A shorter text is no secret, and may stand anywhere. */
-const MIN_SECRET_LENGTH = 8;
 
 const counts = { spans_exported: 0, spans_lost: 0, exports_succeeded: 0, exports_failed: 0 };
 /** When each began, by the clock. A request that the platform cut off never ends its own: by its age it is known to be over. */

@@ -4,6 +4,7 @@
  * (store/admissions.ts), and here, where a refusal is explained.
  */
 import type { Deps } from "../deps.ts";
+import { sameHash } from "../lib/same-secret.ts";
 import { isoSeconds, resetAt, windowOf } from "../quota/window.ts";
 import { admit, returnAdmission } from "../store/admissions.ts";
 import type { AdmissionAnswer, Demand, KeyFacts, Question, Use } from "../store/admissions.ts";
@@ -12,7 +13,7 @@ import type { Scope } from "../store/api-keys.ts";
 import type { CapType } from "../store/meters.ts";
 import { ensurePeriods } from "../store/organizations.ts";
 import type { OpenSuspension } from "../store/reasons.ts";
-import { sameHash, storedHash } from "./api-key.ts";
+import { storedHash } from "./api-key.ts";
 import type { PresentedKey } from "./api-key.ts";
 import { billingPeriod, billingPeriodAt } from "./periods.ts";
 

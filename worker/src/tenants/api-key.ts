@@ -70,8 +70,3 @@ export async function storedHash(digest: string, pepper: string): Promise<string
   const key = await crypto.subtle.importKey("raw", encoder.encode(pepper), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   return hex(await crypto.subtle.sign("HMAC", key, encoder.encode(digest)));
 }
-
-/** Compares in a time that tells nothing of where they differ. */
-export function sameHash(a: string, b: string): boolean {
-  return a.length === b.length && crypto.subtle.timingSafeEqual(encoder.encode(a), encoder.encode(b));
-}

@@ -1,0 +1,197 @@
+/** Raw bytes at the built product's own door: slow, cut off, doubled, split. What the edge refuses before it in production reaches it here. */
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startProduct } from "../support/node/product.ts";
+import type { Product } from "../support/node/product.ts";
+
+let product: Product;
+
+beforeAll(async () => {
+  product = await startProduct();
+});
+afterAll(async () => product.stop());
+
+const pause = async (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Longer than any answer takes that comes at all. */
+const DEADLINE_MS = 10_000;
+
+interface Line {
+  readonly socket: Socket;
+  /** All that has come back, once `enough` of it has, or the other side hung up. Throws where neither happens. */
+  readonly answer: (enough?: RegExp) => Promise<string>;
+}
+
+function open(): Line {
+  const socket = connect(Number(product.url.port), product.url.hostname);
+  let received = "";
+  let closed = false;
+  socket.on("data", (chunk: Buffer) => (received += chunk.toString("latin1")));
+  socket.on("error", () => undefined);
+  socket.on("close", () => (closed = true));
+  const answer = async (enough = /\r\n\r\n/u): Promise<string> => {
+    for (const giveUpAt = Date.now() + DEADLINE_MS; !closed && !enough.test(received); await pause(10)) {
+      if (Date.now() > giveUpAt) throw new Error(`no answer: ${received}`);
+    }
+    // What else there may be comes at once.
+    await pause(50);
+    return received;
+  };
+  return { socket, answer };
+}
+
+const request = (line: string, headers: readonly string[], body = ""): string =>
+  [`${line} HTTP/1.1`, `Host: ${product.url.host}`, `Authorization: Bearer ${product.token}`, ...headers, "", body].join("\r\n");
+
+async function sent(text: string): Promise<string> {
+  const line = open();
+  line.socket.write(text, "latin1");
+  const answer = await line.answer();
+  line.socket.destroy();
+  return answer;
+}
+
+/** Of every answer in it; none where the connection was closed without one. */
+const statuses = (answer: string): number[] => [...answer.matchAll(/HTTP\/1\.1 (\d{3})/gu)].map(([, status]) => Number(status));
+
+const JSON_BODY = "Content-Type: application/json";
+const RESERVE = "POST /api/quota/reservations";
+
+const quota = async (): Promise<unknown[]> => {
+  const { body } = await product.call("GET", "/api/quota/status");
+  return [body["used"], body["reserved"]];
+};
+
+describe("bodies that come slowly, or not at all", () => {
+  test("hold nobody else up, reserve nothing before they are whole, and are answered when they are", async () => {
+    const body = JSON.stringify({ calls: 1, id: "slow" });
+    const lines = Array.from({ length: 20 }, open);
+    for (const { socket } of lines) socket.write(request(RESERVE, [JSON_BODY, `Content-Length: ${body.length}`]));
+    for (const byte of body.slice(0, -1)) {
+      for (const { socket } of lines) socket.write(byte);
+      await pause(20);
+    }
+    const { status } = await product.call("GET", "/health");
+    expect([status, await quota()]).toEqual([200, [0, 0]]);
+
+    const [whole, ...never] = lines;
+    whole?.socket.write("}");
+    expect(statuses((await whole?.answer()) ?? "")).toEqual([201]);
+    for (const { socket } of never) socket.destroy();
+    whole?.socket.destroy();
+    expect(await quota()).toEqual([0, 1]);
+    await product.call("DELETE", "/api/quota/reservations/slow");
+  });
+
+  test("are refused before they have come where they are announced too large", async () => {
+    for (const line of [
+      RESERVE,
+      "POST /api/usage/events",
+      "PUT /api/quota/settings",
+      "DELETE /api/quota/settings",
+      "POST /api/quota/reset",
+    ]) {
+      expect([line, statuses(await sent(request(line, [JSON_BODY, "Content-Length: 10000000"])))]).toEqual([line, [413]]);
+    }
+  });
+
+  test("of 10 MB are refused also where nobody reads one", async () => {
+    for (const line of ["GET /health", "GET /api/audit", "GET /", "DELETE /api/projects/none", "POST /api/jobs/none/cancel"]) {
+      const answer = statuses(await sent(request(line, [JSON_BODY, "Content-Length: 10000000"], " ".repeat(10_000_000))));
+      // Whoever answers before it is read may close the connection on the rest of it.
+      expect([line, answer.filter((status) => status !== 413)]).toEqual([line, []]);
+    }
+    expect((await product.call("GET", "/health")).status).toBe(200);
+  });
+
+  test("that break off do nothing", async () => {
+    const line = open();
+    line.socket.end(request(RESERVE, [JSON_BODY, "Content-Length: 100"], '{"calls": 1}'));
+    expect(statuses(await line.answer()).filter((status) => status < 400)).toEqual([]);
+    expect(await quota()).toEqual([0, 0]);
+  });
+});
+
+describe("requests within requests", () => {
+  const HIDDEN = "DELETE /api/quota/settings HTTP/1.1\r\nHost: x\r\n\r\n";
+
+  test.each([
+    ["two lengths", ["Content-Length: 0", `Content-Length: ${HIDDEN.length}`], HIDDEN],
+    ["a length that is none", ["Content-Length: 0x10"], HIDDEN],
+    ["a length below zero", ["Content-Length: -1"], HIDDEN],
+    ["a length and chunks", [`Content-Length: ${HIDDEN.length + 5}`, "Transfer-Encoding: chunked"], `0\r\n\r\n${HIDDEN}`],
+    ["chunks by another name", ["Transfer-Encoding: xchunked"], `0\r\n\r\n${HIDDEN}`],
+    ["a chunk of no size", ["Transfer-Encoding: chunked", JSON_BODY], `zz\r\n{}\r\n0\r\n\r\n`],
+    ["a header that ends in a space", ["Transfer-Encoding : chunked"], `0\r\n\r\n${HIDDEN}`],
+    ["a folded header", ["x-request-id: a", " b"], ""],
+    ["CR alone in a header", ["x-request-id: a\rSet-Cookie: qc_session=1"], ""],
+    ["LF alone in a header", ["x-request-id: a\nSet-Cookie: qc_session=1"], ""],
+    ["NUL in a header", ["x-request-id: a\u0000b"], ""],
+  ])("%s: no fault, nothing echoed, and nothing done that needs credentials", async (_, headers, body) => {
+    const answer = await sent(request("POST /api/quota/nothing", [...headers], body));
+    expect(statuses(answer).filter((status) => status < 400 || status >= 500)).toEqual([]);
+    expect(answer).not.toMatch(/set-cookie/iu);
+    expect(await quota()).toEqual([0, 0]);
+  });
+});
+
+describe("what only raw bytes can say", () => {
+  test("two Authorization lines are no credentials", async () => {
+    expect(statuses(await sent(request("GET /api/audit", [`Authorization: Bearer ${product.token}`])))).toEqual([401]);
+    expect(statuses(await sent(request("GET /api/audit", ["authorization: Bearer wrong-token-0123456789"])))).toEqual([401]);
+  });
+
+  test.each(["TRACE", "CONNECT", "FOO", "get"])("%s is no method, and nothing of the request comes back", async (method) => {
+    const answer = await sent(request(`${method} /health`, ["x-secret: find-me"]));
+    expect(statuses(answer).filter((status) => status < 400 || (status >= 500 && status !== 501))).toEqual([]);
+    expect(answer).not.toMatch(/find-me|Bearer e2e/u);
+  });
+
+  test.each([
+    ["an address in place of a path", "GET http://evil.example/sign-in"],
+    ["no path", "GET "],
+    ["an asterisk", "OPTIONS *"],
+    ["a path of 100,000 characters", `GET /${"x".repeat(100_000)}`],
+    ["a path with bytes that are no text", "GET /\u00ff\u00fe"],
+    ["a path with a space", "GET /a b"],
+  ])("%s is no fault", async (_, line) => {
+    const answer = await sent(request(line, []));
+    expect(statuses(answer).filter((status) => status >= 500)).toEqual([]);
+    expect(answer).not.toContain("evil.example");
+  });
+
+  test("a header of 300,000 characters, and 5,000 headers, are refused or ignored", async () => {
+    const many = Array.from({ length: 5_000 }, (_, index) => `x-h${index}: 1`);
+    for (const headers of [[`x-long: ${"x".repeat(300_000)}`], many]) {
+      expect(statuses(await sent(request("GET /health", headers))).filter((status) => status >= 500)).toEqual([]);
+    }
+    expect((await product.call("GET", "/health")).status).toBe(200);
+  });
+});
+
+test("files for browsers say what pages say", async () => {
+  for (const path of [
+    "/dashboard-assets/dashboard.js",
+    "/dashboard-assets/dashboard.css",
+    "/dashboard-assets/icon.svg",
+    "/docs-assets/start.js",
+  ]) {
+    const { status, headers } = await fetch(new URL(path, product.url));
+    const told = [
+      "x-content-type-options",
+      "x-frame-options",
+      "referrer-policy",
+      "content-security-policy",
+      "cross-origin-resource-policy",
+    ];
+    expect({ path, status, told: told.map((name) => headers.get(name)) }).toEqual({
+      path,
+      status: 200,
+      told: ["nosniff", "DENY", "same-origin", "default-src 'none'; frame-ancestors 'none'", "same-origin"],
+    });
+    expect(headers.get("strict-transport-security")).toMatch(/^max-age=\d{7,}/u);
+    expect([...headers.keys()].filter((name) => /^(server|x-powered-by|access-control-)/u.test(name))).toEqual([]);
+  }
+  expect((await fetch(new URL("/_headers", product.url))).status).toBe(404);
+});
