@@ -6,7 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Coordinator } from "../support/node/coordinator.ts";
 import { ROOT } from "../support/node/process.ts";
 
-const PAGES = ["README.md", ...readdirSync(join(ROOT, "docs")).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : []))];
+const PAGES = [
+  "README.md",
+  "SECURITY.md",
+  ...readdirSync(join(ROOT, "docs")).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])),
+];
 const pages = PAGES.map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
 
 /** Commands in shell blocks that call the local Worker, in the order they stand in. */
@@ -40,4 +44,11 @@ describe("links", () => {
     const targets = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/gu)].map(([, target = ""]) => target);
     expect(targets.filter((target) => !existsSync(join(ROOT, dirname(path), target)))).toEqual([]);
   });
+});
+
+it("SECURITY.md names tests that are there", () => {
+  const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8");
+  const named = [...text.matchAll(/`(test\/[^`*]*)`/gu)].map(([, path = ""]) => path);
+  expect(named.length).toBeGreaterThan(10);
+  expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
 });

@@ -2,6 +2,8 @@
 import { createTestHarness } from "wrangler";
 
 const ADMIN_TOKEN = "e2e-admin-token-0123456789";
+/** A whole API key. */
+const KEY = /qc_(?:live|test)_[0-9A-Za-z]{10}_[0-9A-Za-z]{38}/u;
 const config = (path: string): URL => new URL(`../../../${path}`, import.meta.url);
 
 export interface Answer<Body = Record<string, unknown>> {
@@ -32,6 +34,7 @@ export interface Product {
   readonly ledgerSql: (sql: string, ...values: (string | number | null)[]) => Promise<void>;
   /** Evicts the ledger again and again at random moments. */
   readonly evictLedgerUntilStopped: () => { readonly stop: () => Promise<void> };
+  /** Throws where the Worker logged a secret meanwhile. */
   readonly stop: () => Promise<void>;
 }
 
@@ -90,18 +93,19 @@ export async function startProduct(
 ): Promise<Product> {
   const provider = createTestHarness({ workers: [{ configPath: config("scripts/isbndb-simulator/wrangler.jsonc") }] });
   const { url: providerUrl } = await provider.listen();
+  const allSecrets = {
+    ADMIN_TOKEN,
+    ISBNDB_API_KEY: "simulator-key",
+    KEY_PEPPER: "test-key-pepper-0123456789",
+    SESSION_SECRET: "test-session-secret-0123456789",
+    ...secrets,
+  };
   const coordinator = createTestHarness({
     workers: [
       {
         configPath: config("wrangler.jsonc"),
         vars: { ...vars, ISBNDB_BASE_URL: providerUrl.origin },
-        secrets: {
-          ADMIN_TOKEN,
-          ISBNDB_API_KEY: "simulator-key",
-          KEY_PEPPER: "test-key-pepper-0123456789",
-          SESSION_SECRET: "test-session-secret-0123456789",
-          ...secrets,
-        },
+        secrets: allSecrets,
       },
     ],
   });
@@ -161,8 +165,11 @@ export async function startProduct(
       };
     },
     stop: async () => {
+      const lines = coordinator.getLogs().map(({ message }) => message);
       await coordinator.close();
       await provider.close();
+      const leaks = lines.filter((line) => KEY.test(line) || Object.values(allSecrets).some((secret) => line.includes(secret)));
+      if (leaks.length > 0) throw new Error(`A secret stands in the log:\n${leaks.join("\n")}`);
     },
   };
 }
