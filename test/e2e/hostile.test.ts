@@ -26,12 +26,10 @@ interface Line {
 function open(): Line {
   const socket = connect(Number(product.url.port), product.url.hostname);
   let received = "";
-  let closed = false;
   socket.on("data", (chunk: Buffer) => (received += chunk.toString("latin1")));
   socket.on("error", () => undefined);
-  socket.on("close", () => (closed = true));
   const answer = async (enough = /\r\n\r\n/u): Promise<string> => {
-    for (const giveUpAt = Date.now() + DEADLINE_MS; !closed && !enough.test(received); await pause(10)) {
+    for (const giveUpAt = Date.now() + DEADLINE_MS; !socket.closed && !enough.test(received); await pause(10)) {
       if (Date.now() > giveUpAt) throw new Error(`no answer: ${received}`);
     }
     // What else there may be comes at once.

@@ -124,10 +124,9 @@ const UNAUTHORIZED = "401 unauthorized";
 const FORBIDDEN = "403 forbidden";
 
 const everyNoKey: Expected = Object.fromEntries(
-  [
-    ...["nobody", "a wrong token", "a mistyped key", "a key cut off", "a deleted project's key", "an operator's cookie", "two tokens"],
-    ...Object.keys(OTHER_TOKENS),
-  ].map((name) => [name, UNAUTHORIZED]),
+  ["nobody", "a wrong token", "a mistyped key", "a key cut off", "a deleted project's key", "an operator's cookie", "two tokens"]
+    .concat(Object.keys(OTHER_TOKENS))
+    .map((name) => [name, UNAUTHORIZED]),
 );
 const endedKeys: Expected = Object.fromEntries(
   ["a revoked key", "an expired key", "a replaced key", "a key whose grace is over"].map((name) => [name, UNAUTHORIZED]),

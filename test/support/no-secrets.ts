@@ -48,26 +48,25 @@ function cut(text: string, secret: string): string {
 /** Answers of the simulated provider's control: they are the test's own. */
 export const notOurs = new WeakSet<Response>();
 
-const decoder = new TextDecoder();
 const headersOf = ({ headers }: Response): string => Array.from(headers, (pair) => pair.join(": ")).join("\n");
 
+function textOf(body: unknown): string {
+  if (body instanceof ArrayBuffer || body instanceof Uint8Array) return new TextDecoder().decode(body);
+  return typeof body === "string" ? body : JSON.stringify(body);
+}
+
 /** However a test reads an answer. */
-const { text, json, arrayBuffer } = Response.prototype;
-Response.prototype.text = async function read(this: Response) {
-  const body = await text.call(this);
-  if (!notOurs.has(this)) look("answer", `${headersOf(this)}\n${body}`);
-  return body;
-};
-Response.prototype.json = async function read<Body>(this: Response): Promise<Body> {
-  const body = await json.call(this);
-  if (!notOurs.has(this)) look("answer", `${headersOf(this)}\n${JSON.stringify(body)}`);
-  return body as Body;
-};
-Response.prototype.arrayBuffer = async function read(this: Response) {
-  const body = await arrayBuffer.call(this);
-  if (!notOurs.has(this)) look("answer", `${headersOf(this)}\n${decoder.decode(body)}`);
-  return body;
-};
+for (const name of ["text", "json", "arrayBuffer", "bytes"]) {
+  const read = Reflect.get(Response.prototype, name) as () => Promise<unknown>;
+  const watched = new Proxy(read, {
+    async apply(target, self: Response) {
+      const body = await Reflect.apply(target, self, []);
+      if (!notOurs.has(self)) look("answer", `${headersOf(self)}\n${textOf(body)}`);
+      return body;
+    },
+  });
+  Object.defineProperty(Response.prototype, name, { value: watched, configurable: true, writable: true });
+}
 
 /** Also what a test keeps from being printed: its own stand-ins for these are called from here. */
 const LEVELS: ReadonlySet<string | symbol> = new Set(["debug", "error", "info", "log", "warn"]);
@@ -84,6 +83,9 @@ const watched = new Proxy(console, {
   },
 });
 Object.defineProperty(globalThis, "console", { value: watched, configurable: true, writable: true });
+
+/** For a test that undoes what was made: the secrets of webhooks follow from their ids, and are made again. */
+export const forgetWhatWasShown = (): void => shown.clear();
 
 /** For a test in which callers send secrets where none belong: whoever sends one is told it again, and nobody else. */
 export function answersRepeatWhatWasSent(): void {

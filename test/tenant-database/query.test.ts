@@ -250,6 +250,12 @@ describe("SQL that fails", () => {
     expect(JSON.stringify((await query(sql)).body)).not.toMatch(/SQLITE_|stack|\.ts|offset/u);
   });
 
+  test("is told of in a few words, however long what is wrong in it", async () => {
+    const { body } = await query("x".repeat(50_000));
+    expect(body).toMatchObject({ code: "unprocessable", detail: expect.stringMatching(/^sql: near "x{490,}…$/u) as string });
+    expect(JSON.stringify(body).length).toBeLessThan(2_000);
+  });
+
   test.each([
     ["", 400],
     [" -- nothing\n ; ", 422],

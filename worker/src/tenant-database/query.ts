@@ -175,9 +175,14 @@ function exact(value: SqlStorageValue): WireValue {
   return bytes[0] === "i".charCodeAt(0) ? { $int: rest.toString("latin1") } : { $blob: rest.toString("base64") };
 }
 
+/** What SQLite found wrong it quotes whole, however long it is. */
+const MAX_MESSAGE_CHARACTERS = 500;
+
 /** SQLite's own words, without what the platform adds: where in a text that is not the caller's, and numbers of its own. */
-export const sqliteMessage = (error: Error): string =>
-  error.message.replace(/(: SQLITE_\w+)?( \(extended: \w+\))?$/u, "").replace(/ at offset \d+$/u, "");
+export function sqliteMessage(error: Error): string {
+  const words = error.message.replace(/(: SQLITE_\w+)?( \(extended: \w+\))?$/u, "").replace(/ at offset \d+$/u, "");
+  return words.length > MAX_MESSAGE_CHARACTERS ? `${words.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed()}…` : words;
+}
 
 const FULL = /SQLITE_FULL/u;
 /** Faults of the platform, not of the statement. */
