@@ -101,7 +101,7 @@ export async function setClock(time: string): Promise<void> {
 }
 
 /** A reset does nothing to a database that work beside an earlier answer is still asking. */
-async function emptied(): Promise<void> {
+export async function emptied(): Promise<void> {
   for (let tries = 0; tries < 50; tries += 1) {
     await reset();
     const tables = await env.DB.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'projects'").first<number>("n");

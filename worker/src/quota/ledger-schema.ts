@@ -1,4 +1,7 @@
-/** The ledger's tables, as steps that each run once. `PRAGMA user_version` is refused in Durable Objects, so a table remembers. */
+/**
+ * The ledger's tables, as steps that each run once. `PRAGMA user_version` is refused in Durable Objects, so a table remembers. A step that was
+ * released is never changed (test/upgrade says so): somebody's store has run it as it was.
+ */
 
 const STEPS: readonly string[] = [
   `
@@ -93,6 +96,52 @@ const STEPS: readonly string[] = [
     count INTEGER NOT NULL,
     PRIMARY KEY (name, label)
   ) WITHOUT ROWID;
+  `,
+  // Stores of the first releases knew no late commits, and no ids of what operators did: both tables once more, whatever they are like.
+  `
+  CREATE TABLE rebuilt_reservations (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('held', 'committed', 'released', 'expired', 'late')),
+    fingerprint TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    batch_of INTEGER,
+    probe INTEGER NOT NULL DEFAULT 0,
+    opened_at INTEGER NOT NULL,
+    start_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    spent_before INTEGER,
+    charged_before INTEGER NOT NULL,
+    charged_when_observed INTEGER NOT NULL,
+    charged INTEGER,
+    settled_at INTEGER,
+    pace_chain INTEGER
+  ) WITHOUT ROWID;
+  INSERT INTO rebuilt_reservations (id, state, fingerprint, caller, calls, batch_of, probe, opened_at, start_at, expires_at, spent_before,
+      charged_before, charged_when_observed, charged, settled_at, pace_chain)
+    SELECT id, state, fingerprint, caller, calls, batch_of, probe, opened_at, start_at, expires_at, spent_before,
+      charged_before, charged_when_observed, charged, settled_at, pace_chain FROM reservations;
+  DROP TABLE reservations;
+  ALTER TABLE rebuilt_reservations RENAME TO reservations;
+  CREATE INDEX held_by_caller ON reservations (caller, calls) WHERE state = 'held';
+  CREATE INDEX held_by_expiry ON reservations (expires_at) WHERE state = 'held';
+  CREATE INDEX settled_by_time ON reservations (settled_at) WHERE state <> 'held';
+  CREATE INDEX returned_slots ON reservations (pace_chain, start_at) WHERE charged = 0 AND pace_chain IS NOT NULL;
+
+  CREATE TABLE rebuilt_audit (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    before TEXT NOT NULL,
+    after TEXT NOT NULL
+  );
+  INSERT INTO rebuilt_audit (id, at, action, actor, before, after)
+    SELECT CAST(id AS TEXT), at, action, actor, before, after FROM audit ORDER BY at;
+  DROP TABLE audit;
+  ALTER TABLE rebuilt_audit RENAME TO audit;
+  CREATE INDEX audit_by_time ON audit (at);
   `,
 ];
 

@@ -1,0 +1,140 @@
+/** Jobs, events, webhooks, backups and sessions of earlier releases, in the hands of today's code. */
+import { exports } from "cloudflare:workers";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { Webhook } from "standardwebhooks";
+import { ended, read, until } from "../jobs/support.ts";
+import { call, get, post, setClock, withTheirJobs } from "../support/worker.ts";
+import { ask } from "../tenant-database/support.ts";
+import { makeOrganization, makeProject, right, rows } from "../tenants/admin-support.ts";
+import { by, said } from "../tenants/key-support.ts";
+import { deliveries, makeWebhook, readWebhook, receiver, verified } from "../webhooks/support.ts";
+import type { Received } from "../webhooks/support.ts";
+import { RELEASES } from "./releases.ts";
+import { upgradedFrom } from "./support.ts";
+
+afterAll(() => void vi.restoreAllMocks());
+
+const housekeeping = async () => ended(right(await post<{ id: string }>("/api/jobs", { type: "housekeeping", payload: {} })).id);
+const waiting = async () => rows("SELECT count(*) AS n FROM events WHERE dispatched_at IS NULL");
+
+describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name", (release) => {
+  const { told } = release;
+  const { done = "", later = "", key = "" } = told;
+  let received: Received[];
+  beforeAll(async () => {
+    vi.restoreAllMocks();
+    await upgradedFrom(release);
+    withTheirJobs();
+    received = receiver();
+    if (release.migrations < 6) await makeWebhook();
+  });
+
+  test("a job that is through is readable, with its tries and what came of it", async () => {
+    expect(await read(done)).toMatchObject({ id: done, type: "housekeeping", status: "completed", payload: {} });
+    const { attempts, result } = await read(done);
+    expect([attempts.length > 0, attempts.every(({ outcome }) => outcome === "succeeded"), typeof result]).toEqual([true, true, "object"]);
+    expect(await post("/api/jobs", { type: "housekeeping", payload: {}, idempotency_key: "done" })).toMatchObject({ body: { id: done } });
+  });
+
+  test("a job that was asked for then is run by today's handler when its time has come", async () => {
+    expect(await rows("SELECT status FROM jobs WHERE id = ?", later)).toEqual([{ status: "scheduled" }]);
+    await setClock("2031-05-14T15:03:00Z");
+    await housekeeping();
+    expect(await ended(later)).toMatchObject({ status: "completed", tries: 1 });
+  });
+
+  test("what was to be told is told once, to those who were there", async () => {
+    expect(await waiting()).toEqual([{ n: 0 }]);
+    await housekeeping();
+    await vi.waitFor(async () => expect((await deliveries()).filter(({ status }) => status === "pending")).toEqual([]), 10_000);
+    const types = received.map(({ body }) => (JSON.parse(body) as { type: string }).type);
+    expect(types).toEqual(release.migrations >= 6 ? ["backup.completed"] : []);
+  });
+
+  if (told.webhook !== undefined) {
+    const { id, secret } = told.webhook;
+
+    test("an endpoint's secret is the one that its owner has", async () => {
+      expect((await readWebhook(id)).status).toBe("enabled");
+      const [message] = received;
+      if (message === undefined) throw new Error("nothing was received");
+      expect(verified(message, secret)).toMatchObject({ type: "backup.completed", data: { backup_id: told.backup } });
+      vi.setSystemTime(new Date("2031-05-14T14:02:00Z"));
+      const before = (told.received ?? []).map(({ headers, body }) => new Webhook(secret).verify(body, headers));
+      vi.setSystemTime(new Date("2031-05-14T15:03:00Z"));
+      expect(before).toHaveLength(3);
+      expect((await deliveries()).map(({ type, status }) => [type, status])).toEqual([
+        ["backup.completed", "delivered"],
+        ["key.rotated", "delivered"],
+        ["quota.warning", "delivered"],
+      ]);
+    });
+
+    test("what monitoring reads of deliveries is what there are", async () => {
+      const tallied = await rows("SELECT status, count FROM webhook_tallies WHERE count > 0");
+      // The newest recording forgot one that had been delivered, which lowers no count.
+      expect(tallied).toEqual([{ status: "delivered", count: release.migrations < 10 ? 3 : 4 }]);
+    });
+  }
+
+  if (told.backup !== undefined) {
+    test("a backup is restored, row by row as it was", async () => {
+      const copy = `copy-${release.migrations}`;
+      expect(await get(`/api/projects/shop/backups/${told.backup}`)).toMatchObject({ status: 200, body: { status: "verified" } });
+      const { restore } = right(
+        await post<{ restore: { job_id: string } }>(`/api/projects/shop/backups/${told.backup}/restore`, { project_id: copy }),
+      );
+      expect(await ended(restore.job_id)).toMatchObject({ status: "completed" });
+      const notes = await ask(copy, "SELECT id, text, at = 9e999, typeof(at) FROM notes ORDER BY id");
+      expect(notes).toMatchObject({
+        rows: [
+          [1, "one", 0, "real"],
+          [2, "two\nlines", 1, "real"],
+          [3, null, 0, "real"],
+        ],
+      });
+    });
+  }
+
+  if (told.turned !== undefined) {
+    const { id, before, after } = told.turned;
+
+    test("of a key that was rotated then, both versions work until the grace is over, whose end is told once", async () => {
+      const opens = async (key: string) => said(await by(key, "GET", "/api/projects/shop/usage"));
+      expect([await opens(before), await opens(after), await opens(key)]).toEqual(["200", "200", "200"]);
+      await setClock("2031-05-15T14:02:00Z");
+      expect([await opens(before), await opens(after)]).toEqual(["401 unauthorized", "200"]);
+      // Its job slept; an hour later housekeeping asks for another.
+      await setClock("2031-05-15T15:10:00Z");
+      await housekeeping();
+      const [job] = await rows("SELECT id FROM jobs WHERE type = 'rotate_key' ORDER BY created_at DESC LIMIT 1");
+      await until(String(job?.["id"]), ({ status }) => status === "completed");
+      await housekeeping();
+      const ends = await rows("SELECT project_id FROM events WHERE type = 'key.grace_ended' AND data ->> 'key_id' = ?", id);
+      expect(ends).toEqual([{ project_id: "shop" }]);
+    });
+  }
+
+  if (told.session !== undefined) {
+    test("whoever was signed in still is", async () => {
+      vi.setSystemTime(new Date("2031-05-14T15:03:00Z"));
+      const at = async (cookie: string) =>
+        (
+          await exports.default.fetch(
+            new Request("https://coordinator.test/jobs", { redirect: "manual", headers: { accept: "text/html", cookie } }),
+          )
+        ).status;
+      expect([await at(told.session ?? ""), await at(`${told.session}0`)]).toEqual([200, 303]);
+    });
+  }
+
+  test("a project that is made now works beside those of then", async () => {
+    await setClock("2031-05-15T16:00:00Z");
+    await makeOrganization("new");
+    const { api_key } = await makeProject("fresh", { organization_id: "new" });
+    await vi.waitFor(async () => expect(said(await by(api_key.key, "GET", "/api/projects/fresh/usage"))).toBe("200"), 10_000);
+    expect((await call("GET", "/api/projects")).body).toMatchObject({
+      projects: expect.arrayContaining([expect.objectContaining({ id: "shop" })]) as unknown,
+    });
+  });
+});

@@ -1,0 +1,75 @@
+import { applyD1Migrations } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, test } from "vitest";
+import { emptied } from "../support/worker.ts";
+import { rows } from "../tenants/admin-support.ts";
+import { RELEASES } from "./releases.ts";
+import { migrate, migrationsOf } from "./support.ts";
+
+beforeEach(emptied);
+
+const OURS = "substr(m.name, 1, 7) <> 'sqlite_' AND substr(m.name, 1, 4) <> '_cf_' AND substr(m.name, 1, 3) <> 'd1_'";
+
+/** Tables by their columns, and the text of whatever else there is. */
+async function schema(): Promise<Record<string, unknown>> {
+  const objects = await rows(`SELECT type, name, sql FROM sqlite_schema m WHERE ${OURS} ORDER BY name`);
+  const columns = await rows(
+    `SELECT m.name AS "table", c.name, c.type, c."notnull", c.dflt_value, c.pk FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+     WHERE m.type = 'table' AND ${OURS} ORDER BY m.name, c.cid`,
+  );
+  return {
+    columns,
+    others: objects.filter(({ type }) => type !== "table").map(({ name, sql }) => [name, String(sql).replaceAll(/\s+/gu, " ")]),
+  };
+}
+
+describe("migrations", () => {
+  test("lead to one schema from every release, and from each of the migrations", async () => {
+    await migrate();
+    const newest = await schema();
+    const beginnings = [...RELEASES, ...env.TEST_MIGRATIONS.map((_, index) => ({ migrations: index + 1, lacks: [] }))];
+    for (const beginning of beginnings) {
+      await emptied();
+      await applyD1Migrations(env.DB, migrationsOf(beginning));
+      await migrate();
+      expect(await schema()).toEqual(newest);
+    }
+  });
+
+  // Migrations run before the new code does, and the code before works on meanwhile, and after a rollback for as long as it likes.
+  test("only ever add: the code before finds all that it knows, and may leave out what it does not know", () => {
+    const adds = [
+      /^CREATE (UNIQUE )?INDEX /u,
+      /^CREATE TABLE /u,
+      /^CREATE TRIGGER /u,
+      // A column that the code before leaves out has to do without it.
+      /^ALTER TABLE \w+ ADD COLUMN \w+ (?!.*NOT NULL(?!.*DEFAULT))/u,
+      // Of what a migration has added itself.
+      /^INSERT INTO webhook_tallies /u,
+      /^UPDATE api_key_versions SET grace_ended_at = /u,
+    ];
+    const others = env.TEST_MIGRATIONS.flatMap(({ queries }) => queries)
+      .map((query) => query.replaceAll(/--.*$/gmu, "").replaceAll(/\s+/gu, " ").trim())
+      .filter((query) => query !== "" && !adds.some((form) => form.test(query)));
+    expect(others).toEqual([]);
+  });
+
+  test.each(RELEASES)("leave every statement of $name as good as it was", async ({ statements }) => {
+    await migrate();
+    const wrong: string[] = [];
+    for (const statement of statements) {
+      // As many parameters as it names, or as it has question marks.
+      const numbered = [...statement.matchAll(/\?(\d+)/gu)].map(([, number]) => Number(number));
+      const count = numbered.length > 0 ? Math.max(...numbered) : (statement.match(/\?/gu)?.length ?? 0);
+      try {
+        await env.DB.prepare(`EXPLAIN ${statement}`)
+          .bind(...Array.from({ length: count }, () => null))
+          .all();
+      } catch (error) {
+        wrong.push(`${statement}: ${String(error)}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+    expect(statements.length).toBeGreaterThan(5);
+  });
+});
