@@ -3,6 +3,7 @@ import type { DurableObject } from "cloudflare:workers";
 import { Problem } from "../errors.ts";
 import { inTime } from "../lib/in-time.ts";
 import { errorFields, log } from "../lib/log.ts";
+import { answering } from "./ledger-answers.ts";
 import type { EmptyLedger, QuotaLedger } from "./ledger.ts";
 import type { QuotaKv } from "./snapshot.ts";
 import type { ProviderCount, ProviderReport } from "./types.ts";
@@ -77,7 +78,7 @@ export class LedgerClient {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const stub: unknown = this.#options.namespace.getByName(this.#options.provider);
-        return await inTime("The ledger", LEDGER_TIMEOUT_MS, operation(stub as LedgerMethods));
+        return await inTime("The ledger", LEDGER_TIMEOUT_MS, operation(answering(stub as LedgerMethods)));
       } catch (error) {
         if (attempt >= ATTEMPTS || !has(error, "retryable") || has(error, "overloaded")) throw error;
       }

@@ -58,7 +58,9 @@ export class LedgerState {
   /** Back to what is stored: after a start, and after a transaction was rolled back. */
   reload(): void {
     const stored = this.#store.state("remembered");
-    this.#remembered = { ...EMPTY, ...(stored === null ? {} : (JSON.parse(stored) as Partial<Remembered>)) };
+    const known = stored === null ? {} : (JSON.parse(stored) as Partial<Remembered>);
+    // Stores of the first releases do not say whether the provider ever gave a count, but which limit it named when it did.
+    this.#remembered = { ...EMPTY, everCounted: (known.providerLimit ?? null) !== null, ...known };
   }
 
   get value(): Remembered {

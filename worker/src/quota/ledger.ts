@@ -18,6 +18,7 @@ import type { History } from "./ledger-reader.ts";
 import { LedgerPublisher } from "./ledger-publisher.ts";
 import { recover } from "./ledger-recovery.ts";
 import type { RecoveryEvidence } from "./ledger-recovery.ts";
+import { readable } from "./ledger-requests.ts";
 import { migrate } from "./ledger-schema.ts";
 import { LedgerState } from "./ledger-state.ts";
 import { LedgerStore } from "./ledger-store.ts";
@@ -101,7 +102,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return this.#change((now) => {
       this.#operator.adopt(view, now);
       if (refusedHere) this.#tallies.refused("refusals", "daily", refusedHere.date, refusedHere.refusals);
-      const outcome = this.#book.reserve(request, now);
+      const outcome = this.#book.reserve(readable("reserve", request), now);
       if (outcome.result === "conflict" || outcome.result === "impossible") return outcome;
       return { ...outcome, status: this.#reader.status(now, { own: request.caller }) };
     });
@@ -110,7 +111,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   /** Charges what was really spent. Twice answers the same. */
   async commit(request: CommitRequest): Promise<CommitAnswer | EmptyLedger> {
     return this.#change((now) => {
-      const outcome = this.#book.commit(request, now);
+      const outcome = this.#book.commit(readable("commit", request), now);
       return outcome.result === "committed" ? { ...outcome, status: this.#statusFor(request.id, now) } : outcome;
     });
   }
@@ -134,7 +135,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   /** Charges calls made without a reservation, once an id. */
   async add(id: string, caller: string, calls: number): Promise<CommitAnswer | EmptyLedger> {
     return this.#change((now) => {
-      const outcome = this.#book.add(id, caller, calls, now);
+      const outcome = this.#book.add(id, caller, readable("add", { id, caller, calls }).calls, now);
       return outcome.result === "committed" ? { ...outcome, status: this.#reader.status(now, { own: caller }) } : outcome;
     });
   }
@@ -142,7 +143,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   /** What a reservation would be granted now; it sees what others hold, and takes nothing. */
   async check(request: Omit<ReserveRequest, "id">): Promise<CheckAnswer | EmptyLedger> {
     return this.#read((now) => {
-      const checked = this.#admission.check(request, now);
+      const checked = this.#admission.check(readable("check", request), now);
       return { ...checked, allowed: checked.refusal === null, status: this.#reader.status(now, { own: request.caller }) };
     });
   }
@@ -184,7 +185,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   async setUsage(used: number, operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
     return this.#change((now) => {
       this.#provider.observe(report, this.#store.reserved(), now);
-      this.#operator.setUsage(used, operation, now);
+      this.#operator.setUsage(used, readable("setUsage", { operation, used }).operation, now);
       return this.#reader.status(now, SUMMED);
     });
   }
@@ -193,7 +194,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   async reset(operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
     return this.#change((now) => {
       this.#provider.observe(report, this.#store.reserved(), now);
-      this.#operator.reset(operation, now);
+      this.#operator.reset(readable("reset", { operation }).operation, now);
       return this.#reader.status(now, SUMMED);
     });
   }
@@ -206,7 +207,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   ): Promise<SettingsAnswer | EmptyLedger> {
     return this.#change((now) => {
       // Whatever was known where the operator speaks is older than what the operator says now.
-      this.#operator.adopt(view, now);
+      this.#operator.adopt(readable("changeSettings", { operation, change, view }).view, now);
       const outcome =
         change === null ? this.#operator.restoreSettings(operation, now) : this.#operator.changeSettings(change, operation, now);
       if (outcome.result === "impossible") return outcome;

@@ -9,6 +9,7 @@ import type { Enforcement } from "../env.ts";
 import { inTime } from "../lib/in-time.ts";
 import type { KnownPrice } from "./billing.ts";
 import type { Overrides } from "./ledger-state.ts";
+import { publicStatus } from "./status.ts";
 import type { CallerStanding, EnforcementSwitch, QuotaStatus } from "./types.ts";
 
 /** The snapshot is published when it changed, at most this often. */
@@ -55,10 +56,17 @@ const snapshotSchema = z.object({
     background: z.object({ floor: calls, remaining: calls }),
     upstream: z.looseObject({ limit: calls, spent: calls, untracked: calls, observed_at: z.string() }).nullable(),
   }),
-  callers: z.array(z.object({ caller: z.string(), used: calls, reserved: calls })),
+  // Absent: of the first releases, whose status names every caller.
+  callers: z.array(z.object({ caller: z.string(), used: calls, reserved: calls })).optional(),
   providerBase: calls,
   learnedPrice: price.nullable(),
 });
+
+/** Who held what is not known of a snapshot of the first releases, only how much. */
+function standings({ callers, reserved }: QuotaStatus): CallerStanding[] {
+  const used = callers.filter(({ caller }) => caller !== "untracked").map((line) => ({ ...line, reserved: 0 }));
+  return reserved === 0 ? used : [...used, { caller: "recovered", used: 0, reserved }];
+}
 
 const mirrorSchema = z.object({
   enforcement: z.object({ value: z.enum(ENFORCEMENTS).nullable(), changedAt: z.number() }),
@@ -89,7 +97,10 @@ export class QuotaKv {
     if (stored === null) return null;
     const parsed = snapshotSchema.safeParse(stored);
     if (!parsed.success) throw new Error("The stored snapshot is not readable");
-    return parsed.data as LedgerSnapshot;
+    const { callers, ...snapshot } = parsed.data;
+    const status = snapshot.status as unknown as QuotaStatus;
+    if (callers === undefined) return { ...snapshot, status: publicStatus(status), callers: standings(status) };
+    return { ...snapshot, status, callers };
   }
 
   async putSnapshot(snapshot: LedgerSnapshot): Promise<void> {
