@@ -1,6 +1,6 @@
 /** The arrows and the bans, checked from the source: a file imports only from a lower rank or its own folder; types count. */
 import { readFileSync, readdirSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
@@ -207,5 +207,67 @@ describe("each thing in one place", () => {
       (file) => readFileSync(file, "utf8").split("\n").length > 301,
     );
     expect(long.map(shown)).toEqual([]);
+  });
+});
+
+/**
+ * A job may sleep through a deploy, or be moved in the middle of it. The platform knows what is done by the names of steps, and by how often
+ * each came: whatever was named otherwise would be done once more, and what follows it, too. So a name is never changed or given to
+ * something else, and no step is put before one that was released. To change what a job does, give it a type of its own.
+ */
+describe("steps of jobs", () => {
+  /** As they stand in the source, in its order, sleeps among them; a step in a variable has its name where that is set. */
+  const NAMES = /(?:\.step|\.sleepUntil|oneStep<"\w+">|\bundone|steps\.(?:do|sleep))\(\s*("[^"]+"|`[^`]+`)|\bstep(?:: \w+)? = ("\w+")/gu;
+  const named = (file: string): string[] =>
+    [...readFileSync(file, "utf8").matchAll(NAMES)].map(([, called, set]) => (called ?? set ?? "").replaceAll(/["`]/gu, ""));
+
+  test("keep the names that were released", () => {
+    const files = sources.filter((file) => /\/(handlers\/(?!context|index)|jobs\/job-run|job-workflow|services\/registration)/u.test(file));
+    const services = /SERVICES = (\[.*?\])/u.exec(files.map(codeOf).join("\n"))?.[1];
+    // Each is a step of provisioning, and of its undoing.
+    expect(services).toBe('["auth", "realtime", "storage"]');
+    const names = files.map((file) => [partOf(file) === "handlers" ? basename(file, ".ts") : shown(file), named(file)]);
+    expect(Object.fromEntries(names)).toEqual({
+      "auto-suspend": ["decide"],
+      "check-usage-limits": ["page ${number}", "look for the projects", "begin the next part"],
+      "deliver-webhook": ["take", "try ${attempt}", "before try ${attempt + 1}"],
+      "export-backup": [
+        "begin",
+        "give up",
+        "tell operators",
+        "restore into a scratch",
+        "compare",
+        "destroy the scratch",
+        "write the manifest",
+        "complete",
+        "throw away earlier parts",
+        "dump",
+        "dump",
+        "thaw",
+        "freeze",
+        "wait for the database",
+        "copy to Telegram",
+        "pause for Telegram",
+      ],
+      harvest: ["run", "begin the next run"],
+      housekeeping: ["wake", "relay", "signals", "abuse", "resume", "dispatch", "provider count", "remove ${name}"],
+      "provision-project": ["begin", "database", "key", "undo: write down why", "undo ${name}", "database", "project", "look again"],
+      "reset-quotas": ["execute"],
+      "restore-backup": [
+        "record",
+        "tell operators",
+        "is the project ready",
+        "until look ${look + 1}",
+        "begin",
+        "load",
+        "undo",
+        "compare",
+        "open",
+      ],
+      "rotate-key": ["look for the key", "rotate", "end the grace", "grace"],
+      "worker/src/jobs/job-run.ts": ["${name}: falling asleep", "record the end"],
+      "worker/src/job-workflow.ts": ["delay"],
+      "worker/src/services/registration.ts": [],
+    });
   });
 });

@@ -10,7 +10,7 @@ import { by, said } from "../tenants/key-support.ts";
 import { deliveries, makeWebhook, readWebhook, receiver, verified } from "../webhooks/support.ts";
 import type { Received } from "../webhooks/support.ts";
 import { RELEASES } from "./releases.ts";
-import { upgradedFrom } from "./support.ts";
+import { some, upgradedFrom } from "./support.ts";
 
 afterAll(() => void vi.restoreAllMocks());
 
@@ -19,7 +19,8 @@ const waiting = async () => rows("SELECT count(*) AS n FROM events WHERE dispatc
 
 describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name", (release) => {
   const { told } = release;
-  const { done = "", later = "", key = "" } = told;
+  const { done = "", later = "" } = told;
+  const key = told.keys?.key ?? "";
   let received: Received[];
   beforeAll(async () => {
     vi.restoreAllMocks();
@@ -51,9 +52,7 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
     expect(types).toEqual(release.migrations >= 6 ? ["backup.completed"] : []);
   });
 
-  if (told.webhook !== undefined) {
-    const { id, secret } = told.webhook;
-
+  describe.each(some(told.webhook))("webhooks", ({ id, secret }) => {
     test("an endpoint's secret is the one that its owner has", async () => {
       expect((await readWebhook(id)).status).toBe("enabled");
       const [message] = received;
@@ -75,14 +74,14 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
       // The newest recording forgot one that had been delivered, which lowers no count.
       expect(tallied).toEqual([{ status: "delivered", count: release.migrations < 10 ? 3 : 4 }]);
     });
-  }
+  });
 
-  if (told.backup !== undefined) {
+  describe.each(some(told.backup))("backups", (id) => {
     test("a backup is restored, row by row as it was", async () => {
       const copy = `copy-${release.migrations}`;
-      expect(await get(`/api/projects/shop/backups/${told.backup}`)).toMatchObject({ status: 200, body: { status: "verified" } });
+      expect(await get(`/api/projects/shop/backups/${id}`)).toMatchObject({ status: 200, body: { status: "verified" } });
       const { restore } = right(
-        await post<{ restore: { job_id: string } }>(`/api/projects/shop/backups/${told.backup}/restore`, { project_id: copy }),
+        await post<{ restore: { job_id: string } }>(`/api/projects/shop/backups/${id}/restore`, { project_id: copy }),
       );
       expect(await ended(restore.job_id)).toMatchObject({ status: "completed" });
       const notes = await ask(copy, "SELECT id, text, at = 9e999, typeof(at) FROM notes ORDER BY id");
@@ -94,11 +93,9 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
         ],
       });
     });
-  }
+  });
 
-  if (told.turned !== undefined) {
-    const { id, before, after } = told.turned;
-
+  describe.each(some(told.turned))("keys", ({ id, before, after }) => {
     test("of a key that was rotated then, both versions work until the grace is over, whose end is told once", async () => {
       const opens = async (key: string) => said(await by(key, "GET", "/api/projects/shop/usage"));
       expect([await opens(before), await opens(after), await opens(key)]).toEqual(["200", "200", "200"]);
@@ -113,9 +110,9 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
       const ends = await rows("SELECT project_id FROM events WHERE type = 'key.grace_ended' AND data ->> 'key_id' = ?", id);
       expect(ends).toEqual([{ project_id: "shop" }]);
     });
-  }
+  });
 
-  if (told.session !== undefined) {
+  describe.each(some(told.session))("sessions", (session) => {
     test("whoever was signed in still is", async () => {
       vi.setSystemTime(new Date("2031-05-14T15:03:00Z"));
       const at = async (cookie: string) =>
@@ -124,9 +121,9 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
             new Request("https://coordinator.test/jobs", { redirect: "manual", headers: { accept: "text/html", cookie } }),
           )
         ).status;
-      expect([await at(told.session ?? ""), await at(`${told.session}0`)]).toEqual([200, 303]);
+      expect([await at(session), await at(`${session}0`)]).toEqual([200, 303]);
     });
-  }
+  });
 
   test("a project that is made now works beside those of then", async () => {
     await setClock("2031-05-15T16:00:00Z");

@@ -25,8 +25,7 @@ export interface RecordedStatus {
 interface Told {
   readonly status: RecordedStatus;
   /** The keys of `shop`, and of `shut`, which an administrator has stopped. */
-  readonly key?: string;
-  readonly shutKey?: string;
+  readonly keys?: { readonly key: string; readonly shutKey: string };
   /** Jobs: one that is through, and one that waits for its time. */
   readonly done?: string;
   readonly later?: string;

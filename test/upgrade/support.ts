@@ -65,3 +65,6 @@ export async function upgradedFrom(release: Recording): Promise<void> {
   await before(release);
   await migrate();
 }
+
+/** For tests of what only some releases left behind. */
+export const some = <Value>(value: Value | undefined): readonly Value[] => (value === undefined ? [] : [value]);

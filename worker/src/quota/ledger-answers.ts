@@ -2,9 +2,16 @@
  * What the ledger may answer. It may be of another release than whoever asks (the rule stands in ledger-requests.ts): more than is known here
  * is let through, and whatever a grant or a charge depends on must be there. No I/O. No clock.
  */
+import type { DurableObject } from "cloudflare:workers";
 import { z } from "zod";
 import { ENFORCEMENTS } from "../env.ts";
-import type { LedgerMethods } from "./ledger-client.ts";
+import type { QuotaLedger } from "./ledger.ts";
+
+/**
+ * The ledger's entry methods as they are declared. The platform's stub type distributes over union results and no longer infers;
+ * what arrives is the same plain data.
+ */
+export type LedgerMethods = Omit<QuotaLedger, keyof DurableObject>;
 
 const calls = z.int();
 const status = z.looseObject({

@@ -1,9 +1,9 @@
 /** Calls to the ledger from another isolate: bounded in time, retried where the platform says it is safe, recovered when empty. */
-import type { DurableObject } from "cloudflare:workers";
 import { Problem } from "../errors.ts";
 import { inTime } from "../lib/in-time.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { answering } from "./ledger-answers.ts";
+import type { LedgerMethods } from "./ledger-answers.ts";
 import type { EmptyLedger, QuotaLedger } from "./ledger.ts";
 import type { QuotaKv } from "./snapshot.ts";
 import type { ProviderCount, ProviderReport } from "./types.ts";
@@ -22,12 +22,6 @@ export type ReadProviderCount = () => Promise<ProviderCount>;
 export function reportOf(count: ProviderCount): ProviderReport | null {
   return count.kind === "count" ? count.report : null;
 }
-
-/**
- * The ledger's entry methods as they are declared. The platform's stub type distributes over union results and no longer infers;
- * what arrives is the same plain data.
- */
-export type LedgerMethods = Omit<QuotaLedger, keyof DurableObject>;
 
 interface LedgerClientOptions {
   readonly namespace: DurableObjectNamespace<QuotaLedger>;

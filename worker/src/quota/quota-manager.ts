@@ -12,7 +12,7 @@ import type { QuotaLedger } from "./ledger.ts";
 import { INTERACTIVE_PACE_AHEAD_MS, paceAheadMs } from "./pace.ts";
 import type { EnforcementSwitchReader, QuotaKv } from "./snapshot.ts";
 import type { RefusalMemory } from "./refusal-memory.ts";
-import { publishedStatus } from "./status.ts";
+import { publishedStatus } from "./published-status.ts";
 import { UNWATCHED } from "./watch.ts";
 import type { Settled, Turn, Watch } from "./watch.ts";
 import { windowOf } from "./window.ts";

@@ -1,8 +1,7 @@
 /** The status object from the ledger's numbers. No I/O. No clock. */
 import { floorAt, remaining, safetyLimit } from "./policy.ts";
-import type { LedgerSnapshot } from "./snapshot.ts";
 import { LEDGER_CALLERS, PROJECTS_CALLER, PROJECT_CALLER_PREFIX } from "./types.ts";
-import type { CallerUse, QuotaStatus, Settings, StatusView, UpstreamStatus } from "./types.ts";
+import type { CallerUse, QuotaStatus, Settings, UpstreamStatus } from "./types.ts";
 import { HOUR_MS, MINUTE_MS, isoSeconds, resetAt, windowOf } from "./window.ts";
 
 export interface LedgerNumbers {
@@ -55,20 +54,8 @@ export function quotaStatus(numbers: LedgerNumbers, now: number): QuotaStatus {
   };
 }
 
-function bySize(callers: readonly CallerUse[]): readonly CallerUse[] {
+export function bySize(callers: readonly CallerUse[]): readonly CallerUse[] {
   return callers.toSorted((a, b) => b.used - a.used || a.caller.localeCompare(b.caller));
-}
-
-/** A published status with the lines that are asked for; null where the snapshot does not know of `own` apart. */
-export function publishedStatus({ status, callers }: LedgerSnapshot, view: StatusView): QuotaStatus | null {
-  const named = callers.map(({ caller, used }) => ({ caller, used })).filter(({ used }) => used !== 0);
-  const untracked = status.callers.filter(({ caller }) => caller === "untracked");
-  const all = { ...status, callers: bySize([...named, ...untracked]) };
-  if (view === "by_project") return all;
-  const { own } = view;
-  if (own === null) return status;
-  const isKnown = callers.some(({ caller }) => caller === own) || !callers.some(({ caller }) => caller === PROJECTS_CALLER);
-  return isKnown ? publicStatus(all, own) : null;
 }
 
 /** The label under which a project's calls appear. */

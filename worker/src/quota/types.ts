@@ -1,4 +1,7 @@
-/** What the quota coordinator promises, in types. Times are epoch milliseconds unless a name says otherwise; counts are provider calls. */
+/**
+ * What the quota coordinator promises, in types. Times are epoch milliseconds unless a name says otherwise; counts are provider calls.
+ * Requests and answers go between Workers and ledgers of two releases: before changing one, read the rule in ledger-requests.ts.
+ */
 import type { BulkBilling, Enforcement } from "../env.ts";
 
 export type Priority = "interactive" | "background";
