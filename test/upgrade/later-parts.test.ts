@@ -2,6 +2,9 @@
 import { exports } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Webhook } from "standardwebhooks";
+import { jobKind } from "../../worker/src/jobs/catalog.ts";
+import { paramsOf, readJobParams } from "../../worker/src/jobs/job-params.ts";
+import type { JobRow } from "../../worker/src/store/jobs.ts";
 import { ended, read, until } from "../jobs/support.ts";
 import { call, get, post, setClock, withTheirJobs } from "../support/worker.ts";
 import { ask } from "../tenant-database/support.ts";
@@ -35,6 +38,16 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
     const { attempts, result } = await read(done);
     expect([attempts.length > 0, attempts.every(({ outcome }) => outcome === "succeeded"), typeof result]).toEqual([true, true, "object"]);
     expect(await post("/api/jobs", { type: "housekeeping", payload: {}, idempotency_key: "done" })).toMatchObject({ body: { id: done } });
+  });
+
+  test("every job that was asked for then is one that today's handlers take", async () => {
+    const jobs = (await rows("SELECT * FROM jobs")) as unknown as JobRow[];
+    const payloads = jobs.map((job) => [
+      job.type,
+      jobKind(job.type)?.payload.safeParse(readJobParams(paramsOf(job)).payload).error ?? null,
+    ]);
+    expect(payloads).toEqual(jobs.map(({ type }) => [type, null]));
+    expect(jobs.length).toBeGreaterThan(1);
   });
 
   test("a job that was asked for then is run by today's handler when its time has come", async () => {
