@@ -2,7 +2,7 @@
 import { describe, expect } from "vitest";
 import type { HarvestDesk } from "../support/node/harvest.ts";
 import { eventsIn } from "../support/node/harvest.ts";
-import { TOMORROW, refusal, statusBody } from "../support/node/harvest-server.ts";
+import { TOMORROW, bibliographyBody, refusal, statusBody } from "../support/node/harvest-server.ts";
 import { it } from "../support/node/harvest-test.ts";
 
 const people = (desk: HarvestDesk): string => `--authors=${desk.list(["# people", "Anna", "", "  bert ", "Bert", "Cleo"])}`;
@@ -77,6 +77,15 @@ describe.concurrent("what is printed", () => {
     expect(events[2]).toMatchObject({ author: "Anna", result: "done", books: 3, pages: 1, calls: 1, settled: 1, total: 3 });
     expect(events[3]).toMatchObject({ next_author: "bert", waiting: false, reset_at: TOMORROW });
     expect(events[4]).toMatchObject({ ending: "exhausted", exit_code: 2, settled: 1, totals: { authors: 1, calls: 1 } });
+    expect(code).toBe(2);
+  });
+
+  it("where the day ends in the middle of an author: nobody is asked any more, and the author is not done", async ({ server, desk }) => {
+    const cut = { complete: false, quota_exhausted: true, next_page: 2, errors: [], quota: statusBody(1_000) };
+    server.script.set("bert", [{ body: bibliographyBody(cut) }]);
+    const { code, output } = await desk.run(people(desk), "--json");
+    expect(server.asked).toEqual(["Anna", "bert"]);
+    expect(eventsIn(output).at(-1)).toMatchObject({ ending: "exhausted", exit_code: 2, settled: 1, totals: { authors: 1, calls: 2 } });
     expect(code).toBe(2);
   });
 
