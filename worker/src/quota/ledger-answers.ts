@@ -58,19 +58,19 @@ const unknown = z.looseObject({ result: result("unknown") });
 const committed = z.looseObject({ result: result("committed"), charged: calls.min(0), late: z.boolean(), status });
 
 /** Nothing was counted yet: whoever asked gives it its beginning. */
-const empty = z.looseObject({ empty: z.literal(true) });
+const isEmpty = (answer: unknown): boolean => typeof answer === "object" && answer !== null && Reflect.get(answer, "empty") === true;
 const days = z.array(z.looseObject({ date: z.iso.date(), used: calls }));
 
 const ANSWERS = {
-  reserve: z.union([
+  reserve: z.discriminatedUnion("result", [
     z.looseObject({ result: result("granted"), reservation, status }),
     z.looseObject({ result: result("refused"), refusal, status }),
     conflict,
     impossible,
   ]),
-  commit: z.union([committed, unknown, impossible]),
-  add: z.union([committed, unknown, impossible]),
-  release: z.union([z.looseObject({ result: result("released"), calls: calls.min(0), status }), unknown, conflict]),
+  commit: z.discriminatedUnion("result", [committed, unknown, impossible]),
+  add: z.discriminatedUnion("result", [committed, unknown, impossible]),
+  release: z.discriminatedUnion("result", [z.looseObject({ result: result("released"), calls: calls.min(0), status }), unknown, conflict]),
   abandon: z.looseObject({ abandoned: z.literal(true) }),
   check: z.looseObject({ allowed: z.boolean(), refusal: refusal.nullable(), available: calls.min(0), callsNeeded: calls.min(0), status }),
   status,
@@ -80,7 +80,7 @@ const ANSWERS = {
   observe: status,
   setUsage: status,
   reset: status,
-  changeSettings: z.union([
+  changeSettings: z.discriminatedUnion("result", [
     z.looseObject({
       result: result("changed"),
       mirror: z.looseObject({ overrides: z.looseObject({}) }),
@@ -102,7 +102,7 @@ export function answering(ledger: LedgerMethods): LedgerMethods {
       if (!isAnswered(name)) return method;
       return async (...given: readonly unknown[]) => {
         const answer = await Reflect.apply(method, target, given);
-        if (empty.safeParse(answer).success) return answer;
+        if (isEmpty(answer)) return answer;
         const { success, error } = ANSWERS[name].safeParse(answer);
         if (!success) throw new Error(`The ledger's answer to ${name} cannot be read: ${z.prettifyError(error)}`);
         return answer;
