@@ -46,7 +46,13 @@ export async function freshIsbns(
       EXISTS (SELECT 1 FROM missing_isbns m WHERE m.isbn13 = given.value AND m.missed_at > ?3) AS missed
     FROM json_each(?1) AS given WHERE NOT EXISTS (SELECT 1 FROM books b WHERE b.isbn13 = given.value AND b.fetched_at > ?2)`;
   const query = db.prepare(sql).bind(JSON.stringify(isbns), since.books, since.misses);
-  const { results } = await stored(async () => query.all<{ isbn13: string; missed: number }>());
+  const asked = new Set(isbns);
+  const results = await stored(async () => {
+    const rows = (await query.all<{ isbn13: string; missed: number }>()).results;
+    // A book is fresh where it is absent here: an answer about something else must not make all of them fresh.
+    if (rows.some(({ isbn13 }) => !asked.has(isbn13))) throw new Error("The catalogue answered about books that were not asked for");
+    return rows;
+  });
   const unknown = new Set(results.map(({ isbn13 }) => isbn13));
   return {
     books: new Set(isbns.filter((isbn) => !unknown.has(isbn))),

@@ -1,0 +1,112 @@
+/**
+ * Time that passes only while nothing is under way but what hangs or sleeps: deadlines of seconds end in milliseconds, always in the same
+ * order, and no busy machine makes a healthy answer late.
+ */
+import { vi } from "vitest";
+
+interface Timer {
+  readonly id: number;
+  readonly at: number;
+  readonly fire: () => void;
+  /** A deadline of something that may be over: nobody takes it back. */
+  readonly isDeadline: boolean;
+}
+
+const QUIET_TURNS = 4;
+
+const realSetTimeout = globalThis.setTimeout;
+const turn = async (): Promise<void> => new Promise((resolve) => realSetTimeout(resolve, 0));
+
+export const NEVER = Symbol("never answered");
+
+export class PassingTime {
+  #timers: Timer[] = [];
+  #lastId = 1_000_000;
+  #underWay = 0;
+  /** Grows with whatever happens. */
+  #events = 0;
+  #answeredAt: number | null = null;
+
+  /** Every timer of the product's from now on; until the mocks are restored. */
+  install(): void {
+    vi.spyOn(globalThis, "setTimeout").mockImplementation(((work: () => void, ms = 0) => this.#add(work, ms)) as never);
+    vi.spyOn(globalThis, "clearTimeout").mockImplementation(((id?: number) => this.#remove(id)) as never);
+    vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {
+      const controller = new AbortController();
+      this.#add(() => controller.abort(new DOMException("The operation timed out", "TimeoutError")), ms, true);
+      return controller.signal;
+    });
+  }
+
+  /** Real work, during which no time passes. */
+  async during<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#underWay += 1;
+    try {
+      return await work();
+    } finally {
+      this.#underWay -= 1;
+      this.#events += 1;
+    }
+  }
+
+  async sleep(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => this.#add(resolve, ms));
+  }
+
+  /** An answer is there: what happens from now on happens beside it. */
+  answered(): void {
+    this.#answeredAt = Date.now();
+  }
+
+  /** Runs `work` to its end, or to where nothing can happen any more; with the seconds until its first answer, or its end. */
+  async run<Result>(work: () => Promise<Result>): Promise<{ readonly result: Result | typeof NEVER; readonly seconds: number }> {
+    const began = Date.now();
+    this.#answeredAt = null;
+    let ended: { readonly result: Result; readonly at: number } | null = null;
+    let failure: { readonly error: unknown } | null = null;
+    void work().then(
+      (result) => (ended = { result, at: Date.now() }),
+      (error: unknown) => (failure = { error }),
+    );
+    const state = (): { readonly ended: typeof ended; readonly failure: typeof failure } => ({ ended, failure });
+    for (;;) {
+      await this.#quiet();
+      const { ended: done, failure: failed } = state();
+      if (failed !== null) throw failed.error;
+      const next = this.#next(done === null);
+      if (next !== undefined) {
+        this.#remove(next.id);
+        if (next.at > Date.now()) vi.setSystemTime(next.at);
+        next.fire();
+        continue;
+      }
+      this.#timers = [];
+      const answeredAt = this.#answeredAt ?? done?.at ?? began;
+      return { result: done === null ? NEVER : done.result, seconds: (answeredAt - began) / 1_000 };
+    }
+  }
+
+  async #quiet(): Promise<void> {
+    for (let quiet = 0; quiet < QUIET_TURNS; quiet += 1) {
+      const before = this.#events;
+      await turn();
+      if (this.#underWay > 0 || this.#events !== before) quiet = -1;
+    }
+  }
+
+  #next(withDeadlines: boolean): Timer | undefined {
+    const awaited = this.#timers.filter(({ isDeadline }) => withDeadlines || !isDeadline);
+    return awaited.toSorted((one, other) => one.at - other.at || one.id - other.id)[0];
+  }
+
+  #add(fire: () => void, ms: number, isDeadline = false): number {
+    this.#lastId += 1;
+    this.#events += 1;
+    this.#timers.push({ id: this.#lastId, at: Date.now() + Math.max(0, ms), fire, isDeadline });
+    return this.#lastId;
+  }
+
+  #remove(id: number | undefined): void {
+    this.#timers = this.#timers.filter((timer) => timer.id !== id);
+  }
+}
