@@ -32,13 +32,19 @@ export const ALL_FAULTS = Object.keys(FAULTS) as readonly Fault[];
 /** How much later a slow part answers. */
 export const SLOW_SECONDS = 1.5;
 
-/** One place where a flow meets a part. */
-export interface Target {
+/** Where a flow meets a part. */
+export interface Place {
   readonly part: Part;
   /** What the operation's name contains: a method of the ledger, a key of KV, words of SQL, a path. */
   readonly at: string;
+}
+
+/** A place that is spoiled. */
+export interface Target extends Place {
   /** For readers: what is being done there. */
   readonly words: string;
+  /** So many of these operations go well first. */
+  readonly spares?: number;
 }
 
 /** What one cell promises. All of it is asserted. */
@@ -74,6 +80,8 @@ export interface FlowTable {
   /** What a use without a fault is told, and the calls it is charged. */
   readonly clean: string;
   readonly cleanCharged: number;
-  /** All places at which a use without a fault meets a part, and others where `meets` says so. */
+  /** The places at which a use without a fault meets a part: all of them, with those of `elsewhere`. */
   readonly targets: readonly TargetCells[];
+  /** Places at which it behaves like another flow, in whose table they stand. */
+  readonly elsewhere?: readonly (Place & { readonly flow: string })[];
 }

@@ -26,6 +26,6 @@ function refusalOf(headers: Headers, body: Record<string, unknown>): string[] {
 
 function countOf(value: unknown, words: string): string[] {
   const number = Array.isArray(value) ? value.length : value;
-  if (number === true) return [words];
+  if (number === true || typeof number === "string") return [words];
   return typeof number === "number" && number > 0 ? [`${number} ${words}`] : [];
 }

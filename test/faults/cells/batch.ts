@@ -16,7 +16,7 @@ export const batch: FlowTable = {
         ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
         ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 0, 0, "200: 1 enriched", 1],
         ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
-        ["nonsense", "500 internal_error", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["nonsense", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
         ["minute", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
         ["restarts", "200: 1 enriched", 0, 2, 1, 1, 0, "200: 1 cached", 0],
       ],

@@ -40,7 +40,8 @@ export function trapLedger(traps: Traps): void {
     return new Proxy(stub, {
       get(target, name) {
         const member = Reflect.get(target, name) as unknown;
-        if (typeof member !== "function" || typeof name !== "string" || name === "fetch") return member;
+        if (typeof member !== "function" || typeof name !== "string") return member;
+        if (name === "fetch") return member.bind(target) as unknown;
         return async (...given: unknown[]) =>
           traps.through({
             part: "ledger",

@@ -15,11 +15,11 @@
  */
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import worker from "../../../worker/src/index.ts";
-import { ADMIN_TOKEN, freshStart, quotaStatus, simulator } from "../../support/worker.ts";
+import { ADMIN_TOKEN, freshStart, ledger, quotaStatus, simulator } from "../../support/worker.ts";
 import { ALL_FAULTS } from "../matrix.ts";
-import type { Fault, FlowTable, Row, Target } from "../matrix.ts";
+import type { Fault, FlowTable, Place, Row, Target } from "../matrix.ts";
 import { trapD1, trapKv, trapLedger } from "./bindings.ts";
 import { COLLECTOR_URL, trapOutbound } from "./outbound.ts";
 import type { Others } from "./outbound.ts";
@@ -60,6 +60,14 @@ export interface Flow {
   readonly arrange?: (n: number) => Promise<void>;
   /** One use. Returns what whoever asked is told, in the table's words. */
   readonly use: (n: number, world: World) => Promise<string>;
+  /** What happens between the first look at the count and the fault. */
+  readonly upset?: (n: number) => Promise<void>;
+  /** A part that is away during every use, without a fault and with one. */
+  readonly without?: Place;
+  /** False: without traces, and so without a collector. */
+  readonly traced?: boolean;
+  /** Traps in further parts. */
+  readonly trap?: (traps: Traps) => void;
   /** What must hold besides when all is over. */
   readonly check?: (n: number, world: World, cell: { readonly target: Target; readonly fault: Fault }) => Promise<void>;
   /** Hosts beside the provider's and the collector's, and what they answer. */
@@ -69,7 +77,7 @@ export interface Flow {
 /** Traces are sent, so that the collector is a part like the others. */
 const traced = { ...env, OTEL_ENABLED: "true", OTEL_ENDPOINT: COLLECTOR_URL } as unknown as Env;
 
-function door(time: PassingTime): World["ask"] {
+function door(time: PassingTime, bindings: Env): World["ask"] {
   return async (method, path, body, { token = ADMIN_TOKEN, headers = {} } = {}) => {
     const context = createExecutionContext();
     const init = {
@@ -81,7 +89,7 @@ function door(time: PassingTime): World["ask"] {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     };
-    const response = await worker.fetch(new Request(`http://coordinator.test${path}`, init), traced, context);
+    const response = await worker.fetch(new Request(`http://coordinator.test${path}`, init), bindings, context);
     time.answered();
     const text = await response.text();
     await waitOnExecutionContext(context);
@@ -89,6 +97,12 @@ function door(time: PassingTime): World["ask"] {
     const read = isJson ? (JSON.parse(text) as Record<string, unknown>) : {};
     return { status: response.status, headers: response.headers, text, body: read };
   };
+}
+
+interface Today {
+  readonly used: number;
+  readonly reserved: number;
+  readonly callers: readonly { readonly used: number }[];
 }
 
 interface Count {
@@ -101,8 +115,9 @@ interface Count {
 
 /** Also checks what holds at any time. */
 async function count(): Promise<Count> {
-  const [{ used, reserved, callers, source }, { spent }] = [await quotaStatus(), await simulator.state()];
-  expect(source).toBe("ledger");
+  const [status, { spent }] = await Promise.all([ledger().status(), simulator.state()]);
+  // A ledger without a store begins with the next request.
+  const { used, reserved, callers }: Today = "empty" in status ? await quotaStatus() : status;
   expect({ sum: callers.reduce((sum, each) => sum + each.used, 0) }).toEqual({ sum: used });
   return { used, reserved, spent };
 }
@@ -111,13 +126,16 @@ const pass = (ms: number): void => void vi.setSystemTime(Date.now() + ms);
 
 /** Everything that happened from a request to the end of its beside-work, and the seconds until its answer. */
 async function used(flow: Flow, n: number, world: World): Promise<{ readonly told: string; readonly seconds: number }> {
+  world.traps.without(flow.without ?? null);
   const { result, seconds } = await world.time.run(async () => flow.use(n, world));
+  world.traps.without(null);
   return { told: result === NEVER ? "no answer" : result, seconds };
 }
 
 async function observe(flow: Flow, n: number, world: World, cell: { readonly target: Target; readonly fault: Fault }): Promise<Row> {
   const { traps } = world;
   const before = await count();
+  await flow.upset?.(n);
   traps.arm(cell.target, cell.fault);
   const { told, seconds } = await used(flow, n, world);
   const { tries } = traps;
@@ -132,7 +150,7 @@ async function observe(flow: Flow, n: number, world: World, cell: { readonly tar
 
   const [sent, charged, held] = [after.spent - before.spent, after.used - before.used, after.reserved - before.reserved];
   // What was held has become a charge by then.
-  const againCharged = end.used - after.used - held;
+  const againCharged = end.used - after.used - after.reserved;
   expect(end.reserved, "nothing is reserved for ever").toBe(0);
   expect(sent, "never more than what was charged or held").toBeLessThanOrEqual(charged + held);
   expect(end.spent - before.spent, "nor in the end").toBeLessThanOrEqual(end.used - before.used);
@@ -140,12 +158,20 @@ async function observe(flow: Flow, n: number, world: World, cell: { readonly tar
   return [cell.fault, told, seconds, tries, sent, charged, held, again.told, againCharged];
 }
 
+const nameOf = ({ part, at, spares }: Target): string => `${part} ${at}${spares === undefined ? "" : ` +${spares}`}`;
+
+const LEVELS = ["log", "warn", "error"] as const;
+type Level = (typeof LEVELS)[number];
+
 /** The tests of one flow. */
 export function faultMatrix(flow: Flow): void {
   const { table } = flow;
   const time = new PassingTime();
   const traps = new Traps(time);
-  const world: World = { time, traps, ask: door(time) };
+  const world: World = { time, traps, ask: door(time, flow.traced === false ? env : traced) };
+  /** Thousands of lines, which are worth sending only where a cell fails. */
+  const logged: [Level, string][] = [];
+  const real = { ...console };
   let n = 0;
 
   beforeEach(async () => {
@@ -161,7 +187,13 @@ export function faultMatrix(flow: Flow): void {
     trapKv(traps);
     trapD1(traps);
     trapOutbound(traps, flow.others);
+    flow.trap?.(traps);
+    for (const level of LEVELS) vi.spyOn(console, level).mockImplementation((line: string) => void logged.push([level, line]));
     time.install();
+  });
+  afterEach(({ task }) => {
+    if (task.result?.state === "fail") for (const [level, line] of logged) real[level](line);
+    logged.length = 0;
   });
   afterAll(() => {
     vi.restoreAllMocks();
@@ -169,6 +201,7 @@ export function faultMatrix(flow: Flow): void {
 
   test("without a fault", async () => {
     const before = await count();
+    await flow.upset?.(n);
     traps.takeMet();
     const { told, seconds } = await used(flow, n, world);
     const met = traps.takeMet();
@@ -198,7 +231,7 @@ export function faultMatrix(flow: Flow): void {
     test.each(ALL_FAULTS)("%s", async (fault) => {
       const observed = await observe(flow, n, world, { target, fault });
       const promised = target.cells.find(([of]) => of === fault);
-      expect(observed, `ROW ${target.part} ${target.at} ${JSON.stringify(observed)}`).toEqual(promised);
+      expect(observed, `ROW ${nameOf(target)} ${JSON.stringify(observed)}`).toEqual(promised);
     });
   });
 }

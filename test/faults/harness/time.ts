@@ -12,7 +12,7 @@ interface Timer {
   readonly isDeadline: boolean;
 }
 
-const QUIET_TURNS = 4;
+const QUIET_TURNS = 3;
 
 const realSetTimeout = globalThis.setTimeout;
 const turn = async (): Promise<void> => new Promise((resolve) => realSetTimeout(resolve, 0));

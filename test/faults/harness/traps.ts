@@ -1,6 +1,6 @@
 /** Where a fault strikes: every operation of every part goes through here, and is spoiled where the cell says so. */
 import { SLOW_SECONDS } from "../matrix.ts";
-import type { Fault, Part, Target } from "../matrix.ts";
+import type { Fault, Part, Place, Target } from "../matrix.ts";
 import type { PassingTime } from "./time.ts";
 
 const MINUTE_MS = 60_000;
@@ -34,12 +34,14 @@ interface Strike {
   readonly target: Target;
   readonly fault: Fault;
   readonly until: number;
+  /** How often the operation was asked, the spared ones included. */
+  asked: number;
 }
 
 export class Traps {
   readonly #time: PassingTime;
   #strike: Strike | null = null;
-  #tries = 0;
+  #away: Place | null = null;
   readonly #met = new Set<string>();
 
   constructor(time: PassingTime) {
@@ -48,17 +50,22 @@ export class Traps {
 
   /** Begins to strike; ends with `heal`, or after a minute where the fault is one of a minute. */
   arm(target: Target, fault: Fault): void {
-    this.#strike = { target, fault, until: Date.now() + MINUTE_MS };
-    this.#tries = 0;
+    this.#strike = { target, fault, until: Date.now() + MINUTE_MS, asked: 0 };
   }
 
   heal(): void {
     this.#strike = null;
   }
 
+  /** Something that is away besides, whatever strikes; null: nothing. */
+  without(place: Place | null): void {
+    this.#away = place;
+  }
+
   /** How often the faulty operation was asked since `arm`. */
   get tries(): number {
-    return this.#tries;
+    const { asked = 0, target } = this.#strike ?? {};
+    return Math.max(0, asked - (target?.spares ?? 0));
   }
 
   /** Operations since the last look, as "part: name". */
@@ -72,9 +79,12 @@ export class Traps {
     const { part, name, manner, nonsense } = operation;
     this.#met.add(`${part}: ${name}`);
     const real = async (): Promise<Answer> => this.#time.during(operation.real);
+    const meets = (place: Place | null): boolean => place?.part === part && name.includes(place.at);
+    if (meets(this.#away)) throw manner.failure();
     const strike = this.#strike;
-    if (strike === null || strike.target.part !== part || !name.includes(strike.target.at)) return real();
-    this.#tries += 1;
+    if (strike === null || !meets(strike.target)) return real();
+    strike.asked += 1;
+    if (strike.asked <= (strike.target.spares ?? 0)) return real();
     switch (strike.fault) {
       case "before":
         throw manner.failure();
@@ -95,7 +105,7 @@ export class Traps {
         if (operation.refused) return this.#time.during(operation.refused);
         throw manner.overloaded();
       case "restarts":
-        if (this.#tries > 1) return real();
+        if (this.tries > 1) return real();
         return this.#restart(operation, await real());
     }
   }

@@ -33,7 +33,7 @@ interface LedgerClientOptions {
 }
 
 /** The ledger did not answer. Carries nothing of the inside. */
-function quotaUnavailable(cause: unknown): Problem {
+export function quotaUnavailable(cause: unknown): Problem {
   const detail = "The quota ledger did not answer; without its word nothing is sent to the provider.";
   return new Problem("quota_unavailable", detail, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
 }
