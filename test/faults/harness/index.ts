@@ -212,19 +212,12 @@ export function faultMatrix(flow: Flow): void {
       charged: table.cleanCharged,
       reserved: 0,
     });
-    const named = (operation: string): boolean =>
-      table.targets.some(({ part, at }) => operation.startsWith(`${part}: `) && operation.includes(at, part.length));
-    expect(
-      met.filter((operation) => !named(operation)),
-      "every place is named",
-    ).toEqual([]);
-    const unmet = table.targets.filter(
-      ({ part, at }) => !met.some((operation) => operation.startsWith(`${part}: `) && operation.includes(at)),
-    );
-    expect(
-      unmet.map(({ part, at }) => `${part}: ${at}`),
-      "every named place is met",
-    ).toEqual([]);
+    const isAt = (operation: string, { part, at }: Place): boolean => operation.startsWith(`${part}: `) && operation.includes(at);
+    const named: readonly Place[] = [...table.targets, ...(table.elsewhere ?? []), ...(flow.without ? [flow.without] : [])];
+    const nameless = met.filter((operation) => !named.some((place) => isAt(operation, place)));
+    expect(nameless, "every place is named").toEqual([]);
+    const unmet = named.filter((place) => !met.some((operation) => isAt(operation, place)));
+    expect(unmet, "every named place is met").toEqual([]);
   });
 
   describe.each(table.targets)("$part, $words:", (target) => {
