@@ -161,8 +161,8 @@ export const quotaStatus = async (): Promise<Status> => (await get<Status>("/api
 export const ledger = (): DurableObjectStub<QuotaLedger> => env.QUOTA_LEDGER.getByName("isbndb");
 
 /** The ledger's storage as if it had never existed. */
-export async function emptyLedger(): Promise<void> {
-  await runInDurableObject(ledger(), async (_, state) => {
+export async function emptyLedger(stub = ledger()): Promise<void> {
+  await runInDurableObject(stub, async (_, state) => {
     await state.storage.deleteAlarm();
     await state.storage.deleteAll();
     state.abort("emptied");

@@ -17,7 +17,7 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { env } from "cloudflare:workers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import worker from "../../../worker/src/index.ts";
-import { ADMIN_TOKEN, freshStart, ledger, quotaStatus, simulator } from "../../support/worker.ts";
+import { ADMIN_TOKEN, freshStart, simulator } from "../../support/worker.ts";
 import { ALL_FAULTS } from "../matrix.ts";
 import type { Fault, FlowTable, Place, Row, Target } from "../matrix.ts";
 import { trapD1, trapKv, trapLedger } from "./bindings.ts";
@@ -25,6 +25,7 @@ import { COLLECTOR_URL, trapOutbound } from "./outbound.ts";
 import type { Others } from "./outbound.ts";
 import { NEVER, PassingTime } from "./time.ts";
 import { Traps } from "./traps.ts";
+import { today } from "./untrapped.ts";
 
 /** Early in the day: each cell lets some minutes pass. */
 const MORNING = "2031-05-14T01:00:00Z";
@@ -99,12 +100,6 @@ function door(time: PassingTime, bindings: Env): World["ask"] {
   };
 }
 
-interface Today {
-  readonly used: number;
-  readonly reserved: number;
-  readonly callers: readonly { readonly used: number }[];
-}
-
 interface Count {
   /** Charged today, with what the provider counted and nobody claimed. */
   readonly used: number;
@@ -115,9 +110,7 @@ interface Count {
 
 /** Also checks what holds at any time. */
 async function count(): Promise<Count> {
-  const [status, { spent }] = await Promise.all([ledger().status(), simulator.state()]);
-  // A ledger without a store begins with the next request.
-  const { used, reserved, callers }: Today = "empty" in status ? await quotaStatus() : status;
+  const [{ used, reserved, callers }, { spent }] = [await today(), await simulator.state()];
   expect({ sum: callers.reduce((sum, each) => sum + each.used, 0) }).toEqual({ sum: used });
   return { used, reserved, spent };
 }
@@ -152,8 +145,9 @@ async function observe(flow: Flow, n: number, world: World, cell: { readonly tar
   // What was held has become a charge by then.
   const againCharged = end.used - after.used - after.reserved;
   expect(end.reserved, "nothing is reserved for ever").toBe(0);
-  expect(sent, "never more than what was charged or held").toBeLessThanOrEqual(charged + held);
-  expect(end.spent - before.spent, "nor in the end").toBeLessThanOrEqual(end.used - before.used);
+  // An operator may set the count lower; then nothing is sent.
+  expect(sent, "never more than what was charged or held").toBeLessThanOrEqual(Math.max(0, charged + held));
+  expect(end.spent - before.spent, "nor in the end").toBeLessThanOrEqual(Math.max(0, end.used - before.used));
   await flow.check?.(n, world, cell);
   return [cell.fault, told, seconds, tries, sent, charged, held, again.told, againCharged];
 }
@@ -165,13 +159,19 @@ type Level = (typeof LEVELS)[number];
 
 /** The tests of one flow. */
 export function faultMatrix(flow: Flow): void {
+  describe(`${flow.table.title}:`, () => {
+    cellsOf(flow);
+  });
+}
+
+function cellsOf(flow: Flow): void {
   const { table } = flow;
   const time = new PassingTime();
   const traps = new Traps(time);
   const world: World = { time, traps, ask: door(time, flow.traced === false ? env : traced) };
   /** Thousands of lines, which are worth sending only where a cell fails. */
   const logged: [Level, string][] = [];
-  const real = { ...console };
+  const show = { log: console.log, warn: console.warn, error: console.error };
   let n = 0;
 
   beforeEach(async () => {
@@ -192,7 +192,7 @@ export function faultMatrix(flow: Flow): void {
     time.install();
   });
   afterEach(({ task }) => {
-    if (task.result?.state === "fail") for (const [level, line] of logged) real[level](line);
+    if (task.result?.state === "fail") for (const [level, line] of logged) show[level](line);
     logged.length = 0;
   });
   afterAll(() => {
@@ -206,12 +206,8 @@ export function faultMatrix(flow: Flow): void {
     const { told, seconds } = await used(flow, n, world);
     const met = traps.takeMet();
     const after = await count();
-    expect({ told, seconds, charged: after.used - before.used, reserved: after.reserved }).toEqual({
-      told: table.clean,
-      seconds: 0,
-      charged: table.cleanCharged,
-      reserved: 0,
-    });
+    const charged = after.used - before.used;
+    expect({ told, seconds, charged }).toEqual({ told: table.clean, seconds: 0, charged: table.cleanCharged });
     const isAt = (operation: string, { part, at }: Place): boolean => operation.startsWith(`${part}: `) && operation.includes(at);
     const named: readonly Place[] = [...table.targets, ...(table.elsewhere ?? []), ...(flow.without ? [flow.without] : [])];
     const nameless = met.filter((operation) => !named.some((place) => isAt(operation, place)));
@@ -224,7 +220,7 @@ export function faultMatrix(flow: Flow): void {
     test.each(ALL_FAULTS)("%s", async (fault) => {
       const observed = await observe(flow, n, world, { target, fault });
       const promised = target.cells.find(([of]) => of === fault);
-      expect(observed, `ROW ${nameOf(target)} ${JSON.stringify(observed)}`).toEqual(promised);
+      expect(observed, `ROW ${table.name}: ${nameOf(target)} ${JSON.stringify(observed)}`).toEqual(promised);
     });
   });
 }

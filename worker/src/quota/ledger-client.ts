@@ -33,7 +33,7 @@ interface LedgerClientOptions {
 }
 
 /** The ledger did not answer. Carries nothing of the inside. */
-export function quotaUnavailable(cause: unknown): Problem {
+function quotaUnavailable(cause: unknown): Problem {
   const detail = "The quota ledger did not answer; without its word nothing is sent to the provider.";
   return new Problem("quota_unavailable", detail, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
 }
@@ -44,6 +44,24 @@ function has(error: unknown, flag: "retryable" | "overloaded"): boolean {
 
 function isEmpty(answer: object): answer is EmptyLedger {
   return "empty" in answer;
+}
+
+const RESULTS: ReadonlySet<unknown> = new Set([
+  "granted",
+  "refused",
+  "committed",
+  "released",
+  "changed",
+  "conflict",
+  "impossible",
+  "unknown",
+]);
+/** Of answers that are not one of several: each has one of these. */
+const MEMBERS = ["status", "used", "rolledOver", "abandoned"] as const;
+
+/** While a deployment goes out, the ledger may be of another version than whoever asks it: what is no answer of ours permits nothing. */
+function isOurs(answer: object): boolean {
+  return "result" in answer ? RESULTS.has(answer.result) : MEMBERS.some((member) => member in answer);
 }
 
 export class LedgerClient {
@@ -57,15 +75,20 @@ export class LedgerClient {
   async call<Answer extends object>(operation: (ledger: LedgerMethods) => Promise<Answer | EmptyLedger>): Promise<Answer> {
     try {
       const answer = await this.#attempt(operation);
-      if (!isEmpty(answer)) return answer;
-      await this.#recover();
-      const second = await this.#attempt(operation);
-      if (!isEmpty(second)) return second;
-      throw new Error("The ledger is still empty after its recovery");
+      const whole = isEmpty(answer) ? await this.#afterRecovery(operation) : answer;
+      if (!isOurs(whole)) throw new Error("The ledger's answer is none that is known");
+      return whole;
     } catch (error) {
       log.error("The quota ledger did not answer", errorFields(error));
       throw quotaUnavailable(error);
     }
+  }
+
+  async #afterRecovery<Answer extends object>(operation: (ledger: LedgerMethods) => Promise<Answer | EmptyLedger>): Promise<Answer> {
+    await this.#recover();
+    const answer = await this.#attempt(operation);
+    if (isEmpty(answer)) throw new Error("The ledger is still empty after its recovery");
+    return answer;
   }
 
   async #attempt<Answer>(operation: (ledger: LedgerMethods) => Promise<Answer>): Promise<Answer> {

@@ -81,7 +81,10 @@ export class QuotaAdmin {
     } catch (error) {
       const onlySwitch = change?.enforcement !== undefined && Object.values(change).filter((value) => value !== undefined).length === 1;
       if (!onlySwitch) throw error;
-      return this.#turnSwitch(change.enforcement ?? null, operation.actor);
+      return this.#turnSwitch(change.enforcement ?? null, operation.actor).catch((failure: unknown) => {
+        log.error("Neither the ledger nor KV takes the enforcement switch", errorFields(failure));
+        throw error;
+      });
     }
   }
 

@@ -1,0 +1,88 @@
+import type { FlowTable } from "../matrix.ts";
+
+export const recovery: FlowTable = {
+  name: "recovery",
+  title: "The first request to a ledger that lost its store",
+  use: "A batch of one ISBN by the administrator, after everything that the ledger had stored is gone. What was used comes back from the snapshot in KV and the provider's own count (`GET /key`, free).",
+  clean: "200: 1 enriched",
+  cleanCharged: 1,
+  targets: [
+    {
+      part: "ledger",
+      at: "reserve",
+      words: "reserving, before and after the recovery",
+      cells: [
+        ["before", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["slow", "200: 1 enriched", 3, 2, 1, 1, 0, "200: 1 cached", 0],
+        ["nonsense", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["minute", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["restarts", "200: 1 enriched", 0, 3, 1, 1, 0, "200: 1 cached", 0],
+      ],
+    },
+    {
+      part: "ledger",
+      at: "initialise",
+      words: "giving it its beginning",
+      cells: [
+        ["before", "503 quota_unavailable, again after 5 s", 0, 2, 0, 0, 0, "200: 1 enriched", 1],
+        ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["nonsense", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["minute", "503 quota_unavailable, again after 5 s", 0, 2, 0, 0, 0, "200: 1 enriched", 1],
+        ["restarts", "200: 1 enriched", 0, 2, 1, 1, 0, "200: 1 cached", 0],
+      ],
+    },
+    {
+      part: "kv",
+      at: "get snapshot",
+      words: "reading the snapshot",
+      cells: [
+        ["before", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["after", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["hangs", "200: 1 enriched", 2, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["nonsense", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["minute", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["restarts", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+      ],
+    },
+    {
+      part: "kv",
+      at: "get settings",
+      words: "reading the operator's settings",
+      cells: [
+        ["before", "503 quota_unavailable, again after 5 s", 0, 3, 0, 0, 0, "200: 1 enriched", 1],
+        ["after", "503 quota_unavailable, again after 5 s", 0, 3, 0, 0, 0, "200: 1 enriched", 1],
+        ["hangs", "503 quota_unavailable, again after 5 s", 4, 3, 0, 0, 0, "200: 1 enriched", 1],
+        ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["nonsense", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["minute", "503 quota_unavailable, again after 5 s", 0, 3, 0, 0, 0, "200: 1 enriched", 1],
+        ["restarts", "503 quota_unavailable, again after 5 s", 0, 3, 0, 0, 0, "200: 1 enriched", 1],
+      ],
+    },
+    {
+      part: "provider",
+      at: "GET /key",
+      words: "asking for the provider's count",
+      cells: [
+        ["before", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["after", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["hangs", "200: 1 enriched", 3, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["nonsense", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["minute", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["restarts", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+      ],
+    },
+  ],
+  elsewhere: [
+    { part: "ledger", at: "commit", flow: "batch" },
+    { part: "d1", at: "AS missed", flow: "batch" },
+    { part: "d1", at: "SELECT isbn13 FROM books", flow: "batch" },
+    { part: "d1", at: "INTO books", flow: "batch" },
+    { part: "provider", at: "POST /books", flow: "batch" },
+  ],
+};

@@ -1,0 +1,73 @@
+import type { FlowTable } from "../matrix.ts";
+
+export const reserve: FlowTable = {
+  name: "reserve",
+  title: "Reserving over HTTP",
+  use: "`POST /api/quota/reservations` for 1 call, with an id of the caller's own, as the command-line harvest and other services do. Nobody commits it: what is held is charged when it ends.",
+  clean: "201",
+  cleanCharged: 0,
+  targets: [
+    {
+      part: "ledger",
+      at: "reserve",
+      words: "reserving the call",
+      cells: [
+        ["before", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "201", 1],
+        ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 1, "201", 0],
+        ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 0, 1, "201", 0],
+        ["slow", "201", 1.5, 1, 0, 0, 1, "201", 0],
+        ["nonsense", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 1, "201", 0],
+        ["minute", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "201", 1],
+        ["restarts", "201", 0, 2, 0, 0, 1, "201", 0],
+      ],
+    },
+  ],
+};
+
+export const commit: FlowTable = {
+  name: "commit",
+  title: "Committing over HTTP",
+  use: "`POST /api/quota/reservations/{id}/commit` of a reservation of 1 call. A hold of −1 is one that has become a charge.",
+  clean: "200: 1 charged",
+  cleanCharged: 1,
+  targets: [
+    {
+      part: "ledger",
+      at: "commit",
+      words: "charging the call",
+      cells: [
+        ["before", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 charged", 0],
+        ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 1, -1, "200: 1 charged", 0],
+        ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 1, -1, "200: 1 charged", 0],
+        ["slow", "200: 1 charged", 1.5, 1, 0, 1, -1, "200: 1 charged", 0],
+        ["nonsense", "503 quota_unavailable, again after 5 s", 0, 1, 0, 1, -1, "200: 1 charged", 0],
+        ["minute", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 charged", 0],
+        ["restarts", "200: 1 charged", 0, 2, 0, 1, -1, "200: 1 charged", 0],
+      ],
+    },
+  ],
+};
+
+export const release: FlowTable = {
+  name: "release",
+  title: "Releasing over HTTP",
+  use: "`DELETE /api/quota/reservations/{id}` of a reservation of 1 call. A hold of −1 is one that was given back.",
+  clean: "200: 1 released",
+  cleanCharged: 0,
+  targets: [
+    {
+      part: "ledger",
+      at: "release",
+      words: "giving the call back",
+      cells: [
+        ["before", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 released", -1],
+        ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, -1, "200: 1 released", 0],
+        ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 0, -1, "200: 1 released", 0],
+        ["slow", "200: 1 released", 1.5, 1, 0, 0, -1, "200: 1 released", 0],
+        ["nonsense", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, -1, "200: 1 released", 0],
+        ["minute", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 released", -1],
+        ["restarts", "200: 1 released", 0, 2, 0, 0, -1, "200: 1 released", 0],
+      ],
+    },
+  ],
+};
