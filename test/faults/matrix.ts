@@ -35,7 +35,7 @@ export const SLOW_SECONDS = 1.5;
 /** Where a flow meets a part. */
 export interface Place {
   readonly part: Part;
-  /** What the operation's name contains: a method of the ledger, a key of KV, words of SQL, a path. */
+  /** What the operation's name contains: a method of the ledger, a key of KV, words of SQL, a path; with | between, any of them. */
   readonly at: string;
 }
 

@@ -1,5 +1,42 @@
 /** All flows of the matrix, in the order of the page. */
 import type { FlowTable } from "../matrix.ts";
 import { batch } from "./batch.ts";
+import { bibliography } from "./bibliography.ts";
+import { cron } from "./cron.ts";
+import { newReleases } from "./new-releases.ts";
+import { projectBatch } from "./project-batch.ts";
+import { enforcement, enforcementWithoutLedger, reset, settings, usage } from "./quota-admin.ts";
+import { recovery } from "./recovery.ts";
+import { commit, release, reserve } from "./reservations.ts";
+import { status, statusFromSnapshot, statusWithoutLedger } from "./status.ts";
+import { caps, createKey, createProject, revokeKey, suspend } from "./tenants.ts";
+import { metrics, operatorsPage, page, projectsPage } from "./watching.ts";
 
-export const FLOWS: readonly FlowTable[] = [batch];
+export const FLOWS: readonly FlowTable[] = [
+  batch,
+  projectBatch,
+  bibliography,
+  newReleases,
+  recovery,
+  reserve,
+  commit,
+  release,
+  status,
+  statusFromSnapshot,
+  statusWithoutLedger,
+  cron,
+  usage,
+  settings,
+  reset,
+  enforcement,
+  enforcementWithoutLedger,
+  createProject,
+  caps,
+  suspend,
+  createKey,
+  revokeKey,
+  metrics,
+  page,
+  operatorsPage,
+  projectsPage,
+];

@@ -24,7 +24,7 @@ import { trapD1, trapKv, trapLedger } from "./bindings.ts";
 import { COLLECTOR_URL, trapOutbound } from "./outbound.ts";
 import type { Others } from "./outbound.ts";
 import { NEVER, PassingTime } from "./time.ts";
-import { Traps } from "./traps.ts";
+import { Traps, isAt } from "./traps.ts";
 import { today } from "./untrapped.ts";
 
 /** Early in the day: each cell lets some minutes pass. */
@@ -47,6 +47,8 @@ interface Asking {
 }
 
 export interface World {
+  /** What doors other than `ask` are opened with. */
+  readonly bindings: Env;
   readonly time: PassingTime;
   readonly traps: Traps;
   /** One request to the Worker, traced; what happens beside its answer has happened too. */
@@ -90,7 +92,7 @@ function door(time: PassingTime, bindings: Env): World["ask"] {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     };
-    const response = await worker.fetch(new Request(`http://coordinator.test${path}`, init), bindings, context);
+    const response = await worker.fetch(new Request(new URL(path, "http://coordinator.test"), init), bindings, context);
     time.answered();
     const text = await response.text();
     await waitOnExecutionContext(context);
@@ -168,7 +170,8 @@ function cellsOf(flow: Flow): void {
   const { table } = flow;
   const time = new PassingTime();
   const traps = new Traps(time);
-  const world: World = { time, traps, ask: door(time, flow.traced === false ? env : traced) };
+  const bindings = flow.traced === false ? env : traced;
+  const world: World = { bindings, time, traps, ask: door(time, bindings) };
   /** Thousands of lines, which are worth sending only where a cell fails. */
   const logged: [Level, string][] = [];
   const show = { log: console.log, warn: console.warn, error: console.error };
@@ -208,11 +211,11 @@ function cellsOf(flow: Flow): void {
     const after = await count();
     const charged = after.used - before.used;
     expect({ told, seconds, charged }).toEqual({ told: table.clean, seconds: 0, charged: table.cleanCharged });
-    const isAt = (operation: string, { part, at }: Place): boolean => operation.startsWith(`${part}: `) && operation.includes(at);
+    const isMet = (place: Place, operation: string): boolean => operation.startsWith(`${place.part}: `) && isAt(place, operation);
     const named: readonly Place[] = [...table.targets, ...(table.elsewhere ?? []), ...(flow.without ? [flow.without] : [])];
-    const nameless = met.filter((operation) => !named.some((place) => isAt(operation, place)));
+    const nameless = met.filter((operation) => !named.some((place) => isMet(place, operation)));
     expect(nameless, "every place is named").toEqual([]);
-    const unmet = named.filter((place) => !met.some((operation) => isAt(operation, place)));
+    const unmet = named.filter((place) => !met.some((operation) => isMet(place, operation)));
     expect(unmet, "every named place is met").toEqual([]);
   });
 

@@ -30,6 +30,9 @@ export interface Operation<Answer> {
   readonly cutOff?: (answer: Answer) => Promise<Answer>;
 }
 
+/** Whether an operation of this name is one of the place. */
+export const isAt = ({ at }: Place, name: string): boolean => at.split("|").some((part) => name.includes(part));
+
 interface Strike {
   readonly target: Target;
   readonly fault: Fault;
@@ -79,7 +82,7 @@ export class Traps {
     const { part, name, manner, nonsense } = operation;
     this.#met.add(`${part}: ${name}`);
     const real = async (): Promise<Answer> => this.#time.during(operation.real);
-    const meets = (place: Place | null): boolean => place?.part === part && name.includes(place.at);
+    const meets = (place: Place | null): place is Place => place !== null && place.part === part && isAt(place, name);
     if (meets(this.#away)) throw manner.failure();
     const strike = this.#strike;
     if (strike === null || !meets(strike.target)) return real();

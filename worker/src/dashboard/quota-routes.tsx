@@ -5,6 +5,7 @@ import type { Deps } from "../deps.ts";
 import { createRouter } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { countFailure } from "../http/guards.ts";
+import { inTime } from "../lib/in-time.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { sameSecret } from "../lib/same-secret.ts";
 import { publicStatus } from "../quota/index.ts";
@@ -21,6 +22,8 @@ import { beginSession, endSession, isPrivateConnection, ownForm, sessionForm, se
 /** The ledger publishes at most that often what it knows. */
 const QUOTA_REFRESH_SECONDS = 5;
 const RISKS_SHOWN = 6;
+/** Whoever looks at the quota does not wait longer for the rest. */
+const RISK_TIMEOUT_MS = 2_000;
 
 const getRoot = createRoute({
   method: "get",
@@ -58,10 +61,11 @@ quotaPages.openapi(getRoot, async (c) => {
 async function riskOf({ db, clock }: Deps): Promise<Risk> {
   const now = clock();
   try {
-    const [close, stopped] = await Promise.all([
+    const risks = Promise.all([
       closeToCaps(db, { day: windowOf(now), now, percent: THRESHOLDS[0], limit: RISKS_SHOWN }),
       stoppedProjects(db, now, RISKS_SHOWN),
     ]);
+    const [close, stopped] = await inTime("The database", RISK_TIMEOUT_MS, risks);
     return { close, stopped };
   } catch (error) {
     log.warn("The dashboard does not know who is close to a cap", errorFields(error));

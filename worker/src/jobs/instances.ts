@@ -1,5 +1,6 @@
 /** Workflow instances by the words of the index. The only file that speaks to the binding. */
 import type { JobEnd } from "../store/jobs.ts";
+import { inTime } from "../lib/in-time.ts";
 import { failureOf } from "./failure.ts";
 import type { JobParams } from "./job-params.ts";
 
@@ -12,6 +13,11 @@ const RETENTION = { successRetention: "1 day", errorRetention: "3 days" } as con
 /** How long a pause may take that nothing holds up. */
 const PAUSE_POLL_MS = 20;
 const PAUSE_POLLS = 250;
+
+/** The binding has no limit of its own: whoever waits for an answer must not wait for it for ever. What it did is found out by the relay. */
+const TIMEOUT_MS = 5_000;
+
+const asked = async <Answer>(answer: Promise<Answer>): Promise<Answer> => inTime("Workflows", TIMEOUT_MS, answer);
 
 /** The platform creates so many at once. */
 const MAX_CREATED = 100;
@@ -28,7 +34,7 @@ export class Instances {
   /** Begins one; one that exists already is as good. */
   async create(id: string, params: JobParams): Promise<void> {
     try {
-      await this.#workflow.create({ id, params, retention: RETENTION });
+      await asked(this.#workflow.create({ id, params, retention: RETENTION }));
     } catch (error) {
       if (!/already.?exists/iu.test(failureOf(error).message)) throw error;
     }
@@ -37,7 +43,8 @@ export class Instances {
   /** Begins many; those that exist already are as good. */
   async createMany(all: readonly { readonly id: string; readonly params: JobParams }[]): Promise<void> {
     for (let from = 0; from < all.length; from += MAX_CREATED) {
-      await this.#workflow.createBatch(all.slice(from, from + MAX_CREATED).map((each) => ({ ...each, retention: RETENTION })));
+      const batch = all.slice(from, from + MAX_CREATED).map((each) => ({ ...each, retention: RETENTION }));
+      await asked(this.#workflow.createBatch(batch));
     }
   }
 
@@ -50,7 +57,7 @@ export class Instances {
   /** Stops one. Returns its end where it had one already; null where it was stopped, or there is none, or the platform failed. */
   async terminate(id: string): Promise<JobEnd | null> {
     try {
-      await (await this.#workflow.get(id)).terminate();
+      await asked((await asked(this.#workflow.get(id))).terminate());
       return null;
     } catch {
       // It has ended, or never began. If the platform failed, the index stops it before its next step.
@@ -65,26 +72,28 @@ export class Instances {
     if (status === "missing") return status;
     const end = endOf(status);
     if (end !== null) return end;
-    const instance = await this.#workflow.get(id);
+    const instance = await asked(this.#workflow.get(id));
     // Left between the two by an earlier restart.
-    if (status.status === "waitingForPause") await instance.resume();
-    await instance.pause();
+    if (status.status === "waitingForPause") await asked(instance.resume());
+    await asked(instance.pause());
     for (let polls = 0; polls < PAUSE_POLLS; polls += 1) {
-      if ((await instance.status()).status === "paused") break;
+      if ((await asked(instance.status())).status === "paused") break;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_POLL_MS));
     }
-    await instance.resume();
+    await asked(instance.resume());
     return null;
   }
 
   /** Frees their ids. Those that do not exist are no error. */
   async delete(ids: readonly string[]): Promise<void> {
-    for (let from = 0; from < ids.length; from += MAX_DELETED) await this.#workflow.deleteBatch(ids.slice(from, from + MAX_DELETED));
+    for (let from = 0; from < ids.length; from += MAX_DELETED) {
+      await asked(this.#workflow.deleteBatch(ids.slice(from, from + MAX_DELETED)));
+    }
   }
 
   async #status(id: string): Promise<InstanceStatus | "missing"> {
     try {
-      return await (await this.#workflow.get(id)).status();
+      return await asked((await asked(this.#workflow.get(id))).status());
     } catch (error) {
       if (/not.?found/iu.test(failureOf(error).message)) return "missing";
       throw error;

@@ -8,19 +8,33 @@ export interface StoredCounts {
   readonly targets: readonly { readonly state: "due" | "done" | "failed"; readonly count: number }[];
 }
 
+/** What was counted is remembered, and shown beside much else: a row that is no count is a database that does not answer. */
+function counted<Row extends { readonly count: number }>(rows: readonly Row[]): readonly Row[] {
+  if (rows.some(({ count }) => !Number.isSafeInteger(count))) throw new Error("The database counted what is no number");
+  return rows;
+}
+
 /** Reads as many entries of two indexes as there are jobs that are kept, and targets. */
 export async function storedCounts(db: D1Database): Promise<StoredCounts> {
   const jobs = `SELECT type, status, count(*) AS count FROM jobs INDEXED BY jobs_ended WHERE ended_at IS NOT NULL GROUP BY type, status
     UNION ALL SELECT type, status, count(*) FROM jobs INDEXED BY jobs_unfinished WHERE ended_at IS NULL GROUP BY type, status`;
   const targets = "SELECT state, count(*) AS count FROM harvest_targets INDEXED BY harvest_targets_by_state GROUP BY state";
-  const [first, second] = await stored(async () => db.batch([db.prepare(jobs), db.prepare(targets)]));
-  return { jobs: (first?.results ?? []) as StoredCounts["jobs"], targets: (second?.results ?? []) as StoredCounts["targets"] };
+  return stored(async () => {
+    const [first, second] = await db.batch([db.prepare(jobs), db.prepare(targets)]);
+    return {
+      jobs: counted((first?.results ?? []) as unknown as StoredCounts["jobs"]),
+      targets: counted((second?.results ?? []) as unknown as StoredCounts["targets"]),
+    };
+  });
 }
 
 /** Deliveries of webhooks by how they ended, since the database exists, and those that are under way now. Four rows. */
 export async function webhookTallies(db: D1Database): Promise<Readonly<Record<DeliveryStatus, number>>> {
   const query = db.prepare("SELECT status, count FROM webhook_tallies");
-  const { results } = await stored(async () => query.all<{ readonly status: DeliveryStatus; readonly count: number }>());
+  const results = await stored(async () => {
+    const rows = await query.all<{ readonly status: DeliveryStatus; readonly count: number }>();
+    return counted(rows.results);
+  });
   const of = (status: DeliveryStatus): number => results.find((row) => row.status === status)?.count ?? 0;
   return { pending: of("pending"), delivered: of("delivered"), failed: of("failed"), skipped: of("skipped") };
 }
