@@ -2,7 +2,8 @@
 import { vi } from "vitest";
 import { post } from "../support/worker.ts";
 import { addKey, organization, tenant } from "../tenants/key-support.ts";
-import { caps, createKey, createProject, revokeKey, suspend } from "./cells/tenants.ts";
+import { createKey, revokeKey } from "./cells/keys.ts";
+import { caps, createProject, suspend } from "./cells/projects.ts";
 import { faultMatrix } from "./harness/index.ts";
 import { NotedInstances } from "./harness/noted-instances.ts";
 import { numberOf } from "./harness/untrapped.ts";
@@ -34,14 +35,12 @@ faultMatrix({
     begun.set(n, before);
     const reply = await ask("POST", "/api/projects", { id, organization_id: "acme", name: "Shop" });
     const key =
-      reply.status < 400
-        ? (reply.body["api_key"] as { key: string | null }).key === null
-          ? ", its key never again"
-          : ", with its key"
-        : "";
+      reply.status < 400 ? ((reply.body["api_key"] as { key: string | null }).key === null ? ", without its key" : ", with its key") : "";
     const projects = await numberOf("SELECT count(*) FROM projects WHERE id = ?", id);
     const jobs = await numberOf("SELECT count(*) FROM jobs WHERE project_id = ?", id);
-    return `${tell(reply)}${key}; ${some(projects, "project")}, ${some(jobs, "job")}, ${some(instances.count - before, "instance")}`;
+    const made = [some(projects, "project"), some(jobs, "job"), some(instances.count - before, "instance")];
+    const there = made.filter((each) => !each.startsWith("no ")).join(", ");
+    return `${tell(reply)}${key}; ${there === "" ? "nothing made" : there}`;
   },
 });
 

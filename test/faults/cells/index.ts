@@ -9,7 +9,8 @@ import { enforcement, enforcementWithoutLedger, reset, settings, usage } from ".
 import { recovery } from "./recovery.ts";
 import { commit, release, reserve } from "./reservations.ts";
 import { status, statusFromSnapshot, statusWithoutLedger } from "./status.ts";
-import { caps, createKey, createProject, revokeKey, suspend } from "./tenants.ts";
+import { createKey, revokeKey } from "./keys.ts";
+import { caps, createProject, suspend } from "./projects.ts";
 import { metrics, operatorsPage, page, projectsPage } from "./watching.ts";
 
 export const FLOWS: readonly FlowTable[] = [

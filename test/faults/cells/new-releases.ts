@@ -16,7 +16,7 @@ export const newReleases: FlowTable = {
         ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["slow", "200: 2 enriched, complete", 1.5, 1, 2, 2, 0, "200: 2 known, complete", 2],
-        ["nonsense", "200: 2 enriched, complete", 0, 1, 2, 2, 0, "200: 2 known, complete", 2],
+        ["nonsense", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["minute", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["restarts", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
       ],
