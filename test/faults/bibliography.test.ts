@@ -17,7 +17,6 @@ const nameOf = (n: number): string => `Author Number ${n}`;
 
 faultMatrix({
   table: bibliography,
-  traced: false,
   prepare: async () => {
     const authors = Object.fromEntries(Array.from({ length: AUTHORS }, (_, n) => [nameOf(n), 2]));
     await simulator.control("PUT", "/settings", { authors });

@@ -82,6 +82,8 @@ export interface FlowTable {
   readonly cleanCharged: number;
   /** The places at which a use without a fault meets a part: all of them, with those of `elsewhere`. */
   readonly targets: readonly TargetCells[];
+  /** False: with traces off, and so without a collector. Every request sends them by the same code; some flows show what becomes of them. */
+  readonly traced?: false;
   /** Places at which it behaves like another flow, in whose table they stand. */
   readonly elsewhere?: readonly (Place & { readonly flow: string })[];
 }

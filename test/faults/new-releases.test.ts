@@ -14,7 +14,6 @@ const cursors = new Map<number, string>();
 
 faultMatrix({
   table: newReleases,
-  traced: false,
   prepare: async () => {
     const years = Array.from({ length: YEARS }, (_, n) => [
       [`${FIRST_YEAR + n}-01`, 1],

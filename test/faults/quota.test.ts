@@ -34,7 +34,6 @@ async function reserved(n: number): Promise<void> {
 
 faultMatrix({
   table: recovery,
-  traced: false,
   // What the provider counted and what the ledger charged are the same: neither may be lost.
   prepare: async () => {
     await post("/api/enrich/batch-direct", { isbns: [isbnNumber(MANY)] });
@@ -49,20 +48,17 @@ faultMatrix({
 
 faultMatrix({
   table: reserve,
-  traced: false,
   use: async (n, { ask }) => tell(await ask("POST", "/api/quota/reservations", { calls: 1, id: idOf(n) })),
 });
 
 faultMatrix({
   table: commit,
-  traced: false,
   arrange: reserved,
   use: async (n, { ask }) => tell(await ask("POST", `/api/quota/reservations/${idOf(n)}/commit`, {}), { charged: "charged" }),
 });
 
 faultMatrix({
   table: release,
-  traced: false,
   arrange: reserved,
   use: async (n, { ask }) => tell(await ask("DELETE", `/api/quota/reservations/${idOf(n)}`), { released: "released" }),
 });
@@ -77,14 +73,12 @@ const AWAY = { part: "ledger", at: "status" } as const;
 
 faultMatrix({
   table: status,
-  traced: false,
   prepare: publish,
   use: async (_, { ask }) => tellStatus(await ask("GET", "/api/quota/status")),
 });
 
 faultMatrix({
   table: statusWithoutLedger,
-  traced: false,
   without: AWAY,
   prepare: publish,
   arrange: async () => later(SWITCH_FORGOTTEN_MS),
@@ -93,7 +87,6 @@ faultMatrix({
 
 faultMatrix({
   table: statusFromSnapshot,
-  traced: false,
   prepare: publish,
   use: async (_, { ask }) => tellStatus(await ask("GET", "/api/quota/status?fresh=false")),
 });
@@ -109,7 +102,6 @@ async function copied(use: () => Promise<string>): Promise<string> {
 
 faultMatrix({
   table: usage,
-  traced: false,
   use: async (_, { ask }) =>
     copied(async () => {
       const before = (await today()).used;
@@ -129,7 +121,6 @@ const changing = async ({ ask }: World, body: object, holds: () => Promise<strin
 
 faultMatrix({
   table: settings,
-  traced: false,
   arrange: enforced,
   use: async (_, world) =>
     changing(world, { background_floor: 24 }, async () => {
@@ -140,7 +131,6 @@ faultMatrix({
 
 faultMatrix({
   table: enforcement,
-  traced: false,
   arrange: enforced,
   use: async (_, world) =>
     changing(world, { enforcement: "observe" }, async () => {
@@ -152,7 +142,6 @@ faultMatrix({
 
 faultMatrix({
   table: enforcementWithoutLedger,
-  traced: false,
   without: { part: "ledger", at: "changeSettings" },
   arrange: async () => {
     await enforced();
@@ -166,7 +155,6 @@ faultMatrix({
 
 faultMatrix({
   table: reset,
-  traced: false,
   arrange: async () => {
     await put("/api/quota/usage", { used: 1 });
   },

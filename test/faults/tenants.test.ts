@@ -3,7 +3,8 @@ import { vi } from "vitest";
 import { post } from "../support/worker.ts";
 import { addKey, organization, tenant } from "../tenants/key-support.ts";
 import { createKey, revokeKey } from "./cells/keys.ts";
-import { caps, createProject, suspend } from "./cells/projects.ts";
+import { caps, createProject } from "./cells/projects.ts";
+import { suspend } from "./cells/suspensions.ts";
 import { faultMatrix } from "./harness/index.ts";
 import { NotedInstances } from "./harness/noted-instances.ts";
 import { numberOf } from "./harness/untrapped.ts";
@@ -22,7 +23,6 @@ async function shop(): Promise<void> {
 
 faultMatrix({
   table: createProject,
-  traced: false,
   prepare: async () => {
     await organization("acme");
     // Projects are provisioned by their job here.
@@ -46,7 +46,6 @@ faultMatrix({
 
 faultMatrix({
   table: caps,
-  traced: false,
   prepare: shop,
   use: async (n, { ask }) => {
     const reply = await ask("PUT", "/api/projects/shop/caps", { function_invocations_per_day: 5_000 + n });
@@ -57,7 +56,6 @@ faultMatrix({
 
 faultMatrix({
   table: suspend,
-  traced: false,
   prepare: shop,
   arrange: async () => {
     await post("/api/projects/shop/reactivate", { reason: "next" });
@@ -72,7 +70,6 @@ faultMatrix({
 
 faultMatrix({
   table: createKey,
-  traced: false,
   prepare: async () => organization("acme"),
   arrange: async (n) => {
     await tenant(`shop-${n}`, "acme");
@@ -89,7 +86,6 @@ let keyId = "";
 
 faultMatrix({
   table: revokeKey,
-  traced: false,
   prepare: shop,
   arrange: async () => {
     ({ keyId } = await addKey("shop"));

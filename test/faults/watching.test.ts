@@ -17,7 +17,6 @@ async function published(): Promise<void> {
 
 faultMatrix({
   table: metrics,
-  traced: false,
   arrange: published,
   use: async (_, { ask }) => {
     const { status, text } = await ask("GET", "/metrics");
@@ -44,12 +43,12 @@ async function look({ ask }: World, path: string): Promise<string> {
   return [`${status} page`, ...told].join(", ");
 }
 
-faultMatrix({ table: page, traced: false, prepare: published, use: async (_, world) => look(world, "/") });
+faultMatrix({ table: page, prepare: published, use: async (_, world) => look(world, "/") });
 
 async function signIn(): Promise<void> {
   await published();
   ({ cookie } = await signedIn());
 }
 
-faultMatrix({ table: operatorsPage, traced: false, prepare: signIn, use: async (_, world) => look(world, "/") });
-faultMatrix({ table: projectsPage, traced: false, prepare: signIn, use: async (_, world) => look(world, "/projects") });
+faultMatrix({ table: operatorsPage, prepare: signIn, use: async (_, world) => look(world, "/") });
+faultMatrix({ table: projectsPage, prepare: signIn, use: async (_, world) => look(world, "/projects") });

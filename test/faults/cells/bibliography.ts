@@ -6,6 +6,7 @@ export const bibliography: FlowTable = {
   use: "`POST /api/authors/enrich-bibliography` by the administrator, for an author of two pages of whom the catalogue knows nothing.",
   clean: "200: 2 enriched, complete",
   cleanCharged: 2,
+  traced: false,
   targets: [
     {
       part: "ledger",

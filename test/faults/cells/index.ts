@@ -10,7 +10,8 @@ import { recovery } from "./recovery.ts";
 import { commit, release, reserve } from "./reservations.ts";
 import { status, statusFromSnapshot, statusWithoutLedger } from "./status.ts";
 import { createKey, revokeKey } from "./keys.ts";
-import { caps, createProject, suspend } from "./projects.ts";
+import { caps, createProject } from "./projects.ts";
+import { suspend } from "./suspensions.ts";
 import { metrics, operatorsPage, page, projectsPage } from "./watching.ts";
 
 export const FLOWS: readonly FlowTable[] = [

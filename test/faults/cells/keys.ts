@@ -6,6 +6,7 @@ export const createKey: FlowTable = {
   use: "`POST /api/projects/{id}/keys` by the administrator.",
   clean: "201; 1 key more",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "d1",
@@ -45,6 +46,7 @@ export const revokeKey: FlowTable = {
   use: "`DELETE /api/projects/{id}/keys/{key_id}` by the administrator.",
   clean: "200; the key opens nothing",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "d1",

@@ -6,6 +6,7 @@ export const newReleases: FlowTable = {
   use: "`POST /api/books/enrich-new-releases` by the administrator, for two months of a page each; where it stopped midway, once more with the cursor.",
   clean: "200: 2 enriched, complete",
   cleanCharged: 2,
+  traced: false,
   targets: [
     {
       part: "ledger",

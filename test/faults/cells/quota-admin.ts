@@ -6,6 +6,7 @@ export const usage: FlowTable = {
   use: "`PUT /api/quota/usage` by the administrator, one call higher than it is. Every change is audited by the ledger, and copied into the audit log.",
   clean: "200: +1; 1 copy in the audit log",
   cleanCharged: 1,
+  traced: false,
   targets: [
     {
       part: "provider",
@@ -122,6 +123,7 @@ export const settings: FlowTable = {
   use: "`PUT /api/quota/settings` by the administrator: another background floor.",
   clean: "200 applied to the ledger; it holds there",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "ledger",
@@ -180,6 +182,7 @@ export const enforcement: FlowTable = {
   use: '`PUT /api/quota/settings` `{enforcement: "observe"}` by the administrator. It can be turned while the ledger is away: then in KV alone.',
   clean: "200 applied to the ledger; it holds there",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "ledger",
@@ -208,6 +211,7 @@ export const enforcementWithoutLedger: FlowTable = {
   use: "The same while the ledger throws.",
   clean: "200 applied to the switch; KV has it",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "kv",
@@ -260,6 +264,7 @@ export const reset: FlowTable = {
   use: "`POST /api/quota/reset` by the administrator, with 1 call charged before.",
   clean: "200: 0 used",
   cleanCharged: -1,
+  traced: false,
   targets: [
     {
       part: "ledger",

@@ -6,6 +6,7 @@ export const recovery: FlowTable = {
   use: "A batch of one ISBN by the administrator, after everything that the ledger had stored is gone. What was used comes back from the snapshot in KV and the provider's own count (`GET /key`, free).",
   clean: "200: 1 enriched",
   cleanCharged: 1,
+  traced: false,
   targets: [
     {
       part: "ledger",

@@ -6,6 +6,7 @@ export const reserve: FlowTable = {
   use: "`POST /api/quota/reservations` for 1 call, with an id of the caller's own, as the command-line harvest and other services do. Nobody commits it: what is held is charged when it ends.",
   clean: "201",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "ledger",
@@ -30,6 +31,7 @@ export const commit: FlowTable = {
   use: "`POST /api/quota/reservations/{id}/commit` of a reservation of 1 call. A hold of −1 is one that has become a charge.",
   clean: "200: 1 charged",
   cleanCharged: 1,
+  traced: false,
   targets: [
     {
       part: "ledger",
@@ -54,6 +56,7 @@ export const release: FlowTable = {
   use: "`DELETE /api/quota/reservations/{id}` of a reservation of 1 call. A hold of −1 is one that was given back.",
   clean: "200: 1 released",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "ledger",

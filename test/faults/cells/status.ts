@@ -6,6 +6,7 @@ export const status: FlowTable = {
   use: "`GET /api/quota/status`, without credentials.",
   clean: "200 from the ledger",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "ledger",
@@ -31,6 +32,7 @@ export const statusWithoutLedger: FlowTable = {
   use: "`GET /api/quota/status` while the ledger throws: the answer comes from its last snapshot.",
   clean: "200 from the snapshot, which grants nothing",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "kv",
@@ -69,6 +71,7 @@ export const statusFromSnapshot: FlowTable = {
   use: "`GET /api/quota/status?fresh=false`: read from KV at once.",
   clean: "200 from the snapshot",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "kv",

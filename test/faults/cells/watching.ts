@@ -6,6 +6,7 @@ export const metrics: FlowTable = {
   use: "`GET /metrics`. What could not be read is absent, and `coordinator_source_up` says so.",
   clean: "200: ledger up, database up",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "ledger",
@@ -44,6 +45,7 @@ export const page: FlowTable = {
   use: "`GET /` with a browser, without a session.",
   clean: "200 page",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "ledger",
@@ -68,6 +70,7 @@ export const operatorsPage: FlowTable = {
   use: "`GET /` with a browser, signed in: also who is close to a cap, or stopped.",
   clean: "200 page",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "ledger",
@@ -120,6 +123,7 @@ export const projectsPage: FlowTable = {
   use: "`GET /projects` with a browser, signed in.",
   clean: "200 page",
   cleanCharged: 0,
+  traced: false,
   targets: [
     {
       part: "d1",

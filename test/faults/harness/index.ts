@@ -67,8 +67,6 @@ export interface Flow {
   readonly upset?: (n: number) => Promise<void>;
   /** A part that is away during every use, without a fault and with one. */
   readonly without?: Place;
-  /** False: without traces, and so without a collector. */
-  readonly traced?: boolean;
   /** Traps in further parts. */
   readonly trap?: (traps: Traps) => void;
   /** What must hold besides when all is over. */
@@ -170,7 +168,7 @@ function cellsOf(flow: Flow): void {
   const { table } = flow;
   const time = new PassingTime();
   const traps = new Traps(time);
-  const bindings = flow.traced === false ? env : traced;
+  const bindings = table.traced === false ? env : traced;
   const world: World = { bindings, time, traps, ask: door(time, bindings) };
   /** Thousands of lines, which are worth sending only where a cell fails. */
   const logged: [Level, string][] = [];
