@@ -8,7 +8,7 @@ import { commit, release, reserve } from "./cells/reservations.ts";
 import { status, statusFromSnapshot, statusWithoutLedger } from "./cells/status.ts";
 import { faultMatrix } from "./harness/index.ts";
 import type { Reply, World } from "./harness/index.ts";
-import { ledger, mirror, numberOf, today } from "./harness/untrapped.ts";
+import { known, ledger, mirror, numberOf, today } from "./harness/untrapped.ts";
 import { tell } from "./words.ts";
 
 /** The ledger publishes at most every 5 s, and each key of KV at most once a second. */
@@ -32,6 +32,13 @@ async function reserved(n: number): Promise<void> {
   await post("/api/quota/reservations", { calls: 1, id: idOf(n) });
 }
 
+/** What the provider counted and no caller of ours is known for; null where the ledger knows nothing. */
+async function untracked(): Promise<number | null> {
+  const status = await known();
+  return status && (status.callers.find(({ caller }) => caller === "untracked")?.used ?? 0);
+}
+let unclaimed = 0;
+
 faultMatrix({
   table: recovery,
   // What the provider counted and what the ledger charged are the same: neither may be lost.
@@ -39,11 +46,16 @@ faultMatrix({
     await post("/api/enrich/batch-direct", { isbns: [isbnNumber(MANY)] });
   },
   upset: async () => {
+    unclaimed = (await untracked()) ?? 0;
     await publish();
     await emptyLedger(ledger());
   },
-  use: async (n, { ask }) =>
-    tell(await ask("POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(n)] }), { enriched: "enriched", cached: "cached" }),
+  use: async (n, { ask }) => {
+    const reply = await ask("POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(n)] });
+    const now = await untracked();
+    const past = now === null ? "not asked for yet" : now > unclaimed ? "known as a sum" : "known by caller";
+    return `${tell(reply, { enriched: "enriched", cached: "cached" })}; the past is ${past}`;
+  },
 });
 
 faultMatrix({

@@ -12,16 +12,19 @@ interface Today {
   readonly reserved: number;
   readonly enforcement: string;
   readonly background: { readonly floor: number };
-  readonly callers: readonly { readonly used: number }[];
+  readonly callers: readonly { readonly caller: string; readonly used: number }[];
 }
 
 export const ledger = (): DurableObjectStub<QuotaLedger> => getByName("isbndb");
 
-/** The ledger's own word. One without a store begins with it. */
-export async function today(): Promise<Today> {
+/** The ledger's own word; null of one without a store, which it does not begin with. */
+export async function known(): Promise<Today | null> {
   const answer = await ledger().status();
-  return "empty" in answer ? ((await quotaStatus()) as unknown as Today) : answer;
+  return "empty" in answer ? null : answer;
 }
+
+/** The same, after a request that it begins with. */
+export const today = async (): Promise<Today> => (await known()) ?? ((await quotaStatus()) as unknown as Today);
 
 /** What KV holds of the settings. */
 export async function mirror(): Promise<{ readonly enforcement: { readonly value: string | null } } | null> {
