@@ -14,7 +14,7 @@ export const projectBatch: FlowTable = {
       cells: [
         ["before", "503 storage_unavailable, again after 5 s; no use counted", 0, 2, 0, 0, 0, "200: 1 enriched; 1 use counted", 1],
         ["after", "503 storage_unavailable, again after 5 s; no use counted", 0, 2, 0, 0, 0, "200: 1 enriched; 1 use counted", 1],
-        ["hangs", "503 storage_unavailable, again after 5 s; no use counted", 60, 2, 0, 0, 0, "200: 1 enriched; 1 use counted", 1],
+        ["hangs", "503 storage_unavailable, again after 5 s; no use counted", 30, 1, 0, 0, 0, "200: 1 enriched; 1 use counted", 1],
         ["slow", "200: 1 enriched; 1 use counted", 1.5, 1, 1, 1, 0, "200: 1 cached; 1 use counted", 0],
         ["nonsense", "500 internal_error; no use counted", 0, 2, 0, 0, 0, "200: 1 enriched; 1 use counted", 1],
         ["minute", "503 storage_unavailable, again after 5 s; no use counted", 0, 2, 0, 0, 0, "200: 1 enriched; 1 use counted", 1],

@@ -3,11 +3,13 @@
  *
  * To add a flow:
  * 1. `cells/<flow>.ts`: its table, plain data without imports but `../matrix.ts`. Name its targets (where it meets which part), and leave
- *    the cells empty. Add it to `cells/index.ts`.
+ *    the cells empty. `spares` lets the first operations of a target go well; `elsewhere` names places at which it behaves like another
+ *    flow. Add the table to `cells/index.ts`.
  * 2. `<flow>.test.ts`: `faultMatrix({ table, use })`. `use` does the flow once and puts into words what whoever asked is told; `n` differs from
- *    cell to cell, so that nothing is known to the catalogue. It asks through `world.ask` (or ticks a cron, or waits for a job).
+ *    cell to cell, so that nothing is known to the catalogue. It asks through `world.ask` (or ticks a cron, or waits for a job), and looks at
+ *    the stores through `untrapped.ts`.
  * 3. Run it. Each cell fails with the row that was observed: think about whether it is right, mend the product where it isn't, and write the
- *    row down. A place that a use without a fault meets and no target names fails too.
+ *    row down. A place that a use without a fault meets and nothing names fails too.
  * 4. `npm run reliability` writes the page.
  *
  * What is checked besides, in every cell: calls that the provider counted ≤ calls charged or held; the callers' sum is what is used; once

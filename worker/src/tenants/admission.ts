@@ -73,12 +73,12 @@ export async function admitKey(
   const question = { keyId: presented.id, hash, now, day: windowOf(now), meter: demand.meter };
   const use = demand.meter === null ? null : { id: admissionId(now), scope: demand.scope };
   const ofHolder = ({ facts }: AdmissionAnswer) => (facts && sameHash(facts.hash, hash) ? facts : null);
-  let answer = await admitOnce(db, question, use, abandon);
+  let answer = await admitOnce({ db, clock }, question, use, abandon);
   const holder = ofHolder(answer);
   if (use && !answer.admitted && holder?.period_ends_at === null) {
     // A new month began before the monthly reset ran: its row is made by the first who needs it.
     await ensureCurrentPeriods(db, holder, now);
-    answer = await admitOnce(db, question, use, abandon);
+    answer = await admitOnce({ db, clock }, question, use, abandon);
   }
   const facts = ofHolder(answer);
   const refusal = facts ? refusalFor(facts, demand, now) : ({ why: "unknown_key" } as const);
@@ -90,15 +90,22 @@ export async function admitKey(
   return { result: "refused", refusal };
 }
 
+/** A failure that took so long is a database that hangs, until the platform ends the query: whoever asks waits for that once, not twice. */
+const WORTH_ANOTHER_TRY_MS = 5_000;
+
 /** The row's id makes a second try harmless: whatever became of the first, the use counts once. */
 async function admitOnce(
-  db: D1Database,
+  { db, clock }: Pick<Deps, "db" | "clock">,
   question: Question,
   use: Use | null,
   abandon: (admissionId: string) => void,
 ): Promise<AdmissionAnswer> {
+  const began = clock();
   return admit(db, question, use)
-    .catch(async () => admit(db, question, use))
+    .catch(async (error: unknown) => {
+      if (clock() - began >= WORTH_ANOTHER_TRY_MS) throw error;
+      return admit(db, question, use);
+    })
     .catch((error: unknown) => {
       if (use) abandon(use.id);
       throw error;
