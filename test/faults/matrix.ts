@@ -24,10 +24,13 @@ export const FAULTS = {
   nonsense: "returns nonsense",
   minute: "refuses for a minute",
   restarts: "restarts",
+  /** Of no part but the Worker, which gets no further than this operation. */
+  dies: "the Worker dies",
 } as const;
 
 export type Fault = keyof typeof FAULTS;
-export const ALL_FAULTS = Object.keys(FAULTS) as readonly Fault[];
+/** Those of a part: every target meets them, unless it names its own. */
+export const ALL_FAULTS = (Object.keys(FAULTS) as Fault[]).filter((fault) => fault !== "dies");
 
 /** How much later a slow part answers. */
 export const SLOW_SECONDS = 1.5;
@@ -68,6 +71,7 @@ export type Row = readonly [
 ];
 
 export interface TargetCells extends Target {
+  readonly faults?: readonly Fault[];
   readonly cells: readonly Row[];
 }
 

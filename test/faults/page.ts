@@ -112,7 +112,7 @@ export function page(): string {
   return `${[
     "# Reliability",
     "<!-- Written by `npm run reliability` from test/faults. Change it there. -->",
-    `What happens when a part of the system fails while it is used: **${grouped(cells)} cells** (${FLOWS.length} flows, ${met.length} parts at ${places} places, ${ALL_FAULTS.length} faults), each of them a test that runs with \`npm test\`. This page is written from the data that those tests assert; nothing on it stands there because somebody believes it.`,
+    `What happens when a part of the system fails while it is used: **${grouped(cells)} cells** (${FLOWS.length} flows, ${met.length} parts at ${places} places, ${ALL_FAULTS.length} faults and the death of the Worker itself), each of them a test that runs with \`npm test\`. This page is written from the data that those tests assert; nothing on it stands there because somebody believes it.`,
     "## What is promised",
     [
       "- **Never overspend.** Calls that the provider counted are never more than calls that the ledger charged or holds, in no cell. What is ambiguous is charged: over-counting is accepted, under-counting is not.",
@@ -130,6 +130,7 @@ export function page(): string {
         "- *returns nonsense*: it happened, and the answer is of no known shape: an empty object of the ledger (as of another version of it), rows of another table, HTML instead of JSON, a snapshot that cannot be read.",
         "- *refuses for a minute*: the part is overloaded (429 over HTTP), and well again by itself a minute later.",
         "- *restarts*: it goes down in the middle of the first call. What it stored stays, what it remembered is gone, the answer is lost; the next call finds it well.",
+        "- *the Worker dies*: in a flow of its own, at five points of the way.",
       ].join("\n"),
       "The others last for the whole of a use, tries of the product's own included. In every cell it is checked besides that the callers' sum is what is used, that nothing stays reserved, and that the same use works again. A place at which a use meets a part without standing in its table fails the test, so that a – below means: never touched.",
     ].join("\n\n"),

@@ -1,8 +1,10 @@
 import { isbnNumber } from "../support/worker.ts";
 import { organization, tenant } from "../tenants/key-support.ts";
 import { projectBatch } from "./cells/project-batch.ts";
+import { workerDies } from "./cells/worker-dies.ts";
 import { numberOf } from "./harness/untrapped.ts";
 import { faultMatrix } from "./harness/index.ts";
+import type { Reply, World } from "./harness/index.ts";
 import { tell } from "./words.ts";
 
 const MEMBERS = { enriched: "enriched", cached: "cached", not_found: "not found", failed: "failed" };
@@ -11,17 +13,41 @@ const BILLED = "SELECT sum(api_calls) FROM billing_periods WHERE organization_id
 
 let token = "";
 
+async function prepare(): Promise<void> {
+  await organization("acme");
+  token = (await tenant("shop", "acme")).key;
+}
+
+/** Uses that are counted since `before`. */
+async function countedSince(before: number): Promise<string> {
+  const [counted, billed] = [await numberOf(COUNTED), await numberOf(BILLED)];
+  if (counted !== billed) return "the project and its organisation were counted apart";
+  return `${counted === before ? "no use" : `${counted - before} use`} counted`;
+}
+
+const enrich = async (n: number, { ask }: World): Promise<Reply> =>
+  ask("POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(n)] }, { token });
+
 faultMatrix({
   table: projectBatch,
-  prepare: async () => {
-    await organization("acme");
-    token = (await tenant("shop", "acme")).key;
-  },
-  use: async (n, { ask }) => {
+  prepare,
+  use: async (n, world) => {
     const before = await numberOf(COUNTED);
-    const reply = await ask("POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(n)] }, { token });
-    const counted = (await numberOf(COUNTED)) - before;
-    if ((await numberOf(BILLED)) !== (await numberOf(COUNTED))) return "project and organisation were counted apart";
-    return `${tell(reply, MEMBERS)}; ${counted === 0 ? "no use" : `${counted} use`} counted`;
+    return `${tell(await enrich(n, world), MEMBERS)}; ${await countedSince(before)}`;
   },
+});
+
+let before = 0;
+
+faultMatrix({
+  table: workerDies,
+  prepare,
+  arrange: async () => {
+    before = await numberOf(COUNTED);
+  },
+  use: async (n, world) => {
+    const started = await numberOf(COUNTED);
+    return `${tell(await enrich(n, world), MEMBERS)}; ${await countedSince(started)}`;
+  },
+  dead: async () => `nothing; ${await countedSince(before)}`,
 });

@@ -12,11 +12,13 @@ import { status, statusFromSnapshot, statusWithoutLedger } from "./status.ts";
 import { createKey, revokeKey } from "./keys.ts";
 import { caps, createProject } from "./projects.ts";
 import { suspend } from "./suspensions.ts";
+import { workerDies } from "./worker-dies.ts";
 import { metrics, operatorsPage, page, projectsPage } from "./watching.ts";
 
 export const FLOWS: readonly FlowTable[] = [
   batch,
   projectBatch,
+  workerDies,
   bibliography,
   newReleases,
   recovery,

@@ -71,6 +71,8 @@ export interface Flow {
   readonly without?: Place;
   /** Traps in further parts. */
   readonly trap?: (traps: Traps) => void;
+  /** What there is to tell of a use in which the Worker died. */
+  readonly dead?: () => Promise<string>;
   /** What must hold besides when all is over. */
   readonly check?: (n: number, world: World, cell: { readonly target: Target; readonly fault: Fault }) => Promise<void>;
   /** Hosts beside the provider's and the collector's, and what they answer. */
@@ -124,7 +126,7 @@ async function used(flow: Flow, n: number, world: World): Promise<{ readonly tol
   world.traps.without(flow.without ?? null);
   const { result, seconds } = await world.time.run(async () => flow.use(n, world));
   world.traps.without(null);
-  return { told: result === NEVER ? "no answer" : result, seconds };
+  return { told: result === NEVER ? ((await flow.dead?.()) ?? "no answer") : result, seconds };
 }
 
 async function observe(flow: Flow, n: number, world: World, cell: { readonly target: Target; readonly fault: Fault }): Promise<Row> {
@@ -220,7 +222,7 @@ function cellsOf(flow: Flow): void {
   });
 
   describe.each(table.targets)("$part, $words:", (target) => {
-    test.each(ALL_FAULTS)("%s", async (fault) => {
+    test.each(target.faults ?? ALL_FAULTS)("%s", async (fault) => {
       const observed = await observe(flow, n, world, { target, fault });
       const promised = target.cells.find(([of]) => of === fault);
       expect(observed, `ROW ${table.name}: ${nameOf(target)} ${JSON.stringify(observed)}`).toEqual(promised);

@@ -26,6 +26,7 @@ export class PassingTime {
   /** Grows with whatever happens. */
   #events = 0;
   #answeredAt: number | null = null;
+  #isOver = false;
 
   /** Every timer of the product's from now on; until the mocks are restored. */
   install(): void {
@@ -58,10 +59,16 @@ export class PassingTime {
     this.#answeredAt = Date.now();
   }
 
+  /** Nothing of what is running goes on: no deadline of it will ever come. */
+  end(): void {
+    this.#isOver = true;
+  }
+
   /** Runs `work` to its end, or to where nothing can happen any more; with the seconds until its first answer, or its end. */
   async run<Result>(work: () => Promise<Result>): Promise<{ readonly result: Result | typeof NEVER; readonly seconds: number }> {
     const began = Date.now();
     this.#answeredAt = null;
+    this.#isOver = false;
     let ended: { readonly result: Result; readonly at: number } | null = null;
     let failure: { readonly error: unknown } | null = null;
     void work().then(
@@ -73,7 +80,7 @@ export class PassingTime {
       await this.#quiet();
       const { ended: done, failure: failed } = state();
       if (failed !== null) throw failed.error;
-      const next = this.#next(done === null);
+      const next = this.#isOver ? undefined : this.#next(done === null);
       if (next !== undefined) {
         this.#remove(next.id);
         if (next.at > Date.now()) vi.setSystemTime(next.at);

@@ -107,6 +107,10 @@ export class Traps {
         if (Date.now() >= strike.until) return real();
         if (operation.refused) return this.#time.during(operation.refused);
         throw manner.overloaded();
+      case "dies":
+        await real();
+        this.#time.end();
+        return new Promise(() => undefined);
       case "restarts":
         if (this.tries > 1) return real();
         return this.#restart(operation, await real());
