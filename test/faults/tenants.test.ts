@@ -8,13 +8,11 @@ import { suspend } from "./cells/suspensions.ts";
 import { faultMatrix } from "./harness/index.ts";
 import { NotedInstances } from "./harness/noted-instances.ts";
 import { numberOf } from "./harness/untrapped.ts";
-import { tell } from "./words.ts";
+import { some, tell } from "./words.ts";
 
 const instances = new NotedInstances();
 /** Instances that there were before the first use of each cell. */
 const begun = new Map<number, number>();
-
-const some = (count: number, of: string): string => `${count === 0 ? "no" : count} ${of}`;
 
 async function shop(): Promise<void> {
   await organization("acme");

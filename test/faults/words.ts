@@ -29,3 +29,6 @@ function countOf(value: unknown, words: string): string[] {
   if (number === true || typeof number === "string") return [words];
   return typeof number === "number" && number > 0 ? [`${number} ${words}`] : [];
 }
+
+/** "no job", "1 job". */
+export const some = (count: number, of: string): string => `${count === 0 ? "no" : count} ${of}`;

@@ -1,11 +1,44 @@
-/** Those who look on: Prometheus, and people with a browser. They are answered whatever fails, or told why not. */
-import { runDurableObjectAlarm } from "cloudflare:test";
+/** Other doors: the clock, and those who look on with a scraper or a browser. They are answered whatever fails, or told why not. */
+import { createScheduledController, runDurableObjectAlarm } from "cloudflare:test";
 import { vi } from "vitest";
+import worker from "../../worker/src/index.ts";
 import { signedIn } from "../dashboard/support.ts";
+import { cron } from "./cells/cron.ts";
 import { metrics, operatorsPage, page, projectsPage } from "./cells/watching.ts";
 import { faultMatrix } from "./harness/index.ts";
 import type { World } from "./harness/index.ts";
-import { ledger } from "./harness/untrapped.ts";
+import { NotedInstances } from "./harness/noted-instances.ts";
+import { ledger, numberOf } from "./harness/untrapped.ts";
+import { some } from "./words.ts";
+
+const HARVEST = "*/30 * * * *";
+const HALF_AN_HOUR_MS = 30 * 60 * 1_000;
+const FIRST = Date.parse("2031-05-14T01:00:00Z");
+
+/** Long enough for whoever wrote the job down to be given up. */
+const AGAIN_AFTER_MS = 11_000;
+
+/** Instances that there were before the first tick of each cell. */
+const ticked = new Map<number, number>();
+const instances = new NotedInstances();
+
+faultMatrix({
+  table: cron,
+  trap: (traps) => instances.trap(traps),
+  use: async (n, { bindings }) => {
+    const before = ticked.get(n) ?? instances.count;
+    if (ticked.has(n)) vi.setSystemTime(Date.now() + AGAIN_AFTER_MS);
+    ticked.set(n, before);
+    const scheduledTime = FIRST + n * HALF_AN_HOUR_MS;
+    const tick = createScheduledController({ cron: HARVEST, scheduledTime: new Date(scheduledTime) });
+    const taken = await worker.scheduled(tick, bindings).then(
+      () => "acknowledged",
+      (error: unknown) => `failed: ${error instanceof Error ? error.message : "?"}`,
+    );
+    const jobs = await numberOf("SELECT count(*) FROM jobs WHERE scheduled_for = ?", scheduledTime);
+    return `${taken}; ${some(jobs, "job")}, ${some(instances.count - before, "instance")}`;
+  },
+});
 
 /** What the ledger publishes is there, and what an instance counted is too old. */
 const LATER_MS = 61_000;
