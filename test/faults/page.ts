@@ -68,13 +68,19 @@ function sectionOf(flow: FlowTable): string {
   const isFree = targets.every(({ cells }) =>
     cells.every(([, , , , sent, charged, held, , again]) => [sent, charged, held, again].every((each) => each === 0)),
   );
-  const price = isFree ? "It costs no call of the provider's, whatever fails." : `It is charged ${calls(Math.max(0, cleanCharged))}.`;
+  const price = isFree
+    ? "It costs no call of the provider's, whatever fails."
+    : cleanCharged > 0
+      ? `It is charged ${calls(cleanCharged)}.`
+      : "";
   const others = elsewhere.map(({ part, flow: name }) => ({ part: PARTS[part], name }));
   const named = [...new Set(others.map(({ part, name }) => `${part} as in ${linkTo(flowNamed(name))}`))].join(", ");
   const head = ["Where", "Fault", "Told", "After", ...(isFree ? [] : ["Charged"]), "Retried", "The same again, when the fault is gone"];
   return [
     `### ${title}`,
-    `${use} Without a fault: ${clean}. ${price}${named === "" ? "" : ` At other places it meets ${named}.`}`,
+    [use, `Without a fault: ${clean}.`, price, named === "" ? "" : `At other places it meets ${named}.`]
+      .filter((text) => text !== "")
+      .join(" "),
     table(
       head,
       targets.flatMap((target) => linesOf(target, isFree)),

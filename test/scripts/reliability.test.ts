@@ -35,6 +35,11 @@ describe("docs/reliability.md", () => {
     ).toEqual([]);
   });
 
+  it("shows no cell in which the fault never struck", () => {
+    const rows = FLOWS.flatMap(({ targets }) => targets.flatMap(({ cells }) => cells));
+    expect(rows.filter(([, , , tries]) => tries === 0)).toEqual([]);
+  });
+
   it("shows only flows that a test goes through, and all of them", () => {
     const declared = readdirSync(join(FAULTS, "cells"))
       .flatMap((file) => [...read(FAULTS, "cells", file).matchAll(/export const (\w+): FlowTable/gu)])

@@ -28,7 +28,7 @@ export const reserve: FlowTable = {
 export const commit: FlowTable = {
   name: "commit",
   title: "Committing over HTTP",
-  use: "`POST /api/quota/reservations/{id}/commit` of a reservation of 1 call. A hold of −1 is one that has become a charge.",
+  use: "`POST /api/quota/reservations/{id}/commit` of a reservation of 1 call.",
   clean: "200: 1 charged",
   cleanCharged: 1,
   traced: false,
@@ -53,7 +53,7 @@ export const commit: FlowTable = {
 export const release: FlowTable = {
   name: "release",
   title: "Releasing over HTTP",
-  use: "`DELETE /api/quota/reservations/{id}` of a reservation of 1 call. A hold of −1 is one that was given back.",
+  use: "`DELETE /api/quota/reservations/{id}` of a reservation of 1 call.",
   clean: "200: 1 released",
   cleanCharged: 0,
   traced: false,
