@@ -36,9 +36,13 @@ function chargedBy([, , , , sent, charged, held]: Row): string {
   return `${changes.join(", ")}${charged + held > sent ? `; ${sent} counted by the provider` : ""}`;
 }
 
-function triedBy([, , , tries]: Row): string {
-  if (tries === 1) return "no";
-  return tries === 2 ? "once" : `${tries - 1} times`;
+/** How often the operation is asked where all goes well, if late: more is asking again. */
+const usesOf = (cells: readonly Row[]): number => cells.find(([fault]) => fault === "slow")?.[3] ?? 1;
+
+function retriedBy([, , , tries]: Row, uses: number): string {
+  const retries = tries - uses;
+  if (retries <= 0) return "no";
+  return retries === 1 ? "once" : `${retries} times`;
 }
 
 function afterwards([, , , , , , , again, againCharged]: Row): string {
@@ -51,7 +55,13 @@ function linesOf({ part, words, cells }: TargetCells, isFree: boolean): string[]
   const lines = new Map<string, { readonly faults: string[]; readonly line: string[] }>();
   for (const cell of cells) {
     const [, told, waits] = cell;
-    const line = [told, waits === 0 ? "at once" : `${waits} s`, ...(isFree ? [] : [chargedBy(cell)]), triedBy(cell), afterwards(cell)];
+    const line = [
+      told,
+      waits === 0 ? "at once" : `${waits} s`,
+      ...(isFree ? [] : [chargedBy(cell)]),
+      retriedBy(cell, usesOf(cells)),
+      afterwards(cell),
+    ];
     const same = lines.get(line.join("|"));
     if (same) same.faults.push(FAULTS[cell[0]]);
     else lines.set(line.join("|"), { faults: [FAULTS[cell[0]]], line });
