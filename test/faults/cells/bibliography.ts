@@ -88,7 +88,7 @@ export const bibliography: FlowTable = {
         ["after", "200: 1 failed, 1 is the next page", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["hangs", "200: 1 failed, 1 is the next page", 30, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
-        ["nonsense", "200: 2 known, complete", 0, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
+        ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["minute", "200: 1 failed, 1 is the next page", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["restarts", "200: 1 failed, 1 is the next page", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
       ],

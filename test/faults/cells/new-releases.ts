@@ -74,7 +74,7 @@ export const newReleases: FlowTable = {
         ["after", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["hangs", "200: 1 failed, with a cursor", 30, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, complete", 2],
-        ["nonsense", "200: 2 known, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
+        ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
         ["minute", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["restarts", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
       ],

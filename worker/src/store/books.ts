@@ -84,7 +84,7 @@ export async function saveBooks(db: D1Database, books: readonly StoredBook[], no
     const known = new Set((await existing.all<{ isbn13: string }>()).results.map(({ isbn13 }) => isbn13));
     const saved = replace ? books : books.filter(({ isbn13 }) => !known.has(isbn13));
     if (saved.length > 0) await db.batch(saveStatements(db, saved, now));
-    return { existed: known.size };
+    return { existed: books.filter(({ isbn13 }) => known.has(isbn13)).length };
   });
 }
 
