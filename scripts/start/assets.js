@@ -1,4 +1,4 @@
-/** What browsers get from our own origin besides pages: copied to where wrangler.jsonc serves static files from. */
+/** What browsers get from our own origin besides pages, and the headers it comes with: copied to where wrangler.jsonc serves static files from. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

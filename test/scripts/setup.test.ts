@@ -104,6 +104,7 @@ describe("setup", () => {
     }
     const styles = ["base", "frame", "verdict", "charts", "lists", "tables", "forms"].map((name) => `styles/${name}.css`);
     for (const name of [...styles, "dashboard.js", "icon.svg"]) write(join(root, "worker/src/dashboard/browser", name), `${name}\n`);
+    write(join(root, "worker/_headers"), "/*\n  X-Frame-Options: DENY\n");
     write(join(root, "scripts/docs-assets/start.js"), "old");
     copyAssets(root);
     write(join(root, "scripts/docs-assets/start.js"), "new");
@@ -112,6 +113,7 @@ describe("setup", () => {
     expect(readFileSync(join(copied, "swagger-ui.css"), "utf8")).toBe("swagger-ui.css");
     expect(readFileSync(join(copied, "start.js"), "utf8")).toBe("new");
     expect(readFileSync(join(root, "worker/assets/dashboard-assets/icon.svg"), "utf8")).toBe("icon.svg\n");
+    expect(readFileSync(join(root, "worker/assets/_headers"), "utf8")).toContain("DENY");
     expect(readFileSync(join(root, "worker/assets/dashboard-assets/dashboard.css"), "utf8")).toBe(`${styles.join("\n")}\n`);
   });
 
