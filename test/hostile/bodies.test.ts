@@ -1,4 +1,5 @@
 /** Bodies by hand, at every route that takes one; and where none is expected. */
+import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { signedIn } from "../dashboard/support.ts";
 import { PAGES, ROUTES, routeName } from "../routes/all-routes.ts";
@@ -10,6 +11,10 @@ import { nameOf, operations } from "./described.ts";
 import type { Operation } from "./described.ts";
 import { Trial } from "./trial.ts";
 import { ask } from "./world.ts";
+
+const SOAK = env.TEST_SOAK === "true";
+/** Each body goes to every third route, another third for the next body; in the soak to all. */
+const SHARES = 3;
 
 let trial: Trial;
 let described: ReadonlyMap<string, Operation>;
@@ -44,7 +49,8 @@ describe("bodies that make trouble are answered as the document says, and what i
     const operation = documented(name);
     const wrong: string[] = [];
     const refused: string[] = [];
-    for (const { name: trouble, body, headers = {} } of await troubles(right)) {
+    const [all, at] = [await troubles(right), TAKING.findIndex(([each]) => each === name)];
+    for (const { name: trouble, body, headers = {} } of all.filter((_, index) => SOAK || (index + at) % SHARES === 0)) {
       const answer = await ask(trial.world, operation.method, { as: "admin", path: pathOf(operation), headers, body });
       wrong.push(...unpromised(operation, answer).map((why) => `${trouble}: ${why}`));
       if (answer.status < 400 || answer.body["counted"] === true) await trial.undo();
@@ -52,7 +58,7 @@ describe("bodies that make trouble are answered as the document says, and what i
     }
     wrong.push(...(await trial.changes({ body: {} })).map((row) => `${row}, by one of ${refused.join(", ")}`));
     expect(wrong).toEqual([]);
-    expect(refused.length).toBeGreaterThan(10);
+    expect(refused.length).toBeGreaterThan(2);
   });
 });
 

@@ -12,7 +12,7 @@ import { Trial } from "./trial.ts";
 
 const SOAK = env.TEST_SOAK === "true";
 /** Of each of more than seventy operations. */
-const REQUESTS = SOAK ? 400 : 5;
+const REQUESTS = SOAK ? 400 : 4;
 const HOUR = 3_600_000;
 
 let trial: Trial;
