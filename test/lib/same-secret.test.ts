@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { sameSecret } from "../../worker/src/lib/same-secret.ts";
-import { sameHash, storedHash } from "../../worker/src/tenants/api-key.ts";
+import { sameHash, sameSecret } from "../../worker/src/lib/same-secret.ts";
+import { storedHash } from "../../worker/src/tenants/api-key.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 
