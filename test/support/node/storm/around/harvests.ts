@@ -1,0 +1,80 @@
+/** Harvests of the command line, each with a list and a checkpoint of its own, killed and resumed, until every author is done. */
+import { readFileSync } from "node:fs";
+import { HarvestDesk } from "../../harvest.ts";
+import type { SavedCheckpoint } from "../../harvest.ts";
+import type { Command } from "../../process.ts";
+import type { Random } from "../random.ts";
+import type { Storm } from "../storm.ts";
+import { ADMIN_TOKEN } from "../workers.ts";
+
+const SOME_TIME_MS = 500;
+/** Ends that a later start goes on from. */
+const EXIT = { done: 0, fatal: 1, exhausted: 2, failures: 3 } as const;
+const MAX_STARTS = 60;
+
+export class HarvestBook {
+  readonly runs: HarvestRun[] = [];
+}
+
+export class HarvestRun {
+  readonly names: readonly string[];
+  readonly #desk = new HarvestDesk();
+  readonly #storm: Storm;
+  readonly #random: Random;
+  /** Everything that all its processes printed. */
+  output = "";
+
+  constructor(storm: Storm, random: Random, place: number, authors: number) {
+    [this.#storm, this.#random] = [storm, random];
+    [this.#desk.url, this.#desk.token] = [storm.product.url, ADMIN_TOKEN];
+    this.names = Array.from({ length: authors }, (_, index) => `${index % 7 === 3 ? "Nobody" : "Bulk Writer"} ${place}-${index}`);
+  }
+
+  /** Starts, kills and resumes until all authors are done; it is killed only while the storm lasts. */
+  async toEnd(): Promise<void> {
+    const source = `--authors=${this.#desk.list(this.names)}`;
+    let options = [source];
+    for (let starts = 1; starts <= MAX_STARTS; starts += 1) {
+      const command = this.#desk.start(...options, "--retry-pause=0.3");
+      const code = await this.#watched(command);
+      this.output += command.output;
+      this.#storm.journal.count(code === null ? "harvests killed" : `harvests ended with ${code}`);
+      if (code === EXIT.done) return;
+      if (code !== null && ![EXIT.fatal, EXIT.exhausted, EXIT.failures].some((known) => known === code)) throw new Error(command.output);
+      if (code === EXIT.exhausted || code === EXIT.fatal) await new Promise((resolve) => setTimeout(resolve, SOME_TIME_MS));
+      options = this.#begun() ? [source, code === EXIT.failures ? "--retry-failed" : "--resume"] : [source];
+    }
+    throw new Error(`a harvest was started ${MAX_STARTS} times and is not done:\n${this.output.slice(-2_000)}`);
+  }
+
+  get saved(): SavedCheckpoint {
+    return this.#desk.saved();
+  }
+
+  clear(): void {
+    this.#desk.clear();
+  }
+
+  /** The exit code; null where it was killed. */
+  async #watched(command: Command): Promise<number | null> {
+    let ended = false;
+    const end = command.ended.finally(() => {
+      ended = true;
+    });
+    if (this.#random.chance(60)) {
+      await this.#storm.pause(this.#random.whole(600, 5_000));
+      if (!ended && !this.#storm.over) await command.stop("SIGKILL");
+    }
+    return end;
+  }
+
+  /** Killed before its first checkpoint, it begins anew. */
+  #begun(): boolean {
+    try {
+      readFileSync(this.#desk.checkpoint);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** Jobs, the ticks that asked for them, and what they were to bring about: backups, keys, targets of the harvest. */
+import type { World } from "../world.ts";
+import { Comparison } from "./compare.ts";
+
+interface JobRow {
+  readonly id: string;
+  readonly type: string;
+  readonly status: string;
+  readonly error: string | null;
+  readonly cron: string | null;
+  readonly scheduled_for: number | null;
+}
+
+/** Failures that a storm may bring. */
+const FORESEEN = [
+  // Types with one try, or the third death of one step.
+  /^The Worker died during the last try\.$/u,
+  /^Not delivered: /u,
+];
+
+export async function jobBooks(world: World): Promise<{ discrepancies: string[]; figures: Record<string, number> }> {
+  const { product } = world.storm;
+  const books = new Comparison();
+  const jobs = await product.d1<JobRow>("SELECT id, type, status, error, cron, scheduled_for FROM jobs");
+  books.none(
+    "jobs that failed for no reason of the storm's",
+    jobs.filter(({ status, error }) => status === "failed" && !FORESEEN.some((pattern) => pattern.test(error ?? ""))),
+  );
+  books.none(
+    "jobs that were cancelled",
+    jobs.filter(({ status }) => status === "cancelled"),
+  );
+  books.none(
+    "tries of ended jobs that have no end",
+    await product.d1("SELECT a.* FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE j.ended_at IS NOT NULL AND a.outcome IS NULL"),
+  );
+  ticked(world, books, jobs);
+  const asked = new Set(world.operator.jobs.values());
+  books.same("jobs that operators asked for", jobs.filter(({ id }) => asked.has(id)).length, world.operator.jobs.size);
+  await backups(world, books);
+  await keys(world, books);
+  await targets(world, books);
+  const figures: Record<string, number> = {};
+  for (const { type, status } of jobs) figures[`${type} ${status}`] = (figures[`${type} ${status}`] ?? 0) + 1;
+  return { discrepancies: books.discrepancies, figures };
+}
+
+/** A tick that was heard is one job, however often it came; one that nobody confirmed is one or none. */
+function ticked({ ticks }: World, books: Comparison, jobs: readonly JobRow[]): void {
+  const name = (cron: string | null, time: number | null): string => `${cron ?? ""} ${time ?? ""}`;
+  const made = Map.groupBy(
+    jobs.filter(({ cron }) => cron !== null),
+    ({ cron, scheduled_for }) => name(cron, scheduled_for),
+  );
+  for (const { cron, time, heard } of ticks.ticks) {
+    const times = made.get(name(cron, time))?.length ?? 0;
+    books.within(`jobs of the tick ${cron} ${time}`, times, { least: heard ? 1 : 0, most: 1 });
+    made.delete(name(cron, time));
+  }
+  books.none("jobs of ticks that never were", made.keys());
+}
+
+async function backups({ storm, operator }: World, books: Comparison): Promise<void> {
+  const rows = await storm.product.d1<{ id: string; status: string }>("SELECT id, status FROM backups");
+  books.none(
+    "backups without an end",
+    rows.filter(({ status }) => status !== "verified" && status !== "failed"),
+  );
+  const known = new Set(rows.map(({ id }) => id));
+  books.none(
+    "backups that were asked for and are lost",
+    operator.backups.filter((id) => !known.has(id)),
+  );
+}
+
+async function keys({ storm, tenants }: World, books: Comparison): Promise<void> {
+  const { keyId, key, id } = tenants.rotating;
+  const live = await storm.product.d1(
+    "SELECT version FROM api_key_versions WHERE key_id = ? AND (expires_at IS NULL OR expires_at > ?)",
+    keyId,
+    Date.now(),
+  );
+  books.same("versions of the key that work", live.length, 1);
+  const opened = await storm.insist("new key", { path: `/api/projects/${id}/usage`, token: key });
+  books.same("what the newest key opens", opened.status, 200);
+}
+
+async function targets({ storm, operator }: World, books: Comparison): Promise<void> {
+  const rows = await storm.product.d1<{ name: string; state: string }>("SELECT name, state FROM harvest_targets");
+  books.same("targets of the harvest", rows.map(({ name }) => name).toSorted(), operator.authors.toSorted());
+}

@@ -1,0 +1,91 @@
+/**
+ * Clients that call the provider themselves: they reserve, spend, and say so; or give back; or are never heard of again. They ask again
+ * under the same id until they are answered, and sometimes although they were.
+ */
+import type { Random } from "../random.ts";
+import type { Answer, Question } from "../storm.ts";
+import type { World } from "../world.ts";
+
+/** So short that those who are never heard of again are charged within the storm. */
+const LIFE_SECONDS = 8;
+
+export const HAND = "storm.hand";
+
+interface Hold {
+  readonly caller: string;
+  /** As granted. */
+  readonly calls: number;
+  /** Calls that the provider got to see. */
+  readonly spent: number;
+  /** What the ledger has to charge for it, in the end. */
+  readonly charge: number;
+}
+
+export class HoldBook {
+  readonly holds = new Map<string, Hold>();
+  #number = 0;
+
+  next(): string {
+    this.#number += 1;
+    return `hold-${this.#number}`;
+  }
+}
+
+export async function hold(world: World, random: Random): Promise<void> {
+  const { storm, tenants, holds } = world;
+  const byProject = random.chance(25);
+  const token = byProject ? tenants.share.key : undefined;
+  const caller = byProject ? "project:share" : HAND;
+  const id = holds.next();
+  const settled = async (kind: string, question: Question): Promise<Answer> =>
+    storm.insist(kind, token === undefined ? question : { ...question, token });
+
+  const wanted = random.whole(1, 4);
+  const life = { ttl_seconds: LIFE_SECONDS };
+  const body = byProject ? { id, calls: wanted, ...life } : { id, calls: wanted, caller: HAND, ...life };
+  const reserve = { method: "POST", path: "/api/quota/reservations", body };
+  const granted = await settled("reserve", reserve);
+  // It was granted, the answer was lost, and before it was asked again its life was over.
+  if (granted.status === 409) holds.holds.set(id, { caller, calls: wanted, spent: 0, charge: wanted });
+  if (granted.status !== 201) return;
+  const calls = Number(granted.body["calls"]);
+  if (random.chance(15)) {
+    const again = await settled("reserve again", reserve);
+    if (again.status === 201 && again.body["calls"] !== calls)
+      storm.journal.fault(`${id}: granted ${calls}, and asked again ${again.text}`);
+  }
+  await storm.pause(random.whole(0, 300));
+
+  const path = `${reserve.path}/${id}`;
+  const end = random.weighted([["commit", 70] as const, ["release", 20] as const, ["forget", 10] as const]);
+  if (end === "release") {
+    const released = await settled("release", { method: "DELETE", path });
+    // Late: its life was over, and it was charged.
+    holds.holds.set(id, { caller, calls, spent: 0, charge: released.status === 200 ? 0 : calls });
+    if (released.status === 200 && random.chance(20)) {
+      const again = await settled("release again", { method: "DELETE", path });
+      if (again.status !== 200) storm.journal.fault(`${id}: released, and asked again ${again.status} ${again.text}`);
+    }
+    return;
+  }
+  // Nothing may be sent after the end of its life.
+  const inTime = Date.now() < Date.parse(String(granted.body["expires_at"])) - 500;
+  const spent = inTime ? (end === "forget" ? random.whole(0, calls) : random.chance(80) ? calls : random.whole(1, calls)) : 0;
+  if (spent > 0) await storm.control("POST", "/spend", { calls: spent });
+  storm.journal.count("spent by hand", spent);
+  if (end === "forget") {
+    holds.holds.set(id, { caller, calls, spent, charge: calls });
+    return;
+  }
+  const commit = { method: "POST", path: `${path}/commit`, body: { calls: spent } };
+  const committed = await settled("commit", commit);
+  if (committed.status !== 200) storm.journal.fault(`${id}: commit ${committed.status} ${committed.text}`);
+  const charged = Number(committed.body["charged"]);
+  const late = committed.body["late"] === true;
+  holds.holds.set(id, { caller, calls, spent, charge: late ? calls : spent });
+  if (charged !== (late ? calls : spent)) storm.journal.fault(`${id}: spent ${spent} of ${calls}, charged ${committed.text}`);
+  if (random.chance(20)) {
+    const again = await settled("commit again", commit);
+    if (again.body["charged"] !== charged) storm.journal.fault(`${id}: charged ${charged}, and asked again ${again.text}`);
+  }
+}

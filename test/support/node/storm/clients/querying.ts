@@ -1,0 +1,67 @@
+/** Clients of tenants' databases. A row that was acknowledged is there, once; one that was refused is not. */
+import type { Random } from "../random.ts";
+import type { Tenant, TenantName } from "../tenants.ts";
+import type { World } from "../world.ts";
+import { metered } from "./metered.ts";
+
+const WHO: readonly (readonly [TenantName, number])[] = [
+  ["readers", 50],
+  ["tight", 15],
+  ["thrifty", 10],
+  ["toggled", 20],
+  ["stopped", 5],
+];
+
+type Fate = "there" | "refused" | "unknown";
+
+export class RowBook {
+  /** By project, then by the row's id. */
+  readonly rows = new Map<string, Map<string, Fate>>();
+  #number = 0;
+
+  next(): string {
+    this.#number += 1;
+    return `row-${this.#number}`;
+  }
+
+  of(project: string): Map<string, Fate> {
+    const rows = this.rows.get(project) ?? new Map<string, Fate>();
+    this.rows.set(project, rows);
+    return rows;
+  }
+}
+
+const TABLE = "CREATE TABLE IF NOT EXISTS storm (id TEXT PRIMARY KEY, text TEXT NOT NULL)";
+const INSERT = "INSERT INTO storm (id, text) VALUES (?, ?)";
+const SELECT = "SELECT count(*), max(length(text)) FROM storm";
+/** SQLite sees it and complains: it counts. */
+const WRONG = "INSERT INTO storm (id) VALUES ('without a text')";
+
+const METER = "db_queries_per_day";
+
+/** Through the door of administrators, which is not counted. */
+export async function makeTables({ storm, tenants }: World): Promise<void> {
+  const names = WHO.map(([name]) => name);
+  await Promise.all(names.map(async (name) => storm.insist("setting up", { method: "POST", ...at(tenants[name]), body: { sql: TABLE } })));
+}
+
+export async function query({ storm, tenants, rows }: World, random: Random): Promise<void> {
+  const tenant = tenants[random.weighted(WHO)];
+  const kind = random.weighted([["insert", 6] as const, ["select", 3] as const, ["wrong", 1] as const]);
+  const id = rows.next();
+  const params = kind === "insert" ? [id, "x".repeat(random.whole(1, 2_000))] : [];
+  const sql = { insert: INSERT, select: SELECT, wrong: WRONG }[kind];
+  const book = rows.of(tenant.id);
+  const answer = await metered(
+    storm,
+    { tenant, meter: METER, kind: `query: ${kind}` },
+    { method: "POST", ...at(tenant), body: { sql, params } },
+  );
+  if (kind === "insert") book.set(id, answer === null ? "unknown" : answer.status === 200 ? "there" : fateOf(answer.status));
+  if (kind === "wrong" && answer?.status === 200) storm.journal.fault(`a wrong statement was answered 200: ${answer.text}`);
+}
+
+/** What failed inside may have been written before it did. */
+const fateOf = (status: number): Fate => (status === 503 ? "unknown" : "refused");
+
+const at = ({ id }: Tenant) => ({ path: `/api/projects/${id}/database/query` });

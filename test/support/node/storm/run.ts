@@ -1,0 +1,161 @@
+/** A storm from its beginning to its end: everything at once, then quiet, until nothing moves any more. */
+import { HarvestBook, HarvestRun } from "./around/harvests.ts";
+import { OperatorBook, operate, raise } from "./around/operator.ts";
+import { Receiver } from "./around/receiver.ts";
+import { rotate } from "./around/rotor.ts";
+import { TickBook, send, tick } from "./around/ticks.ts";
+import { calm, evict, misbehave } from "./around/weather.ts";
+import { HoldBook, hold } from "./clients/holding.ts";
+import { look, signIn } from "./clients/looking.ts";
+import { RowBook, makeTables, query } from "./clients/querying.ts";
+import { ReportBook, report } from "./clients/reporting.ts";
+import { spend } from "./clients/spending.ts";
+import type { Random } from "./random.ts";
+import { Storm } from "./storm.ts";
+import { settle } from "./tenants.ts";
+import type { World } from "./world.ts";
+
+export interface Force {
+  readonly seconds: number;
+  readonly clients: number;
+  /** How often the Worker is killed. */
+  readonly kills: number;
+  readonly harvests: number;
+  readonly authorsOfEach: number;
+  /** Whether holds of the dead are waited for; otherwise their lives are made shorter. */
+  readonly patient: boolean;
+}
+
+const CLIENTS = [
+  [spend, 30],
+  [query, 25],
+  [look, 20],
+  [hold, 15],
+  [report, 10],
+] as const;
+
+/** More than the harvests and the cron's need. */
+const ENOUGH = 100_000;
+const FIRST_LIMIT = 150;
+const QUIET_MS = 200;
+const SECOND_MS = 1_000;
+
+/** Setting up, and everything after the storm. */
+const AROUND_SECONDS = { patient: 400, impatient: 90 } as const;
+const DAY_MS = 86_400_000;
+
+export async function begin(seed: string, force: Force): Promise<World> {
+  await dayThatLasts(force);
+  const storm = await Storm.open(seed);
+  await storm.control("PUT", "/settings", { rate_per_second: 0, daily_limit: 10_000_000 });
+  const operator = new OperatorBook();
+  const world = {
+    storm,
+    operator,
+    tenants: await settle(storm),
+    cookie: await signIn(storm),
+    receiver: new Receiver(storm.random.fork("receiver"), storm.journal),
+    holds: new HoldBook(),
+    rows: new RowBook(),
+    reports: new ReportBook(),
+    ticks: new TickBook(),
+    harvests: new HarvestBook(),
+  };
+  await raise(world, FIRST_LIMIT);
+  await makeTables(world);
+  await world.receiver.open(storm);
+  return world;
+}
+
+/** The books are of one UTC day: a storm that would meet its end begins after it. What midnight does has tests of its own. */
+async function dayThatLasts({ seconds, patient }: Force): Promise<void> {
+  const leftMs = DAY_MS - (Date.now() % DAY_MS);
+  const neededMs = (seconds + (patient ? AROUND_SECONDS.patient : AROUND_SECONDS.impatient)) * SECOND_MS;
+  if (leftMs < neededMs) await new Promise((resolve) => setTimeout(resolve, leftMs + SECOND_MS));
+}
+
+/** Returns when nobody is under way any more. */
+export async function rage(world: World, force: Force): Promise<void> {
+  const { storm } = world;
+  const { random } = storm;
+  const harvests = Array.from({ length: force.harvests }, (_, place) => {
+    const run = new HarvestRun(storm, random.fork(`harvest ${place}`), place, force.authorsOfEach);
+    world.harvests.runs.push(run);
+    return run.toEnd();
+  });
+  const clients = Array.from({ length: force.clients }, (_, number) =>
+    again(storm, random.fork(`client ${number}`), 150, async (own) => own.weighted(CLIENTS)(world, own)),
+  );
+  let rotations = 0;
+  const around = [
+    again(storm, random.fork("operator"), 900, async (own) => operate(world, own)),
+    again(storm, random.fork("ticks"), 900, async (own) => tick(world, own)),
+    again(storm, random.fork("rotor"), 2_500, async (own) => rotate(world, own, `rotation-${(rotations += 1)}`)),
+    again(storm, random.fork("misbehaviour"), 500, async (own) => misbehave(storm, own)),
+    again(storm, random.fork("evictions"), 150, async (own) => evict(storm, own)),
+    death(storm, random.fork("death"), force),
+  ];
+  await storm.pause(force.seconds * SECOND_MS);
+  storm.ending.abort();
+  await Promise.all([...clients, ...around]);
+  await calm(storm);
+  world.receiver.calm = true;
+  await raise(world, ENOUGH);
+  await Promise.all(harvests);
+}
+
+/** One after the other, with a pause of up to twice as long as given between them. */
+async function again(storm: Storm, random: Random, pauseMs: number, work: (random: Random) => Promise<void>): Promise<void> {
+  while (!storm.over) {
+    await storm.pause(random.whole(0, 2 * pauseMs));
+    if (!storm.over) await work(random);
+  }
+}
+
+/** At moments that lie evenly over the storm, each somewhere in its part of it. */
+async function death(storm: Storm, random: Random, { kills, seconds }: Force): Promise<void> {
+  const part = (seconds * SECOND_MS) / kills;
+  const began = performance.now();
+  for (let kill = 0; kill < kills && !storm.over; kill += 1) {
+    const at = part * (kill + 0.2 + 0.7 * random.next());
+    await storm.pause(Math.max(0, began + at - performance.now()));
+    if (!storm.over) await storm.restart(random.whole(0, 400));
+  }
+}
+
+/** Waits until nothing is held and no job is under way that has not an appointment, and says what still was. */
+export async function quiet(world: World, { patient }: Force): Promise<readonly string[]> {
+  const { storm, ticks } = world;
+  if (!patient) {
+    await storm.ledger("UPDATE reservations SET expires_at = ? WHERE state = 'held'", Date.now() - SECOND_MS);
+    // It remembers when the next life ends.
+    await storm.evictLedger();
+  }
+  // What a crash left behind: jobs that were never begun show no sign of life for a minute, and then housekeeping begins them.
+  const giveUpAt = performance.now() + (patient ? 180 : 20) * SECOND_MS;
+  await storm.wake(Date.now());
+  await send(storm, ticks.next("*/5 * * * *"));
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    const left = await unfinished(storm);
+    if (left.length === 0 || performance.now() > giveUpAt) return left;
+  }
+}
+
+export async function close({ storm, receiver, harvests }: World): Promise<void> {
+  for (const run of harvests.runs) run.clear();
+  await receiver.close();
+  await storm.close();
+}
+
+const APPOINTED = `j.status = 'waiting' AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.job_id = j.id AND d.status = 'pending' AND d.next_attempt_at > ?1)`;
+
+async function unfinished(storm: Storm): Promise<string[]> {
+  const jobs = await storm.product.d1<{ id: string; status: string }>(
+    `SELECT j.id, j.status FROM jobs j WHERE j.ended_at IS NULL AND NOT (${APPOINTED})`,
+    Date.now(),
+  );
+  const { body } = await storm.insist("status", { path: "/api/quota/status" });
+  const held = Number(body["reserved"]);
+  return [...jobs.map(({ id, status }) => `${id} ${status}`), ...(held > 0 ? [`${held} held`] : [])];
+}

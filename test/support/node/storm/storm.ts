@@ -1,0 +1,182 @@
+/** The scene of a storm: the built Worker and the simulated provider, each in a workerd of its own, what clients saw of them, and chance. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { applyMigrations } from "../../../../scripts/start/migrations.ts";
+import { wakeJobs } from "../../../../scripts/start/wake-jobs.ts";
+import { ROOT, freePorts } from "../process.ts";
+import { Journal } from "./journal.ts";
+import { LocalWorkerd } from "./local-workerd.ts";
+import type { Logged } from "./local-workerd.ts";
+import { Random } from "./random.ts";
+import { ADMIN_TOKEN, productWorker, simulatorWorker } from "./workers.ts";
+
+/** The provider's name is the ledger's. */
+const LEDGER = ["QuotaLedger", "isbndb"] as const;
+const ANSWER_WITHIN_MS = 60_000;
+const LOOK_MS = 25;
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+  readonly text: string;
+  /** Epoch milliseconds. */
+  readonly askedAt: number;
+  readonly answeredAt: number;
+}
+
+export interface Question {
+  readonly method?: string;
+  readonly path: string;
+  readonly body?: unknown;
+  /** Default: the administrator's. */
+  readonly token?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export class Storm {
+  readonly journal: Journal;
+  readonly random: Random;
+  readonly folder: string;
+  /** Aborted when the clients are to come to an end. */
+  readonly ending = new AbortController();
+  readonly product: LocalWorkerd;
+  readonly simulator: LocalWorkerd;
+
+  private constructor(random: Random, folder: string, product: LocalWorkerd, simulator: LocalWorkerd, journal: Journal) {
+    [this.random, this.folder, this.product, this.simulator, this.journal] = [random, folder, product, simulator, journal];
+  }
+
+  static async open(seed: string): Promise<Storm> {
+    const folder = mkdtempSync(join(tmpdir(), "storm-"));
+    const journal = new Journal();
+    const port = await freePorts();
+    const place = (name: string, at: number) => ({ state: join(folder, name), port: at, onLog: note(journal, name) });
+    const simulator = new LocalWorkerd({ ...place("simulator", port + 1), worker: await simulatorWorker() });
+    const worker = await productWorker(folder, { ISBNDB_BASE_URL: simulator.url });
+    const product = new LocalWorkerd({ ...place("product", port), worker });
+    // One after the other, so that each knows its own process.
+    await simulator.start();
+    await product.start();
+    const storm = new Storm(new Random(seed), folder, product, simulator, journal);
+    await applyMigrations(await product.miniflare.getD1Database("DB"), `${ROOT}worker/migrations`);
+    return storm;
+  }
+
+  get over(): boolean {
+    return this.ending.signal.aborted;
+  }
+
+  /** Ends early where the storm does. */
+  async pause(milliseconds: number): Promise<void> {
+    const until = performance.now() + milliseconds;
+    while (!this.over && performance.now() < until) await sleep(Math.min(LOOK_MS, milliseconds));
+  }
+
+  /** One question; null where its answer was lost, and nobody knows what became of it. It waits while there is nobody to ask. */
+  async ask(kind: string, { method = "GET", path, body, token = ADMIN_TOKEN, headers = {} }: Question): Promise<Answer | null> {
+    const sent = {
+      method,
+      redirect: "manual" as const,
+      headers: {
+        ...headers,
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    };
+    for (;;) {
+      while (!this.product.running) await sleep(LOOK_MS);
+      const askedAt = Date.now();
+      try {
+        const response = await fetch(`${this.product.url}${path}`, { ...sent, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+        const text = await response.text();
+        const answer = { status: response.status, body: jsonOf(text), text, askedAt, answeredAt: Date.now() };
+        this.#answered(kind, path, answer);
+        return answer;
+      } catch (error) {
+        // Nobody was there: it was not sent.
+        if (codeOf(error) === "ECONNREFUSED") continue;
+        if (error instanceof Error && error.name === "TimeoutError") this.journal.fault(`${kind}: no answer within ${ANSWER_WITHIN_MS} ms`);
+        this.journal.answered(kind, "lost");
+        return null;
+      }
+    }
+  }
+
+  /** Asks the same until it is answered by something else than a failure: only for what may be asked twice. */
+  async insist(kind: string, question: Question): Promise<Answer> {
+    for (;;) {
+      const answer = await this.ask(kind, question);
+      if (answer !== null && answer.status < 500) return answer;
+      await sleep(LOOK_MS);
+    }
+  }
+
+  /** The simulator's control. */
+  async control<Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Body> {
+    const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
+    const response = await fetch(`${this.simulator.url}/_simulator${path}`, init);
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as Body;
+  }
+
+  /** As by `npm start`: the new process asks for what the old one left asleep. */
+  async restart(pauseMs: number): Promise<void> {
+    this.journal.killedAt.push(Date.now());
+    this.journal.count("kills");
+    await this.product.kill();
+    await sleep(pauseMs);
+    const startedAt = Date.now();
+    await this.product.start();
+    await this.wake(startedAt);
+  }
+
+  async wake(startedAt: number): Promise<void> {
+    await wakeJobs({ url: this.product.url, token: ADMIN_TOKEN }, startedAt, (words) => this.journal.fault(words));
+  }
+
+  async ledger<Row>(sql: string, ...values: (string | number | null)[]): Promise<Row[]> {
+    return this.product.sqlOf<Row>(...LEDGER, sql, ...values);
+  }
+
+  async evictLedger(): Promise<boolean> {
+    return this.product.evict(...LEDGER);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.product.stop(), this.simulator.stop()]);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #answered(kind: string, path: string, { status, body, text }: Answer): void {
+    const code = typeof body["code"] === "string" ? ` ${body["code"]}` : "";
+    this.journal.answered(kind, `${status}${code}`);
+    if (status === 500) this.journal.fault(`${kind} ${path}: 500 ${text.slice(0, 500)}`);
+  }
+}
+
+const sleep = async (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Errors in the log are counted by their words. */
+function note(journal: Journal, name: string) {
+  return ({ level, message }: Logged): void => {
+    if (level !== "error") return;
+    const parsed = jsonOf(message)["message"];
+    journal.answered(`${name} logs`, typeof parsed === "string" ? parsed.slice(0, 80) : (message.split("\n", 1)[0] ?? "").slice(0, 80));
+  };
+}
+
+function jsonOf(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function codeOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : null;
+  return cause instanceof Error && "code" in cause ? String(cause.code) : "";
+}

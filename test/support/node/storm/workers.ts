@@ -1,0 +1,72 @@
+/** The product as it would be deployed, and the simulated provider, each ready for a workerd of its own. */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+import type { V4WorkerOptions } from "miniflare";
+import { ROOT } from "../process.ts";
+
+type NamedWorker = V4WorkerOptions & { readonly name: string };
+
+export const ADMIN_TOKEN = "storm-admin-token-0123456789";
+export const METRICS_TOKEN = "storm-metrics-token-0123456789";
+export const PROVIDER_KEY = "simulator-key";
+
+const COMPATIBILITY_DATE = "2026-11-01";
+const PRODUCT_CONFIG = `${ROOT}wrangler.jsonc`;
+
+/** What a storm changes of the configuration. */
+const VARS = {
+  ADMIN_TOKEN,
+  METRICS_TOKEN,
+  ISBNDB_API_KEY: PROVIDER_KEY,
+  KEY_PEPPER: "storm-key-pepper-0123456789",
+  SESSION_SECRET: "storm-session-secret-0123456789",
+  ALLOW_PRIVATE_WEBHOOKS: "true",
+  // Fifty clients at three a second would wait for their turn and do nothing else.
+  ISBNDB_RATE_PER_SECOND: "0",
+  // The same price for every request, so that requests can be counted against calls.
+  ISBNDB_BULK_BILLING: "per_request",
+  ISBNDB_TIMEOUT_SECONDS: "2",
+  QUOTA_BACKGROUND_FLOOR: "20",
+};
+
+export async function productWorker(folder: string, vars: Readonly<Record<string, string>>): Promise<NamedWorker> {
+  const { unstable_getMiniflareWorkerOptions: optionsOf } = await import("wrangler");
+  const { modulesRules: _, rootPath: __, ...own } = optionsOf(PRODUCT_CONFIG).workerOptions;
+  return {
+    ...own,
+    name: "quota-coordinator",
+    modules: [{ type: "ESModule", path: "index.js", contents: bundle(folder) }],
+    compatibilityDate: COMPATIBILITY_DATE,
+    bindings: Object.assign({}, own.bindings, VARS, vars),
+  };
+}
+
+/** Through wrangler itself, so that it is what would be uploaded. */
+function bundle(folder: string): string {
+  const outdir = join(folder, "bundle");
+  const args = [`${ROOT}node_modules/wrangler/bin/wrangler.js`, "deploy", "--dry-run", "--outdir", outdir, "--config", PRODUCT_CONFIG];
+  const env = { ...process.env, WRANGLER_HIDE_BANNER: "true" };
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", env });
+  if (status !== 0) throw new Error(`the product does not build:\n${stderr || stdout}`);
+  return readFileSync(join(outdir, "index.js"), "utf8");
+}
+
+export async function simulatorWorker(): Promise<NamedWorker> {
+  const { outputFiles } = await build({
+    entryPoints: [`${ROOT}scripts/isbndb-simulator/worker.ts`],
+    bundle: true,
+    write: false,
+    format: "esm",
+    conditions: ["workerd"],
+    external: ["cloudflare:*"],
+  });
+  return {
+    name: "isbndb-simulator",
+    modules: [{ type: "ESModule", path: "worker.js", contents: outputFiles[0]?.text ?? "" }],
+    compatibilityDate: COMPATIBILITY_DATE,
+    durableObjects: { ACCOUNT: { className: "SimulatedAccount", useSQLite: true } },
+    bindings: { SIMULATOR_API_KEY: PROVIDER_KEY },
+  };
+}
