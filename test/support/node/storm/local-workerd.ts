@@ -13,7 +13,8 @@ export interface Logged {
 }
 
 interface LocalWorkerdOptions {
-  readonly worker: V4WorkerOptions & { readonly name: string };
+  /** The first is whom requests are for. */
+  readonly workers: V4WorkerOptions[];
   /** Folder for all storage. */
   readonly state: string;
   readonly port: number;
@@ -32,10 +33,10 @@ export class LocalWorkerd {
   }
 
   async start(): Promise<void> {
-    const { worker, state, port, onLog } = this.#options;
+    const { workers, state, port, onLog } = this.#options;
     const before = new Set(workerds().map(({ id }) => id));
     const miniflare = new Miniflare({
-      ...convertV4MiniflareOptions({ workers: [worker] }),
+      ...convertV4MiniflareOptions({ workers }),
       host: HOST,
       port,
       resourcePersistencePath: state,
@@ -74,30 +75,9 @@ export class LocalWorkerd {
     return this.#miniflare;
   }
 
-  /** Takes an object out of memory; its next request begins it anew. Nothing happens where it is not in memory. */
-  async evict(className: string, name: string): Promise<boolean> {
-    try {
-      await this.miniflare.unsafeEvictDurableObject(this.#options.worker.name, className, { name });
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  /** All rows of a D1 statement. */
-  async d1<Row>(sql: string, ...values: (string | number | null)[]): Promise<Row[]> {
-    const database = await this.miniflare.getD1Database("DB");
-    const { results } = await database
-      .prepare(sql)
-      .bind(...values)
-      .all<Row>();
-    return results;
-  }
-
-  /** All rows of a statement on an object's own store. */
-  async sqlOf<Row>(className: string, name: string, sql: string, ...values: (string | number | null)[]): Promise<Row[]> {
-    const storage = await this.miniflare.unsafeGetDurableObjectStorage(this.#options.worker.name, className, { name });
-    return (await storage.exec(sql, ...values)) as Row[];
+  /** The address of another of its Workers, by its own socket. */
+  async urlOf(worker: string): Promise<URL> {
+    return this.miniflare.unsafeGetDirectURL(worker);
   }
 }
 

@@ -129,7 +129,7 @@ export async function quiet(world: World, { patient }: Force): Promise<readonly 
   if (!patient) {
     await storm.ledger("UPDATE reservations SET expires_at = ? WHERE state = 'held'", Date.now() - SECOND_MS);
     // It remembers when the next life ends.
-    await storm.evictLedger();
+    await storm.evict("QuotaLedger");
   }
   // What a crash left behind: jobs that were never begun show no sign of life for a minute, and then housekeeping begins them.
   const giveUpAt = performance.now() + (patient ? 180 : 20) * SECOND_MS;
@@ -151,7 +151,7 @@ export async function close({ storm, receiver, harvests }: World): Promise<void>
 const APPOINTED = `j.status = 'waiting' AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.job_id = j.id AND d.status = 'pending' AND d.next_attempt_at > ?1)`;
 
 async function unfinished(storm: Storm): Promise<string[]> {
-  const jobs = await storm.product.d1<{ id: string; status: string }>(
+  const jobs = await storm.d1<{ id: string; status: string }>(
     `SELECT j.id, j.status FROM jobs j WHERE j.ended_at IS NULL AND NOT (${APPOINTED})`,
     Date.now(),
   );

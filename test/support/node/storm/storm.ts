@@ -9,10 +9,12 @@ import { Journal } from "./journal.ts";
 import { LocalWorkerd } from "./local-workerd.ts";
 import type { Logged } from "./local-workerd.ts";
 import { Random } from "./random.ts";
-import { ADMIN_TOKEN, productWorker, simulatorWorker } from "./workers.ts";
+import { ADMIN_TOKEN, CONTROL, productWorkers, simulatorWorker } from "./workers.ts";
 
 /** The provider's name is the ledger's. */
-const LEDGER = ["QuotaLedger", "isbndb"] as const;
+const LEDGER = "isbndb";
+
+type Value = string | number | null;
 const ANSWER_WITHIN_MS = 60_000;
 const LOOK_MS = 25;
 
@@ -52,9 +54,9 @@ export class Storm {
     const journal = new Journal();
     const port = await freePorts();
     const place = (name: string, at: number) => ({ state: join(folder, name), port: at, onLog: note(journal, name) });
-    const simulator = new LocalWorkerd({ ...place("simulator", port + 1), worker: await simulatorWorker() });
-    const worker = await productWorker(folder, { ISBNDB_BASE_URL: simulator.url });
-    const product = new LocalWorkerd({ ...place("product", port), worker });
+    const simulator = new LocalWorkerd({ ...place("simulator", port + 1), workers: [await simulatorWorker()] });
+    const workers = await productWorkers(folder, { ISBNDB_BASE_URL: simulator.url });
+    const product = new LocalWorkerd({ ...place("product", port), workers });
     // One after the other, so that each knows its own process.
     await simulator.start();
     await product.start();
@@ -136,12 +138,34 @@ export class Storm {
     await wakeJobs({ url: this.product.url, token: ADMIN_TOKEN }, startedAt, (words) => this.journal.fault(words));
   }
 
-  async ledger<Row>(sql: string, ...values: (string | number | null)[]): Promise<Row[]> {
-    return this.product.sqlOf<Row>(...LEDGER, sql, ...values);
+  /** All rows of a D1 statement. */
+  async d1<Row>(sql: string, ...values: Value[]): Promise<Row[]> {
+    return this.#inside<Row>({ of: "DB", sql, values });
   }
 
-  async evictLedger(): Promise<boolean> {
-    return this.product.evict(...LEDGER);
+  /** All rows of a statement on the ledger's own store. */
+  async ledger<Row>(sql: string, ...values: Value[]): Promise<Row[]> {
+    return this.#inside<Row>({ of: "QuotaLedger", name: LEDGER, sql, values });
+  }
+
+  /** All rows of a statement on a tenant's database. */
+  async tenant<Row>(project: string, sql: string): Promise<Row[]> {
+    return this.#inside<Row>({ of: "TenantDatabase", name: project, sql, values: [] });
+  }
+
+  /** Takes an object out of memory; its next request begins it anew. False where it is not in memory. */
+  async evict(of: "QuotaLedger" | "TenantDatabase", name = LEDGER): Promise<boolean> {
+    return this.#inside({ of, name }).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async #inside<Row>(question: object): Promise<Row[]> {
+    const response = await fetch(await this.product.urlOf(CONTROL), { method: "POST", body: JSON.stringify(question) });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${JSON.stringify(question)}: ${text}`);
+    return JSON.parse(text) as Row[];
   }
 
   async close(): Promise<void> {

@@ -12,6 +12,10 @@ export const ADMIN_TOKEN = "storm-admin-token-0123456789";
 export const METRICS_TOKEN = "storm-metrics-token-0123456789";
 export const PROVIDER_KEY = "simulator-key";
 
+const PRODUCT = "quota-coordinator";
+/** Stands beside the product, in its workerd, and reaches what it holds. */
+export const CONTROL = "storm-control";
+
 const COMPATIBILITY_DATE = "2026-11-01";
 const PRODUCT_CONFIG = `${ROOT}wrangler.jsonc`;
 
@@ -31,15 +35,49 @@ const VARS = {
   QUOTA_BACKGROUND_FLOOR: "20",
 };
 
-export async function productWorker(folder: string, vars: Readonly<Record<string, string>>): Promise<NamedWorker> {
+export async function productWorkers(folder: string, vars: Readonly<Record<string, string>>): Promise<NamedWorker[]> {
   const { unstable_getMiniflareWorkerOptions: optionsOf } = await import("wrangler");
   const { modulesRules: _, rootPath: __, ...own } = optionsOf(PRODUCT_CONFIG).workerOptions;
-  return {
+  const product = {
     ...own,
-    name: "quota-coordinator",
-    modules: [{ type: "ESModule", path: "index.js", contents: bundle(folder) }],
+    name: PRODUCT,
+    modules: [{ type: "ESModule" as const, path: "index.js", contents: bundle(folder) }],
     compatibilityDate: COMPATIBILITY_DATE,
     bindings: Object.assign({}, own.bindings, VARS, vars),
+  };
+  return [product, controlWorker(own)];
+}
+
+/**
+ * What Miniflare could be asked for too, but it waits for its answers with a thread that does nothing else: while workerd, in a storm, waits
+ * for that thread to read its log.
+ */
+const CONTROL_CODE = `
+import unsafe from "workerd:unsafe";
+export default {
+  async fetch(request, env) {
+    const { of, name, sql, values } = await request.json();
+    const stub = of === "DB" ? null : env[of].get(env[of].idFromName(name));
+    if (sql === undefined) {
+      await unsafe.evict(stub, {});
+      return Response.json([]);
+    }
+    if (stub === null) return Response.json((await env.DB.prepare(sql).bind(...values).all()).results);
+    const [{ columns, rows }] = await stub.__miniflare_introspectSqlite([{ sql, params: values }]);
+    return Response.json(rows.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place]]))));
+  },
+};`;
+
+function controlWorker({ d1Databases }: Partial<V4WorkerOptions>): NamedWorker {
+  const object = (className: string) => ({ className, scriptName: PRODUCT, useSQLite: true });
+  return {
+    name: CONTROL,
+    modules: [{ type: "ESModule", path: "control.js", contents: CONTROL_CODE }],
+    compatibilityDate: COMPATIBILITY_DATE,
+    compatibilityFlags: ["unsafe_module"],
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+    durableObjects: { QuotaLedger: object("QuotaLedger"), TenantDatabase: object("TenantDatabase") },
+    ...(d1Databases === undefined ? {} : { d1Databases }),
   };
 }
 

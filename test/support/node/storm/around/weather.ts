@@ -27,7 +27,7 @@ export async function misbehave(storm: Storm, random: Random): Promise<void> {
 
 export async function evict(storm: Storm, random: Random): Promise<void> {
   const project = random.pick(["readers", "tight", "toggled", "thrifty", ""]);
-  const evicted = project === "" ? await storm.evictLedger() : await storm.product.evict("TenantDatabase", project);
+  const evicted = project === "" ? await storm.evict("QuotaLedger") : await storm.evict("TenantDatabase", project);
   if (evicted) storm.journal.count(project === "" ? "evictions of the ledger" : "evictions of tenants' databases");
 }
 

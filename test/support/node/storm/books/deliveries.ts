@@ -20,11 +20,10 @@ interface DeliveryRow {
 }
 
 export async function deliveryBooks({ storm, receiver }: World): Promise<{ discrepancies: string[]; figures: Record<string, number> }> {
-  const { product } = storm;
   const books = new Comparison();
-  const events = await product.d1<EventRow>("SELECT id, type, project_id, created_at, dispatched_at FROM events");
-  const webhooks = await product.d1<{ id: string; created_at: number }>("SELECT id, created_at FROM webhooks");
-  const rows = await product.d1<DeliveryRow>(
+  const events = await storm.d1<EventRow>("SELECT id, type, project_id, created_at, dispatched_at FROM events");
+  const webhooks = await storm.d1<{ id: string; created_at: number }>("SELECT id, created_at FROM webhooks");
+  const rows = await storm.d1<DeliveryRow>(
     "SELECT webhook_id, message_id, event_id, status, next_attempt_at, ended_at FROM webhook_deliveries ORDER BY seq",
   );
   books.none(
@@ -64,7 +63,7 @@ export async function deliveryBooks({ storm, receiver }: World): Promise<{ discr
 
   const figures: Record<string, number> = { pending: 0, delivered: 0, failed: 0, skipped: 0 };
   for (const { status } of rows) figures[status] = (figures[status] ?? 0) + 1;
-  const tallies = await product.d1<{ status: string; count: number }>("SELECT status, count FROM webhook_tallies ORDER BY status");
+  const tallies = await storm.d1<{ status: string; count: number }>("SELECT status, count FROM webhook_tallies ORDER BY status");
   books.same(
     "tallies of deliveries",
     Object.fromEntries(tallies.map(({ status, count }) => [status, count])),

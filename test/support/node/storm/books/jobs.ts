@@ -19,9 +19,9 @@ const FORESEEN = [
 ];
 
 export async function jobBooks(world: World): Promise<{ discrepancies: string[]; figures: Record<string, number> }> {
-  const { product } = world.storm;
+  const { storm } = world;
   const books = new Comparison();
-  const jobs = await product.d1<JobRow>("SELECT id, type, status, error, cron, scheduled_for FROM jobs");
+  const jobs = await storm.d1<JobRow>("SELECT id, type, status, error, cron, scheduled_for FROM jobs");
   books.none(
     "jobs that failed for no reason of the storm's",
     jobs.filter(({ status, error }) => status === "failed" && !FORESEEN.some((pattern) => pattern.test(error ?? ""))),
@@ -32,7 +32,7 @@ export async function jobBooks(world: World): Promise<{ discrepancies: string[];
   );
   books.none(
     "tries of ended jobs that have no end",
-    await product.d1("SELECT a.* FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE j.ended_at IS NOT NULL AND a.outcome IS NULL"),
+    await storm.d1("SELECT a.* FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE j.ended_at IS NOT NULL AND a.outcome IS NULL"),
   );
   ticked(world, books, jobs);
   const asked = new Set(world.operator.jobs.values());
@@ -61,7 +61,7 @@ function ticked({ ticks }: World, books: Comparison, jobs: readonly JobRow[]): v
 }
 
 async function backups({ storm, operator }: World, books: Comparison): Promise<void> {
-  const rows = await storm.product.d1<{ id: string; status: string }>("SELECT id, status FROM backups");
+  const rows = await storm.d1<{ id: string; status: string }>("SELECT id, status FROM backups");
   books.none(
     "backups without an end",
     rows.filter(({ status }) => status !== "verified" && status !== "failed"),
@@ -75,7 +75,7 @@ async function backups({ storm, operator }: World, books: Comparison): Promise<v
 
 async function keys({ storm, tenants }: World, books: Comparison): Promise<void> {
   const { keyId, key, id } = tenants.rotating;
-  const live = await storm.product.d1(
+  const live = await storm.d1(
     "SELECT version FROM api_key_versions WHERE key_id = ? AND (expires_at IS NULL OR expires_at > ?)",
     keyId,
     Date.now(),
@@ -86,6 +86,6 @@ async function keys({ storm, tenants }: World, books: Comparison): Promise<void>
 }
 
 async function targets({ storm, operator }: World, books: Comparison): Promise<void> {
-  const rows = await storm.product.d1<{ name: string; state: string }>("SELECT name, state FROM harvest_targets");
+  const rows = await storm.d1<{ name: string; state: string }>("SELECT name, state FROM harvest_targets");
   books.same("targets of the harvest", rows.map(({ name }) => name).toSorted(), operator.authors.toSorted());
 }

@@ -14,7 +14,7 @@ interface Counter {
 
 export async function tenantBooks(world: World): Promise<{ discrepancies: string[]; figures: Record<string, number> }> {
   const books = new Comparison();
-  const counters = await world.storm.product.d1<Counter>("SELECT project_id, meter, sum(used) AS used FROM counters GROUP BY 1, 2");
+  const counters = await world.storm.d1<Counter>("SELECT project_id, meter, sum(used) AS used FROM counters GROUP BY 1, 2");
   const used = (project: string, meter: string): number =>
     counters.find((row) => row.project_id === project && row.meter === meter)?.used ?? 0;
   await requests(world, books, used);
@@ -30,7 +30,7 @@ export async function tenantBooks(world: World): Promise<{ discrepancies: string
 type Used = (project: string, meter: string) => number;
 
 async function requests({ storm, tenants }: World, books: Comparison, used: Used): Promise<void> {
-  const caps = await storm.product.d1<{ project_id: string; cap_type: string; value: number | null }>(
+  const caps = await storm.d1<{ project_id: string; cap_type: string; value: number | null }>(
     "SELECT project_id, cap_type, value FROM caps",
   );
   for (const project of TENANT_NAMES) {
@@ -40,7 +40,7 @@ async function requests({ storm, tenants }: World, books: Comparison, used: Used
       books.within(`${meter} of ${project} below its cap`, used(project, meter), { least: 0, most: cap });
     }
   }
-  const periods = await storm.product.d1<{ organization_id: string; api_calls: number }>(
+  const periods = await storm.d1<{ organization_id: string; api_calls: number }>(
     "SELECT organization_id, sum(api_calls) AS api_calls FROM billing_periods GROUP BY 1",
   );
   const billed = (organization: string): number => periods.find((row) => row.organization_id === organization)?.api_calls ?? 0;
@@ -56,16 +56,15 @@ async function requests({ storm, tenants }: World, books: Comparison, used: Used
 async function reported({ storm, reports }: World, books: Comparison, used: Used): Promise<void> {
   const events = [...reports.events.values()];
   const sum = (type: UsageEvent["type"]): number => total(events.flatMap((event) => (event.type === type ? [event.quantity] : [])));
-  const { d1 } = { d1: storm.product.d1.bind(storm.product) };
   books.same("uploads", used("reported", "storage_uploads_per_day"), sum("storage_uploads_per_day"));
-  const [gauge] = await d1<{ level: number }>("SELECT level FROM gauges WHERE project_id = 'reported'");
+  const [gauge] = await storm.d1<{ level: number }>("SELECT level FROM gauges WHERE project_id = 'reported'");
   books.same("open connections", gauge?.level ?? 0, levelOf(events));
-  const [period] = await d1<{ api_calls: number }>(
+  const [period] = await storm.d1<{ api_calls: number }>(
     "SELECT sum(api_calls) AS api_calls FROM billing_periods WHERE organization_id = 'org_reported'",
   );
   books.same("calls that others reported", period?.api_calls ?? 0, sum("api_calls"));
-  books.same("adjustments", await d1("SELECT * FROM adjustments"), []);
-  const [stored] = await d1<{ events: number }>("SELECT count(*) AS events FROM usage_events");
+  books.same("adjustments", await storm.d1("SELECT * FROM adjustments"), []);
+  const [stored] = await storm.d1<{ events: number }>("SELECT count(*) AS events FROM usage_events");
   books.same("stored events", stored?.events, events.length);
 }
 
@@ -83,7 +82,7 @@ function levelOf(events: readonly UsageEvent[]): number {
 
 async function rowsOfTenants({ storm, rows }: World, books: Comparison): Promise<void> {
   for (const [project, fates] of rows.rows) {
-    const found = await storm.product.sqlOf<{ id: string }>("TenantDatabase", project, "SELECT id FROM storm");
+    const found = await storm.tenant<{ id: string }>(project, "SELECT id FROM storm");
     const there = new Set(found.map(({ id }) => id));
     books.none(
       `rows of ${project} that were acknowledged and are lost`,
@@ -97,9 +96,9 @@ async function rowsOfTenants({ storm, rows }: World, books: Comparison): Promise
 }
 
 async function suspensions({ storm, operator }: World, books: Comparison): Promise<void> {
-  const { product, journal } = storm;
-  const all = await product.d1<{ seq: number; project_id: string; reason: string }>("SELECT seq, project_id, reason FROM suspensions");
-  const unfounded = await product.d1(
+  const { journal } = storm;
+  const all = await storm.d1<{ seq: number; project_id: string; reason: string }>("SELECT seq, project_id, reason FROM suspensions");
+  const unfounded = await storm.d1(
     `SELECT s.* FROM suspensions s WHERE s.reason LIKE 'quota:%' AND NOT EXISTS (SELECT 1 FROM evaluations e
        WHERE e.project_id = s.project_id AND e.cap_type = s.cap_type AND e.run = s.actor AND e.decision = 'suspended' AND e.dry_run = 0 AND e.used >= e.cap)`,
   );
@@ -126,12 +125,12 @@ async function suspensions({ storm, operator }: World, books: Comparison): Promi
 }
 
 async function warnings({ storm }: World, books: Comparison): Promise<void> {
-  const twice = await storm.product.d1(
+  const twice = await storm.d1(
     `SELECT project_id, cap_type, period, revision, threshold, count(*) AS times FROM evaluations
      WHERE decision = 'warned' AND dry_run = 0 GROUP BY 1, 2, 3, 4, 5 HAVING times > 1`,
   );
   books.none("warnings that were given twice", twice);
-  const count = async (sql: string) => (await storm.product.d1<{ n: number }>(sql))[0]?.n;
+  const count = async (sql: string) => (await storm.d1<{ n: number }>(sql))[0]?.n;
   const decided = await count("SELECT count(*) AS n FROM evaluations WHERE decision = 'warned' AND dry_run = 0");
   books.same("warnings that were told", await count("SELECT count(*) AS n FROM events WHERE type = 'quota.warning'"), decided);
 }
