@@ -14,7 +14,7 @@ import type { World } from "../support/node/storm/world.ts";
 import { SOAK } from "../support/node/soak.ts";
 
 const SHORT: Force = { seconds: 12, clients: 50, kills: 3, harvests: 3, authorsOfEach: 15, patient: false };
-const LONG: Force = { seconds: 300, clients: 50, kills: 30, harvests: 3, authorsOfEach: 300, patient: true };
+const LONG: Force = { seconds: 300, clients: 50, kills: 30, harvests: 3, authorsOfEach: 150, patient: true };
 const force = SOAK ? LONG : SHORT;
 const seed = process.env["STORM_SEED"] ?? String(Date.now() % 1_000_000);
 const MAX_MS = 20 * 60_000;

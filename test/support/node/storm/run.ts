@@ -81,7 +81,7 @@ export async function rage(world: World, force: Force): Promise<void> {
   const harvests = Array.from({ length: force.harvests }, (_, place) => {
     const run = new HarvestRun(storm, random.fork(`harvest ${place}`), place, force.authorsOfEach);
     world.harvests.runs.push(run);
-    return run.toEnd();
+    return guarded(storm, async () => run.toEnd());
   });
   const clients = Array.from({ length: force.clients }, (_, number) =>
     again(storm, random.fork(`client ${number}`), 150, async (own) => own.weighted(CLIENTS)(world, own)),
@@ -93,7 +93,7 @@ export async function rage(world: World, force: Force): Promise<void> {
     again(storm, random.fork("rotor"), 2_500, async (own) => rotate(world, own, `rotation-${(rotations += 1)}`)),
     again(storm, random.fork("misbehaviour"), 500, async (own) => misbehave(storm, own)),
     again(storm, random.fork("evictions"), 150, async (own) => evict(storm, own)),
-    death(storm, random.fork("death"), force),
+    guarded(storm, async () => death(storm, random.fork("death"), force)),
   ];
   await storm.pause(force.seconds * SECOND_MS);
   storm.ending.abort();
@@ -106,9 +106,21 @@ export async function rage(world: World, force: Force): Promise<void> {
 
 /** One after the other, with a pause of up to twice as long as given between them. */
 async function again(storm: Storm, random: Random, pauseMs: number, work: (random: Random) => Promise<void>): Promise<void> {
-  while (!storm.over) {
-    await storm.pause(random.whole(0, 2 * pauseMs));
-    if (!storm.over) await work(random);
+  return guarded(storm, async () => {
+    while (!storm.over) {
+      await storm.pause(random.whole(0, 2 * pauseMs));
+      if (!storm.over) await work(random);
+    }
+  });
+}
+
+/** What goes wrong in the storm itself ends it, and is told with all the rest. */
+async function guarded(storm: Storm, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    storm.journal.fault(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    storm.ending.abort();
   }
 }
 

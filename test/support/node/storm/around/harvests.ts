@@ -7,10 +7,11 @@ import type { Random } from "../random.ts";
 import type { Storm } from "../storm.ts";
 import { ADMIN_TOKEN } from "../workers.ts";
 
-const SOME_TIME_MS = 500;
+const SOME_TIME_MS = 1_000;
 /** Ends that a later start goes on from. */
 const EXIT = { done: 0, fatal: 1, exhausted: 2, failures: 3 } as const;
-const MAX_STARTS = 60;
+/** While nothing goes wrong any more. */
+const MAX_STARTS = 10;
 
 export class HarvestBook {
   readonly runs: HarvestRun[] = [];
@@ -34,8 +35,10 @@ export class HarvestRun {
   async toEnd(): Promise<void> {
     const source = `--authors=${this.#desk.list(this.names)}`;
     let options = [source];
-    for (let starts = 1; starts <= MAX_STARTS; starts += 1) {
-      const command = this.#desk.start(...options, "--retry-pause=0.3");
+    for (let starts = 0; starts < MAX_STARTS; starts += this.#storm.over ? 1 : 0) {
+      // Some wait for new calls themselves, others are started again.
+      const waiting = this.#random.chance(60) ? ["--wait"] : [];
+      const command = this.#desk.start(...options, "--retry-pause=0.3", ...waiting);
       const code = await this.#watched(command);
       this.output += command.output;
       this.#storm.journal.count(code === null ? "harvests killed" : `harvests ended with ${code}`);
@@ -44,7 +47,7 @@ export class HarvestRun {
       if (code === EXIT.exhausted || code === EXIT.fatal) await new Promise((resolve) => setTimeout(resolve, SOME_TIME_MS));
       options = this.#begun() ? [source, code === EXIT.failures ? "--retry-failed" : "--resume"] : [source];
     }
-    throw new Error(`a harvest was started ${MAX_STARTS} times and is not done:\n${this.output.slice(-2_000)}`);
+    throw new Error(`a harvest was started ${MAX_STARTS} times after the storm and is not done:\n${this.output.slice(-2_000)}`);
   }
 
   get saved(): SavedCheckpoint {

@@ -3,7 +3,7 @@ import type { Random } from "../random.ts";
 import type { World } from "../world.ts";
 
 /** Calls by which the day is raised each time. */
-const RAISE = 60;
+const RAISE = 150;
 
 interface Stop {
   /** From when it was acknowledged until somebody began to end it; epoch milliseconds. */
@@ -29,7 +29,7 @@ export class OperatorBook {
 export async function operate(world: World, random: Random): Promise<void> {
   switch (
     random.weighted([
-      ["raise", 3] as const,
+      ["raise", 5] as const,
       ["stop", 3] as const,
       ["caps", 2] as const,
       ["job", 2] as const,
