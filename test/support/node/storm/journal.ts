@@ -20,7 +20,8 @@ export class Journal {
   readonly figures = new Map<string, number>();
   /** What must never happen, in words. */
   readonly faults: string[] = [];
-  readonly killedAt: number[] = [];
+  /** When the Worker was killed, or its objects were. */
+  readonly brokenAt: number[] = [];
   /** What projects were given, and when. */
   readonly served: { readonly project: string; readonly askedAt: number; readonly answeredAt: number }[] = [];
   readonly #meters = new Map<string, MeterBook>();
@@ -54,7 +55,7 @@ export class Journal {
   bounds(project: string, meter: string): { readonly least: number; readonly most: number } {
     const { sure, lost, givenBackAt } = this.meter(project, meter);
     const cut = givenBackAt.filter((at) =>
-      this.killedAt.some((killed) => killed >= at - READ_WITHIN_MS && killed - at < GIVEN_BACK_WITHIN_MS),
+      this.brokenAt.some((broken) => broken >= at - READ_WITHIN_MS && broken - at < GIVEN_BACK_WITHIN_MS),
     ).length;
     return { least: sure, most: sure + lost + cut };
   }

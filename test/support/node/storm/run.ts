@@ -4,7 +4,7 @@ import { OperatorBook, operate, raise } from "./around/operator.ts";
 import { Receiver } from "./around/receiver.ts";
 import { rotate } from "./around/rotor.ts";
 import { TickBook, send, tick } from "./around/ticks.ts";
-import { calm, evict, misbehave } from "./around/weather.ts";
+import { breakOff, calm, evict, misbehave } from "./around/weather.ts";
 import { HoldBook, hold } from "./clients/holding.ts";
 import { look, signIn } from "./clients/looking.ts";
 import { RowBook, makeTables, query } from "./clients/querying.ts";
@@ -92,7 +92,8 @@ export async function rage(world: World, force: Force): Promise<void> {
     again(storm, random.fork("ticks"), 900, async (own) => tick(world, own)),
     again(storm, random.fork("rotor"), 2_500, async (own) => rotate(world, own, `rotation-${(rotations += 1)}`)),
     again(storm, random.fork("misbehaviour"), 500, async (own) => misbehave(storm, own)),
-    again(storm, random.fork("evictions"), 150, async (own) => evict(storm, own)),
+    again(storm, random.fork("evictions"), 50, async (own) => evict(storm, own)),
+    again(storm, random.fork("aborts"), 4_000, async () => breakOff(storm)),
     guarded(storm, async () => death(storm, random.fork("death"), force)),
   ];
   await storm.pause(force.seconds * SECOND_MS);

@@ -125,7 +125,7 @@ export class Storm {
 
   /** As by `npm start`: the new process asks for what the old one left asleep. */
   async restart(pauseMs: number): Promise<void> {
-    this.journal.killedAt.push(Date.now());
+    this.journal.brokenAt.push(Date.now());
     this.journal.count("kills");
     await this.product.kill();
     await sleep(pauseMs);
@@ -135,7 +135,8 @@ export class Storm {
   }
 
   async wake(startedAt: number): Promise<void> {
-    await wakeJobs({ url: this.product.url, token: ADMIN_TOKEN }, startedAt, (words) => this.journal.fault(words));
+    // One that something else of the storm breaks off is made up for by the one that follows it.
+    await wakeJobs({ url: this.product.url, token: ADMIN_TOKEN }, startedAt, () => this.journal.count("wakes that failed"));
   }
 
   /** All rows of a D1 statement. */
@@ -153,12 +154,20 @@ export class Storm {
     return this.#inside<Row>({ of: "TenantDatabase", name: project, sql, values: [] });
   }
 
-  /** Takes an object out of memory; its next request begins it anew. False where it is not in memory. */
+  /** Takes an object out of memory that is idle; its next request begins it anew. False where it is busy, or not in memory. */
   async evict(of: "QuotaLedger" | "TenantDatabase", name = LEDGER): Promise<boolean> {
     return this.#inside({ of, name }).then(
       () => true,
       () => false,
     );
+  }
+
+  /** Breaks every object off in the middle of whatever it does, D1 and the engine of Workflows too; the Worker itself lives on. */
+  async abortObjects(): Promise<void> {
+    this.journal.brokenAt.push(Date.now());
+    await this.#inside({});
+    // Like a restart, for local Workflows.
+    await this.wake(Date.now());
   }
 
   async #inside<Row>(question: object): Promise<Row[]> {

@@ -57,10 +57,13 @@ import unsafe from "workerd:unsafe";
 export default {
   async fetch(request, env) {
     const { of, name, sql, values } = await request.json();
-    const stub = of === "DB" ? null : env[of].get(env[of].idFromName(name));
-    if (sql === undefined) {
-      await unsafe.evict(stub, {});
+    const stub = of === "DB" || of === undefined ? null : env[of].get(env[of].idFromName(name));
+    if (of === undefined) {
+      await unsafe.abortAllDurableObjects();
       return Response.json([]);
+    }
+    if (sql === undefined) {
+      return unsafe.evict(stub, {}).then(() => Response.json([]), (error) => new Response(error.message, { status: 409 }));
     }
     if (stub === null) return Response.json((await env.DB.prepare(sql).bind(...values).all()).results);
     const [{ columns, rows }] = await stub.__miniflare_introspectSqlite([{ sql, params: values }]);

@@ -31,6 +31,14 @@ export async function evict(storm: Storm, random: Random): Promise<void> {
   if (evicted) storm.journal.count(project === "" ? "evictions of the ledger" : "evictions of tenants' databases");
 }
 
+/** As when the platform moves objects to another machine, in the middle of requests. */
+export async function breakOff(storm: Storm): Promise<void> {
+  while (!storm.product.running) await storm.pause(10);
+  storm.journal.count("times that all objects were aborted");
+  // The Worker may be killed meanwhile.
+  await storm.abortObjects().catch(() => undefined);
+}
+
 export async function calm(storm: Storm): Promise<void> {
   await storm.control("DELETE", "/faults");
   await storm.control("PUT", "/settings", { latency_ms: 0 });
