@@ -13,8 +13,8 @@ import { tableOf } from "../support/node/storm/table.ts";
 import type { World } from "../support/node/storm/world.ts";
 import { SOAK } from "../support/node/soak.ts";
 
-const SHORT: Force = { seconds: 12, clients: 50, kills: 3, harvests: 3, authorsOfEach: 15, patient: false };
-const LONG: Force = { seconds: 300, clients: 50, kills: 30, harvests: 3, authorsOfEach: 150, patient: true };
+const SHORT: Force = { seconds: 12, clients: 50, kills: 3, answers: 600, harvests: 3, authorsOfEach: 15, patient: false };
+const LONG: Force = { seconds: 300, clients: 50, kills: 30, answers: 5_000, harvests: 3, authorsOfEach: 150, patient: true };
 const force = SOAK ? LONG : SHORT;
 const given = process.env["STORM_SEED"];
 const seed = given ?? String(Date.now() % 1_000_000);

@@ -73,6 +73,16 @@ export async function run(args: readonly string[], environment: Environment = {}
   return { code, output: command.output };
 }
 
+/** Below those that systems give to clients: nobody gets one by chance while its server is away for a moment. */
+const FIRST_QUIET_PORT = 20_000;
+const QUIET_PORTS = 10_000;
+
+/** Two neighbouring ports for servers that come and go. */
+export async function quietPorts(): Promise<number> {
+  const port = FIRST_QUIET_PORT + Math.floor(Math.random() * QUIET_PORTS);
+  return (await portOrNull(port)) !== null && (await portOrNull(port + 1)) !== null ? port : quietPorts();
+}
+
 /** Two neighbouring ports that nobody uses now. */
 export async function freePorts(): Promise<number> {
   const port = await portOrNull(0);

@@ -1,9 +1,9 @@
 /** What a storm's clients saw: every answer by what was asked and how it was answered, and what nobody knows. No I/O. */
 
 /** Between a refusal and the unit that is given back beside it. */
-const GIVEN_BACK_WITHIN_MS = 3_000;
+const GIVEN_BACK_WITHIN_MS = 1_000;
 /** An answer may be read a little after the death of whoever sent it. */
-const READ_WITHIN_MS = 1_000;
+const READ_WITHIN_MS = 500;
 
 /** What a project's metered requests came to. */
 interface MeterBook {

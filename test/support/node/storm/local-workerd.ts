@@ -6,6 +6,7 @@ import { liveProcesses } from "../process.ts";
 
 const HOST = "127.0.0.1";
 const POLL_MS = 5;
+const READY_WITHIN_MS = 60_000;
 
 export interface Logged {
   readonly level: string;
@@ -45,7 +46,7 @@ export class LocalWorkerd {
       unsafeTriggerHandlers: true,
       unsafeInspectDurableObjects: true,
     });
-    await miniflare.ready;
+    await inTime(miniflare.ready);
     this.#process = workerds().find(({ id }) => !before.has(id))?.id ?? 0;
     if (this.#process === 0) throw new Error("the workerd that was started cannot be found");
     this.#miniflare = miniflare;
@@ -79,6 +80,12 @@ export class LocalWorkerd {
   async urlOf(worker: string): Promise<URL> {
     return this.miniflare.unsafeGetDirectURL(worker);
   }
+}
+
+async function inTime(ready: Promise<unknown>): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`workerd was not ready after ${READY_WITHIN_MS} ms`)), READY_WITHIN_MS);
+  await Promise.race([ready, promise]).finally(() => clearTimeout(timer));
 }
 
 const workerds = () => liveProcesses().filter(({ parent, name }) => parent === process.pid && name.startsWith("workerd"));

@@ -1,10 +1,9 @@
 /** The scene of a storm: the built Worker and the simulated provider, each in a workerd of its own, what clients saw of them, and chance. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { applyMigrations } from "../../../../scripts/start/migrations.ts";
 import { wakeJobs } from "../../../../scripts/start/wake-jobs.ts";
-import { ROOT, freePorts } from "../process.ts";
+import { ROOT, quietPorts } from "../process.ts";
 import { Journal } from "./journal.ts";
 import { LocalWorkerd } from "./local-workerd.ts";
 import type { Logged } from "./local-workerd.ts";
@@ -52,7 +51,7 @@ export class Storm {
   static async open(seed: string): Promise<Storm> {
     const folder = mkdtempSync(join(tmpdir(), "storm-"));
     const journal = new Journal();
-    const port = await freePorts();
+    const port = await quietPorts();
     const place = (name: string, at: number) => ({ state: join(folder, name), port: at, onLog: note(journal, name) });
     const simulator = new LocalWorkerd({ ...place("simulator", port + 1), workers: [await simulatorWorker()] });
     const workers = await productWorkers(folder, { ISBNDB_BASE_URL: simulator.url });
@@ -61,7 +60,7 @@ export class Storm {
     await simulator.start();
     await product.start();
     const storm = new Storm(new Random(seed), folder, product, simulator, journal);
-    await applyMigrations(await product.miniflare.getD1Database("DB"), `${ROOT}worker/migrations`);
+    await storm.#migrate();
     return storm;
   }
 
@@ -137,6 +136,14 @@ export class Storm {
   async wake(startedAt: number): Promise<void> {
     // One that something else of the storm breaks off is made up for by the one that follows it.
     await wakeJobs({ url: this.product.url, token: ADMIN_TOKEN }, startedAt, () => this.journal.count("wakes that failed"));
+  }
+
+  async #migrate(): Promise<void> {
+    const { unstable_splitSqlQuery: statementsOf } = await import("wrangler");
+    const folder = `${ROOT}worker/migrations`;
+    for (const name of readdirSync(folder).toSorted()) {
+      await this.#inside({ of: "DB", batch: statementsOf(readFileSync(join(folder, name), "utf8")) });
+    }
   }
 
   /** All rows of a D1 statement. */

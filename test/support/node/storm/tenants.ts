@@ -22,7 +22,7 @@ const PROJECTS = {
   /** Two caps that its clients run into. */
   tight: { organization: "org_open", caps: { db_queries_per_day: 25, function_invocations_per_day: 12 }, calls_per_day: null },
   /** A part of the provider's day. */
-  share: { organization: "org_open", caps: {}, calls_per_day: 30 },
+  share: { organization: "org_open", caps: {}, calls_per_day: 10 },
   /** Its organisation's month ends early. */
   thrifty: { organization: ALLOWANCE, caps: {}, calls_per_day: null },
   /** Suspended by hand, from the beginning to the end. */

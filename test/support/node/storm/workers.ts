@@ -56,10 +56,14 @@ const CONTROL_CODE = `
 import unsafe from "workerd:unsafe";
 export default {
   async fetch(request, env) {
-    const { of, name, sql, values } = await request.json();
+    const { of, name, sql, values, batch } = await request.json();
     const stub = of === "DB" || of === undefined ? null : env[of].get(env[of].idFromName(name));
     if (of === undefined) {
       await unsafe.abortAllDurableObjects();
+      return Response.json([]);
+    }
+    if (batch !== undefined) {
+      await env.DB.batch(batch.map((each) => env.DB.prepare(each)));
       return Response.json([]);
     }
     if (sql === undefined) {

@@ -3,7 +3,7 @@ import type { Random } from "../random.ts";
 import type { World } from "../world.ts";
 
 /** Calls by which the day is raised each time. */
-const RAISE = 150;
+const RAISE = 60;
 
 interface Stop {
   /** From when it was acknowledged until somebody began to end it; epoch milliseconds. */
@@ -32,7 +32,7 @@ export async function operate(world: World, random: Random): Promise<void> {
       ["raise", 5] as const,
       ["stop", 3] as const,
       ["caps", 2] as const,
-      ["job", 2] as const,
+      ["job", 4] as const,
       ["backup", 1] as const,
       ["harvest", 2] as const,
     ])
@@ -83,7 +83,9 @@ async function changeCaps({ storm }: World, random: Random): Promise<void> {
 /** Asked for twice under one key, it is one. */
 async function askForJob({ storm, operator }: World, random: Random): Promise<void> {
   const key = `storm-${operator.next()}`;
-  const body = { type: "check_usage_limits", payload: { enforce_limits: random.chance(70) }, idempotency_key: key };
+  // Those that sleep first are asleep when the Worker dies.
+  const delay = random.chance(70) ? { delay_seconds: random.whole(1, 5) } : {};
+  const body = { type: "check_usage_limits", payload: { enforce_limits: random.chance(70) }, idempotency_key: key, ...delay };
   for (let times = random.whole(1, 2); times > 0; times -= 1) {
     const answer = await storm.insist("job", { method: "POST", path: "/api/jobs", body });
     const id = String(answer.body["id"]);

@@ -19,6 +19,8 @@ const KINDS: readonly (readonly [(random: Random) => object, number])[] = [
 ];
 
 export async function misbehave(storm: Storm, random: Random): Promise<void> {
+  // Only for a while: where few ask, what nobody met would wait for all who come.
+  await storm.control("DELETE", "/faults");
   const fault = { ...random.weighted(KINDS)(random), times: random.whole(1, 3), after: random.whole(0, 3) };
   await storm.control("POST", "/faults", fault);
   await storm.control("PUT", "/settings", { latency_ms: random.chance(20) ? random.whole(50, 400) : random.whole(0, 20) });

@@ -12,9 +12,9 @@ const ISBNS = 20_000;
 const FIRST_MONTH_OF = 2_020;
 
 const WHO: readonly (readonly [TenantName | "admin", number])[] = [
-  ["admin", 40],
+  ["admin", 35],
   ["readers", 25],
-  ["share", 12],
+  ["share", 20],
   ["tight", 8],
   ["thrifty", 8],
   ["stopped", 2],
