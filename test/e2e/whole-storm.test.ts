@@ -1,7 +1,7 @@
 /**
  * Everything at once, for a quarter of a minute (`npm run test:soak`: five minutes): harvests, fifty clients, ticks, operators, webhooks, a
- * provider that misbehaves, objects that are evicted, and a Worker that is killed and started again on what is on its disk. Afterwards all
- * books balance. `STORM_SEED=<number>` repeats the decisions of a storm, though not what the machine makes of them.
+ * provider that misbehaves, objects that are evicted or broken off, and a Worker that is killed and started again on what is on its disk.
+ * Afterwards all books balance. `STORM_SEED=<number>` repeats the decisions of a storm, though not what the machine makes of them.
  */
 import { writeSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -11,20 +11,23 @@ interface JobRow {
   readonly scheduled_for: number | null;
 }
 
-/** Failures that a storm may bring. */
-const FORESEEN = [
-  // Types with one try, or the third death of one step.
-  /^The Worker died during the last try\.$/u,
-  /^Not delivered: /u,
-];
+/** A receiver may fail as often as a delivery is tried. */
+const NOT_DELIVERED = /^Not delivered: /u;
+/** Tries that a storm ends: the Worker died, or its database was broken off. */
+const BROKEN = "(a.outcome = 'interrupted' OR coalesce(a.error, '') LIKE '%did not answer%')";
 
 export async function jobBooks(world: World): Promise<{ discrepancies: string[]; figures: Record<string, number> }> {
   const { storm } = world;
   const books = new Comparison();
   const jobs = await storm.d1<JobRow>("SELECT id, type, status, error, cron, scheduled_for FROM jobs");
+  // A job that failed has a step of which every single try was ended by the storm.
+  const broken = await storm.d1<{ job_id: string }>(
+    `SELECT DISTINCT job_id FROM (SELECT a.job_id FROM job_attempts a GROUP BY a.job_id, a.step, a.nth HAVING min(coalesce(${BROKEN}, 0)) = 1)`,
+  );
+  const brokenJobs = new Set(broken.map(({ job_id }) => job_id));
   books.none(
     "jobs that failed for no reason of the storm's",
-    jobs.filter(({ status, error }) => status === "failed" && !FORESEEN.some((pattern) => pattern.test(error ?? ""))),
+    jobs.filter(({ id, status, error }) => status === "failed" && !brokenJobs.has(id) && !NOT_DELIVERED.test(error ?? "")),
   );
   books.none(
     "jobs that were cancelled",
