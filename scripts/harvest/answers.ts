@@ -14,7 +14,7 @@ export const quotaStatus = z.object({
   reset_at: z.iso.datetime(),
   can_make_calls: z.boolean(),
   /** What bulk work may have: what is left, less the floor for interactive callers. */
-  background: z.object({ remaining: count }).nullable().catch(null),
+  background: z.object({ floor: count, remaining: count }).nullable().catch(null),
   enforcement: z.string(),
   /** `snapshot`: the ledger did not answer, and this is what it published last. */
   source: z.enum(["ledger", "snapshot"]),
@@ -26,10 +26,12 @@ export const quotaStatus = z.object({
 
 export type QuotaStatus = z.infer<typeof quotaStatus>;
 
-/** Only the ledger itself can say that the day is over for bulk work: without it nobody knows. */
-export function saysDayIsOver(status: QuotaStatus): boolean {
-  if (status.source !== "ledger") return false;
-  return !status.can_make_calls || (status.enforcement === "enforce" && status.background?.remaining === 0);
+/**
+ * Only the ledger itself can say that the day is over for bulk work: without it nobody knows. What others hold may come back within
+ * minutes, so that only what is spent ends a day.
+ */
+export function saysDayIsOver({ source, enforcement, safety_limit, used, background }: QuotaStatus): boolean {
+  return source === "ledger" && enforcement === "enforce" && used + (background?.floor ?? 0) >= safety_limit;
 }
 
 export const bibliography = z.object({
@@ -58,6 +60,8 @@ export const problem = z.object({
   code: z.string().optional().catch(undefined),
   detail: z.string().optional().catch(undefined),
   reset_at: z.iso.datetime().optional().catch(undefined),
+  /** When calls that are only held may be had again. */
+  available_at: z.iso.datetime().optional().catch(undefined),
   calls_charged: count.optional().catch(undefined),
   retry: z.enum(["no", "later", "after_reset"]).optional().catch(undefined),
   quota: quotaStatus.optional().catch(undefined),

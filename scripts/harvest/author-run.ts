@@ -1,5 +1,6 @@
 /** The story of one author: page after page, through pauses and trouble, until settled or stopped. */
 import { PAGES_PER_REQUEST } from "./api.ts";
+import { saysDayIsOver } from "./answers.ts";
 import type { Bibliography } from "./answers.ts";
 import { withSpent, withUnfinished } from "./checkpoint.ts";
 import type { AuthorResult } from "./events.ts";
@@ -110,6 +111,8 @@ export class AuthorRun {
     if (stuck) return this.#troubled({ detail: "The server fetched no page and did not say why.", retryAfterSeconds: null, costs: false });
     if (body.quota_exhausted) {
       const detail = stop?.message ?? "The day's calls are used up.";
+      // What is only held by others may come back: the next answer says when, or that the day is over after all.
+      if (quota !== null && !saysDayIsOver(quota)) return this.#pace(detail, 1);
       return { kind: "exhausted", detail, resetAt: quota?.reset_at ?? null, quota, charged: 0 };
     }
     if (stop?.code === "pace_exceeded") return this.#pace(stop.message, 1);

@@ -30,6 +30,8 @@ export type Refusal =
 
 /** For a refusal that does not say how long. */
 const DEFAULT_PAUSE_SECONDS = 5;
+/** Holds live for minutes: whoever is to come back so soon is not told that the day is over. */
+const SOON_SECONDS = 600;
 
 interface Answered {
   readonly status: number;
@@ -55,6 +57,9 @@ export function meaningOf({ status, headers }: Answered, text: string): Refusal 
       // Some limits stand before the coordinator and know none of its codes: they are about the moment.
       if (told.code === undefined || told.code === "pace_exceeded") {
         return { kind: "pace", detail, seconds: retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS, charged };
+      }
+      if (told.available_at !== undefined && retryAfterSeconds !== null && retryAfterSeconds <= SOON_SECONDS) {
+        return { kind: "pace", detail, seconds: retryAfterSeconds, charged };
       }
       return exhausted;
   }

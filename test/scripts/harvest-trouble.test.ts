@@ -51,6 +51,17 @@ describe.concurrent("trouble that passes", () => {
     });
   });
 
+  it("calls that others hold for a moment: the day is not over", async ({ server, desk }) => {
+    const held = { reserved: 600, remaining: 0, can_make_calls: false, background: { floor: 0, remaining: 0 } };
+    server.status = { body: statusBody(400, 1_000, held) };
+    const soon = { reset_at: TOMORROW, available_at: "2998-12-31T12:00:01Z", calls_charged: 0 };
+    server.script.set("Anna", [refusal(429, "quota_exhausted", soon, { "retry-after": "1" }), { body: bibliographyBody({}) }]);
+    const cut = { complete: false, quota_exhausted: true, next_page: 2, quota: statusBody(401, 1_000, held) };
+    server.script.set("Bert", [{ body: bibliographyBody(cut) }, { body: bibliographyBody({}) }]);
+    const { code } = await desk.run(three(desk));
+    expect({ code, asked: server.asked }).toEqual({ code: 0, asked: ["Anna", "Anna", "Bert", "Bert", "Cleo"] });
+  });
+
   it("a number of the quota that nobody expected: what was paid for is kept all the same", async ({ server, desk }) => {
     const odd = { ...statusBody(), callers: [{ caller: "operator", used: -4_177 }] };
     server.script.set("Anna", [{ body: { ...bibliographyBody({}), quota: odd } }]);

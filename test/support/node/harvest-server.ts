@@ -29,6 +29,7 @@ export function statusBody(used = 0, limit = 1_000, more: object = {}): object {
     as_of: "2998-12-31T12:00:00Z",
     callers: [],
     forecast: { calls_per_hour: 0, exhausted_at: null },
+    background: { floor: 0, remaining: Math.max(0, limit - used) },
     ...more,
   };
 }
