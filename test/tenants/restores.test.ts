@@ -106,6 +106,25 @@ describe("a restore", () => {
     expect(await rows("SELECT id FROM jobs WHERE project_id = ?", "copy-2")).toEqual([{ id: job.id }]);
   });
 
+  test("asked for again with other words than the first is refused, whatever has become of it; what it does not say may be as it is", async () => {
+    await restoreInto("copy-16");
+    right(await call("PATCH", "/api/projects/copy-16", { name: "Renamed since" }));
+    const key = { name: "another", mode: "test" };
+    for (const other of [
+      { name: "Another" },
+      { organization_id: "org-2" },
+      { owner_id: "eve" },
+      { caps: { db_queries_per_day: 1 } },
+      { key },
+    ]) {
+      const refused = refusal(await askFor({ project_id: "copy-16", ...other }));
+      expect({ other, ...refused }).toMatchObject({ other, status: 409, code: "conflict" });
+    }
+    for (const same of [{}, { organization_id: "org" }, { name: "Project shop" }]) {
+      expect(await askFor({ project_id: "copy-16", ...same })).toMatchObject({ status: 202, body: { project: { name: "Renamed since" } } });
+    }
+  });
+
   test.each([0, 2])(
     "that ten ask for at one moment, some for an owner that cannot (%d), is one, and one of them is shown the key",
     async (wrong) => {

@@ -84,7 +84,9 @@ export const restore = z.object(restoreFields).openapi("Restore");
 
 export const restoreBody = z
   .strictObject({
-    project_id: projectId.describe("Of the new project: yours to choose. The same one again answers with the same restore"),
+    project_id: projectId.describe(
+      "Of the new project: yours to choose. The same request again answers with the same restore; another one is 409",
+    ),
     organization_id: organizationId.optional().describe("Who owns it; without it, who owns the project that was backed up"),
     name: name.optional().describe("Without it, the name of the project that was backed up"),
     owner_id: ownerId.default(null),

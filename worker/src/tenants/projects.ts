@@ -121,6 +121,16 @@ function askedFor({ organizationId, name, ownerId, region, caps, callsPerDay, ke
   return JSON.stringify(restoredFrom === undefined ? asked : [...asked, restoredFrom]);
 }
 
+/** Whether the project was made by this request, which may leave its owner and its name to what they were. Of an old one nobody knows. */
+export function wasAskedFor(
+  { provisioned }: Pick<ProjectView, "provisioned">,
+  input: Omit<ProjectInput, "organizationId" | "name"> & { readonly organizationId: string | null; readonly name: string | null },
+): boolean {
+  if (provisioned === null) return true;
+  const [organizationId, name] = JSON.parse(provisioned.asked) as [string, string];
+  return askedFor({ ...input, organizationId: input.organizationId ?? organizationId, name: input.name ?? name }) === provisioned.asked;
+}
+
 /** The id is taken: by the same request, or by another one. */
 async function createdBefore(deps: Store, id: string, row: NewProject): Promise<CreatedProject> {
   const project = await findProject(deps.db, id, deps.clock());

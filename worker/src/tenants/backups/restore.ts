@@ -16,7 +16,7 @@ import type { RestoreRow } from "../../store/restores.ts";
 import { newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
 import type { ShownKey } from "../keys.ts";
-import { createProject, getProject, needNotDeleted, needNotUndone } from "../projects.ts";
+import { createProject, getProject, needNotDeleted, needNotUndone, wasAskedFor } from "../projects.ts";
 import type { CreatedProject, ProjectInput } from "../projects.ts";
 import { getVerified } from "./backups.ts";
 import { endedBefore } from "./retention.ts";
@@ -48,8 +48,8 @@ export interface Restoring {
 }
 
 /**
- * Throws `conflict` where a project of that id is there that was not made by restoring this backup, `unprocessable` where nobody can own
- * it, `not_found`.
+ * Throws `conflict` where a project of that id is there that was not made by restoring this backup, or by another request than this one;
+ * `unprocessable` where nobody can own it, `not_found`.
  */
 export async function startRestore(deps: Deps, source: string, backupId: string, asked: RestoreAsked, actor: Actor): Promise<Restoring> {
   const { db, clock } = deps;
@@ -58,10 +58,13 @@ export async function startRestore(deps: Deps, source: string, backupId: string,
   if (before !== null) {
     needNotUndone(before);
     needNotDeleted(before);
+    // Before anything is tried again; of another backup's project more can be told below.
+    if ((await findRestore(db, asked.id))?.backup_id === backup.id) needSameRequest(before, backup, asked);
   }
   const claimed = await claimRestore(deps, backup, asked.id, actor);
   const { restore } = claimed;
   const found = await findProject(db, asked.id, clock());
+  if (found !== null) needSameRequest(found, backup, asked);
   const made = found === null ? await makeProject(deps, claimed, asked, actor) : null;
   if (restore.status === "running") {
     const { requestId } = asked;
@@ -71,6 +74,13 @@ export async function startRestore(deps: Deps, source: string, backupId: string,
     await deps.jobs.enqueueJob("restore_backup", { project_id: restore.project_id, backup_id: backup.id }, options);
   }
   return { restore, project: made?.project ?? (await getProject(deps, asked.id)), key: shownOf(made) };
+}
+
+/** Throws `conflict` where the project was made by other words: whoever asks for another one is not to take this for it. */
+function needSameRequest(made: ProjectView, { id: restoredFrom }: BackupRow, { id, project }: RestoreAsked): void {
+  if (wasAskedFor(made, { ...project, restoredFrom })) return;
+  const detail = `The project ${JSON.stringify(id)} was restored from this backup already, by a request that said something else of it. Choose another project_id.`;
+  throw new Problem("conflict", detail);
 }
 
 /** The key is shown by whoever made the project, and only once. */
