@@ -325,6 +325,22 @@ test("a delivery that was sent once more without end shows its last 50 tries", a
   expect([shown.length, ...shown.slice(0, 2), ...shown.slice(-2)]).toEqual([50, "41.1", "41.2", "65.1", "65.2"]);
 });
 
+test("of a delivery that is sent once more without end the tries of ten runs are kept", async () => {
+  receiver(() => new Response("", { status: 500 }));
+  await makeWebhook();
+  await happened("w1");
+  await dispatchOnly();
+  const id = (await deliveries())[0]?.id ?? "";
+  const runs = Array.from({ length: 12 }, (_, index) => index + 1);
+  for (const run of runs) {
+    await rows("UPDATE webhook_deliveries SET run = ?, attempts = 0, status = 'pending'", run);
+    // The first try of a run that is over stays as long as the others of its run.
+    for (const attempt of run === 3 ? [1, 2] : [1]) await tryDelivery(deps(), id, run, attempt);
+  }
+  const kept = (await rows("SELECT run, attempt FROM webhook_attempts")).map(({ run, attempt }) => `${String(run)}.${String(attempt)}`);
+  expect(kept).toEqual(["3.1", "3.2", ...runs.slice(3).map((run) => `${run}.1`)]);
+});
+
 test("operators who cannot be reached are tried once a pass, and one message that is refused stands in no other's way", async () => {
   let status = 500;
   const received = receiver((_, nth) => {

@@ -83,6 +83,8 @@ export interface Tried {
   readonly nextAttemptAt: number | null;
   /** Failed deliveries in a row that disable the endpoint. */
   readonly maxFailures: number;
+  /** Tries of earlier runs are forgotten. */
+  readonly keptRuns: number;
   /** Where it was sent. */
   readonly url: string;
   /** Of the endpoint, as its owner is shown it: without what may be secret. */
@@ -95,7 +97,7 @@ export interface Tried {
  * or an endpoint's own word that it is gone, disables it and tells its owner by an event. Of an endpoint in probation its test decides.
  */
 export async function recordTry(db: D1Database, tried: Tried): Promise<void> {
-  const { delivery, attempt, startedAt, endedAt, statusCode, error, response, status, reason, nextAttemptAt, now } = tried;
+  const { delivery, attempt, startedAt, endedAt, statusCode, error, response, status, reason, nextAttemptAt, keptRuns, now } = tried;
   const { id, webhook_id, run, is_test } = delivery;
   const token = crypto.randomUUID();
   const noted = db
@@ -111,7 +113,8 @@ export async function recordTry(db: D1Database, tried: Tried): Promise<void> {
     )
     .bind(id, run, attempt, status, reason, nextAttemptAt, now, token);
   const consequences = status === "pending" ? [] : endpointStatements(db, tried, token, { webhook_id, is_test, id, run });
-  await stored(async () => db.batch([noted, moved, ...consequences]));
+  const forgotten = db.prepare("DELETE FROM webhook_attempts WHERE delivery_id = ? AND run <= ?").bind(id, run - keptRuns);
+  await stored(async () => db.batch([noted, moved, ...consequences, ...(run > keptRuns ? [forgotten] : [])]));
 }
 
 type Subject = Pick<DeliveryRow, "webhook_id" | "is_test" | "id" | "run">;

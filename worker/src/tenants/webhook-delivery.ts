@@ -4,7 +4,7 @@ import { readForTry, recordTry, skipDelivery } from "../store/webhook-attempts.t
 import type { TriedDelivery } from "../store/webhook-attempts.ts";
 import type { DeliveryReason, DeliveryRow, DeliveryStatus } from "../store/webhook-deliveries.ts";
 import { webhookDelivery } from "../telemetry/index.ts";
-import { DELIVERY_TRIES, MAX_FAILURES, meaningOf, pauseAfter } from "../webhooks/retry.ts";
+import { DELIVERY_TRIES, KEPT_RUNS, MAX_FAILURES, meaningOf, pauseAfter } from "../webhooks/retry.ts";
 import type { Meaning } from "../webhooks/retry.ts";
 import { signingSecrets } from "../webhooks/secret.ts";
 import { send } from "../webhooks/send.ts";
@@ -69,6 +69,7 @@ async function sendAndRecord(
     reason,
     nextAttemptAt,
     maxFailures: MAX_FAILURES,
+    keptRuns: KEPT_RUNS,
     url: webhook.url,
     address: new URL(webhook.url).origin,
     now: clock(),

@@ -5,6 +5,7 @@ import { attemptsOfDelivery, findDelivery, replayDeliveries } from "../store/web
 import type { AttemptRow, DeliveryRow } from "../store/webhook-deliveries.ts";
 import { findWebhook } from "../store/webhooks.ts";
 import type { WebhookRow } from "../store/webhooks.ts";
+import { DELIVERY_TRIES, KEPT_RUNS } from "../webhooks/retry.ts";
 import { newOperation } from "./changing.ts";
 import type { Actor } from "./changing.ts";
 import { needNoAbuse } from "./keys.ts";
@@ -15,8 +16,8 @@ type Store = Pick<Deps, "db" | "clock">;
 
 /** Of one request. What is more is asked for by the next one. */
 const MAX_REPLAYED = 1_000;
-/** Of one delivery: those of ten runs. */
-const MAX_SHOWN_TRIES = 50;
+/** Of one delivery: all that are kept. */
+const MAX_SHOWN_TRIES = KEPT_RUNS * DELIVERY_TRIES;
 
 /** Throws `not_found`; one of another project is not found either. */
 export async function getDelivery({ db }: Pick<Deps, "db">, projectId: string, id: string): Promise<DeliveryRow> {
