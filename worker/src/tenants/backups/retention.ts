@@ -36,6 +36,8 @@ export async function destroyScratch({ tenantDatabases }: Pick<Deps, "tenantData
 /** Twice is once. */
 export async function removeBackup(deps: Deps, row: BackupRow): Promise<void> {
   await removeObjects(deps, row);
+  // Gone long ago, unless a call was still on its way to it when it was destroyed.
+  await destroyScratch(deps, row.job_id);
   await deleteBackup(deps.db, row.id);
 }
 

@@ -45,8 +45,10 @@ export type Frozen = { readonly result: "frozen" } | (Busy & { readonly retryAt:
 export async function freezeSource({ tenantDatabases, db, clock }: Deps, source: Source): Promise<Frozen> {
   const frozen = await tenantDatabases.call(source.project_id, async (database) => database.freeze(freezeOf(source)));
   if (frozen.result === "busy") return { ...frozen, retryAt: clock() + frozen.retryAfterSeconds * 1_000 };
-  if (!(await beginMoment(db, source.id, source.moment, clock()))) throw new Problem("conflict", "This backup does not run any more.");
-  return { result: "frozen" };
+  if (await beginMoment(db, source.id, source.moment, clock())) return { result: "frozen" };
+  // Whoever gave the backup up has thawed what was frozen until then.
+  await tenantDatabases.call(source.project_id, async (database) => database.thaw(freezeOf(source)));
+  throw new Problem("conflict", "This backup does not run any more.");
 }
 
 /** Lets writes through again. Twice is once. */
