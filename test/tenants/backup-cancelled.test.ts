@@ -11,7 +11,7 @@ import { freezeSource, sourceOf } from "../../worker/src/tenants/backups/source.
 import { findBackup } from "../../worker/src/store/backups.ts";
 import { pause } from "../jobs/support.ts";
 import { freshStart, post, setClock } from "../support/worker.ts";
-import { objectOf, run } from "../tenant-database/support.ts";
+import { run } from "../tenant-database/support.ts";
 import { makeOrganization, makeProject, right } from "./admin-support.ts";
 import { backUp, leftBehind, meddle, readBackup, start } from "./backup-support.ts";
 
@@ -49,7 +49,7 @@ async function cancelled(): Promise<string> {
 
 /** All that the scratch remembers, notes of its own included. */
 const notesOf = async (job: string): Promise<unknown[]> =>
-  runInDurableObject(objectOf(`scratch:${job}`), (_, { storage }) => [...storage.kv.list()].map(([name]) => name));
+  runInDurableObject(env.TENANT_DATABASE.getByName(`scratch:${job}`), (_, { storage }) => [...storage.kv.list()].map(([name]) => name));
 
 test("a step that is under way when its job is cancelled goes no further", async () => {
   meddle(async (step) => {

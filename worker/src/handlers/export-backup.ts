@@ -49,7 +49,7 @@ async function exported(row: BackupRow, job: JobContext): Promise<void> {
     const differences = await job.step("compare", async (_attempt, deps) => differencesOf(deps, loading));
     if (differences.length > 0) throw new StepFailed(`Restored, it is not the same: ${differences.join("; ")}.`);
   } finally {
-    await orNull(job.step("destroy the scratch", async (_attempt, deps) => destroyScratch(deps, job.id)));
+    await orNull(job.step("destroy the scratch", async (_attempt, deps) => destroyScratch(deps, row)));
   }
   const facts = await job.step("write the manifest", async (_attempt, deps) => writeManifest(deps, source));
   const copies = await copied(source, job);

@@ -63,8 +63,8 @@ export async function addBackup(
   operation: Operation,
   note: AuditNote,
 ): Promise<{ readonly row: BackupRow; readonly created: boolean } | null> {
-  const sql = `INSERT INTO backups (id, changed_by, project_id, export_type, status, job_id, requested_by, created_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?6, ?7, ?7) ON CONFLICT DO NOTHING`;
+  const sql = `INSERT INTO backups (id, changed_by, project_id, export_type, status, job_id, requested_by, created_at, updated_at, scratch)
+    VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?6, ?7, ?7, 1) ON CONFLICT DO NOTHING`;
   const { id, project_id, export_type, job_id, requested_by } = row;
   const results = await stored(async () =>
     db.batch<BackupRow>([
@@ -183,6 +183,17 @@ export async function backupsToDelete(db: D1Database, limit: number): Promise<Ba
   const query = db.prepare("SELECT * FROM backups WHERE status = 'deleting' LIMIT ?").bind(limit);
   const { results } = await stored(async () => query.all<BackupRow>());
   return results;
+}
+
+/** Its scratch was destroyed. */
+export async function forgetScratch(db: D1Database, id: string): Promise<void> {
+  await stored(async () => db.prepare("UPDATE backups SET scratch = 0 WHERE id = ? AND scratch = 1").bind(id).run());
+}
+
+/** Backups that are over and whose scratch may still be there, the longest first. */
+export async function scratchesLeft(db: D1Database, limit: number): Promise<BackupRow[]> {
+  const query = db.prepare("SELECT * FROM backups WHERE scratch = 1 AND status <> 'running' ORDER BY updated_at LIMIT ?").bind(limit);
+  return (await stored(async () => query.all<BackupRow>())).results;
 }
 
 /** Once nothing of it is left in R2. */

@@ -2,7 +2,7 @@
 import type { Deps } from "../../deps.ts";
 import { findJob } from "../../store/jobs.ts";
 import type { JobRow } from "../../store/jobs.ts";
-import { abandonedBackups, backupsToDelete, deleteBackup, markExpired } from "../../store/backups.ts";
+import { abandonedBackups, backupsToDelete, deleteBackup, forgetScratch, markExpired, scratchesLeft } from "../../store/backups.ts";
 import type { BackupRow } from "../../store/backups.ts";
 import { removeObjects } from "./bucket.ts";
 import { failBackup } from "./finish.ts";
@@ -21,7 +21,7 @@ const ASKED_WITHIN_MS = 10 * 60_000;
 export async function abandon(deps: Deps, row: BackupRow): Promise<void> {
   const job = await findJob(deps.db, row.job_id);
   await thawSource(deps, sourceOf(row, row.moment));
-  await destroyScratch(deps, row.job_id);
+  await destroyScratch(deps, row);
   await failBackup(deps, row, endedBefore(job));
 }
 
@@ -29,15 +29,17 @@ export async function abandon(deps: Deps, row: BackupRow): Promise<void> {
 export const endedBefore = (job: JobRow | null): string =>
   job === null ? "Its job is not there." : `Its job ended before it: ${job.error ?? `it was ${job.status}.`}`;
 
-export async function destroyScratch({ tenantDatabases }: Pick<Deps, "tenantDatabases">, job: string): Promise<void> {
-  await tenantDatabases.call(scratchOf(job), async (database) => database.destroy());
+/** Until it is destroyed, the backup's row says that it is there. */
+export async function destroyScratch({ tenantDatabases, db }: Deps, { id, job_id }: Pick<BackupRow, "id" | "job_id">): Promise<void> {
+  await tenantDatabases.call(scratchOf(job_id), async (database) => database.destroy());
+  await forgetScratch(db, id);
 }
 
 /** Twice is once. */
 export async function removeBackup(deps: Deps, row: BackupRow): Promise<void> {
   await removeObjects(deps, row);
   // Gone long ago, unless a call was still on its way to it when it was destroyed.
-  await destroyScratch(deps, row.job_id);
+  await destroyScratch(deps, row);
   await deleteBackup(deps.db, row.id);
 }
 
@@ -48,6 +50,7 @@ export async function removeExpiredBackups(deps: Deps): Promise<{ readonly remov
   for (const row of await abandonedBackups(db, { projectId: null, begunBefore: now - ASKED_WITHIN_MS, limit: BATCH })) {
     await abandon(deps, row);
   }
+  for (const row of await scratchesLeft(db, BATCH)) await destroyScratch(deps, row);
   const marked = await markExpired(db, { kept: KEPT_BACKUPS, failedBefore: now - FAILED_KEPT_MS, limit: BATCH }, now);
   const rows = await backupsToDelete(db, BATCH);
   for (const row of rows) await removeBackup(deps, row);
