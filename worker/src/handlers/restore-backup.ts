@@ -1,6 +1,7 @@
 /** `restore_backup`: a verified backup into a new project's database. Nobody gets to write to it before it was compared. */
 import { StepFailed } from "../jobs/failure.ts";
 import { load } from "../tenants/backups/load.ts";
+import type { Loading } from "../tenants/backups/load.ts";
 import { beginRestore, compareRestored, endRestore, lookAgainAt, openTarget, undoRestore } from "../tenants/backups/restore.ts";
 import { notifyOperators } from "../tenants/operator-notices.ts";
 import { orNull } from "./context.ts";
@@ -8,8 +9,10 @@ import type { JobContext, JobHandler } from "./context.ts";
 
 export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ project_id, backup_id }, job) => {
   job.log.info(`Starting: backup ${backup_id} into project ${project_id}`);
-  const error = await restored(project_id, backup_id, job);
+  const { error, loading } = await restored(project_id, backup_id, job);
   await job.step("record", async (_attempt, deps) => endRestore(deps, project_id, job.id, error));
+  // Only now: what is not recorded is done again, which it could not be once somebody has written.
+  if (loading !== null) await orNull(job.step("open", async (_attempt, deps) => openTarget(deps, loading)));
   const told = `Backup ${backup_id} ${error === null ? "was restored into" : "COULD NOT BE RESTORED into"} project ${project_id}`;
   await orNull(
     job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, `${told}${error === null ? "." : `: ${error}`}`)),
@@ -27,22 +30,33 @@ async function readiness(projectId: string, job: JobContext): Promise<void> {
   }
 }
 
-/** Why it was given up; null where it was not. */
-async function restored(projectId: string, backupId: string, job: JobContext): Promise<string | null> {
+interface Restored {
+  /** Why it was given up; null where it was not. */
+  readonly error: string | null;
+  /** What is to be opened; null where it was given up. What is left frozen then is free two minutes later, or when it is tried again. */
+  readonly loading: Loading | null;
+}
+
+async function restored(projectId: string, backupId: string, job: JobContext): Promise<Restored> {
   try {
     const loading = await job.step("begin", async (_attempt, deps) => beginRestore(deps, job.id, projectId, backupId));
     await readiness(projectId, job);
-    try {
-      while (!(await job.step("load", async (_attempt, deps) => load(deps, loading))));
-    } catch (error) {
-      await orNull(job.step("undo", async (_attempt, deps) => undoRestore(deps, loading)));
-      throw error;
-    }
-    const differences = await job.step("compare", async (_attempt, deps) => compareRestored(deps, loading));
-    await orNull(job.step("open", async (_attempt, deps) => openTarget(deps, loading)));
-    return differences.length === 0 ? null : `Restored, it is not the same: ${differences.join("; ")}.`;
+    const differences = await loaded(loading, job);
+    if (differences.length === 0) return { error: null, loading };
+    return { error: `Restored, it is not the same: ${differences.join("; ")}.`, loading: null };
   } catch (error) {
-    if (error instanceof StepFailed) return error.message;
+    if (error instanceof StepFailed) return { error: error.message, loading: null };
+    throw error;
+  }
+}
+
+/** What differs, once all of it is in. What is given up is taken away again. */
+async function loaded(loading: Loading, job: JobContext): Promise<string[]> {
+  try {
+    while (!(await job.step("load", async (_attempt, deps) => load(deps, loading))));
+    return await job.step("compare", async (_attempt, deps) => compareRestored(deps, loading));
+  } catch (error) {
+    await orNull(job.step("undo", async (_attempt, deps) => undoRestore(deps, loading)));
     throw error;
   }
 }
