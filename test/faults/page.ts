@@ -1,6 +1,7 @@
 /** docs/reliability.md, from the tables that the tests assert. No I/O. */
 import { FLOWS } from "./cells/index.ts";
 import { EXERCISES } from "./figures.ts";
+import { jobSections } from "./jobs/page.ts";
 import { ALL_FAULTS, FAULTS, PARTS, SLOW_SECONDS } from "./matrix.ts";
 import type { FlowTable, Part, Row, TargetCells } from "./matrix.ts";
 
@@ -157,5 +158,6 @@ export function page(): string {
     "## Cell by cell",
     "*Told*: what whoever asked is told, and *after* how long. *Charged*: calls of the provider's; *when its hold ends* is at most two minutes later. *Retried*: whether the product asked the faulty operation again by itself.",
     ...FLOWS.map(sectionOf),
+    ...jobSections(table),
   ].join("\n\n")}\n`;
 }

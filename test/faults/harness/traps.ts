@@ -33,6 +33,9 @@ export interface Operation<Answer> {
 /** Whether an operation of this name is one of the place. */
 export const isAt = ({ at }: Place, name: string): boolean => at.split("|").some((part) => name.includes(part));
 
+/** Of jobs no time is over when somebody dies. */
+type Clock = Pick<PassingTime, "during" | "sleep"> & Partial<Pick<PassingTime, "end">>;
+
 interface Strike {
   readonly target: Target;
   readonly fault: Fault;
@@ -42,12 +45,12 @@ interface Strike {
 }
 
 export class Traps {
-  readonly #time: PassingTime;
+  readonly #time: Clock;
   #strike: Strike | null = null;
   #away: Place | null = null;
   readonly #met = new Set<string>();
 
-  constructor(time: PassingTime) {
+  constructor(time: Clock) {
     this.#time = time;
   }
 
@@ -109,7 +112,7 @@ export class Traps {
         throw manner.overloaded();
       case "dies":
         await real();
-        this.#time.end();
+        this.#time.end?.();
         return new Promise(() => undefined);
       case "restarts":
         if (this.tries > 1) return real();

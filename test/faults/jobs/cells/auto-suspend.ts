@@ -1,0 +1,63 @@
+import type { FlowTable } from "../../matrix.ts";
+
+export const autoSuspend: FlowTable = {
+  name: "auto-suspend",
+  title: "The response to abuse",
+  use: "`auto_suspend` for a project that is measured at 50 times its baseline. Then: what has failed is retried.",
+  clean: "completed: suspended",
+  cleanCharged: 0,
+  targets: [
+    {
+      part: "workflows",
+      at: "step decide",
+      words: "its step",
+      cells: [
+        ["before", "failed: The Worker died: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["after", "failed: The Worker died: suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["restarts", "failed: The Worker died: suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+      ],
+    },
+    {
+      part: "d1",
+      at: "SELECT * FROM abuse_detections",
+      words: "looking whether it was decided before",
+      cells: [
+        ["before", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["after", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["hangs", "failed: storage_unavailable: not suspended", 30, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["slow", "completed: suspended", 3, 2, 0, 0, 0, "completed: suspended", 0],
+        ["nonsense", "failed: There is no project: suspended", 0, 2, 0, 0, 0, "retried: completed: suspended", 0],
+        ["minute", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["restarts", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+      ],
+    },
+    {
+      part: "d1",
+      at: "FROM project_minutes",
+      words: "looking at what was measured",
+      cells: [
+        ["before", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["after", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["hangs", "failed: storage_unavailable: not suspended", 30, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["slow", "completed: suspended", 1.5, 1, 0, 0, 0, "completed: suspended", 0],
+        ["nonsense", "completed: not suspended", 0, 1, 0, 0, 0, "completed: not suspended", 0],
+        ["minute", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["restarts", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+      ],
+    },
+    {
+      part: "d1",
+      at: "INTO abuse_detections",
+      words: "suspending the project, and writing down why",
+      cells: [
+        ["before", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["after", "failed: storage_unavailable: suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["hangs", "failed: storage_unavailable: suspended", 30, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["slow", "completed: suspended", 1.5, 1, 0, 0, 0, "completed: suspended", 0],
+        ["nonsense", "completed: suspended", 0, 1, 0, 0, 0, "completed: suspended", 0],
+        ["minute", "failed: storage_unavailable: not suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+        ["restarts", "failed: storage_unavailable: suspended", 0, 1, 0, 0, 0, "retried: completed: suspended", 0],
+      ],
+    },
+  ],
+};

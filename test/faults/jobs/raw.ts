@@ -1,0 +1,34 @@
+/** The database as it is, whatever is spoiled. */
+import { env } from "cloudflare:workers";
+
+const prepare = env.DB.prepare.bind(env.DB);
+
+/** Rows as they are, whatever is spoiled. */
+export const rowsOf = async <Row_ = Record<string, unknown>>(sql: string, ...values: unknown[]): Promise<Row_[]> =>
+  (
+    await prepare(sql)
+      .bind(...values)
+      .all<Row_>()
+  ).results;
+
+export const countOf = async (sql: string, ...values: unknown[]): Promise<number> =>
+  Number(Object.values((await rowsOf(sql, ...values))[0] ?? {})[0] ?? 0);
+
+/** What says that something is left to be done, by table. */
+const UNFINISHED = {
+  jobs: "SELECT type FROM jobs WHERE ended_at IS NULL",
+  events: "SELECT type FROM events WHERE dispatched_at IS NULL",
+  deliveries: "SELECT event_type AS type FROM webhook_deliveries WHERE status = 'pending'",
+  backups: "SELECT status AS type FROM backups WHERE status IN ('running', 'deleting')",
+  scratches: "SELECT status AS type FROM backups WHERE scratch = 1 AND status <> 'running'",
+  restores: "SELECT 'running' AS type FROM restores WHERE status = 'running'",
+  projects: "SELECT provisioning AS type FROM projects WHERE provisioning <> 'done'",
+};
+
+/** Empty where nothing is lost. */
+export async function leftOver(): Promise<string[]> {
+  const found = await Promise.all(
+    Object.entries(UNFINISHED).map(async ([name, sql]) => (await rowsOf<{ type: string }>(sql)).map(({ type }) => `${name}: ${type}`)),
+  );
+  return found.flat();
+}
