@@ -7,6 +7,8 @@ import { defineConfig } from "vitest/config";
 import { unstable_readConfig } from "wrangler";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+/** Set by `npm run record-release`, which then runs the recorder and no test. */
+const release = process.env["RECORD_RELEASE"] ?? "";
 
 const MEMORY = "/dev/shm";
 const ROOM = 4 * 1024 ** 3;
@@ -76,6 +78,7 @@ export default defineConfig({
                 // Many more of what is random: npm run test:soak.
                 TEST_SOAK: String(process.env["SOAK"] === "true"),
                 TEST_CRONS: unstable_readConfig({ config: `${root}wrangler.jsonc` }).triggers.crons ?? [],
+                TEST_RELEASE: release,
                 TEST_MIGRATIONS: await readD1Migrations(`${root}worker/migrations`),
               },
               serviceBindings: { SIMULATOR: "isbndb-simulator" },
@@ -86,8 +89,9 @@ export default defineConfig({
         ],
         test: {
           name: "worker",
-          include: ["test/**/*.test.ts"],
-          setupFiles: ["test/support/no-secrets.ts"],
+          include: [release === "" ? "test/**/*.test.ts" : "test/upgrade/record/release.ts"],
+          // A recording holds secrets of the suite, to be used again.
+          setupFiles: release === "" ? ["test/support/no-secrets.ts"] : [],
           exclude: ["test/scripts/**", "test/e2e/**", "test/architecture.test.ts"],
           testTimeout: 60_000,
         },

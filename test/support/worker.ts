@@ -23,6 +23,8 @@ declare global {
       /** "true" in `npm run test:soak`. */
       TEST_SOAK: string;
       TEST_MIGRATIONS: D1Migration[];
+      /** What `npm run record-release` records, or nothing. */
+      TEST_RELEASE: string;
       /** The cron expressions of wrangler.jsonc. */
       TEST_CRONS: string[];
     }

@@ -1,7 +1,7 @@
 /**
  * What earlier releases left behind, as their own code wrote it: each was run through its public door for two minutes of one afternoon, and
  * then its database, ledger, KV and bucket were read out. A recording never changes. Whoever adds a migration, or a step of the ledger's
- * schema, adds the recording of the release before it.
+ * schema, first has the release before it recorded (`npm run record-release`; docs/deployment.md has the steps) and names it here.
  */
 import first from "./releases/0001-a.json?raw";
 import second from "./releases/0001-b.json?raw";
@@ -11,48 +11,7 @@ import jobs from "./releases/0004.json?raw";
 import events from "./releases/0005.json?raw";
 import webhooks from "./releases/0009.json?raw";
 import tallies from "./releases/0010.json?raw";
-
-/** When a recording ends. */
-export const RECORDED_AT = "2031-05-14T14:03:00Z";
-
-export interface RecordedStatus {
-  readonly used: number;
-  readonly reserved: number;
-  readonly [name: string]: unknown;
-}
-
-/** What the release said to those who asked it. */
-interface Told {
-  readonly status: RecordedStatus;
-  /** The keys of `shop`, and of `shut`, which an administrator has stopped. */
-  readonly keys?: { readonly key: string; readonly shutKey: string };
-  /** Jobs: one that is through, and one that waits for its time. */
-  readonly done?: string;
-  readonly later?: string;
-  readonly webhook?: { readonly id: string; readonly secret: string };
-  /** Messages that the endpoint got. */
-  readonly received?: readonly { readonly headers: Record<string, string>; readonly body: string }[];
-  readonly backup?: string;
-  /** A key that was rotated a minute ago. */
-  readonly turned?: { readonly id: string; readonly before: string; readonly after: string };
-  /** The cookie of somebody who is signed in. */
-  readonly session?: string;
-}
-
-export interface Release {
-  readonly told: Told;
-  /** The ledger's answers to other isolates, by method. */
-  readonly rpc: Readonly<Record<string, Readonly<Record<string, unknown>> | null>>;
-  readonly kv: Readonly<Record<string, unknown>>;
-  /** What it asked of D1. */
-  readonly statements: readonly string[];
-  /** The rows of D1, as statements. */
-  readonly d1: readonly string[];
-  /** The ledger's tables and rows, as statements. */
-  readonly ledger: readonly string[];
-  /** Objects, in hex. */
-  readonly r2: Readonly<Record<string, string>>;
-}
+import type { Release } from "./recording.ts";
 
 export interface Recording extends Release {
   readonly name: string;

@@ -5,7 +5,7 @@ import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { emptied, ledger, simulator } from "../support/worker.ts";
 import { rows } from "../tenants/admin-support.ts";
-import { RECORDED_AT } from "./releases.ts";
+import { RECORDED_AT } from "./recording.ts";
 import type { Recording } from "./releases.ts";
 
 /** The migrations of a release, as they were. */
