@@ -40,6 +40,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   "0009_signals.sql": "53e0a9257d24a171",
   "0010_webhook_tallies.sql": "27fd9922f7647b59",
   "0011_late_indexes.sql": "44cd44507960d6ca",
+  "0012_backup_scratch.sql": "5e3d11c447bc24c2",
 };
 
 describe("migrations", () => {
