@@ -7,6 +7,8 @@ import { defineConfig } from "vitest/config";
 import { unstable_readConfig } from "wrangler";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+/** It takes minutes. */
+const withStorm = (process.env["SOAK"] ?? process.env["STORM_SEED"]) !== undefined;
 /** Set by `npm run record-release`, which then runs the recorder and no test. */
 const release = process.env["RECORD_RELEASE"] ?? "";
 
@@ -48,7 +50,7 @@ export default defineConfig({
   root,
   test: {
     // More than the two cores that the suite is made for: most files wait for I/O half of their time.
-    maxWorkers: 3,
+    maxWorkers: 4,
     // What the Worker logs is shown where a test fails.
     silent: "passed-only",
     coverage: {
@@ -100,6 +102,7 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/scripts/**/*.test.ts", "test/e2e/**/*.test.ts", "test/architecture.test.ts"],
+          exclude: withStorm ? [] : ["test/e2e/whole-storm.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           env: { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false", TMPDIR: usualFolder },

@@ -1,7 +1,9 @@
 /**
- * Everything at once, for a quarter of a minute (`npm run test:soak`: five minutes): harvests, fifty clients, ticks, operators, webhooks, a
+ * Everything at once, for five minutes (`npm run test:soak`): harvests, fifty clients, ticks, operators, webhooks, a
  * provider that misbehaves, objects that are evicted or broken off, and a Worker that is killed and started again on what is on its disk.
- * Afterwards all books balance. `STORM_SEED=<number>` repeats the decisions of a storm, though not what the machine makes of them.
+ * Afterwards all books balance. `STORM_SEED=<number>` repeats the decisions of a storm, though not what the machine makes of them; with
+ * `npm test -- whole-storm` it lasts a quarter of a minute. No part of `npm test` as it stands: a kill just before the end leaves a job for
+ * housekeeping to find a minute later, and nobody wants to wait for that each time.
  */
 import { writeSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -17,8 +19,7 @@ const SHORT: Force = { seconds: 12, clients: 50, kills: 3, answers: 600, harvest
 const LONG: Force = { seconds: 300, clients: 50, kills: 30, answers: 5_000, harvests: 3, authorsOfEach: 150, patient: true };
 const force = SOAK ? LONG : SHORT;
 const given = process.env["STORM_SEED"];
-// What stands between somebody and a release is the same storm each time; new ones are for the soak.
-const seed = given ?? (SOAK ? String(Date.now() % 1_000_000) : "1");
+const seed = given ?? String(Date.now() % 1_000_000);
 const MAX_MS = 20 * 60_000;
 
 let world: World | undefined;

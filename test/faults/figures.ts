@@ -20,7 +20,7 @@ export const EXERCISES: readonly Exercise[] = [
   {
     title: "A storm over everything",
     about:
-      "The built Worker, the simulator, three harvests, fifty clients, ticks, operators, webhooks and backups at once for five minutes, while the provider misbehaves, objects are evicted or broken off, and the Worker is killed and started again on what is on its disk. Afterwards the provider's count, ledger, callers, tenants' counters and rows, jobs, deliveries and checkpoints balance. `npm test` holds a short one.",
+      "The built Worker, the simulator, three harvests, fifty clients, ticks, operators, webhooks and backups at once for five minutes, while the provider misbehaves, objects are evicted or broken off, and the Worker is killed and started again on what is on its disk. Afterwards the provider's count, ledger, callers, tenants' counters and rows, jobs, deliveries and checkpoints balance.",
     command: "STORM_SEED=101 npm run test:soak",
     on: "2026-11-23",
     figures: [

@@ -156,10 +156,13 @@ export async function quiet(world: World, { patient }: Force): Promise<readonly 
     await storm.evict("QuotaLedger");
   }
   // What a crash left behind: jobs that were never begun show no sign of life for a minute, and then housekeeping begins them.
-  const giveUpAt = performance.now() + (patient ? 180 : 20) * SECOND_MS;
+  const giveUpAt = performance.now() + 180 * SECOND_MS;
   await storm.wake(Date.now());
-  await send(storm, ticks.next("*/5 * * * *"));
-  for (;;) {
+  for (let housekeepingAt = performance.now(); ;) {
+    if (performance.now() >= housekeepingAt) {
+      await send(storm, ticks.next("*/5 * * * *"));
+      housekeepingAt += 30 * SECOND_MS;
+    }
     await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
     const left = await unfinished(storm);
     if (left.length === 0 || performance.now() > giveUpAt) return left;
