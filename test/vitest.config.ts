@@ -50,7 +50,7 @@ export default defineConfig({
   root,
   test: {
     // More than the two cores that the suite is made for: most files wait for I/O half of their time.
-    maxWorkers: 4,
+    maxWorkers: 3,
     // What the Worker logs is shown where a test fails.
     silent: "passed-only",
     coverage: {

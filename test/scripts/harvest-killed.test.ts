@@ -5,7 +5,7 @@ import { SOAK } from "../support/node/soak.ts";
 import type { Command } from "../support/node/process.ts";
 
 /** `npm run test:soak` kills it 20 times. */
-const KILLS = SOAK ? 20 : 8;
+const KILLS = SOAK ? 20 : 5;
 const THICK = { "Thick Writer 10": 2_300, "Thick Writer 40": 1_700 };
 const names = Array.from({ length: 130 }, (_, index) => {
   const thick = `Thick Writer ${index}`;
