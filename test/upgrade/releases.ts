@@ -11,6 +11,7 @@ import jobs from "./releases/0004.json?raw";
 import events from "./releases/0005.json?raw";
 import webhooks from "./releases/0009.json?raw";
 import tallies from "./releases/0010.json?raw";
+import scratches from "./releases/0012.json?raw";
 import type { Release } from "./recording.ts";
 
 export interface Recording extends Release {
@@ -46,4 +47,5 @@ export const RELEASES: readonly Recording[] = [
   recorded("the one that brought events", 5, events),
   recorded("the one that brought webhooks, backups and signals", 9, webhooks),
   recorded("the one that brought tallies", 10, tallies),
+  recorded("the one that remembers backup scratches", 12, scratches),
 ];
