@@ -14,7 +14,7 @@ const RANKS: Record<string, number> = {
   store: 3,
   telemetry: 3,
   quota: 4,
-  isbndb: 4,
+  providers: 4,
   jobs: 4,
   // A project's own database: a Durable Object like quota/, and as blind to D1 and to the others of its rank.
   "tenant-database": 4,
@@ -41,7 +41,7 @@ const RANKS: Record<string, number> = {
 /** 3 and 4 are blind to one another: the database knows no quota, the quota no database. */
 const BLIND = new Set([
   "quota → store",
-  "isbndb → store",
+  "providers → store",
   "tenant-database → store",
   "tenant-database → telemetry",
   "telegram → store",
@@ -52,7 +52,7 @@ const BLIND = new Set([
   "webhooks → telemetry",
   "jobs → telemetry",
   "quota → telemetry",
-  "isbndb → telemetry",
+  "providers → telemetry",
 ]);
 
 /** What a running `npm start` builds, and one that was killed leaves behind. */
@@ -143,8 +143,8 @@ describe("each thing in one place", () => {
 
   test("each address is fetched in one place, by a client of its own", () => {
     const foreign = sources.filter((file) => /(?<![.#\w])fetch\(|globalThis\.fetch/u.test(codeOf(file)));
-    expect(foreign.map(shown)).toEqual([
-      "worker/src/isbndb/client.ts",
+    expect(foreign.map(shown).toSorted()).toEqual([
+      "worker/src/providers/isbndb/client.ts",
       "worker/src/services/registration.ts",
       "worker/src/telegram/client.ts",
       "worker/src/telemetry/exporter.ts",

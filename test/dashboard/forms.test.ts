@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { ask, ended, handledBy, read, until } from "../jobs/support.ts";
 import { freshStart, post } from "../support/worker.ts";
-import { audit, makeOrganization, makeProject, readProject } from "../tenants/admin-support.ts";
+import { audit, makeOrganization, makeProject, readProject } from "../support/tenants/http.ts";
 import { Browser, signedIn } from "./support.ts";
 import type { Page } from "./support.ts";
 

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { emptyLedger, freshStart, get, ledger, post, put, setClock, settings } from "../support/worker.ts";
-import { count, makeOrganization, makeProject, stop } from "../tenants/admin-support.ts";
+import { count, makeOrganization, makeProject, stop } from "../support/tenants/http.ts";
 import { Browser, signedIn } from "./support.ts";
 
 beforeEach(async () => {

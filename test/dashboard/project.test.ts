@@ -2,11 +2,11 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { ended } from "../jobs/support.ts";
 import { freshStart, post } from "../support/worker.ts";
-import { audit, makeOrganization, makeProject, right, rows } from "../tenants/admin-support.ts";
-import type { MadeProject } from "../tenants/admin-support.ts";
-import { download, hashOf } from "../tenants/backup-support.ts";
+import { audit, makeOrganization, makeProject, right, rows } from "../support/tenants/http.ts";
+import type { MadeProject } from "../support/tenants/http.ts";
+import { download, hashOf } from "../tenants/backups/support.ts";
 import { run } from "../tenant-database/support.ts";
-import { makeWebhook, readWebhook, receiver } from "../webhooks/support.ts";
+import { makeWebhook, readWebhook, receiver } from "../tenants/webhooks/support.ts";
 import { Browser, signedIn } from "./support.ts";
 
 const NOW = Date.parse("2031-05-14T14:03:11Z");

@@ -1,5 +1,5 @@
 import { isbnNumber } from "../support/worker.ts";
-import { organization, tenant } from "../tenants/key-support.ts";
+import { organization, tenant } from "../support/tenants/keys.ts";
 import { projectBatch } from "./cells/project-batch.ts";
 import { workerDies } from "./cells/worker-dies.ts";
 import { numberOf } from "./harness/untrapped.ts";

@@ -1,7 +1,7 @@
 /** What the administrator changes of projects: caps, keys, suspensions, and that there are any. */
 import { vi } from "vitest";
 import { postWith } from "../routes/support.ts";
-import { addKey, organization, tenant } from "../tenants/key-support.ts";
+import { addKey, organization, tenant } from "../support/tenants/keys.ts";
 import { createKey, revokeKey } from "./cells/keys.ts";
 import { caps, createProject } from "./cells/projects.ts";
 import { suspend } from "./cells/suspensions.ts";

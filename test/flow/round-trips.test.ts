@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
 import { callWith } from "../routes/support.ts";
 import { ADMIN_TOKEN, freshStart, isbns, post } from "../support/worker.ts";
-import { makeOrganization, makeProject } from "../tenants/admin-support.ts";
+import { makeOrganization, makeProject } from "../support/tenants/http.ts";
 
 const ASYNCHRONOUS = new Set(["first", "all", "run", "raw"]);
 

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { Browser, signedIn } from "../dashboard/support.ts";
 import { PAGES, ROUTES, addressOf, routeName } from "../routes/all-routes.ts";
 import { ADMIN_TOKEN, call, freshStart } from "../support/worker.ts";
-import { makeOrganization, makeProject } from "../tenants/admin-support.ts";
+import { makeOrganization, makeProject } from "../support/tenants/http.ts";
 
 beforeAll(async () => {
   await freshStart();

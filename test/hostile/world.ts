@@ -1,7 +1,7 @@
 /** What there is to be asked about: one of each, and what the door is reached with. */
 import { env } from "cloudflare:workers";
 import { ADMIN_TOKEN, call, freshStart, post, quotaStatus, settings, simulator, withTheirJobs } from "../support/worker.ts";
-import { makeOrganization, makeProject, right } from "../tenants/admin-support.ts";
+import { makeOrganization, makeProject, right } from "../support/tenants/http.ts";
 import { callWith } from "../routes/support.ts";
 import type { Reply } from "../routes/support.ts";
 import type { Names, Sent } from "./requests.ts";

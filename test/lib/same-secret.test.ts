@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { sameHash, sameSecret } from "../../worker/src/lib/same-secret.ts";
-import { storedHash } from "../../worker/src/tenants/api-key.ts";
+import { storedHash } from "../../worker/src/tenants/keys/api-key.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 

@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { env } from "cloudflare:workers";
 import { callWith, postWith } from "../routes/support.ts";
 import { freshStart, get, post, setClock } from "../support/worker.ts";
-import { makeOrganization, makeProject, refusal, rows } from "../tenants/admin-support.ts";
+import { makeOrganization, makeProject, refusal, rows } from "../support/tenants/http.ts";
 import { FIRING, RESOLVED } from "./alertmanager-bytes.ts";
-import { watchedDb } from "../tenants/key-support.ts";
+import { watchedDb } from "../support/tenants/keys.ts";
 import {
   alert,
   askedTwice,
@@ -439,7 +439,7 @@ describe("when something fails", () => {
   test("a step that runs twice decides once, also where its first answer was lost", async () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 1_001 });
-    const { autoSuspend } = await import("../../worker/src/tenants/abuse.ts");
+    const { autoSuspend } = await import("../../worker/src/tenants/abuse/abuse.ts");
     const question = {
       run: "auto_suspend-1",
       projectId: "mine",
@@ -462,7 +462,7 @@ describe("when something fails", () => {
   });
 
   test("a step whose first answer was lost decides nothing else, whatever was asked meanwhile", async () => {
-    const { autoSuspend } = await import("../../worker/src/tenants/abuse.ts");
+    const { autoSuspend } = await import("../../worker/src/tenants/abuse/abuse.ts");
     const question = {
       run: "auto_suspend-1",
       projectId: "mine",
@@ -481,8 +481,8 @@ describe("when something fails", () => {
   test("somebody who changes the project meanwhile is waited for", async () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 1_001 });
-    const { autoSuspend } = await import("../../worker/src/tenants/abuse.ts");
-    const { outrun, patch } = await import("../tenants/admin-support.ts");
+    const { autoSuspend } = await import("../../worker/src/tenants/abuse/abuse.ts");
+    const { outrun, patch } = await import("../support/tenants/http.ts");
     const faster = outrun(async () => post("/api/projects/mine/suspend", { reason: "By hand" }));
     let batches = 0;
     const db = new Proxy(env.DB, {

@@ -4,8 +4,8 @@ import { read as readJob, until } from "../jobs/support.ts";
 import type { Job } from "../jobs/support.ts";
 import { get, post, setClock } from "../support/worker.ts";
 import type { Answer } from "../support/worker.ts";
-import { right, rows } from "../tenants/admin-support.ts";
-import type { Body } from "../tenants/admin-support.ts";
+import { right, rows } from "../support/tenants/http.ts";
+import type { Body } from "../support/tenants/http.ts";
 
 export const NOW = Date.parse("2031-05-14T14:03:11Z");
 export const MINUTE = Math.floor(NOW / 60_000);

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { signedIn } from "../dashboard/support.ts";
 import { putBack, settledContents } from "../hostile/stores.ts";
 import type { Contents } from "../hostile/stores.ts";
-import { makeOrganization, makeProject, refusal, remove, right, stop } from "../tenants/admin-support.ts";
+import { makeOrganization, makeProject, refusal, remove, right, stop } from "../support/tenants/http.ts";
 import { ADMIN_TOKEN, call, freshStart, get, post, setClock, settings } from "../support/worker.ts";
 import type { Answer } from "../support/worker.ts";
 import { ROUTES, addressOf, routeName } from "./all-routes.ts";

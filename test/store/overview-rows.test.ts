@@ -1,12 +1,12 @@
 /** What the dashboard and monitoring read grows with neither projects nor their past. */
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, test } from "vitest";
-import { unfinishedJobs } from "../../worker/src/store/jobs.ts";
-import { latestRuns, storedCounts } from "../../worker/src/store/metrics.ts";
-import { closeToCaps, stoppedProjects } from "../../worker/src/store/overview.ts";
-import { usageOfProjects } from "../../worker/src/store/usage.ts";
+import { unfinishedJobs } from "../../worker/src/store/jobs/jobs.ts";
+import { latestRuns, storedCounts } from "../../worker/src/store/monitoring/metrics.ts";
+import { closeToCaps, stoppedProjects } from "../../worker/src/store/projects/overview.ts";
+import { usageOfProjects } from "../../worker/src/store/limits/usage.ts";
 import { freshStart } from "../support/worker.ts";
-import { makeOrganization } from "../tenants/admin-support.ts";
+import { makeOrganization } from "../support/tenants/http.ts";
 import { meteredDb } from "./support.ts";
 
 const DAY = "2031-05-14";

@@ -1,9 +1,9 @@
 /** What requests read does not grow with the past of a project, nor with how many others there are. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
-import { byWith, enrichWith } from "../tenants/key-support.ts";
-import { makeOrganization, makeProject, rows, stop } from "../tenants/admin-support.ts";
-import type { MadeProject } from "../tenants/admin-support.ts";
+import { byWith, enrichWith } from "../support/tenants/keys.ts";
+import { makeOrganization, makeProject, rows, stop } from "../support/tenants/http.ts";
+import type { MadeProject } from "../support/tenants/http.ts";
 import { freshStart, isbns, post } from "../support/worker.ts";
 import { getMetered, meteredDb } from "./support.ts";
 

@@ -6,7 +6,7 @@ import { vi } from "vitest";
 import type { QuotaLedger } from "../../worker/src/index.ts";
 import { notOurs } from "./no-secrets.ts";
 import { JobQueue } from "../../worker/src/jobs/enqueue.ts";
-import type { JobRow } from "../../worker/src/store/jobs.ts";
+import type { JobRow } from "../../worker/src/store/jobs/jobs.ts";
 
 declare global {
   namespace Cloudflare {

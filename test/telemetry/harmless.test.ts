@@ -4,7 +4,7 @@ import { exportCounts } from "../../worker/src/telemetry/index.ts";
 import { callWith, postWith } from "../routes/support.ts";
 import { answersRepeatWhatWasSent } from "../support/no-secrets.ts";
 import { ADMIN_TOKEN, freshStart, isbnNumber, simulator } from "../support/worker.ts";
-import { organization, tenant } from "../tenants/key-support.ts";
+import { organization, tenant } from "../support/tenants/keys.ts";
 import { GIVEN, ON, collector, logged } from "./support.ts";
 
 beforeEach(async () => freshStart());

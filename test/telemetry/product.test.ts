@@ -7,7 +7,7 @@ import worker from "../../worker/src/index.ts";
 import { payFor } from "../../worker/src/library/provider-call.ts";
 import { callWith, postWith } from "../routes/support.ts";
 import { ADMIN_TOKEN, AFTERNOON, freshStart, get, isbnNumber, settings, simulator } from "../support/worker.ts";
-import { organization, tenant } from "../tenants/key-support.ts";
+import { organization, tenant } from "../support/tenants/keys.ts";
 import { GIVEN, ON, PARENT, TRACE, collector, logged, named, treeOf } from "./support.ts";
 import type { Received } from "./support.ts";
 

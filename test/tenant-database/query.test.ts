@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { TenantDatabase } from "../../worker/src/index.ts";
 import { freshStart, put } from "../support/worker.ts";
-import { makeOrganization, makeProject, right } from "../tenants/admin-support.ts";
-import { counters, periods } from "../tenants/support.ts";
+import { makeOrganization, makeProject, right } from "../support/tenants/http.ts";
+import { counters, periods } from "../support/tenants/rows.ts";
 import { objectOf, query, rowsOf, run } from "./support.ts";
 
 let key: string;

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { sha256Hex } from "../../worker/src/lib/bytes.ts";
 import { emptied } from "../support/worker.ts";
-import { rows } from "../tenants/admin-support.ts";
+import { rows } from "../support/tenants/http.ts";
 import { RELEASES } from "./releases.ts";
 import { migrate, migrationsOf } from "./support.ts";
 

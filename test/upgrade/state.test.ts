@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ended } from "../jobs/support.ts";
 import { call, get, isbnNumber, post, put, quotaStatus, setClock } from "../support/worker.ts";
-import { right, rows } from "../tenants/admin-support.ts";
-import { by, enrich, said } from "../tenants/key-support.ts";
+import { right, rows } from "../support/tenants/http.ts";
+import { by, enrich, said } from "../support/tenants/keys.ts";
 import { RELEASES } from "./releases.ts";
 import type { Recording } from "./releases.ts";
 import { some, upgradedFrom } from "./support.ts";

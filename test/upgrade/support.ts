@@ -4,7 +4,7 @@ import type { D1Migration } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { emptied, ledger, simulator } from "../support/worker.ts";
-import { rows } from "../tenants/admin-support.ts";
+import { rows } from "../support/tenants/http.ts";
 import { RECORDED_AT } from "./recording.ts";
 import type { Recording } from "./releases.ts";
 

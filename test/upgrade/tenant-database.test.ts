@@ -3,8 +3,8 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
 import { get } from "../support/worker.ts";
-import { right } from "../tenants/admin-support.ts";
-import { by } from "../tenants/key-support.ts";
+import { right } from "../support/tenants/http.ts";
+import { by } from "../support/tenants/keys.ts";
 import { RELEASES } from "./releases.ts";
 import { upgradedFrom } from "./support.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { send } from "../../worker/src/webhooks/send.ts";
-import { hang, stream } from "../isbndb/support.ts";
-import { RECEIVER } from "./support.ts";
+import { hang, stream } from "../providers/isbndb/support.ts";
+import { RECEIVER } from "../tenants/webhooks/support.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 

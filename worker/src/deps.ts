@@ -1,8 +1,8 @@
 /** Composition root: configuration and bindings become the services that the stories use. One set a request. */
 import { configOf } from "./env.ts";
 import type { Config } from "./env.ts";
-import { createIsbndbClient } from "./isbndb/index.ts";
-import type { CallReport, IsbndbClient } from "./isbndb/index.ts";
+import { createIsbndbClient } from "./providers/isbndb/index.ts";
+import type { CallReport, IsbndbClient } from "./providers/isbndb/index.ts";
 import { JobQueue } from "./jobs/enqueue.ts";
 import { JobRelay } from "./jobs/relay.ts";
 import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager, RefusalMemory } from "./quota/index.ts";

@@ -11,7 +11,7 @@ import { readJobParams } from "./jobs/job-params.ts";
 import type { JobParams } from "./jobs/job-params.ts";
 import { JobRun } from "./jobs/job-run.ts";
 import type { JobExecutionResult, JobRunOptions } from "./jobs/job-run.ts";
-import { dispatchBeside } from "./tenants/dispatch.ts";
+import { dispatchBeside } from "./tenants/webhooks/dispatch.ts";
 import { jobEnded, jobStep, placeOfJob } from "./telemetry/index.ts";
 
 const clock = (): number => Date.now();

@@ -13,7 +13,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import worker from "../../../worker/src/index.ts";
 import { JOBS } from "../../../worker/src/jobs/catalog.ts";
 import type { JobType } from "../../../worker/src/jobs/catalog.ts";
-import type { JobRow } from "../../../worker/src/store/jobs.ts";
+import type { JobRow } from "../../../worker/src/store/jobs/jobs.ts";
 import { ADMIN_TOKEN, freshStart, quotaStatus, setClock, simulator, withTheirJobs } from "../../support/worker.ts";
 import type { Fault, FlowTable, Row, Target, TargetCells } from "../matrix.ts";
 import { faultsAt, inEveryRun } from "./every-run.ts";

@@ -1,6 +1,6 @@
 /** Projects as they are once they are ready, without the job that makes them. */
 import { env } from "cloudflare:workers";
-import { CAP_TYPES } from "../../../worker/src/store/meters.ts";
+import { CAP_TYPES } from "../../../worker/src/store/limits/meters.ts";
 
 /** Of the organisation `org`, with caps of 100 of each and so many queries today. */
 export async function readyProject(id: string, queries = 0): Promise<void> {

@@ -4,11 +4,11 @@ import { ask, ended } from "../../jobs/support.ts";
 import { alert, group, toAlertmanager } from "../../monitoring/support.ts";
 import { get, isbnNumber, post, put } from "../../support/worker.ts";
 import { query } from "../../tenant-database/support.ts";
-import { makeOrganization, right } from "../../tenants/admin-support.ts";
-import { backUp } from "../../tenants/backup-support.ts";
-import { by, enrich } from "../../tenants/key-support.ts";
-import { createdBy } from "../../tenants/provisioning-support.ts";
-import { makeWebhook } from "../../webhooks/support.ts";
+import { makeOrganization, right } from "../../support/tenants/http.ts";
+import { backUp } from "../../tenants/backups/support.ts";
+import { by, enrich } from "../../support/tenants/keys.ts";
+import { createdBy } from "../../support/tenants/provisioning.ts";
+import { makeWebhook } from "../../tenants/webhooks/support.ts";
 import type { Told } from "../recording.ts";
 
 /** A project whose job is through; its key. */

@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ledger } from "../../support/worker.ts";
-import { rows } from "../../tenants/admin-support.ts";
+import { rows } from "../../support/tenants/http.ts";
 
 /** What is neither SQLite's, nor the platform's, nor the migrations'. */
 const OURS =

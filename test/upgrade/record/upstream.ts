@@ -1,7 +1,7 @@
 /** Two minutes in which the provider is asked: reservations in every state, a learned price, and a harvest that has done half of its work. */
 import { call, isbnNumber, post, put } from "../../support/worker.ts";
-import { right } from "../../tenants/admin-support.ts";
-import type { Body } from "../../tenants/admin-support.ts";
+import { right } from "../../support/tenants/http.ts";
+import type { Body } from "../../support/tenants/http.ts";
 
 export const BEGUN_AT = "2031-05-14T14:00:00Z";
 export const TWO_MINUTES_LATER = "2031-05-14T14:02:00Z";

@@ -1,5 +1,6 @@
 /** Numbers and times as people read them. No I/O. No clock: `now` is given, all times are epoch milliseconds. */
-import { DAY_MS, HOUR_MS, MINUTE_MS, isoSeconds, windowOf } from "../quota/window.ts";
+import { dayOf } from "../lib/time.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, isoSeconds } from "../lib/time.ts";
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -24,8 +25,8 @@ export function dayName(date: string, now: number): string {
 
 /** "14:03 UTC" of today, "12 May, 14:03 UTC" of another day. */
 export function moment(time: number, now: number): string {
-  const date = windowOf(time);
-  return date === windowOf(now) ? clockTime(time) : `${dayName(date, now)}, ${clockTime(time)}`;
+  const date = dayOf(time);
+  return date === dayOf(now) ? clockTime(time) : `${dayName(date, now)}, ${clockTime(time)}`;
 }
 
 /** "45 s", "12 min", "3 h 20 min", "4 days": no more than two parts. */

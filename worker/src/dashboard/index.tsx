@@ -4,14 +4,14 @@ import { Problem } from "../errors.ts";
 import { createRouter } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { backupPages } from "./backup-routes.tsx";
-import { operationsPages } from "./operations-routes.tsx";
+import { backupPages } from "./backups/routes.tsx";
+import { operationsPages } from "./jobs/routes.tsx";
 import { sendPage } from "./page.tsx";
-import { FailurePage } from "./pages/failure.tsx";
-import { projectPages } from "./project-routes.tsx";
-import { quotaPages } from "./quota-routes.tsx";
+import { FailurePage } from "./failure.tsx";
+import { projectPages } from "./projects/routes.tsx";
+import { quotaPages } from "./quota/routes.tsx";
 import { sessionOf } from "./session.ts";
-import { webhookPages } from "./webhook-routes.tsx";
+import { webhookPages } from "./webhooks/routes.tsx";
 
 const LOOKS_AGAIN_SECONDS = 5;
 

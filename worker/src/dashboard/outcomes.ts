@@ -1,9 +1,9 @@
 /** What became of webhooks, messages, backups and questions about abuse, in words. No I/O. No clock. */
-import type { AbuseDecision } from "../store/abuse.ts";
-import type { BackupRow } from "../store/backups.ts";
-import type { SignalOutcome } from "../store/signals.ts";
-import type { DeliveryReason } from "../store/webhook-deliveries.ts";
-import type { WebhookRow } from "../store/webhooks.ts";
+import type { AbuseDecision } from "../store/abuse/abuse.ts";
+import type { BackupRow } from "../store/backups/backups.ts";
+import type { SignalOutcome } from "../store/monitoring/signals.ts";
+import type { DeliveryReason } from "../store/webhooks/deliveries.ts";
+import type { WebhookRow } from "../store/webhooks/webhooks.ts";
 
 /** Why an endpoint is not enabled. */
 export const STATUS_REASON_WORDS = {

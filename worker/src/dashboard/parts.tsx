@@ -1,6 +1,6 @@
 /** Small things that many pages show. */
 import type { Child, PropsWithChildren } from "hono/jsx";
-import { isoSeconds } from "../quota/window.ts";
+import { isoSeconds } from "../lib/time.ts";
 import { moment, preciseTime, relative } from "./format.ts";
 import type { Level, Said } from "./words.ts";
 

@@ -1,6 +1,7 @@
 /** What the numbers mean, in sentences. No I/O. No clock. */
 import type { QuotaStatus } from "../quota/index.ts";
-import { HOUR_MS, resetAt, windowOf } from "../quota/window.ts";
+import { endOfDay, dayOf } from "../lib/time.ts";
+import { HOUR_MS } from "../lib/time.ts";
 import { clockTime, counted, dayName, duration, grouped } from "./format.ts";
 
 export type Level = "good" | "info" | "warn" | "bad";
@@ -14,8 +15,8 @@ export interface Said {
 /** The answer to "will the day last?". */
 export function verdictOf(status: QuotaStatus, now: number): Said {
   const { used, safety_limit: limit, remaining, forecast, enforcement } = status;
-  const newCalls = `until 00:00 UTC, in ${duration(resetAt(now) - now)}`;
-  if (status.date !== windowOf(now)) {
+  const newCalls = `until 00:00 UTC, in ${duration(endOfDay(now) - now)}`;
+  if (status.date !== dayOf(now)) {
     const last = `The last state that is known is of ${dayName(status.date, now)}, and a new day has begun since.`;
     return { level: "warn", title: "Nobody knows how much is left today", detail: last };
   }
@@ -46,17 +47,17 @@ export function verdictOf(status: QuotaStatus, now: number): Said {
       detail: `Nothing was spent in the last hour; ${grouped(remaining)} of ${grouped(limit)} calls are left.`,
     };
   }
-  const leftAtEnd = Math.max(0, Math.floor(limit - used - forecast.calls_per_hour * ((resetAt(now) - now) / HOUR_MS)));
+  const leftAtEnd = Math.max(0, Math.floor(limit - used - forecast.calls_per_hour * ((endOfDay(now) - now) / HOUR_MS)));
   const pace = `At ${counted(forecast.calls_per_hour, "call")} an hour`;
   return {
     level: "good",
     title: "The day will last",
-    detail: `${pace} about ${grouped(leftAtEnd)} will be left at 00:00 UTC, in ${duration(resetAt(now) - now)}.`,
+    detail: `${pace} about ${grouped(leftAtEnd)} will be left at 00:00 UTC, in ${duration(endOfDay(now) - now)}.`,
   };
 }
 
 function endsEarly({ forecast, safety_remaining: left }: QuotaStatus, at: number, now: number): Said {
-  const early = duration(resetAt(now) - at);
+  const early = duration(endOfDay(now) - at);
   return {
     level: at - now <= HOUR_MS ? "bad" : "warn",
     title: `At this pace the day ends at ${clockTime(at)}`,
@@ -121,7 +122,7 @@ function untracked({ callers }: QuotaStatus): Said | null {
 
 function floor({ background, remaining }: QuotaStatus, now: number): Said | null {
   if (remaining === 0 || background.remaining > 0) return null;
-  const detail = `The last ${grouped(background.floor)} are kept for interactive callers; what is kept shrinks to 0 by 00:00 UTC, in ${duration(resetAt(now) - now)}.`;
+  const detail = `The last ${grouped(background.floor)} are kept for interactive callers; what is kept shrinks to 0 by 00:00 UTC, in ${duration(endOfDay(now) - now)}.`;
   return { level: "info", title: "Background work waits", detail };
 }
 

@@ -1,5 +1,5 @@
 /** `auto_suspend`: looks at one project, and stops it where there is evidence of abuse. */
-import { autoSuspend } from "../tenants/abuse.ts";
+import { autoSuspend } from "../tenants/abuse/abuse.ts";
 import { oneStep } from "./context.ts";
 
 export const autoSuspendHandler = oneStep<"auto_suspend">("decide", async (payload, job, _attempt, deps) => {

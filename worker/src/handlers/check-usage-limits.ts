@@ -1,8 +1,8 @@
 /** `check_usage_limits`: the sweep, a page of projects a step, so that it goes on where it was stopped. */
-import { inactiveAmong } from "../store/sweep.ts";
+import { inactiveAmong } from "../store/limits/sweep.ts";
 import { usageSweepPage } from "../telemetry/index.ts";
-import { sweepPage } from "../tenants/sweep.ts";
-import type { SweepRequest, SweptPage } from "../tenants/sweep.ts";
+import { sweepPage } from "../tenants/limits/sweep.ts";
+import type { SweepRequest, SweptPage } from "../tenants/limits/sweep.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 /** Ten D1 queries a page, and 1,000 an invocation, which all steps of one instance may share: the rest is a job of its own. */

@@ -5,11 +5,11 @@
 import type { Deps } from "../deps.ts";
 import type { JobPayload } from "../jobs/catalog.ts";
 import type { JobExecutionResult } from "../jobs/job-run.ts";
-import { takeDelivery } from "../store/webhook-attempts.ts";
-import { addDelivery } from "../store/webhook-deliveries.ts";
-import { messageId } from "../tenants/dispatch.ts";
-import { tryDelivery } from "../tenants/webhook-delivery.ts";
-import type { TryResult } from "../tenants/webhook-delivery.ts";
+import { takeDelivery } from "../store/webhooks/attempts.ts";
+import { addDelivery } from "../store/webhooks/deliveries.ts";
+import { messageId } from "../tenants/webhooks/dispatch.ts";
+import { tryDelivery } from "../tenants/webhooks/delivery.ts";
+import type { TryResult } from "../tenants/webhooks/delivery.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 type Payload = JobPayload<"deliver_webhook">;

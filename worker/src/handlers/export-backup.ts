@@ -4,7 +4,7 @@
  */
 import { Problem } from "../errors.ts";
 import { StepFailed } from "../jobs/failure.ts";
-import type { BackupRow } from "../store/backups.ts";
+import type { BackupRow } from "../store/backups/backups.ts";
 import { claimBackup, needDatabase } from "../tenants/backups/backups.ts";
 import { sendCopies } from "../tenants/backups/copies.ts";
 import { completeBackup, failBackup, storyOf, writeManifest } from "../tenants/backups/finish.ts";
@@ -13,7 +13,7 @@ import { destroyScratch } from "../tenants/backups/retention.ts";
 import { scratchOf } from "../tenants/backups/scratch.ts";
 import { discardMoments, freezeSource, readParts, sourceOf, thawSource } from "../tenants/backups/source.ts";
 import type { Source } from "../tenants/backups/source.ts";
-import { notifyOperators } from "../tenants/operator-notices.ts";
+import { notifyOperators } from "../tenants/webhooks/operator-notices.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 

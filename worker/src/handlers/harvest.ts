@@ -2,11 +2,11 @@
  * `harvest`: one bounded run, then the next one as a job of its own. D1 allows 1,000 queries and the platform a number of requests an
  * invocation, and all steps of one instance may share one: only another instance begins at zero.
  */
+import { MINUTE_MS } from "../lib/time.ts";
 import { runHarvest } from "../library/harvest.ts";
-import type { Stop } from "../store/harvest.ts";
+import type { Stop } from "../store/library/harvest.ts";
 import type { JobHandler } from "./context.ts";
 
-const MINUTE_MS = 60_000;
 /** Of one run: the 5 minutes of a try less the longest request (100 s) and the longest pause of the pace (15 s). */
 const RUN_MS = 3 * MINUTE_MS;
 /** Runs follow one another until shortly before the next tick, so that they never pile up. */

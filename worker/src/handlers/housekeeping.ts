@@ -1,15 +1,16 @@
 /** `housekeeping`: relay, events, retention, and once an hour the provider's own count. One part's failure does not keep the others from running. */
 import type { Deps } from "../deps.ts";
 import { relaySignals } from "../monitoring/intake.ts";
-import { windowOf } from "../quota/window.ts";
+import { dayOf } from "../lib/time.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../lib/time.ts";
 import { forgetAdmissions, forgetCounters, forgetHours, forgetMinutes, forgetNotices, forgetRows } from "../store/retention.ts";
 import type { AgeingTable } from "../store/retention.ts";
-import { lookForAbuse } from "../tenants/abuse-watch.ts";
-import { admissionIdsFrom } from "../tenants/admission.ts";
+import { lookForAbuse } from "../tenants/abuse/watch.ts";
+import { admissionIdsFrom } from "../tenants/limits/admission.ts";
 import { closeAbandonedRestores } from "../tenants/backups/restore.ts";
 import { removeExpiredBackups } from "../tenants/backups/retention.ts";
-import { resumeLeftBehind } from "../tenants/left-behind.ts";
-import { catchUp } from "../tenants/dispatch.ts";
+import { resumeLeftBehind } from "../tenants/provisioning/recovery.ts";
+import { catchUp } from "../tenants/webhooks/dispatch.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
@@ -20,7 +21,6 @@ type Life = (deps: Deps) => Promise<{ readonly removed: number; readonly more: b
 
 /** Rows of one removal. */
 const ROWS = 5_000;
-const DAY_MS = 24 * 60 * 60 * 1_000;
 /** What a rule needs, and a day for clocks and late ends. */
 const KEPT_DAYS = {
   // Giving back happens within the request.
@@ -43,8 +43,6 @@ const KEPT_DAYS = {
   abuse_detections: 400,
   signals: 90,
 } as const;
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
 
 const keptSince = ({ clock }: Deps, name: keyof typeof KEPT_DAYS): number => clock() - KEPT_DAYS[name] * DAY_MS;
 const ageing =
@@ -64,9 +62,9 @@ const LIVES: Readonly<Record<string, Life>> = {
   events: ageing("events"),
   webhook_deliveries: ageing("webhook_deliveries"),
   audit_log: ageing("audit_log"),
-  threshold_notices: async (deps) => forgetNotices(deps.db, windowOf(keptSince(deps, "threshold_notices")), ROWS),
-  counters: async (deps) => forgetCounters(deps.db, "counters", windowOf(keptSince(deps, "counters")), ROWS),
-  adjustments: async (deps) => forgetCounters(deps.db, "adjustments", windowOf(keptSince(deps, "adjustments")), ROWS),
+  threshold_notices: async (deps) => forgetNotices(deps.db, dayOf(keptSince(deps, "threshold_notices")), ROWS),
+  counters: async (deps) => forgetCounters(deps.db, "counters", dayOf(keptSince(deps, "counters")), ROWS),
+  adjustments: async (deps) => forgetCounters(deps.db, "adjustments", dayOf(keptSince(deps, "adjustments")), ROWS),
   project_minutes: async (deps) => forgetMinutes(deps.db, Math.floor(keptSince(deps, "project_minutes") / MINUTE_MS), ROWS),
   project_hours: async (deps) => forgetHours(deps.db, Math.floor(keptSince(deps, "project_hours") / HOUR_MS), ROWS),
   abuse_detections: ageing("abuse_detections"),

@@ -6,10 +6,17 @@ import { StepFailed } from "../jobs/failure.ts";
 import { rootId } from "../jobs/job-id.ts";
 import type { JobExecutionResult } from "../jobs/job-run.ts";
 import { SERVICES } from "../services/registration.ts";
-import { beginProvisioning, failProvisioning } from "../store/provisionings.ts";
-import type { Held } from "../store/provisionings.ts";
-import { deregisterProject, destroyDatabase, makeDatabase, makeReady, registerProject, removeProject } from "../tenants/provisioning.ts";
-import type { ProvisioningStep } from "../tenants/provisioning-status.ts";
+import { beginProvisioning, failProvisioning } from "../store/provisioning/provisionings.ts";
+import type { Held } from "../store/provisioning/provisionings.ts";
+import {
+  deregisterProject,
+  destroyDatabase,
+  makeDatabase,
+  makeReady,
+  registerProject,
+  removeProject,
+} from "../tenants/provisioning/provisioning.ts";
+import type { ProvisioningStep } from "../tenants/provisioning/status.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 

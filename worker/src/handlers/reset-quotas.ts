@@ -1,8 +1,8 @@
 /** `reset_quotas`: closes billing periods that have ended, some hundred organisations at a time. */
 import type { Deps } from "../deps.ts";
 import { quotaReset } from "../telemetry/index.ts";
-import { resetPage } from "../tenants/reset.ts";
-import type { ResetPage } from "../tenants/reset.ts";
+import { resetPage } from "../tenants/billing/reset.ts";
+import type { ResetPage } from "../tenants/billing/reset.ts";
 import type { JobHandler } from "./context.ts";
 
 /** Five D1 queries a page: after an outage of everybody, the next run goes on. */

@@ -3,7 +3,7 @@ import { StepFailed } from "../jobs/failure.ts";
 import { load } from "../tenants/backups/load.ts";
 import type { Loading } from "../tenants/backups/load.ts";
 import { beginRestore, compareRestored, endRestore, lookAgainAt, openTarget, undoRestore } from "../tenants/backups/restore.ts";
-import { notifyOperators } from "../tenants/operator-notices.ts";
+import { notifyOperators } from "../tenants/webhooks/operator-notices.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 

@@ -6,11 +6,11 @@ import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { rootId } from "../jobs/job-id.ts";
 import type { JobExecutionResult } from "../jobs/job-run.ts";
-import { endGraceInTime, projectOfKey } from "../store/key-grace.ts";
-import type { GraceRow } from "../store/key-grace.ts";
-import { isoOrNull } from "../tenants/iso.ts";
-import { rotate } from "../tenants/key-rotation.ts";
-import { changeableProject } from "../tenants/projects.ts";
+import { endGraceInTime, projectOfKey } from "../store/keys/grace.ts";
+import type { GraceRow } from "../store/keys/grace.ts";
+import { isoOrNull } from "../lib/time.ts";
+import { rotate } from "../tenants/keys/rotation.ts";
+import { changeableProject } from "../tenants/projects/projects.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 /** A grace is slept through once; more often only where clocks differ. */

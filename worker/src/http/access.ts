@@ -1,6 +1,6 @@
 /** What routes may ask about who calls. The front door's middleware answers it; routes need not know how. */
-import type { Demand } from "../store/admissions.ts";
-import type { Tally } from "../store/rates.ts";
+import type { Demand } from "../store/limits/admissions.ts";
+import type { Tally } from "../store/abuse/rates.ts";
 
 /** A project that was let in. */
 export interface ProjectPrincipal {

@@ -4,8 +4,8 @@ import { Problem } from "../errors.ts";
 import { networkOf } from "../lib/address.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { sameSecret } from "../lib/same-secret.ts";
-import type { Demand } from "../store/admissions.ts";
-import type { Scope } from "../store/api-keys.ts";
+import type { Demand } from "../store/limits/admissions.ts";
+import type { Scope } from "../store/keys/api-keys.ts";
 import type { Caller } from "./access.ts";
 import type { AppContext, AppEnv } from "./index.ts";
 

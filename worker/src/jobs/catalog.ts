@@ -3,10 +3,10 @@
  * handler. No I/O. No clock.
  */
 import { z } from "zod";
-import { ABUSE_PATTERNS } from "../store/abuse.ts";
-import { EXPORT_TYPES } from "../store/backups.ts";
-import type { FinalStatus } from "../store/jobs.ts";
-import { CAP_TYPES } from "../store/meters.ts";
+import { ABUSE_PATTERNS } from "../store/abuse/abuse.ts";
+import { EXPORT_TYPES } from "../store/backups/backups.ts";
+import type { FinalStatus } from "../store/jobs/jobs.ts";
+import { CAP_TYPES } from "../store/limits/meters.ts";
 
 interface JobKind {
   /** Strict, so that a misspelt field is refused; its descriptions stand in the API's document. */

@@ -4,9 +4,17 @@
  */
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { claimStart, endJob, findJob, insertJob, insertJobs } from "../store/jobs.ts";
-import type { JobRow, NewJob } from "../store/jobs.ts";
-import type { AutoSuspend, CheckUsageLimits, DeliverWebhook, EnqueueOptions, ExportBackup, ProvisionProject, RotateKey } from "./asked.ts";
+import { claimStart, endJob, findJob, insertJob, insertJobs } from "../store/jobs/jobs.ts";
+import type { JobRow, NewJob } from "../store/jobs/jobs.ts";
+import type {
+  AutoSuspend,
+  CheckUsageLimits,
+  DeliverWebhook,
+  EnqueueOptions,
+  ExportBackup,
+  ProvisionProject,
+  RotateKey,
+} from "./job-requests.ts";
 import { JOBS, isJobType } from "./catalog.ts";
 import type { JobPayloadInput, JobType } from "./catalog.ts";
 import { Instances } from "./instances.ts";

@@ -1,5 +1,5 @@
 /** Workflow instances by the words of the index. The only file that speaks to the binding. */
-import type { JobEnd } from "../store/jobs.ts";
+import type { JobEnd } from "../store/jobs/jobs.ts";
 import { inTime } from "../lib/in-time.ts";
 import { failureOf } from "./failure.ts";
 import type { JobParams } from "./job-params.ts";

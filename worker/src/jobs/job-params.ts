@@ -1,6 +1,6 @@
 /** What a Workflow instance is created with: all that a job needs to run, so that it runs while the index is away. No I/O. No clock. */
 import { z } from "zod";
-import type { NewJob } from "../store/jobs.ts";
+import type { NewJob } from "../store/jobs/jobs.ts";
 
 const jobParams = z.object({
   type: z.string(),

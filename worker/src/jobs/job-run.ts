@@ -2,16 +2,15 @@
  * One run of a job on Workflows. A step is durable: what it came to is remembered and never done again. The index is told of every try,
  * and nothing depends on it: where it is away the work goes on, and housekeeping learns the end from the instance.
  */
+import { MINUTE_MS } from "../lib/time.ts";
 import type { WorkflowStep } from "cloudflare:workers";
 import { errorFields } from "../lib/log.ts";
-import { beginAttempt, endAttempt, giveUpStep } from "../store/job-attempts.ts";
-import type { AttemptKey, StepKey } from "../store/job-attempts.ts";
-import { endJob, markWaiting } from "../store/jobs.ts";
-import type { JobEnd } from "../store/jobs.ts";
+import { beginAttempt, endAttempt, giveUpStep } from "../store/jobs/attempts.ts";
+import type { AttemptKey, StepKey } from "../store/jobs/attempts.ts";
+import { endJob, markWaiting } from "../store/jobs/jobs.ts";
+import type { JobEnd } from "../store/jobs/jobs.ts";
 import { StepFailed, failureOf } from "./failure.ts";
 import type { JobLog } from "./job-log.ts";
-
-const MINUTE_MS = 60_000;
 
 /** The platform keeps 1 MiB of a step's result, at two bytes a character where one of them is not Latin. */
 const MAX_RESULT_CHARACTERS = 400_000;

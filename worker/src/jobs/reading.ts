@@ -1,10 +1,10 @@
 /** Looking at jobs: one in full, and what the clock asks for. */
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { attemptsOf } from "../store/job-attempts.ts";
-import type { AttemptRow } from "../store/job-attempts.ts";
-import { findJob, getScheduledJobs } from "../store/jobs.ts";
-import type { JobRow } from "../store/jobs.ts";
+import { attemptsOf } from "../store/jobs/attempts.ts";
+import type { AttemptRow } from "../store/jobs/attempts.ts";
+import { findJob, getScheduledJobs } from "../store/jobs/jobs.ts";
+import type { JobRow } from "../store/jobs/jobs.ts";
 import { JOB_ID } from "./job-id.ts";
 import type { JobRelay } from "./relay.ts";
 import { nextRun, schedules } from "./schedule.ts";

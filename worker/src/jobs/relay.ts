@@ -2,17 +2,15 @@
  * Brings the index and the instances together again: starts what a crash left behind, and adopts ends that nobody wrote down. Looking at
  * an instance disturbs nothing; waking one is for those that are known to be asleep.
  */
+import { DAY_MS, MINUTE_MS } from "../lib/time.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { claimStart, deleteJobs, endJob, expiredJobs, markChecked, quietJobs } from "../store/jobs.ts";
-import type { Expired, FinalStatus, JobEnd, JobRow } from "../store/jobs.ts";
+import { claimStart, deleteJobs, endJob, expiredJobs, markChecked, quietJobs } from "../store/jobs/jobs.ts";
+import type { Expired, FinalStatus, JobEnd, JobRow } from "../store/jobs/jobs.ts";
 import { JOBS } from "./catalog.ts";
 import type { JobType } from "./catalog.ts";
 import { Instances, MAX_DELETED } from "./instances.ts";
 import { paramsOf } from "./job-params.ts";
 import type { JobParams } from "./job-params.ts";
-
-const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** An enqueue takes milliseconds; what shows nothing for so long may have died. */
 const QUIET_MS = MINUTE_MS;

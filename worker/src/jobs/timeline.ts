@@ -1,6 +1,6 @@
 /** A job as a story. No I/O. No clock: times are epoch milliseconds. */
-import type { AttemptRow } from "../store/job-attempts.ts";
-import type { JobRow } from "../store/jobs.ts";
+import type { AttemptRow } from "../store/jobs/attempts.ts";
+import type { JobRow } from "../store/jobs/jobs.ts";
 
 export interface TimelineEvent {
   readonly at: number;

@@ -1,15 +1,13 @@
 /** Bytes, their hashes, and gzip. */
 
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-
-/** SHA-256 in hex. */
-export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+/** SHA-256 in hex; of text as UTF-8. */
+export async function sha256Hex(of: Uint8Array<ArrayBuffer> | string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", typeof of === "string" ? bytesOf(of) : of);
+  return new Uint8Array(digest).toHex();
 }
 
 /** A hash in hex as RFC 9530 writes it. */
-export const digestField = (sha256: string): string =>
-  `sha-256=:${btoa(String.fromCharCode(...(sha256.match(/../gu) ?? []).map((byte) => Number.parseInt(byte, 16))))}:`;
+export const digestField = (sha256: string): string => `sha-256=:${Uint8Array.fromHex(sha256).toBase64()}:`;
 
 /** UTF-8. */
 export const bytesOf = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(text));

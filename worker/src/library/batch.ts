@@ -2,10 +2,10 @@
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
-import type { BooksPage } from "../isbndb/index.ts";
+import type { BooksPage } from "../providers/isbndb/index.ts";
 import type { QuotaStatus, Spender } from "../quota/index.ts";
-import { findBooks, freshIsbns, saveBooks, saveMisses } from "../store/books.ts";
-import type { CatalogueBook } from "../store/books.ts";
+import { findBooks, freshIsbns, saveBooks, saveMisses } from "../store/library/books.ts";
+import type { CatalogueBook } from "../store/library/books.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
 import { sortIsbns } from "./isbn.ts";
 import type { SortedIsbns } from "./isbn.ts";

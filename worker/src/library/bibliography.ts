@@ -1,12 +1,12 @@
 /** The story of a bibliography: an author's books, page by paid page, going on where an earlier call had to stop. */
 import type { Deps } from "../deps.ts";
 import type { Problem } from "../errors.ts";
-import type { AuthorPage } from "../isbndb/index.ts";
+import type { AuthorPage } from "../providers/isbndb/index.ts";
 import { refusalProblem } from "../quota/index.ts";
 import type { QuotaStatus, Spender } from "../quota/index.ts";
-import { authorKey, findBibliography, saveBibliography } from "../store/authors.ts";
-import type { Bibliography } from "../store/authors.ts";
-import { saveBooks } from "../store/books.ts";
+import { authorKey, findBibliography, saveBibliography } from "../store/library/authors.ts";
+import type { Bibliography } from "../store/library/authors.ts";
+import { saveBooks } from "../store/library/books.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
 import { afterPage, lastPage, nextPage, pagesToFetch, truncation } from "./paging.ts";
 import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";

@@ -1,6 +1,5 @@
 /** How long the catalogue's knowledge is worth a call saved. No I/O. No clock. */
-
-const DAY_MS = 24 * 60 * 60 * 1_000;
+import { DAY_MS } from "../lib/time.ts";
 
 export const BOOKS_FRESH_MS = 30 * DAY_MS;
 /** Shorter: the provider adds what it does not know, often within a day. */

@@ -1,6 +1,5 @@
 /** When a target is tried again, and when it is given up. No I/O. No clock. */
-
-const MINUTE_MS = 60_000;
+import { MINUTE_MS } from "../lib/time.ts";
 
 export const MAX_TRIES = 5;
 /** The first pause; each next one is four times as long: 10 min, 40 min, 2 h 40 min, 10 h 40 min. */

@@ -1,10 +1,10 @@
 /** The story of new releases: months × subjects × pages, paid page by page, with a cursor where the day ends midway. */
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
-import type { BooksPage } from "../isbndb/index.ts";
+import type { BooksPage } from "../providers/isbndb/index.ts";
 import { refusalProblem } from "../quota/index.ts";
 import type { QuotaStatus, Spender } from "../quota/index.ts";
-import { saveBooks } from "../store/books.ts";
+import { saveBooks } from "../store/library/books.ts";
 import { afterPage, truncation } from "./paging.ts";
 import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";
 import { RELEASES_PAGE_SIZE, cursorOf, monthsBetween, pagesAllowed, positionOf } from "./releases-range.ts";

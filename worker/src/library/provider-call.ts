@@ -2,11 +2,12 @@
 import { Problem } from "../errors.ts";
 import { providerReport } from "../deps.ts";
 import type { Deps } from "../deps.ts";
-import type { Answer, CallOptions, CallReport, Outcome } from "../isbndb/index.ts";
+import type { Answer, CallOptions, CallReport, Outcome } from "../providers/isbndb/index.ts";
 import { log } from "../lib/log.ts";
 import { refusalProblem } from "../quota/index.ts";
 import type { QuotaStatus, Refusal, Settlement, Spender, Spending, WithQuota } from "../quota/index.ts";
-import { PROVIDER_RESET_LAG_MS, SECOND_MS, resetAt, windowStart } from "../quota/window.ts";
+import { PROVIDER_RESET_LAG_MS } from "../quota/period.ts";
+import { SECOND_MS, endOfDay, startOfDay } from "../lib/time.ts";
 import { requesting, spenderAttributes, watching } from "./quota-spans.ts";
 
 export type Paid<Value> =
@@ -84,9 +85,9 @@ function refusalOf({ outcome, requestedAt }: CallReport, callsNeeded: number, st
   if (meaning === "wait") return { refusedBy: "pace", callsNeeded, available: 0, waitMs: (retryAfterSeconds ?? 1) * SECOND_MS };
   if (meaning !== "day_over" || !status) return null;
   const now = Date.parse(status.as_of);
-  const trustedFrom = windowStart(now) + PROVIDER_RESET_LAG_MS;
+  const trustedFrom = startOfDay(now) + PROVIDER_RESET_LAG_MS;
   if (requestedAt < trustedFrom) return { refusedBy: "pace", callsNeeded, available: 0, waitMs: Math.max(SECOND_MS, trustedFrom - now) };
-  return { refusedBy: "daily", callsNeeded, available: status.remaining, waitMs: resetAt(now) - now };
+  return { refusedBy: "daily", callsNeeded, available: status.remaining, waitMs: endOfDay(now) - now };
 }
 
 /** The answer where a call brought nothing: 429 for a refusal, 502 for a failure. */

@@ -1,5 +1,5 @@
 /** What the quota decides and the provider answers, as spans. Callers stand in them as a class; whose project it was stands beside. */
-import type { Answer, CallReport } from "../isbndb/index.ts";
+import type { Answer, CallReport } from "../providers/isbndb/index.ts";
 import { PROJECT_CALLER_PREFIX } from "../quota/types.ts";
 import type { CommitAnswer, ProviderCount, ReleaseAnswer, ReserveAnswer, Spender } from "../quota/types.ts";
 import type { Spending, Watch } from "../quota/index.ts";

@@ -1,18 +1,18 @@
 /** Who is asking, from the Authorization header. */
 import { createMiddleware } from "hono/factory";
 import type { KeyPrincipal, Principal } from "../http/access.ts";
-import { beside } from "../http/beside.ts";
+import { beside } from "../http/background.ts";
 import { countFailure } from "../http/guards.ts";
 import type { AppContext, AppEnv } from "../http/index.ts";
 import { sameSecret } from "../lib/same-secret.ts";
-import { isoSeconds } from "../quota/window.ts";
-import type { Demand } from "../store/admissions.ts";
-import { countRequestOfKey, minuteOf } from "../store/rates.ts";
-import type { Tally } from "../store/rates.ts";
-import { admitKey, giveBack, noteUse } from "../tenants/admission.ts";
-import { looksLikeKey, readKey, storedHash } from "../tenants/api-key.ts";
-import type { PresentedKey } from "../tenants/api-key.ts";
-import { admissionProblem } from "../tenants/refusals.ts";
+import { isoSeconds } from "../lib/time.ts";
+import type { Demand } from "../store/limits/admissions.ts";
+import { countRequestOfKey, minuteOf } from "../store/abuse/rates.ts";
+import type { Tally } from "../store/abuse/rates.ts";
+import { admitKey, giveBack, noteUse } from "../tenants/limits/admission.ts";
+import { looksLikeKey, readKey, storedHash } from "../tenants/keys/api-key.ts";
+import type { PresentedKey } from "../tenants/keys/api-key.ts";
+import { admissionProblem } from "../tenants/limits/refusals.ts";
 
 /** Sets the principal. Wrong credentials are an anonymous principal: public routes need none. A key is only read here, not looked up. */
 export const authenticate = createMiddleware<AppEnv>(async (c, next) => {

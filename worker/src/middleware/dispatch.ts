@@ -1,7 +1,7 @@
 /** Hands on what a change by hand has to tell, beside its answer. Mounted where projects are changed. */
 import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "../http/index.ts";
-import { dispatchBeside } from "../tenants/dispatch.ts";
+import { dispatchBeside } from "../tenants/webhooks/dispatch.ts";
 
 export const dispatchAfterChange = createMiddleware<AppEnv>(async (c, next) => {
   await next();

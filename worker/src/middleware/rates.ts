@@ -1,9 +1,9 @@
 /** Counts what each project asks in a minute, beside the answer: what abuse is judged by. */
 import { createMiddleware } from "hono/factory";
-import { beside } from "../http/beside.ts";
+import { beside } from "../http/background.ts";
 import type { AppEnv } from "../http/index.ts";
-import { countRequest, minuteOf } from "../store/rates.ts";
-import type { Tally } from "../store/rates.ts";
+import { countRequest, minuteOf } from "../store/abuse/rates.ts";
+import type { Tally } from "../store/abuse/rates.ts";
 
 /** Ours to say: they are no requests, and no errors. */
 const REFUSED: ReadonlySet<number> = new Set([401, 403, 429]);

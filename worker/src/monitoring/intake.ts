@@ -1,8 +1,8 @@
 /** From signals to jobs: written down first, then each that names a project and a pattern becomes one job, once, also after a crash. */
 import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { markAsked, storeSignals, waitingSignals } from "../store/signals.ts";
-import type { SignalOutcome, SignalRow, StoredSignal } from "../store/signals.ts";
+import { markAsked, storeSignals, waitingSignals } from "../store/monitoring/signals.ts";
+import type { SignalOutcome, SignalRow, StoredSignal } from "../store/monitoring/signals.ts";
 import type { Complaint, ReadAlert } from "./signal.ts";
 
 /** Of one pass: each is a job. The next pass comes soon. */

@@ -2,11 +2,11 @@
 import { z } from "zod";
 import { abuseMetrics } from "../jobs/catalog.ts";
 import { shown } from "../lib/shown.ts";
-import { ABUSE_PATTERNS } from "../store/abuse.ts";
-import type { AbusePattern } from "../store/abuse.ts";
-import type { Signal } from "../store/signals.ts";
+import { ABUSE_PATTERNS } from "../store/abuse/abuse.ts";
+import type { AbusePattern } from "../store/abuse/abuse.ts";
+import type { Signal } from "../store/monitoring/signals.ts";
 
-export type { Signal } from "../store/signals.ts";
+export type { Signal } from "../store/monitoring/signals.ts";
 
 export interface Complaint {
   readonly path: string;

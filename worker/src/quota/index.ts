@@ -10,7 +10,6 @@ export { refusalProblem } from "./refusal.ts";
 export { PROJECT_CALLER_PREFIX } from "./types.ts";
 export { isReservedCaller, projectCaller, publicCallers, publicStatus, statusOfCaller } from "./status.ts";
 export { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, maxTtlSeconds } from "./policy.ts";
-export { isoSeconds } from "./window.ts";
 export type { Operation } from "./ledger-operator.ts";
 export type { AuditEntry } from "./ledger-reader.ts";
 export type {

@@ -7,7 +7,7 @@ import { decide, floorReaches, leftOfShare, projectHold, remaining, safetyLimit 
 import type { Decision, Demand } from "./policy.ts";
 import { PROJECT_CALLER_PREFIX } from "./types.ts";
 import type { CallerToday, Cost, Refusal, ReserveRequest, Spender } from "./types.ts";
-import { SECOND_MS, resetAt, windowOf } from "./window.ts";
+import { SECOND_MS, endOfDay, dayOf } from "../lib/time.ts";
 
 type RefusedDecision = Extract<Decision, { result: "refused" }>;
 
@@ -27,7 +27,7 @@ export class LedgerAdmission {
   }
 
   decide(demand: Demand, now: number): Decision {
-    const { charged, untracked } = this.#store.day(windowOf(now));
+    const { charged, untracked } = this.#store.day(dayOf(now));
     const { caller, share } = demand;
     const isProject = caller.startsWith(PROJECT_CALLER_PREFIX);
     const standing = {
@@ -36,7 +36,7 @@ export class LedgerAdmission {
       reserved: this.#store.reserved(),
       reservedByCaller: share !== null || isProject ? this.#store.reservedBy(caller) : 0,
       reservedByProjects: isProject ? this.#callers.reservedByProjects() : 0,
-      usedByCaller: share === null ? 0 : this.#callers.usedBy(windowOf(now), caller),
+      usedByCaller: share === null ? 0 : this.#callers.usedBy(dayOf(now), caller),
     };
     return decide(demand, standing, this.#state.settings, now);
   }
@@ -77,21 +77,21 @@ export class LedgerAdmission {
 
   /** Not charged yet, of the day and of the caller's share, whoever may hold them. */
   unspent({ caller, share }: Demand, now: number): number {
-    const { charged, untracked } = this.#store.day(windowOf(now));
+    const { charged, untracked } = this.#store.day(dayOf(now));
     const ofDay = safetyLimit(this.#state.settings) - charged - untracked;
-    return share === null ? ofDay : Math.min(ofDay, share - this.#callers.usedBy(windowOf(now), caller));
+    return share === null ? ofDay : Math.min(ofDay, share - this.#callers.usedBy(dayOf(now), caller));
   }
 
   /** Neither charged nor held, of the day and of the caller's share. */
   free(caller: string, share: number | null, now: number): number {
-    const { charged, untracked } = this.#store.day(windowOf(now));
+    const { charged, untracked } = this.#store.day(dayOf(now));
     const ofDay = remaining(this.#state.settings, { used: charged + untracked, reserved: this.#store.reserved() });
     return share === null ? ofDay : Math.min(ofDay, leftOfShare({ calls_per_day: share, ...this.callerToday(caller, now) }));
   }
 
   /** What one caller has of today. */
   callerToday(caller: string, now: number): CallerToday {
-    return { used: this.#callers.usedBy(windowOf(now), caller), reserved: this.#store.reservedBy(caller) };
+    return { used: this.#callers.usedBy(dayOf(now), caller), reserved: this.#store.reservedBy(caller) };
   }
 
   /**
@@ -99,7 +99,7 @@ export class LedgerAdmission {
    * then, or is charged by its expiry, and whoever asks again learns whether the day is over after all.
    */
   #worthAskingAt({ refusedBy, held }: Pick<RefusedDecision, "refusedBy" | "held">, demand: Demand, now: number): number {
-    const reset = resetAt(now);
+    const reset = endOfDay(now);
     switch (refusedBy) {
       case "hold":
         return this.#store.nextExpiryOf(demand.caller) ?? now;
@@ -120,7 +120,7 @@ export class LedgerAdmission {
   }
 
   #floorMeltsAt({ minCalls }: Demand, now: number): number {
-    const { charged, untracked } = this.#store.day(windowOf(now));
+    const { charged, untracked } = this.#store.day(dayOf(now));
     const { settings } = this.#state;
     const left = safetyLimit(settings) - charged - untracked - this.#store.reserved();
     return floorReaches(left - minCalls, settings.backgroundFloor, now);

@@ -14,7 +14,8 @@ import type { LedgerTallies } from "./ledger-tallies.ts";
 import { DEFAULT_TTL_SECONDS, maxTtlSeconds } from "./policy.ts";
 import type { Demand } from "./policy.ts";
 import type { CommitRequest, Impossible, Refusal, RefusedBy, Reservation, ReserveRequest, UnderWay } from "./types.ts";
-import { MIDNIGHT_MARGIN_MS, SECOND_MS, chargedWindows, hourIn, isoSeconds, windowOf, windowsUnderWay } from "./window.ts";
+import { MIDNIGHT_MARGIN_MS, chargedWindows, hourIn, windowsUnderWay } from "./period.ts";
+import { SECOND_MS, isoSeconds, dayOf } from "../lib/time.ts";
 
 /** How soon to ask again while another batch is finding out the price. */
 const PRICE_POLL_MS = 100;
@@ -85,13 +86,13 @@ export class LedgerBook {
 
     const decision = this.#admission.decide(demand, now);
     if (enforcing && decision.result === "refused") {
-      this.#tallies.refused("refusals", decision.refusedBy, windowOf(now));
+      this.#tallies.refused("refusals", decision.refusedBy, dayOf(now));
       return { result: "refused", refusal: this.#admission.refusal(decision, demand, now) };
     }
 
     const turn = this.#pace.take(request.priority, now);
     if (turn.result === "refused") {
-      this.#tallies.refused("refusals", "pace", windowOf(now));
+      this.#tallies.refused("refusals", "pace", dayOf(now));
       return refused("pace", demand.minCalls, 0, turn.waitMs);
     }
     if (decision.result === "refused") this.#wouldRefuse(decision.refusedBy, demand, now);
@@ -106,7 +107,7 @@ export class LedgerBook {
 
   #wouldRefuse(refusedBy: RefusedBy, demand: Demand, now: number): void {
     if (this.#state.settings.enforcement !== "observe") return;
-    this.#tallies.refused("would_refuse", refusedBy, windowOf(now));
+    this.#tallies.refused("would_refuse", refusedBy, dayOf(now));
     log.warn("Would have been refused", { refused_by: refusedBy, caller: demand.caller, calls: demand.calls });
   }
 
@@ -241,7 +242,7 @@ export class LedgerBook {
 
   /** What every new row begins with. */
   #begun(now: number) {
-    const day = this.#store.day(windowOf(now));
+    const day = this.#store.day(dayOf(now));
     return {
       batch_of: null,
       probe: 0,

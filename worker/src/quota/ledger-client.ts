@@ -7,7 +7,7 @@ import type { LedgerMethods } from "./ledger-answers.ts";
 import type { EmptyLedger, QuotaLedger } from "./ledger.ts";
 import type { QuotaKv } from "./snapshot.ts";
 import type { ProviderCount, ProviderReport } from "./types.ts";
-import { isTodays } from "./window.ts";
+import { isTodays } from "./period.ts";
 
 /** A ledger that has not answered by then is as good as away. */
 const LEDGER_TIMEOUT_MS = 5_000;

@@ -5,7 +5,7 @@ import type { LedgerState, Overrides } from "./ledger-state.ts";
 import type { SettingsMirror } from "./snapshot.ts";
 import type { DayRow, LedgerStore } from "./ledger-store.ts";
 import type { EnforcementSwitch, Settings, SettingsChange } from "./types.ts";
-import { hourOf, windowOf } from "./window.ts";
+import { hourOf, dayOf } from "../lib/time.ts";
 
 export type SettingsOutcome =
   | { readonly result: "changed"; readonly settings: Settings }
@@ -109,7 +109,7 @@ export class OperatorBook {
   /** Sets today's count; the difference stands under the caller `operator`. */
   setUsage(used: number, { id, actor }: Operation, now: number): void {
     if (this.#happened(id)) return;
-    const day = this.#store.day(windowOf(now));
+    const day = this.#store.day(dayOf(now));
     const before = day.charged + day.untracked;
     this.#rebase(used, day);
     this.#store.charge(day.date, "operator", hourOf(now), used - before);
@@ -127,7 +127,7 @@ export class OperatorBook {
   /** Today starts again from 0. Who had spent what stays readable in the audit log. */
   reset({ id, actor }: Operation, now: number): void {
     if (this.#happened(id)) return;
-    const date = windowOf(now);
+    const date = dayOf(now);
     const day = this.#store.day(date);
     const before = { used: day.charged + day.untracked, untracked: day.untracked, callers: this.#callers.listed(date) };
     this.#rebase(0, day);

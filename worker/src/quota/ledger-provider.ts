@@ -7,7 +7,8 @@ import type { LedgerState } from "./ledger-state.ts";
 import type { DayRow, LedgerStore, ReservationRow } from "./ledger-store.ts";
 import { safetyLimit, untrackedCalls } from "./policy.ts";
 import type { BulkPrice, CountsAround, ProviderReport, Settlement } from "./types.ts";
-import { HOUR_MS, PROVIDER_RESET_LAG_MS, SECOND_MS, isTodays, windowOf, windowStart } from "./window.ts";
+import { PROVIDER_RESET_LAG_MS, isTodays } from "./period.ts";
+import { HOUR_MS, SECOND_MS, dayOf, startOfDay } from "../lib/time.ts";
 
 /** A rise of a few calls is soon somebody else's: a smaller batch contradicts nothing. */
 const LEAST_CONTRADICTING_BATCH = 10;
@@ -33,7 +34,7 @@ export class ProviderBook {
   /** Takes the provider's count into today. `reserved` is what may be part of that count without being charged yet. */
   observe(report: ProviderReport | null | undefined, reserved: number, now: number): void {
     if (!report || !isTodays(report, now)) return;
-    const day = this.#store.day(windowOf(now));
+    const day = this.#store.day(dayOf(now));
     const spent = this.spentIn(report, day);
     if (spent === null) return;
     const untracked = untrackedCalls(day.untracked, { spent, base: day.provider_base }, { charged: day.charged, reserved });
@@ -49,7 +50,7 @@ export class ProviderBook {
   /** Foreign calls happened some time since the last look: only the last hour's share of them is today's pace. */
   #burnUntracked(calls: number, day: DayRow, now: number): void {
     if (calls <= 0) return;
-    const since = now - (day.observed_at ?? windowStart(now));
+    const since = now - (day.observed_at ?? startOfDay(now));
     this.#store.burn(now, Math.round(calls * Math.min(1, HOUR_MS / Math.max(1, since))));
   }
 
@@ -84,8 +85,8 @@ export class ProviderBook {
     after: ProviderReport | null,
     now: number,
   ): BulkPrice | null {
-    if (!after || !isTodays(after, now) || windowOf(row.opened_at) !== windowOf(now)) return null;
-    const day = this.#store.day(windowOf(now));
+    if (!after || !isTodays(after, now) || dayOf(row.opened_at) !== dayOf(now)) return null;
+    const day = this.#store.day(dayOf(now));
     const spentAfter = this.spentIn(after, day);
     if (spentAfter === null) return null;
     const others = Math.max(0, day.charged - before.charged + this.#store.reserved() - row.calls);
@@ -104,7 +105,7 @@ export class ProviderBook {
 
   #taught(row: ReservationRow, batchOf: number, { before, after }: CountsAround, now: number): KnownPrice | null {
     if (before.kind !== "count" || after.kind !== "count" || !isTodays(before.report, now)) return null;
-    const spent = this.spentIn(before.report, this.#store.day(windowOf(now)));
+    const spent = this.spentIn(before.report, this.#store.day(dayOf(now)));
     if (spent === null) return null;
     const price = this.#proven(row, batchOf, { spent, charged: row.charged_before }, after.report, now);
     return price === null ? null : { price, source: "observed" };
@@ -126,13 +127,13 @@ export class ProviderBook {
     if (signal === "wait") this.#pace.pause(now, settlement.retryAfterSeconds ?? drained ?? 1);
     else if (drained !== null) this.#pace.pause(now, drained);
     const sentAt = settlement.underWay?.from ?? now;
-    if (signal !== "day_over" || windowOf(sentAt) !== windowOf(now)) return;
-    const trustedFrom = windowStart(now) + PROVIDER_RESET_LAG_MS;
+    if (signal !== "day_over" || dayOf(sentAt) !== dayOf(now)) return;
+    const trustedFrom = startOfDay(now) + PROVIDER_RESET_LAG_MS;
     if (sentAt < trustedFrom) {
       this.#pace.pause(now, Math.ceil((trustedFrom - now) / SECOND_MS));
       return;
     }
-    const day = this.#store.day(windowOf(now));
+    const day = this.#store.day(dayOf(now));
     const closed = safetyLimit(this.#state.settings) - day.charged;
     if (closed > day.untracked) this.#store.setUntracked(day.date, closed);
     log.warn("The provider says its day is over: the day is closed", { charged: day.charged, untracked: Math.max(closed, day.untracked) });

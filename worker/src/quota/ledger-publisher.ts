@@ -4,7 +4,7 @@ import type { LedgerReader } from "./ledger-reader.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import { MIRROR_EVERY_MS, SNAPSHOT_EVERY_MS } from "./snapshot.ts";
 import type { QuotaKv, SettingsMirror } from "./snapshot.ts";
-import { MINUTE_MS, windowOf } from "./window.ts";
+import { MINUTE_MS, dayOf } from "../lib/time.ts";
 
 export class LedgerPublisher {
   readonly #kv: QuotaKv;
@@ -30,7 +30,7 @@ export class LedgerPublisher {
 
   /** A snapshot of another day tells pollers nothing: the first look at a new day publishes it. */
   lookedAt(now: number): void {
-    if (windowOf(this.#state.value.publishedAt) !== windowOf(now)) this.#behind = true;
+    if (dayOf(this.#state.value.publishedAt) !== dayOf(now)) this.#behind = true;
   }
 
   /** The settings as KV held them at the last publication; undefined where it was not to be read. */

@@ -7,7 +7,7 @@ import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
 import { quotaStatus } from "./status.ts";
 import { LISTED_PROJECTS } from "./types.ts";
 import type { DayHistory, QuotaOverview, QuotaStatus, StatusView, UpstreamStatus } from "./types.ts";
-import { DAY_MS, isoSeconds, windowOf, windowStart } from "./window.ts";
+import { DAY_MS, isoSeconds, dayOf, startOfDay } from "../lib/time.ts";
 
 /** An answer carries no more lines of projects than this, whatever the number of its days. */
 const HISTORY_LINES = 10 * LISTED_PROJECTS;
@@ -44,7 +44,7 @@ export class LedgerReader {
   }
 
   status(now: number, view: StatusView): QuotaStatus {
-    const date = windowOf(now);
+    const date = dayOf(now);
     const { charged, untracked } = this.#store.day(date);
     const numbers = {
       provider: this.#provider,
@@ -77,7 +77,7 @@ export class LedgerReader {
   history(days: number, now: number): { days: DayHistory[]; operations: AuditEntry[] } {
     const from = firstOf(days, now);
     const named = Math.min(LISTED_PROJECTS, Math.ceil(HISTORY_LINES / days));
-    const shown = this.#store.days(windowOf(from)).map((day): DayHistory => {
+    const shown = this.#store.days(dayOf(from)).map((day): DayHistory => {
       const callers = this.#callers.listed(day.date, named);
       if (day.untracked > 0) callers.push({ caller: "untracked", used: day.untracked });
       return {
@@ -96,17 +96,17 @@ export class LedgerReader {
   }
 
   overview(days: number, now: number, view: StatusView): QuotaOverview {
-    const totals = this.#store.days(windowOf(firstOf(days, now))).map(({ date, charged, untracked, refused }) => {
+    const totals = this.#store.days(dayOf(firstOf(days, now))).map(({ date, charged, untracked, refused }) => {
       return { date, used: charged + untracked, untracked, refused };
     });
     const { backgroundFloor } = this.#state.settings;
-    const ledger = { backgroundFloor, days: totals, hours: this.#callers.hours(windowOf(now)), tallies: this.#tallies.all() };
+    const ledger = { backgroundFloor, days: totals, hours: this.#callers.hours(dayOf(now)), tallies: this.#tallies.all() };
     return { status: this.status(now, view), ledger };
   }
 
   /** What one caller spent. Days on which it spent nothing are left out. */
   historyOf(caller: string, days: number, now: number): { days: DayHistory[]; operations: AuditEntry[] } {
-    const since = windowOf(firstOf(days, now));
+    const since = dayOf(firstOf(days, now));
     const shown = this.#store.days(since).map((day): DayHistory => {
       const hours = this.#callers.hoursOf(day.date, caller);
       // Untracked calls are kept by day alone: nobody knows their hours.
@@ -118,7 +118,7 @@ export class LedgerReader {
   }
 
   snapshot(now: number): LedgerSnapshot {
-    const date = windowOf(now);
+    const date = dayOf(now);
     return {
       status: this.status(now, { own: null }),
       callers: this.#callers.standing(date),
@@ -135,5 +135,5 @@ export class LedgerReader {
 
 /** The beginning of the first of the latest `days` days. */
 function firstOf(days: number, now: number): number {
-  return windowStart(now) - (days - 1) * DAY_MS;
+  return startOfDay(now) - (days - 1) * DAY_MS;
 }

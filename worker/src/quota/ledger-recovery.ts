@@ -6,7 +6,7 @@ import type { LedgerStore } from "./ledger-store.ts";
 import { MAX_TTL_SECONDS } from "./policy.ts";
 import type { LedgerSnapshot, SettingsMirror } from "./snapshot.ts";
 import type { CallerStanding, ProviderReport } from "./types.ts";
-import { SECOND_MS, hourOf, windowOf, windowStart } from "./window.ts";
+import { SECOND_MS, hourOf, dayOf, startOfDay } from "../lib/time.ts";
 
 /** Where an empty ledger may take today's count from. */
 export interface RecoveryEvidence {
@@ -38,7 +38,7 @@ export function recover({ snapshot, mirror, report }: RecoveryEvidence, { store,
   });
   if (mirror === undefined) state.update({ mirrorUnread: true });
   else if (mirror) state.update({ overrides: mirror.overrides, enforcement: mirror.enforcement });
-  const today = windowOf(now);
+  const today = dayOf(now);
   const published = snapshot?.status.date === today ? snapshot : null;
   const charge = (callsOf: (standing: CallerStanding) => number): void => {
     for (const standing of snapshot?.callers ?? []) {
@@ -53,7 +53,7 @@ export function recover({ snapshot, mirror, report }: RecoveryEvidence, { store,
     store.setBase(today, published.providerBase);
   }
   // What was held when yesterday ended is held in both days.
-  const heldOver = snapshot?.status.date === windowOf(windowStart(now) - 1) && now - windowStart(now) < MAX_TTL_SECONDS * SECOND_MS;
+  const heldOver = snapshot?.status.date === dayOf(startOfDay(now) - 1) && now - startOfDay(now) < MAX_TTL_SECONDS * SECOND_MS;
   if (heldOver) charge(({ reserved }) => reserved);
   provider.observe(report, 0, now);
   const { charged, untracked } = store.day(today);

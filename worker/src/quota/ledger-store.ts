@@ -1,6 +1,6 @@
 /** The ledger's SQL: one operation a function, all synchronous, so that a check and its write cannot be interleaved. */
 import { PROJECTS_CALLER, PROJECT_CALLER_PREFIX } from "./types.ts";
-import { DAY_MS, HOUR_MS, MINUTE_MS, windowOf } from "./window.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, dayOf } from "../lib/time.ts";
 
 /** Settled reservations answer retries for two days, longer than any window that they can be charged in. */
 const RESERVATION_KEPT_MS = 2 * DAY_MS;
@@ -291,7 +291,7 @@ export class LedgerStore {
   purge(now: number): void {
     this.#sql.exec("DELETE FROM reservations WHERE state <> 'held' AND settled_at < ?", now - RESERVATION_KEPT_MS);
     this.#sql.exec("DELETE FROM minutes WHERE minute < ?", Math.floor((now - 2 * HOUR_MS) / MINUTE_MS));
-    const oldest = windowOf(now - HISTORY_KEPT_DAYS * DAY_MS);
+    const oldest = dayOf(now - HISTORY_KEPT_DAYS * DAY_MS);
     this.#day = null;
     for (const table of [...COUNTS, "days"]) this.#sql.exec(`DELETE FROM ${table} WHERE date < ?`, oldest);
     this.#sql.exec("DELETE FROM audit WHERE at < ?", now - HISTORY_KEPT_DAYS * DAY_MS);

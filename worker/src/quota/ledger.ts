@@ -42,7 +42,7 @@ import type {
   SettingsChange,
   StatusView,
 } from "./types.ts";
-import { HOUR_MS, earliest, windowOf } from "./window.ts";
+import { HOUR_MS, earliest, dayOf } from "../lib/time.ts";
 
 /** The store holds nothing yet, not even a zero. */
 export interface EmptyLedger {
@@ -217,7 +217,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
 
   /** Begins today's row. True the first time in a day. The window needs no such call: this only makes the rollover visible. */
   async rollOver(): Promise<{ date: string; rolledOver: boolean } | EmptyLedger> {
-    return this.#change((now) => ({ date: windowOf(now), rolledOver: this.#store.openDay(windowOf(now)) }));
+    return this.#change((now) => ({ date: dayOf(now), rolledOver: this.#store.openDay(dayOf(now)) }));
   }
 
   /**

@@ -4,7 +4,7 @@
  * Requests are spaced evenly, a millisecond wider than the rate allows, so that neither a second nor a rolling minute ever holds
  * more than the provider permits, with some room for the network's jitter: at 3 a second, 180 take 60.1 s.
  */
-import { MINUTE_MS, SECOND_MS } from "./window.ts";
+import { MINUTE_MS, SECOND_MS } from "../lib/time.ts";
 import type { Priority } from "./types.ts";
 
 /** Interactive callers wait at most this long; beyond it they are refused with `pace_exceeded`. */

@@ -1,5 +1,5 @@
 /** Who gets how much of what is left. No I/O. No clock. All numbers are provider calls of one window unless a name says otherwise. */
-import { DAY_MS, windowStart } from "./window.ts";
+import { DAY_MS, startOfDay } from "../lib/time.ts";
 import { PROJECT_CALLER_PREFIX } from "./types.ts";
 import type { Priority, Refuser, Settings, ShareUse } from "./types.ts";
 
@@ -21,14 +21,14 @@ export function safetyLimit({ dailyLimit, safetyBuffer }: Pick<Settings, "dailyL
 
 /** What background work leaves to others: the whole floor at 00:00 UTC, linearly less until 24:00, rounded up. */
 export function floorAt(backgroundFloor: number, now: number): number {
-  const left = DAY_MS - (now - windowStart(now));
+  const left = DAY_MS - (now - startOfDay(now));
   return Math.ceil((backgroundFloor * left) / DAY_MS);
 }
 
 /** The moment today's floor has shrunk to `wanted` calls; after it, background work may have what is above. */
 export function floorReaches(wanted: number, backgroundFloor: number, now: number): number {
-  if (wanted >= backgroundFloor) return windowStart(now);
-  return windowStart(now) + Math.ceil((DAY_MS * (backgroundFloor - wanted)) / backgroundFloor);
+  if (wanted >= backgroundFloor) return startOfDay(now);
+  return startOfDay(now) + Math.ceil((DAY_MS * (backgroundFloor - wanted)) / backgroundFloor);
 }
 
 export interface Demand {

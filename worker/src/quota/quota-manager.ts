@@ -15,7 +15,7 @@ import type { RefusalMemory } from "./refusal-memory.ts";
 import { publishedStatus } from "./published-status.ts";
 import { UNWATCHED } from "./watch.ts";
 import type { Settled, Turn, Watch } from "./watch.ts";
-import { windowOf } from "./window.ts";
+import { dayOf } from "../lib/time.ts";
 import type {
   CallerToday,
   CheckAnswer,
@@ -128,7 +128,7 @@ export class QuotaManager {
     if (!fresh) {
       const published = await this.#published(view);
       // Yesterday's state says nothing of today.
-      if (published?.date === windowOf(this.#options.clock())) return published;
+      if (published?.date === dayOf(this.#options.clock())) return published;
     }
     try {
       return await this.#ledger.call((ledger) => ledger.status(view));

@@ -1,7 +1,7 @@
 /** The IETF fields of draft-ietf-httpapi-ratelimit-headers-11, for every quota-related answer. No I/O. No clock. */
 import { serializeList } from "structured-headers";
 import type { QuotaStatus } from "./types.ts";
-import { DAY_MS, SECOND_MS } from "./window.ts";
+import { DAY_MS, SECOND_MS } from "../lib/time.ts";
 
 const POLICY = "daily";
 

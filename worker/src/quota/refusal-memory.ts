@@ -4,7 +4,7 @@
  */
 import { PROJECT_CALLER_PREFIX } from "./types.ts";
 import type { ReserveAnswer, ReserveRequest } from "./types.ts";
-import { SECOND_MS, resetAt, windowOf } from "./window.ts";
+import { SECOND_MS, endOfDay, dayOf } from "../lib/time.ts";
 
 type Refused = Extract<ReserveAnswer, { result: "refused" }>;
 
@@ -47,13 +47,13 @@ export class RefusalMemory {
     if (this.#last === null) return null;
     const { answer, askedAt } = this.#last;
     const calls = demanded(request);
-    const fresh = now >= askedAt && now - askedAt < REMEMBERED_MS && windowOf(now) === answer.status.date;
+    const fresh = now >= askedAt && now - askedAt < REMEMBERED_MS && dayOf(now) === answer.status.date;
     if (!fresh || calls === null || calls < answer.refusal.callsNeeded) return null;
     const before = this.#untold?.date === answer.status.date ? this.#untold.refusals : 0;
     this.#untold = { date: answer.status.date, refusals: before + 1 };
     return {
       ...answer,
-      refusal: { ...answer.refusal, callsNeeded: calls, waitMs: Math.max(SECOND_MS, resetAt(now) - now), remembered: true },
+      refusal: { ...answer.refusal, callsNeeded: calls, waitMs: Math.max(SECOND_MS, endOfDay(now) - now), remembered: true },
     };
   }
 

@@ -2,7 +2,7 @@
 import { Problem } from "../errors.ts";
 import { leftOfShare } from "./policy.ts";
 import type { QuotaStatus, Refusal, ShareUse } from "./types.ts";
-import { SECOND_MS, isoSeconds } from "./window.ts";
+import { SECOND_MS, isoSeconds } from "../lib/time.ts";
 
 /** Spread over a minute, so that not everybody comes back at 00:00:00. */
 const RESET_JITTER_SECONDS = 60;

@@ -2,7 +2,7 @@
 import { floorAt, remaining, safetyLimit } from "./policy.ts";
 import { LEDGER_CALLERS, PROJECTS_CALLER, PROJECT_CALLER_PREFIX } from "./types.ts";
 import type { CallerUse, QuotaStatus, Settings, UpstreamStatus } from "./types.ts";
-import { HOUR_MS, MINUTE_MS, isoSeconds, resetAt, windowOf } from "./window.ts";
+import { HOUR_MS, MINUTE_MS, isoSeconds, endOfDay, dayOf } from "../lib/time.ts";
 
 export interface LedgerNumbers {
   readonly provider: string;
@@ -21,7 +21,7 @@ export interface LedgerNumbers {
 function exhaustedAt(left: number, callsPerHour: number, now: number): string | null {
   if (left > 0 && callsPerHour <= 0) return null;
   const at = left <= 0 ? now : now + (left / callsPerHour) * HOUR_MS;
-  return at < resetAt(now) ? isoSeconds(Math.floor(at / MINUTE_MS) * MINUTE_MS) : null;
+  return at < endOfDay(now) ? isoSeconds(Math.floor(at / MINUTE_MS) * MINUTE_MS) : null;
 }
 
 export function quotaStatus(numbers: LedgerNumbers, now: number): QuotaStatus {
@@ -33,14 +33,14 @@ export function quotaStatus(numbers: LedgerNumbers, now: number): QuotaStatus {
   const callers = [...numbers.callers, ...(numbers.untracked > 0 ? [{ caller: "untracked", used: numbers.untracked }] : [])];
   return {
     provider: numbers.provider,
-    date: windowOf(now),
+    date: dayOf(now),
     daily_limit: settings.dailyLimit,
     safety_limit: limit,
     used,
     reserved: numbers.reserved,
     remaining: left,
     percentage_used: limit > 0 ? Math.floor((used * 100) / limit) : 100,
-    reset_at: isoSeconds(resetAt(now)),
+    reset_at: isoSeconds(endOfDay(now)),
     can_make_calls: left > 0 || settings.enforcement !== "enforce",
     safety_remaining: limit - used,
     enforcement: settings.enforcement,

@@ -1,9 +1,9 @@
 /** Who it is that a project's own things are changed by, and the project as they are decided on. */
 import type { AppContext } from "../http/index.ts";
-import type { ProjectView } from "../store/projects.ts";
+import type { ProjectView } from "../store/projects/projects.ts";
 import { BY_ADMIN, byKey } from "../tenants/changing.ts";
 import type { Actor } from "../tenants/changing.ts";
-import { changeableProject } from "../tenants/projects.ts";
+import { changeableProject } from "../tenants/projects/projects.ts";
 
 export function actorOf(c: AppContext): Actor {
   const principal = c.get("principal");

@@ -6,7 +6,7 @@ import { PROBLEMS } from "../errors.ts";
 import { createRouter } from "../http/index.ts";
 import type { AppEnv } from "../http/index.ts";
 import { VERSION } from "../lib/version.ts";
-import { API_KEY_PATTERN } from "../tenants/api-key.ts";
+import { API_KEY_PATTERN } from "../tenants/keys/api-key.ts";
 import { problems } from "./schemas.ts";
 
 const ASSETS = "/docs-assets";

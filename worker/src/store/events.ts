@@ -5,7 +5,7 @@
 import { claimed, ifClaimed } from "./changes.ts";
 import type { Operation } from "./changes.ts";
 import { olderThan, stored, where } from "./database.ts";
-import { heldBy } from "./reasons.ts";
+import { heldBy } from "./suspension/reasons.ts";
 
 export const EVENT_TYPES = [
   "quota.warning",

@@ -1,4 +1,5 @@
 /** W3C Trace Context, level 2: one place in a trace as a header. No I/O. No clock. */
+import { sha256Hex } from "../lib/bytes.ts";
 
 export interface Place {
   /** 32 hex digits, not all zero. */
@@ -28,16 +29,7 @@ export function writeTraceparent({ traceId, spanId, sampled }: Place): string {
 }
 
 function randomHex(bytes: number): string {
-  return hex(crypto.getRandomValues(new Uint8Array(bytes)));
-}
-
-/** Every request makes two ids, so that it is worth looking digits up. */
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-
-function hex(bytes: Uint8Array): string {
-  let digits = "";
-  for (const byte of bytes) digits += HEX[byte] ?? "";
-  return digits;
+  return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
 }
 
 /** All zero is no id; 2^-64 of them would be. */
@@ -49,7 +41,7 @@ export const newSpanId = (): string => randomHex(SPAN_ID_BYTES);
  * parent it begins a trace, whose id follows from the name too.
  */
 export async function placeOf(name: string, parent: Place | null): Promise<Place> {
-  const digits = hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(name))));
+  const digits = await sha256Hex(name);
   return {
     traceId: parent?.traceId ?? digits.slice(0, 2 * TRACE_ID_BYTES),
     spanId: digits.slice(2 * TRACE_ID_BYTES, 2 * (TRACE_ID_BYTES + SPAN_ID_BYTES)),

@@ -39,7 +39,7 @@ export const restoreFlow: JobFlow = {
   elsewhere: ["d1: ", "tenant: ", "workflows: step"],
   prepare: async () => {
     await makeOrganization();
-    // Its project is ready at once: how one waits for the other stands in test/tenants/restore-provisioning.test.ts.
+    // Its project is ready at once: how one waits for the other stands in test/tenants/backups/restore-provisioning.test.ts.
     withoutTheirJobs();
   },
   arrange: async (_, { ask, settled }) => {

@@ -3,7 +3,8 @@ import { max } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { area, line } from "d3-shape";
 import type { QuotaOverview } from "../../quota/index.ts";
-import { HOUR_MS, windowStart } from "../../quota/window.ts";
+import { startOfDay } from "../../lib/time.ts";
+import { HOUR_MS } from "../../lib/time.ts";
 import { clockTime, counted, grouped } from "../format.ts";
 import { Table } from "../parts.tsx";
 import { dayCurve } from "./day.ts";
@@ -25,7 +26,7 @@ export function DayChart({ status, ledger, now }: DayChartProps) {
   const { hours, backgroundFloor } = ledger;
   const curve = dayCurve({ hours, used, limit, callsPerHour: forecast.calls_per_hour, backgroundFloor }, now);
   const end = curve.exhausts
-    ? `at this pace the safety limit is reached at ${clockTime(windowStart(now) + curve.forecast[1].hour * HOUR_MS)}`
+    ? `at this pace the safety limit is reached at ${clockTime(startOfDay(now) + curve.forecast[1].hour * HOUR_MS)}`
     : `at this pace ${grouped(Math.round(curve.forecast[1].calls))} by 24:00`;
   const label = `${counted(used, "call")} by ${clockTime(now)}; ${end}; the safety limit is ${grouped(limit)}.`;
   const untracked = used - (curve.spent.at(-1)?.calls ?? 0);
@@ -130,7 +131,7 @@ function End({
     <g class="end">
       <circle cx={x} cy={y} r="4.5" />
       <text x={fits ? x : width - MARGIN.right} y={y - 10} text-anchor={fits ? "middle" : "end"}>
-        {clockTime(windowStart(now) + at.hour * HOUR_MS)}
+        {clockTime(startOfDay(now) + at.hour * HOUR_MS)}
       </text>
     </g>
   );

@@ -1,5 +1,6 @@
 /** The day's burn as points: what was spent by when, and where it leads. No I/O. No clock. */
-import { DAY_MS, HOUR_MS, windowStart } from "../../quota/window.ts";
+import { startOfDay } from "../../lib/time.ts";
+import { DAY_MS, HOUR_MS } from "../../lib/time.ts";
 
 export interface Point {
   /** Hours since 00:00 UTC, 0 to 24. */
@@ -29,7 +30,7 @@ interface DayNumbers {
 }
 
 export function dayCurve({ hours, used, limit, callsPerHour, backgroundFloor }: DayNumbers, now: number): DayCurve {
-  const hourNow = (now - windowStart(now)) / HOUR_MS;
+  const hourNow = (now - startOfDay(now)) / HOUR_MS;
   const end = DAY_MS / HOUR_MS;
   const spent: Point[] = [{ hour: 0, calls: 0 }];
   let calls = 0;

@@ -1,7 +1,8 @@
 /** Daily totals as bars. */
 import { max } from "d3-array";
 import { scaleBand, scaleLinear } from "d3-scale";
-import { DAY_MS, windowOf } from "../../quota/window.ts";
+import { dayOf } from "../../lib/time.ts";
+import { DAY_MS } from "../../lib/time.ts";
 import { counted, dayName, grouped } from "../format.ts";
 import { Table } from "../parts.tsx";
 import type { Column } from "../parts.tsx";
@@ -43,7 +44,7 @@ export function DaysChart<Bar extends DayBar>({
   columns = [],
   third = false,
 }: DaysChartProps<Bar>) {
-  const dates = Array.from({ length: days }, (_, index) => windowOf(now - (days - 1 - index) * DAY_MS));
+  const dates = Array.from({ length: days }, (_, index) => dayOf(now - (days - 1 - index) * DAY_MS));
   const most = bars.toSorted((a, b) => b.used - a.used)[0];
   const peak = most === undefined ? "nothing yet" : `at most ${grouped(most.used)}, on ${dayName(most.date, now)}`;
   const label = `${what} of the last ${days} days: ${peak}${limit === null ? "" : `; ${limitName} ${grouped(limit)}`}.`;

@@ -1,5 +1,5 @@
 /** Use against a limit as a bar, and shares of a whole. Decoration: the numbers stand beside it. */
-import type { CapState } from "../../tenants/thresholds.ts";
+import type { CapState } from "../../tenants/limits/thresholds.ts";
 import { round } from "./responsive.tsx";
 
 interface MeterProps {

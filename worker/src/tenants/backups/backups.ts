@@ -3,13 +3,13 @@ import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import { jobId } from "../../jobs/job-id.ts";
 import { errorFields, log } from "../../lib/log.ts";
-import { isoSeconds } from "../../quota/window.ts";
-import { abandonedBackups, addBackup, findBackup, isVerified, markDeleting, runningBackup } from "../../store/backups.ts";
-import type { BackupRow, ExportType, VerifiedBackup } from "../../store/backups.ts";
+import { isoSeconds } from "../../lib/time.ts";
+import { abandonedBackups, addBackup, findBackup, isVerified, markDeleting, runningBackup } from "../../store/backups/backups.ts";
+import type { BackupRow, ExportType, VerifiedBackup } from "../../store/backups/backups.ts";
 import { changing, newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
-import { changeableProject } from "../projects.ts";
-import { notReady } from "../refusals.ts";
+import { changeableProject } from "../projects/projects.ts";
+import { notReady } from "../limits/refusals.ts";
 import { abandon, removeBackup } from "./retention.ts";
 
 /** A job is written down right after its backup. */

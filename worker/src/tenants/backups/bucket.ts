@@ -2,7 +2,7 @@
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
 import { errorFields, log } from "../../lib/log.ts";
-import type { BackupRow } from "../../store/backups.ts";
+import type { BackupRow } from "../../store/backups/backups.ts";
 
 type Bucket = Pick<Deps, "backups">;
 type Named = Pick<BackupRow, "id" | "project_id">;

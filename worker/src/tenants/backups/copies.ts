@@ -1,9 +1,9 @@
 /** Copies of a backup in Telegram: documents that a bot can fetch back, each of whole parts. And what operators are told. */
 import type { Deps } from "../../deps.ts";
 import { sha256Hex } from "../../lib/bytes.ts";
-import { addDocument, listDocuments } from "../../store/backup-parts.ts";
-import type { BackupPart } from "../../store/backup-parts.ts";
-import { findBackup } from "../../store/backups.ts";
+import { addDocument, listDocuments } from "../../store/backups/parts.ts";
+import type { BackupPart } from "../../store/backups/parts.ts";
+import { findBackup } from "../../store/backups/backups.ts";
 import { MAX_DOCUMENT_BYTES, TelegramError } from "../../telegram/index.ts";
 import { fileNameOf } from "./finish.ts";
 import { StoredParts } from "./stored.ts";

@@ -2,7 +2,7 @@
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
 import { errorFields, log } from "../../lib/log.ts";
-import type { VerifiedBackup } from "../../store/backups.ts";
+import type { VerifiedBackup } from "../../store/backups/backups.ts";
 import { getObject } from "./bucket.ts";
 import { fileNameOf } from "./finish.ts";
 import type { Manifest } from "./finish.ts";

@@ -2,11 +2,11 @@
 import type { Deps } from "../../deps.ts";
 import { bytesOf, sha256Hex } from "../../lib/bytes.ts";
 import { VERSION } from "../../lib/version.ts";
-import { isoSeconds } from "../../quota/window.ts";
-import { forgetParts, listDocuments } from "../../store/backup-parts.ts";
-import type { BackupPart } from "../../store/backup-parts.ts";
-import { findBackup, recordFailed, recordVerified } from "../../store/backups.ts";
-import type { BackupFacts, BackupRow } from "../../store/backups.ts";
+import { isoSeconds } from "../../lib/time.ts";
+import { forgetParts, listDocuments } from "../../store/backups/parts.ts";
+import type { BackupPart } from "../../store/backups/parts.ts";
+import { findBackup, recordFailed, recordVerified } from "../../store/backups/backups.ts";
+import type { BackupFacts, BackupRow } from "../../store/backups/backups.ts";
 import type { TableSummary } from "../../tenant-database/index.ts";
 import { manifestKey, putObject, removeObjects } from "./bucket.ts";
 import type { Source } from "./source.ts";

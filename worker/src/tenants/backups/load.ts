@@ -1,7 +1,7 @@
 /** A stored backup into an empty database, and whether that then holds the same. For the scratch of every backup, and for restores. */
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
-import type { ExportType } from "../../store/backups.ts";
+import type { ExportType } from "../../store/backups/backups.ts";
 import { StoredParts, summaryOf } from "./stored.ts";
 import type { Stored } from "./stored.ts";
 

@@ -1,9 +1,9 @@
 /** What becomes of backups that nobody needs any more, and of those whose job died. First the bytes, then the row: so nothing is forgotten. */
 import type { Deps } from "../../deps.ts";
-import { findJob } from "../../store/jobs.ts";
-import type { JobRow } from "../../store/jobs.ts";
-import { abandonedBackups, backupsToDelete, deleteBackup, forgetScratch, markExpired, scratchesLeft } from "../../store/backups.ts";
-import type { BackupRow } from "../../store/backups.ts";
+import { findJob } from "../../store/jobs/jobs.ts";
+import type { JobRow } from "../../store/jobs/jobs.ts";
+import { abandonedBackups, backupsToDelete, deleteBackup, forgetScratch, markExpired, scratchesLeft } from "../../store/backups/backups.ts";
+import type { BackupRow } from "../../store/backups/backups.ts";
 import { removeObjects } from "./bucket.ts";
 import { failBackup } from "./finish.ts";
 import { sourceOf, thawSource } from "./source.ts";

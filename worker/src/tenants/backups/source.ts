@@ -5,9 +5,9 @@
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
 import { gzip, sha256Hex } from "../../lib/bytes.ts";
-import { addPart, forgetParts, lastPart } from "../../store/backup-parts.ts";
-import { beginMoment } from "../../store/backups.ts";
-import type { BackupRow, ExportType } from "../../store/backups.ts";
+import { addPart, forgetParts, lastPart } from "../../store/backups/parts.ts";
+import { beginMoment } from "../../store/backups/backups.ts";
+import type { BackupRow, ExportType } from "../../store/backups/backups.ts";
 import type { Busy } from "../../tenant-database/index.ts";
 import { partKey, putObject, removeObjects } from "./bucket.ts";
 

@@ -1,0 +1,365 @@
+import { createScheduledController } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createDeps } from "../../worker/src/deps.ts";
+import { HANDLERS } from "../../worker/src/handlers/index.ts";
+import worker from "../../worker/src/index.ts";
+import { JOBS } from "../../worker/src/jobs/catalog.ts";
+import { SCHEDULES } from "../../worker/src/jobs/schedule.ts";
+import { countRows, failTable, failWrites, fault, healTable, healWrites, requestsArrived, sent } from "../library/support.ts";
+import { callWith } from "../routes/support.ts";
+import {
+  ADMIN_TOKEN,
+  AFTERNOON,
+  freshStart,
+  get,
+  isbns,
+  post,
+  put,
+  quotaStatus,
+  setClock,
+  settings,
+  simulator,
+} from "../support/worker.ts";
+import { ask, ended, handledBy, pause, read, triesOf, until } from "../jobs/support.ts";
+import type { Job } from "../jobs/support.ts";
+
+const real = { ...HANDLERS };
+beforeEach(async () => freshStart());
+afterEach(() => void vi.restoreAllMocks());
+
+const later = (ms: number): string => new Date(Date.parse(AFTERNOON) + ms).toISOString();
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const keep = async (payload: Record<string, unknown> = {}): Promise<Job> => {
+  vi.restoreAllMocks();
+  return ended((await ask({ payload })).body.id);
+};
+const tick = async (cron: string, time: string): Promise<void> =>
+  worker.scheduled(createScheduledController({ cron, scheduledTime: new Date(time) }), env);
+const everyJob = async (): Promise<Job[]> => (await get<{ jobs: Job[] }>("/api/jobs?limit=100")).body.jobs;
+
+describe("the relay", () => {
+  test("leaves alone what sleeps in good health, however long, and what has just begun", async () => {
+    const asleep = (await ask({ type: "harvest", delay_seconds: 3_600 })).body.id;
+    await setClock(later(10 * 60_000));
+    const young = (await ask({ type: "harvest", delay_seconds: 3_600 })).body.id;
+    expect((await keep()).result).toMatchObject({ relayed: { looked_at: 1, started: 0, ended: 0, woken: 0 } });
+    expect((await keep()).result).toMatchObject({ relayed: { looked_at: 0 } });
+    await setClock(later(15 * 60_000));
+    expect((await keep()).result).toMatchObject({ relayed: { looked_at: 2 } });
+    expect([(await read(asleep)).status, (await read(young)).status]).toEqual(["scheduled", "scheduled"]);
+  });
+
+  test("fails what had begun and whose instance is gone", async () => {
+    handledBy(async (_, job) => {
+      await job.step("first", async () => undefined);
+      await job.sleepUntil("long", Date.now() + 3_600_000);
+      return { success: true };
+    });
+    const { id } = (await ask()).body;
+    await until(id, ({ status }) => status === "waiting");
+    await env.JOBS.deleteBatch([id]);
+    await setClock(later(61_000));
+    expect((await keep()).result).toMatchObject({ relayed: { looked_at: 1, ended: 1 } });
+    expect(await read(id)).toMatchObject({ status: "failed", error: "Its instance is gone." });
+  });
+
+  test("adopts that somebody stopped the instance itself", async () => {
+    const { id } = (await ask({ type: "harvest", delay_seconds: 3_600 })).body;
+    await (await env.JOBS.get(id)).terminate();
+    await setClock(later(61_000));
+    await keep();
+    expect(await read(id)).toMatchObject({ status: "cancelled" });
+  });
+
+  test("goes on to the others where one cannot be looked at", async () => {
+    const ids = [(await ask({ type: "harvest", delay_seconds: 60 })).body.id, (await ask({ type: "harvest", delay_seconds: 60 })).body.id];
+    for (const id of ids) await (await env.JOBS.get(id)).terminate();
+    await setClock(later(61_000));
+    const get = vi.fn<(id: string) => Promise<WorkflowInstance>>(async (id) => {
+      if (id === ids[0]) throw new Error("internal error");
+      return env.JOBS.get(id);
+    });
+    const { relay } = createDeps({ ...env, JOBS: { get } as never }, () => Date.now());
+    expect(await relay.relay()).toEqual({ looked_at: 2, started: 0, ended: 1, woken: 0 });
+    expect((await everyJob()).map(({ status }) => status).toSorted()).toEqual(["cancelled", "scheduled"]);
+  });
+
+  test("shows a job as it stands in the index where its instance cannot be asked", async () => {
+    const { id } = (await ask({ type: "harvest", delay_seconds: 3_600 })).body;
+    await setClock(later(61_000));
+    const get = async (): Promise<never> => Promise.reject(new Error("internal error"));
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+    expect(await callWith({ JOBS: { get } }, `/api/jobs/${id}`, { headers })).toMatchObject({ status: 200, body: { status: "scheduled" } });
+  });
+});
+
+describe("waking after a restart", () => {
+  test("goes on with what was asleep, which does nothing twice, and touches nothing that has shown life since", async () => {
+    const effects = vi.fn<(what: string) => void>();
+    handledBy(async (payload, job) => {
+      if (payload.restarted_at !== undefined) return real.housekeeping(payload, job);
+      await job.step("first", async () => effects("first"));
+      await job.sleepUntil("a while", Date.parse(AFTERNOON) + 1_500);
+      await job.step("second", async () => effects("second"));
+      return { success: true };
+    });
+    const { id } = (await ask()).body;
+    await until(id, ({ status }) => status === "waiting");
+    await setClock(later(1_000));
+    const restarted = (await ask({ payload: { restarted_at: later(500) } })).body.id;
+    expect((await ended(restarted)).result).toMatchObject({ woken: 1 });
+    const again = (await ask({ payload: { restarted_at: later(500) } })).body.id;
+    expect((await ended(again)).result).toMatchObject({ woken: 0 });
+    expect(triesOf(await ended(id))).toEqual(["first 1 succeeded", "second 1 succeeded"]);
+    expect(effects.mock.calls).toEqual([["first"], ["second"]]);
+    const before = (await ask({ payload: { restarted_at: AFTERNOON } })).body.id;
+    expect((await ended(before)).result).toMatchObject({ woken: 0 });
+  });
+
+  test("goes on with one that was left half paused", async () => {
+    handledBy(async (payload, job) => {
+      if (payload.restarted_at !== undefined) return real.housekeeping(payload, job);
+      await job.sleepUntil("a while", Date.parse(AFTERNOON) + 1_000);
+      return { success: true };
+    });
+    const { id } = (await ask()).body;
+    await until(id, ({ status }) => status === "waiting");
+    await (await env.JOBS.get(id)).pause();
+    await expect.poll(async () => (await (await env.JOBS.get(id)).status()).status).toBe("paused");
+    await setClock(later(1_000));
+    await ended((await ask({ payload: { restarted_at: later(500) } })).body.id);
+    expect(await ended(id)).toMatchObject({ status: "completed" });
+  });
+});
+
+describe("retention", () => {
+  test("removes a job with its tries when its time is over, by how it ended and by its type", async () => {
+    const end = async (type: "harvest" | "housekeeping", status: string): Promise<string> => {
+      const { id } = (await ask({ type, delay_seconds: 3_600 })).body;
+      await post(`/api/jobs/${id}/cancel`);
+      await env.DB.prepare("UPDATE jobs SET status = ? WHERE id = ?").bind(status, id).run();
+      await env.DB.prepare("INSERT INTO job_attempts (job_id, step, nth, attempt) VALUES (?, 'work', 1, 1)").bind(id).run();
+      return id;
+    };
+    const ended = {
+      done: await end("harvest", "completed"),
+      failed: await end("harvest", "failed"),
+      cancelled: await end("harvest", "cancelled"),
+      swept: await end("housekeeping", "completed"),
+    };
+    const left = async (ms: number): Promise<string[]> => {
+      await setClock(later(ms));
+      await keep();
+      const ids = new Set((await everyJob()).map(({ id }) => id));
+      return Object.entries(ended).flatMap(([name, id]) => (ids.has(id) ? [name] : []));
+    };
+    expect(JOBS.harvest.keptDays).toEqual({ completed: 7, failed: 30, cancelled: 7 });
+    expect(await left(DAY_MS)).toEqual(["done", "failed", "cancelled", "swept"]);
+    expect(await left(DAY_MS + 1)).toEqual(["done", "failed", "cancelled"]);
+    expect(await left(7 * DAY_MS + 1)).toEqual(["failed"]);
+    expect(await left(30 * DAY_MS + 1)).toEqual([]);
+    expect(await env.DB.prepare("SELECT count(*) AS n FROM job_attempts WHERE step = 'work'").first("n")).toBe(0);
+  });
+
+  test("frees the id: the same key is a new job then", async () => {
+    handledBy(async () => ({ success: true }));
+    const { id } = (await ask({ idempotency_key: "k" })).body;
+    await ended(id);
+    await setClock(later(2 * DAY_MS));
+    expect((await keep()).result).toMatchObject({ removed: { jobs: 1 } });
+    handledBy(async () => ({ success: true, data: "anew" }));
+    expect((await ask({ idempotency_key: "k" })).body).toMatchObject({ id, status: "queued" });
+    expect(await ended(id)).toMatchObject({ result: "anew" });
+  });
+
+  test("works a backlog off in batches, also where the platform does not delete its instances", async () => {
+    const fill = async (count: number): Promise<void> => {
+      const sql = `INSERT INTO jobs (id, type, status, payload, requested_by, root_id, run, max_tries, created_at, ended_at, updated_at)
+        SELECT 'old-' || value, 'harvest', 'completed', '{}', 'admin', 'x', 1, 1, 0, 0, 0 FROM json_each(?)`;
+      await env.DB.prepare(sql)
+        .bind(JSON.stringify(Array.from({ length: count }, (_, n) => n)))
+        .run();
+    };
+    await fill(120);
+    expect((await keep()).result).toMatchObject({ removed: { jobs: 120 } });
+    await fill(150);
+    const deleteBatch = async (): Promise<never> => Promise.reject(new Error("internal error"));
+    const { relay } = createDeps({ ...env, JOBS: { deleteBatch } as never }, () => Date.now());
+    expect(await relay.removeExpired()).toEqual({ removed: 100, more: true });
+    expect(await relay.removeExpired()).toEqual({ removed: 50, more: false });
+    expect(await relay.removeExpired()).toEqual({ removed: 0, more: false });
+  });
+});
+
+describe("the provider's own count", () => {
+  test("becomes part of what is used, although nobody of us called", async () => {
+    await quotaStatus();
+    await simulator.control("POST", "/spend", { calls: 70 });
+    expect((await keep({ provider_count: true })).result).toMatchObject({ provider_count: { upstream_spent: 70 } });
+    expect(await quotaStatus()).toMatchObject({ used: 70, upstream: { spent: 70, untracked: 70 } });
+  });
+
+  test("that cannot be had fails the job, and keeps nothing else from being done", async () => {
+    await ended((await ask({ payload: {} })).body.id);
+    await fault({ kind: "status", status: 500, path: "/key", times: 0 });
+    const { id } = (await ask({ payload: { provider_count: true }, max_attempts: 1 })).body;
+    expect(await ended(id)).toMatchObject({
+      status: "failed",
+      error: "Given up: provider count.",
+      result: { relayed: { looked_at: 0 }, removed: { jobs: 0 }, provider_count: null },
+    });
+  });
+
+  test("is told without the key, whatever the provider says", async () => {
+    const lines = (["log", "warn", "error"] as const).map((level) => vi.spyOn(console, level));
+    await fault({ kind: "status", status: 401, path: "/key", times: 0, body: { message: `bad key ${env.ISBNDB_API_KEY}` } });
+    const { id } = (await ask({ payload: { provider_count: true }, max_attempts: 1 })).body;
+    const told = [JSON.stringify(await ended(id)), ...lines.flatMap(({ mock }) => mock.calls.flat().map(String))];
+    expect(told.filter((text) => text.includes(env.ISBNDB_API_KEY) || text.includes(env.ADMIN_TOKEN))).toEqual([]);
+  });
+
+  test("is not asked for otherwise", async () => {
+    await quotaStatus();
+    const asked = async (): Promise<number> => (await simulator.control<{ path: string }[]>("GET", "/requests")).length;
+    const before = await asked();
+    await keep({ provider_count: false });
+    await keep();
+    expect(await asked()).toBe(before);
+  });
+});
+
+describe("ticks", () => {
+  test("ask for their job, once however often they are delivered", async () => {
+    await Promise.all([tick("*/5 * * * *", AFTERNOON), tick("*/5 * * * *", AFTERNOON)]);
+    await tick("*/5 * * * *", AFTERNOON);
+    const [job, ...others] = await everyJob();
+    expect(others).toEqual([]);
+    expect(await ended(job?.id ?? "")).toMatchObject({
+      type: "housekeeping",
+      status: "completed",
+      requested_by: "cron",
+      payload: { provider_count: false, retention: false },
+      scheduled_for: AFTERNOON,
+    });
+    await tick("*/5 * * * *", later(300_000));
+    expect(await everyJob()).toHaveLength(2);
+  });
+
+  test("ask for retention and the provider's count at five past each hour", async () => {
+    const asks = SCHEDULES[1].payload;
+    const times = [0, 5, 10, 55].map((minute) => asks(Date.UTC(2031, 4, 14, 15, minute)));
+    expect(times).toEqual([false, true, false, false].map((hourly) => ({ provider_count: hourly, retention: hourly })));
+  });
+
+  test("are not acknowledged where they cannot be written down, and are good when they come again", async () => {
+    await failWrites("jobs");
+    await expect(tick("*/5 * * * *", AFTERNOON)).rejects.toThrow("The database did not answer.");
+    await healWrites("jobs");
+    await tick("*/5 * * * *", AFTERNOON);
+    expect(await everyJob()).toHaveLength(1);
+  });
+
+  test("stand in wrangler.jsonc, each with its job", async () => {
+    const { body } = await get<{ schedules: { cron: string }[] }>("/api/jobs/schedules");
+    expect(body.schedules.map(({ cron }) => cron).toSorted()).toEqual(env.TEST_CRONS.toSorted());
+  });
+
+  test("are listed with their last and next run", async () => {
+    const list = async () => (await get<{ schedules: Record<string, unknown>[] }>("/api/jobs/schedules")).body.schedules;
+    expect(await list()).toEqual([
+      { cron: "*/30 * * * *", type: "harvest", description: expect.any(String), last_run: null, next_run: "2031-05-14T14:30:00Z" },
+      { cron: "*/5 * * * *", type: "housekeeping", description: expect.any(String), last_run: null, next_run: "2031-05-14T14:05:00Z" },
+      { cron: "0 * * * *", type: "check_usage_limits", description: expect.any(String), last_run: null, next_run: "2031-05-14T15:00:00Z" },
+      { cron: "0 0 * * *", type: "reset_quotas", description: expect.any(String), last_run: null, next_run: "2031-05-15T00:00:00Z" },
+    ]);
+    await tick("*/5 * * * *", "2031-05-14T13:55:00Z");
+    await tick("*/5 * * * *", "2031-05-14T14:00:00Z");
+    await ask({ type: "harvest", delay_seconds: 60 });
+    await setClock("2031-05-14T23:59:59Z");
+    await Promise.all((await everyJob()).filter(({ type }) => type === "housekeeping").map(async ({ id }) => ended(id)));
+    expect(await list()).toMatchObject([
+      { last_run: null, next_run: "2031-05-15T00:00:00Z" },
+      { last_run: { scheduled_for: "2031-05-14T14:00:00Z", status: "completed" }, next_run: "2031-05-15T00:00:00Z" },
+      { last_run: null, next_run: "2031-05-15T00:00:00Z" },
+      { last_run: null, next_run: "2031-05-15T00:00:00Z" },
+    ]);
+  });
+});
+
+describe("the harvest as a job", () => {
+  const jobsOf = async (): Promise<Job[]> => (await everyJob()).filter(({ type }) => type === "harvest").toReversed();
+  const all = async (): Promise<Job[]> => {
+    let seen = -1;
+    for (let jobs = await jobsOf(); jobs.length !== seen; jobs = await jobsOf()) {
+      seen = jobs.length;
+      for (const { id } of jobs) await ended(id);
+    }
+    return Promise.all((await jobsOf()).map(async ({ id }) => read(id)));
+  };
+
+  test("goes on, a job for each 60 requests, until nothing is due; every target is done once", async () => {
+    const authors = Array.from({ length: 125 }, (_, n) => `Chained Author ${n}`);
+    await post("/api/harvest/targets", { authors });
+    await tick("*/30 * * * *", "2031-05-14T14:00:00Z");
+    await all();
+    const jobs: Job[] = [];
+    let next = (await jobsOf()).find(({ requested_by }) => requested_by === "cron")?.id ?? null;
+    while (next !== null) {
+      const job = await read(next);
+      jobs.push(job);
+      next = (job.result as { next: string | null }).next;
+    }
+    const runs = jobs.map(({ result }) => (result as { run: { targets: number; calls: number; stopped: string } }).run);
+    expect(runs.map(({ stopped }) => stopped)).toEqual(["enough_for_one_run", "enough_for_one_run", "nothing_due"]);
+    expect(runs.slice(0, 2).map(({ calls }) => calls)).toEqual([60, 60]);
+    expect(runs.reduce((sum, { targets }) => sum + targets, 0)).toBe(125);
+    expect(jobs.map(({ requested_by }) => requested_by)).toEqual(["cron", `job:${jobs[0]?.id}`, `job:${jobs[1]?.id}`]);
+    expect(jobs.map(({ payload }) => payload)).toEqual([{}, { until: "2031-05-14T14:28:00.000Z" }, { until: "2031-05-14T14:28:00.000Z" }]);
+    const pages = (await sent()).map(({ path }) => path);
+    expect(new Set(pages).size).toBe(pages.length);
+    expect(await quotaStatus()).toMatchObject({ used: pages.length, callers: [{ caller: "cron.harvest", used: pages.length }] });
+  });
+
+  test("carries on who asked: request and trace", async () => {
+    await post("/api/harvest/targets", { authors: Array.from({ length: 61 }, (_, n) => `Traced Author ${n}`) });
+    const trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    await ask({ type: "harvest" }, { "x-request-id": "find-me", traceparent: `00-${trace_id}-00f067aa0ba902b7-01` });
+    const about = { request_id: "find-me", trace_id };
+    expect(await all()).toMatchObject([about, about]);
+  });
+
+  test("begins no further run once the next tick is near, and none where the day is over", async () => {
+    await post("/api/harvest/targets", { authors: Array.from({ length: 70 }, (_, n) => `Author ${n}`) });
+    await tick("*/30 * * * *", "2031-05-14T13:35:00Z");
+    expect((await all()).map(({ result }) => result)).toMatchObject([{ run: { stopped: "enough_for_one_run" }, next: null }]);
+    await settings({ background_floor: 0 });
+    await put("/api/quota/usage", { used: 13_000 });
+    const { id } = (await ask({ type: "harvest" })).body;
+    expect((await ended(id)).result).toMatchObject({ run: { stopped: "quota_exhausted" }, next: null });
+  });
+
+  test("that cannot begin because the database is away is tried again", async () => {
+    await post("/api/harvest/targets", { isbns: isbns(0, 3) });
+    await failTable("harvest_runs");
+    const { id } = (await ask({ type: "harvest" })).body;
+    await until(id, ({ attempts }) => attempts[0]?.outcome === "failed");
+    await healTable("harvest_runs");
+    const job = await ended(id);
+    expect(triesOf(job)).toEqual(["run 1 failed: storage_unavailable: The database did not answer.", "run 2 succeeded"]);
+    expect(job.result).toMatchObject({ run: { id: `${id}.2`, targets: 3 } });
+  });
+
+  test("is not held up by one that was cancelled in its middle: what it had in hand stays its own for a while", async () => {
+    await fault({ kind: "hang_after_billing", path: "/author/", hang_ms: 1_000 });
+    await post("/api/harvest/targets", { authors: ["Held"] });
+    const { id } = (await ask({ type: "harvest" })).body;
+    await requestsArrived(1);
+    expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(200);
+    const next = (await ask({ type: "harvest" })).body.id;
+    expect(await ended(next)).toMatchObject({ result: { run: { targets: 0, stopped: "nothing_due" } } });
+    await pause(1_200);
+    expect(await sent()).toHaveLength(1);
+    expect(await countRows("jobs")).toBe(2);
+  });
+});

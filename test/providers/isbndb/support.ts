@@ -1,0 +1,48 @@
+import { vi } from "vitest";
+import { type CallReport, createIsbndbClient } from "../../../worker/src/providers/isbndb/index.ts";
+
+export const API_KEY = "secret_key-123";
+export const START = Date.UTC(2025, 11, 30, 14);
+export const fox = { isbn13: "9780140328721", title: "Fantastic Mr. Fox" };
+export const countHeaders = {
+  ratelimit: '"rate";r=179;t=60, "daily";r=14880;t=36000',
+  "ratelimit-policy": '"rate";q=180;w=60, "daily";q=15000;w=86400',
+};
+
+type Respond = (init: RequestInit) => Response | Promise<Response>;
+
+/** A client whose clock moves by a second with every look, a spied `fetch`, and what `onOutcome` was told. */
+export function stage(respond: Respond, { timeoutMs = 20_000, baseUrl = "https://provider.test" } = {}) {
+  let now = START - 1000;
+  const requests: { url: string; init: RequestInit }[] = [];
+  vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init = {}) => {
+    requests.push({ url: input instanceof Request ? input.url : input.toString(), init });
+    return respond(init);
+  });
+  const told: CallReport[] = [];
+  const client = createIsbndbClient({ baseUrl, apiKey: API_KEY, timeoutMs, clock: () => (now += 1000) });
+  return { client, requests, told, onOutcome: (report: CallReport) => void told.push(report) };
+}
+
+/** Sends the text, then breaks off, or says nothing more, or ends; tells whether somebody cancelled. */
+export function stream(text: string, then: "end" | "break" | "hang") {
+  const state = { cancelled: false };
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode(text));
+      if (then === "end") controller.close();
+    },
+    pull(controller) {
+      if (then === "break") controller.error(new Error("connection reset"));
+    },
+    cancel() {
+      state.cancelled = true;
+    },
+  });
+  return { body, state };
+}
+
+/** Like the real one: never answers, and rejects when the signal aborts. */
+export async function hang({ signal }: RequestInit): Promise<never> {
+  return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new DOMException("timed out", "TimeoutError"))));
+}

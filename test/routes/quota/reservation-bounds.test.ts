@@ -1,0 +1,217 @@
+/** What a project's reservations can never do to others: charge more than they were granted, or stand in everybody's way for nothing. */
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { call, freshStart, isbns, post, put, quotaStatus, setClock, settings } from "../../support/worker.ts";
+import type { Answer } from "../../support/worker.ts";
+import { by, enrich, organization, said, tenant } from "../../support/tenants/keys.ts";
+import type { Tenant } from "../../support/tenants/keys.ts";
+
+let shop: Tenant;
+
+beforeEach(async () => {
+  await freshStart();
+  await organization("acme");
+  shop = await tenant("shop", "acme");
+});
+
+const reserve = async ({ key }: Tenant, body: object): Promise<Answer> => by(key, "POST", "/api/quota/reservations", body);
+const commit = async ({ key }: Tenant, id: string, body?: object): Promise<Answer> =>
+  by(key, "POST", `/api/quota/reservations/${id}/commit`, body);
+const release = async ({ key }: Tenant, id: string): Promise<Answer> => by(key, "DELETE", `/api/quota/reservations/${id}`);
+const share = async (calls_per_day: number | null) => put("/api/projects/shop/upstream-share", { calls_per_day });
+const pass = (seconds: number): void => void vi.setSystemTime(Date.now() + seconds * 1_000);
+
+describe("a commit by a project", () => {
+  test("of more than it reserved is refused, says what was reserved, and changes nothing", async () => {
+    await reserve(shop, { calls: 2, id: "a" });
+    expect(await commit(shop, "a", { calls: 100_000_000 })).toMatchObject({
+      status: 422,
+      body: {
+        code: "unprocessable",
+        detail: "calls is 100000000; 2 were reserved, and a project is charged no more than that.",
+        errors: [{ path: "calls" }],
+      },
+    });
+    expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 2 });
+    expect((await commit(shop, "a", { calls: 2 })).body).toMatchObject({ charged: 2 });
+    expect((await commit(shop, "a", { calls: 3 })).body).toMatchObject({ charged: 2 });
+  });
+
+  test("is bound after a release, while it is suspended, and after the expiry", async () => {
+    for (const id of ["released", "expired"]) await reserve(shop, { calls: 2, id });
+    await release(shop, "released");
+    await post("/api/projects/shop/suspend", { reason: "x" });
+    expect(said(await commit(shop, "released", { calls: 3 }))).toBe("422 unprocessable");
+    expect((await commit(shop, "released")).body).toMatchObject({ charged: 2 });
+    pass(121);
+    expect(said(await commit(shop, "expired", { calls: 3 }))).toBe("422 unprocessable");
+    expect((await commit(shop, "expired", { calls: 1 })).body).toMatchObject({ charged: 2, late: true });
+    expect(await quotaStatus()).toMatchObject({ used: 4, reserved: 0 });
+  });
+
+  test("after a release is charged only while its share still has what it gave back", async () => {
+    await share(10);
+    for (const id of ["one", "two"]) {
+      expect(said(await reserve(shop, { calls: 10, id }))).toBe("201");
+      await release(shop, id);
+    }
+    expect((await commit(shop, "one")).body).toMatchObject({ charged: 10 });
+    expect(await commit(shop, "two")).toMatchObject({ status: 422, body: { code: "unprocessable" } });
+    expect(await quotaStatus()).toMatchObject({ used: 10, reserved: 0 });
+  });
+
+  test("cannot be sent after its reservation's end, and so reaches no later day", async () => {
+    await reserve(shop, { calls: 2, id: "a" });
+    await setClock("2031-05-15T14:00:00Z");
+    expect(await commit(shop, "a", { sent_at: "2031-05-15T14:00:00Z" })).toMatchObject({
+      status: 422,
+      body: { errors: [{ path: "sent_at" }] },
+    });
+    expect(await quotaStatus()).toMatchObject({ used: 0 });
+  });
+
+  test("is the administrator's to correct: more than reserved is recorded", async () => {
+    await reserve(shop, { calls: 2, id: "a" });
+    expect((await post("/api/quota/reservations/project:shop:a/commit", { calls: 5 })).body).toMatchObject({ charged: 5 });
+  });
+});
+
+describe("the pace", () => {
+  beforeEach(async () => settings({ rate_per_second: 3 }));
+  const starts = async (count: number) => {
+    const answers: Answer[] = [];
+    for (let index = 0; index < count; index += 1) answers.push(await post("/api/quota/reservations", { calls: 1 }));
+    return answers.map(({ status, body }) => (status === 201 ? Date.parse(String(body["start_at"])) - Date.now() : body["code"]));
+  };
+
+  test("has back every turn that was released before it began, whichever it was", async () => {
+    for (let index = 0; index < 31; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
+    expect(await starts(1)).toEqual(["pace_exceeded"]);
+    for (let index = 0; index < 30; index += 1) await release(shop, `r${index}`);
+    // The first had begun when it was given back.
+    expect(await starts(3)).toEqual([334, 668, 1_002]);
+  });
+
+  test("is not worn out by reserving and giving back, nor by committing 0", async () => {
+    for (let index = 0; index < 100; index += 1) {
+      expect(said(await reserve(shop, { calls: 1, id: `r${index}` }))).toBe("201");
+      if (index % 2 === 0) await release(shop, `r${index}`);
+      else await commit(shop, `r${index}`, { calls: 0 });
+    }
+    expect(await starts(2)).toEqual([334, 668]);
+  });
+
+  test("hands out no turn twice, and none that has begun", async () => {
+    for (let index = 0; index < 4; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
+    await release(shop, "r2");
+    expect(await starts(2)).toEqual([668, 4 * 334]);
+    await release(shop, "r1");
+    pass(0.5);
+    expect(await starts(1)).toEqual([5 * 334 - 500]);
+  });
+
+  test("counts a turn that is charged after its release as taken", async () => {
+    for (let index = 0; index < 2; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
+    await release(shop, "r1");
+    await commit(shop, "r1");
+    expect(await starts(1)).toEqual([668]);
+  });
+
+  test("forgets turns that were given back when the rate changes, or the clock jumps back", async () => {
+    for (let index = 0; index < 20; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
+    await release(shop, "r19");
+    await settings({ rate_per_second: 4 });
+    expect(await starts(30)).toEqual(Array.from({ length: 30 }, (_, index) => index * 251));
+    await settings({ rate_per_second: 3 });
+    for (let index = 20; index < 40; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
+    await release(shop, "r39");
+    pass(-3_600);
+    expect(await starts(3)).toEqual([0, 334, 668]);
+  });
+});
+
+describe("what projects hold", () => {
+  test("is together at most half of the day, so that others always find something", async () => {
+    const tenants = await Promise.all(["a", "b", "c", "d", "e", "f"].map(async (id) => tenant(id, "acme")));
+    for (const who of tenants.slice(0, 5)) expect(said(await reserve(who, { calls: 1_300, id: "all" }))).toBe("201");
+    const [first, last] = [tenants[0] ?? shop, tenants[5] ?? shop];
+    const refused = await reserve(last, { calls: 1 });
+    expect(refused).toMatchObject({
+      status: 429,
+      body: {
+        code: "pace_exceeded",
+        "violated-policies": ["projects-hold"],
+        detail: "All projects together hold as many reserved calls as they may. Try again in 120 s; the day is not over.",
+      },
+    });
+    expect(refused.headers.get("retry-after")).toBe("120");
+    expect(said(await post("/api/quota/reservations", { calls: 6_500, id: "rest" }))).toBe("201");
+    await call("DELETE", "/api/quota/reservations/rest");
+    await release(first, "all");
+    expect(said(await reserve(last, { calls: 1_300 }))).toBe("201");
+  });
+
+  test("and did not spend is no end of the day: who is refused for it comes back when the next hold ends", async () => {
+    await put("/api/quota/usage", { used: 12_000 });
+    await reserve(shop, { calls: 600, id: "held", ttl_seconds: 45 });
+    const refused = await post("/api/quota/reservations", { calls: 500 });
+    expect(refused).toMatchObject({
+      status: 429,
+      body: {
+        code: "quota_exhausted",
+        "violated-policies": ["daily"],
+        calls_needed: 500,
+        calls_available: 400,
+        available_at: "2031-05-14T14:03:56Z",
+        reset_at: "2031-05-15T00:00:00Z",
+        detail:
+          "This needs 500 calls, but 400 are left today (12,000 of 13,000 used, 600 reserved). " +
+          "The day is not over: what is reserved may come back. Try again at 2031-05-14T14:03:56Z.",
+      },
+    });
+    expect(refused.headers.get("retry-after")).toBe("45");
+    const over = await post("/api/quota/reservations", { calls: 1_001 });
+    expect(over.body).not.toHaveProperty("available_at");
+    expect(Number(over.headers.get("retry-after"))).toBeGreaterThanOrEqual(35_809);
+  });
+
+  test("of its own share is no end of its day either", async () => {
+    await share(10);
+    await reserve(shop, { calls: 6, id: "six", ttl_seconds: 30 });
+    const refused = await reserve(shop, { calls: 5 });
+    expect(refused).toMatchObject({
+      status: 429,
+      body: { code: "quota_exhausted", "violated-policies": ["project-share"], available_at: "2031-05-14T14:03:41Z" },
+    });
+    expect(refused.headers.get("retry-after")).toBe("30");
+    await commit(shop, "six");
+    expect((await reserve(shop, { calls: 5 })).body).not.toHaveProperty("available_at");
+  });
+});
+
+describe("a share smaller than one request", () => {
+  test("can never grant it, and says so", async () => {
+    await share(5);
+    expect(await reserve(shop, { calls: 6 })).toMatchObject({
+      status: 422,
+      body: {
+        code: "unprocessable",
+        detail: "This needs 6 calls; your project may spend 5 a day of the provider's calls, so it can never be granted.",
+      },
+    });
+    expect(said(await reserve(shop, { calls: 6, min_calls: 5 }))).toBe("201");
+  });
+
+  test("for a batch whose price is not known says that it may be smaller, and that one that costs a call fits", async () => {
+    await share(5);
+    expect(await enrich(shop.key, isbns(0, 10))).toMatchObject({
+      status: 422,
+      body: {
+        detail:
+          "Until the price of a batch is known, 10 ISBNs are taken to cost 10 calls; your project may spend 5 a day of the provider's calls. " +
+          "Ask for at most 5 at a time until then.",
+      },
+    });
+    expect(said(await enrich(shop.key, isbns(0, 5)))).toBe("200");
+    expect(said(await enrich(shop.key, isbns(10, 10)))).toBe("200");
+  });
+});

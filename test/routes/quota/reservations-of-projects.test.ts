@@ -1,0 +1,200 @@
+/** Reservations by a project's key: under its own name, in a space of its own, within its share. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { call, concurrently, freshStart, get, isbns, post, put, quotaStatus, setClock, settings } from "../../support/worker.ts";
+import type { Answer } from "../../support/worker.ts";
+import { by, enrich, organization, said, tenant } from "../../support/tenants/keys.ts";
+import type { Tenant } from "../../support/tenants/keys.ts";
+
+let shop: Tenant;
+let app: Tenant;
+
+beforeEach(async () => {
+  await freshStart();
+  await organization("acme", 1_000);
+  shop = await tenant("shop", "acme");
+  app = await tenant("app", "acme");
+});
+
+const reserve = async ({ key }: Tenant, body: object): Promise<Answer> => by(key, "POST", "/api/quota/reservations", body);
+const commit = async ({ key }: Tenant, id: string, body?: object): Promise<Answer> =>
+  by(key, "POST", `/api/quota/reservations/${id}/commit`, body);
+const release = async ({ key }: Tenant, id: string): Promise<Answer> => by(key, "DELETE", `/api/quota/reservations/${id}`);
+
+describe("who it is charged to", () => {
+  test("is always the project, whatever default others have", async () => {
+    await reserve(shop, { calls: 3, id: "a" });
+    await commit(shop, "a");
+    expect((await quotaStatus()).callers).toEqual([{ caller: "project:shop", used: 3 }]);
+  });
+
+  test("may be named, if it is its own name", async () => {
+    expect(said(await reserve(shop, { calls: 1, caller: "enrich.batch" }))).toBe("403 forbidden");
+    expect(await reserve(shop, { calls: 1, priority: "background" })).toMatchObject({
+      status: 403,
+      body: { errors: [{ path: "priority" }] },
+    });
+    expect(said(await reserve(shop, { calls: 1, priority: "interactive" }))).toBe("201");
+    expect(await quotaStatus()).toMatchObject({ reserved: 1 });
+  });
+
+  test("works when only the floor of background work is left", async () => {
+    await put("/api/quota/usage", { used: 12_990 });
+    expect(said(await reserve(shop, { calls: 5 }))).toBe("201");
+  });
+});
+
+describe("ids", () => {
+  test("belong to the project: two use the same one, and neither meets the other's", async () => {
+    expect((await reserve(shop, { calls: 3, id: "job-1" })).body).toMatchObject({ id: "job-1", calls: 3 });
+    expect((await reserve(app, { calls: 5, id: "job-1" })).body).toMatchObject({ id: "job-1", calls: 5 });
+    expect(await quotaStatus()).toMatchObject({ reserved: 8 });
+    expect((await commit(shop, "job-1")).body).toMatchObject({ id: "job-1", charged: 3 });
+    expect((await release(app, "job-1")).body).toMatchObject({ released: 5 });
+  });
+
+  test("of others, and the administrator's, are not there", async () => {
+    await reserve(shop, { calls: 3, id: "of-shop" });
+    await post("/api/quota/reservations", { calls: 4, id: "of-admin" });
+    for (const id of ["of-shop", "of-admin", "project:shop:of-shop"]) {
+      expect([said(await commit(app, id)), said(await release(app, id))]).toEqual(["404 not_found", "404 not_found"]);
+    }
+    expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 7 });
+  });
+
+  test("in the projects' space cannot be made by the administrator, who may settle them", async () => {
+    expect(await post("/api/quota/reservations", { calls: 1, id: "project:shop:x" })).toMatchObject({
+      status: 400,
+      body: { errors: [{ path: "id" }] },
+    });
+    await reserve(shop, { calls: 3, id: "x" });
+    expect((await call("DELETE", "/api/quota/reservations/project:shop:x")).body).toMatchObject({ released: 3 });
+  });
+
+  test("make it idempotent, also the longest", async () => {
+    const id = "i".repeat(100);
+    const [first, second] = [await reserve(shop, { calls: 3, id }), await reserve(shop, { calls: 3, id })];
+    expect([first.status, second.status, second.body["id"]]).toEqual([201, 201, id]);
+    expect(said(await reserve(shop, { calls: 4, id }))).toBe("409 conflict");
+    expect(await quotaStatus()).toMatchObject({ reserved: 3 });
+  });
+});
+
+describe("limits", () => {
+  test("a life of at most two minutes", async () => {
+    expect(await reserve(shop, { calls: 1, ttl_seconds: 121 })).toMatchObject({ status: 400, body: { errors: [{ path: "ttl_seconds" }] } });
+    expect((await reserve(shop, { calls: 1, ttl_seconds: 120 })).body).toMatchObject({ expires_at: "2031-05-14T14:05:11Z" });
+    expect((await post("/api/quota/reservations", { calls: 1, ttl_seconds: 3_600 })).status).toBe(201);
+  });
+
+  test("a tenth of the day held open at a time, each project by itself", async () => {
+    expect(said(await reserve(shop, { calls: 1_301 }))).toBe("422 unprocessable");
+    await reserve(shop, { calls: 1_300, id: "all" });
+    expect(await reserve(shop, { calls: 1 })).toMatchObject({
+      status: 429,
+      body: { code: "pace_exceeded", "violated-policies": ["hold"] },
+    });
+    expect(said(await reserve(app, { calls: 1_300 }))).toBe("201");
+    await release(shop, "all");
+    expect(said(await reserve(shop, { calls: 1 }))).toBe("201");
+  });
+
+  test("its share of the day, decided together with the day itself, and named", async () => {
+    await put("/api/projects/shop/upstream-share", { calls_per_day: 10 });
+    await reserve(shop, { calls: 6, id: "six" });
+    expect(await reserve(shop, { calls: 5 })).toMatchObject({
+      status: 429,
+      body: {
+        code: "quota_exhausted",
+        "violated-policies": ["project-share"],
+        share: { calls_per_day: 10, used: 0, reserved: 6, remaining: 4 },
+      },
+    });
+    expect((await reserve(shop, { calls: 9, min_calls: 2, id: "rest" })).body).toMatchObject({ calls: 4 });
+    await Promise.all([commit(shop, "six"), commit(shop, "rest")]);
+    expect((await enrich(shop.key, isbns(0, 1))).body).toMatchObject({ "violated-policies": ["project-share"] });
+    expect(said(await reserve(app, { calls: 5 }))).toBe("201");
+    await settings({ daily_limit: 2_010 });
+    expect((await reserve(shop, { calls: 1 })).body).toMatchObject({ "violated-policies": ["daily"] });
+    await settings({ daily_limit: 15_000 });
+    await put("/api/projects/shop/upstream-share", { calls_per_day: 11 });
+    expect(said(await reserve(shop, { calls: 1 }))).toBe("201");
+  });
+
+  test("its share of 200 requests at once is given out exactly", async () => {
+    await put("/api/projects/shop/upstream-share", { calls_per_day: 60 });
+    const answers = await concurrently(200, 40, async () => reserve(shop, { calls: 1 }));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(60);
+    expect(await quotaStatus()).toMatchObject({ reserved: 60 });
+  });
+});
+
+describe("what it sees of the day", () => {
+  const callersSeen = async (who: Tenant) => {
+    const { body } = await reserve(who, { calls: 1 });
+    return (body["quota"] as { callers: unknown }).callers;
+  };
+
+  beforeEach(async () => {
+    for (const [who, calls] of [
+      [shop, 3],
+      [app, 5],
+    ] as const) {
+      await reserve(who, { calls, id: "x" });
+      await commit(who, "x");
+    }
+    await post("/api/quota/reservations", { calls: 7, id: "x", caller: "cron.harvest" });
+    await post("/api/quota/reservations/x/commit");
+  });
+
+  test("is its own line, and all other projects in one", async () => {
+    expect(await callersSeen(shop)).toEqual([
+      { caller: "cron.harvest", used: 7 },
+      { caller: "projects", used: 5 },
+      { caller: "project:shop", used: 3 },
+    ]);
+  });
+
+  test("is the same where it is refused", async () => {
+    await put("/api/quota/usage", { used: 13_000 });
+    const { body } = await reserve(app, { calls: 1 });
+    const names = (body["quota"] as { callers: { caller: string }[] }).callers.map(({ caller }) => caller);
+    expect(names).toContain("project:app");
+    expect(names).toContain("projects");
+    expect(names).not.toContain("project:shop");
+  });
+
+  test("is in public only the sum, also where a key is sent along that nobody looked up", async () => {
+    for (const token of [null, shop.key, "wrong"]) {
+      expect((await get("/api/quota/status", { token })).body["callers"]).toEqual([
+        { caller: "projects", used: 8 },
+        { caller: "cron.harvest", used: 7 },
+      ]);
+    }
+  });
+});
+
+describe("a project that was stopped", () => {
+  test("reserves nothing more, but settles what it holds, so that nothing is charged that was not spent, and nothing lost that was", async () => {
+    await reserve(shop, { calls: 10, id: "sent" });
+    await reserve(shop, { calls: 10, id: "unsent" });
+    await post("/api/projects/shop/suspend", { reason: "x" });
+    expect(said(await reserve(shop, { calls: 1 }))).toBe("403 project_suspended");
+    expect((await commit(shop, "sent", { calls: 9 })).body).toMatchObject({ charged: 9 });
+    expect((await release(shop, "unsent")).body).toMatchObject({ released: 10 });
+    await setClock("2031-05-14T14:10:00Z");
+    expect(await quotaStatus()).toMatchObject({ used: 9, reserved: 0 });
+  });
+
+  test("by its organisation's allowance settles too", async () => {
+    await reserve(shop, { calls: 10, id: "a" });
+    await call("PATCH", "/api/organizations/acme", { quotas: { api_calls: 0 } });
+    expect(said(await reserve(shop, { calls: 1 }))).toBe("429 monthly_quota_exceeded");
+    expect((await commit(shop, "a", { calls: 1 })).body).toMatchObject({ charged: 1 });
+  });
+
+  test("is refused once its key does not work any more", async () => {
+    await reserve(shop, { calls: 10, id: "a" });
+    await call("DELETE", `/api/projects/shop/keys/${shop.keyId}`);
+    expect([said(await commit(shop, "a")), said(await release(shop, "a"))]).toEqual(["401 unauthorized", "401 unauthorized"]);
+  });
+});

@@ -1,0 +1,89 @@
+/** What a tenant may make of keys and of their versions, and who it is refused to. */
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, test } from "vitest";
+import { call, freshStart, post, setClock } from "../../support/worker.ts";
+import { right, stop } from "../../support/tenants/http.ts";
+import { addKey, by, organization, said, tally, tenant } from "../../support/tenants/keys.ts";
+import type { Tenant } from "../../support/tenants/keys.ts";
+
+let shop: Tenant;
+
+beforeEach(async () => {
+  await freshStart();
+  await organization("acme");
+  shop = await tenant("shop", "acme", { key: { scopes: ["read", "enrich", "admin"] } });
+});
+
+const keys = "/api/projects/shop/keys";
+const versions = async (): Promise<number[]> => {
+  const sql = "SELECT version FROM api_key_versions WHERE key_id = ? ORDER BY version";
+  return (await env.DB.prepare(sql).bind(shop.keyId).all<{ version: number }>()).results.map(({ version }) => version);
+};
+
+describe("a project has at most 20 keys that work", () => {
+  test("the next is refused with the limit, for its own key and for the administrator, until one works no more", async () => {
+    const expiring = { expires_at: "2031-05-14T15:00:00Z" };
+    const made = Array.from({ length: 19 }, async (_, n) => addKey("shop", n < 17 ? {} : expiring));
+    const [first] = await Promise.all(made);
+    for (const refused of [await post(keys, {}), await by(shop.key, "POST", keys, {})]) {
+      expect(refused).toMatchObject({ status: 409, body: { code: "conflict", limit: 20 } });
+      expect(refused.body["detail"]).toContain("20");
+    }
+    await tenant("other", "acme");
+    right(await call("DELETE", `${keys}/${first?.keyId ?? ""}`));
+    expect([said(await by(shop.key, "POST", keys, {})), said(await post(keys, {}))]).toEqual(["201", "409 conflict"]);
+    await setClock("2031-05-14T15:00:00Z");
+    expect([said(await post(keys, {})), said(await post(keys, {})), said(await post(keys, {}))]).toEqual(["201", "201", "409 conflict"]);
+  });
+
+  test("also when many are asked for at one moment", async () => {
+    await Promise.all(Array.from({ length: 16 }, async () => addKey("shop")));
+    const answers = await Promise.all(Array.from({ length: 8 }, async () => post(keys, {})));
+    expect(tally(answers)["201"]).toBeLessThanOrEqual(3);
+    for (let more = 0; more < 4; more += 1) answers.push(await post(keys, {}));
+    expect(tally(answers)).toEqual({ "201": 3, "409 conflict": 9 });
+  });
+});
+
+describe("a project that is stopped for abuse", () => {
+  const rotation = () => `${keys}/${shop.keyId}/rotate`;
+
+  test("gets no new secrets by its own key, but may end what it has; the administrator may do all", async () => {
+    const spare = await addKey("shop");
+    right(await post(rotation()));
+    await stop("shop", "abuse:ERROR_SPIKE");
+    for (const path of [keys, rotation()]) {
+      const refused = await by(shop.key, "POST", path, {});
+      expect(refused).toMatchObject({ status: 403, body: { code: "project_suspended", reasons: [{ reason: "abuse:ERROR_SPIKE" }] } });
+      expect(said(await by(shop.key, "POST", path, path === keys ? {} : { immediate: true }))).toBe("403 project_suspended");
+    }
+    expect(said(await by(shop.key, "DELETE", `${keys}/${spare.keyId}`))).toBe("200");
+    expect([said(await post(keys, {})), said(await post(rotation(), { immediate: true }))]).toEqual(["201", "200"]);
+  });
+
+  test.each(["admin", "quota:db_queries_per_day"])("and one that is stopped for %s may replace a secret that leaked", async (reason) => {
+    await stop("shop", reason);
+    expect(said(await by(shop.key, "POST", keys, {}))).toBe("201");
+    expect(said(await by(shop.key, "POST", rotation(), { immediate: true }))).toBe("200");
+  });
+});
+
+describe("a key that is rotated again and again", () => {
+  test("keeps ten versions that work no more, and answers with those that it keeps", async () => {
+    const rotate = async (immediate: boolean) =>
+      right(await post<{ key: string; versions: { version: number }[] }>(`${keys}/${shop.keyId}/rotate`, { immediate }));
+    let latest = await rotate(true);
+    for (let n = 3; n <= 14; n += 1) latest = await rotate(true);
+    const kept = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
+    expect([await versions(), latest.versions.map(({ version }) => version).toReversed()]).toEqual([kept, kept]);
+
+    const fifteenth = await rotate(false);
+    expect([await versions(), fifteenth.versions.map(({ version }) => version).toReversed()]).toEqual([
+      [...kept, 15],
+      [...kept, 15],
+    ]);
+    for (const { key } of [latest, fifteenth]) expect(said(await by(key, "GET", "/api/authors/top"))).toBe("200");
+    const told = async (key: string) => String((await by(key, "GET", "/api/authors/top")).body["detail"]);
+    expect(await told(shop.key)).toBe("This key is not accepted.");
+  });
+});

@@ -1,0 +1,364 @@
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { replayDeliveries } from "../../../worker/src/store/webhooks/deliveries.ts";
+import { catchUp } from "../../../worker/src/tenants/webhooks/dispatch.ts";
+import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { logged } from "../../telemetry/support.ts";
+import { postWith } from "../../routes/support.ts";
+import { freshStart, get, post, setClock } from "../../support/worker.ts";
+import { makeOrganization, makeProject, outrun, patch, remove, right, rows } from "../../support/tenants/http.ts";
+import {
+  RECEIVER,
+  deliver,
+  deliveries,
+  deps,
+  dispatchOnly,
+  happened,
+  makeWebhook,
+  outcomes,
+  quiet,
+  readDelivery,
+  readWebhook,
+  receiver,
+  toldOf,
+} from "./support.ts";
+import type { ShownWebhook } from "./support.ts";
+
+beforeEach(async () => {
+  await freshStart();
+  await makeOrganization("org");
+  await makeProject("shop");
+});
+afterEach(async () => {
+  await quiet();
+  vi.restoreAllMocks();
+});
+
+const at = "/api/projects/shop/webhooks";
+const dead = () => new Response("", { status: 500 });
+
+async function failFive(): Promise<void> {
+  for (const event of ["w1", "w2", "w3", "w4", "w5"]) await toldOf(event);
+}
+
+const events = async () => right(await get<{ events: { id: string; type: string; data: unknown }[] }>("/api/projects/shop/events")).events;
+
+describe("an endpoint that gave five deliveries up in a row", () => {
+  test("is disabled, the sixth event is not attempted, and its owner learns by another way", async () => {
+    let answer = dead;
+    const received = receiver(({ url }) => (url === RECEIVER ? answer() : new Response("")));
+    const { id } = await makeWebhook("shop", { url: RECEIVER });
+    await failFive();
+    expect(received).toHaveLength(25);
+    expect(await readWebhook(id)).toMatchObject({ status: "disabled", status_reason: "failures", failures: 5 });
+    expect(await toldOf("w6")).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
+    expect(received).toHaveLength(25);
+    expect((await events()).map(({ type }) => type).slice(0, 3)).toEqual(["quota.warning", "webhook.disabled", "quota.warning"]);
+    const told = (await events()).find(({ type }) => type === "webhook.disabled");
+    expect(told?.data).toEqual({
+      project_id: "shop",
+      webhook_id: id,
+      address: "https://receiver.example",
+      reason: "failures",
+      failures: 5,
+      delivery_id: expect.stringMatching(/^dlv_/u),
+      status_code: 500,
+      error: "Answered 500.",
+    });
+    // Never through that endpoint, whatever it subscribed to.
+    expect(await outcomes()).toEqual([
+      ...Array.from({ length: 5 }, () => "quota.warning failed tries_used_up"),
+      "quota.warning skipped webhook_disabled",
+    ]);
+    answer = () => new Response("");
+    expect(right(await patch<ShownWebhook>(`${at}/${id}`, { enabled: true }))).toMatchObject({
+      status: "enabled",
+      status_reason: null,
+      failures: 0,
+      replayable: { deliveries: 6, since: "2031-05-14T14:03:11Z" },
+    });
+  });
+
+  test("is told of to the project's other endpoints, and to operators once", async () => {
+    const received = receiver(({ url }) => (url === RECEIVER ? dead() : new Response("")));
+    const { id } = await makeWebhook();
+    await makeWebhook("shop", { url: "https://other.example/", events: ["webhook.disabled"] });
+    const lines = logged();
+    for (const event of ["w1", "w2", "w3", "w4"]) {
+      await happened(event);
+      await dispatchOnly();
+      await deliver((await deliveries(`webhook_id=${id}`))[0]?.id ?? "");
+    }
+    expect(await dispatchOnly()).toMatchObject({ operators_told: 0 });
+    await happened("w5");
+    await dispatchOnly();
+    await deliver((await deliveries(`webhook_id=${id}`))[0]?.id ?? "");
+    expect(await dispatchOnly()).toMatchObject({ events: 1, deliveries: 1, operators_told: 1 });
+    expect(await dispatchOnly()).toMatchObject({ operators_told: 0 });
+    const [notice] = await deliveries("status=pending");
+    expect(await deliver(notice?.id ?? "")).toMatchObject({ is: "delivered" });
+    expect(received.at(-1)?.url).toBe("https://other.example/");
+    expect(JSON.parse(received.at(-1)?.body ?? "")).toMatchObject({ type: "webhook.disabled", data: { webhook_id: id } });
+    expect(lines.filter(({ message }) => message === "Operators are to know: webhook.disabled")).toMatchObject([
+      { level: "error", project_id: "shop", event: { webhook_id: id, reason: "failures" } },
+    ]);
+  });
+
+  test("is not disabled where one of them arrived: the row begins anew", async () => {
+    let status = 500;
+    receiver(() => new Response(null, { status }));
+    const { id } = await makeWebhook();
+    for (const event of ["w1", "w2", "w3", "w4"]) await toldOf(event);
+    status = 204;
+    await toldOf("w5");
+    expect(await readWebhook(id)).toMatchObject({ failures: 0 });
+    status = 500;
+    for (const event of ["w6", "w7", "w8", "w9"]) await toldOf(event);
+    expect(await readWebhook(id)).toMatchObject({ status: "enabled", failures: 4 });
+  });
+
+  test("stops what is still being tried, and counts nothing twice", async () => {
+    const received = receiver(dead);
+    const { id } = await makeWebhook();
+    for (const event of ["w0", "w1", "w2", "w3", "w4", "w5"]) await happened(event);
+    await dispatchOnly();
+    const [slow = { id: "" }, ...others] = (await deliveries()).toReversed();
+    await tryDelivery(deps(), slow.id, 1, 1);
+    // All at once: each is one of the row.
+    await Promise.all(others.map(async (each) => deliver(each.id)));
+    expect(await readWebhook(id)).toMatchObject({ status: "disabled", failures: 5 });
+    expect(await tryDelivery(deps(), slow.id, 1, 2)).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
+    expect(received).toHaveLength(26);
+    expect((await events()).filter(({ type }) => type === "webhook.disabled")).toHaveLength(1);
+  });
+});
+
+describe("an endpoint that answers 410", () => {
+  test("is disabled at once, and told of", async () => {
+    const received = receiver(() => new Response("", { status: 410 }));
+    const { id } = await makeWebhook();
+    expect(await toldOf("w1")).toEqual({ is: "failed", reason: "gone", error: "Answered 410: the receiver wants no more." });
+    expect(received).toHaveLength(1);
+    expect(await readWebhook(id)).toMatchObject({ status: "disabled", status_reason: "gone", failures: 1 });
+    expect((await events())[0]).toMatchObject({ type: "webhook.disabled", data: { reason: "gone", status_code: 410 } });
+  });
+
+  test("to a test, too", async () => {
+    receiver(() => new Response("", { status: 410 }));
+    const { id } = await makeWebhook();
+    right(await post(`${at}/${id}/test`));
+    expect(await readWebhook(id)).toMatchObject({ status: "disabled", status_reason: "gone", failures: 0 });
+    expect((await events())[0]).toMatchObject({ type: "webhook.disabled" });
+  });
+});
+
+describe("enabling again", () => {
+  test("sends a signed test first, and a single failure leaves it disabled, with the rest of the change", async () => {
+    const received = receiver(dead);
+    const { id } = await makeWebhook();
+    right(await patch(`${at}/${id}`, { enabled: false }));
+    expect(await readWebhook(id)).toMatchObject({ status: "disabled", status_reason: "by_hand" });
+    const refused = await patch(`${at}/${id}`, { enabled: true, url: "https://moved.example/" });
+    expect(refused).toMatchObject({
+      status: 422,
+      body: {
+        code: "unprocessable",
+        detail: "The webhook stays disabled, for its test was not answered with 2xx. Answered 500.",
+        webhook: { id, status: "disabled", status_reason: "test_failed", url: "https://moved.example/" },
+      },
+    });
+    expect(received.map(({ url, body }) => [url, (JSON.parse(body) as { type: string }).type])).toEqual([
+      ["https://moved.example/", "webhook.test"],
+    ]);
+    expect(await readDelivery(String(refused.body["delivery_id"]))).toMatchObject({
+      is_test: true,
+      status: "failed",
+      reason: "test_failed",
+    });
+    expect(await events()).toEqual([]);
+  });
+
+  test("that is interrupted is finished by a job, whose test decides", async () => {
+    receiver(dead);
+    const { id } = await makeWebhook();
+    right(await patch(`${at}/${id}`, { enabled: false }));
+    await patch(`${at}/${id}`, { enabled: true });
+    const [test] = await deliveries();
+    // As it stands when the Worker dies before it sent.
+    await rows("DELETE FROM webhook_attempts");
+    await rows("UPDATE webhook_deliveries SET status = 'pending', reason = NULL, attempts = 0, ended_at = NULL");
+    await rows("UPDATE webhooks SET status = 'probation', status_reason = 'test'");
+    await happened("w1");
+    expect(await dispatchOnly()).toMatchObject({ deliveries: 1, jobs: 0 });
+    await setClock("2031-05-14T14:04:11Z");
+    expect(await dispatchOnly()).toMatchObject({ jobs: 1 });
+    vi.restoreAllMocks();
+    receiver();
+    expect(await deliver(test?.id ?? "")).toMatchObject({ is: "delivered" });
+    expect(await readWebhook(id)).toMatchObject({ status: "enabled", replayable: { deliveries: 1 } });
+  });
+
+  test("its test decides, and no other message that was on its way", async () => {
+    receiver(async () => {
+      // As it stands when somebody switches it off and on meanwhile.
+      await rows("UPDATE webhooks SET status = 'probation', status_reason = 'test'");
+      return dead();
+    });
+    const { id } = await makeWebhook();
+    await happened("w1");
+    await dispatchOnly();
+    await rows("UPDATE webhook_deliveries SET attempts = 4");
+    expect(await tryDelivery(deps(), (await deliveries())[0]?.id ?? "", 1, 5)).toMatchObject({ is: "failed", reason: "tries_used_up" });
+    expect(await readWebhook(id)).toMatchObject({ status: "probation", status_reason: "test" });
+  });
+
+  test("a test that was answered at one address enables no other", async () => {
+    const elsewhere = "https://other.example/";
+    const received = receiver(async (_, nth) => {
+      if (nth === 1) right(await patch(`${at}/${id}`, { url: elsewhere }));
+      return new Response("");
+    });
+    const { id } = await makeWebhook();
+    right(await patch(`${at}/${id}`, { enabled: false }));
+    expect(await patch(`${at}/${id}`, { enabled: true })).toMatchObject({
+      status: 422,
+      body: { detail: expect.stringContaining("It was changed meanwhile."), webhook: { status: "disabled", status_reason: "test_failed" } },
+    });
+    expect(right(await patch(`${at}/${id}`, { enabled: true }))).toMatchObject({ status: "enabled", url: elsewhere });
+    expect(received.map(({ url }) => url)).toEqual([RECEIVER, elsewhere]);
+  });
+
+  describe("whose test nobody sends", () => {
+    /** As it stands when the Worker dies before it sent. Returns the webhook and its test, which is due to the job j. */
+    const interrupted = async () => {
+      receiver(dead);
+      const { id } = await makeWebhook();
+      right(await patch(`${at}/${id}`, { enabled: false }));
+      await patch(`${at}/${id}`, { enabled: true });
+      await rows("DELETE FROM webhook_attempts");
+      await rows(`UPDATE webhook_deliveries
+        SET status = 'pending', reason = NULL, attempts = 0, ended_at = NULL, job_id = 'j', enqueued_at = 1`);
+      await rows("UPDATE webhooks SET status = 'probation', status_reason = 'test', status_at = 1");
+      return { id, delivery: (await deliveries())[0]?.id ?? "" };
+    };
+    const disabled = { status: "disabled", status_reason: "test_failed", status_since: "2031-05-14T14:03:11Z" };
+
+    test("for its job was cancelled, is disabled", async () => {
+      const { id, delivery } = await interrupted();
+      await rows(`INSERT INTO jobs (id, type, status, payload, requested_by, root_id, run, max_tries, created_at, ended_at, updated_at)
+        VALUES ('j', 'deliver_webhook', 'cancelled', '{}', 'dispatch', 'j', 1, 5, 0, 1, 0)`);
+      expect(await catchUp(deps())).toMatchObject({ recovered: 1 });
+      expect(await readDelivery(delivery)).toMatchObject({ status: "failed", reason: "job_ended" });
+      expect(await readWebhook(id)).toMatchObject(disabled);
+    });
+
+    test("for the project was archived, is disabled", async () => {
+      const { id, delivery } = await interrupted();
+      right(await remove("/api/projects/shop"));
+      expect(await deliver(delivery)).toMatchObject({ is: "skipped", reason: "project_archived" });
+      expect(await readWebhook(id)).toMatchObject(disabled);
+    });
+  });
+
+  test("one that is enabled sends nothing, and switching off twice is once", async () => {
+    const received = receiver();
+    const { id } = await makeWebhook();
+    right(await patch(`${at}/${id}`, { enabled: true }));
+    right(await patch(`${at}/${id}`, { enabled: false }));
+    right(await patch(`${at}/${id}`, { enabled: false }));
+    expect(received).toEqual([]);
+    expect(await rows("SELECT count(*) AS n FROM audit_log WHERE action = 'webhook.change'")).toEqual([{ n: 1 }]);
+  });
+});
+
+describe("replay", () => {
+  test("sends one once more under the same id, whatever became of it, and twice is once", async () => {
+    const received = receiver();
+    const { id } = await makeWebhook();
+    await toldOf("w1");
+    const [shown] = await deliveries();
+    const path = `${at}/deliveries/${shown?.id ?? ""}/replay`;
+    expect(await post(path)).toMatchObject({ status: 202, body: { status: "pending", run: 2, tries: 0 } });
+    expect(await post(path)).toMatchObject({ status: 202, body: { run: 2 } });
+    await vi.waitFor(async () => expect(await readDelivery(shown?.id ?? "")).toMatchObject({ status: "delivered", run: 2 }), 10_000);
+    expect(received).toHaveLength(2);
+    expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+    expect(await rows("SELECT action, subject, after FROM audit_log WHERE action = 'webhook.replay'")).toEqual([
+      { action: "webhook.replay", subject: `webhook:${id}`, after: JSON.stringify({ deliveries: 1, delivery_id: shown?.id, since: null }) },
+    ]);
+  });
+
+  test("asked for by two at one moment is one", async () => {
+    receiver();
+    const { id: webhookId } = await makeWebhook();
+    await toldOf("w1");
+    const deliveryId = (await deliveries())[0]?.id ?? "";
+    const replay = { projectId: "shop", webhookId, deliveryId, since: 0, limit: 1 };
+    const ask = async (id: string) => replayDeliveries(env.DB, replay, { id, actor: "admin", now: Date.now() });
+    expect([await ask("first"), await ask("second")]).toEqual([1, 0]);
+    expect(await readDelivery(deliveryId)).toMatchObject({ run: 2, status: "pending" });
+    expect(await rows("SELECT operation FROM audit_log WHERE action = 'webhook.replay'")).toEqual([{ operation: "first" }]);
+  });
+
+  test("sends all that an endpoint never got since then, and nothing else", async () => {
+    let status = 500;
+    receiver(() => new Response("", { status }));
+    const { id } = await makeWebhook();
+    await makeWebhook("shop", { url: "https://other.example/", events: ["project.suspended"] });
+    await toldOf("w1");
+    await setClock("2031-05-14T15:00:00Z");
+    await toldOf("w2");
+    await post(`${at}/${id}/test`);
+    status = 200;
+    await toldOf("w3");
+    right(await patch(`${at}/${id}`, { enabled: false }));
+    await toldOf("w4");
+    const replay = async () => post(`${at}/${id}/replay`, { since: "2031-05-14T15:00:00Z" });
+    expect(await replay()).toMatchObject({ status: 409 });
+    right(await patch(`${at}/${id}`, { enabled: true }));
+    expect(await replay()).toMatchObject({ status: 202, body: { replayed: 2, more: false } });
+    await vi.waitFor(
+      async () => expect((await readWebhook(id)).replayable).toEqual({ deliveries: 1, since: "2031-05-14T14:03:11Z" }),
+      10_000,
+    );
+    await vi.waitFor(async () => expect(await deliveries("status=pending")).toEqual([]), 10_000);
+    const runs = Object.fromEntries(
+      (await deliveries()).filter(({ event_id }) => event_id !== null).map(({ event_id, run, status: is }) => [event_id, `${is} ${run}`]),
+    );
+    expect(runs).toEqual({ w1: "failed 1", w2: "delivered 2", w3: "delivered 1", w4: "delivered 2" });
+    expect(await replay()).toMatchObject({ status: 202, body: { replayed: 0, more: false } });
+  });
+
+  test("of a deleted endpoint's is refused; what was under way has ended", async () => {
+    const received = receiver();
+    const { id } = await makeWebhook();
+    await happened("w1");
+    await dispatchOnly();
+    const [shown] = await deliveries();
+    right(await remove(`${at}/${id}`));
+    expect(await outcomes()).toEqual(["quota.warning skipped webhook_deleted"]);
+    expect(await tryDelivery(deps(), shown?.id ?? "", 1, 1)).toMatchObject({ is: "skipped", reason: "webhook_deleted" });
+    expect(await post(`${at}/deliveries/${shown?.id ?? ""}/replay`)).toMatchObject({
+      status: 409,
+      body: { detail: `The webhook ${id} was deleted.` },
+    });
+    expect(received).toEqual([]);
+  });
+
+  test("while the endpoint is being deleted leaves nothing that waits for ever", async () => {
+    receiver(dead);
+    const replays = { one: (_: string, delivery: string) => `deliveries/${delivery}/replay`, all: (id: string) => `${id}/replay` };
+    const answers: unknown[] = [];
+    for (const [name, path] of Object.entries(replays)) {
+      const { id } = await makeWebhook();
+      await toldOf(name);
+      const [shown] = await deliveries();
+      const db = outrun(async () => remove(`${at}/${id}`));
+      const body = name === "one" ? {} : { since: "2031-05-14T00:00:00Z" };
+      const { status, body: answer } = await postWith({ DB: db }, `${at}/${path(id, shown?.id ?? "")}`, body);
+      answers.push([status, answer["replayed"]], (await readDelivery(shown?.id ?? "")).status);
+    }
+    expect(answers).toEqual([[409, undefined], "failed", [202, 0], "failed"]);
+    expect(await rows("SELECT count(*) AS n FROM audit_log WHERE action = 'webhook.replay'")).toEqual([{ n: 0 }]);
+  });
+});

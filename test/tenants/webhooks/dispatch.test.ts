@@ -1,0 +1,358 @@
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { catchUp, dispatchBeside, dispatchEvents } from "../../../worker/src/tenants/webhooks/dispatch.ts";
+import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { createDeps } from "../../../worker/src/deps.ts";
+import { ask, ended } from "../../jobs/support.ts";
+import { failWrites, healWrites } from "../../library/support.ts";
+import { getMetered, meteredDb } from "../../store/support.ts";
+import { freshStart, post, setClock } from "../../support/worker.ts";
+import { makeOrganization, makeProject, patch, remove, right, rows } from "../../support/tenants/http.ts";
+import {
+  RECEIVER,
+  deliver,
+  deliveries,
+  deps,
+  dispatchOnly,
+  happened,
+  makeWebhook,
+  outcomes,
+  quiet,
+  readDelivery,
+  readWebhook,
+  receiver,
+  toldOf,
+  untilOutcomes,
+} from "./support.ts";
+
+beforeEach(async () => {
+  await freshStart();
+  await makeOrganization("org");
+  await makeProject("shop");
+});
+afterEach(async () => {
+  await quiet();
+  vi.restoreAllMocks();
+});
+
+const jobs = async (): Promise<number> => Number((await rows("SELECT count(*) AS n FROM jobs WHERE type = 'deliver_webhook'"))[0]?.["n"]);
+
+describe("handing on", () => {
+  test("by many at once makes one delivery, one job and one request for each event", async () => {
+    const received = receiver();
+    await makeWebhook();
+    for (let n = 0; n < 8; n += 1) await happened(`w${n}`);
+    const all = await Promise.all(Array.from({ length: 5 }, async () => dispatchEvents(deps())));
+    expect(all.reduce((sum, { deliveries: made }) => sum + made, 0)).toBe(8);
+    await untilOutcomes(Array.from({ length: 8 }, () => "quota.warning delivered"));
+    expect({
+      jobs: await jobs(),
+      requests: received.length,
+      ids: new Set(received.map(({ headers }) => headers["webhook-id"])).size,
+    }).toEqual({
+      jobs: 8,
+      requests: 8,
+      ids: 8,
+    });
+  });
+
+  test("of more than one round's worth leaves nothing behind, whether anybody wants it or not", async () => {
+    await makeProject("quiet");
+    await makeWebhook();
+    const fill = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
+      INSERT INTO events (id, type, project_id, data, created_at) SELECT 'e' || i, 'quota.warning', iif(i % 2, 'shop', 'quiet'), '{}', ? FROM n`;
+    await rows(fill, Date.now());
+    expect(await dispatchOnly()).toEqual({ events: 450, deliveries: 225, jobs: 225, operators_told: 0 });
+    expect(await rows("SELECT count(*) AS n FROM events WHERE dispatched_at IS NULL")).toEqual([{ n: 0 }]);
+  });
+
+  test("that dies before the jobs are asked for is finished by the next, and after they were, asks for no second", async () => {
+    const received = receiver();
+    await makeWebhook();
+    await happened("w1");
+    const dying = async () => Promise.reject(new Error("the Worker died"));
+    await expect(dispatchEvents({ ...deps(), jobs: { enqueueMany: dying } })).rejects.toThrow("the Worker died");
+    expect(await deliveries()).toMatchObject([{ status: "pending", job_id: null }]);
+    await failWrites("webhook_deliveries");
+    await dispatchBeside(deps());
+    await healWrites("webhook_deliveries");
+    expect(await jobs()).toBe(1);
+    await dispatchEvents(deps());
+    await untilOutcomes(["quota.warning delivered"]);
+    expect({ jobs: await jobs(), requests: received.length }).toEqual({ jobs: 1, requests: 1 });
+  });
+
+  test("that cannot create the instances leaves them to the relay", async () => {
+    const received = receiver();
+    await makeWebhook();
+    await happened("w1");
+    const createBatch = async () => Promise.reject(new Error("internal error"));
+    await dispatchEvents(deps({ JOBS: { createBatch } as never }));
+    expect({ jobs: await jobs(), deliveries: await outcomes() }).toEqual({ jobs: 1, deliveries: ["quota.warning pending"] });
+    await setClock("2031-05-14T14:04:12Z");
+    await ended((await ask()).body.id);
+    await untilOutcomes(["quota.warning delivered"]);
+    expect(received).toHaveLength(1);
+  });
+
+  test("of what no job takes ends that, and stands in nobody's way", async () => {
+    receiver();
+    await makeWebhook();
+    await happened("w1", { type: "Not a name" });
+    await happened("w2", { data: { text: "x".repeat(250_000) } });
+    await happened("w3");
+    expect(await dispatchEvents(deps())).toMatchObject({ events: 3, deliveries: 3, jobs: 1 });
+    await untilOutcomes(["Not a name failed unsendable", "quota.warning failed unsendable", "quota.warning delivered"]);
+  });
+
+  test("is done by housekeeping, whatever was left behind", async () => {
+    receiver();
+    await makeWebhook();
+    await happened("w1");
+    expect((await ended((await ask()).body.id)).result).toMatchObject({
+      dispatched: { events: 1, deliveries: 1, jobs: 1, operators_told: 0, recovered: 0 },
+    });
+    await untilOutcomes(["quota.warning delivered"]);
+  });
+});
+
+test("what has nothing to hand on reads next to nothing, however long the past", async () => {
+  await makeWebhook();
+  const fill = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) INSERT INTO`;
+  await rows(
+    `${fill} events (id, type, project_id, data, created_at, dispatched_at) SELECT 'e' || i, 'quota.warning', 'shop', '{}', 1, 1 FROM n`,
+  );
+  await rows(`${fill} webhook_deliveries (id, webhook_id, project_id, message_id, event_type, payload, status, due_at, job_id, enqueued_at, changed_by, created_at)
+    SELECT 'd' || i, 'w', 'shop', 'm' || i, 'x', '{}', iif(i % 2, 'delivered', 'failed'), 1, 'j', 1, 'x', 1 FROM n`);
+  const { db, rowsRead } = meteredDb();
+  await catchUp(deps({ DB: db }));
+  expect(rowsRead()).toBeLessThan(80);
+  const { id } = await makeWebhook();
+  await rows("UPDATE webhook_deliveries SET webhook_id = ?, status = 'delivered'", id);
+  expect(await getMetered(`/api/projects/shop/webhooks/${id}`)).toMatchObject({ status: 200, body: { replayable: { deliveries: 0 } } });
+  for (const path of [id, "deliveries?limit=5", `deliveries?limit=5&webhook_id=${id}`, "deliveries?limit=5&status=failed"]) {
+    expect({ path, few: (await getMetered(`/api/projects/shop/webhooks/${path}`)).rowsRead < 80 }).toEqual({ path, few: true });
+  }
+  await rows("UPDATE webhook_deliveries SET status = iif(seq % 2, 'failed', 'skipped')");
+  const missed = await getMetered(`/api/projects/shop/webhooks/${id}`);
+  expect({ body: missed.body, few: missed.rowsRead < 3_100 }).toMatchObject({ body: { replayable: { deliveries: 1_000 } }, few: true });
+});
+
+describe("a delivery whose job is over without a word", () => {
+  const lost = async (status: string): Promise<string> => {
+    await happened("w1");
+    await dispatchOnly();
+    const sql = `INSERT INTO jobs (id, type, status, payload, requested_by, root_id, run, max_tries, created_at, ended_at, updated_at)
+      VALUES ('none-0', 'deliver_webhook', ?, '{}', 'dispatch', 'none-0', 1, 5, 0, ?, 0)`;
+    await rows(sql, status, status === "running" ? null : 1);
+    return (await deliveries())[0]?.id ?? "";
+  };
+
+  test("gets another one, as a run of its own, which is told from the first", async () => {
+    const received = receiver();
+    await makeWebhook();
+    const id = await lost("failed");
+    expect(await catchUp({ ...deps(), jobs: { enqueueMany: async () => ["none-1"] } })).toMatchObject({ recovered: 1, jobs: 1 });
+    expect(await readDelivery(id)).toMatchObject({ status: "pending", run: 2, job_id: "none-1" });
+    expect(await tryDelivery(deps(), id, 1, 1)).toEqual({ is: "elsewhere" });
+    expect(received).toEqual([]);
+    expect(await deliver(id, 2)).toMatchObject({ is: "delivered" });
+  });
+
+  test("is not taken by another one while its own lives, and is once that is over", async () => {
+    const received = receiver();
+    const { id: webhook_id } = await makeWebhook();
+    const delivery_id = await lost("running");
+    const message = { type: "quota.warning", timestamp: "2031-05-14T14:03:11Z", data: {} };
+    const payload = { webhook_id, project_id: "shop", url: RECEIVER, payload: message, delivery_id };
+    const other = async () => ended(right(await post<{ id: string }>("/api/jobs", { type: "deliver_webhook", payload })).id);
+    expect((await other()).result).toEqual({ delivery_id, delivered: false, reason: "another job is at it" });
+    expect(received).toEqual([]);
+    await rows("UPDATE jobs SET status = 'failed', ended_at = 1 WHERE id = 'none-0'");
+    expect((await other()).result).toEqual({ delivery_id, delivered: true, tries: 1 });
+    expect(await readDelivery(delivery_id)).toMatchObject({ run: 2, status: "delivered" });
+  });
+
+  test("gets no other one for ever", async () => {
+    await makeWebhook();
+    const id = await lost("failed");
+    await rows("UPDATE webhook_deliveries SET run = 10");
+    expect(await catchUp(deps())).toMatchObject({ recovered: 1, jobs: 0 });
+    expect(await readDelivery(id)).toMatchObject({ status: "failed", reason: "job_ended", run: 10 });
+  });
+
+  test("ends with it where somebody cancelled it", async () => {
+    await makeWebhook();
+    const id = await lost("cancelled");
+    expect(await catchUp(deps())).toMatchObject({ recovered: 1, jobs: 0 });
+    expect(await readDelivery(id)).toMatchObject({ status: "failed", reason: "job_ended" });
+  });
+
+  test("is left alone while its job lives", async () => {
+    await makeWebhook();
+    const id = await lost("running");
+    expect(await catchUp(deps())).toMatchObject({ recovered: 0, jobs: 0 });
+    expect(await readDelivery(id)).toMatchObject({ status: "pending", run: 1 });
+    await rows("DELETE FROM jobs");
+  });
+});
+
+describe("a try that is done again", () => {
+  test("sends nothing twice once it was written down, and tells the same time", async () => {
+    const received = receiver(() => new Response("", { status: 503, headers: { "retry-after": "600" } }));
+    const { id: webhook } = await makeWebhook();
+    await happened("w1");
+    await dispatchOnly();
+    const [{ id } = { id: "" }] = await deliveries();
+    const first = await tryDelivery(deps(), id, 1, 1);
+    expect(first).toEqual({ is: "again", at: Date.parse("2031-05-14T14:13:11Z"), error: "Answered 503." });
+    expect(await tryDelivery(deps(), id, 1, 1)).toEqual({ ...first, error: null });
+    expect(received).toHaveLength(1);
+    expect((await readDelivery(id)).attempts).toHaveLength(1);
+    await deliver(id);
+    expect(await tryDelivery(deps(), id, 1, 5)).toMatchObject({ is: "failed", reason: "tries_used_up" });
+    expect({ requests: received.length, failures: (await readWebhook(webhook)).failures }).toEqual({ requests: 5, failures: 1 });
+  });
+
+  test("by two at once counts once, and is told once", async () => {
+    const both = Promise.withResolvers<void>();
+    const received = receiver(async (_, nth) => {
+      if (nth === 2) both.resolve();
+      await both.promise;
+      return new Response("", { status: 410 });
+    });
+    const { id: webhook } = await makeWebhook();
+    await happened("w1");
+    await dispatchOnly();
+    const [{ id } = { id: "" }] = await deliveries();
+    await Promise.all([tryDelivery(deps(), id, 1, 1), tryDelivery(deps(), id, 1, 1)]);
+    expect({ requests: received.length, tries: (await readDelivery(id)).attempts.length }).toEqual({ requests: 2, tries: 1 });
+    expect(await readWebhook(webhook)).toMatchObject({ status: "disabled", failures: 1 });
+  });
+
+  test("since the database was away is sent again under the same id, and counts once", async () => {
+    const received = receiver(() => new Response("", { status: 410 }));
+    const { id: webhook } = await makeWebhook();
+    await happened("w1");
+    await dispatchOnly();
+    const [{ id } = { id: "" }] = await deliveries();
+    await failWrites("webhook_attempts");
+    await expect(tryDelivery(deps(), id, 1, 1)).rejects.toThrow("The database did not answer.");
+    await healWrites("webhook_attempts");
+    expect(await readWebhook(webhook)).toMatchObject({ status: "enabled", failures: 0 });
+    expect(await tryDelivery(deps(), id, 1, 1)).toMatchObject({ is: "failed", reason: "gone" });
+    expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+    expect(await readWebhook(webhook)).toMatchObject({ status: "disabled", failures: 1 });
+  });
+
+  test("goes to the address as it is by then", async () => {
+    const received = receiver(({ url }) => new Response("", { status: url === RECEIVER ? 500 : 200 }));
+    const { id: webhook } = await makeWebhook();
+    await happened("w1");
+    await dispatchOnly();
+    const [{ id } = { id: "" }] = await deliveries();
+    await tryDelivery(deps(), id, 1, 1);
+    right(await patch(`/api/projects/shop/webhooks/${webhook}`, { url: "https://moved.example/" }));
+    expect(await tryDelivery(deps(), id, 1, 2)).toMatchObject({ is: "delivered" });
+    expect(received.map(({ url }) => url)).toEqual([RECEIVER, "https://moved.example/"]);
+  });
+
+  test("whose address is refused by then is given up at once", async () => {
+    const received = receiver();
+    await makeWebhook();
+    await happened("w1");
+    await dispatchOnly();
+    const [{ id } = { id: "" }] = await deliveries();
+    await rows("UPDATE webhooks SET url = 'https://10.0.0.1/'");
+    expect(await tryDelivery(deps(), id, 1, 1)).toMatchObject({ is: "failed", reason: "address_refused" });
+    expect({ received, tries: (await readDelivery(id)).attempts.length }).toEqual({ received: [], tries: 1 });
+  });
+});
+
+test("an archived project is sent nothing, and can be sent it when it is back; a deleted one never", async () => {
+  const received = receiver();
+  await makeWebhook();
+  await happened("w1");
+  await dispatchOnly();
+  const [{ id } = { id: "" }] = await deliveries();
+  right(await remove("/api/projects/shop"));
+  expect(await tryDelivery(deps(), id, 1, 1)).toMatchObject({ is: "skipped", reason: "project_archived" });
+  expect(await toldOf("w2")).toMatchObject({ is: "skipped", reason: "project_archived" });
+  expect(await post(`/api/projects/shop/webhooks/deliveries/${id}/replay`)).toMatchObject({ status: 409 });
+  right(await patch("/api/projects/shop", { status: "ACTIVE" }));
+  expect(await post(`/api/projects/shop/webhooks/deliveries/${id}/replay`)).toMatchObject({ status: 202 });
+  await vi.waitFor(async () => expect(received).toHaveLength(1), 10_000);
+  right(await remove("/api/projects/shop?permanent=true"));
+  await happened("w3");
+  expect(await dispatchOnly()).toMatchObject({ events: 1, deliveries: 0 });
+});
+
+test("lists are filtered and read by pages, and what is 30 days old goes with its tries", async () => {
+  receiver(() => new Response("", { status: 500 }));
+  const { id } = await makeWebhook();
+  await toldOf("w1");
+  await setClock("2031-05-20T00:00:00Z");
+  await makeWebhook("shop", { url: "https://other.example/" });
+  await happened("w2");
+  await dispatchOnly();
+  const shown = async (query: string) => (await deliveries(query)).map(({ event_id, status }) => `${String(event_id)} ${status}`);
+  expect(await shown("")).toEqual(["w2 pending", "w2 pending", "w1 failed"]);
+  expect(await shown("status=failed")).toEqual(["w1 failed"]);
+  expect(await shown(`webhook_id=${id}`)).toEqual(["w2 pending", "w1 failed"]);
+  expect(await shown(`webhook_id=${id}&status=pending`)).toEqual(["w2 pending"]);
+  expect(await shown("status=skipped")).toEqual([]);
+  await setClock("2031-06-13T14:03:11Z");
+  const kept = async () => ended((await ask({ payload: { retention: true } })).body.id);
+  expect((await kept()).result).toMatchObject({ removed: { webhook_deliveries: 0 } });
+  await setClock("2031-06-13T14:03:12Z");
+  expect((await kept()).result).toMatchObject({ removed: { webhook_deliveries: 1 } });
+  expect(await rows("SELECT count(*) AS n FROM webhook_attempts WHERE delivery_id NOT IN (SELECT id FROM webhook_deliveries)")).toEqual([
+    { n: 0 },
+  ]);
+  expect(await env.DB.prepare("SELECT count(*) AS n FROM webhook_deliveries WHERE event_id = 'w1'").first("n")).toBe(0);
+});
+
+test("a delivery that was sent once more without end shows its last 50 tries", async () => {
+  await makeWebhook();
+  await happened("w1");
+  await dispatchOnly();
+  const id = (await deliveries())[0]?.id ?? "";
+  const sql = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 130)
+    INSERT INTO webhook_attempts (delivery_id, run, attempt, at, duration_ms, status_code) SELECT ?, (i + 1) / 2, 2 - i % 2, 1, 1, 500 FROM n`;
+  await rows(sql, id);
+  const { attempts } = await readDelivery(id);
+  const shown = attempts.map(({ run, attempt }) => `${run}.${attempt}`);
+  expect([shown.length, ...shown.slice(0, 2), ...shown.slice(-2)]).toEqual([50, "41.1", "41.2", "65.1", "65.2"]);
+});
+
+test("of a delivery that is sent once more without end the tries of ten runs are kept", async () => {
+  receiver(() => new Response("", { status: 500 }));
+  await makeWebhook();
+  await happened("w1");
+  await dispatchOnly();
+  const id = (await deliveries())[0]?.id ?? "";
+  const runs = Array.from({ length: 12 }, (_, index) => index + 1);
+  for (const run of runs) {
+    await rows("UPDATE webhook_deliveries SET run = ?, attempts = 0, status = 'pending'", run);
+    // The first try of a run that is over stays as long as the others of its run.
+    for (const attempt of run === 3 ? [1, 2] : [1]) await tryDelivery(deps(), id, run, attempt);
+  }
+  const kept = (await rows("SELECT run, attempt FROM webhook_attempts")).map(({ run, attempt }) => `${String(run)}.${String(attempt)}`);
+  expect(kept).toEqual(["3.1", "3.2", ...runs.slice(3).map((run) => `${run}.1`)]);
+});
+
+test("operators who cannot be reached are tried once a pass, and one message that is refused stands in no other's way", async () => {
+  let status = 500;
+  const received = receiver((_, nth) => {
+    const given = status === 400 && nth > 2 ? 200 : status;
+    return Response.json({ ok: given === 200, description: "x", result: {} }, { status: given });
+  });
+  const bot = { TELEGRAM_BOT_TOKEN: "1:aaaaaaaaaaaaaaaaaaaaaaaaa", TELEGRAM_CHAT_ID: "1", TELEGRAM_API_URL: "https://telegram.example" };
+  const pass = async () => (await dispatchEvents(createDeps({ ...env, ...bot }, () => Date.now()))).operators_told;
+  for (const id of ["a1", "a2", "a3"]) await happened(id, { type: "abuse.detected" });
+  expect([await pass(), received.length]).toEqual([0, 1]);
+  status = 400;
+  expect([await pass(), received.length]).toEqual([2, 4]);
+  status = 200;
+  expect([await pass(), received.length]).toEqual([1, 5]);
+});

@@ -1,0 +1,72 @@
+/** A project's backups: which there are, whether they can be restored, and where they are. */
+import type { BackupRow } from "../../store/backups/backups.ts";
+import { isVerified } from "../../store/backups/backups.ts";
+import type { ProjectView } from "../../store/projects/projects.ts";
+import { counted, fileSize } from "../format.ts";
+import { COPIES_WORDS } from "../outcomes.ts";
+import { Card, Nothing, State, Table, Time } from "../parts.tsx";
+import { Actor, More } from "../projects/history.tsx";
+import type { Page } from "../projects/history.tsx";
+
+interface ProjectBackupsProps {
+  readonly project: ProjectView;
+  readonly backups: Page<BackupRow>;
+  readonly now: number;
+}
+
+export function ProjectBackups({ project, backups: { rows, next }, now }: ProjectBackupsProps) {
+  const path = `/projects/${project.id}/backups`;
+  const ask = project.lifecycle === "DELETED" ? null : <a href={`${path}/new`}>Back up now</a>;
+  return (
+    <Card title="Backups" id="backups" aside={ask}>
+      {rows.length === 0 ? (
+        <Nothing>There is none yet.</Nothing>
+      ) : (
+        <Table
+          label="Backups"
+          rows={rows}
+          keyOf={({ id }) => id}
+          columns={[
+            { name: "Taken", cell: (row) => <Time at={row.taken_at ?? row.created_at} now={now} /> },
+            { name: "Status", cell: (row) => <Status row={row} /> },
+            { name: "What", cell: ({ export_type: type }) => type },
+            { name: "Holds", cell: (row) => <Holds row={row} /> },
+            {
+              name: "Size",
+              number: true,
+              cell: ({ stored_bytes: bytes }) => (typeof bytes === "number" ? fileSize(bytes) : <span class="muted">–</span>),
+            },
+            { name: "Copies", cell: ({ copies }) => (copies ? COPIES_WORDS[copies] : <span class="muted">–</span>) },
+            { name: "Job", cell: ({ job_id }) => <Actor name={job_id} /> },
+            { name: "File", cell: (row) => <File row={row} /> },
+          ]}
+        />
+      )}
+      <More id={project.id} list="backups" next={next} />
+    </Card>
+  );
+}
+
+function Status({ row: { status, error } }: { readonly row: BackupRow }) {
+  return (
+    <div class={error === null ? "" : "wide"}>
+      <State name={status} />
+      {error === null ? null : ` ${error}`}
+    </div>
+  );
+}
+
+function Holds({ row }: { readonly row: BackupRow }) {
+  if (!isVerified(row)) return <span class="muted">–</span>;
+  const held = `${counted(row.row_count, "row")}, ${counted(row.table_count, "table")}`;
+  return <span class="whole">{row.export_type === "schema" ? `schema, version ${row.schema_version}` : held}</span>;
+}
+
+function File({ row }: { readonly row: BackupRow }) {
+  if (!isVerified(row)) return <span class="muted">–</span>;
+  return (
+    <a href={`/projects/${row.project_id}/backups/${row.id}/download`} download>
+      Download<span class="hidden"> {row.id}</span>
+    </a>
+  );
+}

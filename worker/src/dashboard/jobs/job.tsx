@@ -1,0 +1,126 @@
+/** One job with every try. */
+import { isJobType, visiblePayload } from "../../jobs/catalog.ts";
+import { retryOf, timelineOf } from "../../jobs/timeline.ts";
+import type { AttemptRow } from "../../store/jobs/attempts.ts";
+import type { JobRow } from "../../store/jobs/jobs.ts";
+import { took } from "../format.ts";
+import { FormToken } from "../page.tsx";
+import { Card, Facts, Heading, Json, Mark, Nothing, PreciseTime, State, Table, Time, TimeOrNone } from "../parts.tsx";
+import type { Session } from "../session.ts";
+import { Actor } from "../projects/history.tsx";
+
+interface JobPageProps {
+  readonly row: JobRow;
+  readonly attempts: readonly AttemptRow[];
+  readonly session: Session;
+  readonly now: number;
+}
+
+export function JobPage({ row, attempts, session, now }: JobPageProps) {
+  const canRetry = (row.status === "failed" || row.status === "cancelled") && isJobType(row.type);
+  return (
+    <>
+      <Heading title={row.type} above={<a href="/jobs">Jobs</a>}>
+        <State name={row.status} />
+        {canRetry ? (
+          <form method="post" action={`/jobs/${row.id}/retry`}>
+            <FormToken session={session} />
+            <button class="button primary" type="submit">
+              Retry
+            </button>
+          </form>
+        ) : null}
+        {row.ended_at === null ? (
+          <a class="button quiet" href={`/jobs/${row.id}/cancel`}>
+            Cancel
+          </a>
+        ) : null}
+      </Heading>
+      {row.error === null ? null : (
+        <p class="notice bad">
+          <Mark level="bad" />
+          <span>{row.error}</span>
+        </p>
+      )}
+      <div class="columns even">
+        <Card title="About" id="about">
+          <About row={row} now={now} />
+        </Card>
+        <Card title="Timeline" id="timeline">
+          <ol class="timeline">
+            {timelineOf(row, attempts).map(({ at, event }) => (
+              <li>
+                <PreciseTime at={at} /> <span>{event}</span>
+              </li>
+            ))}
+          </ol>
+        </Card>
+      </div>
+      <Card title="Tries" id="tries">
+        <Tries attempts={attempts} />
+      </Card>
+      <div class="columns even">
+        <Card title="Payload" id="payload">
+          <Json value={visiblePayload(row.type, JSON.parse(row.payload) as Record<string, unknown>)} />
+        </Card>
+        <Card title="Result" id="result">
+          {row.result === null ? (
+            <Nothing>There is none{row.ended_at === null ? " yet" : ""}.</Nothing>
+          ) : (
+            <Json value={JSON.parse(row.result)} />
+          )}
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function About({ row, now }: { readonly row: JobRow; readonly now: number }) {
+  const earlier = retryOf(row);
+  return (
+    <Facts
+      all={[
+        ["Id", <code>{row.id}</code>],
+        ["Asked for by", <Actor name={row.requested_by} />],
+        ["Project", row.project_id === null ? "–" : <a href={`/projects/${row.project_id}`}>{row.project_id}</a>],
+        [
+          "Run",
+          earlier === null ? (
+            String(row.run)
+          ) : (
+            <>
+              {row.run}, after <a href={`/jobs/${earlier}`}>the one before</a>
+            </>
+          ),
+        ],
+        ["Tries", `${row.tries} of ${row.max_tries}`],
+        ["Scheduled for", <TimeOrNone at={row.scheduled_for} now={now} />],
+        ["Asked for", <Time at={row.created_at} now={now} />],
+        ["Ended", <TimeOrNone at={row.ended_at} now={now} none="not yet" />],
+        ["Trace", row.trace_id === null ? "–" : <code>{row.trace_id}</code>],
+      ]}
+    />
+  );
+}
+
+function Tries({ attempts }: { readonly attempts: readonly AttemptRow[] }) {
+  if (attempts.length === 0) return <Nothing>No step was begun.</Nothing>;
+  return (
+    <Table
+      label="Tries"
+      rows={attempts}
+      columns={[
+        { name: "Step", cell: ({ step, nth }) => (nth === 1 ? step : `${step} (${nth})`) },
+        { name: "Try", number: true, cell: ({ attempt }) => String(attempt) },
+        { name: "Came to", cell: ({ outcome }) => <State name={outcome ?? "running"} /> },
+        { name: "Began", cell: ({ started_at: at }) => (at === null ? <span class="muted">not recorded</span> : <PreciseTime at={at} />) },
+        {
+          name: "Took",
+          number: true,
+          cell: ({ started_at: from, ended_at: to }) => (from === null || to === null ? "–" : took(to - from)),
+        },
+        { name: "Error", cell: ({ error }) => error ?? <span class="muted">–</span> },
+      ]}
+    />
+  );
+}

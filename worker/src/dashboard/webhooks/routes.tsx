@@ -1,0 +1,135 @@
+/** Webhooks for operators: one message in full, sent once more, and endpoints tested, switched off and on. */
+import type { Child } from "hono/jsx";
+import { Problem } from "../../errors.ts";
+import { createRouter } from "../../http/index.ts";
+import type { AppContext } from "../../http/index.ts";
+import type { WebhookRow } from "../../store/webhooks/webhooks.ts";
+import { findWebhook } from "../../store/webhooks/webhooks.ts";
+import { BY_ADMIN } from "../../tenants/changing.ts";
+import { changeableProject } from "../../tenants/projects/projects.ts";
+import { deliveryWithAttempts, replayDelivery } from "../../tenants/webhooks/replay.ts";
+import { getWebhook, patchWebhook, testWebhook } from "../../tenants/webhooks/webhooks.ts";
+import { pathParameter, signedIn } from "../guard.ts";
+import { shownAddress } from "../outcomes.ts";
+import { sendPage } from "../page.tsx";
+import { ConfirmPage } from "../confirm.tsx";
+import { DeliveryPage } from "./delivery.tsx";
+import { sessionForm } from "../session.ts";
+import type { Session } from "../session.ts";
+
+const REFRESH_SECONDS = 15;
+
+export const webhookPages = createRouter();
+
+const projectReader = (c: AppContext) => async () => changeableProject(c.get("deps"), pathParameter(c, "id"));
+const deliveryPath = (projectId: string, id: string): string => `/projects/${projectId}/webhooks/deliveries/${id}`;
+
+webhookPages.get(
+  "/projects/:id/webhooks/deliveries/:delivery_id",
+  signedIn(async (c, session) => {
+    const deps = c.get("deps");
+    const { row, attempts } = await deliveryWithAttempts(deps, pathParameter(c, "id"), pathParameter(c, "delivery_id"));
+    const webhook = await findWebhook(deps.db, row.project_id, row.webhook_id);
+    const content = <DeliveryPage row={row} attempts={attempts} webhook={webhook} session={session} now={deps.clock()} />;
+    return sendPage(c, { title: row.event_type, session, place: "/projects", refresh: REFRESH_SECONDS }, content);
+  }),
+);
+
+webhookPages.post(
+  "/projects/:id/webhooks/deliveries/:delivery_id/again",
+  signedIn(async (c, session) => {
+    await sessionForm(c, session);
+    const row = await replayDelivery(c.get("deps"), projectReader(c), pathParameter(c, "delivery_id"), BY_ADMIN);
+    return c.redirect(deliveryPath(row.project_id, row.id), 303);
+  }),
+);
+
+interface Action {
+  readonly title: (address: string) => string;
+  readonly button: string;
+  readonly danger: boolean;
+  readonly says: Child;
+  /** Returns where to go on. */
+  readonly act: (c: AppContext, projectId: string, webhookId: string) => Promise<string>;
+}
+
+const TEST_TAKES = "It is waited for, at most 15 seconds.";
+
+async function switched(c: AppContext, projectId: string, webhookId: string, enabled: boolean): Promise<string> {
+  await patchWebhook(c.get("deps"), projectReader(c), webhookId, { enabled }, new URL(c.req.url).host, BY_ADMIN);
+  return `/projects/${projectId}#webhooks`;
+}
+
+const ACTIONS = {
+  test: {
+    title: (address) => `Send a test to ${address}?`,
+    button: "Send a test",
+    danger: false,
+    says: `One signed message of the type webhook.test, and what comes back. ${TEST_TAKES}`,
+    act: async (c, projectId, webhookId) => {
+      const { id } = await testWebhook(c.get("deps"), projectReader(c), webhookId, BY_ADMIN);
+      return deliveryPath(projectId, id);
+    },
+  },
+  enable: {
+    title: (address) => `Enable ${address}?`,
+    button: "Test and enable",
+    danger: false,
+    says: `A signed test is sent first: only where it is answered with 2xx the webhook is enabled. ${TEST_TAKES}`,
+    act: async (c, projectId, webhookId) => switched(c, projectId, webhookId, true),
+  },
+  disable: {
+    title: (address) => `Disable ${address}?`,
+    button: "Disable",
+    danger: true,
+    says: "It is told nothing more. What happens meanwhile is written down, and can be sent once it is enabled again.",
+    act: async (c, projectId, webhookId) => switched(c, projectId, webhookId, false),
+  },
+} as const satisfies Record<string, Action>;
+
+/** Refusals that whoever asked can do something about. */
+const SHOWN_AGAIN: ReadonlySet<string> = new Set(["conflict", "pace_exceeded", "unprocessable"]);
+
+async function ask(c: AppContext, session: Session, name: keyof typeof ACTIONS, failure: string | null): Promise<Response> {
+  const webhook: WebhookRow = await getWebhook(c.get("deps"), pathParameter(c, "id"), pathParameter(c, "webhook_id"));
+  const { title, button, danger, says } = ACTIONS[name];
+  const project = `/projects/${webhook.project_id}`;
+  const content = (
+    <ConfirmPage
+      session={session}
+      title={title(shownAddress(webhook.url))}
+      action={`${project}/webhooks/${webhook.id}/${name}`}
+      button={button}
+      danger={danger}
+      back={`${project}#webhooks`}
+      failure={failure}
+    >
+      <p>{says}</p>
+      <p>
+        <code>{webhook.id}</code>
+        {webhook.description === "" ? "" : `, ${webhook.description}`}
+      </p>
+    </ConfirmPage>
+  );
+  return sendPage(c, { title: button, session, place: "/projects", status: failure === null ? 200 : 400 }, content);
+}
+
+for (const name of ["test", "enable", "disable"] as const) {
+  const path = `/projects/:id/webhooks/:webhook_id/${name}`;
+  webhookPages.get(
+    path,
+    signedIn(async (c, session) => ask(c, session, name, null)),
+  );
+  webhookPages.post(
+    path,
+    signedIn(async (c, session) => {
+      await sessionForm(c, session);
+      try {
+        return c.redirect(await ACTIONS[name].act(c, pathParameter(c, "id"), pathParameter(c, "webhook_id")), 303);
+      } catch (error) {
+        if (error instanceof Problem && SHOWN_AGAIN.has(error.code)) return ask(c, session, name, error.detail);
+        throw error;
+      }
+    }),
+  );
+}

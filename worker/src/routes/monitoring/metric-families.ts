@@ -1,0 +1,206 @@
+/** Every metric there is, from what could be read. Project ids are no labels. No I/O. No clock. */
+import { ENFORCEMENTS } from "../../env.ts";
+import type { Outcome } from "../../providers/isbndb/index.ts";
+import { JOB_TYPES } from "../../jobs/catalog.ts";
+import type { QuotaOverview, RefusedBy } from "../../quota/index.ts";
+import { JOB_STATUSES } from "../../store/jobs/jobs.ts";
+import type { LatestRuns, RunEnd, StoredCounts, webhookTallies } from "../../store/monitoring/metrics.ts";
+import type { exportCounts } from "../../telemetry/index.ts";
+import type { MetricFamily, Sample } from "../../telemetry/exposition.ts";
+
+export interface Readings {
+  /** null: the ledger did not answer. */
+  readonly overview: QuotaOverview | null;
+  /** null: the database did not answer. */
+  readonly stored: {
+    readonly counts: StoredCounts;
+    readonly runs: Readonly<Record<"reset_quotas" | "check_usage_limits", LatestRuns>>;
+    readonly webhooks: Awaited<ReturnType<typeof webhookTallies>>;
+  } | null;
+  readonly exports: ReturnType<typeof exportCounts>;
+}
+
+/** Counters begin at 0, so that their first rise is seen as one. */
+const REASONS = Object.keys({
+  daily: true,
+  share: true,
+  floor: true,
+  hold: true,
+  "projects-hold": true,
+  pace: true,
+} satisfies Record<Exclude<RefusedBy, "price">, true>);
+
+const OUTCOMES = Object.keys({
+  ok: true,
+  not_found: true,
+  wait: true,
+  day_over: true,
+  plan_refused: true,
+  key_refused: true,
+  request_refused: true,
+  provider_failed: true,
+  unreadable: true,
+  timed_out: true,
+  connection_lost: true,
+  unknown: true,
+  reported: true,
+} satisfies Record<Exclude<Outcome["meaning"], "never_sent"> | "unknown" | "reported", true>);
+
+const gauge = (name: string, help: string, value: number | null | undefined): MetricFamily => {
+  return { name, type: "gauge", help, samples: value === null || value === undefined ? [] : [{ value }] };
+};
+
+const seconds = (time: number): number => time / 1_000;
+
+export function metricFamilies({ overview, stored, exports }: Readings): MetricFamily[] {
+  const up = (source: string, answers: boolean): Sample => ({ labels: { source }, value: answers ? 1 : 0 });
+  const ledger = overview?.ledger ? overview : null;
+  return [
+    {
+      name: "coordinator_source_up",
+      type: "gauge",
+      help: "Whether what the other metrics are read from answered: the quota ledger, the database. Where it is 0, its metrics are absent.",
+      samples: [up("ledger", ledger !== null), up("d1", stored !== null)],
+    },
+    ...(ledger ? quotaFamilies(ledger) : []),
+    ...(stored ? [...runFamilies(stored.runs), ...countFamilies(stored.counts), ...webhookFamilies(stored.webhooks)] : []),
+    {
+      name: "telemetry_exports",
+      type: "counter",
+      help: "Exports of traces to the collector. Of the isolate that answers, since it began: each has its own, so use rate() and expect resets.",
+      samples: [
+        { labels: { result: "succeeded" }, value: exports.exports_succeeded },
+        { labels: { result: "failed" }, value: exports.exports_failed },
+      ],
+    },
+    {
+      name: "telemetry_spans",
+      type: "counter",
+      help: "Spans that reached the collector or were lost. Of the isolate that answers, since it began.",
+      samples: [
+        { labels: { result: "exported" }, value: exports.spans_exported },
+        { labels: { result: "lost" }, value: exports.spans_lost },
+      ],
+    },
+  ];
+}
+
+function quotaFamilies({ status, ledger }: QuotaOverview): MetricFamily[] {
+  const { exhausted_at: exhaustedAt } = status.forecast;
+  const untracked = status.callers.find(({ caller }) => caller === "untracked")?.used;
+  const tallied = (name: string, label: string, labels: readonly string[]): Sample[] => {
+    const found = (ledger?.tallies ?? []).filter((tally) => tally.name === name);
+    const known = labels.map((value) => ({ label: value, count: 0 })).filter((each) => !found.some((tally) => tally.label === each.label));
+    return [...found, ...known].map((tally) => ({ labels: { [label]: tally.label }, value: tally.count }));
+  };
+  return [
+    gauge("quota_daily_limit_calls", "Calls that the provider sells a UTC day.", status.daily_limit),
+    gauge("quota_safety_limit_calls", "Calls that are given out a UTC day: the daily limit less the safety buffer.", status.safety_limit),
+    gauge("quota_used_calls", "Calls used today, those that nobody of us reported included.", status.used),
+    gauge("quota_reserved_calls", "Calls promised to callers and not settled yet.", status.reserved),
+    gauge("quota_remaining_calls", "Calls that can still be given out today.", status.remaining),
+    gauge(
+      "quota_untracked_calls",
+      "Calls of today that the provider counted and nobody of us reported. Absent until the provider has told its count.",
+      untracked ?? (status.upstream === null ? null : 0),
+    ),
+    gauge(
+      "quota_forecast_exhausted_timestamp_seconds",
+      "When the safety limit is reached at the pace of the last hour. Absent where the day ends first.",
+      exhaustedAt === null ? null : seconds(Date.parse(exhaustedAt)),
+    ),
+    gauge("quota_reset_timestamp_seconds", "When today's count begins again at 0.", seconds(Date.parse(status.reset_at))),
+    {
+      name: "quota_enforcement",
+      type: "gauge",
+      help: "1 for the mode in force, 0 for the others.",
+      samples: ENFORCEMENTS.map((mode) => ({ labels: { mode }, value: mode === status.enforcement ? 1 : 0 })),
+    },
+    {
+      name: "quota_refusals",
+      type: "counter",
+      help: "Requests for calls that were refused, by the rule that refused them, since the ledger's store exists.",
+      samples: tallied("refusals", "reason", REASONS),
+    },
+    {
+      name: "quota_would_refuse",
+      type: "counter",
+      help: "Requests granted in observe mode that enforcing would have refused, since the ledger's store exists.",
+      samples: tallied("would_refuse", "reason", REASONS),
+    },
+    {
+      name: "provider_requests",
+      type: "counter",
+      help: "Requests sent to the provider, by what came of them, since the ledger's store exists. unknown: nobody said how it ended; reported: sent by a caller of its own.",
+      samples: tallied("requests", "outcome", OUTCOMES),
+    },
+  ];
+}
+
+/** A number in a job's result; null where it has none of that name. */
+function resultOf(run: RunEnd | null, field: string): number | null {
+  const value: unknown = run?.result === null || run === null ? null : (JSON.parse(run.result) as Record<string, unknown> | null)?.[field];
+  return typeof value === "number" ? value : null;
+}
+
+function runFamilies({ reset_quotas: reset, check_usage_limits: sweep }: NonNullable<Readings["stored"]>["runs"]): MetricFamily[] {
+  const ended = (run: RunEnd | null): number | null => (run === null ? null : seconds(run.ended_at));
+  const took = (run: RunEnd | null): number | null => (run === null ? null : seconds(run.ended_at - run.started_at));
+  const last = [reset.succeeded, reset.failed].filter((run) => run !== null).toSorted((a, b) => b.ended_at - a.ended_at)[0] ?? null;
+  return [
+    gauge("quota_reset_last_success_timestamp_seconds", "When the monthly reset last succeeded.", ended(reset.succeeded)),
+    gauge("quota_reset_last_run_timestamp_seconds", "When the monthly reset last ended, however it did.", ended(last)),
+    gauge("quota_reset_last_success", "Whether the last monthly reset succeeded.", last === null ? null : last === reset.succeeded ? 1 : 0),
+    gauge("quota_reset_rows_updated", "Billing periods that the last successful reset closed.", resultOf(reset.succeeded, "rows_updated")),
+    gauge("quota_reset_duration_seconds", "How long the last successful reset took, pauses between tries included.", took(reset.succeeded)),
+    gauge("usage_sweep_last_success_timestamp_seconds", "When the sweep of all projects last succeeded.", ended(sweep.succeeded)),
+    gauge(
+      "usage_sweep_projects_checked",
+      "Projects that the last successful sweep checked.",
+      resultOf(sweep.succeeded, "projects_checked"),
+    ),
+    gauge(
+      "usage_sweep_projects_suspended",
+      "Projects that the last successful sweep suspended.",
+      resultOf(sweep.succeeded, "projects_suspended"),
+    ),
+    gauge("usage_sweep_duration_seconds", "How long the last successful sweep took, pauses between tries included.", took(sweep.succeeded)),
+  ];
+}
+
+function countFamilies({ jobs, targets }: StoredCounts): MetricFamily[] {
+  const types = [...new Set([...JOB_TYPES, ...jobs.map(({ type }) => type)])];
+  const countOf = (type: string, status: string): number => jobs.find((row) => row.type === type && row.status === status)?.count ?? 0;
+  return [
+    {
+      name: "jobs",
+      type: "gauge",
+      help: "Jobs that are kept, by type and status. Counted at most once a minute by each isolate.",
+      samples: types.flatMap((type) => JOB_STATUSES.map((status) => ({ labels: { type, status }, value: countOf(type, status) }))),
+    },
+    {
+      name: "harvest_targets",
+      type: "gauge",
+      help: "Targets of the harvest, by state. Counted at most once a minute by each isolate.",
+      samples: (["due", "done", "failed"] as const).map((state) => {
+        return { labels: { state }, value: targets.find((row) => row.state === state)?.count ?? 0 };
+      }),
+    },
+  ];
+}
+
+function webhookFamilies({ pending, ...ended }: NonNullable<Readings["stored"]>["webhooks"]): MetricFamily[] {
+  return [
+    {
+      name: "webhook_deliveries",
+      type: "counter",
+      help: "Deliveries of webhooks that ended, by how they did, since the database exists; once more for each that was sent once more. skipped: nobody was asked. Tests are left out.",
+      samples: Object.entries(ended).map(([status, value]) => ({ labels: { status }, value })),
+    },
+    gauge(
+      "webhook_deliveries_pending",
+      "Deliveries of webhooks that are under way or wait for their next try. Tests are left out.",
+      pending,
+    ),
+  ];
+}

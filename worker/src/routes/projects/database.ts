@@ -1,0 +1,135 @@
+/** A project's own database. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { Problem } from "../../errors.ts";
+import type { Caller } from "../../http/access.ts";
+import { credentialed, metered } from "../../http/guards.ts";
+import { createRouter, invalidField } from "../../http/index.ts";
+import type { Busy } from "../../tenant-database/index.ts";
+import { prepare } from "../../tenant-database/index.ts";
+import { readyProject } from "../../tenants/projects/projects.ts";
+import { ADMIN_OR_KEY, COMMON_PROBLEMS, PROJECT_PROBLEMS, problems } from "../schemas.ts";
+import { projectId } from "./schemas.ts";
+
+const MAX_ROWS = 10_000;
+const DEFAULT_ROWS = 1_000;
+/** The platform's limits. */
+const MAX_SQL_CHARACTERS = 100_000;
+const MAX_PARAMS = 100;
+
+/** One statement is one query of the project, and one of its organisation's calls. */
+const QUERY = { scope: "database", kind: "use", meter: "db_queries_per_day" } as const;
+
+const tagged = [
+  z.strictObject({ $int: z.string() }).describe("A 64-bit integer in digits"),
+  z.strictObject({ $real: z.string() }).describe("A real: `1.0`, which JSON cannot tell from 1, or `Infinity`"),
+  z.strictObject({ $blob: z.string() }).describe("Bytes in base64"),
+] as const;
+
+const parameter = z.union([z.null(), z.boolean(), z.number(), z.string(), ...tagged]);
+
+const queryBody = z
+  .strictObject({
+    sql: z.string().min(1).max(MAX_SQL_CHARACTERS).describe("One statement of SQLite's SQL"),
+    params: z
+      .array(parameter)
+      .max(MAX_PARAMS)
+      .default([])
+      .describe("Values for `?` and `?n` in their order. Whole numbers are integers, true and false 1 and 0"),
+    read_only: z.boolean().default(false).describe("Refuse a statement that would write"),
+    max_rows: z.int().min(1).max(MAX_ROWS).default(DEFAULT_ROWS).describe("The most that the answer holds"),
+  })
+  .openapi({
+    example: { sql: "SELECT name, sql FROM sqlite_schema WHERE type = ?", params: ["table"], read_only: true },
+  });
+
+const queryAnswer = z
+  .object({
+    columns: z.array(z.string()).readonly(),
+    rows: z
+      .array(z.array(z.union([z.null(), z.number(), z.string(), ...tagged])).readonly())
+      .readonly()
+      .describe("Values in the order of `columns`. What JSON cannot hold stands in an object, which is also a parameter"),
+    row_count: z.int().describe("Rows in this answer"),
+    truncated: z.boolean().describe("There are more rows, which `max_rows` or the answer's limit of 4 MiB kept back"),
+    rows_read: z.int().describe("By SQLite for this statement, indexes included"),
+    rows_written: z.int().describe("By SQLite for this statement, indexes included"),
+    duration_ms: z.int(),
+    schema_version: z.int().describe("Of the migrations that were applied; 0: none"),
+  })
+  .openapi("QueryResult");
+
+const postQuery = createRoute({
+  method: "post",
+  path: "/projects/{id}/database/query",
+  tags: ["Database"],
+  summary: "One SQL statement on a project's own database",
+  description:
+    "Each statement is one transaction. It counts once SQLite saw it, also where SQLite then complained (422 with `counted: true`); what is refused before that counts nothing. While a backup is read, writes get 503 `database_busy`. A statement cannot be interrupted: it ends by itself, at 5,000,000 rows read while rows are given out, or at the platform's limit of 30 s CPU.",
+  security: ADMIN_OR_KEY,
+  middleware: [credentialed] as const,
+  request: {
+    params: z.object({ id: projectId }),
+    body: { required: true, content: { "application/json": { schema: queryBody } } },
+  },
+  responses: {
+    200: { description: "Its rows, and what it cost", content: { "application/json": { schema: queryAnswer } } },
+    ...problems(
+      ...COMMON_PROBLEMS,
+      ...PROJECT_PROBLEMS,
+      "invalid_request",
+      "not_found",
+      "payload_too_large",
+      "unsupported_media_type",
+      "unprocessable",
+      "cap_exceeded",
+      "database_busy",
+      "storage_unavailable",
+    ),
+  },
+});
+
+export const databaseRoutes = createRouter();
+
+databaseRoutes.openapi(postQuery, async (c) => {
+  const { id } = c.req.valid("param");
+  const { sql, params, read_only: readOnly, max_rows: maxRows } = c.req.valid("json");
+  const prepared = prepare(sql, params);
+  if ("path" in prepared) throw invalidField(prepared.path, prepared.message, "unprocessable");
+  return metered(c, QUERY, async (caller) => {
+    const deps = c.get("deps");
+    if (caller.kind === "admin") await readyProject(deps, id);
+    else itsOwn(caller, id);
+    const began = deps.clock();
+    const answer = await deps.tenantDatabases.query(id, { sql, params, readOnly, maxRows });
+    switch (answer.result) {
+      case "rows": {
+        const { columns, rows, truncated, rowsRead, rowsWritten, schemaVersion } = answer;
+        const counts = { row_count: rows.length, truncated, rows_read: rowsRead, rows_written: rowsWritten };
+        return c.json({ columns, rows, ...counts, duration_ms: deps.clock() - began, schema_version: schemaVersion }, 200);
+      }
+      case "refused":
+        throw invalidField("sql", answer.message, "unprocessable");
+      case "busy":
+        throw busy(answer);
+      case "failed": {
+        // It ran, and took the database's time: nothing is given back.
+        const errors = [{ path: "sql", message: answer.message }];
+        throw new Problem("unprocessable", `sql: ${answer.message}`, { members: { errors, counted: true } });
+      }
+    }
+  });
+});
+
+function itsOwn(caller: Caller, id: string): void {
+  if (caller.kind === "project" && caller.projectId !== id) {
+    throw new Problem("not_found", `There is no project ${JSON.stringify(id)} that this key may see.`);
+  }
+}
+
+function busy({ why, retryAfterSeconds }: Busy): Problem {
+  const reasons = {
+    frozen: "A backup is being read. Reads go on; writes wait until it is through.",
+    importing: "A backup is being restored into this database.",
+  };
+  return new Problem("database_busy", reasons[why], { retryAfterSeconds });
+}

@@ -1,0 +1,60 @@
+/** What operators did to the quota, in the API's words, and its copy in the audit log, where all changes stand together. */
+import { PROVIDER } from "../../deps.ts";
+import type { AppContext } from "../../http/index.ts";
+import { inTime } from "../../lib/in-time.ts";
+import { errorFields, log } from "../../lib/log.ts";
+import type { AuditEntry, Operation } from "../../quota/index.ts";
+import { addAudit } from "../../store/changes.ts";
+
+/** No answer waits longer for its copy. */
+const COPY_TIMEOUT_MS = 2_000;
+/** An operation of the last moment of a day is yesterday's when it is looked for. */
+const DAYS_SEARCHED = 2;
+
+/** Its id makes it happen once in the ledger, and is the same in the audit log. */
+export const byAdmin = (): Operation => ({ id: crypto.randomUUID(), actor: "admin" });
+
+/** The ledger keeps settings in its own words; callers read snake_case. */
+function told(json: string): unknown {
+  const value: unknown = JSON.parse(json);
+  if (typeof value !== "object" || value === null) return value;
+  const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [snakeCase(name), member as unknown]));
+}
+
+export const shownOperation = ({ at, action, actor, before, after }: AuditEntry) => ({
+  at,
+  action,
+  actor,
+  before: told(before),
+  after: told(after),
+});
+
+interface Change {
+  readonly action: string;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+/** `done`: what was changed, where the ledger does not know. Never throws: the change is made, and the ledger has the entry that counts. */
+export async function copyToAudit(c: AppContext, operation: Operation, done?: Change): Promise<void> {
+  const { db, clock } = c.get("deps");
+  const copy = async (): Promise<void> => {
+    const { action, before, after } = done ?? (await changeOf(c, operation));
+    const note = { action: `quota.${action}`, subject: `quota:${PROVIDER}`, projectId: null, before, after };
+    await addAudit(db, { ...operation, now: clock() }, note);
+  };
+  try {
+    await inTime("The audit log", COPY_TIMEOUT_MS, copy());
+  } catch (error) {
+    const fields = { request_id: c.get("requestId"), operation: operation.id, ...errorFields(error) };
+    log.error("A change of the quota could not be copied into the audit log; the ledger's history has it", fields);
+  }
+}
+
+async function changeOf(c: AppContext, { id }: Operation): Promise<Change> {
+  const { operations } = await c.get("deps").quotaAdmin.history(DAYS_SEARCHED);
+  const own = operations.find((operation) => operation.id === id);
+  if (!own) throw new Error(`The ledger knows no operation ${id}`);
+  return shownOperation(own);
+}

@@ -1,0 +1,275 @@
+/** Reservations over HTTP: for those who call the provider themselves. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { MAX_CALLS } from "../../env.ts";
+import { Problem } from "../../errors.ts";
+import type { Caller } from "../../http/access.ts";
+import { createRouter, invalidField, showRateLimit, visibleStatus } from "../../http/index.ts";
+import type { AppContext } from "../../http/index.ts";
+import { spenderOf } from "../../http/spender.ts";
+import { grantedProjects, projects } from "../../http/guards.ts";
+import { reserving, settling } from "../../library/quota-spans.ts";
+import {
+  DEFAULT_TTL_SECONDS,
+  MAX_TTL_SECONDS,
+  PROJECT_CALLER_PREFIX,
+  maxTtlSeconds,
+  projectCaller,
+  refusalProblem,
+} from "../../quota/index.ts";
+import { isoSeconds } from "../../lib/time.ts";
+import { provider } from "./schemas.ts";
+import {
+  ADMIN_OR_KEY,
+  COMMON_PROBLEMS,
+  PROJECT_PROBLEMS,
+  RATE_LIMIT_HEADERS,
+  callerLabel,
+  priority,
+  problems,
+  quotaStatus,
+} from "../schemas.ts";
+
+const DEFAULT_CALLER = "api";
+
+const id = z
+  .string()
+  .regex(/^[\w.:-]{1,100}$/u, "expected 1 to 100 letters, digits or . : _ -")
+  .describe("Of a reservation: yours, or the one that was made for you")
+  .openapi({ example: "harvest-2025-12-30-0001" });
+
+const calls = z.int().min(1).max(MAX_CALLS);
+
+const reservationBody = z
+  .strictObject({
+    calls: calls.describe("Calls to the provider that one request of yours will cost"),
+    min_calls: calls.optional().describe("Grants what is left, if at least this much"),
+    caller: callerLabel.optional().describe(`Default: ${DEFAULT_CALLER}; a project's key is always project:<id>`),
+    priority,
+    id: id.optional().describe("Makes the request idempotent for two days"),
+    ttl_seconds: z
+      .int()
+      .min(1)
+      .max(MAX_TTL_SECONDS)
+      .default(DEFAULT_TTL_SECONDS)
+      .describe("Life of the reservation, counted from start_at"),
+  })
+  .openapi({ example: { calls: 10, min_calls: 1, caller: "cron.harvest", priority: "background" } });
+
+const reservation = z
+  .object({
+    id: z.string(),
+    calls: z.int().describe("Granted"),
+    expires_at: z.string().describe("After it nothing may be sent, and what is neither committed nor released is charged"),
+    start_at: z
+      .string()
+      .describe("When the pace allows the request; one reservation is one request, whatever its calls. With milliseconds"),
+    quota: quotaStatus,
+  })
+  .openapi("Reservation");
+
+const postReservation = createRoute({
+  method: "post",
+  path: "/reservations",
+  tags: ["Reservations"],
+  summary: "Reserve calls before you spend them",
+  security: ADMIN_OR_KEY,
+  middleware: [projects("enrich")] as const,
+  request: {
+    query: z.object({ provider }),
+    body: { required: true, content: { "application/json": { schema: reservationBody } } },
+  },
+  responses: {
+    201: { description: "Granted", headers: RATE_LIMIT_HEADERS, content: { "application/json": { schema: reservation } } },
+    ...problems(
+      ...COMMON_PROBLEMS,
+      ...PROJECT_PROBLEMS,
+      "invalid_request",
+      "payload_too_large",
+      "unsupported_media_type",
+      "conflict",
+      "unprocessable",
+      "quota_exhausted",
+      "pace_exceeded",
+      "quota_unavailable",
+      "storage_unavailable",
+    ),
+  },
+});
+
+const commitBody = z
+  .strictObject({
+    calls: z
+      .int()
+      .min(0)
+      .max(MAX_CALLS)
+      .optional()
+      .describe(
+        "What was really spent; default: all that was reserved. More is recorded, not refused; but a project is charged no more than was reserved: more is refused with 422",
+      ),
+    sent_at: z.iso
+      .datetime({ error: "expected an ISO 8601 time in UTC, such as 2025-12-30T23:59:58Z" })
+      .optional()
+      .describe("When the request was sent: decides which day pays for a reservation that was open at midnight"),
+  })
+  .openapi({ example: { calls: 7 } });
+
+const postCommit = createRoute({
+  method: "post",
+  path: "/reservations/{id}/commit",
+  tags: ["Reservations"],
+  summary: "Charge what was really spent",
+  description:
+    "Twice answers the same. After a release it charges, a project only what the day and its share still have; after the expiry it was charged already, and `late` says so.",
+  security: ADMIN_OR_KEY,
+  middleware: [grantedProjects("enrich")] as const,
+  request: {
+    query: z.object({ provider }),
+    params: z.object({ id }),
+    body: { content: { "application/json": { schema: commitBody } } },
+  },
+  responses: {
+    200: {
+      description: "Charged",
+      headers: RATE_LIMIT_HEADERS,
+      content: {
+        "application/json": {
+          schema: z.object({ id: z.string(), charged: z.int(), late: z.literal(true).optional(), quota: quotaStatus }),
+        },
+      },
+    },
+    ...problems(
+      ...COMMON_PROBLEMS,
+      "invalid_request",
+      "not_found",
+      "payload_too_large",
+      "unsupported_media_type",
+      "unprocessable",
+      "quota_unavailable",
+      "storage_unavailable",
+    ),
+  },
+});
+
+const deleteReservation = createRoute({
+  method: "delete",
+  path: "/reservations/{id}",
+  tags: ["Reservations"],
+  summary: "Give back what was surely not sent",
+  description: "Twice answers the same. After a commit or the expiry: 409.",
+  security: ADMIN_OR_KEY,
+  middleware: [grantedProjects("enrich")] as const,
+  request: { query: z.object({ provider }), params: z.object({ id }) },
+  responses: {
+    200: {
+      description: "Released",
+      headers: RATE_LIMIT_HEADERS,
+      content: { "application/json": { schema: z.object({ released: z.int().describe("Calls given back"), quota: quotaStatus }) } },
+    },
+    ...problems(...COMMON_PROBLEMS, "invalid_request", "not_found", "conflict", "quota_unavailable", "storage_unavailable"),
+  },
+});
+
+const unknownReservation = (name: string): Problem =>
+  new Problem("not_found", `There is no reservation ${JSON.stringify(name)}. Reservations are remembered for two days.`);
+
+function notCharged({ detail, field }: { readonly detail: string; readonly field?: string }): Problem {
+  const errors = field === undefined ? {} : { errors: [{ path: field, message: detail }] };
+  return new Problem("unprocessable", `${detail}.`, { members: errors });
+}
+
+/** Whom the guard let in. */
+function callerOf(c: AppContext): Caller {
+  const principal = c.get("principal");
+  if (principal.kind === "admin" || principal.kind === "project") return principal;
+  throw new Error("A reservation was asked for without credentials");
+}
+
+/** A project's ids live in a space of their own, below its label as a caller: it can neither meet nor guess those of others. */
+const ledgerId = (who: Caller, name: string): string => (who.kind === "admin" ? name : `${projectCaller(who.projectId)}:${name}`);
+
+export const reservationRoutes = createRouter();
+
+reservationRoutes.openapi(postReservation, async (c) => {
+  const who = callerOf(c);
+  const body = c.req.valid("json");
+  if (body.min_calls !== undefined && body.min_calls > body.calls) {
+    throw invalidField("min_calls", `${body.min_calls} is more than calls (${body.calls})`);
+  }
+  if (who.kind === "admin" && body.id?.startsWith(PROJECT_CALLER_PREFIX)) {
+    throw invalidField("id", `${PROJECT_CALLER_PREFIX}… is for the reservations of projects`);
+  }
+  const name = body.id ?? crypto.randomUUID();
+  const { caller, priority: urgency, share } = spenderOf(who, body, DEFAULT_CALLER);
+  const longest = maxTtlSeconds(caller);
+  if (body.ttl_seconds > longest)
+    throw invalidField("ttl_seconds", `${body.ttl_seconds} is too long; a project may hold calls for at most ${longest} s`);
+  const { quota, trace } = c.get("deps");
+  const spending = { cost: { calls: body.calls }, caller, priority: urgency, share };
+  const { answer } = await reserving(trace, spending, async () => ({
+    answer: await quota.reserve(
+      {
+        id: ledgerId(who, name),
+        ...spending,
+        ttlSeconds: body.ttl_seconds,
+        ...(body.min_calls === undefined ? {} : { minCalls: body.min_calls }),
+      },
+      { newId: body.id === undefined },
+    ),
+  }));
+  switch (answer.result) {
+    case "granted": {
+      const { reservation: granted, status } = answer;
+      showRateLimit(c, status);
+      const times = { expires_at: isoSeconds(granted.expiresAt), start_at: new Date(granted.startAt).toISOString() };
+      return c.json({ id: name, calls: granted.calls, ...times, quota: visibleStatus(c, status) }, 201);
+    }
+    case "refused":
+      throw refusalProblem(answer.refusal, answer.status);
+    case "conflict":
+      throw new Problem("conflict", `${answer.detail}.`);
+    case "impossible":
+      throw new Problem("unprocessable", `${answer.detail}.`);
+  }
+});
+
+reservationRoutes.openapi(postCommit, async (c) => {
+  const { id: name } = c.req.valid("param");
+  const { calls: spent, sent_at } = c.req.valid("json");
+  const { quota, trace } = c.get("deps");
+  const who = callerOf(c);
+  const answer = await settling(trace, async () =>
+    quota.commit({
+      id: ledgerId(who, name),
+      ...(who.kind === "project" ? { within: { share: who.share } } : {}),
+      ...(spent === undefined ? {} : { calls: spent }),
+      ...(sent_at === undefined ? {} : { sentAt: Date.parse(sent_at) }),
+    }),
+  );
+  switch (answer.result) {
+    case "committed":
+      showRateLimit(c, answer.status);
+      return c.json(
+        { id: name, charged: answer.charged, ...(answer.late ? { late: true as const } : {}), quota: visibleStatus(c, answer.status) },
+        200,
+      );
+    case "unknown":
+      throw unknownReservation(name);
+    case "impossible":
+      throw notCharged(answer);
+  }
+});
+
+reservationRoutes.openapi(deleteReservation, async (c) => {
+  const { id: name } = c.req.valid("param");
+  const { quota, trace } = c.get("deps");
+  const answer = await settling(trace, async () => quota.release(ledgerId(callerOf(c), name)));
+  switch (answer.result) {
+    case "released":
+      showRateLimit(c, answer.status);
+      return c.json({ released: answer.calls, quota: visibleStatus(c, answer.status) }, 200);
+    case "unknown":
+      throw unknownReservation(name);
+    case "conflict":
+      throw new Problem("conflict", `${answer.detail}.`);
+  }
+});

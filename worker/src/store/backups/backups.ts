@@ -1,0 +1,216 @@
+/** Backups of projects' databases: which there are, and how each stands. Times are epoch milliseconds, sizes bytes, hashes SHA-256 in hex. */
+import { applyChange, auditStatement, ifClaimed } from "../changes.ts";
+import type { AuditNote, Operation } from "../changes.ts";
+import { createdBefore, stored, where } from "../database.ts";
+import type { After } from "../database.ts";
+import { INSERT_EVENT } from "../events.ts";
+
+export const EXPORT_TYPES = ["full", "schema"] as const;
+/** `full`: schema and rows. `schema`: no rows. */
+export type ExportType = (typeof EXPORT_TYPES)[number];
+
+/** Those that are shown; what is being removed is not there any more. */
+export const BACKUP_STATUSES = ["running", "verified", "failed"] as const;
+type BackupStatus = (typeof BACKUP_STATUSES)[number];
+
+/** Known once it was restored and compared. */
+export interface BackupFacts {
+  readonly manifest_key: string;
+  readonly schema_hash: string;
+  readonly schema_version: number;
+  readonly table_count: number;
+  readonly row_count: number;
+  readonly part_count: number;
+  readonly sql_bytes: number;
+  readonly stored_bytes: number;
+  /** Of the whole file. */
+  readonly sha256: string;
+  /** In Telegram; null where no bot is configured. */
+  readonly copies: "sent" | "failed" | null;
+}
+
+export interface BackupRow extends Partial<{ readonly [Name in keyof BackupFacts]: BackupFacts[Name] | null }> {
+  readonly id: string;
+  readonly project_id: string;
+  readonly export_type: ExportType;
+  readonly status: BackupStatus | "deleting";
+  readonly job_id: string;
+  readonly requested_by: string;
+  /** Which freeze of the database it is read from. */
+  readonly moment: number;
+  readonly taken_at: number | null;
+  readonly error: string | null;
+  readonly changed_by: string;
+  readonly created_at: number;
+  readonly ended_at: number | null;
+  readonly updated_at: number;
+}
+
+/** A backup whose parts and hashes are all there. */
+export type VerifiedBackup = BackupRow & BackupFacts & { readonly taken_at: number };
+
+export const isVerified = (row: BackupRow): row is VerifiedBackup => row.status === "verified";
+
+export type NewBackup = Pick<BackupRow, "id" | "project_id" | "export_type" | "job_id" | "requested_by">;
+
+/**
+ * Writes down that a backup begins. Returns the row of this id, whoever wrote it; null where the project has another one that runs: nothing
+ * was written.
+ */
+export async function addBackup(
+  db: D1Database,
+  row: NewBackup,
+  operation: Operation,
+  note: AuditNote,
+): Promise<{ readonly row: BackupRow; readonly created: boolean } | null> {
+  const sql = `INSERT INTO backups (id, changed_by, project_id, export_type, status, job_id, requested_by, created_at, updated_at, scratch)
+    VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?6, ?7, ?7, 1) ON CONFLICT DO NOTHING`;
+  const { id, project_id, export_type, job_id, requested_by } = row;
+  const results = await stored(async () =>
+    db.batch<BackupRow>([
+      ifClaimed(db, id, operation, sql, project_id, export_type, job_id, requested_by, operation.now),
+      auditStatement(db, "backups", id, operation, note),
+      db.prepare("SELECT * FROM backups WHERE id = ?").bind(id),
+    ]),
+  );
+  const written = results.at(-1)?.results[0];
+  return written === undefined ? null : { row: written, created: written.changed_by === operation.id };
+}
+
+export async function findBackup(db: D1Database, id: string): Promise<BackupRow | null> {
+  return stored(async () => db.prepare("SELECT * FROM backups WHERE id = ?").bind(id).first<BackupRow>());
+}
+
+export async function runningBackup(db: D1Database, projectId: string): Promise<BackupRow | null> {
+  const sql = "SELECT * FROM backups WHERE project_id = ? AND status = 'running'";
+  return stored(async () => db.prepare(sql).bind(projectId).first<BackupRow>());
+}
+
+export interface BackupFilter {
+  readonly projectId: string;
+  readonly status: BackupStatus | null;
+  readonly after: After | null;
+  readonly limit: number;
+}
+
+/** The newest first. */
+export async function listBackups(db: D1Database, { projectId, status, after, limit }: BackupFilter): Promise<BackupRow[]> {
+  const { sql, values } = where([
+    { sql: "project_id = ?", values: [projectId] },
+    status === null ? { sql: "status <> 'deleting'", values: [] } : { sql: "status = ?", values: [status] },
+    createdBefore(after, "backups"),
+  ]);
+  const query = db.prepare(`SELECT * FROM backups ${sql} ORDER BY created_at DESC, id DESC LIMIT ?`).bind(...values, limit);
+  const { results } = await stored(async () => query.all<BackupRow>());
+  return results;
+}
+
+/** The database is frozen: what is read from now on belongs to this moment. False where the backup does not run any more. */
+export async function beginMoment(db: D1Database, id: string, moment: number, now: number): Promise<boolean> {
+  const sql = "UPDATE backups SET moment = ?2, taken_at = ?3, updated_at = ?3 WHERE id = ?1 AND status = 'running' RETURNING id";
+  return (await stored(async () => db.prepare(sql).bind(id, moment, now).first())) !== null;
+}
+
+const TELL = `${INSERT_EVENT}
+  SELECT ?2 || ':' || id, ?2, project_id, json_patch(json_object('project_id', project_id, 'backup_id', id, 'export_type', export_type,
+    'job_id', job_id), ?3), ?4 FROM backups WHERE id = ?1 AND status = ?5 ON CONFLICT (id) DO NOTHING`;
+
+/** It was restored and compared: it is verified, and that is told. Twice is once. */
+export async function recordVerified(db: D1Database, id: string, facts: BackupFacts, now: number): Promise<void> {
+  const names = Object.keys(FACT_NAMES) as (keyof BackupFacts)[];
+  const set = names.map((name, index) => `${name} = ?${index + 3}`).join(", ");
+  const sql = `UPDATE backups SET ${set}, status = 'verified', ended_at = ?2, updated_at = ?2 WHERE id = ?1 AND status = 'running'`;
+  const { sha256, stored_bytes, table_count, row_count } = facts;
+  const told = JSON.stringify({ sha256, stored_bytes, table_count, row_count });
+  await stored(async () =>
+    db.batch([
+      db.prepare(sql).bind(id, now, ...names.map((name) => facts[name])),
+      db.prepare(TELL).bind(id, "backup.completed", told, now, "verified"),
+    ]),
+  );
+}
+
+/** The compiler asks for each. */
+const FACT_NAMES = {
+  manifest_key: true,
+  schema_hash: true,
+  schema_version: true,
+  table_count: true,
+  row_count: true,
+  part_count: true,
+  sql_bytes: true,
+  stored_bytes: true,
+  sha256: true,
+  copies: true,
+} satisfies Record<keyof BackupFacts, true>;
+
+/** It is given up, and that is told. Twice is once; what is verified stays so. */
+export async function recordFailed(db: D1Database, id: string, error: string, now: number): Promise<void> {
+  const sql = "UPDATE backups SET status = 'failed', error = ?2, ended_at = ?3, updated_at = ?3 WHERE id = ?1 AND status = 'running'";
+  await stored(async () =>
+    db.batch([db.prepare(sql).bind(id, error, now), db.prepare(TELL).bind(id, "backup.failed", JSON.stringify({ error }), now, "failed")]),
+  );
+}
+
+/** By hand: from now on it is not there any more. False where it was changed meanwhile, runs, or is read by a restore. */
+export async function markDeleting(db: D1Database, seen: BackupRow, operation: Operation, note: AuditNote): Promise<boolean> {
+  const sql = "UPDATE backups SET status = 'deleting' WHERE id = ?1 AND changed_by = ?2";
+  const condition = { sql: `status IN ('verified', 'failed') AND NOT ${READ}`, values: [] };
+  return applyChange(db, { owner: "backups", seen, operation, note, condition }, [ifClaimed(db, seen.id, operation, sql)]);
+}
+
+const READ = "EXISTS (SELECT 1 FROM restores WHERE restores.backup_id = backups.id AND restores.status = 'running')";
+
+/** The newest of each type of a project are kept; the latest verified one is never among the rest. */
+const SURPLUS = `SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY project_id, export_type ORDER BY created_at DESC, id DESC) AS nth
+  FROM backups WHERE status = 'verified') WHERE nth > max(?1, 1)`;
+
+/** Marks what is over its life: verified ones beyond the newest `kept` of a project and type, and failed ones that ended before `failedBefore`. */
+export async function markExpired(
+  db: D1Database,
+  { kept, failedBefore, limit }: { readonly kept: number; readonly failedBefore: number; readonly limit: number },
+  now: number,
+): Promise<number> {
+  const failed = "SELECT id FROM backups WHERE status = 'failed' AND ended_at < ?2";
+  const sql = `UPDATE backups SET status = 'deleting', updated_at = ?4 WHERE id IN (SELECT id FROM backups
+    WHERE id IN (${SURPLUS} UNION ALL ${failed}) AND NOT ${READ} LIMIT ?3) RETURNING id`;
+  const { results } = await stored(async () => db.prepare(sql).bind(kept, failedBefore, limit, now).all());
+  return results.length;
+}
+
+/** Those whose removal has begun. */
+export async function backupsToDelete(db: D1Database, limit: number): Promise<BackupRow[]> {
+  const query = db.prepare("SELECT * FROM backups WHERE status = 'deleting' LIMIT ?").bind(limit);
+  const { results } = await stored(async () => query.all<BackupRow>());
+  return results;
+}
+
+/** Its scratch was destroyed. */
+export async function forgetScratch(db: D1Database, id: string): Promise<void> {
+  await stored(async () => db.prepare("UPDATE backups SET scratch = 0 WHERE id = ? AND scratch = 1").bind(id).run());
+}
+
+/** Backups that are over and whose scratch may still be there, the longest first. */
+export async function scratchesLeft(db: D1Database, limit: number): Promise<BackupRow[]> {
+  const query = db.prepare("SELECT * FROM backups WHERE scratch = 1 AND status <> 'running' ORDER BY updated_at LIMIT ?").bind(limit);
+  return (await stored(async () => query.all<BackupRow>())).results;
+}
+
+/** Once nothing of it is left in R2. */
+export async function deleteBackup(db: D1Database, id: string): Promise<void> {
+  const from = (table: string, column: string) => db.prepare(`DELETE FROM ${table} WHERE ${column} = ?`).bind(id);
+  const statements = [from("backup_documents", "backup_id"), from("backup_parts", "backup_id"), from("backups", "id")];
+  await stored(async () => db.batch(statements));
+}
+
+/** Backups that run by their row, whose job is over, or was never written down within a while. Of one project, or of all. */
+export async function abandonedBackups(
+  db: D1Database,
+  { projectId, begunBefore, limit }: { readonly projectId: string | null; readonly begunBefore: number; readonly limit: number },
+): Promise<BackupRow[]> {
+  const sql = `SELECT backups.* FROM backups LEFT JOIN jobs ON jobs.id = backups.job_id
+    WHERE backups.status = 'running' AND (?1 IS NULL OR backups.project_id = ?1)
+      AND CASE WHEN jobs.id IS NULL THEN backups.created_at < ?2 ELSE jobs.ended_at IS NOT NULL END LIMIT ?3`;
+  const { results } = await stored(async () => db.prepare(sql).bind(projectId, begunBefore, limit).all<BackupRow>());
+  return results;
+}

@@ -1,0 +1,88 @@
+/** The parts that a backup consists of, and the copies of them in Telegram. Sizes are bytes, hashes SHA-256 in hex. */
+import { stored } from "../database.ts";
+
+export interface BackupPart {
+  /** From 1 on. */
+  readonly number: number;
+  /** In R2. */
+  readonly key: string;
+  readonly stored_bytes: number;
+  /** Of the stored bytes. */
+  readonly sha256: string;
+  readonly sql_bytes: number;
+  /** Where the part after it begins; null after the last one. */
+  readonly next: string | null;
+  readonly schema_hash: string;
+  readonly schema_version: number;
+}
+
+/** Whose parts: only those of the backup's moment count. */
+export interface Moment {
+  readonly id: string;
+  readonly moment: number;
+}
+
+/** Written once its bytes are stored; the same part again says the same. `tables`: JSON. */
+export async function addPart(db: D1Database, { id, moment }: Moment, part: BackupPart, tables: string): Promise<void> {
+  const sql = `INSERT INTO backup_parts
+    (backup_id, moment, number, key, stored_bytes, sha256, sql_bytes, next, schema_hash, schema_version, tables)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING`;
+  const { number, key, stored_bytes, sha256, sql_bytes, next, schema_hash, schema_version } = part;
+  const values = [number, key, stored_bytes, sha256, sql_bytes, next, schema_hash, schema_version, tables];
+  await stored(async () =>
+    db
+      .prepare(sql)
+      .bind(id, moment, ...values)
+      .run(),
+  );
+}
+
+const COLUMNS = "number, key, stored_bytes, sha256, sql_bytes, next, schema_hash, schema_version";
+
+export async function lastPart(db: D1Database, { id, moment }: Moment): Promise<BackupPart | null> {
+  const sql = `SELECT ${COLUMNS} FROM backup_parts WHERE backup_id = ? AND moment = ? ORDER BY number DESC LIMIT 1`;
+  return stored(async () => db.prepare(sql).bind(id, moment).first<BackupPart>());
+}
+
+/** In their order. */
+export async function listParts(db: D1Database, { id, moment }: Moment): Promise<BackupPart[]> {
+  const query = db.prepare(`SELECT ${COLUMNS} FROM backup_parts WHERE backup_id = ? AND moment = ? ORDER BY number`).bind(id, moment);
+  const { results } = await stored(async () => query.all<BackupPart>());
+  return results;
+}
+
+/** What each part says of tables, in the parts' order; JSON. */
+export async function tablesOfParts(db: D1Database, { id, moment }: Moment): Promise<string[]> {
+  const query = db.prepare("SELECT tables FROM backup_parts WHERE backup_id = ? AND moment = ? ORDER BY number").bind(id, moment);
+  const { results } = await stored(async () => query.all<{ tables: string }>());
+  return results.map(({ tables }) => tables);
+}
+
+/** Of a backup: all, or those of moments that are over. */
+export async function forgetParts(db: D1Database, id: string, before: number | null): Promise<void> {
+  const sql = "DELETE FROM backup_parts WHERE backup_id = ?1 AND (?2 IS NULL OR moment < ?2)";
+  await stored(async () => db.prepare(sql).bind(id, before).run());
+}
+
+export interface BackupDocument {
+  readonly first_part: number;
+  readonly last_part: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** Telegram's own name of the file, good for the bot that sent it. */
+  readonly file_id: string;
+}
+
+export async function addDocument(db: D1Database, id: string, document: BackupDocument): Promise<void> {
+  const sql = `INSERT INTO backup_documents (backup_id, first_part, last_part, bytes, sha256, file_id) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET last_part = excluded.last_part, bytes = excluded.bytes, sha256 = excluded.sha256, file_id = excluded.file_id`;
+  const { first_part, last_part, bytes, sha256, file_id } = document;
+  await stored(async () => db.prepare(sql).bind(id, first_part, last_part, bytes, sha256, file_id).run());
+}
+
+/** In the order of their parts. */
+export async function listDocuments(db: D1Database, id: string): Promise<BackupDocument[]> {
+  const sql = "SELECT first_part, last_part, bytes, sha256, file_id FROM backup_documents WHERE backup_id = ? ORDER BY first_part";
+  const { results } = await stored(async () => db.prepare(sql).bind(id).all<BackupDocument>());
+  return results;
+}

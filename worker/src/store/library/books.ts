@@ -1,0 +1,148 @@
+/** Books and known misses: tables `books`, `missing_isbns`, `book_authors`. */
+import { jsonChunks, stored } from "../database.ts";
+import { authorKey, countAuthors, takeFromAuthors } from "./authors.ts";
+
+export interface StoredBook {
+  readonly isbn13: string;
+  readonly isbn10: string | null;
+  readonly title: string;
+  readonly authors: readonly string[];
+  readonly publisher: string | null;
+  readonly language: string | null;
+  readonly date_published: string | null;
+  readonly pages: number | null;
+  readonly binding: string | null;
+  readonly edition: string | null;
+  readonly subjects: readonly string[];
+  readonly synopsis: string | null;
+  readonly image: string | null;
+  readonly msrp: number | null;
+  readonly dewey_decimal: readonly string[];
+}
+
+/** A book of the catalogue with when the provider was asked, in epoch milliseconds. */
+export interface CatalogueBook extends StoredBook {
+  readonly fetched_at: number;
+}
+
+type BookRow = Omit<CatalogueBook, "authors" | "subjects" | "dewey_decimal"> & { authors: string; subjects: string; dewey_decimal: string };
+
+const texts = (json: string): string[] => JSON.parse(json) as string[];
+
+function fromRow(row: BookRow): CatalogueBook {
+  return { ...row, authors: texts(row.authors), subjects: texts(row.subjects), dewey_decimal: texts(row.dewey_decimal) };
+}
+
+/**
+ * What the catalogue knows of these ISBNs, not older than the given times (epoch milliseconds). One round trip, which brings only those
+ * that are no fresh books: a thousand known ones cost little more than one.
+ */
+export async function freshIsbns(
+  db: D1Database,
+  isbns: readonly string[],
+  since: { books: number; misses: number },
+): Promise<{ books: ReadonlySet<string>; misses: ReadonlySet<string> }> {
+  const sql = `SELECT given.value AS isbn13,
+      EXISTS (SELECT 1 FROM missing_isbns m WHERE m.isbn13 = given.value AND m.missed_at > ?3) AS missed
+    FROM json_each(?1) AS given WHERE NOT EXISTS (SELECT 1 FROM books b WHERE b.isbn13 = given.value AND b.fetched_at > ?2)`;
+  const query = db.prepare(sql).bind(JSON.stringify(isbns), since.books, since.misses);
+  const asked = new Set(isbns);
+  const results = await stored(async () => {
+    const rows = (await query.all<{ isbn13: string; missed: number }>()).results;
+    // A book is fresh where it is absent here: an answer about something else must not make all of them fresh.
+    if (rows.some(({ isbn13 }) => !asked.has(isbn13))) throw new Error("The catalogue answered about books that were not asked for");
+    return rows;
+  });
+  const unknown = new Set(results.map(({ isbn13 }) => isbn13));
+  return {
+    books: new Set(isbns.filter((isbn) => !unknown.has(isbn))),
+    misses: new Set(results.filter(({ missed }) => missed === 1).map(({ isbn13 }) => isbn13)),
+  };
+}
+
+/** Books by ISBN-13, in no particular order; unknown ones are left out. */
+export async function findBooks(db: D1Database, isbns: readonly string[]): Promise<CatalogueBook[]> {
+  const query = db.prepare("SELECT * FROM books WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(JSON.stringify(isbns));
+  const { results } = await stored(async () => query.all<BookRow>());
+  return results.map(fromRow);
+}
+
+interface Saved {
+  /** How many of them the catalogue held before. */
+  readonly existed: number;
+}
+
+/**
+ * Stores books in one transaction: the books, their authors with counts, and that they are no longer missing. With `replace` false
+ * those that exist stay as they are.
+ */
+export async function saveBooks(db: D1Database, books: readonly StoredBook[], now: number, { replace = true } = {}): Promise<Saved> {
+  if (books.length === 0) return { existed: 0 };
+  const isbns = JSON.stringify(books.map(({ isbn13 }) => isbn13));
+  const existing = db.prepare("SELECT isbn13 FROM books WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbns);
+  return stored(async () => {
+    const known = new Set((await existing.all<{ isbn13: string }>()).results.map(({ isbn13 }) => isbn13));
+    const saved = replace ? books : books.filter(({ isbn13 }) => !known.has(isbn13));
+    if (saved.length > 0) await db.batch(saveStatements(db, saved, now));
+    return { existed: books.filter(({ isbn13 }) => known.has(isbn13)).length };
+  });
+}
+
+function saveStatements(db: D1Database, books: readonly StoredBook[], now: number): D1PreparedStatement[] {
+  const isbns = JSON.stringify(books.map(({ isbn13 }) => isbn13));
+  const names = books.flatMap(({ isbn13, title, authors }) =>
+    authors.map((name) => ({ isbn13, name, author_key: authorKey(name), work_key: workKey(title) })),
+  );
+  return [
+    ...jsonChunks(books).map((chunk) => db.prepare(UPSERT_BOOKS).bind(chunk, now)),
+    db.prepare("DELETE FROM missing_isbns WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbns),
+    ...takeFromAuthors(db, isbns),
+    ...jsonChunks(names).flatMap((chunk) => [db.prepare(INSERT_BOOK_AUTHORS).bind(chunk), countAuthors(db, chunk)]),
+  ];
+}
+
+/** Editions of one work share it: the title without its subtitle, case and punctuation. */
+function workKey(title: string): string {
+  const main = title.split(/[:(]/u)[0] ?? title;
+  const folded = main
+    .normalize("NFKD")
+    .replaceAll(/[^\p{L}\p{N}]+/gu, " ")
+    .trim()
+    .toLowerCase();
+  return folded === "" ? title.toLowerCase() : folded;
+}
+
+const COLUMNS = [
+  "isbn10",
+  "title",
+  "authors",
+  "publisher",
+  "language",
+  "date_published",
+  "pages",
+  "binding",
+  "edition",
+  "subjects",
+  "synopsis",
+  "image",
+  "msrp",
+  "dewey_decimal",
+] as const satisfies (keyof StoredBook)[];
+
+const UPSERT_BOOKS = `
+  INSERT INTO books (isbn13, ${COLUMNS.join(", ")}, fetched_at)
+  SELECT value ->> 'isbn13', ${COLUMNS.map((column) => `value ->> '${column}'`).join(", ")}, ?2 FROM json_each(?1) WHERE true
+  ON CONFLICT (isbn13) DO UPDATE SET ${COLUMNS.map((column) => `${column} = excluded.${column}`).join(", ")}, fetched_at = excluded.fetched_at`;
+
+const INSERT_BOOK_AUTHORS = `
+  INSERT INTO book_authors (author_key, isbn13, work_key)
+  SELECT value ->> 'author_key', value ->> 'isbn13', value ->> 'work_key' FROM json_each(?1) WHERE true
+  ON CONFLICT DO NOTHING`;
+
+/** Remembers that the provider does not know these ISBNs. */
+export async function saveMisses(db: D1Database, isbns: readonly string[], now: number): Promise<void> {
+  if (isbns.length === 0) return;
+  const sql = `INSERT INTO missing_isbns (isbn13, missed_at) SELECT value, ?2 FROM json_each(?1) WHERE true
+    ON CONFLICT (isbn13) DO UPDATE SET missed_at = excluded.missed_at`;
+  await stored(async () => db.prepare(sql).bind(JSON.stringify(isbns), now).run());
+}

@@ -1,0 +1,126 @@
+/**
+ * Admission: may this key do this now? One batch on the primary: the facts as they are, and, where a use is metered, its row, written
+ * only if every rule permits. Triggers move the counters with the row, so that an id counts once and is given back once.
+ */
+import type { Scope } from "../keys/api-keys.ts";
+import { stored } from "../database.ts";
+import type { CapType } from "./meters.ts";
+import type { Lifecycle } from "../projects/projects.ts";
+import type { ProvisioningStatus } from "../provisioning/provisionings.ts";
+import { heldBy, reasonsJson } from "../suspension/reasons.ts";
+import type { OpenSuspension } from "../suspension/reasons.ts";
+
+/** What a route asks of a key. */
+export type Demand =
+  /** The project must be active and have allowance left. One request counts as `meter`, and as one of the organisation's calls; null: nothing. */
+  | { readonly kind: "use"; readonly scope: Scope; readonly meter: CapType | null }
+  /** It asks about itself, and may when it is stopped. Scope null: every key that works may. */
+  | { readonly kind: "own"; readonly scope: Scope | null; readonly meter: null };
+
+/** What a key is whose id and secret are right: of the version that has this secret. */
+export interface KeyFacts {
+  readonly hash: string;
+  readonly version: number;
+  readonly newest_version: number;
+  readonly version_expires_at: number | null;
+  readonly key_expires_at: number | null;
+  readonly revoked_at: number | null;
+  /** Of this version. */
+  readonly last_used_at: number | null;
+  readonly scopes: readonly Scope[];
+  readonly project_id: string;
+  readonly lifecycle: Lifecycle;
+  readonly provisioning: ProvisioningStatus;
+  readonly calls_per_day: number | null;
+  readonly organization_id: string;
+  readonly organization_status: "ACTIVE" | "ARCHIVED";
+  readonly billing_anchor: number;
+  readonly monthly_api_calls: number | null;
+  /** Of the billing period that contains now; null where there is no row for it yet. */
+  readonly period_ends_at: number | null;
+  readonly period_api_calls: number | null;
+  readonly suspensions: readonly OpenSuspension[];
+  /** Of the cap asked about; null where none was. */
+  readonly cap: number | null;
+  readonly has_cap: number;
+  readonly used: number;
+}
+
+type FactsRow = Omit<KeyFacts, "scopes" | "suspensions"> & { readonly scopes: string; readonly suspensions: string };
+
+/** Who asks for what, when. */
+export interface Question {
+  readonly keyId: string;
+  /** Of the whole key, with its secret. */
+  readonly hash: string;
+  readonly now: number;
+  /** UTC, YYYY-MM-DD. */
+  readonly day: string;
+  /** What the use counts as; null: it is not metered. */
+  readonly meter: CapType | null;
+}
+
+/** A metered use to be written if everything permits. */
+export interface Use {
+  readonly id: string;
+  readonly scope: Scope;
+}
+
+/** Everything that the rules look at, found by keys only: a key's past, a project's and an organisation's cost nothing. ?1 key, ?2 now, ?3 meter, ?4 day, ?5 hash. */
+const FROM = `FROM api_key_versions v JOIN api_keys k ON k.id = v.key_id JOIN projects p ON p.id = k.project_id
+  JOIN organizations o ON o.id = p.organization_id
+  LEFT JOIN billing_periods b ON b.organization_id = o.id AND b.starts_at <= ?2 AND b.ends_at > ?2
+  LEFT JOIN caps c ON c.project_id = p.id AND c.cap_type = ?3
+  LEFT JOIN counters n ON n.project_id = p.id AND n.meter = ?3 AND n.day = ?4
+  WHERE v.key_id = ?1 AND v.hash = ?5`;
+
+const FACTS = `SELECT v.hash, v.version, (SELECT max(version) FROM api_key_versions WHERE key_id = ?1) AS newest_version, v.expires_at AS version_expires_at,
+    k.expires_at AS key_expires_at, k.revoked_at, v.last_used_at, k.scopes, p.id AS project_id, p.lifecycle, p.provisioning, p.calls_per_day,
+    o.id AS organization_id, o.status AS organization_status, o.billing_anchor, o.monthly_api_calls,
+    b.ends_at AS period_ends_at, b.api_calls AS period_api_calls, ${reasonsJson("p.id", "?2")} AS suspensions,
+    c.value AS cap, c.cap_type IS NOT NULL AS has_cap, coalesce(n.used, 0) AS used
+  ${FROM}`;
+
+/** The same rules as tenants/limits/admission.ts explains, in one statement, so that nothing can come between a check and its count. */
+const ADMIT = `INSERT INTO admissions (id, project_id, organization_id, period_index, meter, day)
+  SELECT ?6, p.id, o.id, b.period_index, ?3, ?4
+  ${FROM}
+    AND (v.expires_at IS NULL OR v.expires_at > ?2) AND (k.expires_at IS NULL OR k.expires_at > ?2) AND k.revoked_at IS NULL
+    AND EXISTS (SELECT 1 FROM json_each(k.scopes) WHERE value = ?7)
+    AND p.lifecycle = 'ACTIVE' AND p.provisioning = 'done' AND o.status = 'ACTIVE'
+    AND NOT EXISTS (SELECT 1 ${heldBy("p.id", "?2")})
+    AND b.period_index IS NOT NULL AND (o.monthly_api_calls IS NULL OR b.api_calls < o.monthly_api_calls)
+    AND c.cap_type IS NOT NULL AND (c.value IS NULL OR coalesce(n.used, 0) < c.value)
+  ON CONFLICT DO NOTHING`;
+
+export interface AdmissionAnswer {
+  readonly admitted: boolean;
+  /** As they were when it was decided; null where no key has this id and this secret. */
+  readonly facts: KeyFacts | null;
+}
+
+/** One round trip. `use` null: only the facts. */
+export async function admit(db: D1Database, { keyId, hash, now, day, meter }: Question, use: Use | null): Promise<AdmissionAnswer> {
+  const facts = db.prepare(FACTS).bind(keyId, now, meter, day, hash);
+  const write = use
+    ? [
+        db.prepare(ADMIT).bind(keyId, now, meter, day, hash, use.id, use.scope),
+        db.prepare("SELECT 1 AS admitted FROM admissions WHERE id = ?").bind(use.id),
+      ]
+    : [];
+  const [rows, , written] = await stored(async () => db.batch<FactsRow & { admitted?: number }>([facts, ...write]));
+  const row = rows?.results[0];
+  return { admitted: (written?.results ?? []).length > 0, facts: row ? asFacts(row) : null };
+}
+
+const asFacts = (row: FactsRow): KeyFacts => ({
+  ...row,
+  scopes: JSON.parse(row.scopes) as Scope[],
+  suspensions: JSON.parse(row.suspensions) as OpenSuspension[],
+});
+
+/** Gives back what an admission counted, once. */
+export async function returnAdmission(db: D1Database, id: string, now: number): Promise<void> {
+  const sql = "UPDATE admissions SET returned_at = ?2 WHERE id = ?1 AND returned_at IS NULL";
+  await stored(async () => db.prepare(sql).bind(id, now).run());
+}

@@ -1,0 +1,84 @@
+/** What monitoring counts in the database. Nothing here reads projects, and everything reads an index. Times are epoch milliseconds. */
+import { stored } from "../database.ts";
+import type { JobStatus } from "../jobs/jobs.ts";
+import type { DeliveryStatus } from "../webhooks/deliveries.ts";
+
+export interface StoredCounts {
+  readonly jobs: readonly { readonly type: string; readonly status: JobStatus; readonly count: number }[];
+  readonly targets: readonly { readonly state: "due" | "done" | "failed"; readonly count: number }[];
+}
+
+/** What was counted is remembered, and shown beside much else: a row that is no count is a database that does not answer. */
+function counted<Row extends { readonly count: number }>(rows: readonly Row[]): readonly Row[] {
+  if (rows.some(({ count }) => !Number.isSafeInteger(count))) throw new Error("The database counted what is no number");
+  return rows;
+}
+
+/** Reads as many entries of two indexes as there are jobs that are kept, and targets. */
+export async function storedCounts(db: D1Database): Promise<StoredCounts> {
+  const jobs = `SELECT type, status, count(*) AS count FROM jobs INDEXED BY jobs_ended WHERE ended_at IS NOT NULL GROUP BY type, status
+    UNION ALL SELECT type, status, count(*) FROM jobs INDEXED BY jobs_unfinished WHERE ended_at IS NULL GROUP BY type, status`;
+  const targets = "SELECT state, count(*) AS count FROM harvest_targets INDEXED BY harvest_targets_by_state GROUP BY state";
+  return stored(async () => {
+    const [first, second] = await db.batch([db.prepare(jobs), db.prepare(targets)]);
+    return {
+      jobs: counted((first?.results ?? []) as unknown as StoredCounts["jobs"]),
+      targets: counted((second?.results ?? []) as unknown as StoredCounts["targets"]),
+    };
+  });
+}
+
+/** Deliveries of webhooks by how they ended, since the database exists, and those that are under way now. Four rows. */
+export async function webhookTallies(db: D1Database): Promise<Readonly<Record<DeliveryStatus, number>>> {
+  const query = db.prepare("SELECT status, count FROM webhook_tallies");
+  const results = await stored(async () => {
+    const rows = await query.all<{ readonly status: DeliveryStatus; readonly count: number }>();
+    return counted(rows.results);
+  });
+  const of = (status: DeliveryStatus): number => results.find((row) => row.status === status)?.count ?? 0;
+  return { pending: of("pending"), delivered: of("delivered"), failed: of("failed"), skipped: of("skipped") };
+}
+
+/** The end of a job that worked through everything. */
+export interface RunEnd {
+  readonly started_at: number;
+  readonly ended_at: number;
+  /** JSON; null where it failed. */
+  readonly result: string | null;
+}
+
+export interface LatestRuns {
+  readonly succeeded: RunEnd | null;
+  readonly failed: RunEnd | null;
+}
+
+/** A reset that was switched off did nothing. A sweep of some, a dry run, and a later part say nothing of the sweep. */
+const WHOLE = {
+  reset_quotas: "result ->> 'skipped' IS NULL",
+  check_usage_limits: `payload ->> 'project_ids' IS NULL AND payload ->> 'cap_types' IS NULL AND payload ->> 'after' IS NULL
+    AND payload ->> 'enforce_limits' = 1`,
+} as const;
+
+/** How the monthly reset and the sweep ended last. One look down an index each. */
+export async function latestRuns(db: D1Database): Promise<Readonly<Record<keyof typeof WHOLE, LatestRuns>>> {
+  const latest = (type: keyof typeof WHOLE, status: "completed" | "failed") =>
+    db
+      .prepare(
+        `SELECT coalesce(started_at, created_at) AS started_at, ended_at, result FROM jobs INDEXED BY jobs_ended
+        WHERE type = ?1 AND status = ?2 AND ended_at IS NOT NULL AND ${WHOLE[type]} ORDER BY ended_at DESC LIMIT 1`,
+      )
+      .bind(type, status);
+  const results = await stored(async () =>
+    db.batch<RunEnd>([
+      latest("reset_quotas", "completed"),
+      latest("reset_quotas", "failed"),
+      latest("check_usage_limits", "completed"),
+      latest("check_usage_limits", "failed"),
+    ]),
+  );
+  const [resetDone, resetFailed, sweepDone, sweepFailed] = results.map(({ results: [row] }) => row ?? null);
+  return {
+    reset_quotas: { succeeded: resetDone ?? null, failed: resetFailed ?? null },
+    check_usage_limits: { succeeded: sweepDone ?? null, failed: sweepFailed ?? null },
+  };
+}

@@ -1,0 +1,173 @@
+/** Projects, their caps and the reasons that stop them. Times are epoch milliseconds. */
+import { addKeyStatements } from "../keys/api-keys.ts";
+import type { NewApiKey } from "../keys/api-keys.ts";
+import { applyChange, auditStatement, claimed, ifClaimed } from "../changes.ts";
+import type { AuditNote, Operation } from "../changes.ts";
+import { createdBefore, stored, where } from "../database.ts";
+import type { After, Condition } from "../database.ts";
+import type { CapType } from "../limits/meters.ts";
+import { PROVISIONING_JSON, addProvisioningStatement } from "../provisioning/provisionings.ts";
+import type { NewProvisioning, ProvisioningRow, ProvisioningStatus } from "../provisioning/provisionings.ts";
+import { OPEN_REASONS, heldBy, holds, reasonsJson } from "../suspension/reasons.ts";
+import type { OpenSuspension } from "../suspension/reasons.ts";
+import { forgetRestoreStatement } from "../backups/restores.ts";
+
+export type Lifecycle = "ACTIVE" | "ARCHIVED" | "DELETED";
+/** SUSPENDED: an ACTIVE project that is stopped by at least one reason that holds now. */
+export const PROJECT_STATUSES = ["ACTIVE", "SUSPENDED", "ARCHIVED", "DELETED"] as const;
+export type ProjectStatus = (typeof PROJECT_STATUSES)[number];
+
+export interface ProjectRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly name: string;
+  readonly owner_id: string | null;
+  readonly region: string | null;
+  readonly lifecycle: Lifecycle;
+  /** Its part of the provider's day; null: unlimited. */
+  readonly calls_per_day: number | null;
+  /** Unless it is done, its keys open nothing but a look at itself. */
+  readonly provisioning: ProvisioningStatus;
+  readonly changed_by: string;
+  readonly created_at: number;
+  readonly updated_at: number;
+}
+
+export interface CapRow {
+  readonly cap_type: CapType;
+  readonly value: number | null;
+  readonly revision: number;
+}
+
+/** A project as it is at one moment. */
+export interface ProjectView extends ProjectRow {
+  readonly status: ProjectStatus;
+  readonly caps: readonly CapRow[];
+  readonly suspensions: readonly OpenSuspension[];
+  /** null: it is older than provisioning. */
+  readonly provisioned: ProvisioningRow | null;
+}
+
+const VIEW = `SELECT p.*, ${reasonsJson("p.id", "?1")} AS suspensions,
+  (SELECT json_group_array(json_object('cap_type', c.cap_type, 'value', c.value, 'revision', c.revision)) FROM caps c
+    WHERE c.project_id = p.id) AS caps, ${PROVISIONING_JSON} AS provisioned
+  FROM projects p`;
+
+type ViewRow = ProjectRow & { readonly suspensions: string; readonly caps: string; readonly provisioned: string | null };
+
+export function statusOf(lifecycle: Lifecycle, suspensions: readonly unknown[]): ProjectStatus {
+  return lifecycle === "ACTIVE" && suspensions.length > 0 ? "SUSPENDED" : lifecycle;
+}
+
+function asView(row: ViewRow): ProjectView {
+  const suspensions = JSON.parse(row.suspensions) as OpenSuspension[];
+  const provisioned = row.provisioned === null ? null : (JSON.parse(row.provisioned) as ProvisioningRow);
+  return { ...row, suspensions, provisioned, caps: JSON.parse(row.caps) as CapRow[], status: statusOf(row.lifecycle, suspensions) };
+}
+
+export async function findProject(db: D1Database, id: string, now: number): Promise<ProjectView | null> {
+  const row = await stored(async () => db.prepare(`${VIEW} WHERE p.id = ?2`).bind(now, id).first<ViewRow>());
+  return row ? asView(row) : null;
+}
+
+export interface ProjectFilter {
+  readonly organizationId: string | null;
+  readonly status: ProjectStatus | null;
+  /** Part of the name or the id; the letters A to Z in either case, which is all that SQLite knows of. */
+  readonly text: string | null;
+  readonly after: After | null;
+  readonly limit: number;
+}
+
+/** In SQL whose ?1 is now. There are few reasons that are open: who is suspended is found from them, and not by asking of each project. */
+function hasStatus(status: ProjectStatus | null, ofOrganization: boolean): string {
+  switch (status) {
+    case null:
+      return "p.lifecycle <> 'DELETED'";
+    case "ACTIVE":
+      return `p.lifecycle = 'ACTIVE' AND NOT EXISTS (SELECT 1 ${heldBy("p.id", "?1")})`;
+    case "SUSPENDED":
+      return `p.lifecycle = 'ACTIVE' AND p.id IN (SELECT s.project_id FROM suspensions s INDEXED BY ${OPEN_REASONS} WHERE ${holds("s", "?1")})`;
+    case "ARCHIVED":
+    case "DELETED":
+      // The first half is what makes the index of those that are gone fit; in one organisation its own index is the better one.
+      return `${ofOrganization ? "" : "p.lifecycle <> 'ACTIVE' AND "}p.lifecycle = '${status}'`;
+  }
+}
+
+const inNameOrId = (text: string): Condition => ({
+  sql: "instr(lower(p.name), lower(?)) > 0 OR instr(lower(p.id), lower(?)) > 0",
+  values: [text, text],
+});
+
+/** The newest first; deleted ones only where they are asked for. */
+export async function listProjects(db: D1Database, filter: ProjectFilter, now: number): Promise<ProjectView[]> {
+  const { organizationId, status, text, after, limit } = filter;
+  const { sql, values } = where([
+    organizationId !== null && { sql: "p.organization_id = ?", values: [organizationId] },
+    { sql: hasStatus(status, organizationId !== null), values: [] },
+    text !== null && inNameOrId(text),
+    createdBefore(after, "p"),
+  ]);
+  const query = db.prepare(`${VIEW} ${sql} ORDER BY p.created_at DESC, p.id DESC LIMIT ?`).bind(now, ...values, limit);
+  const { results } = await stored(async () => query.all<ViewRow>());
+  return results.map(asView);
+}
+
+export interface NewProject extends Pick<ProjectRow, "id" | "organization_id" | "name" | "owner_id" | "region" | "calls_per_day"> {
+  readonly caps: Readonly<Record<CapType, number | null>>;
+  readonly provisioning: NewProvisioning;
+  /** Its database is filled by the restore of this id; otherwise there is none any more. */
+  readonly restored: boolean;
+}
+
+/**
+ * Adds a project with its caps and first key, as it is then, for a job to provision. null where the id is taken, the organisation is not active or the restore is over: nothing was
+ * written.
+ */
+export async function addProject(
+  db: D1Database,
+  row: NewProject,
+  key: NewApiKey,
+  operation: Operation,
+  notes: readonly AuditNote[],
+): Promise<ProjectView | null> {
+  const add = `INSERT INTO projects (id, organization_id, name, owner_id, region, calls_per_day, provisioning, changed_by, created_at, updated_at)
+    SELECT ?1, id, ?4, ?5, ?6, ?7, 'pending', ?2, ?8, ?8 FROM organizations WHERE id = ?3 AND status = 'ACTIVE'
+      AND (?9 = 0 OR EXISTS (SELECT 1 FROM restores WHERE project_id = ?1 AND status = 'running')) ON CONFLICT DO NOTHING`;
+  const caps = `INSERT INTO caps (project_id, cap_type, value, updated_at)
+    SELECT ?1, key, value, ?4 FROM json_each(?3) WHERE ${claimed("projects")}`;
+  const { id, organization_id, name, owner_id, region, calls_per_day } = row;
+  const statements = [
+    ifClaimed(db, id, operation, add, organization_id, name, owner_id, region, calls_per_day, operation.now, Number(row.restored)),
+    ifClaimed(db, id, operation, caps, JSON.stringify(row.caps), operation.now),
+    ...addKeyStatements(db, id, key, operation),
+    addProvisioningStatement(db, id, key.id, row.provisioning, operation),
+    ...(row.restored ? [] : [forgetRestoreStatement(db, id, operation)]),
+    ...notes.map((note) => auditStatement(db, "projects", id, operation, note)),
+    db.prepare(`${VIEW} WHERE p.id = ?2`).bind(operation.now, id),
+  ];
+  // Read with what was written: the key is shown once, and a second statement that failed would take it away.
+  const results = await stored(async () => db.batch<ViewRow>(statements));
+  const written = results.at(-1)?.results[0];
+  return written?.changed_by === operation.id ? asView(written) : null;
+}
+
+export type ProjectChange = Pick<ProjectRow, "name" | "owner_id" | "region" | "lifecycle" | "calls_per_day">;
+
+/** False where the project was changed meanwhile, or was to be active in an organisation that is not: nothing was written. */
+export async function changeProject(
+  db: D1Database,
+  seen: ProjectRow,
+  change: ProjectChange,
+  operation: Operation,
+  note: AuditNote,
+): Promise<boolean> {
+  const sql = `UPDATE projects SET name = ?3, owner_id = ?4, region = ?5, lifecycle = ?6, calls_per_day = ?7
+    WHERE id = ?1 AND ${claimed("projects")}`;
+  const values = [change.name, change.owner_id, change.region, change.lifecycle, change.calls_per_day];
+  const statement = ifClaimed(db, seen.id, operation, sql, ...values);
+  const paid = "EXISTS (SELECT 1 FROM organizations o WHERE o.id = projects.organization_id AND o.status = 'ACTIVE')";
+  const condition = { sql: change.lifecycle === "ACTIVE" && seen.lifecycle !== "ACTIVE" ? paid : "true", values: [] };
+  return applyChange(db, { owner: "projects", seen, operation, note, condition }, [statement]);
+}

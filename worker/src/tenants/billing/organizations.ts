@@ -1,0 +1,134 @@
+/** Organisations: who owns projects, and how many calls they have bought for a month. */
+import { Problem } from "../../errors.ts";
+import type { Deps } from "../../deps.ts";
+import { randomBase62 } from "../../lib/base62.ts";
+import { isoSeconds } from "../../lib/time.ts";
+import {
+  addOrganization,
+  changeOrganization,
+  countActiveProjects,
+  findOrganization,
+  listPeriods,
+} from "../../store/billing/organizations.ts";
+import type { OrganizationStatus, OrganizationView, PeriodRow } from "../../store/billing/organizations.ts";
+import { changing, newOperation } from "../changing.ts";
+import type { Actor } from "../changing.ts";
+import { billingPeriod, billingPeriodAt } from "./periods.ts";
+
+type Store = Pick<Deps, "db" | "clock">;
+
+export interface OrganizationInput {
+  readonly id?: string | undefined;
+  readonly name: string;
+  /** Epoch milliseconds; default: now, in whole seconds. */
+  readonly billingAnchor?: number | undefined;
+  /** null: unlimited. */
+  readonly monthlyApiCalls: number | null;
+}
+
+const ID_LENGTH = 12;
+const PERIODS_SHOWN = 12;
+
+/** What the audit log says of an organisation. */
+const facts = ({ name, status, monthly_api_calls }: Pick<OrganizationView, "name" | "status" | "monthly_api_calls">) => ({
+  name,
+  status,
+  api_calls: monthly_api_calls,
+});
+
+const subject = (id: string): string => `organization:${id}`;
+
+const unknown = (id: string): Problem => new Problem("not_found", `There is no organisation ${JSON.stringify(id)}.`);
+
+/** Throws `conflict` where the id is taken, `unprocessable` where its first period has not begun. */
+export async function createOrganization({ db, clock }: Store, input: OrganizationInput, actor: Actor): Promise<OrganizationView> {
+  const now = clock();
+  if (input.billingAnchor !== undefined && input.billingAnchor > now) throw notBegun(input.billingAnchor, now);
+  const row = {
+    id: input.id ?? `org_${randomBase62(ID_LENGTH)}`,
+    name: input.name,
+    billing_anchor: input.billingAnchor ?? Math.floor(now / 1_000) * 1_000,
+    monthly_api_calls: input.monthlyApiCalls,
+  };
+  const after = { ...facts({ ...row, status: "ACTIVE" }), billing_anchor: isoSeconds(row.billing_anchor) };
+  const note = { action: "organization.create", subject: subject(row.id), projectId: null, before: null, after };
+  const current = billingPeriodAt(row.billing_anchor, now);
+  const periods = [current, billingPeriod(row.billing_anchor, current.index + 1)];
+  const added = await addOrganization(db, row, periods, newOperation(actor, now), note);
+  if (!added) throw new Problem("conflict", `The organisation ${JSON.stringify(row.id)} exists already.`);
+  return added;
+}
+
+/** Nobody has bought a period that has not begun; and use that is reported for a time before the first one is refused. */
+function notBegun(anchor: number, now: number): Problem {
+  const message = `${isoSeconds(anchor)} is to come; expected a time up to now, ${isoSeconds(now)}: the first billing period begins with it`;
+  return new Problem("unprocessable", `billing_anchor: ${message}.`, { members: { errors: [{ path: "billing_anchor", message }] } });
+}
+
+/** Throws `not_found`. */
+export async function getOrganization({ db, clock }: Store, id: string): Promise<OrganizationView> {
+  const found = await findOrganization(db, id, clock());
+  if (!found) throw unknown(id);
+  return found;
+}
+
+/** Its latest billing periods, the newest first. */
+export async function organizationPeriods({ db, clock }: Store, id: string): Promise<PeriodRow[]> {
+  return listPeriods(db, id, clock(), PERIODS_SHOWN);
+}
+
+export interface OrganizationPatch {
+  readonly name?: string | undefined;
+  readonly status?: OrganizationStatus | undefined;
+  readonly monthlyApiCalls?: number | null | undefined;
+}
+
+/** Archiving needs all its projects archived or deleted first, so that nobody loses access by surprise. */
+export async function patchOrganization(store: Store, id: string, patch: OrganizationPatch, actor: Actor): Promise<OrganizationView> {
+  const { db, clock } = store;
+  await changing(async () => {
+    const now = clock();
+    const seen = await findOrganization(db, id, now);
+    if (!seen) throw unknown(id);
+    const change = {
+      name: patch.name ?? seen.name,
+      status: patch.status ?? seen.status,
+      monthly_api_calls: patch.monthlyApiCalls === undefined ? seen.monthly_api_calls : patch.monthlyApiCalls,
+    };
+    const [before, after] = [facts(seen), facts(change)];
+    if (JSON.stringify(before) === JSON.stringify(after)) return true;
+    if (change.status === "ARCHIVED" && seen.status !== "ARCHIVED") await needNoProjects(db, id);
+    const action =
+      change.status === seen.status ? "organization.change" : `organization.${change.status === "ARCHIVED" ? "archive" : "restore"}`;
+    const note = { action, subject: subject(id), projectId: null, before, after };
+    return (await changeOrganization(db, seen, change, newOperation(actor, now), note)) || null;
+  });
+  return getOrganization(store, id);
+}
+
+async function needNoProjects(db: D1Database, id: string): Promise<void> {
+  const active = await countActiveProjects(db, id);
+  if (active === 0) return;
+  throw new Problem("conflict", `The organisation has ${active} active ${active === 1 ? "project" : "projects"}. Archive them first.`);
+}
+
+/** As the API shows it. */
+export function organizationJson(row: OrganizationView, now: number) {
+  const period = billingPeriodAt(row.billing_anchor, now);
+  return {
+    id: row.id,
+    name: row.name,
+    status: row.status,
+    billing_anchor: isoSeconds(row.billing_anchor),
+    quotas: { api_calls: row.monthly_api_calls },
+    period: {
+      index: period.index,
+      starts_at: isoSeconds(period.startsAt),
+      ends_at: isoSeconds(period.endsAt),
+      // A period without a row has not been used yet.
+      api_calls: row.api_calls ?? 0,
+    },
+    created_at: isoSeconds(row.created_at),
+    updated_at: isoSeconds(row.updated_at),
+  };
+}

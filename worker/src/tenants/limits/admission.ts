@@ -1,0 +1,194 @@
+/**
+ * Admission: key → project active → monthly allowance → metered, in one place for every route that projects use. Nothing is cached, so a
+ * suspension takes effect with the next request. The rules stand twice, for two purposes: in SQL, where check and count are one
+ * (store/limits/admissions.ts), and here, where a refusal is explained.
+ */
+import type { Deps } from "../../deps.ts";
+import { sameHash } from "../../lib/same-secret.ts";
+import { isoSeconds, endOfDay, dayOf } from "../../lib/time.ts";
+import { admit, returnAdmission } from "../../store/limits/admissions.ts";
+import type { AdmissionAnswer, Demand, KeyFacts, Question, Use } from "../../store/limits/admissions.ts";
+import { touchKey } from "../../store/keys/api-keys.ts";
+import type { Scope } from "../../store/keys/api-keys.ts";
+import type { CapType } from "../../store/limits/meters.ts";
+import { ensurePeriods } from "../../store/billing/organizations.ts";
+import type { OpenSuspension } from "../../store/suspension/reasons.ts";
+import { storedHash } from "../keys/api-key.ts";
+import type { PresentedKey } from "../keys/api-key.ts";
+import { billingPeriod, billingPeriodAt } from "../billing/periods.ts";
+
+/** The project that calls, as it was when it was admitted. */
+export interface ProjectCaller {
+  readonly projectId: string;
+  readonly organizationId: string;
+  readonly keyId: string;
+  readonly keyVersion: number;
+  readonly scopes: readonly Scope[];
+  /** Its part of the provider's day; null: unlimited. */
+  readonly share: number | null;
+  /** Of this version of the key; null: never. */
+  readonly lastUsedAt: number | null;
+  /** When this version of the key stops working because a newer one exists; null where there is no end in sight. */
+  readonly versionEndsAt: number | null;
+  /** What was counted, to be given back where nothing was done for it; null where nothing was. */
+  readonly admissionId: string | null;
+}
+
+export type AdmissionRefusal =
+  | { readonly why: "unknown_key" }
+  | { readonly why: "revoked" | "expired" | "replaced"; readonly at: number }
+  | { readonly why: "scope"; readonly needed: Scope; readonly scopes: readonly Scope[] }
+  | { readonly why: "deleted" | "archived" | "organization_archived"; readonly projectId: string }
+  | { readonly why: "not_ready"; readonly projectId: string; readonly failed: boolean }
+  | { readonly why: "suspended"; readonly suspensions: readonly OpenSuspension[] }
+  | { readonly why: "monthly"; readonly used: number; readonly limit: number; readonly resetAt: number; readonly now: number }
+  | {
+      readonly why: "cap";
+      readonly type: CapType;
+      readonly used: number;
+      readonly cap: number;
+      readonly resetAt: number;
+      readonly now: number;
+    };
+
+export type Admission =
+  | { readonly result: "admitted"; readonly caller: ProjectCaller }
+  | { readonly result: "refused"; readonly refusal: AdmissionRefusal };
+
+/** `last_used_at` is for people: a minute is exact enough, and a write a request would not be. */
+const TOUCH_EVERY_MS = 60_000;
+
+/**
+ * Who presents this key, and may they. Throws `storage_unavailable` where the database fails; then nothing was done for the use, and whether
+ * it was counted is unknown: `abandon` is given its id, to give it back.
+ */
+export async function admitKey(
+  { db, config, clock }: Pick<Deps, "db" | "config" | "clock">,
+  presented: PresentedKey,
+  demand: Demand,
+  abandon: (admissionId: string) => void,
+): Promise<Admission> {
+  const now = clock();
+  const hash = await storedHash(presented.digest, config.keyPepper);
+  const question = { keyId: presented.id, hash, now, day: dayOf(now), meter: demand.meter };
+  const use = demand.meter === null ? null : { id: admissionId(now), scope: demand.scope };
+  const ofHolder = ({ facts }: AdmissionAnswer) => (facts && sameHash(facts.hash, hash) ? facts : null);
+  let answer = await admitOnce({ db, clock }, question, use, abandon);
+  const holder = ofHolder(answer);
+  if (use && !answer.admitted && holder?.period_ends_at === null) {
+    // A new month began before the monthly reset ran: its row is made by the first who needs it.
+    await ensureCurrentPeriods(db, holder, now);
+    answer = await admitOnce({ db, clock }, question, use, abandon);
+  }
+  const facts = ofHolder(answer);
+  const refusal = facts ? refusalFor(facts, demand, now) : ({ why: "unknown_key" } as const);
+  if (facts && (answer.admitted || (refusal === null && use === null))) {
+    return { result: "admitted", caller: callerOf(facts, presented.id, answer.admitted ? (use?.id ?? null) : null) };
+  }
+  // The statement and the explanation look at the same facts: if they differ, one of them is wrong.
+  if (refusal === null) throw new Error(`Project ${facts?.project_id ?? "?"} was not admitted, and no rule says why`);
+  return { result: "refused", refusal };
+}
+
+/** A failure that took so long is a database that hangs, until the platform ends the query: whoever asks waits for that once, not twice. */
+const WORTH_ANOTHER_TRY_MS = 5_000;
+
+/** The row's id makes a second try harmless: whatever became of the first, the use counts once. */
+async function admitOnce(
+  { db, clock }: Pick<Deps, "db" | "clock">,
+  question: Question,
+  use: Use | null,
+  abandon: (admissionId: string) => void,
+): Promise<AdmissionAnswer> {
+  const began = clock();
+  return admit(db, question, use)
+    .catch(async (error: unknown) => {
+      if (clock() - began >= WORTH_ANOTHER_TRY_MS) throw error;
+      return admit(db, question, use);
+    })
+    .catch((error: unknown) => {
+      if (use) abandon(use.id);
+      throw error;
+    });
+}
+
+/** Ids begin with the time, so that old ones are one range: those from `now` on are not below this. */
+export const admissionIdsFrom = (now: number): string => now.toString(16).padStart(12, "0");
+
+const admissionId = (now: number): string => `${admissionIdsFrom(now)}-${crypto.randomUUID()}`;
+
+/** The current period and the one after it. */
+export async function ensureCurrentPeriods(
+  db: D1Database,
+  { organization_id, billing_anchor }: Pick<KeyFacts, "organization_id" | "billing_anchor">,
+  now: number,
+): Promise<void> {
+  const current = billingPeriodAt(billing_anchor, now);
+  await ensurePeriods(db, organization_id, [current, billingPeriod(billing_anchor, current.index + 1)]);
+}
+
+/** The first rule that refuses, in the order of the contract; null where none does. */
+export function refusalFor(facts: KeyFacts, { scope, kind, meter }: Demand, now: number): AdmissionRefusal | null {
+  if (facts.revoked_at !== null) return { why: "revoked", at: facts.revoked_at };
+  if (facts.key_expires_at !== null && facts.key_expires_at <= now) return { why: "expired", at: facts.key_expires_at };
+  if (facts.version_expires_at !== null && facts.version_expires_at <= now) return { why: "replaced", at: facts.version_expires_at };
+  if (scope !== null && !facts.scopes.includes(scope)) return { why: "scope", needed: scope, scopes: facts.scopes };
+  const projectId = facts.project_id;
+  if (facts.lifecycle === "DELETED") return { why: "deleted", projectId };
+  if (kind === "own") return null;
+  if (facts.provisioning !== "done") return { why: "not_ready", projectId, failed: facts.provisioning === "failed" };
+  if (facts.lifecycle === "ARCHIVED") return { why: "archived", projectId };
+  if (facts.organization_status === "ARCHIVED") return { why: "organization_archived", projectId };
+  if (facts.suspensions.length > 0) return { why: "suspended", suspensions: facts.suspensions };
+  const used = facts.period_api_calls ?? 0;
+  if (facts.monthly_api_calls !== null && used >= facts.monthly_api_calls) {
+    const { endsAt } = billingPeriodAt(facts.billing_anchor, now);
+    return { why: "monthly", used, limit: facts.monthly_api_calls, resetAt: endsAt, now };
+  }
+  if (meter !== null && facts.has_cap === 1 && facts.cap !== null && facts.used >= facts.cap) {
+    return { why: "cap", type: meter, used: facts.used, cap: facts.cap, resetAt: endOfDay(now), now };
+  }
+  return null;
+}
+
+function callerOf(facts: KeyFacts, keyId: string, admitted: string | null): ProjectCaller {
+  return {
+    projectId: facts.project_id,
+    organizationId: facts.organization_id,
+    keyId,
+    keyVersion: facts.version,
+    scopes: facts.scopes,
+    share: facts.calls_per_day,
+    lastUsedAt: facts.last_used_at,
+    versionEndsAt: facts.version < facts.newest_version ? facts.version_expires_at : null,
+    admissionId: admitted,
+  };
+}
+
+/** Gives the unit back: nothing was done for it. Twice gives back once, so that a failure is tried again. */
+export async function giveBack({ db, clock }: Pick<Deps, "db" | "clock">, admission: string): Promise<void> {
+  const now = clock();
+  await returnAdmission(db, admission, now).catch(async () => returnAdmission(db, admission, now));
+}
+
+/** For people: when a key was last used, and how often its earlier version still is. Costs nothing where that was noted a moment ago. */
+export async function noteUse(
+  { db, clock }: Pick<Deps, "db" | "clock">,
+  { keyId, keyVersion, lastUsedAt, versionEndsAt }: ProjectCaller,
+): Promise<void> {
+  const now = clock();
+  const inGrace = versionEndsAt !== null;
+  if (!inGrace && lastUsedAt !== null && lastUsedAt > now - TOUCH_EVERY_MS) return;
+  await touchKey(db, { keyId, version: keyVersion, inGrace }, now, TOUCH_EVERY_MS);
+}
+
+/** A reason as callers see it. */
+export function shownReason({ reason, cap_type, detail, since, until }: OpenSuspension) {
+  return {
+    reason,
+    ...(cap_type === null ? {} : { cap_type }),
+    ...(detail === null ? {} : { detail }),
+    since: isoSeconds(since),
+    ...(until === null ? {} : { until: isoSeconds(until) }),
+  };
+}

@@ -1,0 +1,87 @@
+/** What a project has used, against what it may: everything in one look. */
+import type { Deps } from "../../deps.ts";
+import { projectCaller } from "../../quota/index.ts";
+import { DAY_MS, isoSeconds, endOfDay, dayOf } from "../../lib/time.ts";
+import { CAP_TYPES } from "../../store/limits/meters.ts";
+import type { CapType } from "../../store/limits/meters.ts";
+import { findOrganization } from "../../store/billing/organizations.ts";
+import { projectUsage } from "../../store/limits/usage.ts";
+import type { UsageRow } from "../../store/limits/usage.ts";
+import { shownReason } from "./admission.ts";
+import { CAPS } from "./caps.ts";
+import { organizationJson } from "../billing/organizations.ts";
+import { getProject } from "../projects/projects.ts";
+import { capState, percentOf, thresholdsReached } from "./thresholds.ts";
+
+/** Use of a cap; null where the source is silent, which is not 0. A level below 0 is one whose opening was not reported yet. */
+function usedOf(row: Pick<UsageRow, "counted" | "level"> | undefined, kind: "counter" | "gauge"): number | null {
+  if (!row) return null;
+  if (kind === "counter") return row.counted ?? 0;
+  return row.level === null ? null : Math.max(0, row.level);
+}
+
+/** A cap with what is used of it. */
+export function capStanding(type: CapType, row: Pick<UsageRow, "counted" | "level"> | undefined, cap: number | null) {
+  const standing = { used: usedOf(row, CAPS[type].kind), cap };
+  return { cap_type: type, kind: CAPS[type].kind, ...standing, percent: percentOf(standing), state: capState(type, standing) };
+}
+
+export type CapStanding = ReturnType<typeof capStanding>;
+
+/** `days`: how many UTC days of history, today included. Throws `not_found`. */
+export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">, projectId: string, days: number) {
+  const { db, clock, quota } = deps;
+  const now = clock();
+  const project = await getProject(deps, projectId);
+  const since = dayOf(now - (days - 1) * DAY_MS);
+  const [{ caps, days: history }, organization, upstream] = await Promise.all([
+    projectUsage(db, projectId, { day: dayOf(now), since }),
+    findOrganization(db, project.organization_id, now),
+    // What the tables know is worth showing without the ledger; what it would say is unknown then.
+    quota.callerUse(projectCaller(projectId)).catch(() => null),
+  ]);
+  const shown = CAP_TYPES.map((type) => {
+    const row = caps.find(({ cap_type }) => cap_type === type);
+    const { percent, state, ...standing } = capStanding(type, row, row?.cap ?? null);
+    return {
+      ...standing,
+      remaining: standing.used === null || standing.cap === null ? null : Math.max(0, standing.cap - standing.used),
+      percent,
+      state,
+      thresholds_reached: thresholdsReached(standing),
+      revision: row?.revision ?? 0,
+      reset_at: CAPS[type].kind === "counter" ? isoSeconds(endOfDay(now)) : null,
+    };
+  });
+  const month = organization ? organizationJson(organization, now) : null;
+  const limit = month?.quotas.api_calls ?? null;
+  const monthUsed = month?.period.api_calls ?? null;
+  return {
+    project_id: projectId,
+    status: project.status,
+    reasons: project.suspensions.map(shownReason),
+    as_of: isoSeconds(now),
+    date: dayOf(now),
+    reset_at: isoSeconds(endOfDay(now)),
+    caps: shown,
+    organization: {
+      id: project.organization_id,
+      api_calls: {
+        used: monthUsed,
+        limit,
+        remaining: limit === null || monthUsed === null ? null : Math.max(0, limit - monthUsed),
+        percent: percentOf({ used: monthUsed, cap: limit }),
+        period_starts_at: month?.period.starts_at ?? null,
+        reset_at: month?.period.ends_at ?? null,
+      },
+    },
+    upstream: {
+      calls_per_day: project.calls_per_day,
+      used: upstream?.used ?? null,
+      reserved: upstream?.reserved ?? null,
+      remaining:
+        upstream === null || project.calls_per_day === null ? null : Math.max(0, project.calls_per_day - upstream.used - upstream.reserved),
+    },
+    days: history,
+  };
+}
