@@ -94,14 +94,14 @@ export default defineConfig({
           include: [release === "" ? "test/**/*.test.ts" : "test/upgrade/record/release.ts"],
           // A recording holds secrets of the suite, to be used again.
           setupFiles: release === "" ? ["test/support/no-secrets.ts"] : [],
-          exclude: ["test/scripts/**", "test/e2e/**", "test/architecture.test.ts"],
+          exclude: ["test/scripts/**", "test/e2e/**", "test/architecture.test.ts", "test/zod.test.ts"],
           testTimeout: 60_000,
         },
       },
       {
         test: {
           name: "node",
-          include: ["test/scripts/**/*.test.ts", "test/e2e/**/*.test.ts", "test/architecture.test.ts"],
+          include: ["test/scripts/**/*.test.ts", "test/e2e/**/*.test.ts", "test/architecture.test.ts", "test/zod.test.ts"],
           exclude: withStorm ? [] : ["test/e2e/whole-storm.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
