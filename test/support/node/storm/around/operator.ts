@@ -1,6 +1,6 @@
 /** Operators: they raise limits, stop projects and let them go, ask for jobs and backups, and for what is to be harvested. */
 import type { Random } from "../random.ts";
-import type { World } from "../world.ts";
+import type { Storm } from "../storm.ts";
 
 /** Calls by which the day is raised each time. */
 const RAISE = 60;
@@ -9,6 +9,12 @@ interface Stop {
   /** From when it was acknowledged until somebody began to end it; epoch milliseconds. */
   readonly from: number;
   until: number;
+}
+
+/** The parts of a storm that this one uses. */
+interface Around {
+  readonly storm: Storm;
+  readonly operator: OperatorBook;
 }
 
 export class OperatorBook {
@@ -26,7 +32,7 @@ export class OperatorBook {
   }
 }
 
-export async function operate(world: World, random: Random): Promise<void> {
+export async function operate(world: Around, random: Random): Promise<void> {
   switch (
     random.weighted([
       ["raise", 5] as const,
@@ -53,7 +59,7 @@ export async function operate(world: World, random: Random): Promise<void> {
 }
 
 /** Limits only rise, so that at every moment all that was ever promised lies below the one of that moment. */
-export async function raise({ storm, operator }: World, by: number, floor = 0): Promise<void> {
+export async function raise({ storm, operator }: Around, by: number, floor = 0): Promise<void> {
   const daily_limit = operator.limit + by;
   const body = { daily_limit, safety_buffer: 0, background_floor: floor };
   const answer = await storm.insist("settings", { method: "PUT", path: "/api/quota/settings", body });
@@ -61,7 +67,7 @@ export async function raise({ storm, operator }: World, by: number, floor = 0): 
   operator.limit = daily_limit;
 }
 
-async function stopAndGo({ storm, operator }: World, random: Random): Promise<void> {
+async function stopAndGo({ storm, operator }: Around, random: Random): Promise<void> {
   const path = "/api/projects/toggled";
   const stopped = await storm.insist("suspend", { method: "POST", path: `${path}/suspend`, body: { reason: "A storm" } });
   if (stopped.status !== 200) return storm.journal.fault(`suspend: ${stopped.status} ${stopped.text}`);
@@ -74,14 +80,14 @@ async function stopAndGo({ storm, operator }: World, random: Random): Promise<vo
 }
 
 /** A raise lifts what the cap before it stopped; a new revision may warn anew. */
-async function changeCaps({ storm }: World, random: Random): Promise<void> {
+async function changeCaps({ storm }: Around, random: Random): Promise<void> {
   const body = { storage_uploads_per_day: random.whole(100, 1_500), realtime_connections: random.whole(30, 90) };
   const answer = await storm.insist("caps", { method: "PUT", path: "/api/projects/reported/caps", body });
   if (answer.status !== 200) storm.journal.fault(`caps: ${answer.status} ${answer.text}`);
 }
 
 /** Asked for twice under one key, it is one. */
-async function askForJob({ storm, operator }: World, random: Random): Promise<void> {
+async function askForJob({ storm, operator }: Around, random: Random): Promise<void> {
   const key = `storm-${operator.next()}`;
   // Those that sleep first are asleep when the Worker dies.
   const delay = random.chance(70) ? { delay_seconds: random.whole(1, 5) } : {};
@@ -94,14 +100,14 @@ async function askForJob({ storm, operator }: World, random: Random): Promise<vo
   }
 }
 
-async function backUp({ storm, operator }: World): Promise<void> {
+async function backUp({ storm, operator }: Around): Promise<void> {
   const body = { export_type: "full", idempotency_key: `storm-${operator.next()}` };
   const answer = await storm.insist("backup", { method: "POST", path: "/api/projects/readers/backups", body });
   if (answer.status === 202) operator.backups.push(String(answer.body["id"]));
   else if (answer.status !== 409) storm.journal.fault(`backup: ${answer.status} ${answer.text}`);
 }
 
-async function askForHarvest({ storm, operator }: World, random: Random): Promise<void> {
+async function askForHarvest({ storm, operator }: Around, random: Random): Promise<void> {
   const authors = Array.from({ length: random.whole(1, 3) }, () => `Cron Writer ${operator.next()}`);
   const answer = await storm.insist("targets", { method: "POST", path: "/api/harvest/targets", body: { authors } });
   if (answer.status >= 300) storm.journal.fault(`targets: ${answer.status} ${answer.text}`);

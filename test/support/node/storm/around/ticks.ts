@@ -1,7 +1,6 @@
 /** The clock: ticks of every trigger, some of them twice, as platforms do that promise at least once. */
 import type { Random } from "../random.ts";
 import type { Storm } from "../storm.ts";
-import type { World } from "../world.ts";
 
 const CRONS = ["*/5 * * * *", "0 * * * *", "*/30 * * * *", "0 0 * * *"] as const;
 const MINUTE_MS = 60_000;
@@ -11,6 +10,12 @@ export interface Tick {
   readonly time: number;
   /** Whether anybody said that it was heard. */
   heard: boolean;
+}
+
+/** The parts of a storm that this one uses. */
+interface Around {
+  readonly storm: Storm;
+  readonly ticks: TickBook;
 }
 
 export class TickBook {
@@ -26,7 +31,7 @@ export class TickBook {
   }
 }
 
-export async function tick({ storm, ticks }: World, random: Random): Promise<void> {
+export async function tick({ storm, ticks }: Around, random: Random): Promise<void> {
   const one = ticks.next(random.weighted([[CRONS[0], 3] as const, [CRONS[1], 4] as const, [CRONS[2], 2] as const, [CRONS[3], 1] as const]));
   const twice = random.weighted([["no", 50] as const, ["at once", 25] as const, ["later", 25] as const]);
   await Promise.all(twice === "at once" ? [send(storm, one), send(storm, one)] : [send(storm, one)]);

@@ -3,8 +3,8 @@
  * under the same id until they are answered, and sometimes although they were.
  */
 import type { Random } from "../random.ts";
-import type { Answer, Question } from "../storm.ts";
-import type { World } from "../world.ts";
+import type { Answer, Question, Storm } from "../storm.ts";
+import type { Tenants } from "../tenants.ts";
 
 /** So short that those who are never heard of again are charged within the storm. */
 const LIFE_SECONDS = 8;
@@ -21,6 +21,13 @@ interface Hold {
   readonly charge: number;
 }
 
+/** The parts of a storm that this one uses. */
+interface Around {
+  readonly storm: Storm;
+  readonly tenants: Tenants;
+  readonly holds: HoldBook;
+}
+
 export class HoldBook {
   readonly holds = new Map<string, Hold>();
   #number = 0;
@@ -31,7 +38,7 @@ export class HoldBook {
   }
 }
 
-export async function hold(world: World, random: Random): Promise<void> {
+export async function hold(world: Around, random: Random): Promise<void> {
   const { storm, tenants, holds } = world;
   const byProject = random.chance(25);
   const token = byProject ? tenants.share.key : undefined;

@@ -1,7 +1,7 @@
 /** Clients of tenants' databases. A row that was acknowledged is there, once; one that was refused is not. */
 import type { Random } from "../random.ts";
-import type { Tenant, TenantName } from "../tenants.ts";
-import type { World } from "../world.ts";
+import type { Tenant, TenantName, Tenants } from "../tenants.ts";
+import type { Storm } from "../storm.ts";
 import { metered } from "./metered.ts";
 
 const WHO: readonly (readonly [TenantName, number])[] = [
@@ -13,6 +13,13 @@ const WHO: readonly (readonly [TenantName, number])[] = [
 ];
 
 type Fate = "there" | "refused" | "unknown";
+
+/** The parts of a storm that this one uses. */
+interface Around {
+  readonly storm: Storm;
+  readonly tenants: Tenants;
+  readonly rows: RowBook;
+}
 
 export class RowBook {
   /** By project, then by the row's id. */
@@ -40,12 +47,12 @@ const WRONG = "INSERT INTO storm (id) VALUES ('without a text')";
 const METER = "db_queries_per_day";
 
 /** Through the door of administrators, which is not counted. */
-export async function makeTables({ storm, tenants }: World): Promise<void> {
+export async function makeTables({ storm, tenants }: Around): Promise<void> {
   const names = WHO.map(([name]) => name);
   await Promise.all(names.map(async (name) => storm.insist("setting up", { method: "POST", ...at(tenants[name]), body: { sql: TABLE } })));
 }
 
-export async function query({ storm, tenants, rows }: World, random: Random): Promise<void> {
+export async function query({ storm, tenants, rows }: Around, random: Random): Promise<void> {
   const tenant = tenants[random.weighted(WHO)];
   const kind = random.weighted([["insert", 6] as const, ["select", 3] as const, ["wrong", 1] as const]);
   const id = rows.next();

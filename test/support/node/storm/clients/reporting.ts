@@ -1,6 +1,6 @@
 /** Services that report use: in shuffled order, twice, and again until they are answered. An event counts once, whatever happens. */
 import type { Random } from "../random.ts";
-import type { World } from "../world.ts";
+import type { Storm } from "../storm.ts";
 
 const PROJECT = "reported";
 const MINUTE_MS = 60_000;
@@ -18,6 +18,12 @@ export interface UsageEvent {
 interface Row {
   readonly id: string;
   readonly result: string;
+}
+
+/** The parts of a storm that this one uses. */
+interface Around {
+  readonly storm: Storm;
+  readonly reports: ReportBook;
 }
 
 export class ReportBook {
@@ -45,7 +51,7 @@ export class ReportBook {
 
 const dayStart = (now: number): number => now - (now % (24 * 60 * MINUTE_MS));
 
-export async function report({ storm, reports }: World, random: Random): Promise<void> {
+export async function report({ storm, reports }: Around, random: Random): Promise<void> {
   const fresh = Array.from({ length: random.whole(1, 8) }, () => reports.make(random, Date.now()));
   const known = [...reports.events.values()];
   const old = known.length > 0 && random.chance(40) ? [random.pick(known), random.pick(known)] : [];
