@@ -1,5 +1,5 @@
 /** The arrows and the bans, checked from the source: a file imports only from a lower rank or its own folder; types count. */
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
@@ -83,10 +83,21 @@ function localImportsOf(file: string): string[] {
 }
 
 const withoutComments = (code: string): string => code.replaceAll(/\/\*[\s\S]*?\*\//gu, "").replaceAll(/(^|\s)\/\/.*$/gmu, "");
+const isCode = (path: string): boolean => /\.(ts|tsx|js)$/u.test(path) && existsSync(path);
 const codeOf = (file: string): string => withoutComments(readFileSync(file, "utf8"));
 const shown = (file: string): string => relative(ROOT, file);
 
 const sources = filesIn(SOURCE);
+const scripts = filesIn(join(ROOT, "scripts"), /\.(ts|tsx|js)$/u);
+const tests = filesIn(join(ROOT, "test"));
+
+/** The second coordinate beside the layer: the same feature has the same folder name in every layer. */
+const ROOMS = new Set(
+  "projects keys limits billing suspension abuse webhooks backups provisioning jobs providers quota library monitoring".split(" "),
+);
+const LAYERS = ["worker/src/store", "worker/src/tenants", "worker/src/routes", "worker/src/dashboard", "test/tenants", "test/routes"];
+/** Parts of pages, and what runs in the browser. */
+const NO_ROOMS = new Set(["worker/src/dashboard/browser", "worker/src/dashboard/charts"]);
 
 describe("arrows", () => {
   test("every file stands in a part that has a rank", () => {
@@ -105,21 +116,27 @@ describe("arrows", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("there are no circles between files", () => {
+  test("each folder of a layer is a room", () => {
+    const folders = LAYERS.flatMap((layer) =>
+      readdirSync(join(ROOT, layer), { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [`${layer}/${entry.name}`] : [])),
+    );
+    expect(folders.filter((folder) => !ROOMS.has(basename(folder)) && !NO_ROOMS.has(folder))).toEqual([]);
+  });
+
+  test("there are no circles between files, types included", () => {
     const circles: string[] = [];
     const done = new Set<string>();
     const walk = (file: string, path: readonly string[]): void => {
       if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].map(shown).join(" → "));
       if (done.has(file) || path.includes(file)) return;
-      for (const target of localImportsOf(file)) walk(target, [...path, file]);
+      for (const target of localImportsOf(file).filter(isCode)) walk(target, [...path, file]);
       done.add(file);
     };
-    for (const file of sources) walk(file, []);
+    for (const file of [...sources, ...scripts, ...tests]) walk(file, []);
     expect(circles).toEqual([]);
   });
 
   test("scripts are clients like any other: they import nothing of the Worker", () => {
-    const scripts = filesIn(join(ROOT, "scripts"), /\.(ts|tsx|js)$/u);
     expect(scripts.filter((file) => localImportsOf(file).some((target) => target.startsWith(join(ROOT, "worker")))).map(shown)).toEqual([]);
   });
 });
@@ -203,10 +220,12 @@ describe("each thing in one place", () => {
   });
 
   test("no file is longer than 300 lines", () => {
-    const long = [...sources, ...filesIn(join(ROOT, "scripts"), /\.(ts|tsx|js)$/u)].filter(
-      (file) => readFileSync(file, "utf8").split("\n").length > 301,
-    );
+    const long = [...sources, ...scripts].filter((file) => readFileSync(file, "utf8").split("\n").length > 301);
     expect(long.map(shown)).toEqual([]);
+  });
+
+  test("each file of the product begins with a line that says what it holds", () => {
+    expect([...sources, ...scripts].filter((file) => !readFileSync(file, "utf8").startsWith("/**")).map(shown)).toEqual([]);
   });
 });
 

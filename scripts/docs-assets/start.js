@@ -1,4 +1,4 @@
-// Starts the viewer of /docs. A file of its own because the page's policy allows no inline script.
+/** Starts the viewer of /docs. A file of its own because the page's policy allows no inline script. */
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", applyTheme);

@@ -1,4 +1,4 @@
-// One subscription: its count, its settings, its faults, its log. `/key` and the headers read the same ledger.
+/** One subscription: its count, its settings, its faults, its log. `/key` and the headers read the same ledger. */
 import { meet } from "./faults.ts";
 import type { Arrival, Fault } from "./faults.ts";
 import * as ledger from "./ledger.ts";

@@ -1,4 +1,4 @@
-// Who has written how many books, and which. No I/O, no clock.
+/** Who has written how many books, and which. No I/O, no clock. */
 import { CURATED } from "./curated.ts";
 import { mix, mixText, pick } from "./hash.ts";
 import type { World } from "./settings.ts";

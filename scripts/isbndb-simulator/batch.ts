@@ -1,4 +1,4 @@
-// The body of `POST /books`, in the two forms the provider takes.
+/** The body of `POST /books`, in the two forms the provider takes. */
 import { z } from "zod";
 import type { Result } from "./results.ts";
 import { invalid } from "./results.ts";

@@ -1,4 +1,4 @@
-// What a book is in the documented answers (OpenAPI 2.7.0), and how one is made from its stem. No I/O, no clock.
+/** What a book is in the documented answers (OpenAPI 2.7.0), and how one is made from its stem. No I/O, no clock. */
 import { mix, pick } from "./hash.ts";
 import { isbn10Of, isbn13Of } from "./isbn.ts";
 import { ADJECTIVES, NOUNS, PUBLISHERS, SUBJECTS } from "./vocabulary.ts";

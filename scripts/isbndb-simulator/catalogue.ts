@@ -1,4 +1,4 @@
-// The one answer to "which book is this?", whatever list or request asks. No I/O, no clock.
+/** The one answer to "which book is this?", whatever list or request asks. No I/O, no clock. */
 import { authorOnShelf, isAuthorShelf, someAuthors, withCompany } from "./authors.ts";
 import { dateOf, dateWithin, makeBook } from "./book.ts";
 import type { Book } from "./book.ts";

@@ -1,4 +1,4 @@
-// `/_simulator`: reads and sets everything. Local only and without a key. JSON callers get JSON, the page's forms get sent back to it.
+/** `/_simulator`: reads and sets everything. Local only and without a key. JSON callers get JSON, the page's forms get sent back to it. */
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { z } from "zod";

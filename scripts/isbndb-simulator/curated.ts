@@ -1,4 +1,4 @@
-// Real editions, written down by hand: ISBN-13, title, authors, publisher, year, subject. What is not known for certain stays out.
+/** Real editions, written down by hand: ISBN-13, title, authors, publisher, year, subject. What is not known for certain stays out. */
 import { isbn10Of, stemOf } from "./isbn.ts";
 import type { Book } from "./book.ts";
 

@@ -1,4 +1,4 @@
-// One truth in two forms: as documented ("2026"), and as clients met it ("2025"). No I/O, no clock.
+/** One truth in two forms: as documented ("2026"), and as clients met it ("2025"). No I/O, no clock. */
 import type { Book } from "./book.ts";
 import { mixText } from "./hash.ts";
 import { MINUTE_QUOTA } from "./results.ts";

@@ -1,4 +1,4 @@
-// Faults on demand: what can be asked for, and which one a request meets. No I/O.
+/** Faults on demand: what can be asked for, and which one a request meets. No I/O. */
 import { z } from "zod";
 
 const whole = (from: number, to: number) => {

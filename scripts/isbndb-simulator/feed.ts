@@ -1,4 +1,4 @@
-// `GET /feeds/books/updates`: what changed in the last seven days. No I/O. No clock: `now` is given.
+/** `GET /feeds/books/updates`: what changed in the last seven days. No I/O. No clock: `now` is given. */
 import { z } from "zod";
 import { mix } from "./hash.ts";
 import { isbn13Of } from "./isbn.ts";

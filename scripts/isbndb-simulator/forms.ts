@@ -1,4 +1,4 @@
-// What the control page's forms send, as what the JSON calls would have sent. No I/O; checking is left to the schemas.
+/** What the control page's forms send, as what the JSON calls would have sent. No I/O; checking is left to the schemas. */
 import type { Settings } from "./settings.ts";
 
 type Form = Readonly<Record<string, string>>;

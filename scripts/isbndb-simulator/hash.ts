@@ -1,5 +1,4 @@
-// Numbers that look random and never change. No I/O, no clock: the same book is the same after every restart.
-
+/** Numbers that look random and never change. No I/O, no clock: the same book is the same after every restart. */
 const finish = (word: number): number => {
   let mixed = word ^ (word >>> 16);
   mixed = Math.imul(mixed, 0x85ebca6b);

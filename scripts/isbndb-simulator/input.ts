@@ -1,4 +1,4 @@
-// Checks what control callers send; a complaint names the field, quotes the value and says what was expected. No I/O.
+/** Checks what control callers send; a complaint names the field, quotes the value and says what was expected. No I/O. */
 import type { z } from "zod";
 
 export interface Complaint {

@@ -1,5 +1,4 @@
-// ISBN arithmetic. No I/O. Inside the simulator a book is named by its stem: the first twelve digits of its ISBN-13, as one number.
-
+/** ISBN arithmetic. No I/O. Inside the simulator a book is named by its stem: the first twelve digits of its ISBN-13, as one number. */
 const weigh13 = (stem: number): number => {
   let rest = stem;
   let sum = 0;

@@ -1,4 +1,4 @@
-// The count, the settings and the faults in SQLite: one SQL operation a function. Synchronous throughout; times come in as arguments.
+/** The count, the settings and the faults in SQLite: one SQL operation a function. Synchronous throughout; times come in as arguments. */
 import { faultSchema } from "./faults.ts";
 import type { Fault, ListedFault } from "./faults.ts";
 import { MINUTE_MS } from "./plan.ts";

@@ -1,4 +1,4 @@
-// The control page's looks. Raw, because a style sheet must not be escaped.
+/** The control page's looks. Raw, because a style sheet must not be escaped. */
 import { raw } from "hono/html";
 
 export const STYLE = raw(`

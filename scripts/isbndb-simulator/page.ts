@@ -1,4 +1,4 @@
-// The control page: plain HTML, forms that work without JavaScript. Everything shown is escaped by the template.
+/** The control page: plain HTML, forms that work without JavaScript. Everything shown is escaped by the template. */
 import { html } from "hono/html";
 import type { State } from "./account.ts";
 import { FAULT_KINDS } from "./faults.ts";

@@ -1,4 +1,4 @@
-// What a request costs, whether the subscription grants it, and what the headers say about it. No I/O. No clock: `now` is given.
+/** What a request costs, whether the subscription grants it, and what the headers say about it. No I/O. No clock: `now` is given. */
 import type { Settings } from "./settings.ts";
 
 export const MINUTE_MS = 60_000;

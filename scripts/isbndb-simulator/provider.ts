@@ -1,4 +1,4 @@
-// The provider's paths. Every request is admitted, and so billed, before its answer is made.
+/** The provider's paths. Every request is admitted, and so billed, before its answer is made. */
 import { Hono } from "hono";
 import type { Context } from "hono";
 import type { Account, Admission, Arriving } from "./account.ts";

@@ -1,4 +1,4 @@
-// Reads the provider's query parameters. No I/O, no clock: `today` is given.
+/** Reads the provider's query parameters. No I/O, no clock: `today` is given. */
 import { z } from "zod";
 import { stemOf } from "./isbn.ts";
 import type { Criteria } from "./search.ts";

@@ -1,4 +1,4 @@
-// How many books a month brought, and which. No I/O, no clock.
+/** How many books a month brought, and which. No I/O, no clock. */
 import { mix } from "./hash.ts";
 import type { World } from "./settings.ts";
 import { MAX_RESULTS, SHELVES, isOn, stemAt } from "./shelf.ts";

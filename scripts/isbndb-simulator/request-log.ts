@@ -1,4 +1,4 @@
-// What was asked and what it cost, in SQLite: one SQL operation a function. Synchronous throughout.
+/** What was asked and what it cost, in SQLite: one SQL operation a function. Synchronous throughout. */
 import { z } from "zod";
 
 const isbnsSchema = z.array(z.string());

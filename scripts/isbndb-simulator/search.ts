@@ -1,5 +1,7 @@
-// Which books a search finds. No I/O, no clock.
-// Lists are those of months and of authors: a book belongs to one of the two, so totals add up and pages never overlap.
+/**
+ * Which books a search finds. No I/O, no clock.
+ * Lists are those of months and of authors: a book belongs to one of the two, so totals add up and pages never overlap.
+ */
 import { authorNamed, isKnownName, stemsOfAuthor } from "./authors.ts";
 import { dateWithin, publisherOf, subjectsOf, titleOf } from "./book.ts";
 import { dayOf, findBook } from "./catalogue.ts";

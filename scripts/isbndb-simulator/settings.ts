@@ -1,4 +1,4 @@
-// What can be set, its defaults, and what counts as a legal value. No I/O.
+/** What can be set, its defaults, and what counts as a legal value. No I/O. */
 import { z } from "zod";
 
 const whole = (from: number, to: number) => {

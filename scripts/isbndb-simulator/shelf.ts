@@ -1,6 +1,7 @@
-// Where a generated book stands, written into its ISBN: 979, five digits of shelf, four of place. No I/O, no clock.
-// So an ISBN seen on an author's page or in a month's list, asked for later by itself, is still that author's or that month's book.
-
+/**
+ * Where a generated book stands, written into its ISBN: 979, five digits of shelf, four of place. No I/O, no clock.
+ * So an ISBN seen on an author's page or in a month's list, asked for later by itself, is still that author's or that month's book.
+ */
 const FIRST_STEM = 979_00000_0000;
 const PLACES = 10_000;
 

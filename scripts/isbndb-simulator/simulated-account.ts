@@ -1,4 +1,4 @@
-// The Durable Object: everything happens where the count is, so that check and write need no round trip between them.
+/** The Durable Object: everything happens where the count is, so that check and write need no round trip between them. */
 import { DurableObject } from "cloudflare:workers";
 import { Hono } from "hono";
 import { Account } from "./account.ts";

@@ -1,5 +1,4 @@
-// Words from which books and people are made. Adding to a list changes every generated book: tests elsewhere may know them.
-
+/** Words from which books and people are made. Adding to a list changes every generated book: tests elsewhere may know them. */
 /** One hundred each: an author's place in the pool is two digits of first name and two of last name. */
 export const FIRST_NAMES: readonly string[] = `
   Ada Adrian Agnes Alan Albert Alice Amara Amelia Anders Anita Anton Arthur Astrid Aurora Beatrice Benjamin Bianca Boris

@@ -1,4 +1,4 @@
-// From a decision and a result to the bytes that leave, spoiled where a fault asks for it.
+/** From a decision and a result to the bytes that leave, spoiled where a fault asks for it. */
 import type { Admission } from "./account.ts";
 import { speak } from "./dialect.ts";
 import type { Fault } from "./faults.ts";

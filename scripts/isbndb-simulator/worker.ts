@@ -1,4 +1,4 @@
-// A local ISBNdb: one subscription, in one Durable Object. `/_simulator` shows and sets its state.
+/** A local ISBNdb: one subscription, in one Durable Object. `/_simulator` shows and sets its state. */
 import type { Env } from "./simulated-account.ts";
 
 export { SimulatedAccount } from "./simulated-account.ts";

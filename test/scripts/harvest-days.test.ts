@@ -6,7 +6,7 @@ import { HarvestDesk, eventsIn } from "../support/node/harvest.ts";
 
 const DAYS = 4;
 /** `npm run test:soak` has days of 500 calls, and 2,000 authors. */
-const DAY = SOAK ? 500 : 75;
+const DAY = SOAK ? 500 : 20;
 const AUTHORS = DAYS * DAY;
 
 /** Mostly names that the provider does not know, which cost a call like the others, and some people with a page of books. */

@@ -4,10 +4,10 @@ import { HarvestDesk } from "../support/node/harvest.ts";
 import { SOAK } from "../support/node/soak.ts";
 import type { Command } from "../support/node/process.ts";
 
-/** `npm run test:soak` kills it 20 times. */
-const KILLS = SOAK ? 20 : 5;
-const THICK = { "Thick Writer 10": 2_300, "Thick Writer 40": 1_700 };
-const names = Array.from({ length: 130 }, (_, index) => {
+/** `npm run test:soak` kills it 20 times, on a longer list. */
+const [KILLS, AUTHORS] = SOAK ? [20, 130] : [2, 40];
+const THICK = { "Thick Writer 10": 2_300, "Thick Writer 20": 1_700 };
+const names = Array.from({ length: AUTHORS }, (_, index) => {
   const thick = `Thick Writer ${index}`;
   return thick in THICK ? thick : index % 3 === 0 ? `Writer ${index}` : `Nobody ${index}`;
 });

@@ -1,5 +1,4 @@
-// No I/O. No clock: `now` is epoch milliseconds.
-
+/** Reads `Retry-After`. No I/O. No clock: `now` is epoch milliseconds. */
 /** `Retry-After` in seconds from `now`: RFC 9110 allows seconds or an HTTP-date. Anything else is null; a date gone by is 0. */
 export function retryAfterSeconds(field: string | null, now: number): number | null {
   const value = field?.trim() ?? "";

@@ -1,3 +1,4 @@
+/** A failed call of Telegram: whether to repeat it, and when. */
 interface Options {
   readonly retryable?: boolean;
   readonly retryAfterSeconds?: number | null;

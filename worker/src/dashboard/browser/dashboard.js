@@ -1,6 +1,7 @@
-// Keeps a page up to date: fetches its content anew and changes only what differs, so that nothing flickers and nobody loses their place.
-// Without this script the pages are the same, and stand still.
-
+/**
+ * Keeps a page up to date: fetches its content anew and changes only what differs, so that nothing flickers and nobody loses their place.
+ * Without this script the pages are the same, and stand still.
+ */
 const MAX_WAIT_MS = 60_000;
 const TIMEOUT_MS = 20_000;
 const MS_PER_SECOND = 1_000;

@@ -1,4 +1,4 @@
-// What bodies say, that may be garbage.
+/** What bodies say, that may be garbage. */
 import { z } from "zod";
 
 const MAX_MESSAGE_CHARACTERS = 300;

@@ -1,4 +1,4 @@
-// What the provider calls a book, made dependable. No I/O. No clock.
+/** What the provider calls a book, made dependable. No I/O. No clock. */
 import { z } from "zod";
 import { languageCode } from "./language.ts";
 

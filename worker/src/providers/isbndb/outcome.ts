@@ -1,4 +1,4 @@
-// What became of one request: what it means, whether it counts, whether to try again. No I/O. No clock.
+/** What became of one request: what it means, whether it counts, whether to try again. No I/O. No clock. */
 import type { RateLimits } from "./ratelimit.ts";
 
 export type NeverSentReason = "past_deadline" | "text_too_long" | "text_unusable";

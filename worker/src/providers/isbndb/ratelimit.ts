@@ -1,4 +1,4 @@
-// What the provider's `ratelimit` and `ratelimit-policy` headers say (draft-ietf-httpapi-ratelimit-headers). No I/O. No clock.
+/** What the provider's `ratelimit` and `ratelimit-policy` headers say (draft-ietf-httpapi-ratelimit-headers). No I/O. No clock. */
 import { type BareItem, type List, parseList, Token } from "structured-headers";
 
 /** Null is "the provider didn't say", never "nothing left". */

@@ -1,4 +1,4 @@
-// What is asked of the provider. No I/O. No clock. Wrong arguments of ours throw; text that came from users is refused as data.
+/** What is asked of the provider. No I/O. No clock. Wrong arguments of ours throw; text that came from users is refused as data. */
 import type { NeverSentReason } from "./outcome.ts";
 
 export type ProviderRequest = { method: "GET"; path: string } | { method: "POST"; path: string; json: unknown };

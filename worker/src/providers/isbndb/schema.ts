@@ -1,4 +1,4 @@
-// The provider's answers, from parsed JSON to what callers use; null for an answer of no known shape. No I/O. No clock.
+/** The provider's answers, from parsed JSON to what callers use; null for an answer of no known shape. No I/O. No clock. */
 import { z } from "zod";
 import { type BookRecord, readBook } from "./book-record.ts";
 
