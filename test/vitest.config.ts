@@ -7,8 +7,8 @@ import { defineConfig } from "vitest/config";
 import { unstable_readConfig } from "wrangler";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-/** It takes minutes. */
-const withStorm = (process.env["SOAK"] ?? process.env["STORM_SEED"]) !== undefined;
+/** What takes minutes. */
+const soak = (process.env["SOAK"] ?? process.env["STORM_SEED"]) !== undefined;
 /** Set by `npm run record-release`, which then runs the recorder and no test. */
 const release = process.env["RECORD_RELEASE"] ?? "";
 
@@ -46,6 +46,61 @@ async function simulator() {
   };
 }
 
+const workerPlugin = () =>
+  cloudflareTest(async () => ({
+    wrangler: { configPath: `${root}wrangler.jsonc` },
+    miniflare: {
+      bindings: {
+        ADMIN_TOKEN: "test-admin-token-0123456789",
+        ISBNDB_API_KEY: "simulator-key",
+        KEY_PEPPER: "test-key-pepper-0123456789",
+        SESSION_SECRET: "test-session-secret-0123456789",
+        METRICS_TOKEN: "test-metrics-token-0123456789",
+        ALERTMANAGER_TOKEN: "test-alertmanager-token-0123456789",
+        GRAFANA_SECRET: "test-grafana-secret-0123456789",
+        DATADOG_TOKEN: "test-datadog-token-0123456789",
+        ISBNDB_BASE_URL: "http://isbndb.test",
+        // As deployed: `npm start` leaves a .dev.vars behind that says otherwise.
+        ALLOW_PRIVATE_WEBHOOKS: "false",
+        // Many more random cases: npm run test:soak.
+        TEST_SOAK: String(process.env["SOAK"] === "true"),
+        TEST_CRONS: unstable_readConfig({ config: `${root}wrangler.jsonc` }).triggers.crons ?? [],
+        TEST_RELEASE: release,
+        TEST_MIGRATIONS: await readD1Migrations(`${root}worker/migrations`),
+      },
+      serviceBindings: { SIMULATOR: "isbndb-simulator" },
+      outboundService: "isbndb-simulator",
+      workers: [await simulator()],
+    },
+  }));
+
+/**
+ * Files with a runtime of their own. Some change the configuration, which the Worker reads once. The others run jobs: an instance that is
+ * still in progress at the end of a file would go on in the next one.
+ */
+const OWN_RUNTIME = [
+  "test/dashboard/project.test.ts",
+  "test/faults/**/*.test.ts",
+  "test/handlers/**/*.test.ts",
+  "test/hostile/**/*.test.ts",
+  "test/jobs/**/*.test.ts",
+  "test/library/harvest.test.ts",
+  "test/monitoring/**/*.test.ts",
+  "test/routes/authentication-matrix.test.ts",
+  "test/telemetry/*.test.ts",
+  "test/tenant-database/**/*.test.ts",
+  "test/tenants/{abuse,backups,provisioning,webhooks}/**/*.test.ts",
+  "test/tenants/keys/rotation.test.ts",
+  "test/tenants/limits/storage.test.ts",
+  "test/tenants/projects/audit.test.ts",
+  "test/upgrade/{later-parts,state}.test.ts",
+];
+
+/** What runs in Node: the commands, the built product, and what is read from the source. */
+const NODE_FILES = ["test/scripts/**/*.test.ts", "test/e2e/**/*.test.ts", "test/architecture.test.ts", "test/zod.test.ts"];
+
+const NO_SECRETS = "test/support/no-secrets.ts";
+
 export default defineConfig({
   root,
   test: {
@@ -61,48 +116,32 @@ export default defineConfig({
     },
     projects: [
       {
-        plugins: [
-          cloudflareTest(async () => ({
-            wrangler: { configPath: `${root}wrangler.jsonc` },
-            miniflare: {
-              bindings: {
-                ADMIN_TOKEN: "test-admin-token-0123456789",
-                ISBNDB_API_KEY: "simulator-key",
-                KEY_PEPPER: "test-key-pepper-0123456789",
-                SESSION_SECRET: "test-session-secret-0123456789",
-                METRICS_TOKEN: "test-metrics-token-0123456789",
-                ALERTMANAGER_TOKEN: "test-alertmanager-token-0123456789",
-                GRAFANA_SECRET: "test-grafana-secret-0123456789",
-                DATADOG_TOKEN: "test-datadog-token-0123456789",
-                ISBNDB_BASE_URL: "http://isbndb.test",
-                // As deployed: `npm start` leaves a .dev.vars behind that says otherwise.
-                ALLOW_PRIVATE_WEBHOOKS: "false",
-                // Many more of what is random: npm run test:soak.
-                TEST_SOAK: String(process.env["SOAK"] === "true"),
-                TEST_CRONS: unstable_readConfig({ config: `${root}wrangler.jsonc` }).triggers.crons ?? [],
-                TEST_RELEASE: release,
-                TEST_MIGRATIONS: await readD1Migrations(`${root}worker/migrations`),
-              },
-              serviceBindings: { SIMULATOR: "isbndb-simulator" },
-              outboundService: "isbndb-simulator",
-              workers: [await simulator()],
-            },
-          })),
-        ],
+        plugins: [workerPlugin()],
         test: {
           name: "worker",
           include: [release === "" ? "test/**/*.test.ts" : "test/upgrade/record/release.ts"],
+          exclude: [...NODE_FILES, ...OWN_RUNTIME],
+          // Loading the Worker again for each file took half of the suite's time. new-file.ts undoes what the file before left behind.
+          isolate: false,
           // A recording holds secrets of the suite, to be used again.
-          setupFiles: release === "" ? ["test/support/no-secrets.ts"] : [],
-          exclude: ["test/scripts/**", "test/e2e/**", "test/architecture.test.ts", "test/zod.test.ts"],
+          setupFiles: release === "" ? ["test/support/new-file.ts", NO_SECRETS] : [],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        plugins: [workerPlugin()],
+        test: {
+          name: "worker-own-runtime",
+          include: release === "" ? OWN_RUNTIME : [],
+          setupFiles: [NO_SECRETS],
           testTimeout: 60_000,
         },
       },
       {
         test: {
           name: "node",
-          include: ["test/scripts/**/*.test.ts", "test/e2e/**/*.test.ts", "test/architecture.test.ts", "test/zod.test.ts"],
-          exclude: withStorm ? [] : ["test/e2e/whole-storm.test.ts"],
+          include: NODE_FILES,
+          exclude: soak ? [] : ["test/e2e/whole-storm.test.ts", "test/scripts/bench-run.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           env: { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false", TMPDIR: usualFolder },

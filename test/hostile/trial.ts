@@ -1,6 +1,6 @@
 /** One request after the other at the same door: what is wrong with each answer, and whatever was accepted is undone. */
 import type { Reply } from "../routes/support.ts";
-import { forgetWhatWasShown } from "../support/no-secrets.ts";
+import { forgetWhatWasShown } from "../support/secret-watch.ts";
 import { forbidden, unpromised } from "./answers.ts";
 import type { Operation } from "./described.ts";
 import type { Sent } from "./requests.ts";

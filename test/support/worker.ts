@@ -4,7 +4,7 @@ import type { D1Migration } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { QuotaLedger } from "../../worker/src/index.ts";
-import { notOurs } from "./no-secrets.ts";
+import { notOurs } from "./secret-watch.ts";
 import { JobQueue } from "../../worker/src/jobs/enqueue.ts";
 import type { JobRow } from "../../worker/src/store/jobs/jobs.ts";
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { exportCounts } from "../../worker/src/telemetry/index.ts";
 import { callWith, postWith } from "../routes/support.ts";
-import { answersRepeatWhatWasSent } from "../support/no-secrets.ts";
+import { answersRepeatWhatWasSent } from "../support/secret-watch.ts";
 import { ADMIN_TOKEN, freshStart, isbnNumber, simulator } from "../support/worker.ts";
 import { organization, tenant } from "../support/tenants/keys.ts";
 import { GIVEN, ON, collector, logged } from "./support.ts";

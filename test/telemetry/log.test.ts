@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import worker from "../../worker/src/index.ts";
 import { callWith, postWith } from "../routes/support.ts";
-import { answersRepeatWhatWasSent } from "../support/no-secrets.ts";
+import { answersRepeatWhatWasSent } from "../support/secret-watch.ts";
 import { ADMIN_TOKEN, AFTERNOON, freshStart, isbnNumber, settings } from "../support/worker.ts";
 import { GIVEN, TRACE, logged } from "./support.ts";
 

@@ -1,6 +1,6 @@
 /** A collector that stands in for the network, and what it received in words that tests can compare. */
 import { vi } from "vitest";
-import { look } from "../support/no-secrets.ts";
+import { look } from "../support/secret-watch.ts";
 import { traceFrom } from "../../worker/src/telemetry/index.ts";
 
 export const COLLECTOR = "http://collector.test:4318";

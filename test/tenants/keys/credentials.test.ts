@@ -7,7 +7,7 @@ import worker from "../../../worker/src/index.ts";
 import { networkOf } from "../../../worker/src/lib/address.ts";
 import { mintKey, mintVersion, readKey } from "../../../worker/src/tenants/keys/api-key.ts";
 import { callWith } from "../../routes/support.ts";
-import { answersRepeatWhatWasSent } from "../../support/no-secrets.ts";
+import { answersRepeatWhatWasSent } from "../../support/secret-watch.ts";
 import { ADMIN_TOKEN, call, freshStart, get, isbns, ledger, post, put, setClock } from "../../support/worker.ts";
 import { addKey, by, byWith, enrich, organization, said, tenant, watchedDb } from "../../support/tenants/keys.ts";
 import type { Tenant } from "../../support/tenants/keys.ts";

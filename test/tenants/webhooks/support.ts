@@ -6,7 +6,7 @@ import { dispatchEvents } from "../../../worker/src/tenants/webhooks/dispatch.ts
 import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import type { TryResult } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { createDeps } from "../../../worker/src/deps.ts";
-import { look } from "../../support/no-secrets.ts";
+import { look } from "../../support/secret-watch.ts";
 import { get, post } from "../../support/worker.ts";
 import { right } from "../../support/tenants/http.ts";
 import type { Body } from "../../support/tenants/http.ts";

@@ -1,0 +1,21 @@
+/** The bindings as they were configured. Loaded once, before any test file can change them. */
+import { env } from "cloudflare:workers";
+
+const configured = { ...env };
+const { QUOTA_KV: kv } = configured;
+
+/**
+ * Undoes every change to the bindings. The Worker remembers what it knows of the quota by its KV binding, so a new one makes it forget,
+ * as a new instance would.
+ */
+export function restoreBindings(): void {
+  for (const name of Object.keys(env)) if (!(name in configured)) Reflect.deleteProperty(env, name);
+  const QUOTA_KV = {
+    get: kv.get.bind(kv),
+    put: kv.put.bind(kv),
+    list: kv.list.bind(kv),
+    delete: kv.delete.bind(kv),
+    getWithMetadata: kv.getWithMetadata.bind(kv),
+  };
+  Object.assign(env, configured, { QUOTA_KV });
+}
