@@ -24,9 +24,6 @@ const poolName = (index: number): string =>
   `${pick(FIRST_NAMES, Math.floor(index / LAST_NAMES.length))} ${pick(LAST_NAMES, index % LAST_NAMES.length)}`;
 const POOL_NAMES = Array.from({ length: SHELVES.pool.count }, (_, index) => poolName(index));
 
-/** Every name the simulator knows by itself: the real authors first. */
-export const KNOWN_NAMES: readonly string[] = [...CURATED_NAMES, ...POOL_NAMES];
-
 const knownByKey = new Map<string, { name: string; shelf: number }>();
 POOL_NAMES.forEach((name, index) => knownByKey.set(keyOf(name), { name, shelf: SHELVES.pool.first + index }));
 CURATED_NAMES.forEach((name, index) => knownByKey.set(keyOf(name), { name, shelf: SHELVES.curatedAuthors.first + index }));
@@ -43,19 +40,15 @@ const overrideFor = (key: string, world: World): number | undefined => {
 };
 
 /** Every name is somebody, except that names beginning with "Nobody" are nobody. */
-export const authorNamed = (asked: string, world: World): Author => {
-  const key = keyOf(asked);
+export const authorNamed = (written: string, world: World): Author => {
+  const key = keyOf(written);
   const { name, shelf } = knownByKey.get(key) ?? {
-    name: asked.trim().replaceAll(/\s+/g, " "),
+    name: written.trim().replaceAll(/\s+/g, " "),
     shelf: SHELVES.otherAuthors.first + (mixText(key) % SHELVES.otherAuthors.count),
   };
   const natural = key.startsWith("nobody") ? 0 : Math.max(naturalTotal(shelf), curatedStems.get(name)?.length ?? 0);
   return { name, shelf, total: overrideFor(key, world) ?? natural };
 };
-
-/** Whether the name is somebody's beyond being somebody's by hash: then a search in every column finds their books too. */
-export const isKnownName = (name: string, world: World): boolean =>
-  knownByKey.has(keyOf(name)) || overrideFor(keyOf(name), world) !== undefined;
 
 export const isAuthorShelf = (shelf: number): boolean =>
   isOn(SHELVES.pool, shelf) || isOn(SHELVES.curatedAuthors, shelf) || isOn(SHELVES.otherAuthors, shelf);

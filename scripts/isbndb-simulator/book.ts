@@ -50,7 +50,7 @@ const SALT = {
 const BINDINGS = ["Hardcover", "Paperback", "Mass Market Paperback", "Kindle Edition", "Library Binding"] as const;
 const LANGUAGES = ["en", "en", "en", "en", "en", "en", "en", "es", "fr", "de"] as const;
 
-export const titleOf = (stem: number): string => {
+const titleOf = (stem: number): string => {
   const adjective = pick(ADJECTIVES, mix(stem, SALT.adjective));
   const noun = pick(NOUNS, mix(stem, SALT.noun));
   const second = pick(NOUNS, mix(stem, SALT.second));
@@ -68,7 +68,7 @@ export const titleOf = (stem: number): string => {
   }
 };
 
-export const publisherOf = (stem: number): string => pick(PUBLISHERS, mix(stem, SALT.publisher));
+const publisherOf = (stem: number): string => pick(PUBLISHERS, mix(stem, SALT.publisher));
 
 export const subjectsOf = (stem: number): string[] => {
   const seed = mix(stem, SALT.subject);

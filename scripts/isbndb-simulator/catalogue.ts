@@ -29,6 +29,3 @@ export const findBook = (stem: number, world: World): Book | undefined => {
 
 /** As the author's own page lists it: with that name, also for names that no ISBN can carry. */
 export const bookBy = (name: string, stem: number): Book => CURATED.get(stem) ?? makeBook(stem, withCompany(name, stem), dateOf(stem));
-
-/** The day a book counts for when dates are compared; a bare year or month counts as its first day. */
-export const dayOf = (stem: number): string => `${CURATED.get(stem)?.date_published ?? dateOf(stem)}-01-01`.slice(0, 10);

@@ -4,14 +4,12 @@ import type { Context } from "hono";
 import { z } from "zod";
 import type { Account } from "./account.ts";
 import { faultSchema } from "./faults.ts";
-import { faultFromForm, settingsFromForm, spendFromForm } from "./forms.ts";
-import { InvalidInput, checked } from "./input.ts";
+import { InvalidInput, checked, faultFromForm, settingsFromForm, spendFromForm, whole } from "./input.ts";
 import { controlPage } from "./page.ts";
 import { LOG_LENGTH } from "./request-log.ts";
 import { settingsPatchSchema } from "./settings.ts";
 
-const CALLS = "a whole number from 1 to 10000000";
-const spendSchema = z.strictObject({ calls: z.int({ error: CALLS }).min(1, { error: CALLS }).max(10_000_000, { error: CALLS }) });
+const spendSchema = z.strictObject({ calls: whole(1, 10_000_000) });
 
 const LIMIT = `a whole number from 1 to ${LOG_LENGTH}`;
 const limitSchema = z.object({

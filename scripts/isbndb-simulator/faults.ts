@@ -1,10 +1,6 @@
 /** Faults on demand: what can be asked for, and which one a request meets. No I/O. */
 import { z } from "zod";
-
-const whole = (from: number, to: number) => {
-  const error = `a whole number from ${from} to ${to}`;
-  return z.int({ error }).min(from, { error }).max(to, { error });
-};
+import { whole } from "./input.ts";
 
 export const FAULT_KINDS = [
   "status",

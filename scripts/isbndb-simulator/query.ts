@@ -1,7 +1,5 @@
-/** Reads the provider's query parameters. No I/O, no clock: `today` is given. */
+/** Reads the provider's query parameters, as far as the coordinator sends them. No I/O, no clock: `today` is given. */
 import { z } from "zod";
-import { stemOf } from "./isbn.ts";
-import type { Criteria } from "./search.ts";
 
 const whole = (least: number, most: number, normal: number) => {
   const error = `must be a whole number from ${least} to ${most}`;
@@ -9,93 +7,46 @@ const whole = (least: number, most: number, normal: number) => {
 };
 
 const date = z.string().regex(/^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$/, { error: "must be YYYY, YYYY-MM or YYYY-MM-DD" });
-/** A parameter left empty asks for nothing. */
-const short = z
-  .string()
-  .max(150, { error: "must be at most 150 characters" })
-  .transform((text) => (text === "" ? undefined : text));
 
-const querySchema = z
-  .object({
-    page: whole(1, 1_000_000, 1),
-    pageSize: whole(1, 1_000, 20),
-    year: z
-      .string()
-      .regex(/^\d{4}$/, { error: "must be a year" })
-      .optional(),
-    column: z
-      .enum(["", "title", "author", "date_published", "subjects"], { error: 'must be "title", "author", "date_published" or "subjects"' })
-      .default(""),
-    publishedFrom: date.optional(),
-    publishedTo: date.optional(),
-    isbn: short.optional(),
-    isbn13: short.optional(),
-    author: short.optional(),
-    text: short.optional(),
-    subject: short.optional(),
-    publisher: short.optional(),
-  })
-  .refine(({ year, publishedFrom, publishedTo }) => year === undefined || (publishedFrom ?? publishedTo) === undefined, {
-    path: ["year"],
-    error: "cannot be combined with publishedFrom or publishedTo",
-  });
+// A parameter that is not simulated is refused: ignored, it would look as if it had worked.
+const pagingSchema = z.strictObject({ page: whole(1, 1_000_000, 1), pageSize: whole(1, 1_000, 20) });
+const releasesSchema = pagingSchema.extend({
+  publishedFrom: date.default("1800"),
+  publishedTo: date.optional(),
+  /** Left empty, it asks for nothing. */
+  subject: z
+    .string()
+    .max(150, { error: "must be at most 150 characters" })
+    .transform((text) => (text === "" ? undefined : text))
+    .optional(),
+});
 
-export type Query = z.infer<typeof querySchema>;
+export type Paging = z.infer<typeof pagingSchema>;
+export type ReleasesQuery = z.infer<typeof releasesSchema>;
 
+type Parameters = Record<string, string>;
 export type Read<Value> = { ok: true; value: Value } | { ok: false; message: string };
 
-export const readQuery = (parameters: Record<string, string>): Read<Query> => {
-  const parsed = querySchema.safeParse(parameters);
+const readBy = <Value>(schema: z.ZodType<Value>, parameters: Parameters): Read<Value> => {
+  const parsed = schema.safeParse(parameters);
   if (parsed.success) return { ok: true, value: parsed.data };
   const [issue] = parsed.error.issues;
-  return { ok: false, message: `${issue?.path.join(".") ?? "query"} ${issue?.message ?? "is invalid"}` };
+  return { ok: false, message: `${issue?.path.join(".") || "query"} ${issue?.message ?? "is invalid"}` };
 };
 
-const startOf = (written: string): string => `${written}-01-01`.slice(0, 10);
+export const readPaging = (parameters: Parameters): Read<Paging> => readBy(pagingSchema, parameters);
+export const readReleasesQuery = (parameters: Parameters): Read<ReleasesQuery> => readBy(releasesSchema, parameters);
+
+/** YYYY-MM-DD, both included. */
+export interface Dates {
+  from: string;
+  to: string;
+}
+
 const endOf = (written: string): string => (written.length === 4 ? `${written}-12-31` : written.length === 7 ? `${written}-31` : written);
 
-/** A range with one end open runs from 1800, or to today. */
-export const datesOf = ({ year, publishedFrom, publishedTo }: Query, today: string): Pick<Criteria, "from" | "to"> => {
-  const from = publishedFrom ?? year;
-  const to = publishedTo ?? year;
-  if (from === undefined && to === undefined) return {};
-  return { from: from === undefined ? "1800-01-01" : startOf(from), to: to === undefined ? today : endOf(to) };
-};
-
-/** `GET /search/books`: every parameter narrows. */
-export const criteriaOfParameters = (query: Query, today: string): Read<Criteria> => {
-  const isbn = query.isbn13 ?? query.isbn;
-  const stem = isbn === undefined ? undefined : stemOf(isbn);
-  if (isbn !== undefined && stem === undefined) return { ok: false, message: `isbn "${isbn}" is no valid ISBN` };
-  return {
-    ok: true,
-    value: {
-      stem,
-      text: query.text,
-      author: query.author,
-      subject: query.subject,
-      publisher: query.publisher,
-      ...datesOf(query, today),
-    },
-  };
-};
-
-/** `GET /books/{query}`: the column says what the path's text means. */
-export const criteriaOfPath = (text: string, query: Query, today: string): Read<Criteria> => {
-  const dates = datesOf(query, today);
-  const { subject } = query;
-  switch (query.column) {
-    case "":
-      return { ok: true, value: { text, subject, ...dates } };
-    case "title":
-      return { ok: true, value: { title: text, subject, ...dates } };
-    case "author":
-      return { ok: true, value: { author: text, subject, ...dates } };
-    case "subjects":
-      return { ok: true, value: { subject: text, ...dates } };
-    case "date_published":
-      return date.safeParse(text).success
-        ? { ok: true, value: { from: startOf(text), to: endOf(text), subject } }
-        : { ok: false, message: "query must be YYYY, YYYY-MM or YYYY-MM-DD for the column date_published" };
-  }
-};
+/** Without a last day, the range ends today. */
+export const datesOf = ({ publishedFrom, publishedTo }: ReleasesQuery, today: string): Dates => ({
+  from: `${publishedFrom}-01-01`.slice(0, 10),
+  to: publishedTo === undefined ? today : endOf(publishedTo),
+});

@@ -1,10 +1,6 @@
 /** What can be set, its defaults, and what counts as a legal value. No I/O. */
 import { z } from "zod";
-
-const whole = (from: number, to: number) => {
-  const error = `a whole number from ${from} to ${to}`;
-  return z.int({ error }).min(from, { error }).max(to, { error });
-};
+import { whole } from "./input.ts";
 
 const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
   z.enum(values, { error: `one of ${values.map((value) => `"${value}"`).join(", ")}` });
@@ -16,6 +12,8 @@ const authorText = z.string().trim().min(1, { error: "an author's name" });
 /** Totals may exceed what paging can reach: 10,000 results. */
 const total = whole(0, 1_000_000);
 
+const PERCENT = "a number from 0 to 100";
+
 const settingsSchema = z.strictObject({
   /** Calls a UTC day. */
   daily_limit: whole(0, 10_000_000),
@@ -26,10 +24,7 @@ const settingsSchema = z.strictObject({
   billing: oneOf("per_request", "per_isbn"),
   dialect: oneOf("2026", "2025"),
   /** How many of a hundred ISBNs the provider has never heard of. */
-  unknown_percent: z
-    .number({ error: "a number from 0 to 100" })
-    .min(0, { error: "a number from 0 to 100" })
-    .max(100, { error: "a number from 0 to 100" }),
+  unknown_percent: z.number({ error: PERCENT }).min(0, { error: PERCENT }).max(100, { error: PERCENT }),
   /** Added before every answer, after billing. */
   latency_ms: whole(0, 600_000),
   /** The time the clock was set to; it runs on from there. */

@@ -1,7 +1,29 @@
 /** A local ISBNdb: one subscription, in one Durable Object. `/_simulator` shows and sets its state. */
-import type { Env } from "./simulated-account.ts";
+import { DurableObject } from "cloudflare:workers";
+import { Hono } from "hono";
+import { Account } from "./account.ts";
+import { controlRoutes } from "./control.ts";
+import { providerRoutes } from "./provider.ts";
 
-export { SimulatedAccount } from "./simulated-account.ts";
+interface Env {
+  ACCOUNT: DurableObjectNamespace<SimulatedAccount>;
+  SIMULATOR_API_KEY: string;
+}
+
+/** Everything happens where the count is, so that check and write need no round trip between them. */
+export class SimulatedAccount extends DurableObject<Env> {
+  readonly #app: Hono;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const account = new Account(ctx.storage);
+    this.#app = new Hono().route("/_simulator", controlRoutes(account)).route("/", providerRoutes(account, env.SIMULATOR_API_KEY));
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    return this.#app.fetch(request);
+  }
+}
 
 export default {
   fetch: async (request, env) => env.ACCOUNT.getByName("subscription").fetch(request),

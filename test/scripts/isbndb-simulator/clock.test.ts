@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { startSimulator } from "./support.ts";
+import { BOOK, startSimulator } from "./support.ts";
 
 const simulator = startSimulator();
 
@@ -17,10 +17,10 @@ test("a time in another zone is the same moment in UTC", async () => {
 test("at midnight UTC the count begins anew, and nothing rolls over", async () => {
   await simulator.set({ daily_limit: 5, clock: "2026-03-01T23:00:00Z" });
   await simulator.spend(4);
-  await simulator.get("/stats");
-  expect((await simulator.get("/stats")).status).toBe(429);
+  await simulator.get(BOOK);
+  expect((await simulator.get(BOOK)).status).toBe(429);
   await simulator.set({ clock: "2026-03-02T00:00:00Z" });
-  const reply = await simulator.get("/stats");
+  const reply = await simulator.get(BOOK);
   expect(reply.status).toBe(200);
   expect(reply.headers.get("ratelimit")).toMatch(/^"daily";r=4;t=\d+$/);
   expect(await simulator.state()).toMatchObject({ day: "2026-03-02", spent: 1, left: 4 });
@@ -28,7 +28,7 @@ test("at midnight UTC the count begins anew, and nothing rolls over", async () =
 
 test("the seconds to the reset count down to midnight of the set day", async () => {
   await simulator.set({ clock: "2026-03-01T12:00:00Z" });
-  const { headers } = await simulator.get("/stats");
+  const { headers } = await simulator.get(BOOK);
   const seconds = Number(/"daily";r=\d+;t=(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1]);
   expect(seconds).toBeLessThanOrEqual(43_200);
   expect(seconds).toBeGreaterThan(39_600);

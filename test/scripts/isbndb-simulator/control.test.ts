@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { startSimulator } from "./support.ts";
+import { BOOK, startSimulator } from "./support.ts";
 
 const simulator = startSimulator();
 
@@ -21,7 +21,7 @@ describe("the JSON control", () => {
     await simulator.set({ dialect: "2025", daily_limit: 3, clock: "2026-03-01T00:00:00Z", authors: { A: 1 } });
     await simulator.fault({ kind: "wrong_plan" });
     await simulator.spend(2);
-    await simulator.get("/stats");
+    await simulator.get(BOOK);
     const state = (await simulator.control("POST", "/reset")).json();
     expect(state).toEqual({
       now: expect.any(String),

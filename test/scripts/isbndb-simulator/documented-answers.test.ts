@@ -10,23 +10,15 @@ const EXAMPLES: readonly [path: string, status: number, schema: z.ZodType][] = [
   ["/book/0-13-235088-2", 200, schemas.bookResponse],
   ["/book/9780306406157", 200, schemas.bookResponse],
   ["/book/9780306406158", 404, schemas.errorResponse],
-  ["/books/harry%20potter?pageSize=100", 200, schemas.searchResponse],
-  ["/books/Jane%20Austen?column=author", 200, schemas.searchResponse],
-  ["/books/physics?column=subjects&year=2021", 200, schemas.searchResponse],
-  ["/books/2021-05?column=date_published&pageSize=1000", 200, schemas.searchResponse],
-  ["/books/zzzz?column=title", 200, schemas.searchResponse],
-  ["/books/x?column=colour", 400, schemas.errorResponse],
-  ["/books/x?year=2021&publishedFrom=2020", 400, schemas.errorResponse],
-  ["/search/books?publishedFrom=2021-05&publishedTo=2021-05", 200, schemas.searchResponse],
-  ["/search/books?author=Isaac%20Asimov&text=robot", 200, schemas.searchResponse],
-  ["/search/books?isbn13=9780553382563", 200, schemas.searchResponse],
+  ["/search/books?publishedFrom=2021-05&publishedTo=2021-05&pageSize=1000", 200, schemas.searchResponse],
+  ["/search/books?publishedFrom=2021&publishedTo=2021&subject=Physics", 200, schemas.searchResponse],
+  ["/search/books?publishedFrom=2021-05&publishedTo=2021-05&subject=zzzz", 200, schemas.searchResponse],
+  ["/search/books?publishedFrom=May", 400, schemas.errorResponse],
+  ["/search/books?publishedFrom=2021&colour=red", 400, schemas.errorResponse],
   ["/author/Brandon%20Sanderson", 200, schemas.authorResponse],
-  ["/author/Ada%20Abbott?publishedFrom=1990&publishedTo=2010-06", 200, schemas.authorResponse],
+  ["/author/Ada%20Abbott?page=2&pageSize=5", 200, schemas.authorResponse],
   ["/author/Nobody%20At%20All", 404, schemas.errorResponse],
-  ["/authors/keller?pageSize=1000", 200, schemas.authorsResponse],
   ["/key", 200, schemas.keyResponse],
-  ["/stats", 200, schemas.statsResponse],
-  ["/feeds/books/updates", 200, schemas.updatesResponse],
   ["/publishers/x", 404, schemas.errorResponse],
 ];
 
@@ -80,17 +72,5 @@ describe("the 2026 dialect keeps to the provider's document", () => {
       expect(reply.status).toBe(401);
       expect(reply.json()).toMatchObject({ message: "Full authentication is required to access this resource" });
     }
-  });
-
-  test("the updates end with an empty page and never lie in the future", async () => {
-    const updates = [];
-    for (let page = 1; ; page += 1) {
-      const { data } = schemas.updatesResponse.parse((await simulator.get(`/feeds/books/updates?page=${page}&pageSize=200`)).json());
-      if (data.length === 0) break;
-      updates.push(...data);
-    }
-    const { now } = await simulator.state();
-    expect(updates.length).toBeGreaterThan(200);
-    expect(updates.every(({ updated_at }) => updated_at <= now)).toBe(true);
   });
 });

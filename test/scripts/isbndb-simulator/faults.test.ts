@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { DAILY, MINUTE, startSimulator } from "./support.ts";
+import { BOOK, DAILY, MINUTE, startSimulator } from "./support.ts";
 
 const simulator = startSimulator();
-const BOOK = "/book/9780132350884";
 
 const same = (message: string) => ({ message, error_message: message });
 

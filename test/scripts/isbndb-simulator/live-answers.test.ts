@@ -17,7 +17,7 @@ const listOf = (books: LooseBook[] | Record<string, LooseBook>): LooseBook[] => 
 
 test("the 2025 dialect says books instead of data, and of an author no total", async () => {
   await simulator.set({ dialect: "2025" });
-  const found = (await simulator.get("/books/2021-05?column=date_published")).read(record);
+  const found = (await simulator.get("/search/books?publishedFrom=2021-05&publishedTo=2021-05")).read(record);
   expect(Object.keys(found).toSorted()).toEqual(["books", "total"]);
   const author = (await simulator.get("/author/Ada%20Abbott")).read(record);
   expect(Object.keys(author).toSorted()).toEqual(["author", "books", "name", "page", "page_size"]);
@@ -48,8 +48,8 @@ test("in the 2025 dialect some lists are keyed maps, with the same books", async
   await simulator.set({ dialect: "2025" });
   const shapes = new Set<boolean>();
   for (let month = 1; month <= 12; month += 1) {
-    const path = `/books/2021-${String(month).padStart(2, "0")}?column=date_published&pageSize=3`;
-    const { books } = (await simulator.get(path)).read(looseList);
+    const name = `2021-${String(month).padStart(2, "0")}`;
+    const { books } = (await simulator.get(`/search/books?publishedFrom=${name}&publishedTo=${name}&pageSize=3`)).read(looseList);
     shapes.add(Array.isArray(books));
     expect(listOf(books)).toHaveLength(3);
   }
@@ -60,6 +60,6 @@ test("in the 2025 dialect errors say errorMessage or message, and a search witho
   await simulator.set({ dialect: "2025" });
   expect((await simulator.get("/book/9780306406158")).json()).toEqual({ errorMessage: "Not Found" });
   expect((await simulator.request("GET", "/key")).json()).toEqual({ message: "Full authentication is required to access this resource" });
-  const nothing = await simulator.get("/books/zzzz?column=title");
+  const nothing = await simulator.get("/search/books?publishedFrom=2021-05&publishedTo=2021-05&subject=zzzz");
   expect([nothing.status, nothing.json()]).toEqual([404, { errorMessage: "Not Found" }]);
 });

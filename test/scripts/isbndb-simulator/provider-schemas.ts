@@ -39,15 +39,8 @@ export const bookResponse = z.strictObject({ book: bookSchema });
 export const bulkResponse = z.strictObject({ total: z.int(), data: z.array(bookSchema), requested: z.int().nullish() });
 export const searchResponse = z.strictObject({ data: z.array(bookSchema), ...paging });
 export const authorResponse = z.strictObject({ author: z.string(), name: z.string(), books: z.array(bookSchema), ...paging });
-export const authorsResponse = z.strictObject({ name: z.string(), authors: z.array(z.string()), ...paging });
 export const errorResponse = z.strictObject({ message: z.string(), error_message: z.string() });
 export const keyResponse = z.strictObject({
   api_host: z.string(),
   plan_limit: z.strictObject({ total: z.int(), spent: z.int(), left: z.int() }),
-});
-export const statsResponse = z.strictObject({ books: z.int(), authors: z.int(), publishers: z.int(), subjects: z.int() });
-export const updatesResponse = z.strictObject({
-  data: z.array(z.strictObject({ isbn13: z.string(), updated_at: z.iso.datetime() })),
-  page: z.int(),
-  page_size: z.int(),
 });

@@ -7,6 +7,7 @@ process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
 process.env["WRANGLER_SEND_METRICS"] = "false";
 
 export const KEY = "simulator-key";
+export const BOOK = "/book/9780132350884";
 export const DAILY = "Daily quota exceeded, please try again later";
 export const MINUTE = "Per minute quota exceeded, please try again later";
 
