@@ -8,9 +8,8 @@ import { ENFORCEMENTS } from "../env.ts";
 import type { Enforcement } from "../env.ts";
 import { inTime } from "../lib/in-time.ts";
 import type { KnownPrice } from "./billing.ts";
-import type { Overrides } from "./ledger-state.ts";
 import { publicStatus } from "./status.ts";
-import type { CallerStanding, EnforcementSwitch, QuotaStatus } from "./types.ts";
+import type { CallerTotals, EnforcementSwitch, QuotaStatus, SettingsMirror } from "./types.ts";
 
 /** The snapshot is published when it changed, at most this often. */
 export const SNAPSHOT_EVERY_MS = 5_000;
@@ -20,16 +19,11 @@ export const MIRROR_EVERY_MS = 1_100;
 export interface LedgerSnapshot {
   /** With projects summed up: what anybody may see. */
   readonly status: QuotaStatus;
-  /** What each caller used and holds, the largest projects by name and the others in one line: what a recovery begins with. */
-  readonly callers: readonly CallerStanding[];
+  /** Charged and reserved calls by caller, the largest projects by name and the others in one line: what a recovery begins with. */
+  readonly callers: readonly CallerTotals[];
   /** What the provider had counted when an operator last set today's count. */
   readonly providerBase: number;
   readonly learnedPrice: KnownPrice | null;
-}
-
-export interface SettingsMirror {
-  readonly enforcement: EnforcementSwitch;
-  readonly overrides: Overrides;
 }
 
 const calls = z.number().int();
@@ -63,7 +57,7 @@ const snapshotSchema = z.object({
 });
 
 /** Who held what is not known of a snapshot of the first releases, only how much. */
-function standings({ callers, reserved }: QuotaStatus): CallerStanding[] {
+function totalsIn({ callers, reserved }: QuotaStatus): CallerTotals[] {
   const used = callers.filter(({ caller }) => caller !== "untracked").map((line) => ({ ...line, reserved: 0 }));
   return reserved === 0 ? used : [...used, { caller: "recovered", used: 0, reserved }];
 }
@@ -99,7 +93,7 @@ export class QuotaKv {
     if (!parsed.success) throw new Error("The stored snapshot is not readable");
     const { callers, ...snapshot } = parsed.data;
     const status = snapshot.status as unknown as QuotaStatus;
-    if (callers === undefined) return { ...snapshot, status: publicStatus(status), callers: standings(status) };
+    if (callers === undefined) return { ...snapshot, status: publicStatus(status), callers: totalsIn(status) };
     return { ...snapshot, status, callers };
   }
 

@@ -1,8 +1,12 @@
-/** The ledger's SQL: one operation a function, all synchronous, so that a check and its write cannot be interleaved. */
-import { PROJECTS_CALLER, PROJECT_CALLER_PREFIX } from "./types.ts";
-import { DAY_MS, HOUR_MS, MINUTE_MS, dayOf } from "../lib/time.ts";
+/** The ledger's rows: days, reservations, audit. One SQL operation per function, all synchronous; decides nothing. */
+import type { QuotaConfig } from "../env.ts";
+import { DAY_MS, dayOf } from "../lib/time.ts";
+import { LedgerState } from "./state.ts";
+import { LedgerTotals } from "./totals.ts";
+import { PROJECTS_CALLER, isProject } from "./types.ts";
+import type { RefusedBy } from "./types.ts";
 
-/** Settled reservations answer retries for two days, longer than any window that they can be charged in. */
+/** Settled reservations answer retries for two days, longer than any period that they can be charged in. */
 const RESERVATION_KEPT_MS = 2 * DAY_MS;
 const HISTORY_KEPT_DAYS = 400;
 
@@ -40,13 +44,13 @@ export type ReservationRow = {
   charged_when_observed: number;
   charged: number | null;
   settled_at: number | null;
-  /** Which slots of the pace its own stands among; null: it has none, or another has it now. */
+  /** The chain of its slot in the pace; null: it has no slot, or another reservation took it over. */
   pace_chain: number | null;
 };
 
-export type AuditRow = { id: string; at: number; action: string; actor: string; before: string; after: string };
+type NewReservation = Pick<ReservationRow, "id" | "fingerprint" | "caller" | "calls"> & Partial<ReservationRow>;
 
-type DayCounter = "reserved_expired" | "refused" | "would_refuse";
+export type AuditRow = { id: string; at: number; action: string; actor: string; before: string; after: string };
 
 const NO_DAY = {
   charged: 0,
@@ -62,49 +66,43 @@ const NO_DAY = {
   charged_when_observed: 0,
 };
 
-/** The parts of a day's charges: by caller and hour, and the sums of each. */
-const COUNTS = ["usage", "callers", "hours"] as const;
-
 export class LedgerStore {
+  readonly provider: string;
+  readonly state: LedgerState;
+  readonly totals: LedgerTotals;
   readonly #sql: SqlStorage;
 
-  /** Held by all open reservations: added up once, then kept; null where it has to be added up again. */
+  /** The calls of all open reservations: added up once, then kept; null where they have to be added up again. */
   #reserved: number | null = null;
-
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-  }
-
-  /** When the first hold ends, null where there is none; undefined where it has to be looked up again. */
+  /** When the first reservation expires, null where none is open; undefined where it has to be looked up again. */
   #firstExpiry: number | null | undefined = undefined;
   /** The day that was read last: each decision looks at it several times. Null after each write to its table. */
   #day: DayRow | null = null;
 
-  /** After a transaction was rolled back: what is remembered of it never happened. */
-  forget(): void {
+  constructor(sql: SqlStorage, provider: string, config: QuotaConfig) {
+    this.#sql = sql;
+    this.provider = provider;
+    this.state = new LedgerState(sql, config);
+    this.totals = new LedgerTotals(sql);
+  }
+
+  /** After a transaction was rolled back: nothing remembered of it is true. */
+  reload(): void {
     this.#reserved = null;
     this.#firstExpiry = undefined;
     this.#day = null;
+    this.state.reload();
   }
 
-  #writeDay(sql: string, ...values: readonly (string | number | null)[]): void {
-    this.#day = null;
-    this.#sql.exec(sql, ...values);
-  }
-
-  state(key: string): string | null {
-    return this.#sql.exec<{ value: string }>("SELECT value FROM state WHERE key = ?", key).toArray()[0]?.value ?? null;
-  }
-
-  setState(key: string, value: string): void {
-    this.#sql.exec("INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, value);
-  }
-
-  /** A day nobody has touched reads as zeros: that is what makes the reset need no cron. */
+  /** A day without a row reads as zeros: that is what makes the reset need no cron. */
   day(date: string): DayRow {
     if (this.#day?.date === date) return this.#day;
     this.#day = this.#sql.exec<DayRow>("SELECT * FROM days WHERE date = ?", date).toArray()[0] ?? { date, ...NO_DAY };
     return this.#day;
+  }
+
+  today(now: number): DayRow {
+    return this.day(dayOf(now));
   }
 
   days(since: string): DayRow[] {
@@ -117,25 +115,36 @@ export class LedgerStore {
     return this.#sql.exec("INSERT INTO days (date) VALUES (?) ON CONFLICT DO NOTHING RETURNING date", date).toArray().length > 0;
   }
 
-  countInDay(date: string, counter: DayCounter, by: number): void {
+  #writeDay(sql: string, ...values: readonly (string | number | null)[]): void {
+    this.#day = null;
+    this.#sql.exec(sql, ...values);
+  }
+
+  #countInDay(date: string, counter: "reserved_expired" | "refused" | "would_refuse", by: number): void {
     this.openDay(date);
     this.#writeDay(`UPDATE days SET ${counter} = ${counter} + ? WHERE date = ?`, by, date);
   }
 
-  /** Adds to the day's total and to all its parts in one place, so that the sum of callers is always the total. */
+  countExpired(date: string, calls: number): void {
+    this.#countInDay(date, "reserved_expired", calls);
+  }
+
+  /** In the day's history and among the tallies of monitoring. */
+  countRefusals(name: "refusals" | "would_refuse", by: RefusedBy, date: string, count = 1): void {
+    this.#countInDay(date, name === "refusals" ? "refused" : name, count);
+    this.totals.tally(name, by, count);
+  }
+
+  /** Adds to the day and to all its parts in one place, so that the sum of callers is always the total. */
   charge(date: string, caller: string, hour: number, calls: number): void {
-    const isProject = caller.startsWith(PROJECT_CALLER_PREFIX) || caller === PROJECTS_CALLER;
     this.#writeDay(
       `INSERT INTO days (date, charged, projects) VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET charged = charged + excluded.charged, projects = projects + excluded.projects`,
       date,
       calls,
-      isProject ? calls : 0,
+      isProject(caller) || caller === PROJECTS_CALLER ? calls : 0,
     );
-    const adds = "ON CONFLICT DO UPDATE SET used = used + excluded.used";
-    this.#sql.exec(`INSERT INTO usage (date, caller, hour, used) VALUES (?, ?, ?, ?) ${adds}`, date, caller, hour, calls);
-    this.#sql.exec(`INSERT INTO callers (date, caller, used) VALUES (?, ?, ?) ${adds}`, date, caller, calls);
-    this.#sql.exec(`INSERT INTO hours (date, hour, used) VALUES (?, ?, ?) ${adds}`, date, hour, calls);
+    this.totals.charge(date, caller, hour, calls);
   }
 
   clearDay(date: string): void {
@@ -144,7 +153,7 @@ export class LedgerStore {
        WHERE date = ?`,
       date,
     );
-    for (const table of COUNTS) this.#sql.exec(`DELETE FROM ${table} WHERE date = ?`, date);
+    this.totals.clearDay(date);
   }
 
   setBase(date: string, base: number): void {
@@ -175,50 +184,38 @@ export class LedgerStore {
     this.#writeDay("UPDATE days SET untracked = ? WHERE date = ?", untracked, date);
   }
 
-  /** For the burn rate: what was spent in this minute. */
-  burn(now: number, calls: number): void {
-    const sql = "INSERT INTO minutes (minute, used) VALUES (?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used";
-    this.#sql.exec(sql, Math.floor(now / MINUTE_MS), calls);
-  }
-
-  /** Spent in the last 60 minutes, this one included. */
-  burnedInLastHour(now: number): number {
-    const since = Math.floor((now - HOUR_MS) / MINUTE_MS);
-    const until = Math.floor(now / MINUTE_MS);
-    const sql = "SELECT coalesce(sum(used), 0) AS used FROM minutes WHERE minute > ? AND minute <= ?";
-    return this.#sql.exec<{ used: number }>(sql, since, until).one().used;
-  }
-
   reservation(id: string): ReservationRow | null {
     return this.#sql.exec<ReservationRow>("SELECT * FROM reservations WHERE id = ?", id).toArray()[0] ?? null;
   }
 
-  addReservation(row: Omit<ReservationRow, "state" | "charged" | "settled_at">): void {
-    this.#sql.exec(
-      `INSERT INTO reservations (id, state, fingerprint, caller, calls, batch_of, probe, opened_at, start_at, expires_at, spent_before,
-         charged_before, charged_when_observed, pace_chain)
-       VALUES (?, 'held', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      row.id,
-      row.fingerprint,
-      row.caller,
-      row.calls,
-      row.batch_of,
-      row.probe,
-      row.opened_at,
-      row.start_at,
-      row.expires_at,
-      row.spent_before,
-      row.charged_before,
-      row.charged_when_observed,
-      row.pace_chain,
-    );
+  openReservation(given: NewReservation, now: number): ReservationRow {
+    const day = this.today(now);
+    const row: ReservationRow = {
+      state: "held",
+      batch_of: null,
+      probe: 0,
+      opened_at: now,
+      start_at: now,
+      expires_at: now,
+      spent_before: day.provider_spent,
+      charged_before: day.charged,
+      charged_when_observed: day.charged_when_observed,
+      charged: null,
+      settled_at: null,
+      pace_chain: null,
+      ...given,
+    };
+    const columns = Object.keys(row);
+    const places = columns.map(() => "?").join(", ");
+    this.#sql.exec(`INSERT INTO reservations (${columns.join(", ")}) VALUES (${places})`, ...Object.values(row));
     if (this.#reserved !== null) this.#reserved += row.calls;
     if (this.#firstExpiry !== undefined) this.#firstExpiry = Math.min(this.#firstExpiry ?? row.expires_at, row.expires_at);
+    return row;
   }
 
   /**
-   * The earliest slot of this chain that nobody will use, if it begins between the two times: given back, or said to have cost nothing,
-   * before it began. It has a new holder then, and can't be handed out twice.
+   * The earliest unused slot of this chain that begins between the two times: its reservation was released, or cost nothing, before it
+   * began. The caller owns it from now on, so it can't be handed out twice.
    */
   takeReturnedSlot(chain: number, after: number, until: number): number | null {
     const sql = `UPDATE reservations SET pace_chain = NULL WHERE id = (
@@ -227,15 +224,11 @@ export class LedgerStore {
     return this.#sql.exec<{ start_at: number }>(sql, chain, after, until).toArray()[0]?.start_at ?? null;
   }
 
-  settle(id: string, state: Exclude<ReservationRow["state"], "held">, charged: number, at: number): void {
-    const held = this.#sql.exec<{ calls: number }>("SELECT calls FROM reservations WHERE id = ? AND state = 'held'", id).toArray()[0];
-    if (this.#reserved !== null) this.#reserved -= held?.calls ?? 0;
+  /** `row`: as it was before. */
+  settle(row: ReservationRow, state: Exclude<ReservationRow["state"], "held">, charged: number, at: number): void {
+    if (this.#reserved !== null && row.state === "held") this.#reserved -= row.calls;
     this.#firstExpiry = undefined;
-    this.#sql.exec("UPDATE reservations SET state = ?, charged = ?, settled_at = ? WHERE id = ?", state, charged, at, id);
-  }
-
-  callerOf(id: string): string | null {
-    return this.#sql.exec<{ caller: string }>("SELECT caller FROM reservations WHERE id = ?", id).toArray()[0]?.caller ?? null;
+    this.#sql.exec("UPDATE reservations SET state = ?, charged = ?, settled_at = ? WHERE id = ?", state, charged, at, row.id);
   }
 
   reserved(): number {
@@ -254,7 +247,8 @@ export class LedgerStore {
     return this.#sql.exec<{ open: number }>("SELECT count(*) AS open FROM reservations WHERE state = 'held' AND batch_of > 1").one().open;
   }
 
-  expiredHolds(now: number): ReservationRow[] {
+  /** Reservations that expired and are not charged yet. */
+  overdue(now: number): ReservationRow[] {
     if ((this.nextExpiry() ?? Infinity) > now) return [];
     return this.#sql
       .exec<ReservationRow>("SELECT * FROM reservations WHERE state = 'held' AND expires_at <= ? ORDER BY expires_at", now)
@@ -282,18 +276,16 @@ export class LedgerStore {
   }
 
   audited(since: number): AuditRow[] {
-    return this.#sql
-      .exec<AuditRow>("SELECT id, at, action, actor, before, after FROM audit WHERE at >= ? ORDER BY seq DESC LIMIT 200", since)
-      .toArray();
+    const sql = "SELECT id, at, action, actor, before, after FROM audit WHERE at >= ? ORDER BY seq DESC LIMIT 200";
+    return this.#sql.exec<AuditRow>(sql, since).toArray();
   }
 
   /** Deletes what no answer depends on any more. */
   purge(now: number): void {
     this.#sql.exec("DELETE FROM reservations WHERE state <> 'held' AND settled_at < ?", now - RESERVATION_KEPT_MS);
-    this.#sql.exec("DELETE FROM minutes WHERE minute < ?", Math.floor((now - 2 * HOUR_MS) / MINUTE_MS));
-    const oldest = dayOf(now - HISTORY_KEPT_DAYS * DAY_MS);
-    this.#day = null;
-    for (const table of [...COUNTS, "days"]) this.#sql.exec(`DELETE FROM ${table} WHERE date < ?`, oldest);
     this.#sql.exec("DELETE FROM audit WHERE at < ?", now - HISTORY_KEPT_DAYS * DAY_MS);
+    const oldest = dayOf(now - HISTORY_KEPT_DAYS * DAY_MS);
+    this.#writeDay("DELETE FROM days WHERE date < ?", oldest);
+    this.totals.purge(now, oldest);
   }
 }
