@@ -71,7 +71,8 @@ export function setUsage(store: LedgerStore, used: number, operation: Operation,
   const before = day.charged + day.untracked;
   rebase(store, used, day);
   store.charge(day.date, "operator", hourOf(now), used - before);
-  store.shiftObserved(day.date, used - before);
+  // A correction is no call that the provider could have counted since.
+  store.updateDay(day.date, { charged_when_observed: day.charged_when_observed + used - before });
   audit(store, "usage.set", operation, { used: before }, { used }, now);
 }
 
@@ -91,7 +92,7 @@ export function resetDay(store: LedgerStore, operation: Operation, now: number):
  */
 function rebase(store: LedgerStore, used: number, day: DayRow): void {
   const counted = day.provider_spent ?? day.provider_base + day.charged + day.untracked;
-  store.setBase(day.date, Math.max(0, counted - used));
+  store.updateDay(day.date, { provider_base: Math.max(0, counted - used) });
 }
 
 function audit(store: LedgerStore, action: string, { id, actor }: Operation, before: object, after: object, now: number): void {

@@ -5,7 +5,7 @@
  *   be ignored is a method of a new name: a ledger that does not have it fails, and nothing is sent.
  * - A field or a method is removed one release after the last one that uses it. None changes its meaning.
  * - A request that this ledger cannot read changes nothing and fails, which is a 503.
- * - An answer on which a grant, a charge or the identity of an operation depends must be complete. Unknown fields are ignored.
+ * - An answer must have every field that a grant, a charge or a shown number depends on. Unknown fields are ignored.
  *
  * No I/O. No clock.
  */
@@ -53,25 +53,29 @@ const REQUESTS = {
   }),
 } as const;
 
-const signed = z.int();
-const status = z.looseObject({
+/** In answers and in snapshots. */
+export const status = z.looseObject({
+  provider: z.string(),
   date: z.iso.date(),
-  daily_limit: signed,
-  safety_limit: signed,
-  used: signed,
+  daily_limit: z.int(),
+  safety_limit: z.int(),
+  used: z.int(),
   reserved: calls,
   remaining: calls,
-  percentage_used: signed,
+  percentage_used: z.int(),
   reset_at: z.string(),
   can_make_calls: z.boolean(),
+  safety_remaining: z.int(),
   enforcement: z.enum(ENFORCEMENTS),
-  callers: z.array(z.looseObject({ caller: z.string(), used: signed })),
-  forecast: z.looseObject({ calls_per_hour: z.number() }),
-  background: z.looseObject({ floor: signed, remaining: signed }),
-  upstream: z.looseObject({ spent: signed, untracked: signed }).nullable(),
+  source: z.enum(["ledger", "snapshot"]),
+  as_of: z.string(),
+  callers: z.array(z.object({ caller: z.string(), used: z.int() })),
+  forecast: z.object({ calls_per_hour: z.int(), exhausted_at: z.string().nullable() }),
+  background: z.object({ floor: z.int(), remaining: z.int() }),
+  upstream: z.looseObject({ limit: z.int(), spent: z.int(), untracked: z.int(), observed_at: z.string() }).nullable(),
 });
 const waiting = { callsNeeded: calls, available: calls, waitMs: z.number().min(0) };
-const shareUse = z.looseObject({ calls_per_day: signed, used: signed, reserved: signed });
+const shareUse = z.looseObject({ calls_per_day: z.int(), used: z.int(), reserved: z.int() });
 /** No text could be written for a rule that is not listed here. */
 const refusal = z.union([
   z.looseObject({ refusedBy: z.enum(["daily", "floor", "hold", "projects-hold", "pace", "price"]), ...waiting }),
@@ -92,7 +96,11 @@ const unknown = z.looseObject({ result: z.literal("unknown") });
 const committed = z.looseObject({ result: z.literal("committed"), charged: calls, late: z.boolean(), status });
 const settled = z.discriminatedUnion("result", [committed, unknown, impossible]);
 
-const ANSWERS: Partial<Record<string, z.ZodType>> = {
+const days = z.array(z.looseObject({ date: z.iso.date(), used: z.int() }));
+const mirror = z.looseObject({ overrides: z.looseObject({}) });
+const changed = z.looseObject({ result: z.literal("changed"), mirror, settings: z.looseObject({}), status });
+
+const ANSWERS = {
   reserve: z.discriminatedUnion("result", [
     z.looseObject({ result: z.literal("granted"), reservation, status }),
     z.looseObject({ result: z.literal("refused"), refusal, status }),
@@ -102,14 +110,23 @@ const ANSWERS: Partial<Record<string, z.ZodType>> = {
   commit: settled,
   add: settled,
   release: z.discriminatedUnion("result", [z.looseObject({ result: z.literal("released"), calls, status }), unknown, conflict]),
+  abandon: z.looseObject({ abandoned: z.literal(true) }),
   check: z.looseObject({ allowed: z.boolean(), refusal: refusal.nullable(), available: calls, callsNeeded: calls, status }),
   status,
+  overview: z.looseObject({ status, ledger: z.looseObject({ days, hours: z.array(z.unknown()), tallies: z.array(z.unknown()) }) }),
+  callerUse: z.looseObject({ used: z.int(), reserved: z.int() }),
   history: z.looseObject({
-    days: z.array(z.looseObject({ date: z.iso.date(), used: signed })),
+    days,
     operations: z.array(z.looseObject({ id: z.string(), at: z.string(), action: z.string() })),
     status,
   }),
-};
+  observe: status,
+  setUsage: status,
+  reset: status,
+  changeSettings: z.discriminatedUnion("result", [changed, impossible]),
+  rollOver: z.looseObject({ date: z.iso.date(), rolledOver: z.boolean() }),
+  initialise: z.unknown(),
+} as const;
 
 /** The request as it is. Throws where it cannot be read. */
 export function readableRequest<Request extends object>(method: keyof typeof REQUESTS, request: Request): Request {
@@ -120,8 +137,8 @@ export function readableRequest<Request extends object>(method: keyof typeof REQ
 }
 
 /** The answer as it is. Throws where it cannot be read. */
-export function readableAnswer<Answer>(method: string, answer: Answer): Answer {
-  const error = ANSWERS[method]?.safeParse(answer).error;
+export function readableAnswer<Answer>(method: keyof typeof ANSWERS, answer: Answer): Answer {
+  const { error } = ANSWERS[method].safeParse(answer);
   if (error) throw new Error(`The ledger's answer to ${method} cannot be read: ${z.prettifyError(error)}`);
   return answer;
 }

@@ -22,7 +22,13 @@ export function observe(store: LedgerStore, report: ProviderReport | null, reser
   if (spent === null) return;
   const untracked = untrackedCalls(day.untracked, { spent, base: day.provider_base }, { charged: day.charged, reserved });
   const limit = report.daily?.limit ?? null;
-  store.observe(day.date, { spent, limit, untracked, at: now });
+  store.updateDay(day.date, {
+    provider_spent: Math.max(day.provider_spent ?? 0, spent),
+    provider_limit: limit ?? day.provider_limit,
+    untracked,
+    observed_at: now,
+    charged_when_observed: day.charged,
+  });
   const providerLimit = limit ?? state.value.providerLimit;
   if (!state.value.everCounted || providerLimit !== state.value.providerLimit) state.update({ everCounted: true, providerLimit });
   burnUntracked(store, untracked - day.untracked, day, now);
@@ -133,7 +139,7 @@ export function heed(store: LedgerStore, settlement: Settlement, now: number): v
   }
   const day = store.today(now);
   const closed = safetyLimit(store.state.settings) - day.charged;
-  if (closed > day.untracked) store.setUntracked(day.date, closed);
+  if (closed > day.untracked) store.updateDay(day.date, { untracked: closed });
   log.warn("The provider says its day is over: the day is closed", { charged: day.charged, untracked: Math.max(closed, day.untracked) });
 }
 

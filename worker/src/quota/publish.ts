@@ -140,8 +140,7 @@ export function recover(store: LedgerStore, { snapshot, mirror, report }: Recove
   if (published) {
     charge(({ used, reserved }) => used + reserved);
     const untracked = published.status.callers.find(({ caller }) => caller === "untracked");
-    if (untracked) store.setUntracked(today, untracked.used);
-    store.setBase(today, published.providerBase);
+    store.updateDay(today, { provider_base: published.providerBase, ...(untracked ? { untracked: untracked.used } : {}) });
   }
   // Reservations that were open when yesterday ended count in both days.
   const openAtMidnight = snapshot?.status.date === dayOf(startOfDay(now) - 1) && now - startOfDay(now) < MAX_TTL_SECONDS * SECOND_MS;

@@ -8,6 +8,7 @@ import { ENFORCEMENTS } from "../env.ts";
 import type { Enforcement } from "../env.ts";
 import { inTime } from "../lib/in-time.ts";
 import type { KnownPrice } from "./billing.ts";
+import { status } from "./protocol.ts";
 import { publicStatus } from "./status.ts";
 import type { CallerTotals, EnforcementSwitch, QuotaStatus, SettingsMirror } from "./types.ts";
 
@@ -30,26 +31,7 @@ const calls = z.number().int();
 const price = z.object({ price: z.enum(["per_request", "per_isbn"]), source: z.enum(["configured", "observed", "assumed"]) });
 
 const snapshotSchema = z.object({
-  status: z.looseObject({
-    provider: z.string(),
-    date: z.iso.date(),
-    daily_limit: calls,
-    safety_limit: calls,
-    used: calls,
-    reserved: calls,
-    remaining: calls,
-    percentage_used: calls,
-    reset_at: z.string(),
-    can_make_calls: z.boolean(),
-    safety_remaining: calls,
-    enforcement: z.enum(ENFORCEMENTS),
-    source: z.enum(["ledger", "snapshot"]),
-    as_of: z.string(),
-    callers: z.array(z.object({ caller: z.string(), used: calls })),
-    forecast: z.object({ calls_per_hour: calls, exhausted_at: z.string().nullable() }),
-    background: z.object({ floor: calls, remaining: calls }),
-    upstream: z.looseObject({ limit: calls, spent: calls, untracked: calls, observed_at: z.string() }).nullable(),
-  }),
+  status,
   // Absent: of the first releases, whose status names every caller.
   callers: z.array(z.object({ caller: z.string(), used: calls, reserved: calls })).optional(),
   providerBase: calls,

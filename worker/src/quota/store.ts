@@ -76,7 +76,7 @@ export class LedgerStore {
   #reserved: number | null = null;
   /** When the first reservation expires, null where none is open; undefined where it has to be looked up again. */
   #firstExpiry: number | null | undefined = undefined;
-  /** The day that was read last: each decision looks at it several times. Null after each write to its table. */
+  /** The day that was read or written last: each decision looks at it several times. */
   #day: DayRow | null = null;
 
   constructor(sql: SqlStorage, provider: string, config: QuotaConfig) {
@@ -115,73 +115,41 @@ export class LedgerStore {
     return this.#sql.exec("INSERT INTO days (date) VALUES (?) ON CONFLICT DO NOTHING RETURNING date", date).toArray().length > 0;
   }
 
-  #writeDay(sql: string, ...values: readonly (string | number | null)[]): void {
-    this.#day = null;
-    this.#sql.exec(sql, ...values);
-  }
-
-  #countInDay(date: string, counter: "reserved_expired" | "refused" | "would_refuse", by: number): void {
-    this.openDay(date);
-    this.#writeDay(`UPDATE days SET ${counter} = ${counter} + ? WHERE date = ?`, by, date);
+  /** Sets columns of a day, and begins it where it has not begun. */
+  updateDay(date: string, change: Partial<Omit<DayRow, "date">>): void {
+    const row = { ...this.day(date), ...change };
+    const columns = Object.keys(change);
+    const places = columns.map(() => "?").join(", ");
+    const sets = columns.map((column) => `${column} = excluded.${column}`).join(", ");
+    const sql = `INSERT INTO days (date, ${columns.join(", ")}) VALUES (?, ${places}) ON CONFLICT DO UPDATE SET ${sets}`;
+    this.#sql.exec(sql, date, ...Object.values(change));
+    this.#day = row;
   }
 
   countExpired(date: string, calls: number): void {
-    this.#countInDay(date, "reserved_expired", calls);
+    this.updateDay(date, { reserved_expired: this.day(date).reserved_expired + calls });
   }
 
   /** In the day's history and among the tallies of monitoring. */
   countRefusals(name: "refusals" | "would_refuse", by: RefusedBy, date: string, count = 1): void {
-    this.#countInDay(date, name === "refusals" ? "refused" : name, count);
+    const column = name === "refusals" ? "refused" : "would_refuse";
+    this.updateDay(date, { [column]: this.day(date)[column] + count });
     this.totals.tally(name, by, count);
   }
 
   /** Adds to the day and to all its parts in one place, so that the sum of callers is always the total. */
   charge(date: string, caller: string, hour: number, calls: number): void {
-    this.#writeDay(
-      `INSERT INTO days (date, charged, projects) VALUES (?, ?, ?)
-       ON CONFLICT DO UPDATE SET charged = charged + excluded.charged, projects = projects + excluded.projects`,
-      date,
-      calls,
-      isProject(caller) || caller === PROJECTS_CALLER ? calls : 0,
-    );
+    const { charged, projects } = this.day(date);
+    const ofProjects = isProject(caller) || caller === PROJECTS_CALLER ? calls : 0;
+    this.updateDay(date, { charged: charged + calls, projects: projects + ofProjects });
     this.totals.charge(date, caller, hour, calls);
   }
 
+  /** Keeps the number of calls charged since the provider's count was observed. */
   clearDay(date: string): void {
-    this.#writeDay(
-      `UPDATE days SET charged_when_observed = charged_when_observed - charged, charged = 0, projects = 0, untracked = 0
-       WHERE date = ?`,
-      date,
-    );
+    const { charged, charged_when_observed } = this.day(date);
+    this.updateDay(date, { charged_when_observed: charged_when_observed - charged, charged: 0, projects: 0, untracked: 0 });
     this.totals.clearDay(date);
-  }
-
-  setBase(date: string, base: number): void {
-    this.openDay(date);
-    this.#writeDay("UPDATE days SET provider_base = ? WHERE date = ?", base, date);
-  }
-
-  /** An operator's correction is no call that the provider could have counted since. */
-  shiftObserved(date: string, by: number): void {
-    this.#writeDay("UPDATE days SET charged_when_observed = charged_when_observed + ? WHERE date = ?", by, date);
-  }
-
-  observe(date: string, seen: { spent: number; limit: number | null; untracked: number; at: number }): void {
-    this.openDay(date);
-    this.#writeDay(
-      `UPDATE days SET provider_spent = max(coalesce(provider_spent, 0), ?), provider_limit = coalesce(?, provider_limit),
-         untracked = ?, observed_at = ?, charged_when_observed = charged WHERE date = ?`,
-      seen.spent,
-      seen.limit,
-      seen.untracked,
-      seen.at,
-      date,
-    );
-  }
-
-  setUntracked(date: string, untracked: number): void {
-    this.openDay(date);
-    this.#writeDay("UPDATE days SET untracked = ? WHERE date = ?", untracked, date);
   }
 
   reservation(id: string): ReservationRow | null {
@@ -285,7 +253,8 @@ export class LedgerStore {
     this.#sql.exec("DELETE FROM reservations WHERE state <> 'held' AND settled_at < ?", now - RESERVATION_KEPT_MS);
     this.#sql.exec("DELETE FROM audit WHERE at < ?", now - HISTORY_KEPT_DAYS * DAY_MS);
     const oldest = dayOf(now - HISTORY_KEPT_DAYS * DAY_MS);
-    this.#writeDay("DELETE FROM days WHERE date < ?", oldest);
+    this.#sql.exec("DELETE FROM days WHERE date < ?", oldest);
+    this.#day = null;
     this.totals.purge(now, oldest);
   }
 }
