@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { chargedWindows, isTodays } from "../../worker/src/quota/period.ts";
+import { chargedPeriods, isTodays } from "../../worker/src/quota/period.ts";
 import { endOfDay, dayOf } from "../../worker/src/lib/time.ts";
 import { hourOf, isoSeconds } from "../../worker/src/lib/time.ts";
 
 const at = (time: string): number => Date.parse(time);
 
-describe("the window", () => {
+describe("the period", () => {
   test.each([
     ["2031-05-14T00:00:00.000Z", "2031-05-14", "2031-05-15T00:00:00Z", 0],
     ["2031-05-14T23:59:59.999Z", "2031-05-14", "2031-05-15T00:00:00Z", 23],
@@ -43,11 +43,11 @@ describe("a reservation is charged", () => {
     ["in both days, if it was under way over midnight", "2031-05-15T00:00:30Z", ["2031-05-14T23:59:40Z", "2031-05-15T00:00:20Z"], BOTH],
   ] as const)("%s", (_, ended, underWay, expected) => {
     const when = underWay === null ? null : { from: at(underWay[0]), to: at(underWay[1]) };
-    expect(chargedWindows(opened, at(ended), when)).toEqual(expected);
+    expect(chargedPeriods(opened, at(ended), when)).toEqual(expected);
   });
 
   test("in both days where a clock stepped back over midnight", () => {
-    expect(chargedWindows(at("2031-05-15T00:00:01Z"), at("2031-05-14T23:59:59Z"), null).toSorted()).toEqual(BOTH);
+    expect(chargedPeriods(at("2031-05-15T00:00:01Z"), at("2031-05-14T23:59:59Z"), null).toSorted()).toEqual(BOTH);
   });
 });
 

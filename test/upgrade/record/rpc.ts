@@ -1,5 +1,5 @@
 /** What today's ledger answers Workers of other releases. */
-import type { LedgerMethods } from "../../../worker/src/quota/ledger-answers.ts";
+import type { LedgerMethods } from "../../../worker/src/quota/client.ts";
 import { ledger } from "../../support/worker.ts";
 import type { Release } from "../recording.ts";
 

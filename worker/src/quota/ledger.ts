@@ -1,60 +1,47 @@
 /**
- * QuotaLedger: the exact count of one provider's calls. One Durable Object a provider; its entry methods are the only way in.
+ * QuotaLedger: the exact count of one provider's calls. One Durable Object per provider; its entry methods are the only way in.
  * Each runs as one synchronous transaction, so a check and its write cannot be interleaved, and answers leave only when the
- * writes are durable. An empty store decides nothing: it answers `empty` until `initialise` told it where to start from.
+ * writes are durable. An empty store decides nothing: it answers `empty` until `initialise` gave it a count to start from.
  */
 import { DurableObject } from "cloudflare:workers";
 import { configOf } from "../env.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { LedgerAdmission } from "./ledger-admission.ts";
-import { LedgerBook } from "./ledger-book.ts";
-import { LedgerCallers } from "./ledger-callers.ts";
-import { OperatorBook } from "./ledger-operator.ts";
-import type { Operation } from "./ledger-operator.ts";
-import { LedgerPace } from "./ledger-pace.ts";
-import { ProviderBook } from "./ledger-provider.ts";
-import { LedgerReader } from "./ledger-reader.ts";
-import type { History } from "./ledger-reader.ts";
-import { LedgerPublisher } from "./ledger-publisher.ts";
-import { recover } from "./ledger-recovery.ts";
-import type { RecoveryEvidence } from "./ledger-recovery.ts";
-import { readable } from "./ledger-requests.ts";
-import { migrate } from "./ledger-schema.ts";
-import { LedgerState } from "./ledger-state.ts";
-import { LedgerStore } from "./ledger-store.ts";
-import { LedgerTallies } from "./ledger-tallies.ts";
-import type { RefusedHere } from "./refusal-memory.ts";
+import { HOUR_MS, dayOf, earliest } from "../lib/time.ts";
+import { adoptSwitch, changeSettings, followMirror, resetDay, setUsage } from "./operator.ts";
+import { readableRequest } from "./protocol.ts";
+import { observe } from "./provider-count.ts";
+import { LedgerPublisher, recover } from "./publish.ts";
+import type { RecoveryEvidence } from "./publish.ts";
+import type { UnreportedRefusals } from "./refusal-memory.ts";
+import { check, reserve } from "./reserve.ts";
+import { migrate } from "./schema.ts";
+import { abandon, add, commit, expire, release } from "./settle.ts";
 import { QuotaKv } from "./snapshot.ts";
-import type { SettingsMirror } from "./snapshot.ts";
+import { LedgerStore } from "./store.ts";
 import type {
   CallerToday,
   CheckAnswer,
   CommitAnswer,
   CommitRequest,
   EnforcementSwitch,
+  Operation,
   ProviderReport,
   QuotaOverview,
   QuotaStatus,
   ReleaseAnswer,
   ReserveAnswer,
   ReserveRequest,
-  Settings,
+  SettingsAnswer,
   SettingsChange,
   StatusView,
 } from "./types.ts";
-import { HOUR_MS, earliest, dayOf } from "../lib/time.ts";
+import { callerToday, history, historyOf, overview, status } from "./views.ts";
+import type { History } from "./views.ts";
 
 /** The store holds nothing yet, not even a zero. */
 export interface EmptyLedger {
   readonly empty: true;
 }
-
-export type SettingsAnswer =
-  | { readonly result: "changed"; readonly mirror: SettingsMirror; readonly settings: Settings; readonly status: QuotaStatus }
-  | { readonly result: "impossible"; readonly detail: string };
-
-/** Of no project by name: for answers that are about the day. */
-const SUMMED = { own: null };
 
 interface LedgerBindings {
   readonly QUOTA_KV: KVNamespace;
@@ -62,13 +49,6 @@ interface LedgerBindings {
 
 export class QuotaLedger extends DurableObject<LedgerBindings> {
   readonly #store: LedgerStore;
-  readonly #state: LedgerState;
-  readonly #tallies: LedgerTallies;
-  readonly #provider: ProviderBook;
-  readonly #admission: LedgerAdmission;
-  readonly #book: LedgerBook;
-  readonly #operator: OperatorBook;
-  readonly #reader: LedgerReader;
   readonly #publisher: LedgerPublisher;
   #alarmAt: number | null = null;
   #purgedAt = 0;
@@ -76,127 +56,92 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   constructor(ctx: DurableObjectState, env: LedgerBindings) {
     super(ctx, env);
     migrate(ctx.storage);
-    const name = ctx.id.name ?? "unknown";
-    this.#store = new LedgerStore(ctx.storage.sql);
-    this.#state = new LedgerState(this.#store, configOf(env).quota);
-    const callers = new LedgerCallers(ctx.storage.sql, this.#store);
-    this.#tallies = new LedgerTallies(ctx.storage.sql, this.#store);
-    const pace = new LedgerPace(this.#store, this.#state);
-    this.#provider = new ProviderBook(this.#store, this.#state, pace);
-    this.#admission = new LedgerAdmission(this.#store, this.#state, callers);
-    this.#book = new LedgerBook(this.#store, this.#state, this.#tallies, this.#provider, this.#admission, pace);
-    this.#operator = new OperatorBook(this.#store, this.#state, callers, pace);
-    this.#reader = new LedgerReader(this.#store, this.#state, callers, this.#tallies, name);
-    this.#publisher = new LedgerPublisher(new QuotaKv(env.QUOTA_KV, name), this.#state, this.#reader);
+    const provider = ctx.id.name ?? "unknown";
+    this.#store = new LedgerStore(ctx.storage.sql, provider, configOf(env).quota);
+    this.#publisher = new LedgerPublisher(new QuotaKv(env.QUOTA_KV, provider), this.#store);
     void ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();
     });
   }
 
-  /** One permission to send one request, or the reason why not. `refusedHere`: what the asking instance refused by itself since it asked last. */
+  /** One permission to send one request, or the reason why not. `refusals`: what the asking instance refused by itself before. */
   async reserve(
     request: ReserveRequest,
     view: EnforcementSwitch | null,
-    refusedHere: RefusedHere | null = null,
+    refusals: UnreportedRefusals | null = null,
   ): Promise<ReserveAnswer | EmptyLedger> {
     return this.#change((now) => {
-      this.#operator.adopt(view, now);
-      if (refusedHere) this.#tallies.refused("refusals", "daily", refusedHere.date, refusedHere.refusals);
-      const outcome = this.#book.reserve(readable("reserve", request), now);
-      if (outcome.result === "conflict" || outcome.result === "impossible") return outcome;
-      return { ...outcome, status: this.#reader.status(now, { own: request.caller }) };
+      adoptSwitch(this.#store, view, now);
+      if (refusals) this.#store.countRefusals("refusals", "daily", refusals.date, refusals.refusals);
+      return reserve(this.#store, readableRequest("reserve", request), now);
     });
   }
 
   /** Charges what was really spent. Twice answers the same. */
   async commit(request: CommitRequest): Promise<CommitAnswer | EmptyLedger> {
-    return this.#change((now) => {
-      const outcome = this.#book.commit(readable("commit", request), now);
-      return outcome.result === "committed" ? { ...outcome, status: this.#statusFor(request.id, now) } : outcome;
-    });
+    return this.#change((now) => commit(this.#store, readableRequest("commit", request), now));
   }
 
-  /** Gives back what was surely not sent. */
+  /** Returns calls that were surely not sent. */
   async release(id: string): Promise<ReleaseAnswer | EmptyLedger> {
-    return this.#change((now) => {
-      const outcome = this.#book.release(id, now);
-      return outcome.result === "released" ? { ...outcome, status: this.#statusFor(id, now) } : outcome;
-    });
+    return this.#change((now) => release(this.#store, id, now));
   }
 
-  /** For a request whose answer never arrived: whatever became of it, nothing stays reserved, and nothing will be. */
+  /** For a request whose answer never arrived: nothing stays reserved, and nothing will be. */
   async abandon(id: string): Promise<{ abandoned: true } | EmptyLedger> {
     return this.#change((now) => {
-      this.#book.abandon(id, now);
+      abandon(this.#store, id, now);
       return { abandoned: true };
     });
   }
 
-  /** Charges calls made without a reservation, once an id. */
+  /** Charges calls made without a reservation, once per id. */
   async add(id: string, caller: string, calls: number): Promise<CommitAnswer | EmptyLedger> {
-    return this.#change((now) => {
-      const outcome = this.#book.add(id, caller, readable("add", { id, caller, calls }).calls, now);
-      return outcome.result === "committed" ? { ...outcome, status: this.#reader.status(now, { own: caller }) } : outcome;
-    });
+    return this.#change((now) => add(this.#store, id, caller, readableRequest("add", { id, caller, calls }).calls, now));
   }
 
-  /** What a reservation would be granted now; it sees what others hold, and takes nothing. */
+  /** What a reservation would be granted now; it sees what others reserved, and takes nothing. */
   async check(request: Omit<ReserveRequest, "id">): Promise<CheckAnswer | EmptyLedger> {
-    return this.#read((now) => {
-      const checked = this.#admission.check(readable("check", request), now);
-      return { ...checked, allowed: checked.refusal === null, status: this.#reader.status(now, { own: request.caller }) };
-    });
+    return this.#read((now) => check(this.#store, readableRequest("check", request), now));
   }
 
   async status(view: StatusView = "by_project"): Promise<QuotaStatus | EmptyLedger> {
-    return this.#read((now) => this.#reader.status(now, view));
+    return this.#read((now) => status(this.#store, now, view));
   }
 
   /** Today, and the totals of the latest `days` UTC days. */
   async overview(days: number, view: StatusView): Promise<QuotaOverview | EmptyLedger> {
-    return this.#read((now) => this.#reader.overview(days, now, view));
+    return this.#read((now) => overview(this.#store, days, now, view));
   }
 
-  /** What one caller has spent today, and holds. */
+  /** Charged and reserved calls of one caller today. */
   async callerUse(caller: string): Promise<CallerToday | EmptyLedger> {
-    return this.#read((now) => this.#admission.callerToday(caller, now));
+    return this.#read((now) => callerToday(this.#store, caller, now));
   }
 
-  /**
-   * The latest `days` UTC days, the newest first; days on which nothing happened are left out. With a caller, only what it spent, and
-   * no operations.
-   */
+  /** The latest `days` UTC days, the newest first; days on which nothing happened are left out. With a caller, only its own days. */
   async history(days: number, caller: string | null = null): Promise<History | EmptyLedger> {
     return this.#read((now) => {
-      const shown = caller === null ? this.#reader.history(days, now) : this.#reader.historyOf(caller, days, now);
-      return { ...shown, status: this.#reader.status(now, SUMMED) };
+      const shown = caller === null ? history(this.#store, days, now) : historyOf(this.#store, caller, days, now);
+      return { ...shown, status: status(this.#store, now) };
     });
   }
 
   /** Takes in the provider's count from a free look (`GET /key`). */
   async observe(report: ProviderReport): Promise<QuotaStatus | EmptyLedger> {
-    return this.#change((now) => {
-      this.#provider.observe(report, this.#store.reserved(), now);
-      return this.#reader.status(now, SUMMED);
-    });
+    return this.#afterCount(report, () => undefined);
   }
 
   /** Sets today's count. `report`: the provider's own, fresh, so that what it has counted becomes the base. */
   async setUsage(used: number, operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
-    return this.#change((now) => {
-      this.#provider.observe(report, this.#store.reserved(), now);
-      this.#operator.setUsage(used, readable("setUsage", { operation, used }).operation, now);
-      return this.#reader.status(now, SUMMED);
+    return this.#afterCount(report, (now) => {
+      setUsage(this.#store, used, readableRequest("setUsage", { operation, used }).operation, now);
     });
   }
 
-  /** Sets today's count to 0; open reservations stay held. */
+  /** Sets today's count to 0; open reservations stay reserved. */
   async reset(operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
-    return this.#change((now) => {
-      this.#provider.observe(report, this.#store.reserved(), now);
-      this.#operator.reset(readable("reset", { operation }).operation, now);
-      return this.#reader.status(now, SUMMED);
-    });
+    return this.#afterCount(report, (now) => resetDay(this.#store, readableRequest("reset", { operation }).operation, now));
   }
 
   /** Changes settings; `null` returns to the configured values. */
@@ -206,39 +151,34 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     view: EnforcementSwitch | null,
   ): Promise<SettingsAnswer | EmptyLedger> {
     return this.#change((now) => {
-      // Whatever was known where the operator speaks is older than what the operator says now.
-      this.#operator.adopt(readable("changeSettings", { operation, change, view }).view, now);
-      const outcome =
-        change === null ? this.#operator.restoreSettings(operation, now) : this.#operator.changeSettings(change, operation, now);
-      if (outcome.result === "impossible") return outcome;
-      return { ...outcome, mirror: this.#reader.mirror(), status: this.#reader.status(now, SUMMED) };
+      readableRequest("changeSettings", { operation, change });
+      // The switch that the asking instance knows is older than this change.
+      adoptSwitch(this.#store, view, now);
+      return changeSettings(this.#store, change, operation, now);
     });
   }
 
-  /** Begins today's row. True the first time in a day. The window needs no such call: this only makes the rollover visible. */
+  /** Begins today's row. True the first time in a day. No decision needs it: this only makes the new day visible. */
   async rollOver(): Promise<{ date: string; rolledOver: boolean } | EmptyLedger> {
     return this.#change((now) => ({ date: dayOf(now), rolledOver: this.#store.openDay(dayOf(now)) }));
   }
 
-  /**
-   * Gives an empty store its beginning: the published snapshot, settings included, then the provider's own count on top. What was
-   * reserved when the snapshot was published may have been sent, and counts as spent. Does nothing where a count exists.
-   */
+  /** Gives an empty store its first count. Does nothing where a count exists. */
   async initialise(evidence: RecoveryEvidence): Promise<void> {
     const now = Date.now();
-    if (this.#state.value.initialisedAt !== null) return;
-    this.#transact(() => recover(evidence, { store: this.#store, state: this.#state, provider: this.#provider }, now));
+    if (this.#store.state.value.initialisedAt !== null) return;
+    this.#transact(() => recover(this.#store, evidence, now));
     this.#schedule(now);
   }
 
-  /** Expires holds, publishes, tidies up. Runs at least once; running twice changes nothing. */
+  /** Expires reservations, publishes, deletes old rows. Runs at least once; running twice changes nothing. */
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
     const now = Date.now();
-    if (this.#state.value.initialisedAt === null) return;
-    this.#transact(() => this.#book.expire(now));
-    await this.#publisher.publish(now);
-    this.#transact(() => this.#operator.follow(this.#publisher.seen, now));
+    if (this.#store.state.value.initialisedAt === null) return;
+    this.#transact(() => expire(this.#store, now));
+    const stored = await this.#publisher.publish(now);
+    this.#transact(() => followMirror(this.#store, stored, now));
     if (now - this.#purgedAt > HOUR_MS) {
       this.#purgedAt = now;
       this.#transact(() => this.#store.purge(now));
@@ -246,17 +186,21 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     this.#schedule(now);
   }
 
-  /** What the holder of a reservation sees: its own line stands apart. */
-  #statusFor(id: string, now: number): QuotaStatus {
-    return this.#reader.status(now, { own: this.#store.callerOf(id) });
+  /** A change after the provider's count was taken in. */
+  #afterCount(report: ProviderReport | null, work: (now: number) => void): QuotaStatus | EmptyLedger {
+    return this.#change((now) => {
+      observe(this.#store, report, this.#store.reserved(), now);
+      work(now);
+      return status(this.#store, now);
+    });
   }
 
-  /** Every entry: holds whose life is over are charged first, so that each decision sees the truth of `now`. */
+  /** Every entry: expired reservations are charged first, so that each decision sees the truth of `now`. */
   #change<Answer>(decide: (now: number) => Answer): Answer | EmptyLedger {
-    if (this.#state.value.initialisedAt === null) return { empty: true };
+    if (this.#store.state.value.initialisedAt === null) return { empty: true };
     const now = Date.now();
     const answer = this.#transact(() => {
-      this.#book.expire(now);
+      expire(this.#store, now);
       return decide(now);
     });
     this.#publisher.changed();
@@ -264,11 +208,11 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return answer;
   }
 
-  /** Like a change, but the snapshot only falls behind where a hold's life was over. */
+  /** Like a change, but the snapshot only falls behind where a reservation expired. */
   #read<Answer>(look: (now: number) => Answer): Answer | EmptyLedger {
     const expiry = this.#store.nextExpiry();
     const now = Date.now();
-    if (this.#state.value.initialisedAt === null || (expiry !== null && expiry <= now)) return this.#change(look);
+    if (this.#store.state.value.initialisedAt === null || (expiry !== null && expiry <= now)) return this.#change(look);
     this.#publisher.lookedAt(now);
     this.#schedule(now);
     return look(now);
@@ -279,8 +223,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     try {
       return this.ctx.storage.transactionSync(work);
     } catch (error) {
-      this.#state.reload();
-      this.#store.forget();
+      this.#store.reload();
       throw error;
     }
   }
@@ -290,10 +233,10 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     const at = earliest(this.#store.nextExpiry(), this.#publisher.dueAt(now));
     if (at === null || (this.#alarmAt !== null && this.#alarmAt <= at)) return;
     this.#alarmAt = at;
-    const forgotten = (error: unknown): void => {
+    const failed = (error: unknown): void => {
       this.#alarmAt = null;
       log.error("The ledger's alarm could not be set; the next request sets it", errorFields(error));
     };
-    this.ctx.waitUntil(this.ctx.storage.setAlarm(at).catch(forgotten));
+    this.ctx.waitUntil(this.ctx.storage.setAlarm(at).catch(failed));
   }
 }

@@ -1,6 +1,5 @@
-/** UTC days as quota windows. No I/O. No clock: `now` is always given, in epoch milliseconds. */
-
-import { SECOND_MS, hourOf, startOfDay, dayOf } from "../lib/time.ts";
+/** The periods that a call is charged in: UTC days. No I/O. No clock: `now` is always given, in epoch milliseconds. */
+import { SECOND_MS, dayOf, hourOf, startOfDay } from "../lib/time.ts";
 import type { UnderWay } from "./types.ts";
 
 /** A commit this close to midnight cannot be told apart from one on the other side: clocks differ. */
@@ -15,19 +14,18 @@ export function isTodays({ requestedAt, receivedAt }: { requestedAt: number; rec
   return settled && dayOf(requestedAt) === today && dayOf(receivedAt) === today;
 }
 
-/** The windows that the provider may have counted a request in: clocks differ, so close to midnight it may be either. */
-export function windowsUnderWay({ from, to }: UnderWay): readonly string[] {
+/** The periods that the provider may have counted a request in: clocks differ, so close to midnight it may be either. */
+export function possiblePeriods({ from, to }: UnderWay): readonly string[] {
   return [...new Set([dayOf(from - MIDNIGHT_MARGIN_MS), dayOf(to + MIDNIGHT_MARGIN_MS)])];
 }
 
 /**
- * The windows that a reservation is charged in, from where it was opened and where it ends. One window is simple. Across a midnight,
- * a request that was surely under way on one side only is charged there; otherwise both are charged.
+ * The periods that a reservation is charged in, from where it was opened to where it ends. Across a midnight, a request that was surely under way on one side only is charged there; otherwise both are charged.
  */
-export function chargedWindows(openedAt: number, endedAt: number, underWay: UnderWay | null): readonly string[] {
+export function chargedPeriods(openedAt: number, endedAt: number, underWay: UnderWay | null): readonly string[] {
   const held = [...new Set([dayOf(openedAt), dayOf(endedAt)])];
   if (held.length === 1 || underWay === null) return held;
-  return windowsUnderWay(underWay);
+  return possiblePeriods(underWay);
 }
 
 /** The hour that a charge in `date` made at `now` belongs to: the day's last where the day is over. */

@@ -1,6 +1,6 @@
-/** Who gets how much of what is left. No I/O. No clock. All numbers are provider calls of one window unless a name says otherwise. */
+/** Who gets how much of what is left. No I/O. No clock. All numbers are provider calls of one period unless a name says otherwise. */
 import { DAY_MS, startOfDay } from "../lib/time.ts";
-import { PROJECT_CALLER_PREFIX } from "./types.ts";
+import { isProject } from "./types.ts";
 import type { Priority, Refuser, Settings, ShareUse } from "./types.ts";
 
 export const DEFAULT_TTL_SECONDS = 120;
@@ -36,11 +36,11 @@ export interface Demand {
   readonly minCalls: number;
   readonly caller: string;
   readonly priority: Priority;
-  /** The most that this caller may spend in the window; null: no limit of its own. */
+  /** The most that this caller may spend in the period; null: no limit of its own. */
   readonly share: number | null;
 }
 
-export interface Standing {
+export interface CurrentUse {
   /** Charged plus untracked. */
   readonly used: number;
   /** Held by all open reservations. */
@@ -54,7 +54,7 @@ export interface Standing {
 }
 
 /** Calls left for anybody; never below 0. */
-export function remaining(settings: Settings, { used, reserved }: Pick<Standing, "used" | "reserved">): number {
+export function remaining(settings: Settings, { used, reserved }: Pick<CurrentUse, "used" | "reserved">): number {
   return Math.max(0, safetyLimit(settings) - used - reserved);
 }
 
@@ -70,12 +70,12 @@ type Limit = Refuser & { readonly available: number; readonly unheld: number };
  * Nothing is clamped into a grant: less than the minimum is a refusal. What ends the day for more callers, or for longer, stands first:
  * a limit that is spent before one that is only held, and may have it back in a moment.
  */
-export function decide(demand: Demand, standing: Standing, settings: Settings, now: number): Decision {
-  const left = remaining(settings, standing);
-  const unspent = safetyLimit(settings) - standing.used;
+export function decide(demand: Demand, current: CurrentUse, settings: Settings, now: number): Decision {
+  const left = remaining(settings, current);
+  const unspent = safetyLimit(settings) - current.used;
   const limits: Limit[] = [{ refusedBy: "daily", available: left, unheld: unspent }];
   if (demand.share !== null) {
-    const [used, reserved] = [standing.usedByCaller, standing.reservedByCaller];
+    const [used, reserved] = [current.usedByCaller, current.reservedByCaller];
     const share = { calls_per_day: demand.share, used, reserved };
     limits.push({ refusedBy: "share", share, available: leftOfShare(share), unheld: demand.share - used });
   }
@@ -83,10 +83,10 @@ export function decide(demand: Demand, standing: Standing, settings: Settings, n
     const floor = floorAt(settings.backgroundFloor, now);
     limits.push({ refusedBy: "floor", available: Math.max(0, left - floor), unheld: unspent - floor });
   }
-  if (demand.caller.startsWith(PROJECT_CALLER_PREFIX)) {
+  if (isProject(demand.caller)) {
     const [own, all] = [projectHold(settings), projectsHold(settings)];
-    limits.push({ refusedBy: "hold", available: Math.max(0, own - standing.reservedByCaller), unheld: own });
-    limits.push({ refusedBy: "projects-hold", available: Math.max(0, all - standing.reservedByProjects), unheld: all });
+    limits.push({ refusedBy: "hold", available: Math.max(0, own - current.reservedByCaller), unheld: own });
+    limits.push({ refusedBy: "projects-hold", available: Math.max(0, all - current.reservedByProjects), unheld: all });
   }
   const available = Math.min(...limits.map((limit) => limit.available));
   const spent = limits.find((limit) => limit.unheld < demand.minCalls);
@@ -115,7 +115,7 @@ function projectsHold(settings: Settings): number {
 
 /** The longest life of a caller's reservation. */
 export function maxTtlSeconds(caller: string): number {
-  return caller.startsWith(PROJECT_CALLER_PREFIX) ? MAX_PROJECT_TTL_SECONDS : MAX_TTL_SECONDS;
+  return isProject(caller) ? MAX_PROJECT_TTL_SECONDS : MAX_TTL_SECONDS;
 }
 
 /** The provider's count that we did not cause. Never goes down by itself: only an operator lowers it. */

@@ -18,9 +18,9 @@ function calls(count: number): string {
 
 /**
  * The problem for a refusal. Two kinds that must never be confused: too little of the day is left (`quota_exhausted`), or wait a
- * moment (`pace_exceeded`). What is only held stays of the first kind, for that is what the code says, "too little is left for this
- * request": nothing is left to give, and a client that took it for the pace would knock every second. But the day is not over, so it
- * says when to come back (`available_at`, `Retry-After`) and never speaks of the next day. `chargedCalls` are those that were spent before the provider itself refused.
+ * moment (`pace_exceeded`). Calls that are only reserved are of the first kind: no call is left to grant, and a client that took it
+ * for the pace would ask again every second. But the day is not over, so the answer says when to come back (`available_at`,
+ * `Retry-After`) and does not mention the next day. `chargedCalls`: spent before the provider itself refused.
  */
 export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCalls = 0): Problem {
   switch (refusal.refusedBy) {
@@ -31,18 +31,10 @@ export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCal
     case "floor":
       return tooLittleLeft(refusal, status, "daily-background", chargedCalls, floorDetail(refusal, status));
     case "pace":
-      return waitAMoment(refusal, status, chargedCalls, paceDetail(chargedCalls));
     case "price":
-      return waitAMoment(
-        refusal,
-        status,
-        chargedCalls,
-        "Another batch is finding out what a batch costs; until then they go one at a time.",
-      );
     case "hold":
-      return waitAMoment(refusal, status, chargedCalls, "You hold as many reserved calls as a project may. Commit or release some first.");
     case "projects-hold":
-      return waitAMoment(refusal, status, chargedCalls, "All projects together hold as many reserved calls as they may.");
+      return waitAMoment(refusal, refusal.refusedBy, status, chargedCalls);
   }
 }
 
@@ -99,16 +91,20 @@ function tooLittleLeft(refusal: Refusal, status: QuotaStatus, policy: string, ch
   });
 }
 
-/** A call that was charged and refused all the same was refused by the provider. */
-function paceDetail(chargedCalls: number): string {
-  if (chargedCalls > 0) return "The provider asks for a pause.";
-  return "Too many requests are already waiting for their turn with the provider.";
-}
+const WAIT_DETAILS = {
+  pace: "Too many requests are already waiting for their turn with the provider.",
+  price: "Another batch is finding out what a batch costs; until then they go one at a time.",
+  hold: "You hold as many reserved calls as a project may. Commit or release some first.",
+  "projects-hold": "All projects together hold as many reserved calls as they may.",
+};
 
-function waitAMoment(refusal: Refusal, status: QuotaStatus, chargedCalls: number, detail: string): Problem {
+function waitAMoment(refusal: Refusal, refusedBy: keyof typeof WAIT_DETAILS, status: QuotaStatus, chargedCalls: number): Problem {
+  // A call that was charged and refused all the same was refused by the provider.
+  const byProvider = refusedBy === "pace" && chargedCalls > 0;
+  const detail = byProvider ? "The provider asks for a pause." : WAIT_DETAILS[refusedBy];
   const seconds = Math.max(1, Math.ceil(refusal.waitMs / SECOND_MS));
   return new Problem("pace_exceeded", `${detail} Try again in ${seconds} s; the day is not over.`, {
-    members: { "violated-policies": [refusal.refusedBy], calls_needed: refusal.callsNeeded, calls_charged: chargedCalls, quota: status },
+    members: { "violated-policies": [refusedBy], calls_needed: refusal.callsNeeded, calls_charged: chargedCalls, quota: status },
     retryAfterSeconds: seconds,
   });
 }

@@ -8,9 +8,9 @@ import { ENFORCEMENTS } from "../env.ts";
 import type { Enforcement } from "../env.ts";
 import { inTime } from "../lib/in-time.ts";
 import type { KnownPrice } from "./billing.ts";
-import type { Overrides } from "./ledger-state.ts";
+import { status } from "./protocol.ts";
 import { publicStatus } from "./status.ts";
-import type { CallerStanding, EnforcementSwitch, QuotaStatus } from "./types.ts";
+import type { CallerTotals, EnforcementSwitch, QuotaStatus, SettingsMirror } from "./types.ts";
 
 /** The snapshot is published when it changed, at most this often. */
 export const SNAPSHOT_EVERY_MS = 5_000;
@@ -20,42 +20,18 @@ export const MIRROR_EVERY_MS = 1_100;
 export interface LedgerSnapshot {
   /** With projects summed up: what anybody may see. */
   readonly status: QuotaStatus;
-  /** What each caller used and holds, the largest projects by name and the others in one line: what a recovery begins with. */
-  readonly callers: readonly CallerStanding[];
+  /** Charged and reserved calls by caller, the largest projects by name and the others in one line: what a recovery begins with. */
+  readonly callers: readonly CallerTotals[];
   /** What the provider had counted when an operator last set today's count. */
   readonly providerBase: number;
   readonly learnedPrice: KnownPrice | null;
-}
-
-export interface SettingsMirror {
-  readonly enforcement: EnforcementSwitch;
-  readonly overrides: Overrides;
 }
 
 const calls = z.number().int();
 const price = z.object({ price: z.enum(["per_request", "per_isbn"]), source: z.enum(["configured", "observed", "assumed"]) });
 
 const snapshotSchema = z.object({
-  status: z.looseObject({
-    provider: z.string(),
-    date: z.iso.date(),
-    daily_limit: calls,
-    safety_limit: calls,
-    used: calls,
-    reserved: calls,
-    remaining: calls,
-    percentage_used: calls,
-    reset_at: z.string(),
-    can_make_calls: z.boolean(),
-    safety_remaining: calls,
-    enforcement: z.enum(ENFORCEMENTS),
-    source: z.enum(["ledger", "snapshot"]),
-    as_of: z.string(),
-    callers: z.array(z.object({ caller: z.string(), used: calls })),
-    forecast: z.object({ calls_per_hour: calls, exhausted_at: z.string().nullable() }),
-    background: z.object({ floor: calls, remaining: calls }),
-    upstream: z.looseObject({ limit: calls, spent: calls, untracked: calls, observed_at: z.string() }).nullable(),
-  }),
+  status,
   // Absent: of the first releases, whose status names every caller.
   callers: z.array(z.object({ caller: z.string(), used: calls, reserved: calls })).optional(),
   providerBase: calls,
@@ -63,7 +39,7 @@ const snapshotSchema = z.object({
 });
 
 /** Who held what is not known of a snapshot of the first releases, only how much. */
-function standings({ callers, reserved }: QuotaStatus): CallerStanding[] {
+function totalsIn({ callers, reserved }: QuotaStatus): CallerTotals[] {
   const used = callers.filter(({ caller }) => caller !== "untracked").map((line) => ({ ...line, reserved: 0 }));
   return reserved === 0 ? used : [...used, { caller: "recovered", used: 0, reserved }];
 }
@@ -99,7 +75,7 @@ export class QuotaKv {
     if (!parsed.success) throw new Error("The stored snapshot is not readable");
     const { callers, ...snapshot } = parsed.data;
     const status = snapshot.status as unknown as QuotaStatus;
-    if (callers === undefined) return { ...snapshot, status: publicStatus(status), callers: standings(status) };
+    if (callers === undefined) return { ...snapshot, status: publicStatus(status), callers: totalsIn(status) };
     return { ...snapshot, status, callers };
   }
 

@@ -1,8 +1,9 @@
-/** The status object from the ledger's numbers. No I/O. No clock. */
+/** The status object: from the ledger's numbers, as each caller may see it, and as header fields. No I/O. No clock. */
+import { serializeList } from "structured-headers";
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, dayOf, endOfDay, isoSeconds } from "../lib/time.ts";
 import { floorAt, remaining, safetyLimit } from "./policy.ts";
-import { LEDGER_CALLERS, PROJECTS_CALLER, PROJECT_CALLER_PREFIX } from "./types.ts";
+import { LEDGER_CALLERS, PROJECTS_CALLER, PROJECT_CALLER_PREFIX, isProject } from "./types.ts";
 import type { CallerUse, QuotaStatus, Settings, UpstreamStatus } from "./types.ts";
-import { HOUR_MS, MINUTE_MS, isoSeconds, endOfDay, dayOf } from "../lib/time.ts";
 
 export interface LedgerNumbers {
   readonly provider: string;
@@ -74,8 +75,7 @@ export function publicStatus(status: QuotaStatus, own?: string): QuotaStatus {
 }
 
 export function publicCallers(callers: readonly CallerUse[], own?: string): readonly CallerUse[] {
-  const summedUp = ({ caller }: CallerUse): boolean =>
-    caller === PROJECTS_CALLER || (caller.startsWith(PROJECT_CALLER_PREFIX) && caller !== own);
+  const summedUp = ({ caller }: CallerUse): boolean => caller === PROJECTS_CALLER || (isProject(caller) && caller !== own);
   const others = callers.filter((line) => !summedUp(line));
   const projects = callers.filter(summedUp);
   if (projects.length === 0) return callers;
@@ -85,5 +85,24 @@ export function publicCallers(callers: readonly CallerUse[], own?: string): read
 
 /** Whether a caller's name belongs to the ledger or to projects, and so may not be chosen. */
 export function isReservedCaller(caller: string): boolean {
-  return caller.startsWith(PROJECT_CALLER_PREFIX) || LEDGER_CALLERS.some((name) => name === caller);
+  return isProject(caller) || LEDGER_CALLERS.some((name) => name === caller);
+}
+
+const POLICY = "daily";
+
+/**
+ * The IETF fields of draft-ietf-httpapi-ratelimit-headers-11, for every quota-related answer:
+ * `RateLimit-Policy: "daily";q=13000;w=86400` and `RateLimit: "daily";r=4544;t=36000`.
+ */
+export function rateLimitFields(status: QuotaStatus): Record<string, string> {
+  const atPublication = Math.ceil((Date.parse(status.reset_at) - Date.parse(status.as_of)) / SECOND_MS);
+  const secondsLeft = Math.max(0, atPublication - (status.age_seconds ?? 0));
+  return {
+    "RateLimit-Policy": list({ q: Math.max(0, status.safety_limit), w: DAY_MS / SECOND_MS }),
+    RateLimit: list({ r: status.remaining, t: secondsLeft }),
+  };
+}
+
+function list(parameters: Record<string, number>): string {
+  return serializeList([[POLICY, new Map(Object.entries(parameters))]]);
 }

@@ -1,6 +1,6 @@
 /**
  * What the quota coordinator promises, in types. Times are epoch milliseconds unless a name says otherwise; counts are provider calls.
- * Requests and answers go between Workers and ledgers of two releases: before changing one, read the rule in ledger-requests.ts.
+ * Requests and answers go between Workers and ledgers of two releases: before changing one, read the rule in protocol.ts.
  */
 import type { BulkBilling, Enforcement } from "../env.ts";
 
@@ -70,13 +70,8 @@ export interface Reservation {
  */
 export type RefusedBy = "daily" | "share" | "floor" | "hold" | "projects-hold" | "pace" | "price";
 
-/** What one caller has of today. */
-export interface CallerToday {
-  /** Charged. */
-  readonly used: number;
-  /** Held by its open reservations. */
-  readonly reserved: number;
-}
+/** Charged and reserved calls of one caller today. */
+export type CallerToday = Pick<CallerTotals, "used" | "reserved">;
 
 /** A caller's share of the day, and what it has of it. */
 export interface ShareUse extends CallerToday {
@@ -179,10 +174,29 @@ export interface Settings {
 
 export type SettingsChange = { readonly [Name in keyof Settings]?: Settings[Name] | undefined };
 
+/** Settings that an operator changed; the enforcement is kept apart, as a switch with the time it was set. */
+export type Overrides = Partial<Omit<Settings, "enforcement">>;
+
 /** The enforcement an operator chose, with when: the later of two views wins. `value` null means "as configured". */
 export interface EnforcementSwitch {
   readonly value: Enforcement | null;
   readonly changedAt: number;
+}
+
+/** The settings in KV. */
+export interface SettingsMirror {
+  readonly enforcement: EnforcementSwitch;
+  readonly overrides: Overrides;
+}
+
+export type SettingsAnswer =
+  | { readonly result: "changed"; readonly mirror: SettingsMirror; readonly settings: Settings; readonly status: QuotaStatus }
+  | { readonly result: "impossible"; readonly detail: string };
+
+/** Who changes the quota, and the id that makes the change happen once. */
+export interface Operation {
+  readonly id: string;
+  readonly actor: string;
 }
 
 /** Which projects a status names: the largest, or none but `own`. The others are summed up as `projects`. */
@@ -220,8 +234,8 @@ export interface CallerUse {
   readonly used: number;
 }
 
-/** What one caller has charged and holds; of `projects`, all that have no line of their own. */
-export interface CallerStanding extends CallerUse {
+/** Charged and reserved calls of one caller; of `projects`, of all that have no line of their own. */
+export interface CallerTotals extends CallerUse {
   readonly reserved: number;
 }
 
@@ -232,19 +246,6 @@ export interface UpstreamStatus {
   readonly bulk_billing: BulkPrice | "unknown";
   readonly bulk_billing_source: "configured" | "observed" | "assumed" | "unknown";
   readonly observed_at: string;
-}
-
-/** One day of the history: of everybody, or of one caller. What is not kept by caller is null where one was asked for. */
-export interface DayHistory {
-  readonly date: string;
-  readonly used: number;
-  readonly reserved_expired: number | null;
-  readonly refused: number | null;
-  /** Granted in observe mode, though enforcing would have refused. */
-  readonly would_refuse: number | null;
-  readonly untracked: number | null;
-  readonly callers: readonly CallerUse[];
-  readonly hours: readonly { readonly hour: number; readonly used: number }[];
 }
 
 /** How often something happened since the ledger's store exists, by a label of a few values. */
@@ -276,7 +277,6 @@ export interface QuotaOverview {
 /** Callers that only the ledger itself may charge under. */
 export const LEDGER_CALLERS = ["untracked", "operator", "recovered", "projects"] as const;
 export const PROJECT_CALLER_PREFIX = "project:";
+export const isProject = (caller: string): boolean => caller.startsWith(PROJECT_CALLER_PREFIX);
 /** Projects that are summed up. */
 export const PROJECTS_CALLER = "projects" satisfies (typeof LEDGER_CALLERS)[number];
-/** As many projects are named where all are asked for: a longer list helps nobody, and every answer carries it. */
-export const LISTED_PROJECTS = 1_000;

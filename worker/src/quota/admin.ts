@@ -1,26 +1,14 @@
 /** What an operator does with the quota: settings, today's count, history. Every change is audited by the ledger. */
 import { errorFields, log } from "../lib/log.ts";
-import { LedgerClient, reportOf } from "./ledger-client.ts";
-import type { ReadProviderCount } from "./ledger-client.ts";
-import type { QuotaLedger, SettingsAnswer } from "./ledger.ts";
-import type { History } from "./ledger-reader.ts";
-import type { RefusalMemory } from "./refusal-memory.ts";
+import { LedgerClient, reportOf } from "./client.ts";
+import type { QuotaManagerOptions } from "./manager.ts";
 import { MIRROR_EVERY_MS } from "./snapshot.ts";
-import type { Operation } from "./ledger-operator.ts";
-import type { EnforcementSwitchReader, QuotaKv, SettingsMirror } from "./snapshot.ts";
-import type { ProviderReport, QuotaStatus, SettingsChange } from "./types.ts";
+import type { Operation, ProviderReport, QuotaStatus, SettingsAnswer, SettingsChange, SettingsMirror } from "./types.ts";
+import type { History } from "./views.ts";
 
-interface QuotaAdminOptions {
-  readonly namespace: DurableObjectNamespace<QuotaLedger>;
-  readonly provider: string;
-  readonly kv: QuotaKv;
-  readonly enforcementSwitch: EnforcementSwitchReader;
-  readonly refusals: RefusalMemory;
-  readonly readProviderCount: ReadProviderCount;
-  readonly clock: () => number;
-}
+type QuotaAdminOptions = Omit<QuotaManagerOptions, "configuredEnforcement">;
 
-export type SettingsResult =
+type SettingsResult =
   | SettingsAnswer
   /** The ledger is away: only the switch in KV was turned, and the ledger follows when it is back. */
   | { readonly result: "switched"; readonly mirror: SettingsMirror };
@@ -37,23 +25,23 @@ export class QuotaAdmin {
   /** Sets today's count. */
   async setUsage(used: number, operation: Operation): Promise<QuotaStatus> {
     const report = reportOf(await this.#options.readProviderCount());
-    return this.#changing(async () => this.#ledger.call((ledger) => ledger.setUsage(used, operation, report)));
+    return this.#changing(async () => this.#ledger.call("setUsage", used, operation, report));
   }
 
   /** Sets today's count to 0; open reservations stay held. */
   async reset(operation: Operation): Promise<QuotaStatus> {
     const report = reportOf(await this.#options.readProviderCount());
-    return this.#changing(async () => this.#ledger.call((ledger) => ledger.reset(operation, report)));
+    return this.#changing(async () => this.#ledger.call("reset", operation, report));
   }
 
   /** The latest `days` UTC days and what operators did in them; with a caller, what it spent in them. */
   async history(days: number, caller: string | null = null): Promise<History> {
-    return this.#ledger.call((ledger) => ledger.history(days, caller));
+    return this.#ledger.call("history", days, caller);
   }
 
   /** Feeds the provider's free count (`GET /key`) to the ledger. */
   async observe(report: ProviderReport): Promise<QuotaStatus> {
-    return this.#ledger.call((ledger) => ledger.observe(report));
+    return this.#ledger.call("observe", report);
   }
 
   /**
@@ -75,7 +63,7 @@ export class QuotaAdmin {
 
   async #changeSettings(change: SettingsChange | null, operation: Operation): Promise<SettingsResult> {
     try {
-      const answer = await this.#ledger.call((ledger) => ledger.changeSettings(change, operation, this.#options.enforcementSwitch.known));
+      const answer = await this.#ledger.call("changeSettings", change, operation, this.#options.enforcementSwitch.known);
       if (answer.result === "changed") this.#options.enforcementSwitch.set(answer.mirror, this.#options.clock());
       return answer;
     } catch (error) {

@@ -1,21 +1,17 @@
 /**
- * QuotaManager: what everybody who wants to call the provider uses. `withQuota` wraps one provider call: reserve, wait for its
+ * QuotaManager: everything that wants to call the provider uses it. `withQuota` wraps one provider call: reserve, wait for its
  * turn, run, settle by outcome, always. Refusals are data; a ledger that does not answer throws `quota_unavailable`.
  */
 import { waitUntil } from "cloudflare:workers";
 import type { Enforcement } from "../env.ts";
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { LedgerClient } from "./ledger-client.ts";
-import type { ReadProviderCount } from "./ledger-client.ts";
-import type { QuotaLedger } from "./ledger.ts";
+import { SECOND_MS, dayOf } from "../lib/time.ts";
+import { LedgerClient } from "./client.ts";
+import type { LedgerClientOptions } from "./client.ts";
 import { INTERACTIVE_PACE_AHEAD_MS, paceAheadMs } from "./pace.ts";
-import type { EnforcementSwitchReader, QuotaKv } from "./snapshot.ts";
 import type { RefusalMemory } from "./refusal-memory.ts";
-import { publishedStatus } from "./published-status.ts";
-import { UNWATCHED } from "./watch.ts";
-import type { Settled, Turn, Watch } from "./watch.ts";
-import { dayOf } from "../lib/time.ts";
+import type { EnforcementSwitchReader } from "./snapshot.ts";
 import type {
   CallerToday,
   CheckAnswer,
@@ -34,8 +30,9 @@ import type {
   Spender,
   StatusView,
 } from "./types.ts";
+import { publishedStatus } from "./views.ts";
 
-/** Who spends what on one provider request. */
+/** One provider request: its caller and its price. */
 export interface Spending extends Spender {
   readonly cost: Cost;
 }
@@ -44,7 +41,7 @@ export interface Spending extends Spender {
 export interface Grant {
   readonly id: string;
   readonly deadline: number;
-  /** Tells how the request ended as soon as that is known: the charge then overlaps with what else is to do. Later calls are ignored. */
+  /** Reports how the request ended as soon as that is known: the charge then overlaps with other work. Later calls are ignored. */
   readonly settle: (settlement: Settlement) => void;
 }
 
@@ -52,22 +49,36 @@ export type WithQuota<Result> =
   | { readonly result: "done"; readonly value: Result; readonly charged: number; readonly status: QuotaStatus | null }
   | { readonly result: "refused"; readonly refusal: Refusal; readonly status: QuotaStatus };
 
-interface QuotaManagerOptions {
-  readonly namespace: DurableObjectNamespace<QuotaLedger>;
-  readonly provider: string;
-  readonly kv: QuotaKv;
+/** The ledger's answer, and when it was requested. */
+interface Turn {
+  readonly answer: Exclude<ReserveAnswer, { result: "conflict" | "impossible" }>;
+  readonly requestedAt: number;
+}
+
+interface Settled {
+  readonly charged: number;
+  readonly status: QuotaStatus | null;
+}
+
+/** Runs around each step of one provider call, to trace it; the quota knows nothing of telemetry. Results and failures pass unchanged. */
+export interface Watch {
+  readonly reserve: (step: () => Promise<Turn>) => Promise<Turn>;
+  readonly count: (step: () => Promise<ProviderCount>) => Promise<ProviderCount>;
+  readonly settle: (step: () => Promise<Settled>) => Promise<Settled>;
+}
+
+const UNWATCHED: Watch = { reserve: async (step) => step(), count: async (step) => step(), settle: async (step) => step() };
+
+export interface QuotaManagerOptions extends LedgerClientOptions {
   readonly enforcementSwitch: EnforcementSwitchReader;
   readonly configuredEnforcement: Enforcement;
   readonly refusals: RefusalMemory;
-  readonly readProviderCount: ReadProviderCount;
-  /** Epoch milliseconds. */
-  readonly clock: () => number;
 }
 
 const MAX_POLL_MS = 1_000;
 
-/** Only a probe asks for the provider's count. */
-const NOT_ASKED: ProviderCount = { kind: "failed" };
+/** Where no outcome was reported: it may have been sent, so it is charged. */
+const AMBIGUOUS: Settlement = { sent: "maybe", underWay: null, delivered: false, report: null, signal: "none", retryAfterSeconds: null };
 
 const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -86,41 +97,38 @@ export class QuotaManager {
   }
 
   async check(spending: Spending): Promise<CheckAnswer> {
-    return this.#ledger.call((ledger) => ledger.check(spending));
+    return this.#ledger.call("check", spending);
   }
 
-  /**
-   * `newId`: nobody has used the id before, so that no earlier answer has to be found. Then a day that is over may be answered from what
-   * this instance remembers of it, for a second.
-   */
+  /** `newId`: the id was never used before, so there is no earlier answer, and this instance may refuse from its memory of the day. */
   async reserve(request: ReserveRequest, { newId = false } = {}): Promise<ReserveAnswer> {
     const { refusals, clock, enforcementSwitch } = this.#options;
-    const asked = { askedAt: clock(), changes: refusals.changes };
-    const remembered = newId ? refusals.answerTo(request, asked.askedAt) : null;
+    const [requestedAt, { changes }] = [clock(), refusals];
+    const remembered = newId ? refusals.answerTo(request, requestedAt) : null;
     if (remembered) return remembered;
-    const refusedHere = refusals.takeUntold();
-    if (refusedHere) log.info("Refused from memory", { ...refusedHere });
-    const answer = await this.#ledger.call((ledger) => ledger.reserve(request, enforcementSwitch.known, refusedHere));
-    refusals.note(request, answer, asked);
+    const unreported = refusals.takeUnreported();
+    if (unreported) log.info("Refused from memory", { ...unreported });
+    const answer = await this.#ledger.call("reserve", request, enforcementSwitch.known, unreported);
+    refusals.note(request, answer, requestedAt, changes);
     return answer;
   }
 
   async commit(request: CommitRequest): Promise<CommitAnswer> {
-    return this.#ledger.call((ledger) => ledger.commit(request));
+    return this.#ledger.call("commit", request);
   }
 
   async release(id: string): Promise<ReleaseAnswer> {
-    return this.#ledger.call((ledger) => ledger.release(id));
+    return this.#ledger.call("release", id);
   }
 
   /** Charges calls that were made without a reservation. The id makes it happen once. */
   async incrementUsage(calls: number, id: string, caller = "direct"): Promise<CommitAnswer> {
-    return this.#ledger.call((ledger) => ledger.add(id, caller, calls));
+    return this.#ledger.call("add", id, caller, calls);
   }
 
-  /** What one caller has spent today, and holds. */
+  /** Charged and reserved calls of one caller today. */
   async callerUse(caller: string): Promise<CallerToday> {
-    return this.#ledger.call((ledger) => ledger.callerUse(caller));
+    return this.#ledger.call("callerUse", caller);
   }
 
   /** The ledger's status, or its last published snapshot with its age. Throws `quota_unavailable` when there is neither. */
@@ -131,7 +139,7 @@ export class QuotaManager {
       if (published?.date === dayOf(this.#options.clock())) return published;
     }
     try {
-      return await this.#ledger.call((ledger) => ledger.status(view));
+      return await this.#ledger.call("status", view);
     } catch (error) {
       return this.#statusWithoutLedger(view, error);
     }
@@ -140,7 +148,7 @@ export class QuotaManager {
   /** Today and the latest `days` UTC days; while the ledger is away, what its snapshot says. Throws `quota_unavailable` without either. */
   async getOverview(days: number, view: StatusView): Promise<QuotaOverview> {
     try {
-      return await this.#ledger.call((ledger) => ledger.overview(days, view));
+      return await this.#ledger.call("overview", days, view);
     } catch (error) {
       return { status: await this.#statusWithoutLedger(view, error), ledger: null };
     }
@@ -158,7 +166,7 @@ export class QuotaManager {
       const snapshot = await this.#options.kv.snapshot();
       const status = snapshot && publishedStatus(snapshot, view);
       if (!status) return null;
-      const age = Math.max(0, Math.floor((this.#options.clock() - Date.parse(status.as_of)) / 1_000));
+      const age = Math.max(0, Math.floor((this.#options.clock() - Date.parse(status.as_of)) / SECOND_MS));
       return { ...status, source: "snapshot", age_seconds: age };
     } catch (error) {
       log.warn("KV did not give the snapshot", errorFields(error));
@@ -166,9 +174,9 @@ export class QuotaManager {
     }
   }
 
-  /** The window is the UTC day of every request, so nothing needs resetting; this makes a new day visible before its first call. */
+  /** The period is the UTC day of every request, so nothing needs resetting; this makes a new day visible before its first call. */
   async resetIfNeeded(): Promise<{ date: string; rolledOver: boolean }> {
-    return this.#ledger.call((ledger) => ledger.rollOver());
+    return this.#ledger.call("rollOver");
   }
 
   async #enforcementWithoutLedger(): Promise<Enforcement> {
@@ -178,7 +186,7 @@ export class QuotaManager {
 
   /**
    * One provider call, paid exactly: reserves, waits for its turn, runs `send`, and settles by the outcome that `send` reported,
-   * or as fully spent where it reported none. A refusal is an answer; nothing was sent then. `watch` sees what is asked for it.
+   * or as fully spent where it reported none. A refusal is an answer; nothing was sent then.
    */
   async withQuota<Result>(
     spending: Spending,
@@ -196,25 +204,28 @@ export class QuotaManager {
       waitUntil(this.#abandon(id));
       throw error;
     }
-    const { answer, askedAt } = turn;
+    const { answer, requestedAt } = turn;
     if (answer.result === "refused") return answer;
     const { reservation, status } = answer;
-    // Counted from before the question, so that an answer that took its time cannot lengthen the life.
-    const deadline = askedAt + (reservation.expiresAt - reservation.decidedAt);
+    // Counted from before the request, so that a slow answer cannot lengthen the life.
+    const deadline = requestedAt + (reservation.expiresAt - reservation.decidedAt);
 
-    const count = async (): Promise<ProviderCount> => watch.count(this.#options.readProviderCount);
-    const before = reservation.probe ? await count() : NOT_ASKED;
+    // A probe is judged by two counts of its own: a header may lag behind, and reading the count is free.
+    const before = reservation.probe ? await watch.count(this.#options.readProviderCount) : null;
     const wait = reservation.startAt - reservation.decidedAt;
     if (wait > 0) await sleep(wait);
 
-    const settling = new Settling(async (settlement) => watch.settle(async () => this.#settle(reservation, settlement, { before, count })));
+    let settled: Promise<Settled> | null = null;
+    const settle = (settlement: Settlement): Promise<Settled> => {
+      settled ??= watch.settle(async () => this.#settle(reservation, settlement, before, watch));
+      return settled;
+    };
     try {
-      const value = await send({ id, deadline, settle: (settlement) => settling.settle(settlement) });
-      const settled = await settling.result(this.#ambiguous());
-      return { result: "done", value, charged: settled.charged, status: settled.status ?? status };
-    } catch (error) {
-      await settling.result(this.#ambiguous());
-      throw error;
+      const value = await send({ id, deadline, settle: (settlement) => void settle(settlement) });
+      const { charged, status: latest } = await settle(AMBIGUOUS);
+      return { result: "done", value, charged, status: latest ?? status };
+    } finally {
+      await settle(AMBIGUOUS);
     }
   }
 
@@ -222,51 +233,43 @@ export class QuotaManager {
   async #reserveInTurn(request: ReserveRequest): Promise<Turn> {
     const giveUpAt = this.#options.clock() + paceAheadMs(request.priority);
     for (let poll = 0; ; poll += 1) {
-      const askedAt = this.#options.clock();
+      const requestedAt = this.#options.clock();
       const answer = await this.reserve(request, { newId: poll === 0 });
       if (answer.result === "conflict") throw new Error(answer.detail);
       if (answer.result === "impossible") throw new Problem("unprocessable", `${answer.detail}.`);
       const waitsForPrice = answer.result === "refused" && answer.refusal.refusedBy === "price";
-      if (!waitsForPrice || askedAt >= giveUpAt) return { answer, askedAt };
-      // Growing and uneven, so that many who wait do not ask all at once.
+      if (!waitsForPrice || requestedAt >= giveUpAt) return { answer, requestedAt };
+      // Growing and uneven, so that many waiting callers do not ask at the same time.
       await sleep(Math.min(MAX_POLL_MS, answer.refusal.waitMs * 1.5 ** poll) * (0.5 + Math.random()));
     }
   }
 
-  /** Whatever happens to the ledger now, a hold that was sent is charged: by this commit, or by its expiry. */
-  async #settle(
-    reservation: Reservation,
-    settlement: Settlement,
-    { before, count }: { readonly before: ProviderCount; readonly count: () => Promise<ProviderCount> },
-  ): Promise<Settled> {
+  /** Whatever happens to the ledger now, a reservation that was sent is charged: by this commit, or by its expiry. */
+  async #settle({ id, calls }: Reservation, settlement: Settlement, before: ProviderCount | null, watch: Watch): Promise<Settled> {
+    const unsettled = { charged: calls, status: null };
     try {
       if (settlement.sent === "no") {
-        const answer = await this.release(reservation.id);
-        return answer.result === "released" ? { charged: 0, status: answer.status } : { charged: reservation.calls, status: null };
+        const answer = await this.release(id);
+        return answer.result === "released" ? { charged: 0, status: answer.status } : unsettled;
       }
-      // A probe is judged by two counts that were asked for: a header may lag behind, and asking is free.
-      const counts = reservation.probe ? { before, after: await count() } : null;
-      const answer = await this.commit({ id: reservation.id, settlement, ...(counts ? { counts } : {}) });
+      const counts = before && { before, after: await watch.count(this.#options.readProviderCount) };
+      const answer = await this.commit({ id, settlement, ...(counts ? { counts } : {}) });
       if (answer.result === "committed") return answer;
-      // The ledger lost its store in between: what was sent must not be lost with it.
-      const added = await this.incrementUsage(reservation.calls, reservation.id, "recovered");
-      return { charged: reservation.calls, status: added.result === "committed" ? added.status : null };
+      // The ledger lost its store in between: the sent calls must not be lost with it.
+      const added = await this.incrementUsage(calls, id, "recovered");
+      return { charged: calls, status: added.result === "committed" ? added.status : null };
     } catch (error) {
-      log.error("A provider call could not be settled; its hold is charged when it expires", { id: reservation.id, ...errorFields(error) });
-      return { charged: reservation.calls, status: null };
+      log.error("A provider call could not be settled; its hold is charged when it expires", { id, ...errorFields(error) });
+      return unsettled;
     }
   }
 
   async #abandon(id: string): Promise<void> {
     try {
-      await this.#ledger.call((ledger) => ledger.abandon(id));
+      await this.#ledger.call("abandon", id);
     } catch {
-      // The ledger is still away: if it granted anything, the hold is charged when it expires.
+      // The ledger is still away: if it granted anything, the reservation is charged when it expires.
     }
-  }
-
-  #ambiguous(): Settlement {
-    return { sent: "maybe", underWay: null, delivered: false, report: null, signal: "none", retryAfterSeconds: null };
   }
 
   /** Enforcement is off and the ledger is away: the call goes on, and the provider's own count will show it. */
@@ -275,24 +278,5 @@ export class QuotaManager {
     const deadline = this.#options.clock() + INTERACTIVE_PACE_AHEAD_MS;
     const value = await send({ id, deadline, settle: () => undefined });
     return { result: "done", value, charged: "calls" in cost ? cost.calls : cost.batchOf, status: null };
-  }
-}
-
-/** Settles once: with what was reported first, or with the given default. */
-class Settling {
-  readonly #run: (settlement: Settlement) => Promise<Settled>;
-  #settled: Promise<Settled> | null = null;
-
-  constructor(run: (settlement: Settlement) => Promise<Settled>) {
-    this.#run = run;
-  }
-
-  settle(settlement: Settlement): void {
-    this.#settled ??= this.#run(settlement);
-  }
-
-  result(otherwise: Settlement): Promise<Settled> {
-    this.#settled ??= this.#run(otherwise);
-    return this.#settled;
   }
 }

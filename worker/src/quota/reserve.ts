@@ -1,0 +1,219 @@
+/**
+ * How calls are taken from the day: reserve, and check, which takes none. Synchronous from check to write; the ledger runs it in one
+ * transaction. No I/O except the store. No clock.
+ */
+import { log } from "../lib/log.ts";
+import { SECOND_MS, dayOf, endOfDay } from "../lib/time.ts";
+import { callsFor, isPriced } from "./billing.ts";
+import { nextSlot, paceAheadMs } from "./pace.ts";
+import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxTtlSeconds, projectHold, safetyLimit } from "./policy.ts";
+import type { Decision, Demand } from "./policy.ts";
+import type { LedgerStore, ReservationRow } from "./store.ts";
+import { isProject } from "./types.ts";
+import type { CheckAnswer, Cost, Priority, Refusal, RefusedBy, Reservation, ReserveAnswer, ReserveRequest, Spender } from "./types.ts";
+import { status } from "./views.ts";
+
+/** How soon to ask again while another batch is finding out the price. */
+const PRICE_POLL_MS = 100;
+
+type Outcome =
+  | { readonly result: "granted"; readonly reservation: Reservation }
+  | { readonly result: "refused"; readonly refusal: Refusal }
+  | { readonly result: "conflict" | "impossible"; readonly detail: string };
+
+type RefusedDecision = Extract<Decision, { result: "refused" }>;
+
+/** One permission to send one request, or the reason why not. The same id is answered the same. */
+export function reserve(store: LedgerStore, request: ReserveRequest, now: number): ReserveAnswer {
+  const outcome = grantOrRefuse(store, request, now);
+  return "detail" in outcome ? outcome : { ...outcome, status: status(store, now, { own: request.caller }) };
+}
+
+function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number): Outcome {
+  // Without the share: it may have changed between a request and its retry.
+  const fingerprint = JSON.stringify([request.cost, request.minCalls, request.caller, request.priority, request.ttlSeconds]);
+  const existing = store.reservation(request.id);
+  if (existing) return repeated(existing, fingerprint);
+
+  const { enforcing } = store.state;
+  const price = store.state.price?.price ?? null;
+  const calls = callsFor(request.cost, price);
+  const demand = demandOf(request, calls, request.minCalls ?? calls);
+
+  const probing = isPriced(request.cost) && price === null;
+  const lone = probing && store.openBatches() === 0;
+  // Where not one call is left, waiting for the price would only hide that the day is over.
+  if (enforcing && probing && !lone && unspent(store, demand, now) > 0) return refused("price", calls, PRICE_POLL_MS);
+
+  const never = enforcing ? impossible(store, demand, request.cost) : null;
+  if (never !== null) return { result: "impossible", detail: never };
+
+  const decision = decideNow(store, demand, now);
+  if (enforcing && decision.result === "refused") {
+    store.countRefusals("refusals", decision.refusedBy, dayOf(now));
+    return { result: "refused", refusal: refusalOf(store, decision, demand, now) };
+  }
+
+  const slot = takeSlot(store, request.priority, now);
+  if (slot.result === "refused") {
+    store.countRefusals("refusals", "pace", dayOf(now));
+    return refused("pace", demand.minCalls, slot.waitMs);
+  }
+  if (decision.result === "refused") wouldRefuse(store, decision.refusedBy, demand, now);
+  if (slot.late) wouldRefuse(store, "pace", demand, now);
+
+  const maxTtl = maxTtlSeconds(request.caller);
+  const ttl = Math.min(request.ttlSeconds ?? DEFAULT_TTL_SECONDS, maxTtl) * SECOND_MS;
+  const reservation = {
+    id: request.id,
+    fingerprint,
+    caller: request.caller,
+    calls: decision.result === "granted" ? decision.calls : calls,
+    batch_of: "batchOf" in request.cost ? request.cost.batchOf : null,
+    probe: lone ? 1 : 0,
+    start_at: slot.startAt,
+    pace_chain: slot.chain,
+    // A life begins when the request may start, but never lasts longer than the caller may reserve calls.
+    expires_at: Math.min(slot.startAt + ttl, now + maxTtl * SECOND_MS),
+  };
+  return { result: "granted", reservation: asReservation(store.openReservation(reservation, now)) };
+}
+
+/** What could be granted now, without granting it. */
+export function check(store: LedgerStore, request: Omit<ReserveRequest, "id">, now: number): CheckAnswer {
+  const callsNeeded = callsFor(request.cost, store.state.price?.price ?? null);
+  const demand = demandOf(request, Number.MAX_SAFE_INTEGER, request.minCalls ?? callsNeeded);
+  const decision = decideNow(store, demand, now);
+  const answer = { callsNeeded, status: status(store, now, { own: request.caller }) };
+  if (decision.result === "granted") return { ...answer, allowed: true, refusal: null, available: decision.calls };
+  if (!store.state.enforcing) return { ...answer, allowed: true, refusal: null, available: Number.MAX_SAFE_INTEGER };
+  return { ...answer, allowed: false, refusal: refusalOf(store, decision, demand, now), available: decision.available };
+}
+
+function demandOf({ caller, priority, share }: Spender, calls: number, minCalls: number): Demand {
+  return { calls, minCalls, caller, priority, share: share ?? null };
+}
+
+function decideNow(store: LedgerStore, demand: Demand, now: number): Decision {
+  const { date, charged, untracked } = store.today(now);
+  const { caller, share } = demand;
+  const project = isProject(caller);
+  const current = {
+    used: charged + untracked,
+    // All open reservations, yesterday's too: it is still unknown on which side of midnight they will be charged.
+    reserved: store.reserved(),
+    reservedByCaller: share !== null || project ? store.reservedBy(caller) : 0,
+    reservedByProjects: project ? store.totals.reservedByProjects() : 0,
+    usedByCaller: share === null ? 0 : store.totals.usedBy(date, caller),
+  };
+  return decide(demand, current, store.state.settings, now);
+}
+
+/**
+ * Why this can never be granted, whatever others release and on any day; null where it can. A share of 0 is no size that a request could
+ * fit: the operator lets the project spend nothing, and that is refused as any share that is used up.
+ */
+function impossible({ state }: LedgerStore, { caller, share, minCalls }: Demand, cost: Cost): string | null {
+  const hold = isProject(caller) ? projectHold(state.settings) : Infinity;
+  const limit = Math.min(hold, share === null || share === 0 ? Infinity : share);
+  if (minCalls <= limit) return null;
+  const rule =
+    limit === share
+      ? `your project may spend ${share} a day of the provider's calls`
+      : `a project may hold at most ${hold} calls open at a time`;
+  if (isPriced(cost) && state.price === null && limit >= 1) {
+    const taken = `Until the price of a batch is known, ${cost.batchOf} ISBNs are taken to cost ${minCalls} calls`;
+    return `${taken}; ${rule}. Ask for at most ${limit} at a time until then`;
+  }
+  return `This needs ${minCalls} calls; ${rule}, so it can never be granted`;
+}
+
+/** Not charged yet, of the day and of the caller's share; reserved or not. */
+function unspent(store: LedgerStore, { caller, share }: Demand, now: number): number {
+  const { date, charged, untracked } = store.today(now);
+  const ofDay = safetyLimit(store.state.settings) - charged - untracked;
+  return share === null ? ofDay : Math.min(ofDay, share - store.totals.usedBy(date, caller));
+}
+
+function refusalOf(store: LedgerStore, { result: _, ...decision }: RefusedDecision, demand: Demand, now: number): Refusal {
+  const waitMs = Math.max(SECOND_MS, retryAt(store, decision, demand, now) - now);
+  return { ...decision, callsNeeded: demand.minCalls, waitMs };
+}
+
+/**
+ * When it is worth asking again. Spent calls come back with the next day. Reserved ones are decided when the first reservation expires:
+ * by then it was released or charged, and a new request learns whether the day is over after all.
+ */
+function retryAt(
+  store: LedgerStore,
+  { refusedBy, held }: Pick<RefusedDecision, "refusedBy" | "held">,
+  demand: Demand,
+  now: number,
+): number {
+  const reset = endOfDay(now);
+  const orSooner = (latest: number, expiry: number | null): number => Math.min(latest, expiry ?? latest);
+  switch (refusedBy) {
+    case "hold":
+      return store.nextExpiryOf(demand.caller) ?? now;
+    case "projects-hold":
+      return store.totals.nextExpiryOfProjects() ?? now;
+    case "share":
+      return held ? orSooner(reset, store.nextExpiryOf(demand.caller)) : reset;
+    case "floor": {
+      const { settings } = store.state;
+      const { charged, untracked } = store.today(now);
+      const left = safetyLimit(settings) - charged - untracked - store.reserved();
+      const shrinksAt = floorReaches(left - demand.minCalls, settings.backgroundFloor, now);
+      return held ? orSooner(shrinksAt, store.nextExpiry()) : shrinksAt;
+    }
+    case "daily":
+      return held ? orSooner(reset, store.nextExpiry()) : reset;
+    case "pace":
+    case "price":
+      throw new Error(`${refusedBy} is not decided here`);
+  }
+}
+
+type Slot =
+  /** `chain`: null for a slot that could not be handed out again. `late`: granted in observe mode, though the pace would refuse. */
+  | { readonly result: "granted"; readonly startAt: number; readonly chain: number | null; readonly late: boolean }
+  | { readonly result: "refused"; readonly waitMs: number };
+
+/** The next slot of the pace, or an earlier one that was returned. Only enforcement refuses; with enforcement off there is no pace. */
+function takeSlot(store: LedgerStore, priority: Priority, now: number): Slot {
+  const { state } = store;
+  const { ratePerSecond, enforcement } = state.settings;
+  if (enforcement === "off" || ratePerSecond === 0) return { result: "granted", startAt: now, chain: null, late: false };
+  const returned = store.takeReturnedSlot(state.paceChain, now, now + paceAheadMs(priority));
+  if (returned !== null) return { result: "granted", startAt: returned, chain: state.paceChain, late: false };
+
+  const slot = nextSlot(state.nextFreeAt, now, ratePerSecond, priority);
+  if (slot.result === "granted") {
+    // An earlier slot than the next one: the clock stepped back.
+    if (slot.startAt < state.nextFreeAt) state.startPaceChain(slot.nextFreeAt);
+    else state.nextFreeAt = slot.nextFreeAt;
+    return { result: "granted", startAt: slot.startAt, chain: state.paceChain, late: false };
+  }
+  if (enforcement === "enforce") return slot;
+  return { result: "granted", startAt: now + paceAheadMs(priority), chain: null, late: true };
+}
+
+function wouldRefuse(store: LedgerStore, refusedBy: RefusedBy, { caller, calls }: Demand, now: number): void {
+  if (store.state.settings.enforcement !== "observe") return;
+  store.countRefusals("would_refuse", refusedBy, dayOf(now));
+  log.warn("Would have been refused", { refused_by: refusedBy, caller, calls });
+}
+
+function refused(refusedBy: "price" | "pace", callsNeeded: number, waitMs: number): Outcome {
+  return { result: "refused", refusal: { refusedBy, callsNeeded, available: 0, waitMs } };
+}
+
+function repeated(row: ReservationRow, fingerprint: string): Outcome {
+  if (row.fingerprint !== fingerprint) return { result: "conflict", detail: "This id was used for another reservation" };
+  if (row.state !== "held") return { result: "conflict", detail: `This id's reservation is already ${row.state}` };
+  return { result: "granted", reservation: asReservation(row) };
+}
+
+function asReservation({ id, calls, expires_at, start_at, opened_at, probe }: ReservationRow): Reservation {
+  return { id, calls, expiresAt: expires_at, startAt: start_at, decidedAt: opened_at, probe: probe === 1 };
+}

@@ -1,0 +1,147 @@
+/**
+ * The ledger's totals: calls by caller, hour and minute, and the tallies of monitoring. One SQL operation per function, synchronous.
+ * No decision may cost more the more projects there are: it reads sums, and a list of callers has a maximum length.
+ */
+import { HOUR_MS, MINUTE_MS } from "../lib/time.ts";
+import { PROJECTS_CALLER } from "./types.ts";
+import type { CallerTotals, CallerUse, StatusView, Tally } from "./types.ts";
+
+/** The most projects that a list names: a longer one helps nobody, and every answer carries it. */
+export const LISTED_PROJECTS = 1_000;
+
+/** `project:` and what follows it; `;` is the character after `:`. */
+const PROJECTS = "caller >= 'project:' AND caller < 'project;'";
+/** The others, as two ranges of the key. What a recovery knows of projects only as a sum belongs to neither. */
+const OTHERS = ["caller < 'project:'", `caller >= 'project;' AND caller <> '${PROJECTS_CALLER}'`];
+const OTHERS_OF_A_DAY = OTHERS.map((range) => `SELECT caller, used FROM callers WHERE date = ?1 AND ${range} AND used <> 0`).join(
+  " UNION ALL ",
+);
+
+/** The parts of a day's charges: by caller and hour, and the sums of each. */
+const COUNTS = ["usage", "callers", "hours"] as const;
+
+/** A day, and the charges of its projects. */
+interface Day {
+  readonly date: string;
+  readonly projects: number;
+}
+
+type HourUse = { hour: number; used: number };
+
+export class LedgerTotals {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  charge(date: string, caller: string, hour: number, calls: number): void {
+    const adds = "ON CONFLICT DO UPDATE SET used = used + excluded.used";
+    this.#sql.exec(`INSERT INTO usage (date, caller, hour, used) VALUES (?, ?, ?, ?) ${adds}`, date, caller, hour, calls);
+    this.#sql.exec(`INSERT INTO callers (date, caller, used) VALUES (?, ?, ?) ${adds}`, date, caller, calls);
+    this.#sql.exec(`INSERT INTO hours (date, hour, used) VALUES (?, ?, ?) ${adds}`, date, hour, calls);
+  }
+
+  clearDay(date: string): void {
+    for (const table of COUNTS) this.#sql.exec(`DELETE FROM ${table} WHERE date = ?`, date);
+  }
+
+  /** For the burn rate: spent in this minute. */
+  burn(now: number, calls: number): void {
+    const sql = "INSERT INTO minutes (minute, used) VALUES (?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used";
+    this.#sql.exec(sql, Math.floor(now / MINUTE_MS), calls);
+  }
+
+  /** Spent in the last 60 minutes, this one included. */
+  burnedInLastHour(now: number): number {
+    const since = Math.floor((now - HOUR_MS) / MINUTE_MS);
+    const until = Math.floor(now / MINUTE_MS);
+    const sql = "SELECT coalesce(sum(used), 0) AS used FROM minutes WHERE minute > ? AND minute <= ?";
+    return this.#sql.exec<{ used: number }>(sql, since, until).one().used;
+  }
+
+  usedBy(date: string, caller: string): number {
+    const sql = "SELECT used FROM callers WHERE date = ? AND caller = ?";
+    return this.#sql.exec<{ used: number }>(sql, date, caller).toArray()[0]?.used ?? 0;
+  }
+
+  /** Every caller that is no project. Then the largest projects by name, or all in one line except `own`. */
+  callers(day: Day, view: StatusView): CallerUse[] {
+    if (view === "by_project") return this.listed(day);
+    const { own } = view;
+    const ownUsed = own?.startsWith("project:") ? this.usedBy(day.date, own) : 0;
+    const projects = [
+      { caller: PROJECTS_CALLER, used: day.projects - ownUsed },
+      { caller: own ?? "", used: ownUsed },
+    ];
+    return [...this.#others(day.date), ...projects.filter(({ used }) => used !== 0)];
+  }
+
+  /** Every caller that is no project, the largest projects by name, and the others in one line. */
+  listed({ date, projects }: Day, limit = LISTED_PROJECTS): CallerUse[] {
+    const sql = `SELECT caller, used FROM callers WHERE date = ? AND ${PROJECTS} AND used <> 0 ORDER BY used DESC, caller LIMIT ?`;
+    const named = this.#sql.exec<{ caller: string; used: number }>(sql, date, limit).toArray();
+    const rest = projects - named.reduce((sum, { used }) => sum + used, 0);
+    return [...this.#others(date), ...named, ...(rest === 0 ? [] : [{ caller: PROJECTS_CALLER, used: rest }])];
+  }
+
+  /** The same with each caller's reserved calls: a recovery begins with them. */
+  listedWithReserved({ date, projects }: Day): CallerTotals[] {
+    const named = this.#withReserved(date, PROJECTS, LISTED_PROJECTS);
+    const rest = {
+      caller: PROJECTS_CALLER,
+      used: projects - named.reduce((sum, { used }) => sum + used, 0),
+      reserved: this.reservedByProjects() - named.reduce((sum, { reserved }) => sum + reserved, 0),
+    };
+    const others = OTHERS.flatMap((range) => this.#withReserved(date, range, -1));
+    return [...others, ...named, ...(rest.used === 0 && rest.reserved === 0 ? [] : [rest])];
+  }
+
+  /** A limit of -1 is none. */
+  #withReserved(date: string, range: string, limit: number): CallerTotals[] {
+    const sql = `SELECT caller, sum(used) AS used, sum(reserved) AS reserved FROM (
+        SELECT caller, used, 0 AS reserved FROM callers WHERE date = ? AND ${range}
+        UNION ALL SELECT caller, 0, calls FROM reservations WHERE state = 'held' AND ${range})
+      GROUP BY caller HAVING sum(used) <> 0 OR sum(reserved) <> 0 ORDER BY sum(used) + sum(reserved) DESC, caller LIMIT ?`;
+    return this.#sql.exec<{ caller: string; used: number; reserved: number }>(sql, date, limit).toArray();
+  }
+
+  /** Reserved by all projects together. */
+  reservedByProjects(): number {
+    const sql = `SELECT coalesce(sum(calls), 0) AS calls FROM reservations WHERE state = 'held' AND ${PROJECTS}`;
+    return this.#sql.exec<{ calls: number }>(sql).one().calls;
+  }
+
+  /** When the first reservation of any project expires. */
+  nextExpiryOfProjects(): number | null {
+    const sql = `SELECT min(expires_at) AS at FROM reservations WHERE state = 'held' AND ${PROJECTS}`;
+    return this.#sql.exec<{ at: number | null }>(sql).one().at;
+  }
+
+  hours(date: string): HourUse[] {
+    return this.#sql.exec<HourUse>("SELECT hour, used FROM hours WHERE date = ? ORDER BY hour", date).toArray();
+  }
+
+  hoursOf(date: string, caller: string): HourUse[] {
+    return this.#sql.exec<HourUse>("SELECT hour, used FROM usage WHERE date = ? AND caller = ? ORDER BY hour", date, caller).toArray();
+  }
+
+  #others(date: string): CallerUse[] {
+    return this.#sql.exec<{ caller: string; used: number }>(OTHERS_OF_A_DAY, date).toArray();
+  }
+
+  /** A counter that only ever rises. It is written with the change it counts, so that neither exists without the other. */
+  tally(name: Tally["name"], label: string, count = 1): void {
+    const sql = "INSERT INTO tallies (name, label, count) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count";
+    this.#sql.exec(sql, name, label, count);
+  }
+
+  tallies(): Tally[] {
+    return this.#sql.exec<Tally>("SELECT name, label, count FROM tallies ORDER BY name, label").toArray();
+  }
+
+  purge(now: number, oldestDay: string): void {
+    this.#sql.exec("DELETE FROM minutes WHERE minute < ?", Math.floor((now - 2 * HOUR_MS) / MINUTE_MS));
+    for (const table of COUNTS) this.#sql.exec(`DELETE FROM ${table} WHERE date < ?`, oldestDay);
+  }
+}

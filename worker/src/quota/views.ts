@@ -1,0 +1,148 @@
+/** What the ledger shows: status, history, and what it publishes; and the status in a published snapshot. Writes nothing. No clock. */
+import { DAY_MS, dayOf, isoSeconds, startOfDay } from "../lib/time.ts";
+import type { LedgerSnapshot } from "./snapshot.ts";
+import { bySize, publicStatus, quotaStatus } from "./status.ts";
+import type { LedgerStore } from "./store.ts";
+import { LISTED_PROJECTS } from "./totals.ts";
+import { PROJECTS_CALLER } from "./types.ts";
+import type {
+  CallerToday,
+  CallerUse,
+  DayTotal,
+  Operation,
+  QuotaOverview,
+  QuotaStatus,
+  SettingsMirror,
+  StatusView,
+  UpstreamStatus,
+} from "./types.ts";
+
+/** An answer carries no more lines of projects than this, whatever the number of its days. */
+const HISTORY_LINES = 10 * LISTED_PROJECTS;
+
+/** One day of the history: of everybody, or of one caller. What is not kept by caller is null where one was asked for. */
+export interface DayHistory {
+  readonly date: string;
+  readonly used: number;
+  readonly reserved_expired: number | null;
+  readonly refused: number | null;
+  /** Granted in observe mode, though enforcing would have refused. */
+  readonly would_refuse: number | null;
+  readonly untracked: number | null;
+  readonly callers: readonly CallerUse[];
+  readonly hours: readonly { readonly hour: number; readonly used: number }[];
+}
+
+/** A change by an operator. `before` and `after` are what it changed. */
+export interface AuditEntry extends Operation {
+  readonly at: string;
+  readonly action: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+export interface History {
+  readonly days: readonly DayHistory[];
+  readonly operations: readonly AuditEntry[];
+  readonly status: QuotaStatus;
+}
+
+/** Without a view, projects are summed up: for answers that are about the day. */
+export function status(store: LedgerStore, now: number, view: StatusView = { own: null }): QuotaStatus {
+  const { state, totals, provider } = store;
+  const day = store.today(now);
+  const numbers = {
+    provider,
+    settings: state.settings,
+    charged: day.charged,
+    untracked: day.untracked,
+    reserved: store.reserved(),
+    callsPerHour: totals.burnedInLastHour(now),
+    recovered: state.value.recoveredOn === day.date,
+    callers: totals.callers(day, view),
+    upstream: upstreamStatus(store, now),
+  };
+  return quotaStatus(numbers, now);
+}
+
+function upstreamStatus(store: LedgerStore, now: number): UpstreamStatus | null {
+  const day = store.today(now);
+  if (day.provider_spent === null || day.observed_at === null) return null;
+  const { price, value, settings } = store.state;
+  return {
+    limit: day.provider_limit ?? value.providerLimit ?? settings.dailyLimit,
+    spent: day.provider_spent,
+    untracked: day.untracked,
+    bulk_billing: price?.price ?? "unknown",
+    bulk_billing_source: price?.source ?? "unknown",
+    observed_at: isoSeconds(day.observed_at),
+  };
+}
+
+/** Charged and reserved calls of one caller today. */
+export function callerToday(store: LedgerStore, caller: string, now: number): CallerToday {
+  return { used: store.totals.usedBy(dayOf(now), caller), reserved: store.reservedBy(caller) };
+}
+
+/** The latest `days` UTC days, the newest first; days on which nothing happened are left out. */
+export function history(store: LedgerStore, days: number, now: number): Omit<History, "status"> {
+  const from = firstOf(days, now);
+  const named = Math.min(LISTED_PROJECTS, Math.ceil(HISTORY_LINES / days));
+  const shown = store.days(dayOf(from)).map((day): DayHistory => {
+    const { date, charged, untracked, reserved_expired, refused, would_refuse } = day;
+    const callers = store.totals.listed(day, named);
+    if (untracked > 0) callers.push({ caller: "untracked", used: untracked });
+    const counts = { used: charged + untracked, reserved_expired, refused, would_refuse, untracked };
+    return { date, ...counts, callers: callers.toSorted((a, b) => b.used - a.used), hours: store.totals.hours(date) };
+  });
+  return { days: shown, operations: store.audited(from).map(({ at, ...row }) => ({ ...row, at: isoSeconds(at) })) };
+}
+
+/** The same of one caller, without operations. Days on which it spent nothing are left out. */
+export function historyOf(store: LedgerStore, caller: string, days: number, now: number): Omit<History, "status"> {
+  const shown = store.days(dayOf(firstOf(days, now))).map(({ date, untracked }): DayHistory => {
+    const hours = store.totals.hoursOf(date, caller);
+    // Untracked calls are kept by day alone: their hours are unknown.
+    const used = caller === "untracked" ? untracked : hours.reduce((sum, hour) => sum + hour.used, 0);
+    const notByCaller = { reserved_expired: null, refused: null, would_refuse: null, untracked: null };
+    return { date, used, ...notByCaller, callers: [{ caller, used }], hours };
+  });
+  return { days: shown.filter(({ used }) => used !== 0), operations: [] };
+}
+
+/** Today, and the totals of the latest `days` UTC days. */
+export function overview(store: LedgerStore, days: number, now: number, view: StatusView): QuotaOverview {
+  const totals = store.days(dayOf(firstOf(days, now))).map(({ date, charged, untracked, refused }): DayTotal => {
+    return { date, used: charged + untracked, untracked, refused };
+  });
+  const { backgroundFloor } = store.state.settings;
+  const ledger = { backgroundFloor, days: totals, hours: store.totals.hours(dayOf(now)), tallies: store.totals.tallies() };
+  return { status: status(store, now, view), ledger };
+}
+
+export function snapshot(store: LedgerStore, now: number): LedgerSnapshot {
+  const day = store.today(now);
+  const callers = store.totals.listedWithReserved(day);
+  return { status: status(store, now), callers, providerBase: day.provider_base, learnedPrice: store.state.value.learnedPrice };
+}
+
+export function mirror({ state }: LedgerStore): SettingsMirror {
+  return { enforcement: state.value.enforcement, overrides: state.value.overrides };
+}
+
+/** A published status with the lines that are asked for; null where the snapshot does not know of `own` apart. */
+export function publishedStatus({ status, callers }: LedgerSnapshot, view: StatusView): QuotaStatus | null {
+  const named = callers.map(({ caller, used }) => ({ caller, used })).filter(({ used }) => used !== 0);
+  const untracked = status.callers.filter(({ caller }) => caller === "untracked");
+  const all = { ...status, callers: bySize([...named, ...untracked]) };
+  if (view === "by_project") return all;
+  const { own } = view;
+  if (own === null) return status;
+  const isKnown = callers.some(({ caller }) => caller === own) || !callers.some(({ caller }) => caller === PROJECTS_CALLER);
+  return isKnown ? publicStatus(all, own) : null;
+}
+
+/** The beginning of the first of the latest `days` days. */
+function firstOf(days: number, now: number): number {
+  return startOfDay(now) - (days - 1) * DAY_MS;
+}
