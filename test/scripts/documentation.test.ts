@@ -1,14 +1,18 @@
-/** What README.md and docs/ tell a reader to type works as it stands, and what they point to is there. */
+/** The commands in the documentation work as written, and its links lead somewhere. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, normalize } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PROBLEMS } from "../../worker/src/errors.ts";
 import { Coordinator } from "../support/node/coordinator.ts";
 import { ROOT } from "../support/node/process.ts";
 
 const PAGES = [
   "README.md",
   "SECURITY.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "HARVESTING_TODOS.md",
   ...readdirSync(join(ROOT, "docs")).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])),
 ];
 const pages = PAGES.map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
@@ -39,11 +43,31 @@ describe("a page", () => {
   });
 });
 
+/** Anchors of a page's headings, as GitHub derives them. */
+function anchorsOf(path: string): ReadonlySet<string> {
+  const text = readFileSync(join(ROOT, path), "utf8").replaceAll(/^```[\s\S]*?^```/gmu, "");
+  const headings = [...text.matchAll(/^#{1,6} (.+)$/gmu)].map(([, heading = ""]) => heading.toLowerCase());
+  return new Set(headings.map((heading) => heading.replaceAll(/[^\p{L}\p{N}_ -]/gu, "").replaceAll(" ", "-")));
+}
+
 describe("links", () => {
-  it.each(pages)("of $path lead to files that are there", ({ path, text }) => {
+  it.each(pages)("of $path lead to files that exist", ({ path, text }) => {
     const targets = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/gu)].map(([, target = ""]) => target);
     expect(targets.filter((target) => !existsSync(join(ROOT, dirname(path), target)))).toEqual([]);
   });
+
+  it.each(pages)("of $path lead to headings that exist", ({ path, text }) => {
+    const links = [...text.matchAll(/\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)/gu)];
+    const broken = links.filter(([, target = "", anchor = ""]) => {
+      return !anchorsOf(target === "" ? path : normalize(join(dirname(path), target))).has(anchor);
+    });
+    expect(broken.map(([link]) => link)).toEqual([]);
+  });
+});
+
+it("docs/errors.md has a heading for each error code", () => {
+  const anchors = anchorsOf("docs/errors.md");
+  expect(Object.keys(PROBLEMS).filter((code) => !anchors.has(code))).toEqual([]);
 });
 
 it("SECURITY.md names tests that are there", () => {
