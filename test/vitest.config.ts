@@ -75,8 +75,8 @@ const workerPlugin = () =>
   }));
 
 /**
- * Files with a runtime of their own. Some change the configuration, which the Worker reads once. The others run jobs: an instance that is
- * still in progress at the end of a file would go on in the next one.
+ * Files with a runtime of their own. Some change the configuration, which the Worker reads once. The others run jobs, or leave
+ * requests in flight: an instance that is still in progress at the end of a file would go on in the next one.
  */
 const OWN_RUNTIME = [
   "test/dashboard/project.test.ts",
@@ -86,6 +86,7 @@ const OWN_RUNTIME = [
   "test/jobs/**/*.test.ts",
   "test/library/harvest.test.ts",
   "test/monitoring/**/*.test.ts",
+  "test/quota/{held-sum,many-callers}.test.ts",
   "test/routes/authentication-matrix.test.ts",
   "test/telemetry/*.test.ts",
   "test/tenant-database/**/*.test.ts",

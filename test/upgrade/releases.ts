@@ -1,7 +1,7 @@
 /**
  * What earlier releases left behind, as their own code wrote it: each was run through its public door for two minutes of one afternoon, and
  * then its database, ledger, KV and bucket were read out. A recording never changes. Whoever adds a migration, or a step of the ledger's
- * schema, first has the release before it recorded (`npm run record-release`; docs/deployment.md has the steps) and names it here.
+ * schema, first has the release before it recorded (`npm run record-release`; CONTRIBUTING.md has the steps) and names it here.
  */
 import first from "./releases/0001-a.json?raw";
 import second from "./releases/0001-b.json?raw";
