@@ -98,7 +98,13 @@ const OWN_RUNTIME = [
 ];
 
 /** What runs in Node: the commands, the built product, and what is read from the source. */
-const NODE_FILES = ["test/scripts/**/*.test.ts", "test/e2e/**/*.test.ts", "test/architecture.test.ts", "test/zod.test.ts"];
+const NODE_FILES = [
+  "test/scripts/**/*.test.ts",
+  "test/e2e/**/*.test.ts",
+  "test/words/*.test.ts",
+  "test/architecture.test.ts",
+  "test/zod.test.ts",
+];
 
 const NO_SECRETS = "test/support/no-secrets.ts";
 
