@@ -73,7 +73,8 @@ export function remarksOn(passage: Passage): Remark[] {
     if (WHAT.test(sentence) && !sentence.trim().endsWith("?") && kind !== "heading") {
       remarks.push({ line, message: `“what”: write a noun instead of the clause: “${shortened(sentence)}”` });
     }
-    if (/;\s/u.test(sentence)) remarks.push({ line, message: `a semicolon: begin a new sentence: “${shortened(sentence)}”` });
+    // In a table's cell it separates two short facts.
+    if (/;\s/u.test(sentence) && kind !== "cell") remarks.push({ line, message: `a semicolon: begin a new sentence: “${shortened(sentence)}”` });
   }
   return remarks;
 }
@@ -89,9 +90,9 @@ const NAMES: Readonly<Record<Passage["kind"], string>> = {
 const SENTENCES = new Intl.Segmenter("en", { granularity: "sentence" });
 const WORDS = new Intl.Segmenter("en", { granularity: "word" });
 
-/** A colon before a list or an example ends a sentence as a full stop does. */
+/** A colon before a list or an example ends a sentence as a full stop does. The segmenter sees no end before a number. */
 function sentencesOf(text: string): string[] {
-  return [...SENTENCES.segment(text)].flatMap(({ segment }) => segment.split(/(?<=:)\s/u));
+  return [...SENTENCES.segment(text)].flatMap(({ segment }) => segment.split(/(?<=:)\s|(?<=[.!?])\s+(?=\d)/u));
 }
 
 function wordsOf(sentence: string): number {

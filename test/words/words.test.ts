@@ -83,6 +83,10 @@ describe("a sentence", () => {
     expect(remarks("It shows what is left.")).toEqual([expect.stringContaining("“what”")]);
   });
 
+  it("may separate two facts in a table's cell by a semicolon", () => {
+    expect(remarks("Requests; retries.", "cell")).toEqual([]);
+  });
+
   it("may be a question, and may say what to do", () => {
     expect(remarks("What is a call?")).toEqual([]);
     expect(remarks("The error says what to do.")).toEqual([]);
