@@ -84,7 +84,7 @@ const OWN_RUNTIME = [
   "test/handlers/**/*.test.ts",
   "test/hostile/**/*.test.ts",
   "test/jobs/**/*.test.ts",
-  "test/library/harvest.test.ts",
+  "test/library/{harvest,harvest-failures}.test.ts",
   "test/monitoring/**/*.test.ts",
   "test/quota/{held-sum,many-callers}.test.ts",
   "test/routes/authentication-matrix.test.ts",
@@ -93,7 +93,7 @@ const OWN_RUNTIME = [
   "test/tenants/{abuse,backups,provisioning,webhooks}/**/*.test.ts",
   "test/tenants/keys/rotation.test.ts",
   "test/tenants/limits/storage.test.ts",
-  "test/tenants/projects/audit.test.ts",
+  "test/tenants/projects/{audit,quota-audit}.test.ts",
   "test/upgrade/{later-parts,state}.test.ts",
 ];
 
@@ -103,6 +103,7 @@ const NODE_FILES = [
   "test/e2e/**/*.test.ts",
   "test/words/*.test.ts",
   "test/architecture.test.ts",
+  "test/file-sizes.test.ts",
   "test/zod.test.ts",
 ];
 
