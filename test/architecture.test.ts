@@ -219,11 +219,6 @@ describe("each thing in one place", () => {
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("no file is longer than 300 lines", () => {
-    const long = [...sources, ...scripts].filter((file) => readFileSync(file, "utf8").split("\n").length > 301);
-    expect(long.map(shown)).toEqual([]);
-  });
-
   test("each file of the product begins with a line that says what it holds", () => {
     expect([...sources, ...scripts].filter((file) => !readFileSync(file, "utf8").startsWith("/**")).map(shown)).toEqual([]);
   });
