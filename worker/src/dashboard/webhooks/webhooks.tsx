@@ -93,22 +93,21 @@ function Types({ types }: { readonly types: string | null }) {
 function Changes({ project, webhook: { id, status, url } }: { readonly project: ProjectView; readonly webhook: WebhookRow }) {
   if (project.lifecycle !== "ACTIVE") return <None />;
   const path = `/projects/${project.id}/webhooks/${id}`;
-  const of = <span class="hidden"> {shownAddress(url)}</span>;
+  const offered = [
+    ["test", "Test"],
+    ...(status === "enabled" ? [] : [["enable", "Enable"]]),
+    ...(status === "disabled" ? [] : [["disable", "Disable"]]),
+  ];
   return (
     <ul class="inline">
-      <li>
-        <a href={`${path}/test`}>Test{of}</a>
-      </li>
-      {status === "enabled" ? null : (
+      {offered.map(([action, name]) => (
         <li>
-          <a href={`${path}/enable`}>Enable{of}</a>
+          <a href={`${path}/${action}`}>
+            {name}
+            <span class="hidden"> {shownAddress(url)}</span>
+          </a>
         </li>
-      )}
-      {status === "disabled" ? null : (
-        <li>
-          <a href={`${path}/disable`}>Disable{of}</a>
-        </li>
-      )}
+      ))}
     </ul>
   );
 }
