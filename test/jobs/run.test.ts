@@ -5,11 +5,11 @@ import { NonRetryableError } from "cloudflare:workflows";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Problem } from "../../worker/src/errors.ts";
 import { HANDLERS } from "../../worker/src/handlers/index.ts";
-import { oneStep, orNull } from "../../worker/src/handlers/context.ts";
+import { orNull } from "../../worker/src/handlers/context.ts";
 import { JOBS } from "../../worker/src/jobs/catalog.ts";
 import type { JobExecutionResult } from "../../worker/src/jobs/job-run.ts";
 import { freshStart } from "../support/worker.ts";
-import { ask, ended, handledBy, pause, read, triesOf, until } from "./support.ts";
+import { ask, ended, handledBy, oneStep, pause, read, triesOf, until } from "./support.ts";
 
 let workflows: WorkflowIntrospector;
 beforeEach(async () => {

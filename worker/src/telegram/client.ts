@@ -71,10 +71,11 @@ export class TelegramClient {
       const response = await this.#fetch(method, `bot${this.#config.botToken}/${method}`, { method: "POST", body }, timeoutMs);
       const answer = readAnswer(await readText(response.body, MAX_ANSWER_BYTES, AbortSignal.timeout(timeoutMs)));
       if (answer.ok) return answer.result;
-      const { description, retryAfter, migrateTo } = answer;
-      if (tries < TRIES && migrateTo !== null) {
-        log.warn("The Telegram chat has moved: TELEGRAM_CHAT_ID is to be changed", { from: this.#chatId, to: migrateTo });
-        this.#chatId = migrateTo;
+      const { description, parameters } = answer;
+      const { retry_after: retryAfter = null, migrate_to_chat_id: movedTo } = parameters;
+      if (tries < TRIES && movedTo !== undefined) {
+        log.warn("The Telegram chat has moved: TELEGRAM_CHAT_ID is to be changed", { from: this.#chatId, to: String(movedTo) });
+        this.#chatId = String(movedTo);
         continue;
       }
       if (tries < TRIES && retryAfter !== null && retryAfter <= MAX_PAUSE_SECONDS) {
