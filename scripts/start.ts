@@ -2,6 +2,7 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { join, resolve } from "node:path";
+import { onNpmEnd } from "./lib/parent.ts";
 import { superviseChildren } from "./start/children.ts";
 import { checkConfiguration, checkCrons } from "./start/configuration.ts";
 import { tickCrons } from "./start/crons.ts";
@@ -113,6 +114,7 @@ async function main(): Promise<void> {
   process.on("SIGINT", () => stop("\nStopped.", 130));
   process.on("SIGTERM", () => stop("Stopped.", 143));
   process.on("SIGHUP", () => stop("Stopped.", 129));
+  onNpmEnd(() => stop("Stopped.", 143));
   enableCompileCache();
   try {
     const options = readOptions(process.argv.slice(2));
