@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PATH, runCommand } from "./lib/options.ts";
+import { PATH, columns, runCommand } from "./lib/options.ts";
 import type { Values } from "./lib/options.ts";
 import { checkConfiguration, checkCrons } from "./start/configuration.ts";
 import { Foreseen } from "./start/foreseen.js";
@@ -16,7 +16,13 @@ import type { RuntimeLog } from "./start/logs.ts";
 import { applyMigrations } from "./start/migrations.ts";
 import { DATABASE, ROOT, WORKER_CONFIG } from "./start/places.ts";
 import { startRuntime } from "./start/runtime.ts";
-import { localSecrets, readVars } from "./start/vars.ts";
+import { OPTIONAL_SECRETS, REQUIRED_SECRETS, localSecrets, readVars } from "./start/vars.ts";
+
+const SECRETS = `The Worker's secrets (set one with \`npx wrangler secret put NAME\`):
+${columns([
+  ["required", REQUIRED_SECRETS.join(", ")],
+  ["optional", `${OPTIONAL_SECRETS.join(", ")} (docs/configuration.md)`],
+])}`;
 
 const COMMAND_LINE = {
   command: "npm run deploy",
@@ -29,7 +35,7 @@ const COMMAND_LINE = {
       help: "NAME=VALUE lines, uploaded together with the Worker: for the first deployment, or to change a secret",
     },
   },
-  after: "Needs `npx wrangler login`, or CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID.",
+  after: `Needs \`npx wrangler login\`, or CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID.\n\n${SECRETS}`,
 } as const;
 
 /** Runs the built Worker with its migrations and wrangler.jsonc's variables, away from the network. Returns the database's name. */
@@ -83,8 +89,7 @@ async function deploy({ "dry-run": dryRun, "secrets-file": secretsFile }: Values
   if (!databaseExists(database)) wrangler(["d1", "create", database, "--update-config=false"]);
   wrangler(["d1", "migrations", "apply", database, "--remote"]);
   wrangler(["deploy", ...(secretsFile === undefined ? [] : ["--secrets-file", secretsFile])], { mayAsk: true });
-  const names = Object.keys(localSecrets()).join(" and ");
-  console.log(`\nDeployed. It needs the secrets ${names} once: npx wrangler secret put NAME`);
+  console.log(`\nDeployed. ${SECRETS}`);
   console.log("Check it from outside: npm run smoke -- --base-url https://…");
 }
 

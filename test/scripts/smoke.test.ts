@@ -102,7 +102,7 @@ describe("npm run smoke, against a deployment that", () => {
 
   it.each([
     [[], "--base-url is missing; expected the deployment's address, such as https://quota-coordinator.example.workers.dev.\n"],
-    [["--base-url=nowhere"], `--base-url is "nowhere"; expected an address such as https://quota-coordinator.example.workers.dev..\n`],
+    [["--base-url=nowhere"], `--base-url is "nowhere"; expected an address such as https://quota-coordinator.example.workers.dev.\n`],
     [
       ["--bsae-url=x"],
       "Unknown option --bsae-url; expected one of --base-url, --token, --yes, --help (npm run smoke -- --help explains them).\n",
