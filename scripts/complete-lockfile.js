@@ -6,8 +6,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 const LOCKFILE = new URL("../package-lock.json", import.meta.url);
 
-const SYSTEMS = ["android", "darwin", "freebsd", "linux", "openharmony", "win32"];
-const PROCESSORS = ["arm", "arm64", "x64", "ia32", "ppc64", "riscv64", "s390x", "wasm32"];
+const SYSTEMS = new Set(["android", "darwin", "freebsd", "linux", "openharmony", "win32"]);
+const PROCESSORS = new Set(["arm", "arm64", "x64", "ia32", "ppc64", "riscv64", "s390x", "wasm32"]);
 /** Names that some packages use instead. @type {Record<string, string>} */
 const OTHER_NAMES = { windows: "win32", 64: "x64" };
 
@@ -19,8 +19,8 @@ const OTHER_NAMES = { windows: "win32", 64: "x64" };
 /** The entry of a package that only its name tells about. @param {string} name @param {string} version @param {Entry} parent @returns {Entry} */
 function entryOf(name, version, parent) {
   const words = name.split(/[/-]/u).map((word) => OTHER_NAMES[word] ?? word);
-  const os = words.find((word) => SYSTEMS.includes(word));
-  const cpu = words.find((word) => PROCESSORS.includes(word));
+  const os = words.find((word) => SYSTEMS.has(word));
+  const cpu = words.find((word) => PROCESSORS.has(word));
   return {
     version,
     ...(cpu === undefined ? {} : { cpu: [cpu] }),
