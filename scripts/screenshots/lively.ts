@@ -1,4 +1,5 @@
 /** A coordinator that looks as if a company had worked with it for a month: what the pictures show. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { DAY_MS, HOUR_MS, daysBefore, isoDay, wave } from "./month.ts";
 import { outbound } from "./outbound.ts";
 
@@ -144,7 +145,7 @@ async function untilEnded(call: Instance["call"], id: string): Promise<void> {
     const { status } = (await need(call("GET", `/api/jobs/${id}`), 200)) as { status: string };
     if (status === "completed") return;
     if (status === "failed") throw new Error(`the job ${id} failed`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
   }
 }
 

@@ -2,10 +2,9 @@ import { introspectWorkflow } from "cloudflare:test";
 import type { WorkflowIntrospector } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { oneStep } from "../../worker/src/handlers/context.ts";
 import { failTable, failWrites, healTable, healWrites } from "../library/support.ts";
 import { freshStart, setClock } from "../support/worker.ts";
-import { ask, ended, handledBy, read, triesOf } from "./support.ts";
+import { ask, ended, handledBy, oneStep, read, triesOf } from "./support.ts";
 
 let workflows: WorkflowIntrospector;
 beforeEach(async () => {
