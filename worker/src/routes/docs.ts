@@ -1,5 +1,5 @@
 /** The OpenAPI document and its viewer, both from our own origin. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { html } from "hono/html";
 import { PROBLEMS } from "../errors.ts";
@@ -7,7 +7,7 @@ import { createRouter } from "../http/index.ts";
 import type { AppEnv } from "../http/index.ts";
 import { VERSION } from "../lib/version.ts";
 import { API_KEY_PATTERN } from "../tenants/keys/api-key.ts";
-import { problems } from "./schemas.ts";
+import { answer, everybody, operations } from "./operation.ts";
 
 const ASSETS = "/docs-assets";
 
@@ -58,40 +58,18 @@ const INFO = {
 const DOCS_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const getDocs = createRoute({
-  method: "get",
-  path: "/docs",
-  tags: ["Service"],
+const operation = operations("Service", everybody, []);
+
+const getDocs = operation("get", "/docs", {
   summary: "This document in a viewer",
-  responses: { 200: { description: "A page", content: { "text/html": { schema: z.string() } } }, ...problems("internal_error") },
+  responses: { 200: { description: "A page", content: { "text/html": { schema: z.string() } } } },
 });
 
 /** Served by the app, which knows all routes. */
-export const getDocument = createRoute({
-  method: "get",
-  path: "/openapi.json",
-  tags: ["Service"],
+export const getDocument = operation("get", "/openapi.json", {
   summary: "This document",
-  responses: {
-    200: { description: "OpenAPI 3.1", content: { "application/json": { schema: z.looseObject({ openapi: z.string() }) } } },
-    ...problems("internal_error"),
-  },
+  responses: { 200: answer("OpenAPI 3.1", z.looseObject({ openapi: z.string() })) },
 });
-
-/** As the document has them: its schema stands there by name. */
-const written = (described: object): object =>
-  JSON.parse(
-    JSON.stringify(described, (key, value: unknown) => (key === "schema" ? { $ref: "#/components/schemas/Problem" } : value)),
-  ) as object;
-
-/** What stands in front of every operation looks at bodies also where none is expected. */
-const WITH_BODY = written(problems("payload_too_large", "unsupported_media_type"));
-const BODIES: Readonly<Record<string, object>> = {
-  post: WITH_BODY,
-  put: WITH_BODY,
-  patch: WITH_BODY,
-  delete: written(problems("payload_too_large")),
-};
 
 interface Document {
   openapi: string;
@@ -122,7 +100,6 @@ export function documentOf(app: OpenAPIHono<AppEnv>): Document {
   const optional = takingNone(app);
   for (const [path, operations] of Object.entries(paths)) {
     for (const [method, operation] of Object.entries(operations)) {
-      operation.responses = { ...BODIES[method], ...operation.responses };
       if (operation.requestBody && optional.has(`${method} ${path}`)) operation.requestBody.required = false;
     }
   }

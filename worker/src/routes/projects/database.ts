@@ -1,14 +1,17 @@
 /** A project's own database. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { Problem } from "../../errors.ts";
 import type { Caller } from "../../http/access.ts";
-import { credentialed, metered } from "../../http/guards.ts";
+import { ofProject } from "../../http/fields.ts";
+import { metered } from "../../http/guards.ts";
 import { createRouter, invalidField } from "../../http/index.ts";
 import type { Busy } from "../../tenant-database/index.ts";
 import { prepare } from "../../tenant-database/index.ts";
 import { readyProject } from "../../tenants/projects/projects.ts";
-import { ADMIN_OR_KEY, COMMON_PROBLEMS, PROJECT_PROBLEMS, problems } from "../schemas.ts";
-import { projectId } from "./schemas.ts";
+import { answer, jsonBody, meteredProject, operations } from "../operation.ts";
+
+export const databaseRoutes = createRouter();
+const operation = operations("Database", meteredProject, ["database_busy", "storage_unavailable"]);
 
 const MAX_ROWS = 10_000;
 const DEFAULT_ROWS = 1_000;
@@ -58,37 +61,17 @@ const queryAnswer = z
   })
   .openapi("QueryResult");
 
-const postQuery = createRoute({
-  method: "post",
-  path: "/projects/{id}/database/query",
-  tags: ["Database"],
+const postQuery = operation("post", "/projects/{id}/database/query", {
   summary: "One SQL statement on a project's own database",
   description:
     "Each statement is one transaction. It counts once SQLite saw it, also where SQLite then complained (422 with `counted: true`); what is refused before that counts nothing. While a backup is read, writes get 503 `database_busy`. A statement cannot be interrupted: it ends by itself, at 5,000,000 rows read while rows are given out, or at the platform's limit of 30 s CPU.",
-  security: ADMIN_OR_KEY,
-  middleware: [credentialed] as const,
   request: {
-    params: z.object({ id: projectId }),
-    body: { required: true, content: { "application/json": { schema: queryBody } } },
+    params: ofProject,
+    body: jsonBody(queryBody),
   },
-  responses: {
-    200: { description: "Its rows, and what it cost", content: { "application/json": { schema: queryAnswer } } },
-    ...problems(
-      ...COMMON_PROBLEMS,
-      ...PROJECT_PROBLEMS,
-      "invalid_request",
-      "not_found",
-      "payload_too_large",
-      "unsupported_media_type",
-      "unprocessable",
-      "cap_exceeded",
-      "database_busy",
-      "storage_unavailable",
-    ),
-  },
+  responses: { 200: answer("Its rows, and what it cost", queryAnswer) },
+  problems: ["unprocessable", "cap_exceeded"],
 });
-
-export const databaseRoutes = createRouter();
 
 databaseRoutes.openapi(postQuery, async (c) => {
   const { id } = c.req.valid("param");
