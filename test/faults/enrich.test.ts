@@ -1,16 +1,16 @@
-/** Requests of the administrator that spend calls of the provider's. */
+/** Requests with the admin token that spend the provider's calls. */
 import { isbnNumber, simulator } from "../support/worker.ts";
 import { batch } from "./cells/batch.ts";
 import { bibliography } from "./cells/bibliography.ts";
 import { newReleases } from "./cells/new-releases.ts";
 import { faultMatrix } from "./harness/index.ts";
-import { tell } from "./words.ts";
+import { resultOf } from "./words.ts";
 
 const OF_BATCH = { enriched: "enriched", cached: "cached", not_found: "not found", failed: "failed" };
 
 faultMatrix({
   table: batch,
-  use: async (n, { ask }) => tell(await ask("POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(n)] }), OF_BATCH),
+  use: async (n, { send }) => resultOf(await send("POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(n)] }), OF_BATCH),
 });
 
 const OF_BIBLIOGRAPHY = {
@@ -19,9 +19,9 @@ const OF_BIBLIOGRAPHY = {
   failed: "failed",
   cached: "cached",
   complete: "complete",
-  next_page: "is the next page",
+  next_page: "next page #",
 };
-/** More than there are cells. */
+/** More than the number of cells. */
 const AUTHORS = 120;
 const nameOf = (n: number): string => `Author Number ${n}`;
 
@@ -31,8 +31,8 @@ faultMatrix({
     const authors = Object.fromEntries(Array.from({ length: AUTHORS }, (_, n) => [nameOf(n), 2]));
     await simulator.control("PUT", "/settings", { authors });
   },
-  use: async (n, { ask }) =>
-    tell(await ask("POST", "/api/authors/enrich-bibliography", { author_name: nameOf(n), page_size: 1 }), OF_BIBLIOGRAPHY),
+  use: async (n, { send }) =>
+    resultOf(await send("POST", "/api/authors/enrich-bibliography", { author_name: nameOf(n), page_size: 1 }), OF_BIBLIOGRAPHY),
 });
 
 const OF_RELEASES = {
@@ -46,8 +46,9 @@ const OF_RELEASES = {
 const FIRST_YEAR = 1900;
 const YEARS = 100;
 
-/** January and February of a year of the cell's own, and where its last use stopped. */
-const asked = (n: number) => ({ start_month: `${FIRST_YEAR + n}-01`, end_month: `${FIRST_YEAR + n}-02` });
+/** January and February of the cell's own year. */
+const monthsOf = (n: number) => ({ start_month: `${FIRST_YEAR + n}-01`, end_month: `${FIRST_YEAR + n}-02` });
+/** Cursor of each cell's last use. */
 const cursors = new Map<number, string>();
 
 faultMatrix({
@@ -59,10 +60,10 @@ faultMatrix({
     ]);
     await simulator.control("PUT", "/settings", { releases: Object.fromEntries(years.flat()) });
   },
-  use: async (n, { ask }) => {
+  use: async (n, { send }) => {
     const resume = cursors.get(n);
-    const reply = await ask("POST", "/api/books/enrich-new-releases", { ...asked(n), ...(resume === undefined ? {} : { resume }) });
+    const reply = await send("POST", "/api/books/enrich-new-releases", { ...monthsOf(n), ...(resume === undefined ? {} : { resume }) });
     if (typeof reply.body["resume"] === "string") cursors.set(n, reply.body["resume"]);
-    return tell(reply, OF_RELEASES);
+    return resultOf(reply, OF_RELEASES);
   },
 });

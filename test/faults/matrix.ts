@@ -1,4 +1,4 @@
-/** The words of the fault matrix. Plain data: the tests in workerd and the page made in Node read the same. */
+/** Types and labels of the fault matrix. Plain data: the tests in workerd and the page made in Node read the same. */
 
 export const PARTS = {
   ledger: "Ledger",
@@ -9,63 +9,66 @@ export const PARTS = {
   provider: "Provider",
   receiver: "Webhook receiver",
   telegram: "Telegram",
-  collector: "Collector",
+  collector: "Trace collector",
   tenant: "Tenant database",
 } as const;
 
 export type Part = keyof typeof PARTS;
 
-/** Except where it says otherwise, a fault lasts for the whole of a use, tries of the product's own included. */
+/** Unless noted, a fault lasts for the whole use of the flow, retries by the product included. */
 export const FAULTS = {
-  before: "throws before",
-  after: "throws after the effect",
-  hangs: "hangs",
-  slow: "slow",
-  nonsense: "returns nonsense",
+  before: "fails before the effect",
+  after: "fails after the effect",
+  hangs: "does not answer",
+  slow: "answers slowly",
+  nonsense: "invalid answer",
   minute: "refuses for a minute",
   restarts: "restarts",
-  /** Of no part but the Worker, which gets no further than this operation. */
-  dies: "the Worker dies",
+  /** A fault of the Worker, which gets no further than this operation. */
+  dies: "the Worker stops",
 } as const;
 
 export type Fault = keyof typeof FAULTS;
-/** Those of a part: every target meets them, unless it names its own. */
+/** Faults of a part. Every target has a cell for each of them, unless it lists its own. */
 export const ALL_FAULTS = (Object.keys(FAULTS) as Fault[]).filter((fault) => fault !== "dies");
 
-/** How much later a slow part answers. */
+/** Delay of a slow answer. */
 export const SLOW_SECONDS = 1.5;
 
-/** Where a flow meets a part. */
+/** `Retry-After` of every 503. Results do not repeat it. */
+export const RETRY_AFTER_SECONDS = 5;
+
+/** An operation of a part. */
 export interface Place {
   readonly part: Part;
-  /** What the operation's name contains: a method of the ledger, a key of KV, words of SQL, a path; with | between, any of them. */
+  /** Text in the operation's name: a ledger method, a KV key, SQL or a path. `|` separates alternatives. */
   readonly at: string;
 }
 
-/** A place that is spoiled. */
+/** An operation that is made to fail. */
 export interface Target extends Place {
-  /** For readers: what is being done there. */
-  readonly words: string;
-  /** So many of these operations go well first. */
-  readonly spares?: number;
+  /** Describes the operation to readers of the page. */
+  readonly operation: string;
+  /** Number of these operations that succeed before the first fault. */
+  readonly skips?: number;
 }
 
-/** What one cell promises. All of it is asserted. */
+/** One cell. All of it is asserted. */
 export type Row = readonly [
   fault: Fault,
-  /** What whoever asked is told, as the flow puts it. */
-  told: string,
-  /** Seconds until then: 0 but where something had to be waited for. */
-  waits: number,
-  /** How often the faulty operation was asked. */
-  tries: number,
+  /** Result of the use, as the flow describes it. */
+  result: string,
+  /** Seconds until the result. 0 unless the caller had to wait. */
+  seconds: number,
+  /** Attempts at the faulty operation. */
+  attempts: number,
   /** Calls that the provider counted. */
   sent: number,
-  /** Calls that the ledger charged at once. */
+  /** Calls that the ledger charged during the use. */
   charged: number,
-  /** Calls that stay held, and are charged when the hold ends. */
-  held: number,
-  /** What the same use is told once the fault is gone, and the calls that it is charged. */
+  /** Calls that stay reserved. They are charged when the reservation expires. */
+  reserved: number,
+  /** Result of the same use without the fault, and the calls it is charged. */
   again: string,
   againCharged: number,
 ];
@@ -76,18 +79,18 @@ export interface TargetCells extends Target {
 }
 
 export interface FlowTable {
-  /** Names the flow in the page's address: lower case, with hyphens. */
+  /** Identifies the flow: lower case, with hyphens. */
   readonly name: string;
   readonly title: string;
-  /** What is asked in each cell, in a sentence or two of Markdown. */
+  /** The request of each cell, in short Markdown sentences. */
   readonly use: string;
-  /** What a use without a fault is told, and the calls it is charged. */
+  /** Result of a use without a fault, and the calls it is charged. */
   readonly clean: string;
   readonly cleanCharged: number;
-  /** The places at which a use without a fault meets a part: all of them, with those of `elsewhere`. */
+  /** Operations of a use without a fault. Together with `covered` they must be complete. */
   readonly targets: readonly TargetCells[];
-  /** False: with traces off, and so without a collector. Every request sends them by the same code; some flows show what becomes of them. */
+  /** False: traces are off, so no collector is called. All requests send traces by the same code, and some flows test it. */
   readonly traced?: false;
-  /** Places at which it behaves like another flow, in whose table they stand. */
-  readonly elsewhere?: readonly (Place & { readonly flow: string })[];
+  /** Operations whose faults another flow's table shows. */
+  readonly covered?: readonly (Place & { readonly flow: string })[];
 }

@@ -1,4 +1,4 @@
-/** What the administrator changes of projects: caps, keys, suspensions, and that there are any. */
+/** Changes to projects with the admin token: creation, caps, suspensions and keys. */
 import { vi } from "vitest";
 import { postWith } from "../routes/support.ts";
 import { addKey, organization, tenant } from "../support/tenants/keys.ts";
@@ -6,15 +6,15 @@ import { createKey, revokeKey } from "./cells/keys.ts";
 import { caps, createProject } from "./cells/projects.ts";
 import { suspend } from "./cells/suspensions.ts";
 import { faultMatrix } from "./harness/index.ts";
-import { NotedInstances } from "./harness/noted-instances.ts";
-import { numberOf } from "./harness/untrapped.ts";
-import { some, tell } from "./words.ts";
+import { RecordedInstances } from "./harness/recorded-instances.ts";
+import { numberOf } from "./harness/stores.ts";
+import { quantity, resultOf } from "./words.ts";
 
-const instances = new NotedInstances();
-/** Instances that there were before the first use of each cell. */
-const begun = new Map<number, number>();
+const instances = new RecordedInstances();
+/** Number of instances before the first use of each cell. */
+const instancesBefore = new Map<number, number>();
 
-async function shop(): Promise<void> {
+async function createShop(): Promise<void> {
   await organization("acme");
   await tenant("shop", "acme");
 }
@@ -23,47 +23,47 @@ faultMatrix({
   table: createProject,
   prepare: async () => {
     await organization("acme");
-    // Projects are provisioned by their job here.
+    // In this flow a job provisions the project.
     vi.restoreAllMocks();
   },
-  trap: (traps) => instances.trap(traps),
-  use: async (n, { ask }) => {
+  wrap: (injector) => instances.wrap(injector),
+  use: async (n, { send }) => {
     const id = `project-${n}`;
-    const before = begun.get(n) ?? instances.count;
-    begun.set(n, before);
-    const reply = await ask("POST", "/api/projects", { id, organization_id: "acme", name: "Shop" });
+    const before = instancesBefore.get(n) ?? instances.count;
+    instancesBefore.set(n, before);
+    const reply = await send("POST", "/api/projects", { id, organization_id: "acme", name: "Shop" });
     const key =
-      reply.status < 400 ? ((reply.body["api_key"] as { key: string | null }).key === null ? ", without its key" : ", with its key") : "";
+      reply.status < 400 ? ((reply.body["api_key"] as { key: string | null }).key === null ? " without the key" : " with the key") : "";
     const projects = await numberOf("SELECT count(*) FROM projects WHERE id = ?", id);
     const jobs = await numberOf("SELECT count(*) FROM jobs WHERE project_id = ?", id);
-    const made = [some(projects, "project"), some(jobs, "job"), some(instances.count - before, "instance")];
+    const made = [quantity(projects, "project"), quantity(jobs, "job"), quantity(instances.count - before, "instance")];
     const there = made.filter((each) => !each.startsWith("no ")).join(", ");
-    return `${tell(reply)}${key}; ${there === "" ? "nothing made" : there}`;
+    return `${resultOf(reply)}${key}, ${there === "" ? "nothing created" : there}`;
   },
 });
 
 faultMatrix({
   table: caps,
-  prepare: shop,
-  use: async (n, { ask }) => {
-    const reply = await ask("PUT", "/api/projects/shop/caps", { function_invocations_per_day: 5_000 + n });
+  prepare: createShop,
+  use: async (n, { send }) => {
+    const reply = await send("PUT", "/api/projects/shop/caps", { function_invocations_per_day: 5_000 + n });
     const cap = await numberOf("SELECT value FROM caps WHERE project_id = 'shop' AND cap_type = 'function_invocations_per_day'");
-    return `${tell(reply)}; ${cap === 5_000 + n ? "the cap holds" : "nothing changed"}`;
+    return `${resultOf(reply)}, ${cap === 5_000 + n ? "cap changed" : "unchanged"}`;
   },
 });
 
 faultMatrix({
   table: suspend,
-  prepare: shop,
+  prepare: createShop,
   arrange: async () => {
-    // With what goes on beside its answer: that must not meet the fault.
+    // Waits for the background work, which must not meet the fault.
     await postWith({}, "/api/projects/shop/reactivate", { reason: "next" });
   },
-  use: async (_, { ask }) => {
-    const reply = await ask("POST", "/api/projects/shop/suspend", { reason: "overdue" });
+  use: async (_, { send }) => {
+    const reply = await send("POST", "/api/projects/shop/suspend", { reason: "overdue" });
     const open = await numberOf("SELECT count(*) FROM suspensions WHERE project_id = 'shop' AND lifted_at IS NULL");
-    const waiting = await numberOf("SELECT count(*) FROM events WHERE dispatched_at IS NULL");
-    return `${tell(reply)}; ${open === 0 ? "not stopped" : "stopped"}; ${some(waiting, "event waits")}`;
+    const pending = await numberOf("SELECT count(*) FROM events WHERE dispatched_at IS NULL");
+    return `${resultOf(reply)}, ${open === 0 ? "not suspended" : "suspended"}, ${quantity(pending, "pending event")}`;
   },
 });
 
@@ -73,11 +73,11 @@ faultMatrix({
   arrange: async (n) => {
     await tenant(`shop-${n}`, "acme");
   },
-  use: async (n, { ask }) => {
+  use: async (n, { send }) => {
     const count = async (): Promise<number> => numberOf("SELECT count(*) FROM api_keys WHERE project_id = ?", `shop-${n}`);
     const before = await count();
-    const reply = await ask("POST", `/api/projects/shop-${n}/keys`, { name: "more" });
-    return `${tell(reply)}; ${some((await count()) - before, "key more")}`;
+    const reply = await send("POST", `/api/projects/shop-${n}/keys`, { name: "more" });
+    return `${resultOf(reply)}, ${quantity((await count()) - before, "new key")}`;
   },
 });
 
@@ -85,13 +85,13 @@ let keyId = "";
 
 faultMatrix({
   table: revokeKey,
-  prepare: shop,
+  prepare: createShop,
   arrange: async () => {
     ({ keyId } = await addKey("shop"));
   },
-  use: async (_, { ask }) => {
-    const reply = await ask("DELETE", `/api/projects/shop/keys/${keyId}`);
+  use: async (_, { send }) => {
+    const reply = await send("DELETE", `/api/projects/shop/keys/${keyId}`);
     const revoked = await numberOf("SELECT count(*) FROM api_keys WHERE id = ? AND revoked_at IS NOT NULL", keyId);
-    return `${tell(reply)}; the key ${revoked === 0 ? "works" : "opens nothing"}`;
+    return `${resultOf(reply)}, key ${revoked === 0 ? "still valid" : "revoked"}`;
   },
 });

@@ -1,34 +1,45 @@
-/** What is told, in the table's words. */
+/** Describes an HTTP response in the short form of the matrix. */
+import { RETRY_AFTER_SECONDS } from "./matrix.ts";
 
-interface Told {
+interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Record<string, unknown>;
 }
 
-/** "200: 1 enriched" from the members that are named and not 0, or "503 quota_unavailable, again after 5 s" where it was refused. */
-export function tell({ status, headers, body }: Told, members: Readonly<Record<string, string>> = {}): string {
-  if (status >= 400) return [`${status} ${String(body["code"])}`, ...refusalOf(headers, body)].join(", ");
-  const counted = Object.entries(members).flatMap(([member, words]) => countOf(body[member], words));
-  return counted.length === 0 ? String(status) : `${status}: ${counted.join(", ")}`;
+/**
+ * "200: 1 enriched" for a success, "503 quota_unavailable" for an error. `members` names the members of the body to report, and their labels.
+ * A `#` in a label is replaced by the value.
+ */
+export function resultOf({ status, headers, body }: Answer, members: Readonly<Record<string, string>> = {}): string {
+  if (status >= 400) return [`${status} ${String(body["code"])}`, ...errorDetails(status, headers, body)].join(", ");
+  const values = Object.entries(members).flatMap(([member, label]) => labeled(body[member], label));
+  return values.length === 0 ? String(status) : `${status}: ${values.join(", ")}`;
 }
 
-function refusalOf(headers: Headers, body: Record<string, unknown>): string[] {
+function errorDetails(status: number, headers: Headers, body: Record<string, unknown>): string[] {
   const after = headers.get("retry-after");
   const charged = body["calls_charged"];
   const outcome = body["outcome"];
   return [
     ...(typeof outcome === "string" ? [`\`${outcome}\``] : []),
     ...(typeof charged === "number" ? [`${charged} charged`] : []),
-    ...(after === null ? [] : [`again after ${after} s`]),
+    ...retryOf(status, after),
   ];
 }
 
-function countOf(value: unknown, words: string): string[] {
-  const number = Array.isArray(value) ? value.length : value;
-  if (number === true || typeof number === "string") return [words];
-  return typeof number === "number" && number > 0 ? [`${number} ${words}`] : [];
+/** Empty for the usual answer: 503 with the standard `Retry-After`, or another status without one. */
+function retryOf(status: number, after: string | null): string[] {
+  if (after === null) return status === 503 ? ["without Retry-After"] : [];
+  return status === 503 && after === String(RETRY_AFTER_SECONDS) ? [] : [`retry after ${after} s`];
+}
+
+function labeled(value: unknown, label: string): string[] {
+  const count = Array.isArray(value) ? value.length : value;
+  if (count === true || typeof count === "string") return [label];
+  if (typeof count !== "number" || count <= 0) return [];
+  return [label.includes("#") ? label.replace("#", String(count)) : `${count} ${label}`];
 }
 
 /** "no job", "1 job". */
-export const some = (count: number, of: string): string => `${count === 0 ? "no" : count} ${of}`;
+export const quantity = (count: number, noun: string): string => `${count === 0 ? "no" : count} ${noun}`;

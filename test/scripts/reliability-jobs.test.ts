@@ -1,4 +1,4 @@
-/** What docs/reliability.md says of jobs is all asserted. */
+/** Tests assert all cells of jobs in docs/reliability-matrix.md. */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -9,7 +9,7 @@ import { ROOT } from "../support/node/process.ts";
 
 const JOBS = join(ROOT, "test/faults/jobs");
 
-it("each flow is shown once, and each of its places with every fault that there is", () => {
+it("lists each flow once, and each target with every fault", () => {
   for (const pick of ["name", "title"] as const) {
     const all = [...FLOWS, ...JOB_FLOWS].map((flow) => `${pick === "name" && JOB_FLOWS.includes(flow) ? "jobs/" : ""}${flow[pick]}`);
     expect(new Set(all).size).toBe(all.length);
@@ -17,12 +17,12 @@ it("each flow is shown once, and each of its places with every fault that there 
   const incomplete = JOB_FLOWS.flatMap(({ name, targets }) =>
     targets
       .filter((target) => target.cells.map(([fault]) => fault).join() !== faultsAt(target).join())
-      .map(({ words }) => `${name}: ${words}`),
+      .map(({ operation }) => `${name}: ${operation}`),
   );
   expect(incomplete).toEqual([]);
 });
 
-it("each flow is gone through by a test, and in every run at each part that it meets", () => {
+it("runs each flow in a test, and each of its parts in every run", () => {
   const tests = readdirSync(JOBS)
     .filter((file) => file.endsWith(".test.ts"))
     .map((file) => readFileSync(join(JOBS, file), "utf8"))
@@ -31,10 +31,10 @@ it("each flow is gone through by a test, and in every run at each part that it m
   expect(files.filter((file) => !tests.includes(`"./flows/${file}"`))).toEqual([]);
   expect(tests.match(/^jobMatrix\(/gmu)).toHaveLength(JOB_FLOWS.length);
   expect(readdirSync(join(JOBS, "cells"))).toHaveLength(JOB_FLOWS.length + 1);
-  const untried = JOB_FLOWS.flatMap((flow) =>
+  const untested = JOB_FLOWS.flatMap((flow) =>
     [...new Set(flow.targets.map(({ part }) => part))]
       .filter((part) => !flow.targets.some((target) => target.part === part && inEveryRun(flow, target).length > 0))
       .map((part) => `${flow.name}: ${part}`),
   );
-  expect(untried).toEqual([]);
+  expect(untested).toEqual([]);
 });

@@ -2,29 +2,29 @@ import type { FlowTable } from "../matrix.ts";
 
 export const batch: FlowTable = {
   name: "batch",
-  title: "Enriching a batch",
-  use: "`POST /api/enrich/batch-direct` by the administrator, with one ISBN that the catalogue does not hold.",
+  title: "Enrich a batch",
+  use: "`POST /api/enrich/batch-direct` with the admin token and one ISBN that is not in the catalog.",
   clean: "200: 1 enriched",
   cleanCharged: 1,
   targets: [
     {
       part: "ledger",
       at: "reserve",
-      words: "reserving the call",
+      operation: "reserving the call",
       cells: [
-        ["before", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
-        ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
-        ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["before", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["after", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["hangs", "503 quota_unavailable", 5, 1, 0, 0, 0, "200: 1 enriched", 1],
         ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
-        ["nonsense", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
-        ["minute", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["nonsense", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["minute", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
         ["restarts", "200: 1 enriched", 0, 2, 1, 1, 0, "200: 1 cached", 0],
       ],
     },
     {
       part: "ledger",
       at: "commit",
-      words: "charging it",
+      operation: "charging the call",
       cells: [
         ["before", "200: 1 enriched", 0, 1, 1, 0, 1, "200: 1 cached", 0],
         ["after", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
@@ -38,21 +38,21 @@ export const batch: FlowTable = {
     {
       part: "d1",
       at: "AS missed",
-      words: "looking into the catalogue",
+      operation: "reading the catalog",
       cells: [
-        ["before", "503 storage_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
-        ["after", "503 storage_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
-        ["hangs", "503 storage_unavailable, again after 5 s", 30, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["before", "503 storage_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["after", "503 storage_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["hangs", "503 storage_unavailable", 30, 1, 0, 0, 0, "200: 1 enriched", 1],
         ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
-        ["nonsense", "503 storage_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
-        ["minute", "503 storage_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
-        ["restarts", "503 storage_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["nonsense", "503 storage_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["minute", "503 storage_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
+        ["restarts", "503 storage_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
       ],
     },
     {
       part: "d1",
       at: "SELECT isbn13 FROM books",
-      words: "looking which books are new",
+      operation: "finding the new books",
       cells: [
         ["before", "200: 1 failed", 0, 1, 1, 1, 0, "200: 1 enriched", 1],
         ["after", "200: 1 failed", 0, 1, 1, 1, 0, "200: 1 enriched", 1],
@@ -66,7 +66,7 @@ export const batch: FlowTable = {
     {
       part: "d1",
       at: "INTO books",
-      words: "storing the book",
+      operation: "storing the book",
       cells: [
         ["before", "200: 1 failed", 0, 1, 1, 1, 0, "200: 1 enriched", 1],
         ["after", "200: 1 failed", 0, 1, 1, 1, 0, "200: 1 cached", 0],
@@ -80,21 +80,21 @@ export const batch: FlowTable = {
     {
       part: "provider",
       at: "POST /books",
-      words: "asking for the book",
+      operation: "fetching the book",
       cells: [
         ["before", "502 upstream_error, `connection_lost`, 1 charged", 0, 1, 0, 1, 0, "200: 1 enriched", 1],
         ["after", "502 upstream_error, `connection_lost`, 1 charged", 0, 1, 1, 1, 0, "200: 1 enriched", 1],
         ["hangs", "502 upstream_error, `timed_out`, 1 charged", 20, 1, 1, 1, 0, "200: 1 enriched", 1],
         ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
         ["nonsense", "502 upstream_error, `unreadable`, 1 charged", 0, 1, 1, 1, 0, "200: 1 enriched", 1],
-        ["minute", "429 pace_exceeded, 1 charged, again after 60 s", 0, 1, 0, 1, 0, "200: 1 enriched", 1],
+        ["minute", "429 pace_exceeded, 1 charged, retry after 60 s", 0, 1, 0, 1, 0, "200: 1 enriched", 1],
         ["restarts", "502 upstream_error, `unreadable`, 1 charged", 0, 1, 1, 1, 0, "200: 1 enriched", 1],
       ],
     },
     {
       part: "collector",
       at: "POST /v1/traces",
-      words: "sending the trace",
+      operation: "sending the trace",
       cells: [
         ["before", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
         ["after", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],

@@ -2,8 +2,8 @@ import type { FlowTable } from "../matrix.ts";
 
 export const newReleases: FlowTable = {
   name: "new-releases",
-  title: "Enriching new releases",
-  use: "`POST /api/books/enrich-new-releases` by the administrator, for two months of a page each; where it stopped midway, once more with the cursor.",
+  title: "Enrich new releases",
+  use: "`POST /api/books/enrich-new-releases` with the admin token, for two months of one page each. If the first request stops early, the second one sends its cursor.",
   clean: "200: 2 enriched, complete",
   cleanCharged: 2,
   traced: false,
@@ -11,36 +11,36 @@ export const newReleases: FlowTable = {
     {
       part: "ledger",
       at: "check",
-      words: "asking whether the plan can be paid",
+      operation: "checking that the calls are left",
       cells: [
-        ["before", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["before", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["after", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["hangs", "503 quota_unavailable", 5, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["slow", "200: 2 enriched, complete", 1.5, 1, 2, 2, 0, "200: 2 known, complete", 2],
-        ["nonsense", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["minute", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["nonsense", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["minute", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["restarts", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
       ],
     },
     {
       part: "ledger",
       at: "reserve",
-      words: "reserving the first month",
+      operation: "reserving the first month",
       cells: [
-        ["before", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["after", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["hangs", "503 quota_unavailable, again after 5 s", 5, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["before", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["after", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["hangs", "503 quota_unavailable", 5, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, complete", 2],
-        ["nonsense", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["minute", "503 quota_unavailable, again after 5 s", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["nonsense", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
+        ["minute", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["restarts", "200: 2 enriched, complete", 0, 3, 2, 2, 0, "200: 2 known, complete", 2],
       ],
     },
     {
       part: "ledger",
       at: "reserve",
-      spares: 1,
-      words: "reserving the second month",
+      skips: 1,
+      operation: "reserving the second month",
       cells: [
         ["before", "200: 1 enriched, with a cursor", 0, 1, 1, 1, 0, "200: 1 enriched, complete", 1],
         ["after", "200: 1 enriched, with a cursor", 0, 1, 1, 1, 0, "200: 1 enriched, complete", 1],
@@ -54,7 +54,7 @@ export const newReleases: FlowTable = {
     {
       part: "ledger",
       at: "commit",
-      words: "charging the months",
+      operation: "charging the months",
       cells: [
         ["before", "200: 2 enriched, complete", 0, 2, 2, 0, 2, "200: 2 known, complete", 2],
         ["after", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
@@ -68,7 +68,7 @@ export const newReleases: FlowTable = {
     {
       part: "d1",
       at: "SELECT isbn13 FROM books",
-      words: "looking which books are new",
+      operation: "finding the new books",
       cells: [
         ["before", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["after", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
@@ -82,7 +82,7 @@ export const newReleases: FlowTable = {
     {
       part: "d1",
       at: "INTO books",
-      words: "storing the books",
+      operation: "storing the books",
       cells: [
         ["before", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["after", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 1 enriched, 1 known, complete", 2],
@@ -96,22 +96,22 @@ export const newReleases: FlowTable = {
     {
       part: "provider",
       at: "GET /search/books",
-      words: "asking for the first month",
+      operation: "fetching the first month",
       cells: [
         ["before", "502 upstream_error, `connection_lost`, 1 charged", 0, 1, 0, 1, 0, "200: 2 enriched, complete", 2],
         ["after", "502 upstream_error, `connection_lost`, 1 charged", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["hangs", "502 upstream_error, `timed_out`, 1 charged", 20, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, complete", 2],
         ["nonsense", "502 upstream_error, `unreadable`, 1 charged", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
-        ["minute", "429 pace_exceeded, 1 charged, again after 60 s", 0, 1, 0, 1, 0, "200: 2 enriched, complete", 2],
+        ["minute", "429 pace_exceeded, 1 charged, retry after 60 s", 0, 1, 0, 1, 0, "200: 2 enriched, complete", 2],
         ["restarts", "502 upstream_error, `unreadable`, 1 charged", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
       ],
     },
     {
       part: "provider",
       at: "GET /search/books",
-      spares: 1,
-      words: "asking for the second month",
+      skips: 1,
+      operation: "fetching the second month",
       cells: [
         ["before", "200: 1 enriched, with a cursor", 0, 1, 1, 2, 0, "200: 1 enriched, complete", 1],
         ["after", "200: 1 enriched, with a cursor", 0, 1, 2, 2, 0, "200: 1 enriched, complete", 1],

@@ -1,19 +1,20 @@
 /**
- * The fault matrix, cell by cell: each part of the system spoiled in each way while a flow uses it, in workerd, through the public door.
+ * The fault matrix of requests: each part fails in each way while a flow uses it, in workerd, through the public API.
  *
  * To add a flow:
- * 1. `cells/<flow>.ts`: its table, plain data without imports but `../matrix.ts`. Name its targets (where it meets which part), and leave
- *    the cells empty. `spares` lets the first operations of a target go well; `elsewhere` names places at which it behaves like another
- *    flow. Add the table to `cells/index.ts`.
- * 2. `<flow>.test.ts`: `faultMatrix({ table, use })`. `use` does the flow once and puts into words what whoever asked is told; `n` differs from
- *    cell to cell, so that nothing is known to the catalogue. It asks through `world.ask` (or ticks a cron, or waits for a job), and looks at
- *    the stores through `untrapped.ts`.
- * 3. Run it. Each cell fails with the row that was observed: think about whether it is right, mend the product where it isn't, and write the
- *    row down. A place that a use without a fault meets and nothing names fails too.
+ * 1. Write its table in `cells/<flow>.ts`: plain data that imports only `../matrix.ts`. List its targets with empty cells. `skips` lets the
+ *    first operations of a target succeed. `covered` names operations that another flow's table shows. Add the table to `cells/index.ts`.
+ * 2. Call `faultMatrix({ table, use })` in `<flow>.test.ts`. `use` runs the flow once and describes the caller's result. `n` differs from cell
+ *    to cell, so that the catalog never knows the book. Send requests with `world.send`. Read the stores with `stores.ts`.
+ * 3. Run it. Each cell fails with the observed row. Fix the product if the row is wrong, then copy the row into the table. A test without a
+ *    fault fails too if the table does not list an operation.
  * 4. `npm run reliability` writes the page.
  *
- * What is checked besides, in every cell: calls that the provider counted ≤ calls charged or held; the callers' sum is what is used; once
- * the holds have ended nothing is reserved, and exactly what was held is charged on top; the same use works again.
+ * Every cell also checks:
+ * - calls that the provider counted ≤ calls charged or reserved
+ * - the callers' sum equals the used calls
+ * - after expiry nothing is reserved, and exactly the reserved calls were charged
+ * - the same use works again
  */
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -22,17 +23,17 @@ import worker from "../../../worker/src/index.ts";
 import { ADMIN_TOKEN, freshStart, simulator } from "../../support/worker.ts";
 import { ALL_FAULTS } from "../matrix.ts";
 import type { Fault, FlowTable, Place, Row, Target } from "../matrix.ts";
-import { trapD1, trapKv, trapLedger } from "./bindings.ts";
-import { COLLECTOR_URL, trapOutbound } from "./outbound.ts";
-import type { Others } from "./outbound.ts";
+import { wrapD1, wrapKv, wrapLedger } from "./bindings.ts";
+import { COLLECTOR_URL, wrapOutbound } from "./outbound.ts";
+import type { OtherHosts } from "./outbound.ts";
 import { NEVER, PassingTime } from "./time.ts";
-import { Traps, isAt } from "./traps.ts";
-import { today } from "./untrapped.ts";
+import { FaultInjector, isAt } from "./injector.ts";
+import { today } from "./stores.ts";
 
-/** Early in the day: each cell lets some minutes pass. */
+/** Early in the day, because each cell takes some minutes. */
 const MORNING = "2031-05-14T01:00:00Z";
-/** The longest life of a hold of a request. */
-const HOLDS_ENDED_MS = 121_000;
+/** More than the longest lifetime of a request's reservation. */
+const EXPIRED_MS = 121_000;
 const A_MINUTE_LATER_MS = 61_000;
 
 export interface Reply {
@@ -42,47 +43,47 @@ export interface Reply {
   readonly body: Record<string, unknown>;
 }
 
-interface Asking {
-  /** Whose; the administrator's unless it is given. */
+interface RequestOptions {
+  /** The admin token if absent. Null: no credentials. */
   readonly token?: string | null;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface World {
-  /** What doors other than `ask` are opened with. */
+  /** For entry points other than `send`. */
   readonly bindings: Env;
   readonly time: PassingTime;
-  readonly traps: Traps;
-  /** One request to the Worker, traced; what happens beside its answer has happened too. */
-  readonly ask: (method: string, path: string, body?: unknown, asking?: Asking) => Promise<Reply>;
+  readonly injector: FaultInjector;
+  /** Sends one request to the Worker, traced, and waits for its background work. */
+  readonly send: (method: string, path: string, body?: unknown, options?: RequestOptions) => Promise<Reply>;
 }
 
 export interface Flow {
   readonly table: FlowTable;
-  /** What all cells share, after the stores were emptied. */
+  /** Runs once for all cells, after the stores were emptied. */
   readonly prepare?: () => Promise<void>;
-  /** What this cell needs before the part fails. */
+  /** Prepares one cell, before the fault. */
   readonly arrange?: (n: number) => Promise<void>;
-  /** One use. Returns what whoever asked is told, in the table's words. */
+  /** Runs the flow once. Returns the caller's result as the table describes it. */
   readonly use: (n: number, world: World) => Promise<string>;
-  /** What happens between the first look at the count and the fault. */
-  readonly upset?: (n: number) => Promise<void>;
-  /** A part that is away during every use, without a fault and with one. */
-  readonly without?: Place;
-  /** Traps in further parts. */
-  readonly trap?: (traps: Traps) => void;
-  /** What there is to tell of a use in which the Worker died. */
-  readonly dead?: () => Promise<string>;
-  /** What must hold besides when all is over. */
+  /** Runs between the first count and the fault. */
+  readonly disturb?: (n: number) => Promise<void>;
+  /** A place that fails during every use, with a fault and without one. */
+  readonly unavailable?: Place;
+  /** Injects faults into further parts. */
+  readonly wrap?: (injector: FaultInjector) => void;
+  /** Describes a use in which the Worker stopped. */
+  readonly whenStopped?: () => Promise<string>;
+  /** Further checks at the end of a cell. */
   readonly check?: (n: number, world: World, cell: { readonly target: Target; readonly fault: Fault }) => Promise<void>;
-  /** Hosts beside the provider's and the collector's, and what they answer. */
-  readonly others?: Others;
+  /** Hosts other than the provider's and the collector's, with their answers. */
+  readonly otherHosts?: OtherHosts;
 }
 
-/** Traces are sent, so that the collector is a part like the others. */
+/** Traces are on, so that the collector is a part too. */
 const traced = { ...env, OTEL_ENABLED: "true", OTEL_ENDPOINT: COLLECTOR_URL } as unknown as Env;
 
-function door(time: PassingTime, bindings: Env): World["ask"] {
+function senderOf(time: PassingTime, bindings: Env): World["send"] {
   return async (method, path, body, { token = ADMIN_TOKEN, headers = {} } = {}) => {
     const context = createExecutionContext();
     const init = {
@@ -105,14 +106,14 @@ function door(time: PassingTime, bindings: Env): World["ask"] {
 }
 
 interface Count {
-  /** Charged today, with what the provider counted and nobody claimed. */
+  /** Charged today, untracked calls included. */
   readonly used: number;
   readonly reserved: number;
-  /** By the provider. */
+  /** Counted by the provider. */
   readonly spent: number;
 }
 
-/** Also checks what holds at any time. */
+/** Reads the counts and checks the callers' sum. */
 async function count(): Promise<Count> {
   const [{ used, reserved, callers }, { spent }] = [await today(), await simulator.state()];
   expect({ sum: callers.reduce((sum, each) => sum + each.used, 0) }).toEqual({ sum: used });
@@ -121,42 +122,42 @@ async function count(): Promise<Count> {
 
 const pass = (ms: number): void => void vi.setSystemTime(Date.now() + ms);
 
-/** Everything that happened from a request to the end of its beside-work, and the seconds until its answer. */
-async function used(flow: Flow, n: number, world: World): Promise<{ readonly told: string; readonly seconds: number }> {
-  world.traps.without(flow.without ?? null);
+/** Uses the flow once, background work included. `seconds` is the time until the answer. */
+async function useOnce(flow: Flow, n: number, world: World): Promise<{ readonly result: string; readonly seconds: number }> {
+  world.injector.disable(flow.unavailable ?? null);
   const { result, seconds } = await world.time.run(async () => flow.use(n, world));
-  world.traps.without(null);
-  return { told: result === NEVER ? ((await flow.dead?.()) ?? "no answer") : result, seconds };
+  world.injector.disable(null);
+  return { result: result === NEVER ? ((await flow.whenStopped?.()) ?? "no answer") : result, seconds };
 }
 
 async function observe(flow: Flow, n: number, world: World, cell: { readonly target: Target; readonly fault: Fault }): Promise<Row> {
-  const { traps } = world;
+  const { injector } = world;
   const before = await count();
-  await flow.upset?.(n);
-  traps.arm(cell.target, cell.fault);
-  const { told, seconds } = await used(flow, n, world);
-  const { tries } = traps;
-  // A fault of a minute ends by itself.
+  await flow.disturb?.(n);
+  injector.start(cell.target, cell.fault);
+  const { result, seconds } = await useOnce(flow, n, world);
+  const { attempts } = injector;
+  // A fault of a minute ends when the minute is over.
   if (cell.fault === "minute") pass(A_MINUTE_LATER_MS);
-  else traps.heal();
+  else injector.stop();
   const after = await count();
-  const again = await used(flow, n, world);
-  traps.heal();
-  pass(HOLDS_ENDED_MS);
+  const again = await useOnce(flow, n, world);
+  injector.stop();
+  pass(EXPIRED_MS);
   const end = await count();
 
-  const [sent, charged, held] = [after.spent - before.spent, after.used - before.used, after.reserved - before.reserved];
-  // What was held has become a charge by then.
+  const [sent, charged, reserved] = [after.spent - before.spent, after.used - before.used, after.reserved - before.reserved];
+  // Reserved calls have been charged by then.
   const againCharged = end.used - after.used - after.reserved;
-  expect(end.reserved, "nothing is reserved for ever").toBe(0);
-  // An operator may set the count lower; then nothing is sent.
-  expect(sent, "never more than what was charged or held").toBeLessThanOrEqual(Math.max(0, charged + held));
-  expect(end.spent - before.spent, "nor in the end").toBeLessThanOrEqual(Math.max(0, end.used - before.used));
+  expect(end.reserved, "nothing stays reserved").toBe(0);
+  // An operator may lower the count. Then nothing is sent.
+  expect(sent, "sent calls are charged or reserved").toBeLessThanOrEqual(Math.max(0, charged + reserved));
+  expect(end.spent - before.spent, "sent calls are charged in the end").toBeLessThanOrEqual(Math.max(0, end.used - before.used));
   await flow.check?.(n, world, cell);
-  return [cell.fault, told, seconds, tries, sent, charged, held, again.told, againCharged];
+  return [cell.fault, result, seconds, attempts, sent, charged, reserved, again.result, againCharged];
 }
 
-const nameOf = ({ part, at, spares }: Target): string => `${part} ${at}${spares === undefined ? "" : ` +${spares}`}`;
+const nameOf = ({ part, at, skips }: Target): string => `${part} ${at}${skips === undefined ? "" : ` +${skips}`}`;
 
 const LEVELS = ["log", "warn", "error"] as const;
 type Level = (typeof LEVELS)[number];
@@ -171,10 +172,10 @@ export function faultMatrix(flow: Flow): void {
 function cellsOf(flow: Flow): void {
   const { table } = flow;
   const time = new PassingTime();
-  const traps = new Traps(time);
+  const injector = new FaultInjector(time);
   const bindings = table.traced === false ? env : traced;
-  const world: World = { bindings, time, traps, ask: door(time, bindings) };
-  /** Thousands of lines, which are worth sending only where a cell fails. */
+  const world: World = { bindings, time, injector, send: senderOf(time, bindings) };
+  /** Thousands of lines, printed only if a cell fails. */
   const logged: [Level, string][] = [];
   const show = { log: console.log, warn: console.warn, error: console.error };
   let n = 0;
@@ -185,14 +186,14 @@ function cellsOf(flow: Flow): void {
   });
   beforeAll(async () => {
     await freshStart(MORNING);
-    // The provider knows every book that is asked for.
+    // The provider knows every book.
     await simulator.control("PUT", "/settings", { unknown_percent: 0 });
     await flow.prepare?.();
-    trapLedger(traps);
-    trapKv(traps);
-    trapD1(traps);
-    trapOutbound(traps, flow.others);
-    flow.trap?.(traps);
+    wrapLedger(injector);
+    wrapKv(injector);
+    wrapD1(injector);
+    wrapOutbound(injector, flow.otherHosts);
+    flow.wrap?.(injector);
     for (const level of LEVELS) vi.spyOn(console, level).mockImplementation((line: string) => void logged.push([level, line]));
     time.install();
   });
@@ -206,26 +207,26 @@ function cellsOf(flow: Flow): void {
 
   test("without a fault", async () => {
     const before = await count();
-    await flow.upset?.(n);
-    traps.takeMet();
-    const { told, seconds } = await used(flow, n, world);
-    const met = traps.takeMet();
+    await flow.disturb?.(n);
+    injector.takeSeen();
+    const { result, seconds } = await useOnce(flow, n, world);
+    const seen = injector.takeSeen();
     const after = await count();
     const charged = after.used - before.used;
-    expect({ told, seconds, charged }).toEqual({ told: table.clean, seconds: 0, charged: table.cleanCharged });
-    const isMet = (place: Place, operation: string): boolean => operation.startsWith(`${place.part}: `) && isAt(place, operation);
-    const named: readonly Place[] = [...table.targets, ...(table.elsewhere ?? []), ...(flow.without ? [flow.without] : [])];
-    const nameless = met.filter((operation) => !named.some((place) => isMet(place, operation)));
-    expect(nameless, "every place is named").toEqual([]);
-    const unmet = named.filter((place) => !met.some((operation) => isMet(place, operation)));
-    expect(unmet, "every named place is met").toEqual([]);
+    expect({ result, seconds, charged }).toEqual({ result: table.clean, seconds: 0, charged: table.cleanCharged });
+    const isSeen = (place: Place, operation: string): boolean => operation.startsWith(`${place.part}: `) && isAt(place, operation);
+    const listed: readonly Place[] = [...table.targets, ...(table.covered ?? []), ...(flow.unavailable ? [flow.unavailable] : [])];
+    const unlisted = seen.filter((operation) => !listed.some((place) => isSeen(place, operation)));
+    expect(unlisted, "the table lists every operation").toEqual([]);
+    const unseen = listed.filter((place) => !seen.some((operation) => isSeen(place, operation)));
+    expect(unseen, "every listed operation is used").toEqual([]);
   });
 
-  describe.each(table.targets)("$part, $words:", (target) => {
+  describe.each(table.targets)("$part, $operation:", (target) => {
     test.each(target.faults ?? ALL_FAULTS)("%s", async (fault) => {
       const observed = await observe(flow, n, world, { target, fault });
-      const promised = target.cells.find(([of]) => of === fault);
-      expect(observed, `ROW ${table.name}: ${nameOf(target)} ${JSON.stringify(observed)}`).toEqual(promised);
+      const expected = target.cells.find(([of]) => of === fault);
+      expect(observed, `ROW ${table.name}: ${nameOf(target)} ${JSON.stringify(observed)}`).toEqual(expected);
     });
   });
 }

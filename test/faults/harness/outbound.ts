@@ -1,22 +1,22 @@
-/** Whatever the Worker asks of others over HTTP, with traps in it. The provider is the simulator; the others answer politely. */
+/** Outgoing HTTP requests of the Worker, with injected faults. The simulator is the provider. Other hosts answer with success. */
 import { vi } from "vitest";
 import type { Part } from "../matrix.ts";
-import type { Manner, Traps } from "./traps.ts";
+import type { Failures, FaultInjector } from "./injector.ts";
 
 export const COLLECTOR_URL = "http://collector.test";
 
-const HTTP: Manner = {
+const HTTP: Failures = {
   failure: () => new TypeError("Network connection lost."),
   overloaded: () => new TypeError("Network connection lost."),
   lost: () => new TypeError("Network connection lost."),
 };
 
-/** Who is asked at a host; everybody else is no part of the matrix. */
+/** The part behind each host. Other hosts are not part of the matrix. */
 const PART_OF_HOST: Readonly<Record<string, Part>> = { "isbndb.test": "provider", "collector.test": "collector" };
 
 type Answer = (request: Request) => Promise<Response>;
 
-export type Others = Readonly<Record<string, { readonly part: Part; readonly answer: Answer }>>;
+export type OtherHosts = Readonly<Record<string, { readonly part: Part; readonly answer: Answer }>>;
 
 const html = (): Response => new Response("<!doctype html><title>Welcome</title>", { headers: { "content-type": "text/html" } });
 
@@ -39,42 +39,42 @@ async function half(answer: Response): Promise<Response> {
   return new Response(body, answer);
 }
 
-/** Whole before anybody reads it, so that nothing is under way unseen. */
+/** Reads the whole body first, so that no hidden work is in progress later. */
 async function whole(answer: Response): Promise<Response> {
   return new Response(answer.body === null ? null : await answer.arrayBuffer(), answer);
 }
 
-/** `others` answer at further hosts, each as its part. */
-export function trapOutbound(traps: Traps, others: Others = {}): void {
+/** `otherHosts` answer at further hosts, each as its part. */
+export function wrapOutbound(injector: FaultInjector, otherHosts: OtherHosts = {}): void {
   const real = globalThis.fetch.bind(globalThis);
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
     const request = new Request(input, init);
     const { hostname, pathname, search } = new URL(request.url);
-    const other = others[hostname];
+    const other = otherHosts[hostname];
     const part = other?.part ?? PART_OF_HOST[hostname];
     if (part === undefined) return real(request);
-    const go = async (): Promise<Response> => {
+    const send = async (): Promise<Response> => {
       if (other) return other.answer(request);
       if (part === "collector") return Response.json({});
       return real(new Request(request, { signal: null }));
     };
-    const asked = traps.through({
+    const answer = injector.run({
       part,
       name: `${request.method} ${pathname}${search}`,
-      manner: HTTP,
-      real: async () => whole(await go()),
+      failures: HTTP,
+      real: async () => whole(await send()),
       nonsense: html,
       refused: async () => tooMany(part),
       cutOff: half,
     });
-    return orAborted(asked, init?.signal ?? null);
+    return orAborted(answer, init?.signal ?? null);
   });
 }
 
-async function orAborted(asked: Promise<Response>, signal: AbortSignal | null): Promise<Response> {
-  if (signal === null) return asked;
+async function orAborted(answer: Promise<Response>, signal: AbortSignal | null): Promise<Response> {
+  if (signal === null) return answer;
   return Promise.race([
-    asked,
+    answer,
     new Promise<never>((_, reject) => {
       const abort = (): void => reject(signal.reason as Error);
       if (signal.aborted) abort();

@@ -1,6 +1,6 @@
 /**
- * Time that passes only while nothing is under way but what hangs or sleeps: deadlines of seconds end in milliseconds, always in the same
- * order, and no busy machine makes a healthy answer late.
+ * A clock that moves only while every operation in progress hangs or sleeps. Deadlines of seconds end in milliseconds, always in the same
+ * order. A busy machine never delays a healthy answer.
  */
 import { vi } from "vitest";
 
@@ -8,7 +8,7 @@ interface Timer {
   readonly id: number;
   readonly at: number;
   readonly fire: () => void;
-  /** A deadline of something that may be over: nobody takes it back. */
+  /** A deadline may outlive its operation, because it is never cleared. */
   readonly isDeadline: boolean;
 }
 
@@ -22,13 +22,13 @@ export const NEVER = Symbol("never answered");
 export class PassingTime {
   #timers: Timer[] = [];
   #lastId = 1_000_000;
-  #underWay = 0;
-  /** Grows with whatever happens. */
+  #inProgress = 0;
+  /** Grows with each event. */
   #events = 0;
   #answeredAt: number | null = null;
   #isOver = false;
 
-  /** Every timer of the product's from now on; until the mocks are restored. */
+  /** Replaces all timers until the mocks are restored. */
   install(): void {
     vi.spyOn(globalThis, "setTimeout").mockImplementation(((work: () => void, ms = 0) => this.#add(work, ms)) as never);
     vi.spyOn(globalThis, "clearTimeout").mockImplementation(((id?: number) => this.#remove(id)) as never);
@@ -39,13 +39,13 @@ export class PassingTime {
     });
   }
 
-  /** Real work, during which no time passes. */
+  /** Runs real work, during which no time passes. */
   async during<Result>(work: () => Promise<Result>): Promise<Result> {
-    this.#underWay += 1;
+    this.#inProgress += 1;
     try {
       return await work();
     } finally {
-      this.#underWay -= 1;
+      this.#inProgress -= 1;
       this.#events += 1;
     }
   }
@@ -54,17 +54,17 @@ export class PassingTime {
     await new Promise<void>((resolve) => this.#add(resolve, ms));
   }
 
-  /** An answer is there: what happens from now on happens beside it. */
+  /** Records the time of the answer. Later work is background work. */
   answered(): void {
     this.#answeredAt = Date.now();
   }
 
-  /** Nothing of what is running goes on: no deadline of it will ever come. */
+  /** Stops all running work: no timer fires again. */
   end(): void {
     this.#isOver = true;
   }
 
-  /** Runs `work` to its end, or to where nothing can happen any more; with the seconds until its first answer, or its end. */
+  /** Runs `work` until it ends or no timer is left. `seconds` is the time until the answer, or else until the end. */
   async run<Result>(work: () => Promise<Result>): Promise<{ readonly result: Result | typeof NEVER; readonly seconds: number }> {
     const began = Date.now();
     this.#answeredAt = null;
@@ -97,7 +97,7 @@ export class PassingTime {
     for (let quiet = 0; quiet < QUIET_TURNS; quiet += 1) {
       const before = this.#events;
       await turn();
-      if (this.#underWay > 0 || this.#events !== before) quiet = -1;
+      if (this.#inProgress > 0 || this.#events !== before) quiet = -1;
     }
   }
 

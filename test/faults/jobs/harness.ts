@@ -1,10 +1,9 @@
 /**
- * The fault matrix of jobs: as harness/index.ts, and besides
- * - a use begins a job (a tick, a request) and lasts until every job that it began has ended; the pauses of their retries and their sleeps
- *   take their time on the clock, at once;
- * - each step of a job is a place, too (`workflows`, `step <name>`): the Worker dies before its work, after it, or once;
- * - `later` is what repairs: the next tick, housekeeping, or the same asked for again;
- * - in the end nothing may be lost: no job without an end, no event that was not handed on, no delivery that nobody is at.
+ * The fault matrix of jobs. It works like harness/index.ts, with these additions:
+ * - A use starts a job by a tick or a request and waits until every job that it started has ended. Pauses and sleeps move the clock.
+ * - Each step of a job is an operation (`workflows`, `step <name>`): the Worker stops before the work, after it, or once after it.
+ * - `later` repairs: the next tick, housekeeping, or the same request again.
+ * - In the end nothing may be unfinished: no running job, no undispatched event, no pending delivery.
  */
 import { createExecutionContext, createScheduledController, introspectWorkflow, waitOnExecutionContext } from "cloudflare:test";
 import type { WorkflowIntrospector } from "cloudflare:test";
@@ -17,36 +16,36 @@ import type { JobRow } from "../../../worker/src/store/jobs/jobs.ts";
 import { ADMIN_TOKEN, freshStart, quotaStatus, setClock, simulator, withTheirJobs } from "../../support/worker.ts";
 import type { Fault, FlowTable, Row, Target, TargetCells } from "../matrix.ts";
 import { faultsAt, inEveryRun } from "./every-run.ts";
-import { trapD1, trapKv, trapLedger } from "../harness/bindings.ts";
+import { wrapD1, wrapKv, wrapLedger } from "../harness/bindings.ts";
 import type { Reply } from "../harness/index.ts";
-import { trapR2, trapTenants, trapWorkflows } from "./parts.ts";
-import { leftOver, rowsOf } from "./raw.ts";
-import { JobTraps, STEP_TIMEOUT_MS, trapSteps } from "./steps.ts";
+import { wrapR2, wrapTenants, wrapWorkflows } from "./parts.ts";
+import { listUnfinished, rowsOf } from "./rows.ts";
+import { JobFaultInjector, STEP_TIMEOUT_MS, wrapSteps } from "./steps.ts";
 import { JobTime, turn } from "./time.ts";
-import { trapOutbound } from "../harness/outbound.ts";
-import type { Others } from "../harness/outbound.ts";
+import { wrapOutbound } from "../harness/outbound.ts";
+import type { OtherHosts } from "../harness/outbound.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 const FIRST_DAY = Date.parse("2031-05-14T01:00:00Z");
 const DAYS_OF_A_CELL = 4;
 const HOOK_TIMEOUT_MS = 60_000;
 const A_MINUTE_LATER_MS = 61_000;
-const HOLDS_ENDED_MS = 121_000;
-/** In place of 5 minutes, where a part never answers and nobody but the step's time-out ends that. */
+const EXPIRED_MS = 121_000;
+/** Replaces the time-out of 5 minutes if only the step's time-out ends a call that hangs. */
 const SHORT_STEP_MINUTES = 0.6 / 60;
 
 export interface JobWorld {
   readonly time: JobTime;
-  /** A tick of a cron at this time of its day; true where it was acknowledged. */
+  /** Runs a cron tick now. True if it was acknowledged. */
   readonly tick: (cron: string) => Promise<boolean>;
-  readonly ask: (method: string, path: string, body?: unknown, token?: string) => Promise<Reply>;
-  /** Waits until every job that was begun has ended. */
+  readonly send: (method: string, path: string, body?: unknown, token?: string) => Promise<Reply>;
+  /** Waits until every started job has ended. */
   readonly settled: () => Promise<void>;
-  /** What says that something is left to be done, by table; empty where nothing is. */
-  readonly left: () => Promise<string[]>;
-  /** Lets time pass, and housekeeping run; with retention, as once an hour. */
+  /** Unfinished work as "table: type". Empty if nothing is left to do. */
+  readonly unfinished: () => Promise<string[]>;
+  /** Lets time pass and runs housekeeping, with retention on request. */
   readonly housekeeping: (minutes?: number, retention?: boolean) => Promise<void>;
-  /** Jobs of a type, the oldest first, since the cell began. */
+  /** Jobs of a type since the start of the cell, oldest first. */
   readonly jobs: (type: JobType) => Promise<JobRow[]>;
 }
 
@@ -54,15 +53,15 @@ export interface JobFlow {
   readonly table: FlowTable;
   readonly prepare?: () => Promise<void>;
   readonly arrange?: (n: number, world: JobWorld) => Promise<void>;
-  /** Begins the job, waits for its end, and says in the table's words what it came to. */
+  /** Starts the job and waits for its end. Returns the result as the table describes it. */
   readonly use: (n: number, world: JobWorld) => Promise<string>;
   readonly later: (n: number, world: JobWorld) => Promise<string>;
   readonly check?: (n: number, world: JobWorld, cell: { readonly target: Target; readonly fault: Fault } | null) => Promise<void>;
-  readonly others?: Others;
-  /** It may spend calls of the provider: they are counted. */
+  readonly otherHosts?: OtherHosts;
+  /** True if the flow may spend the provider's calls. They are counted then. */
   readonly spends?: boolean;
-  /** Operations that another table speaks of. */
-  readonly elsewhere?: readonly string[];
+  /** Operations whose faults another flow's table shows. */
+  readonly covered?: readonly string[];
 }
 
 interface Count {
@@ -73,25 +72,25 @@ interface Count {
 
 const NOTHING: Count = { used: 0, reserved: 0, spent: 0 };
 
-async function counted(): Promise<Count> {
+async function readCount(): Promise<Count> {
   const [{ used, reserved, callers }, { spent }] = [await quotaStatus(), await simulator.state()];
   expect({ sum: callers.reduce((sum, each) => sum + each.used, 0) }).toEqual({ sum: used });
   return { used, reserved, spent };
 }
 
-/** Housekeeping, where it has something to do: what that was. */
-export async function repaired({ left, housekeeping }: JobWorld, minutes?: number): Promise<string> {
-  const before = await left();
+/** Runs housekeeping if something is unfinished. Returns the tables concerned, in parentheses. */
+export async function repair({ unfinished, housekeeping }: JobWorld, minutes?: number): Promise<string> {
+  const before = await unfinished();
   if (before.length === 0) return "";
   await housekeeping(
     minutes,
     before.some((each) => /^(?:backups|scratches|restores)/u.test(each)),
   );
-  return `; housekeeping ends ${[...new Set(before.map((each) => each.replace(/:.*/u, "")))].join(", ")}`;
+  return ` (housekeeping: ${[...new Set(before.map((each) => each.replace(/:.*/u, "")))].join(", ")})`;
 }
 
-/** What every job does, and the table of a job by itself speaks of. */
-const OF_EVERY_JOB = [
+/** Operations of every job. The table of the job request shows their faults. */
+const SHARED_OPERATIONS = [
   "INTO jobs (id,",
   "UPDATE jobs SET",
   "SELECT * FROM jobs WHERE id",
@@ -117,16 +116,16 @@ export function jobMatrix(flow: JobFlow): void {
 function cellsOf(flow: JobFlow): void {
   const { table } = flow;
   const time = new JobTime();
-  const traps = new JobTraps(time);
+  const injector = new JobFaultInjector(time);
   const instances = new Set<string>();
   const getInstance = env.JOBS.get.bind(env.JOBS);
-  /** Thousands of lines, which are worth sending only where a cell fails. */
+  /** Thousands of lines, printed only if a cell fails. */
   const logged: [Level, string][] = [];
   const show = { log: console.log, warn: console.warn, error: console.error };
   let workflows: WorkflowIntrospector;
   let n = 0;
 
-  const count = async (): Promise<Count> => (flow.spends === true ? counted() : NOTHING);
+  const count = async (): Promise<Count> => (flow.spends === true ? readCount() : NOTHING);
   const hasEnded = async (id: string): Promise<boolean> =>
     ["complete", "errored", "terminated"].includes((await (await getInstance(id)).status()).status);
   const settled = async (): Promise<void> => {
@@ -150,8 +149,8 @@ function cellsOf(flow: JobFlow): void {
     time,
     tick,
     settled,
-    left: leftOver,
-    ask: async (method, path, body, token = ADMIN_TOKEN) => {
+    unfinished: listUnfinished,
+    send: async (method, path, body, token = ADMIN_TOKEN) => {
       const context = createExecutionContext();
       const headers = { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "content-type": "application/json" }) };
       const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
@@ -162,55 +161,56 @@ function cellsOf(flow: JobFlow): void {
     },
     housekeeping: async (minutes = 2, retention = false) => {
       time.reach(Date.now() + minutes * 60_000);
-      await world.ask("POST", "/api/jobs", { type: "housekeeping", payload: { retention } });
+      await world.send("POST", "/api/jobs", { type: "housekeeping", payload: { retention } });
       await settled();
     },
-    jobs: async (type) => rowsOf<JobRow>("SELECT * FROM jobs WHERE type = ? AND created_at >= ? ORDER BY created_at, id", type, begun()),
+    jobs: async (type) =>
+      rowsOf<JobRow>("SELECT * FROM jobs WHERE type = ? AND created_at >= ? ORDER BY created_at, id", type, startOfCell()),
   };
-  /** Each cell has days of its own. */
-  const begun = (): number => FIRST_DAY + n * DAYS_OF_A_CELL * DAY_MS;
+  /** Each cell has its own days. */
+  const startOfCell = (): number => FIRST_DAY + n * DAYS_OF_A_CELL * DAY_MS;
 
-  /** Runs to the end, time passing where something hangs. */
-  const driven = async (work: () => Promise<string>): Promise<{ readonly told: string; readonly seconds: number }> => {
+  /** Runs to the end. Time passes while something hangs. */
+  const drive = async (work: () => Promise<string>): Promise<{ readonly result: string; readonly seconds: number }> => {
     const began = Date.now();
-    let end: { readonly told: string } | { readonly error: unknown } | null = null;
+    let end: { readonly result: string } | { readonly error: unknown } | null = null;
     void work().then(
-      (told) => (end = { told }),
+      (result) => (end = { result }),
       (error: unknown) => (end = { error }),
     );
     const reached = (): typeof end => end;
     await time.until(async () => reached() !== null);
-    time.forget();
+    time.clear();
     const at = reached();
     if (at === null || "error" in at) throw at?.error;
-    return { told: at.told, seconds: (Date.now() - began) / 1_000 };
+    return { result: at.result, seconds: (Date.now() - began) / 1_000 };
   };
 
   async function observe(target: Target, fault: Fault): Promise<Row> {
     const before = await count();
     const waitsForTimeout = fault === "hangs" && target.part === "r2";
     if (waitsForTimeout) for (const kind of Object.values(JOBS)) Reflect.set(kind, "timeoutMinutes", SHORT_STEP_MINUTES);
-    traps.fault = fault;
-    traps.arm(target, fault);
-    const { told, seconds } = await driven(async () => flow.use(n, world));
-    const { tries } = traps;
+    injector.fault = fault;
+    injector.start(target, fault);
+    const { result, seconds } = await drive(async () => flow.use(n, world));
+    const { attempts } = injector;
     if (fault === "minute") time.reach(Date.now() + A_MINUTE_LATER_MS);
-    else traps.heal();
+    else injector.stop();
     if (waitsForTimeout) for (const kind of Object.values(JOBS)) Reflect.set(kind, "timeoutMinutes", STEP_TIMEOUT_MS / 60_000);
     const after = await count();
     time.reach(Date.now() + 1_000);
-    const then = await driven(async () => flow.later(n, world));
-    traps.heal();
-    traps.fault = null;
-    time.reach(Date.now() + HOLDS_ENDED_MS);
+    const then = await drive(async () => flow.later(n, world));
+    injector.stop();
+    injector.fault = null;
+    time.reach(Date.now() + EXPIRED_MS);
     const end = await count();
-    expect(await leftOver(), "nothing is lost").toEqual([]);
+    expect(await listUnfinished(), "nothing is lost").toEqual([]);
     await flow.check?.(n, world, { target, fault });
 
-    const [sent, charged, held] = [after.spent - before.spent, after.used - before.used, after.reserved - before.reserved];
-    expect(end.reserved, "nothing is reserved for ever").toBe(0);
-    expect(end.spent - before.spent, "never more than what is charged").toBeLessThanOrEqual(end.used - before.used);
-    return [fault, told, seconds, tries, sent, charged, held, then.told, end.used - after.used - held];
+    const [sent, charged, reserved] = [after.spent - before.spent, after.used - before.used, after.reserved - before.reserved];
+    expect(end.reserved, "nothing stays reserved").toBe(0);
+    expect(end.spent - before.spent, "sent calls are charged").toBeLessThanOrEqual(end.used - before.used);
+    return [fault, result, seconds, attempts, sent, charged, reserved, then.result, end.used - after.used - reserved];
   }
 
   beforeAll(async () => {
@@ -223,14 +223,14 @@ function cellsOf(flow: JobFlow): void {
     });
     await simulator.control("PUT", "/settings", { unknown_percent: 0 });
     await flow.prepare?.();
-    trapLedger(traps);
-    trapKv(traps);
-    trapD1(traps);
-    trapR2(traps);
-    trapTenants(traps);
-    trapWorkflows(traps, (id) => instances.add(id));
-    trapOutbound(traps, flow.others);
-    trapSteps(time, traps);
+    wrapLedger(injector);
+    wrapKv(injector);
+    wrapD1(injector);
+    wrapR2(injector);
+    wrapTenants(injector);
+    wrapWorkflows(injector, (id) => instances.add(id));
+    wrapOutbound(injector, flow.otherHosts);
+    wrapSteps(time, injector);
     for (const level of LEVELS) vi.spyOn(console, level).mockImplementation((line: string) => void logged.push([level, line]));
     vi.spyOn(Math, "random").mockReturnValue(0);
     time.install();
@@ -241,8 +241,8 @@ function cellsOf(flow: JobFlow): void {
   });
   beforeEach(async () => {
     n += 1;
-    await setClock(new Date(begun()).toISOString());
-    await driven(async () => {
+    await setClock(new Date(startOfCell()).toISOString());
+    await drive(async () => {
       await flow.arrange?.(n, world);
       return "";
     });
@@ -250,43 +250,43 @@ function cellsOf(flow: JobFlow): void {
   afterEach(({ task }) => {
     if (task.result?.state === "fail") for (const [level, line] of logged) show[level](line);
     logged.length = 0;
-    traps.heal();
-    traps.fault = null;
+    injector.stop();
+    injector.fault = null;
     instances.clear();
   });
 
   test("without a fault", async () => {
-    traps.takeMet();
+    injector.takeSeen();
     const before = await count();
-    const { told } = await driven(async () => flow.use(n, world));
-    const met = traps.takeMet();
+    const { result } = await drive(async () => flow.use(n, world));
+    const seen = injector.takeSeen();
     const after = await count();
-    await driven(async () => flow.later(n, world));
-    expect(await leftOver(), "nothing is lost").toEqual([]);
+    await drive(async () => flow.later(n, world));
+    expect(await listUnfinished(), "nothing is lost").toEqual([]);
     await flow.check?.(n, world, null);
-    expect({ told, charged: after.used - before.used }).toEqual({ told: table.clean, charged: table.cleanCharged });
+    expect({ result, charged: after.used - before.used }).toEqual({ result: table.clean, charged: table.cleanCharged });
     const known = [
       ...table.targets,
-      ...(table.elsewhere ?? []),
-      ...[...(table.name === "job" ? [] : OF_EVERY_JOB), ...(flow.elsewhere ?? [])].map((at) => ({ part: "", at })),
+      ...(table.covered ?? []),
+      ...[...(table.name === "job" ? [] : SHARED_OPERATIONS), ...(flow.covered ?? [])].map((at) => ({ part: "", at })),
     ];
-    const isNamed = (operation: string): boolean =>
-      known.some(({ part, at }) => operation.startsWith(part) && at.split("|").some((words) => operation.includes(words)));
-    expect(met.filter((operation) => !isNamed(operation)).join("\n"), "every place is named").toBe("");
-    const unmet = table.targets.filter(
-      ({ part, at }) => !met.some((operation) => operation.startsWith(`${part}: `) && operation.includes(at)),
+    const isListed = (operation: string): boolean =>
+      known.some(({ part, at }) => operation.startsWith(part) && at.split("|").some((text) => operation.includes(text)));
+    expect(seen.filter((operation) => !isListed(operation)).join("\n"), "the table lists every operation").toBe("");
+    const unseen = table.targets.filter(
+      ({ part, at }) => !seen.some((operation) => operation.startsWith(`${part}: `) && operation.includes(at)),
     );
-    expect(unmet, "every named place is met").toEqual([]);
+    expect(unseen, "every listed operation is used").toEqual([]);
   });
 
   const faultsOf = (target: TargetCells): readonly Fault[] =>
     env.TEST_SOAK === "true" || target.cells.length === 0 ? faultsAt(target) : inEveryRun(table, target);
 
-  describe.each(table.targets.filter((target) => faultsOf(target).length > 0))("$part, $words:", (target) => {
+  describe.each(table.targets.filter((target) => faultsOf(target).length > 0))("$part, $operation:", (target) => {
     test.each(faultsOf(target))("%s", async (fault) => {
       const observed = await observe(target, fault);
-      const promised = target.cells.find(([of]) => of === fault);
-      expect(observed, `ROW ${table.name} ${target.part} ${target.at} ${JSON.stringify(observed)}`).toEqual(promised);
+      const expected = target.cells.find(([of]) => of === fault);
+      expect(observed, `ROW ${table.name} ${target.part} ${target.at} ${JSON.stringify(observed)}`).toEqual(expected);
     });
   });
 }

@@ -1,4 +1,4 @@
-/** The part of docs/reliability.md that speaks of jobs, from the tables that the tests assert. No I/O. */
+/** The sections about jobs in docs/reliability-matrix.md, from the tables that the tests assert. No I/O. */
 import { FAULTS, PARTS } from "../matrix.ts";
 import type { Fault, FlowTable, Part, Row, TargetCells } from "../matrix.ts";
 import { JOB_FLOWS } from "./cells/index.ts";
@@ -10,44 +10,41 @@ const ALL_PARTS = Object.keys(PARTS) as Part[];
 const MINUTE_SECONDS = 60;
 const HOUR_SECONDS = 60 * MINUTE_SECONDS;
 
-/** Where every job meets a part as the first of the flows does. */
-const AS_IN_ANY_JOB: ReadonlySet<Part> = new Set(["d1", "workflows", "collector"]);
+/** Parts that every job uses in the same way as the first flow. */
+const SHARED_PARTS: ReadonlySet<Part> = new Set(["d1", "workflows", "collector"]);
 
-/** Of a step only the Worker dies. */
-const DEATHS: Partial<Record<Fault, string>> = {
-  before: "the Worker dies before it",
-  after: "dies after it",
-  restarts: "dies once after it",
+/** At a step only the Worker fails. */
+const STEP_FAULTS: Partial<Record<Fault, string>> = {
+  before: "the Worker stops before it",
+  after: "stops after it",
+  restarts: "stops once after it",
 };
 
 const faultOf = ({ part, at }: TargetCells, [fault]: Row): string =>
-  part === "workflows" && at.startsWith("step ") ? (DEATHS[fault] ?? fault) : FAULTS[fault];
+  part === "workflows" && at.startsWith("step ") ? (STEP_FAULTS[fault] ?? fault) : FAULTS[fault];
 
-function lengthOf(seconds: number): string {
-  if (seconds === 0) return "at once";
+function duration(seconds: number): string {
   if (seconds < 2 * MINUTE_SECONDS) return `${seconds} s`;
   return seconds < 2 * HOUR_SECONDS ? `${Math.round(seconds / MINUTE_SECONDS)} min` : `${Math.round(seconds / HOUR_SECONDS)} h`;
 }
 
-const triedBy = ([, , , tries]: Row): string => (tries <= 1 ? "no" : tries === 2 ? "once" : `${tries - 1} times`);
-
-function callsOf([, , , , sent, charged, held, , again]: Row): string {
-  const parts = [`${charged}`, ...(held > 0 ? [`${held} when its hold ends`] : []), ...(again > 0 ? [`${again} later`] : [])];
-  return `${parts.join(", ")}${charged + held > sent ? `; ${sent} counted by the provider` : ""}`;
+function callsOf([, , , , sent, charged, reserved, , again]: Row): string {
+  const parts = [`${charged}`, ...(reserved > 0 ? [`${reserved} at expiry`] : []), ...(again > 0 ? [`${again} later`] : [])];
+  return `${parts.join(", ")}${charged + reserved > sent ? ` (provider counted ${sent})` : ""}`;
 }
 
-/** Faults that come to the same stand in one line. */
+/** Faults with the same outcome share a line. */
 function linesOf(target: TargetCells, spends: boolean): string[][] {
   const lines = new Map<string, { readonly faults: string[]; readonly line: string[] }>();
   for (const cell of target.cells) {
-    const [, told, waits, , , , , again] = cell;
-    const line = [told, lengthOf(waits), triedBy(cell), ...(spends ? [callsOf(cell)] : []), again];
+    const [, result, seconds, attempts, , , , again] = cell;
+    const line = [result, duration(seconds), String(Math.max(1, attempts)), ...(spends ? [callsOf(cell)] : []), again];
     const same = lines.get(line.join("|"));
     if (same) same.faults.push(faultOf(target, cell));
     else lines.set(line.join("|"), { faults: [faultOf(target, cell)], line });
   }
   return [...lines.values()].map(({ faults, line }, index) => [
-    index === 0 ? `**${PARTS[target.part]}**, ${target.words}` : "",
+    index === 0 ? `**${PARTS[target.part]}**: ${target.operation}` : "",
     faults.join(", "),
     ...line,
   ]);
@@ -55,32 +52,39 @@ function linesOf(target: TargetCells, spends: boolean): string[][] {
 
 function sectionOf({ title, use, clean, cleanCharged, targets }: FlowTable, table: Table): string {
   const spends = cleanCharged > 0;
-  const head = ["Where", "Fault", "Comes to", "After", "Tried again", ...(spends ? ["Charged"] : []), "Later"];
+  const head = ["Operation", "Fault", "Result", "After", "Attempts", ...(spends ? ["Calls charged"] : []), "Later"];
   const rows = targets.flatMap((target) => linesOf(target, spends));
   return [`### ${title}`, `${use} Without a fault: ${clean}.`, table(head, rows)].join("\n\n");
 }
 
 function overview(table: Table): string {
-  const rows = JOB_FLOWS.map(({ title, targets, elsewhere = [] }) => [
+  const rows = JOB_FLOWS.map(({ title, targets, covered = [] }) => [
     title,
     ...ALL_PARTS.map((part) => {
       const cells = targets.filter((target) => target.part === part).reduce((sum, target) => sum + target.cells.length, 0);
       if (cells > 0) return String(cells);
-      return AS_IN_ANY_JOB.has(part) || elsewhere.some((place) => place.part === part) ? "↗" : "–";
+      return SHARED_PARTS.has(part) || covered.some((place) => place.part === part) ? "↗" : "–";
     }),
   ]);
   return table(["Flow", ...ALL_PARTS.map((part) => PARTS[part])], rows);
 }
 
-export function jobSections(table: Table): string[] {
+/** Cells of all job flows, and those that `npm test` runs. */
+export function jobCells(): { readonly all: number; readonly quick: number } {
   const all = JOB_FLOWS.flatMap(({ targets }) => targets.flatMap(({ cells }) => cells)).length;
   const quick = JOB_FLOWS.flatMap((flow) => flow.targets.flatMap((target) => inEveryRun(flow, target))).length;
+  return { all, quick };
+}
+
+export function jobSections(table: Table): string[] {
+  const { all, quick } = jobCells();
   return [
     "## Jobs",
     [
-      `**${all} cells** of ${JOB_FLOWS.length} flows, in the real Workflows engine. A use begins a job and lasts until every job that it began has ended; the pauses of their retries and their sleeps take their time on the clock. A step is a place, too: the Worker dies before its work, after it, or once. Then comes *later*, what repairs: the next tick, the same asked for again, and housekeeping where something is left, which the cell then names.`,
-      "In every cell it is checked besides that nothing is lost (no job without an end, no event that was not handed on, no delivery, backup, restore or project that nobody is at, no scratch database) and that nothing is done twice: one suspension, one warning, one period closed, one version of a key, one project with one key, one event of each, every delivery under one id.",
-      `– below means that the flow never touches the part, ↗ that it does, and behaves there as the job of the first table or as in another flow's. \`npm test\` tries ${quick} of these cells: each that comes to something that no cell before it of the same flow and part comes to. \`npm run test:soak\` tries them all.`,
+      `**${all} cells** of ${JOB_FLOWS.length} flows run in the real Workflows engine. A use starts a job and waits until every job that it started has ended. Pauses between attempts and sleeps count as time. Each step of a job is an operation too: the Worker stops before the work, after it, or once after it.`,
+      "*Attempts* counts the attempts at the faulty operation. *Later* is the result after the repair: the next tick or the same request again. Housekeeping runs too if something is unfinished. The cell then names it in parentheses. A scratch is a temporary database that verifies a backup.",
+      "Every cell also checks that nothing is lost: each job has ended, each event was dispatched, and each delivery, backup, restore and project is finished. No scratch database remains. It also checks that nothing is done twice. Examples: one suspension, one warning, one closed period, one key version and one event of each kind.",
+      `A dash (–) means that the flow never uses the part. An arrow (↗) means that it uses the part like another flow in this table. \`npm test\` runs ${quick} of these cells: one for each distinct outcome of a part in a flow. \`npm run test:soak\` runs them all.`,
     ].join("\n\n"),
     overview(table),
     ...JOB_FLOWS.map((flow) => sectionOf(flow, table)),

@@ -1,4 +1,4 @@
-/** Flows that make projects. */
+/** Flows that create projects. */
 import { provisionFlow } from "./flows/provision.ts";
 import { restoreFlow } from "./flows/restore.ts";
 import { jobMatrix } from "./harness.ts";

@@ -1,8 +1,8 @@
-/** Projects as they are once they are ready, without the job that makes them. */
+/** Creates projects that are provisioned already, without the job. */
 import { env } from "cloudflare:workers";
 import { CAP_TYPES } from "../../../worker/src/store/limits/meters.ts";
 
-/** Of the organisation `org`, with caps of 100 of each and so many queries today. */
+/** A project of the organization `org`, with caps of 100 and the given number of queries today. */
 export async function readyProject(id: string, queries = 0): Promise<void> {
   const now = Date.now();
   const project = `INSERT INTO projects (id, organization_id, name, changed_by, provisioning, created_at, updated_at)
@@ -21,17 +21,17 @@ export async function readyProject(id: string, queries = 0): Promise<void> {
 
 const database = env.TENANT_DATABASE.getByName.bind(env.TENANT_DATABASE);
 
-/** A project's database as it is, whatever is spoiled. */
+/** A project's database, without faults. */
 export const databaseOf = (name: string): ReturnType<typeof database> => database(name);
 
-/** A table with one row. */
+/** Creates a table with one row. */
 export async function fillDatabase(name: string): Promise<void> {
   await database(name).beginImport("content");
   await database(name).importPart("content", 0, "CREATE TABLE t(x);INSERT INTO t VALUES (1);");
   await database(name).finishImport("content", 0);
 }
 
-/** The organisation `org`, whose period has no end. */
+/** Creates the organization `org`, whose period has no end. */
 export async function makeOrganization(): Promise<void> {
   await env.DB.batch([
     env.DB.prepare(

@@ -1,4 +1,4 @@
-/** Flows of few steps, traced. */
+/** Short flows, with traces. */
 import { env } from "cloudflare:workers";
 import { COLLECTOR_URL } from "../harness/outbound.ts";
 import { autoSuspendFlow } from "./flows/auto-suspend.ts";

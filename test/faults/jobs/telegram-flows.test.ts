@@ -1,4 +1,4 @@
-/** Flows that speak to operators: a bot is configured. */
+/** Flows that notify operators: a bot is configured. */
 import { env } from "cloudflare:workers";
 import { backupFlow } from "./flows/backup.ts";
 import { housekeepingFlow } from "./flows/housekeeping.ts";

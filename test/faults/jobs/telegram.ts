@@ -1,4 +1,4 @@
-/** A Telegram that stands in for the network. */
+/** A fake Telegram API. */
 
 export const TELEGRAM = {
   TELEGRAM_BOT_TOKEN: "123456789:AAtesttokentesttokentesttoken",

@@ -1,14 +1,14 @@
 /**
- * Time for jobs, which run in an engine of their own: it passes only while the product waits for something that hangs, is slow, or for a
- * pause of its own, and never while the engine or a part is at work. Retries and sleeps of steps take their time too, at once. What is due
- * is done by whoever set it: no invocation may do another's.
+ * A clock for jobs, which run in the Workflows engine. It moves only while the product waits for a hanging or slow part, or for its own pause.
+ * It stands while the engine or a part works. Pauses and sleeps of steps move it immediately. A due timer fires in the invocation that set it,
+ * because no invocation may run another's work.
  */
 import { vi } from "vitest";
 
 interface Timer {
   readonly id: number;
   readonly at: number;
-  /** A deadline of something that may be over: nobody takes it back. */
+  /** A deadline may outlive its operation, because it is never cleared. */
   readonly isDeadline: boolean;
   state: "set" | "due" | "over";
 }
@@ -23,13 +23,13 @@ export const turn = async (ms = 0): Promise<void> => new Promise((resolve) => re
 export class JobTime {
   #timers: Timer[] = [];
   #lastId = 1_000_000;
-  /** Operations on their way, each with the timer that was set last before it. */
-  readonly #asked = new Set<{ readonly timer: number }>();
-  /** How many of them are being done. */
+  /** Operations in progress, each with the last timer that was set before it. */
+  readonly #pending = new Set<{ readonly timer: number }>();
+  /** Number of operations that do real work now. */
   #working = 0;
   #events = 0;
 
-  /** Every timer of the product's from now on; until the mocks are restored. */
+  /** Replaces all timers until the mocks are restored. */
   install(): void {
     vi.spyOn(globalThis, "setTimeout").mockImplementation(((work: () => void, ms = 0) => this.#add(work, ms)) as never);
     vi.spyOn(globalThis, "clearTimeout").mockImplementation(((id?: number) => this.#remove(id)) as never);
@@ -40,20 +40,20 @@ export class JobTime {
     });
   }
 
-  /** An operation that may hang. */
-  async asked<Result>(operation: () => Promise<Result>): Promise<Result> {
-    const asked = { timer: this.#lastId };
-    this.#asked.add(asked);
+  /** Runs an operation that may hang. */
+  async operation<Result>(run: () => Promise<Result>): Promise<Result> {
+    const entry = { timer: this.#lastId };
+    this.#pending.add(entry);
     this.#events += 1;
     try {
-      return await operation();
+      return await run();
     } finally {
-      this.#asked.delete(asked);
+      this.#pending.delete(entry);
       this.#events += 1;
     }
   }
 
-  /** Real work, during which no time passes. */
+  /** Runs real work, during which no time passes. */
   async during<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#working += 1;
     try {
@@ -68,39 +68,39 @@ export class JobTime {
     await new Promise<void>((resolve) => this.#add(resolve, ms));
   }
 
-  /** It is at least so late. */
+  /** Moves the clock to `time` if it is earlier. */
   reach(time: number): void {
     if (time > Date.now()) vi.setSystemTime(time);
   }
 
-  /** Lets time pass until it is so. Nothing that happened before is waited for any more. */
-  async until(isSo: () => Promise<boolean>): Promise<void> {
+  /** Lets time pass until the condition holds. */
+  async until(holds: () => Promise<boolean>): Promise<void> {
     const giveUpAt = performance.now() + GIVE_UP_MS;
-    while (!(await isSo())) {
-      if (performance.now() > giveUpAt) throw new Error("It never came to an end");
+    while (!(await holds())) {
+      if (performance.now() > giveUpAt) throw new Error("The condition never held");
       await turn(POLL_MS);
       if (!(await this.#isQuiet())) continue;
       const next = this.#timers.toSorted((one, other) => one.at - other.at || one.id - other.id)[0];
       if (next === undefined) continue;
       this.reach(next.at);
       next.state = "due";
-      // The limit of an operation is set right before it, or right after: nobody waits for it any more.
-      for (const asked of this.#asked) if (asked.timer === next.id || asked.timer + 1 === next.id) this.#asked.delete(asked);
-      // Whoever set it may be gone.
+      // The time limit of an operation is set right before or after it. Once it fires, the operation no longer counts as pending.
+      for (const entry of this.#pending) if (entry.timer === next.id || entry.timer + 1 === next.id) this.#pending.delete(entry);
+      // The invocation that set the timer may have ended.
       for (let turns = 0; next.state === "due" && turns < 50; turns += 1) await turn(1);
       this.#remove(next.id);
     }
   }
 
-  /** All that is over. */
-  forget(): void {
-    this.#asked.clear();
+  /** Forgets all operations and timers. */
+  clear(): void {
+    this.#pending.clear();
     for (const { id } of this.#timers) this.#remove(id);
   }
 
   async #isQuiet(): Promise<boolean> {
     for (let quiet = 0; quiet < QUIET_TURNS; quiet += 1) {
-      const isAwaited = this.#asked.size > 0 || this.#timers.some(({ isDeadline }) => !isDeadline);
+      const isAwaited = this.#pending.size > 0 || this.#timers.some(({ isDeadline }) => !isDeadline);
       if (this.#working > 0 || !isAwaited) return false;
       const before = this.#events;
       await turn();
@@ -114,14 +114,14 @@ export class JobTime {
     this.#events += 1;
     const timer: Timer = { id: this.#lastId, at: Date.now() + Math.max(0, ms), isDeadline, state: "set" };
     this.#timers.push(timer);
-    const look = (): void => {
-      if (timer.state === "set") void realSetTimeout(look, 1);
+    const poll = (): void => {
+      if (timer.state === "set") void realSetTimeout(poll, 1);
       if (timer.state !== "due") return;
       timer.state = "over";
       this.#events += 1;
       fire();
     };
-    look();
+    poll();
     return timer.id;
   }
 

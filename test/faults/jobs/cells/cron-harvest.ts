@@ -2,26 +2,26 @@ import type { FlowTable } from "../../matrix.ts";
 
 export const cronHarvest: FlowTable = {
   name: "cron-harvest",
-  title: "The harvest by cron",
-  use: "The half-hourly cron begins `harvest`: one ISBN is due. Then: the harvest of the next tick.",
+  title: "The scheduled harvest",
+  use: "The half-hourly cron starts `harvest` with one due ISBN. Later: the harvest of the next tick.",
   clean: "completed: 1 target, 1 found, nothing_due",
   cleanCharged: 1,
-  elsewhere: [{ part: "kv", at: "get|put", flow: "recovery" }],
+  covered: [{ part: "kv", at: "get|put", flow: "recovery" }],
   targets: [
     {
       part: "workflows",
       at: "step run",
-      words: "the step of a run",
+      operation: "the step that runs the harvest",
       cells: [
-        ["before", "failed: The Worker died", 15, 3, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
-        ["after", "failed: The Worker died", 15, 3, 1, 1, 0, "completed: nothing_due", 0],
+        ["before", "failed: Worker died", 15, 3, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
+        ["after", "failed: Worker died", 15, 3, 1, 1, 0, "completed: nothing_due", 0],
         ["restarts", "completed: nothing_due", 5, 2, 1, 1, 0, "completed: nothing_due", 0],
       ],
     },
     {
       part: "ledger",
       at: "check",
-      words: "looking what is left of the day",
+      operation: "checking the remaining calls",
       cells: [
         ["before", "completed: quota_unavailable", 0, 1, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
         ["after", "completed: quota_unavailable", 0, 1, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
@@ -35,7 +35,7 @@ export const cronHarvest: FlowTable = {
     {
       part: "ledger",
       at: "reserve",
-      words: "reserving the call",
+      operation: "reserving the call",
       cells: [
         ["before", "completed: quota_unavailable", 0, 1, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
         ["after", "completed: quota_unavailable", 0, 1, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
@@ -49,7 +49,7 @@ export const cronHarvest: FlowTable = {
     {
       part: "ledger",
       at: "commit",
-      words: "charging it",
+      operation: "charging the call",
       cells: [
         ["before", "completed: 1 target, 1 found, nothing_due", 0, 1, 1, 0, 1, "completed: nothing_due", 0],
         ["after", "completed: 1 target, 1 found, nothing_due", 0, 1, 1, 1, 0, "completed: nothing_due", 0],
@@ -63,7 +63,7 @@ export const cronHarvest: FlowTable = {
     {
       part: "provider",
       at: "POST /books",
-      words: "asking for the book",
+      operation: "fetching the book",
       cells: [
         ["before", "completed: nothing_due", 0, 1, 0, 1, 0, "completed: 1 target, 1 found, nothing_due", 1],
         ["after", "completed: nothing_due", 0, 1, 1, 1, 0, "completed: 1 target, 1 found, nothing_due", 1],
@@ -77,7 +77,7 @@ export const cronHarvest: FlowTable = {
     {
       part: "d1",
       at: "INSERT INTO harvest_runs",
-      words: "beginning the run",
+      operation: "starting the run",
       cells: [
         ["before", "failed: storage_unavailable", 15, 3, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
         ["after", "failed: storage_unavailable", 15, 3, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
@@ -91,7 +91,7 @@ export const cronHarvest: FlowTable = {
     {
       part: "d1",
       at: "SET taken_by = ?",
-      words: "taking the target",
+      operation: "claiming the target",
       cells: [
         ["before", "completed: error", 0, 1, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
         ["after", "completed: error", 0, 1, 0, 0, 0, "completed: 1 target, 1 found, nothing_due", 1],
@@ -105,7 +105,7 @@ export const cronHarvest: FlowTable = {
     {
       part: "d1",
       at: "INTO books",
-      words: "storing the book",
+      operation: "storing the book",
       cells: [
         ["before", "completed: nothing_due", 0, 1, 1, 1, 0, "completed: 1 target, 1 found, nothing_due", 1],
         ["after", "completed: nothing_due", 0, 1, 1, 1, 0, "completed: 1 target, 1 found, nothing_due", 0],
@@ -119,7 +119,7 @@ export const cronHarvest: FlowTable = {
     {
       part: "d1",
       at: "harvest_targets.taken_by = ?2",
-      words: "writing down what became of the target",
+      operation: "storing the target's result",
       cells: [
         ["before", "completed: 1 target, 1 found, error", 0, 1, 1, 1, 0, "completed: 1 target, 1 found, nothing_due", 0],
         ["after", "completed: 1 target, 1 found, error", 0, 1, 1, 1, 0, "completed: nothing_due", 0],
@@ -133,7 +133,7 @@ export const cronHarvest: FlowTable = {
     {
       part: "d1",
       at: "UPDATE harvest_runs SET ended_at = ?, targets",
-      words: "writing the run down",
+      operation: "storing the run",
       cells: [
         ["before", "failed: storage_unavailable", 15, 7, 1, 1, 0, "completed: nothing_due", 0],
         ["after", "failed: storage_unavailable", 15, 7, 1, 1, 0, "completed: nothing_due", 0],

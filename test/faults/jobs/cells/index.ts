@@ -1,4 +1,4 @@
-/** All flows of jobs, in the order of the page. */
+/** All job flows of the matrix, in the order of the page. */
 import type { FlowTable } from "../../matrix.ts";
 import { autoSuspend } from "./auto-suspend.ts";
 import { backup } from "./backup.ts";

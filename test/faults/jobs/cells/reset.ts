@@ -3,24 +3,24 @@ import type { FlowTable } from "../../matrix.ts";
 export const reset: FlowTable = {
   name: "reset",
   title: "The monthly reset",
-  use: "The daily cron begins `reset_quotas`: the period of one organisation has ended. Then: the reset of the next day.",
+  use: "The daily cron starts `reset_quotas`. The billing period of one organization has ended. Later: the reset of the next day.",
   clean: "completed: 1 closed",
   cleanCharged: 0,
   targets: [
     {
       part: "workflows",
       at: "step execute",
-      words: "its step",
+      operation: "the job's step",
       cells: [
-        ["before", "failed: The Worker died", 35, 4, 0, 0, 0, "completed: 1 closed", 0],
-        ["after", "failed: The Worker died", 35, 4, 0, 0, 0, "completed", 0],
+        ["before", "failed: Worker died", 35, 4, 0, 0, 0, "completed: 1 closed", 0],
+        ["after", "failed: Worker died", 35, 4, 0, 0, 0, "completed", 0],
         ["restarts", "completed", 5, 2, 0, 0, 0, "completed", 0],
       ],
     },
     {
       part: "d1",
       at: "AS first_open",
-      words: "looking for periods that have ended",
+      operation: "finding ended periods",
       cells: [
         ["before", "failed: storage_unavailable", 35, 4, 0, 0, 0, "completed: 1 closed", 0],
         ["after", "failed: storage_unavailable", 35, 4, 0, 0, 0, "completed: 1 closed", 0],
@@ -34,7 +34,7 @@ export const reset: FlowTable = {
     {
       part: "d1",
       at: "UPDATE billing_periods SET closed_at",
-      words: "closing them",
+      operation: "closing the periods",
       cells: [
         ["before", "failed: storage_unavailable", 35, 4, 0, 0, 0, "completed: 1 closed", 0],
         ["after", "completed", 5, 1, 0, 0, 0, "completed", 0],

@@ -1,12 +1,12 @@
 import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import { backup } from "../cells/backup.ts";
-import { repaired } from "../harness.ts";
+import { repair } from "../harness.ts";
 import type { JobFlow, JobWorld } from "../harness.ts";
-import { countOf, rowsOf } from "../raw.ts";
+import { countOf, rowsOf } from "../rows.ts";
 import { databaseOf, fillDatabase, makeOrganization, readyProject } from "../projects.ts";
 import { telegram } from "../telegram.ts";
-import { endOf } from "../words.ts";
+import { jobResult, messages } from "../words.ts";
 
 const bot = telegram();
 
@@ -15,41 +15,48 @@ interface Backup {
   readonly copies: "sent" | "failed" | null;
 }
 
-const times = (count: number): string => (count === 1 ? "once" : `${count} times`);
-
-/** The latest backup. */
-async function standing(n: number): Promise<string> {
+/** State of the latest backup. */
+async function latestBackup(n: number): Promise<string> {
   const sql = "SELECT status, copies FROM backups WHERE project_id = ? ORDER BY created_at DESC LIMIT 1";
   const [latest] = await rowsOf<Backup>(sql, `shop-${n}`);
   const copies = { sent: ", copied", failed: ", not copied" };
-  return latest === undefined ? "no backup" : `${latest.status}${latest.copies === null ? "" : copies[latest.copies]}`;
+  if (latest === undefined) return "no backup";
+  const state = latest.status === "running" ? "backup running" : latest.status;
+  return `${state}${latest.copies === null ? "" : copies[latest.copies]}`;
 }
 
-async function ask(n: number, world: JobWorld): Promise<void> {
-  await world.ask("POST", "/api/jobs", { type: "export_backup", payload: { project_id: `shop-${n}` } });
+/** The job's result and the backup's state, or only one of them if they agree. */
+function combined(job: string, backup: string): string {
+  if (job.startsWith("failed") && backup === "failed") return job;
+  return job === "completed" && backup.startsWith("verified") ? backup : `${job}, ${backup}`;
+}
+
+async function requestBackup(n: number, world: JobWorld): Promise<void> {
+  await world.send("POST", "/api/jobs", { type: "export_backup", payload: { project_id: `shop-${n}` } });
   await world.settled();
 }
 
 export const backupFlow: JobFlow = {
   table: backup,
-  others: { "telegram.test": { part: "telegram", answer: bot.answer } },
-  elsewhere: ["d1: ", "tenant: ", "workflows: step", "r2: list"],
+  otherHosts: { "telegram.test": { part: "telegram", answer: bot.answer } },
+  covered: ["d1: ", "tenant: ", "workflows: step", "r2: list"],
   prepare: makeOrganization,
   arrange: async (n) => {
     await readyProject(`shop-${n}`);
     await fillDatabase(`shop-${n}`);
   },
   use: async (n, world) => {
-    await ask(n, world);
-    const messages = bot.messages.filter((text) => text.includes(`shop-${n} `)).length;
-    return `${endOf((await world.jobs("export_backup")).at(-1))}; ${await standing(n)}; told ${times(messages)}`;
+    await requestBackup(n, world);
+    const count = bot.messages.filter((text) => text.includes(`shop-${n} `)).length;
+    const job = jobResult((await world.jobs("export_backup")).at(-1));
+    return `${combined(job, await latestBackup(n))}, ${messages(count)}`;
   },
   later: async (n, world) => {
-    const repairs = await repaired(world, 15);
+    const repairs = await repair(world, 15);
     const isVerified = (await countOf("SELECT count(*) FROM backups WHERE project_id = ? AND status = 'verified'", `shop-${n}`)) > 0;
     if (isVerified) return `verified${repairs}`;
-    await ask(n, world);
-    return `another: ${await standing(n)}${repairs}`;
+    await requestBackup(n, world);
+    return `second: ${await latestBackup(n)}${repairs}`;
   },
   check: async (n) => {
     const [row] = await rowsOf("SELECT id, project_id FROM backups WHERE project_id = ? AND status = 'verified'", `shop-${n}`);

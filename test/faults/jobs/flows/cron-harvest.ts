@@ -1,34 +1,34 @@
 import { expect } from "vitest";
 import { isbnNumber } from "../../../support/worker.ts";
 import { cronHarvest } from "../cells/cron-harvest.ts";
-import { repaired } from "../harness.ts";
+import { repair } from "../harness.ts";
 import type { JobFlow, JobWorld } from "../harness.ts";
-import { rowsOf } from "../raw.ts";
-import { endOf } from "../words.ts";
+import { rowsOf } from "../rows.ts";
+import { jobResult } from "../words.ts";
 
 const HALF_HOURLY = "*/30 * * * *";
 const HALF_AN_HOUR_MS = 30 * 60_000;
 
-async function ran(world: JobWorld): Promise<string> {
-  if (!(await world.tick(HALF_HOURLY))) return "the tick is not acknowledged";
+async function runTick(world: JobWorld): Promise<string> {
+  if (!(await world.tick(HALF_HOURLY))) return "tick not acknowledged";
   const job = (await world.jobs("harvest")).at(-1);
   const { run } = JSON.parse(job?.result ?? "{}") as { run?: { targets: number; found: number; stopped: string } | null };
-  const counted = run ? [`${run.targets} target`, `${run.found} found`, run.stopped].filter((words) => !words.startsWith("0 ")) : [];
-  return counted.length === 0 ? endOf(job) : `${endOf(job)}: ${counted.join(", ")}`;
+  const counted = run ? [`${run.targets} target`, `${run.found} found`, run.stopped].filter((text) => !text.startsWith("0 ")) : [];
+  return counted.length === 0 ? jobResult(job) : `${jobResult(job)}: ${counted.join(", ")}`;
 }
 
 export const cronHarvestFlow: JobFlow = {
   table: cronHarvest,
   spends: true,
-  elsewhere: ["d1: SELECT", "ledger: "],
-  arrange: async (n, { ask }) => {
+  covered: ["d1: SELECT", "ledger: "],
+  arrange: async (n, { send }) => {
     await rowsOf("DELETE FROM harvest_targets");
-    await ask("POST", "/api/harvest/targets", { isbns: [isbnNumber(n)] });
+    await send("POST", "/api/harvest/targets", { isbns: [isbnNumber(n)] });
   },
-  use: async (_, world) => ran(world),
+  use: async (_, world) => runTick(world),
   later: async (_, world) => {
     world.time.reach(Date.now() + HALF_AN_HOUR_MS);
-    return (await ran(world)) + (await repaired(world));
+    return (await runTick(world)) + (await repair(world));
   },
   check: async (n) => {
     const [target] = await rowsOf("SELECT state FROM harvest_targets WHERE target_key = ?", isbnNumber(n));

@@ -1,27 +1,27 @@
 import { expect } from "vitest";
 import { provision } from "../cells/provision.ts";
-import { repaired } from "../harness.ts";
+import { repair } from "../harness.ts";
 import type { JobFlow, JobWorld } from "../harness.ts";
-import { rowsOf } from "../raw.ts";
+import { rowsOf } from "../rows.ts";
 import { makeOrganization } from "../projects.ts";
-import { tell } from "../../words.ts";
-import { endOf } from "../words.ts";
+import { resultOf } from "../../words.ts";
+import { jobResult } from "../words.ts";
 
-async function asked(n: number, { ask, settled, jobs }: JobWorld): Promise<string> {
-  const answer = await ask("POST", "/api/projects", { id: `shop-${n}`, organization_id: "org", name: "Shop" });
+async function createProject(n: number, { send, settled, jobs }: JobWorld): Promise<string> {
+  const answer = await send("POST", "/api/projects", { id: `shop-${n}`, organization_id: "org", name: "Shop" });
   await settled();
   const [project] = await rowsOf<{ provisioning: string }>("SELECT provisioning FROM projects WHERE id = ?", `shop-${n}`);
-  return `${tell(answer)}; ${endOf((await jobs("provision_project")).at(-1))}; ${project?.provisioning ?? "no project"}`;
+  return `${resultOf(answer)}, ${jobResult((await jobs("provision_project")).at(-1))}, ${project?.provisioning ?? "no project"}`;
 }
 
 export const provisionFlow: JobFlow = {
   table: provision,
-  elsewhere: ["d1: ", "step auth", "step realtime", "step storage"],
+  covered: ["d1: ", "step auth", "step realtime", "step storage"],
   prepare: makeOrganization,
-  use: asked,
+  use: createProject,
   later: async (n, world) => {
-    const repairs = await repaired(world, 12);
-    return `${await asked(n, world)}${repairs}`;
+    const repairs = await repair(world, 12);
+    return `${await createProject(n, world)}${repairs}`;
   },
   check: async (n) => {
     const id = `shop-${n}`;

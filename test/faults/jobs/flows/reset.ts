@@ -1,20 +1,20 @@
 import { expect } from "vitest";
 import { reset } from "../cells/reset.ts";
-import { repaired } from "../harness.ts";
+import { repair } from "../harness.ts";
 import type { JobFlow, JobWorld } from "../harness.ts";
-import { rowsOf } from "../raw.ts";
-import { endOf } from "../words.ts";
+import { rowsOf } from "../rows.ts";
+import { jobResult } from "../words.ts";
 
 const DAILY = "0 0 * * *";
 const DAY_MS = 86_400_000;
 
-const ran = async ({ jobs }: JobWorld): Promise<string> => endOf((await jobs("reset_quotas")).at(-1), { rows_updated: "closed" });
+const lastReset = async ({ jobs }: JobWorld): Promise<string> => jobResult((await jobs("reset_quotas")).at(-1), { rows_updated: "closed" });
 
 export const resetFlow: JobFlow = {
   table: reset,
   arrange: async (n) => {
     const [anchor, end] = [Date.now() - 40 * DAY_MS, Date.now() - 3_600_000];
-    // Nothing else is due on this day.
+    // No other period ends on this day.
     await rowsOf("DELETE FROM billing_periods");
     await rowsOf("DELETE FROM organizations");
     await rowsOf(
@@ -29,11 +29,11 @@ export const resetFlow: JobFlow = {
       end,
     );
   },
-  use: async (_, world) => ((await world.tick(DAILY)) ? ran(world) : "the tick is not acknowledged"),
+  use: async (_, world) => ((await world.tick(DAILY)) ? lastReset(world) : "tick not acknowledged"),
   later: async (_, world) => {
     world.time.reach(Date.now() + DAY_MS);
     await world.tick(DAILY);
-    return (await ran(world)) + (await repaired(world));
+    return (await lastReset(world)) + (await repair(world));
   },
   check: async (n) => {
     const closed = await rowsOf("SELECT period_index FROM billing_periods WHERE organization_id = ? AND closed_at IS NOT NULL", `org-${n}`);

@@ -1,16 +1,16 @@
 import { expect } from "vitest";
 import { post } from "../../../support/worker.ts";
 import { sweep } from "../cells/sweep.ts";
-import { repaired } from "../harness.ts";
+import { repair } from "../harness.ts";
 import type { JobFlow, JobWorld } from "../harness.ts";
-import { countOf, rowsOf } from "../raw.ts";
+import { countOf, rowsOf } from "../rows.ts";
 import { readyProject } from "../projects.ts";
-import { endOf } from "../words.ts";
+import { jobResult } from "../words.ts";
 
 const HOURLY = "0 * * * *";
 
-const swept = async ({ jobs }: JobWorld, nth: number): Promise<string> =>
-  endOf((await jobs("check_usage_limits"))[nth], { projects_suspended: "suspended", warnings_sent: "warned" });
+const sweepResult = async ({ jobs }: JobWorld, nth: number): Promise<string> =>
+  jobResult((await jobs("check_usage_limits"))[nth], { projects_suspended: "suspended", warnings_sent: "warned" });
 
 export const sweepFlow: JobFlow = {
   table: sweep,
@@ -20,13 +20,13 @@ export const sweepFlow: JobFlow = {
     await readyProject(`over-${n}`, 100);
     await readyProject(`near-${n}`, 85);
   },
-  elsewhere: ["step page 2"],
-  use: async (_, world) => ((await world.tick(HOURLY)) ? swept(world, 0) : "the tick is not acknowledged"),
+  covered: ["step page 2"],
+  use: async (_, world) => ((await world.tick(HOURLY)) ? sweepResult(world, 0) : "tick not acknowledged"),
   later: async (_, world) => {
     world.time.reach(Date.now() + 60 * 60_000);
     await world.tick(HOURLY);
-    const next = swept(world, (await world.jobs("check_usage_limits")).length - 1);
-    return (await next) + (await repaired(world));
+    const next = sweepResult(world, (await world.jobs("check_usage_limits")).length - 1);
+    return (await next) + (await repair(world));
   },
   check: async (n) => {
     const [over, near] = [`over-${n}`, `near-${n}`];

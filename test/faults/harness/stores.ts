@@ -1,4 +1,4 @@
-/** The stores as they are, whatever strikes: what a flow's own words are taken from. Taken before any trap is laid. */
+/** Reads the stores without faults: the methods are bound before any fault is injected. */
 import { env } from "cloudflare:workers";
 import type { QuotaLedger } from "../../../worker/src/index.ts";
 import { quotaStatus } from "../../support/worker.ts";
@@ -17,21 +17,21 @@ interface Today {
 
 export const ledger = (): DurableObjectStub<QuotaLedger> => getByName("isbndb");
 
-/** The ledger's own word; null of one without a store, which it does not begin with. */
-export async function known(): Promise<Today | null> {
+/** The ledger's status, or null if it has no data. Does not initialize it. */
+export async function currentStatus(): Promise<Today | null> {
   const answer = await ledger().status();
   return "empty" in answer ? null : answer;
 }
 
-/** The same, after a request that it begins with. */
-export const today = async (): Promise<Today> => (await known()) ?? ((await quotaStatus()) as unknown as Today);
+/** The ledger's status. A ledger without data is initialized by a request. */
+export const today = async (): Promise<Today> => (await currentStatus()) ?? ((await quotaStatus()) as unknown as Today);
 
-/** What KV holds of the settings. */
-export async function mirror(): Promise<{ readonly enforcement: { readonly value: string | null } } | null> {
+/** The copy of the settings in KV. */
+export async function settingsInKv(): Promise<{ readonly enforcement: { readonly value: string | null } } | null> {
   return read("settings:isbndb", "json");
 }
 
-/** One number. */
+/** First value of the first row, or 0. */
 export async function numberOf(sql: string, ...values: unknown[]): Promise<number> {
   const row = await prepare(sql)
     .bind(...values)

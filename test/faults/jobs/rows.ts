@@ -1,9 +1,8 @@
-/** The database as it is, whatever is spoiled. */
+/** Reads the database without faults. */
 import { env } from "cloudflare:workers";
 
 const prepare = env.DB.prepare.bind(env.DB);
 
-/** Rows as they are, whatever is spoiled. */
 export const rowsOf = async <Row_ = Record<string, unknown>>(sql: string, ...values: unknown[]): Promise<Row_[]> =>
   (
     await prepare(sql)
@@ -14,7 +13,7 @@ export const rowsOf = async <Row_ = Record<string, unknown>>(sql: string, ...val
 export const countOf = async (sql: string, ...values: unknown[]): Promise<number> =>
   Number(Object.values((await rowsOf(sql, ...values))[0] ?? {})[0] ?? 0);
 
-/** What says that something is left to be done, by table. */
+/** Queries that find unfinished work, by table. */
 const UNFINISHED = {
   jobs: "SELECT type FROM jobs WHERE ended_at IS NULL",
   events: "SELECT type FROM events WHERE dispatched_at IS NULL",
@@ -25,8 +24,8 @@ const UNFINISHED = {
   projects: "SELECT provisioning AS type FROM projects WHERE provisioning <> 'done'",
 };
 
-/** Empty where nothing is lost. */
-export async function leftOver(): Promise<string[]> {
+/** Unfinished work as "table: type". Empty if nothing is lost. */
+export async function listUnfinished(): Promise<string[]> {
   const found = await Promise.all(
     Object.entries(UNFINISHED).map(async ([name, sql]) => (await rowsOf<{ type: string }>(sql)).map(({ type }) => `${name}: ${type}`)),
   );

@@ -1,33 +1,33 @@
-/** Workflows at a door: instances are noted, and none runs. What jobs do under faults has tables of its own. */
+/** Workflows that record instances and run none. The matrix of jobs runs them. */
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
-import type { Manner, Traps } from "./traps.ts";
+import type { Failures, FaultInjector } from "./injector.ts";
 
-const WORKFLOWS: Manner = {
+const WORKFLOWS: Failures = {
   failure: () => new Error("Workflows: internal error"),
   overloaded: () => new Error("Workflows: too many requests"),
   lost: () => new Error("Network connection lost."),
 };
 
-export class NotedInstances {
+export class RecordedInstances {
   readonly #ids = new Set<string>();
 
   get count(): number {
     return this.#ids.size;
   }
 
-  /** An id exists once, as in the platform's own engine. */
-  trap(traps: Traps): void {
+  /** An id exists once, as on the platform. */
+  wrap(injector: FaultInjector): void {
     const create = async (id: string): Promise<unknown> => {
       if (this.#ids.has(id)) throw new Error("instance.already_exists");
       this.#ids.add(id);
       return { id };
     };
     vi.spyOn(env.JOBS, "create").mockImplementation((async ({ id = "" }: { id?: string } = {}) =>
-      traps.through({
+      injector.run({
         part: "workflows",
         name: "create",
-        manner: WORKFLOWS,
+        failures: WORKFLOWS,
         real: async () => create(id),
         nonsense: () => undefined,
       })) as never);
