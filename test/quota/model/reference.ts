@@ -33,9 +33,18 @@ interface Hold {
 interface Day {
   readonly by: Map<string, number>;
   untracked: number;
-  /** What the provider had counted when an operator last set the count. */
+  /** The provider's count when an operator last set ours, less what ours was set to: from there on both are compared. */
   base: number;
+  /** The provider's largest count since then. */
   spent: number | null;
+  /** Counts that were requested before it are of an account, or of a day, that the operator has corrected. */
+  correctedAt: number;
+}
+
+/** What the provider said it had counted, and when it was asked. */
+export interface Counted {
+  readonly spent: number;
+  readonly askedAt: number;
 }
 
 export interface Limits {
@@ -104,8 +113,8 @@ export class ReferenceLedger {
     return { result: "granted", calls };
   }
 
-  /** `spent`: what the provider's answer said it has counted, if it said so. */
-  commit(id: string, given: { calls: number | null; sentAt: number | null; spent: number | null }, now: number): Outcome {
+  /** `counted`: what the provider's answer said it has counted, if it said so. */
+  commit(id: string, given: { calls: number | null; sentAt: number | null; counted: Counted | null }, now: number): Outcome {
     const hold = this.holds.get(id);
     if (!hold) return { result: "unknown" };
     const late = hold.state === "expired" || hold.state === "late";
@@ -115,10 +124,7 @@ export class ReferenceLedger {
     if (sentAt !== null && (sentAt < hold.openedAt - MARGIN || sentAt > now + MARGIN)) return { result: "impossible" };
     const sides = sentAt === null ? null : datesOf(sentAt - MARGIN, sentAt + MARGIN);
     const cost = given.calls ?? hold.calls;
-    if (given.spent !== null) {
-      const others = this.reserved - (hold.state === "held" ? hold.calls : 0);
-      this.observe(given.spent, now, others + Math.max(0, cost - hold.charged));
-    }
+    if (given.counted !== null) this.observe(given.counted, now);
     if (late) {
       const already = datesOf(hold.openedAt, hold.expiresAt);
       this.#charge(hold.caller, already, Math.max(0, cost - hold.charged));
@@ -156,29 +162,47 @@ export class ReferenceLedger {
     const known = this.holds.get(id);
     if (known && known.asked !== asked) return { result: "impossible" };
     if (!known) this.#note(id, { asked, caller, calls, state: "held" }, now);
-    return this.commit(id, { calls, sentAt: null, spent: null }, now);
+    return this.commit(id, { calls, sentAt: null, counted: null }, now);
   }
 
-  /** The provider's own count: what we did not spend, and do not hold, somebody else spent. */
-  observe(spent: number, now: number, pending = this.reserved): void {
-    if (now % DAY < PROVIDER_LAG) return;
+  /** The provider's own count. Counts arrive late and out of order, so the largest is the latest. */
+  observe(counted: Counted, now: number): void {
     const day = this.#day(now);
-    day.untracked = Math.max(day.untracked, spent - day.base - sum(day.by.values()) - pending);
-    day.spent = Math.max(day.spent ?? 0, spent);
+    if (!this.#isTodays(counted, now) || counted.askedAt < day.correctedAt) return;
+    day.spent = Math.max(day.spent ?? 0, counted.spent);
   }
 
-  setUsage(used: number, now: number): void {
+  /** To be called when everything else of a step is done: what the provider counted, and we neither spent nor hold, others spent. */
+  findOthers(now: number): void {
     const day = this.#day(now);
+    if (day.spent !== null) day.untracked = Math.max(day.untracked, day.spent - day.base - sum(day.by.values()) - this.reserved);
+  }
+
+  /** `fresh`: the provider's count, asked for just before. It may be below an earlier one: the count that an operator corrects can fall. */
+  setUsage(used: number, fresh: Counted | null, now: number): void {
     const was = this.used(now);
-    day.base = Math.max(0, this.#counted(day) - used);
+    this.#correct(used, fresh, now);
     this.#charge("operator", [dateOf(now)], used - was);
   }
 
-  reset(now: number): void {
+  reset(fresh: Counted | null, now: number): void {
     const day = this.#day(now);
-    day.base = this.#counted(day);
+    this.#correct(0, fresh, now);
     day.by.clear();
     day.untracked = 0;
+  }
+
+  #correct(used: number, fresh: Counted | null, now: number): void {
+    const day = this.#day(now);
+    const known = fresh !== null && this.#isTodays(fresh, now) ? fresh : null;
+    day.base = (known?.spent ?? this.#counted(day)) - used;
+    day.spent = known?.spent ?? day.spent;
+    day.correctedAt = known?.askedAt ?? now;
+  }
+
+  /** Asked for on this day, and not while the provider may still count the day before. */
+  #isTodays({ askedAt }: Counted, now: number): boolean {
+    return dateOf(askedAt) === dateOf(now) && askedAt % DAY >= PROVIDER_LAG;
   }
 
   change(limits: Partial<Limits>): Outcome {
@@ -242,7 +266,7 @@ export class ReferenceLedger {
 
   #day(time: number): Day {
     const date = dateOf(time);
-    const day = this.#days.get(date) ?? { by: new Map<string, number>(), untracked: 0, base: 0, spent: null };
+    const day = this.#days.get(date) ?? { by: new Map<string, number>(), untracked: 0, base: 0, spent: null, correctedAt: 0 };
     this.#days.set(date, day);
     return day;
   }
