@@ -12,34 +12,17 @@ export class StatusLine {
   #waiting: { readonly reset_at: string; readonly next_author: string } | null = null;
 
   see(event: HarvestEvent): void {
-    switch (event.type) {
-      case "start":
-        [this.#authors, this.#settled] = [event.authors, event.settled];
-        return;
-      case "quota":
-        this.#left = event.quota.remaining;
-        if (this.#waiting && event.quota.source === "ledger") this.#waiting = { ...this.#waiting, reset_at: event.quota.reset_at };
-        return;
-      case "asking":
-        this.#doing = `${shortened(event.author)}${event.page === null ? "" : `, page ${event.page}`}`;
-        return;
-      case "pause":
-        this.#doing = `${shortened(event.author)} in ${span(event.seconds * 1_000)}`;
-        return;
-      case "author":
-        this.#settled = event.settled;
-        this.#calls += event.calls;
-        return;
-      case "exhausted":
-        this.#waiting = event.waiting ? event : null;
-        return;
-      case "continued":
-        this.#waiting = null;
-        return;
-      case "warning":
-      case "plan":
-      case "end":
-      case "error":
+    if (event.type === "start") [this.#authors, this.#settled] = [event.authors, event.settled];
+    else if (event.type === "asking") this.#doing = `${shortened(event.author)}${event.page === null ? "" : `, page ${event.page}`}`;
+    else if (event.type === "pause") this.#doing = `${shortened(event.author)} in ${span(event.seconds * 1_000)}`;
+    else if (event.type === "exhausted") this.#waiting = event.waiting ? event : null;
+    else if (event.type === "continued") this.#waiting = null;
+    else if (event.type === "author") {
+      this.#settled = event.settled;
+      this.#calls += event.calls;
+    } else if (event.type === "quota") {
+      this.#left = event.quota.remaining;
+      if (this.#waiting && event.quota.source === "ledger") this.#waiting = { ...this.#waiting, reset_at: event.quota.reset_at };
     }
   }
 
