@@ -231,7 +231,8 @@ describe("each thing in one place", () => {
  */
 describe("steps of jobs", () => {
   /** As they stand in the source, in its order, sleeps among them; a step in a variable has its name where that is set. */
-  const NAMES = /(?:\.step|\.sleepUntil|oneStep<"\w+">|\bundone|steps\.(?:do|sleep))\(\s*("[^"]+"|`[^`]+`)|\bstep(?:: \w+)? = ("\w+")/gu;
+  const NAMES =
+    /(?:\.step|\.sleepUntil|\bcontinueAs|\bpart|\bundone|steps\.(?:do|sleep))\(\s*("[^"]+"|`[^`]+`)|\bstep(?:: \w+)? = ("\w+")/gu;
   const named = (file: string): string[] =>
     [...readFileSync(file, "utf8").matchAll(NAMES)].map(([, called, set]) => (called ?? set ?? "").replaceAll(/["`]/gu, ""));
 
@@ -243,7 +244,7 @@ describe("steps of jobs", () => {
     const names = files.map((file) => [partOf(file) === "handlers" ? basename(file, ".ts") : shown(file), named(file)]);
     expect(Object.fromEntries(names)).toEqual({
       "auto-suspend": ["decide"],
-      "check-usage-limits": ["page ${number}", "look for the projects", "begin the next part"],
+      "check-usage-limits": ["begin the next part", "page ${number}", "look for the projects"],
       "deliver-webhook": ["take", "try ${attempt}", "before try ${attempt + 1}"],
       "export-backup": [
         "begin",
@@ -264,7 +265,7 @@ describe("steps of jobs", () => {
         "pause for Telegram",
       ],
       harvest: ["run", "begin the next run"],
-      housekeeping: ["wake", "relay", "signals", "abuse", "resume", "dispatch", "provider count", "remove ${name}"],
+      housekeeping: ["wake", "relay", "signals", "abuse", "resume", "dispatch", "remove ${name}", "provider count"],
       "provision-project": ["begin", "database", "key", "undo: write down why", "undo ${name}", "database", "project", "look again"],
       "reset-quotas": ["execute"],
       "restore-backup": [

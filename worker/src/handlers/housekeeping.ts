@@ -33,7 +33,7 @@ const CLEANUPS: ReadonlyMap<string, Cleanup> = new Map<string, Cleanup>([
 
 export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider_count, restarted_at, retention }, job) => {
   const failed: string[] = [];
-  const part = async <Result>(name: string, work: (deps: Deps) => Promise<Result>, step = name): Promise<Result | null> => {
+  const part = async <Result>(step: string, work: (deps: Deps) => Promise<Result>, name = step): Promise<Result | null> => {
     const result = await orNull(job.step(step, async (_attempt, deps) => work(deps)));
     if (result === null) failed.push(name);
     return result;
@@ -46,7 +46,7 @@ export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider
   const dispatched = await part("dispatch", catchUp);
   const removed: Record<string, number | null> = {};
   for (const [name, cleanup] of CLEANUPS) {
-    if (retention === true || name === "jobs") removed[name] = await part(name, async (deps) => removeAll(deps, cleanup), `remove ${name}`);
+    if (retention === true || name === "jobs") removed[name] = await part(`remove ${name}`, async (deps) => removeAll(deps, cleanup), name);
   }
   const count = provider_count === true ? await part("provider count", observeProvider) : undefined;
   const data = { woken, relayed, signals, abuse, resumed, dispatched, removed, provider_count: count };

@@ -15,6 +15,7 @@ import type { Risk } from "../limits/at-risk.tsx";
 export const HISTORY_DAYS = 30;
 /** Longer lists hide who matters. */
 const CALLERS_SHOWN = 10;
+const ENFORCEMENT = { enforce: "limits are enforced", observe: "limits are only observed", off: "limits are off" } as const;
 
 interface QuotaPageProps {
   readonly overview: QuotaOverview;
@@ -75,16 +76,11 @@ function Hero({ status, now }: { readonly status: QuotaStatus; readonly now: num
       <Gauge status={status} />
       <p class="source muted">
         {status.provider} · {grouped(daily)} calls a day, {grouped(daily - limit)} of them kept as a buffer ·{" "}
-        <Enforcement mode={status.enforcement} /> · {status.source === "ledger" ? "counted" : "published"}{" "}
+        <span>{ENFORCEMENT[status.enforcement]}</span> · {status.source === "ledger" ? "counted" : "published"}{" "}
         <Time at={Date.parse(status.as_of)} now={now} />
       </p>
     </section>
   );
-}
-
-function Enforcement({ mode }: { readonly mode: QuotaStatus["enforcement"] }) {
-  const said = { enforce: "limits are enforced", observe: "limits are only observed", off: "limits are off" } as const;
-  return <span>{said[mode]}</span>;
 }
 
 interface FigureProps {
