@@ -18,7 +18,7 @@ import { authorRoutes } from "./routes/library/authors.ts";
 import { batchRoutes } from "./routes/library/batch.ts";
 import { bookRoutes } from "./routes/library/books.ts";
 import { databaseRoutes } from "./routes/projects/database.ts";
-import { docsRoutes, documentOf, getDocument } from "./routes/docs.ts";
+import { docsRoutes, serveDocument } from "./routes/docs.ts";
 import { harvestRoutes } from "./routes/library/harvest.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { organizationRoutes } from "./routes/billing/organizations.ts";
@@ -112,4 +112,4 @@ app.openAPIRegistry.registerComponent("securitySchemes", "project", {
   description: "An API key of a project: qc_live_… or qc_test_…",
 });
 for (const [name, scheme] of Object.entries(SOURCE_SCHEMES)) app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
-app.openapi(getDocument, (c) => c.json(documentOf(app), 200));
+serveDocument(app);

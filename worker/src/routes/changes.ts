@@ -10,8 +10,8 @@ import { existingProject } from "./acting.ts";
 import { admin, onePage, operations, projectItself } from "./operation.ts";
 
 export const changeRoutes = createRouter();
-const byProject = operations("Usage", projectItself("read"));
-const byAdmin = operations("Audit", admin);
+const byProject = operations(changeRoutes, "Usage", projectItself("read"));
+const byAdmin = operations(changeRoutes, "Audit", admin);
 
 const event = z.object({
   id: z.string().describe("Says what it is about: none is written twice"),
@@ -20,13 +20,11 @@ const event = z.object({
   data: z.unknown(),
 });
 
-const getEvents = byProject("get", "/projects/{id}/events", {
+byProject("get", "/projects/{id}/events", {
   summary: "What happened to a project that its owner is told: warnings, suspensions, reactivations, disabled webhooks; the newest first",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ events: z.array(event) }) },
-});
-
-changeRoutes.openapi(getEvents, async (c) => {
+}).handle(async (c) => {
   const { id, db } = await existingProject(c, c.req.valid("param"));
   const { items, next_cursor } = await pageBySeq(
     c.req.valid("query"),
@@ -49,7 +47,7 @@ const auditEntry = z
   })
   .openapi("AuditEntry");
 
-const getAudit = byAdmin("get", "/audit", {
+byAdmin("get", "/audit", {
   summary: "What was changed, by whom, from what to what; the newest first",
   request: {
     query: z.object({
@@ -59,9 +57,7 @@ const getAudit = byAdmin("get", "/audit", {
     }),
   },
   responses: { 200: onePage({ entries: z.array(auditEntry) }) },
-});
-
-changeRoutes.openapi(getAudit, async (c) => {
+}).handle(async (c) => {
   const { project_id = null, subject = null, ...query } = c.req.valid("query");
   const { db } = c.get("deps");
   const { items, next_cursor } = await pageBySeq(

@@ -10,7 +10,6 @@ import { API_KEY_PATTERN } from "../tenants/keys/api-key.ts";
 import { answer, everybody, operations } from "./operation.ts";
 
 const ASSETS = "/docs-assets";
-
 const ERRORS = Object.entries(PROBLEMS).map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`);
 
 const INFO = {
@@ -58,19 +57,6 @@ const INFO = {
 const DOCS_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const operation = operations("Service", everybody, []);
-
-const getDocs = operation("get", "/docs", {
-  summary: "This document in a viewer",
-  responses: { 200: { description: "A page", content: { "text/html": { schema: z.string() } } } },
-});
-
-/** Served by the app, which knows all routes. */
-export const getDocument = operation("get", "/openapi.json", {
-  summary: "This document",
-  responses: { 200: answer("OpenAPI 3.1", z.looseObject({ openapi: z.string() })) },
-});
-
 interface Document {
   openapi: string;
   paths: Record<string, Record<string, { responses: object; requestBody?: { required?: boolean } }>>;
@@ -93,7 +79,7 @@ function takingNone(app: OpenAPIHono<AppEnv>): ReadonlySet<string> {
  * The whole document. The generator writes a pattern's flags behind it ("$/u"), where JSON Schema knows none: they are taken off, and
  * `u` is what JSON Schema means anyway.
  */
-export function documentOf(app: OpenAPIHono<AppEnv>): Document {
+function documentOf(app: OpenAPIHono<AppEnv>): Document {
   const withoutFlags = (key: string, value: unknown): unknown =>
     key === "pattern" && typeof value === "string" ? value.replace(/\/[a-z]+$/u, "") : value;
   const { paths, ...whole } = JSON.parse(JSON.stringify(app.getOpenAPI31Document(INFO), withoutFlags)) as Document;
@@ -106,9 +92,30 @@ export function documentOf(app: OpenAPIHono<AppEnv>): Document {
   return { ...whole, paths };
 }
 
+/** Serves the document of an app, with all its routes. */
+export function serveDocument(app: OpenAPIHono<AppEnv>): void {
+  operations(
+    app,
+    "Service",
+    everybody,
+    [],
+  )("get", "/openapi.json", {
+    summary: "This document",
+    responses: { 200: answer("OpenAPI 3.1", z.looseObject({ openapi: z.string() })) },
+  }).handle((c) => c.json(documentOf(app), 200));
+}
+
 export const docsRoutes = createRouter();
 
-docsRoutes.openapi(getDocs, (c) => {
+operations(
+  docsRoutes,
+  "Service",
+  everybody,
+  [],
+)("get", "/docs", {
+  summary: "This document in a viewer",
+  responses: { 200: { description: "A page", content: { "text/html": { schema: z.string() } } } },
+}).handle((c) => {
   c.header("Content-Security-Policy", DOCS_POLICY);
   return c.html(
     html`<!doctype html>

@@ -8,12 +8,15 @@ const part = z.enum(["ok", "failing"]);
 const health = z.object({ status: z.enum(["ok", "degraded"]), checks: z.object({ ledger: part, database: part }) }).openapi("Health");
 export const healthRoutes = createRouter();
 
-const getHealth = operations("Service", everybody, [])("get", "/health", {
+operations(
+  healthRoutes,
+  "Service",
+  everybody,
+  [],
+)("get", "/health", {
   summary: "Do the ledger and the database answer?",
   responses: { 200: answer("All do", health), 503: answer("One does not", health) },
-});
-
-healthRoutes.openapi(getHealth, async (c) => {
+}).handle(async (c) => {
   const { quota, db } = c.get("deps");
   const ledger = quota.getStatus({ view: { own: null } }).then(
     ({ source }) => source === "ledger",

@@ -1,6 +1,6 @@
 /** One operation of the API. What all have in common follows from the method, from who may call it, and from what it takes. */
 import { z } from "@hono/zod-openapi";
-import type { RouteConfig } from "@hono/zod-openapi";
+import type { OpenAPIHono, RouteConfig, RouteHandler } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import type { ProblemCode } from "../errors.ts";
 import { adminOnly, credentialed, grantedProjects, ownProject, projects } from "../http/guards.ts";
@@ -49,19 +49,22 @@ const OF_METHOD: Readonly<Record<Method, readonly ProblemCode[]>> = {
   delete: ["payload_too_large"],
 };
 
-interface Shape extends Pick<RouteConfig, "summary" | "description" | "request" | "requestBody" | "responses"> {
+interface Shape extends Omit<RouteConfig, "method" | "path" | "tags" | "security" | "middleware"> {
   /** Those that do not follow from the rest. */
   readonly problems?: readonly ProblemCode[];
 }
 
 const ON_DATABASE: readonly ProblemCode[] = ["storage_unavailable"];
 
-/** Describes operations under one heading of the document, for the same callers, and with the problems of what they stand on. */
-export const operations = (tag: string, { security, guards, problems: ofAccess }: Access, unavailable = ON_DATABASE) =>
-  function operation<Path extends string, Own extends Shape>(method: Method, path: Path, { problems: own = [], ...shape }: Own) {
+type Route<Path extends string, Own> = Own & { readonly method: Method; readonly path: Path };
+
+/** Describes operations of a router under one heading of the document, for the same callers, and with the problems of what they stand on. */
+export const operations = (router: OpenAPIHono<AppEnv>, tag: string, access: Access, unavailable = ON_DATABASE) =>
+  function operation<Path extends string, Own extends Shape>(method: Method, path: Path, described: Own) {
+    const { problems: own = [], ...shape }: Shape = described;
     const { params, query, body } = shape.request ?? {};
     const codes: ProblemCode[] = [
-      ...ofAccess,
+      ...access.problems,
       ...OF_METHOD[method],
       ...(params || query || body ? (["invalid_request"] as const) : []),
       ...(params ? (["not_found"] as const) : []),
@@ -69,10 +72,13 @@ export const operations = (tag: string, { security, guards, problems: ofAccess }
       ...unavailable,
       "internal_error",
     ];
+    const { security, guards } = access;
     const common = { method, path, tags: [tag], ...(security && { security }), middleware: [...guards] };
     const route = { ...shape, ...common, responses: { ...shape.responses, ...problems(codes) } };
-    // Handlers throw problems: what they return is one of the answers that the shape names.
-    return route as unknown as Own & typeof common;
+    return {
+      /** Handlers throw problems: what they return is one of the answers that the shape names. */
+      handle: (handler: RouteHandler<Route<Path, Own>, AppEnv>): void => void router.openapi(route, handler),
+    };
   };
 
 /** Content of a body. */

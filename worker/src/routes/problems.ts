@@ -70,9 +70,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
   },
 };
 
-const HEADERS: Record<string, object> = {
-  "Retry-After": { schema: { type: "integer" }, description: "Seconds" },
-};
+const HEADERS = { "Retry-After": { schema: { type: "integer" as const }, description: "Seconds" } };
 
 /** The OpenAPI entry of one problem for each status; codes that share a status share the entry. */
 export function problems(codes: readonly ProblemCode[]) {

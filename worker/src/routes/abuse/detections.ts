@@ -9,7 +9,7 @@ import { existingProject } from "../acting.ts";
 import { onePage, operations, projectItself } from "../operation.ts";
 
 export const projectDetectionRoutes = createRouter();
-const operation = operations("Usage", projectItself("read"));
+const operation = operations(projectDetectionRoutes, "Usage", projectItself("read"));
 
 const detection = z
   .object({
@@ -29,13 +29,11 @@ const detection = z
   })
   .openapi("Detection");
 
-const getDetections = operation("get", "/projects/{id}/detections", {
+operation("get", "/projects/{id}/detections", {
   summary: "What was decided about the abuse of a project, and from what; the newest first",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ detections: z.array(detection) }) },
-});
-
-projectDetectionRoutes.openapi(getDetections, async (c) => {
+}).handle(async (c) => {
   const { id, db } = await existingProject(c, c.req.valid("param"));
   const { items, next_cursor } = await pageBySeq(
     c.req.valid("query"),

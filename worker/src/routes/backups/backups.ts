@@ -12,8 +12,9 @@ import { actorOf, existingProject } from "../acting.ts";
 import { admin, answer, jsonBody, location, onePage, operations, projectItself } from "../operation.ts";
 
 export const backupRoutes = createRouter();
-const byProject = operations("Backups", projectItself("admin"));
-const byAdmin = operations("Backups", admin);
+const byProject = operations(backupRoutes, "Backups", projectItself("admin"));
+const byAdmin = operations(backupRoutes, "Backups", admin);
+const start = operations(backupRoutes, "Backups", projectItself("admin"), ["storage_unavailable", "project_not_ready"]);
 
 /** Of the header `Location`. */
 export const WHERE = "Where it shows how it goes";
@@ -69,20 +70,14 @@ const backupBody = z
 const text = (description: string) => ({ schema: { type: "string" as const }, description });
 const binary = { schema: { type: "string", format: "binary" } } as const;
 
-const postBackup = operations("Backups", projectItself("admin"), ["storage_unavailable", "project_not_ready"])(
-  "post",
-  "/projects/{id}/backups",
-  {
-    summary: "Start a backup of the project's database",
-    description:
-      "A job reads one moment's truth, part by part, and restores what it stored before it calls it verified. Writes to the database get 503 `database_busy` while it is read, and no longer. One backup of a project runs at a time: 409 names it. Of each type the newest 10 verified are kept.",
-    request: { params: ofProject, body: jsonBody(backupBody) },
-    responses: { 202: answer("Asked for", backup, location(WHERE)) },
-    problems: ["conflict"],
-  },
-);
-
-backupRoutes.openapi(postBackup, async (c) => {
+start("post", "/projects/{id}/backups", {
+  summary: "Start a backup of the project's database",
+  description:
+    "A job reads one moment's truth, part by part, and restores what it stored before it calls it verified. Writes to the database get 503 `database_busy` while it is read, and no longer. One backup of a project runs at a time: 409 names it. Of each type the newest 10 verified are kept.",
+  request: { params: ofProject, body: jsonBody(backupBody) },
+  responses: { 202: answer("Asked for", backup, location(WHERE)) },
+  problems: ["conflict"],
+}).handle(async (c) => {
   const { export_type: exportType_, idempotency_key: idempotencyKey } = c.req.valid("json");
   const { id } = c.req.valid("param");
   const asked = { exportType: exportType_, idempotencyKey, requestId: c.get("requestId") };
@@ -91,34 +86,30 @@ backupRoutes.openapi(postBackup, async (c) => {
   return c.json(backupJson(row), 202);
 });
 
-const getBackups = byProject("get", "/projects/{id}/backups", {
+byProject("get", "/projects/{id}/backups", {
   summary: "The project's backups, the newest first",
   request: {
     params: ofProject,
     query: z.object({ status: z.enum(BACKUP_STATUSES).optional().describe("Only those that stand so"), ...pageQuery }),
   },
   responses: { 200: onePage({ backups: z.array(backup) }) },
-});
-
-backupRoutes.openapi(getBackups, async (c) => {
+}).handle(async (c) => {
   const { status = null, ...query } = c.req.valid("query");
   const { id, db } = await existingProject(c, c.req.valid("param"));
   const { items, next_cursor } = await pageByTime(query, async (slice) => listBackups(db, { projectId: id, status, ...slice }), backupJson);
   return c.json({ backups: items, next_cursor }, 200);
 });
 
-const getOne = byProject("get", "/projects/{id}/backups/{backup_id}", {
+byProject("get", "/projects/{id}/backups/{backup_id}", {
   summary: "One backup",
   request: { params: ofBackup },
   responses: { 200: answer("As it is now", backup) },
-});
-
-backupRoutes.openapi(getOne, async (c) => {
+}).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   return c.json(backupJson(await getBackup(c.get("deps"), id, backup_id)), 200);
 });
 
-const getDownload = byProject("get", "/projects/{id}/backups/{backup_id}/download", {
+byProject("get", "/projects/{id}/backups/{backup_id}/download", {
   summary: "The backup as one file",
   description:
     "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 new.db`. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
@@ -135,36 +126,30 @@ const getDownload = byProject("get", "/projects/{id}/backups/{backup_id}/downloa
     },
   },
   problems: ["conflict"],
-});
-
-backupRoutes.openapi(getDownload, async (c) => {
+}).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   const deps = c.get("deps");
   return sendFile(c, await downloadOf(deps, await getVerified(deps, id, backup_id)), "application/gzip");
 });
 
-const getManifest = byProject("get", "/projects/{id}/backups/{backup_id}/manifest", {
+byProject("get", "/projects/{id}/backups/{backup_id}/manifest", {
   summary: "What the backup holds: rows and content hash of each table, hashes of the parts",
   request: { params: ofBackup },
   responses: { 200: answer("The manifest", z.looseObject({ format: z.string(), sha256: z.string() }).openapi("BackupManifest")) },
   problems: ["conflict"],
-});
-
-backupRoutes.openapi(getManifest, async (c) => {
+}).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   const deps = c.get("deps");
   return c.json(await manifestOf(deps, await getVerified(deps, id, backup_id)), 200);
 });
 
-const deleteOne = byAdmin("delete", "/projects/{id}/backups/{backup_id}", {
+byAdmin("delete", "/projects/{id}/backups/{backup_id}", {
   summary: "Remove a backup",
   description: "Also the only one. What was copied to Telegram stays there. One that runs is removed after its job was cancelled: 409.",
   request: { params: ofBackup },
   responses: { 200: answer("As it was", backup) },
   problems: ["conflict"],
-});
-
-backupRoutes.openapi(deleteOne, async (c) => {
+}).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   return c.json(backupJson(await deleteBackupByHand(c.get("deps"), id, backup_id, BY_ADMIN)), 200);
 });

@@ -15,8 +15,8 @@ import { newProject, newProjectInput, project } from "../projects/schemas.ts";
 import { WHERE, ofBackup } from "./backups.ts";
 
 export const restoreRoutes = createRouter();
-const byProject = operations("Backups", projectItself("admin"));
-const byAdmin = operations("Backups", admin);
+const byProject = operations(restoreRoutes, "Backups", projectItself("admin"));
+const byAdmin = operations(restoreRoutes, "Backups", admin);
 
 const restore = z
   .object({
@@ -56,16 +56,14 @@ const restoring = z
   })
   .openapi("Restoring");
 
-const postRestore = byAdmin("post", "/projects/{id}/backups/{backup_id}/restore", {
+byAdmin("post", "/projects/{id}/backups/{backup_id}/restore", {
   summary: "Restore a backup into a new project",
   description:
     "Makes the project with its caps and first key, and fills its database by a job; until the content hashes were compared, nobody can write to it. Nothing is ever overwritten: a project that exists already is refused. The same request after a failure tries again.",
   request: { params: ofBackup, body: jsonBody(restoreBody) },
   responses: { 202: answer("The project is there; its database follows", restoring, location(WHERE)) },
   problems: ["conflict", "unprocessable"],
-});
-
-restoreRoutes.openapi(postRestore, async (c) => {
+}).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   const body = c.req.valid("json");
   if (body.project_id === id) throw new Problem("conflict", "A backup is restored into another project than its own.");
@@ -77,10 +75,8 @@ restoreRoutes.openapi(postRestore, async (c) => {
   return c.json({ restore: restoreJson(made.restore), project: projectJson(made.project), ...key }, 202);
 });
 
-const getRestored = byProject("get", "/projects/{id}/restore", {
+byProject("get", "/projects/{id}/restore", {
   summary: "What the project was restored from, and how that goes",
   request: { params: ofProject },
   responses: { 200: answer("As it is now", restore) },
-});
-
-restoreRoutes.openapi(getRestored, async (c) => c.json(restoreJson(await getRestore(c.get("deps"), c.req.valid("param").id)), 200));
+}).handle(async (c) => c.json(restoreJson(await getRestore(c.get("deps"), c.req.valid("param").id)), 200));

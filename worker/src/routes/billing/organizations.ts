@@ -17,7 +17,7 @@ import { MAX_CAP } from "../../tenants/limits/caps.ts";
 import { admin, answer, jsonBody, location, onePage, operations } from "../operation.ts";
 
 export const organizationRoutes = createRouter();
-const operation = operations("Organisations", admin);
+const operation = operations(organizationRoutes, "Organisations", admin);
 
 export const organizationId = identifier.describe("Of an organisation").openapi({ example: "org_alexandria" });
 const billingAnchor = instant.refine((text) => !(Date.parse(text) < 0), "expected a time from 1970 on");
@@ -44,7 +44,7 @@ const organization = z
 
 const params = z.object({ id: organizationId });
 
-const postOrganization = operation("post", "/organizations", {
+operation("post", "/organizations", {
   summary: "Create an organisation",
   request: {
     body: jsonBody(
@@ -69,9 +69,7 @@ const postOrganization = operation("post", "/organizations", {
   },
   responses: { 201: answer("Created", organization, location()) },
   problems: ["conflict", "unprocessable"],
-});
-
-organizationRoutes.openapi(postOrganization, async (c) => {
+}).handle(async (c) => {
   const body = c.req.valid("json");
   const deps = c.get("deps");
   const input = {
@@ -85,19 +83,13 @@ organizationRoutes.openapi(postOrganization, async (c) => {
   return c.json(organizationJson(created, deps.clock()), 201);
 });
 
-const getOrganizations = operation("get", "/organizations", {
+operation("get", "/organizations", {
   summary: "Organisations, the newest first",
   request: {
-    query: z.object({
-      status: z.enum(["ACTIVE", "ARCHIVED"]).optional().describe("Without it, all"),
-      q: searchText,
-      ...pageQuery,
-    }),
+    query: z.object({ status: z.enum(["ACTIVE", "ARCHIVED"]).optional().describe("Without it, all"), q: searchText, ...pageQuery }),
   },
   responses: { 200: onePage({ organizations: z.array(organization) }) },
-});
-
-organizationRoutes.openapi(getOrganizations, async (c) => {
+}).handle(async (c) => {
   const { status = null, q = null, ...query } = c.req.valid("query");
   const { db, clock } = c.get("deps");
   const { items, next_cursor } = await pageByTime(
@@ -117,13 +109,11 @@ const period = z.object({
   closed_at: time.nullable(),
 });
 
-const getOne = operation("get", "/organizations/{id}", {
+operation("get", "/organizations/{id}", {
   summary: "One organisation with its latest billing periods",
   request: { params },
   responses: { 200: answer("As it is now", organization.extend({ periods: z.array(period) })) },
-});
-
-organizationRoutes.openapi(getOne, async (c) => {
+}).handle(async (c) => {
   const { id } = c.req.valid("param");
   const deps = c.get("deps");
   const found = await getOrganization(deps, id);
@@ -138,7 +128,7 @@ organizationRoutes.openapi(getOne, async (c) => {
   return c.json({ ...organizationJson(found, deps.clock()), periods }, 200);
 });
 
-const patchOne = operation("patch", "/organizations/{id}", {
+operation("patch", "/organizations/{id}", {
   summary: "Change an organisation",
   description: "The billing anchor stays as it is: every period that was ever counted hangs on it.",
   request: {
@@ -155,9 +145,7 @@ const patchOne = operation("patch", "/organizations/{id}", {
   },
   responses: { 200: answer("Changed; in force with the next request", organization) },
   problems: ["conflict"],
-});
-
-organizationRoutes.openapi(patchOne, async (c) => {
+}).handle(async (c) => {
   const { id } = c.req.valid("param");
   const { name: newName, quotas, status } = c.req.valid("json");
   const deps = c.get("deps");
@@ -165,15 +153,13 @@ organizationRoutes.openapi(patchOne, async (c) => {
   return c.json(organizationJson(changed, deps.clock()), 200);
 });
 
-const deleteOne = operation("delete", "/organizations/{id}", {
+operation("delete", "/organizations/{id}", {
   summary: "Archive an organisation",
   description: "Its projects must be archived or deleted first. Nothing is erased. Twice answers the same.",
   request: { params },
   responses: { 200: answer("Archived", organization) },
   problems: ["conflict"],
-});
-
-organizationRoutes.openapi(deleteOne, async (c) => {
+}).handle(async (c) => {
   const { id } = c.req.valid("param");
   const deps = c.get("deps");
   const archived = await patchOrganization(deps, id, { status: "ARCHIVED" }, BY_ADMIN);

@@ -12,11 +12,11 @@ import { admin, answer, jsonBody, location, operations } from "../operation.ts";
 import { job, jobBody, jobDetail, jobDetailJson, jobJson, jobOrNull, ofJob } from "./schemas.ts";
 
 export const jobRoutes = createRouter();
-const operation = operations("Jobs", admin);
+const operation = operations(jobRoutes, "Jobs", admin);
 
 const REQUESTED_BY = "admin";
 
-const postJob = operation("post", "/", {
+operation("post", "/", {
   summary: "Ask for a job",
   description: "Written down before it is answered, and run whatever happens then. The same `idempotency_key` answers with the first job.",
   request: {
@@ -25,9 +25,7 @@ const postJob = operation("post", "/", {
   },
   responses: { 202: answer("The job", job, location("The job")) },
   problems: ["conflict"],
-});
-
-jobRoutes.openapi(postJob, async (c) => {
+}).handle(async (c) => {
   const { type, payload, ...asked } = c.req.valid("json");
   const { job: row } = await c.get("deps").jobs.enqueueJob(type, payload, {
     requestedBy: REQUESTED_BY,
@@ -41,7 +39,7 @@ jobRoutes.openapi(postJob, async (c) => {
   return accepted(c, row);
 });
 
-const getJobs = operation("get", "/", {
+operation("get", "/", {
   summary: "Jobs, the newest first",
   request: {
     query: z.object({
@@ -52,9 +50,7 @@ const getJobs = operation("get", "/", {
     }),
   },
   responses: { 200: answer("A page", z.object({ jobs: z.array(job), next_cursor: nextCursor }).openapi("Jobs")) },
-});
-
-jobRoutes.openapi(getJobs, async (c) => {
+}).handle(async (c) => {
   const { cursor, limit, ...filter } = c.req.valid("query");
   const { db } = c.get("deps");
   const { items, next_cursor } = await pageByTime(
@@ -65,7 +61,7 @@ jobRoutes.openapi(getJobs, async (c) => {
   return c.json({ jobs: items, next_cursor }, 200);
 });
 
-const getSchedules = operation("get", "/schedules", {
+operation("get", "/schedules", {
   summary: "What the clock asks for",
   responses: {
     200: answer(
@@ -73,21 +69,13 @@ const getSchedules = operation("get", "/schedules", {
       z
         .object({
           schedules: z.array(
-            z.object({
-              cron: z.string(),
-              type: z.string(),
-              description: z.string(),
-              last_run: jobOrNull,
-              next_run: z.string().nullable(),
-            }),
+            z.object({ cron: z.string(), type: z.string(), description: z.string(), last_run: jobOrNull, next_run: z.string().nullable() }),
           ),
         })
         .openapi("JobSchedules"),
     ),
   },
-});
-
-jobRoutes.openapi(getSchedules, async (c) => {
+}).handle(async (c) => {
   const { db, clock, config } = c.get("deps");
   const shown = (await readSchedules(db, config, clock())).map(({ cron, type, description, last, nextAt }) => {
     return { cron, type, description, last_run: last && jobJson(last), next_run: isoOrNull(nextAt) };
@@ -95,39 +83,33 @@ jobRoutes.openapi(getSchedules, async (c) => {
   return c.json({ schedules: shown }, 200);
 });
 
-const getJob = operation("get", "/{id}", {
+operation("get", "/{id}", {
   summary: "One job with every try",
   request: { params: ofJob },
   responses: { 200: answer("The job", jobDetail) },
-});
-
-jobRoutes.openapi(getJob, async (c) => {
+}).handle(async (c) => {
   const { row, attempts } = await readJob(c.get("deps"), c.req.valid("param").id);
   return c.json(jobDetailJson(row, attempts), 200);
 });
 
-const postCancel = operation("post", "/{id}/cancel", {
+operation("post", "/{id}/cancel", {
   summary: "Cancel a job that has not ended",
   description: "No further step of it begins; what a step under way has done already stays done. Twice the same.",
   request: { params: ofJob },
   responses: { 200: answer("The job", job) },
   problems: ["conflict"],
-});
-
-jobRoutes.openapi(postCancel, async (c) => {
+}).handle(async (c) => {
   const { db, jobs } = c.get("deps");
   return c.json(jobJson(await jobs.cancel(await knownJob(db, c.req.valid("param").id))), 200);
 });
 
-const postRetry = operation("post", "/{id}/retry", {
+operation("post", "/{id}/retry", {
   summary: "Run a failed or cancelled job once more",
   description: "As a job of its own, from its beginning. Asking twice gives one.",
   request: { params: ofJob },
   responses: { 202: answer("The new run", job, location("The job")) },
   problems: ["conflict"],
-});
-
-jobRoutes.openapi(postRetry, async (c) => {
+}).handle(async (c) => {
   const { db, jobs } = c.get("deps");
   const row = await knownJob(db, c.req.valid("param").id);
   return accepted(c, (await jobs.retry(row, { requestedBy: REQUESTED_BY, requestId: c.get("requestId") })).job);

@@ -11,7 +11,6 @@ import type { JobRow } from "../../store/jobs/jobs.ts";
 
 const MAX_DELAY_SECONDS = 30 * 24 * 60 * 60;
 const MAX_ATTEMPTS = 20;
-
 const EXAMPLE_ID = "harvest-5f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d6e7f8091";
 
 /** One shape for each type, so that a wrong payload is told by the names of its own fields. */

@@ -12,7 +12,7 @@ import { jobLink, linkTo } from "../jobs/schemas.ts";
 import { answer, jsonBody, onePage, operations, optionalBody, projectItself } from "../operation.ts";
 
 export const projectKeyRoutes = createRouter();
-const operation = operations("API keys", projectItself("admin"));
+const operation = operations(projectKeyRoutes, "API keys", projectItself("admin"));
 
 const keyId = z
   .string()
@@ -82,61 +82,50 @@ export const shownApiKey = apiKey
 
 const asItIsNow = { 200: answer("As it is now", apiKey) };
 
-const postKey = operation("post", "/projects/{id}/keys", {
+operation("post", "/projects/{id}/keys", {
   summary: "Make an API key",
   description:
     "The key is in this answer, and never again: only a keyed hash of it is stored. A project has at most 20 keys that work: 409. While it is suspended for abuse, its own keys make no others.",
-  request: {
-    params: ofProject,
-    body: jsonBody(keyBody.openapi({ example: { name: "Web shop", scopes: ["read", "enrich"] } })),
-  },
+  request: { params: ofProject, body: jsonBody(keyBody.openapi({ example: { name: "Web shop", scopes: ["read", "enrich"] } })) },
   responses: { 201: answer("Made", newApiKey) },
   problems: ["conflict", "project_suspended", "unprocessable"],
-});
-
-projectKeyRoutes.openapi(postKey, async (c) => {
+}).handle(async (c) => {
   const input = keyInput(c.req.valid("json"));
   const made = await createKey(c.get("deps"), projectReader(c, c.req.valid("param").id), input, actorOf(c));
   return c.json({ ...keyJson(made), key: made.key }, 201);
 });
 
-const getKeys = operation("get", "/projects/{id}/keys", {
+operation("get", "/projects/{id}/keys", {
   summary: "The project's API keys, the newest first",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ keys: z.array(apiKey) }) },
-});
-
-projectKeyRoutes.openapi(getKeys, async (c) => {
+}).handle(async (c) => {
   const { id, db } = await existingProject(c, c.req.valid("param"));
   const { items, next_cursor } = await pageByTime(c.req.valid("query"), async (slice) => listKeys(db, id, slice), keyJson);
   return c.json({ keys: items, next_cursor }, 200);
 });
 
-const getOne = operation("get", "/projects/{id}/keys/{key_id}", {
+operation("get", "/projects/{id}/keys/{key_id}", {
   summary: "One API key",
   request: { params: ofKey },
   responses: asItIsNow,
-});
-
-projectKeyRoutes.openapi(getOne, async (c) => {
+}).handle(async (c) => {
   const { id, key_id } = c.req.valid("param");
   return c.json(keyJson(await getKey(c.get("deps"), id, key_id)), 200);
 });
 
-const deleteOne = operation("delete", "/projects/{id}/keys/{key_id}", {
+operation("delete", "/projects/{id}/keys/{key_id}", {
   summary: "Revoke an API key",
   description: "Takes effect with the next request. Twice answers the same.",
   request: { params: ofKey },
   responses: asItIsNow,
   problems: ["conflict"],
-});
-
-projectKeyRoutes.openapi(deleteOne, async (c) => {
+}).handle(async (c) => {
   const { id, key_id } = c.req.valid("param");
   return c.json(keyJson(await revoke(c.get("deps"), projectReader(c, id), key_id, actorOf(c))), 200);
 });
 
-const postRotate = operation("post", "/projects/{id}/keys/{key_id}/rotate", {
+operation("post", "/projects/{id}/keys/{key_id}/rotate", {
   summary: "Replace the secret of an API key",
   description:
     "The new version is in this answer, and never again. The one before works 24 hours more, never past the key's own expiry; its answers say until when in `x-api-key-expires`. While two versions work, there is no third: 409. The job in this answer sleeps until the grace is over, and tells how often the old version was used in it; so does `uses_in_grace` here. To keep a key from travelling at all, make one yourself (`qc_<live|test>_<this key's id>_<32 letters and digits>`, then the CRC-32 of all that in base 62, 6 digits of 0-9A-Za-z) and send its SHA-256: what is no such key, or has another id, opens nothing. The last 10 versions that work no more are kept. While the project is suspended for abuse, its own keys rotate nothing.",
@@ -164,9 +153,7 @@ const postRotate = operation("post", "/projects/{id}/keys/{key_id}/rotate", {
     ),
   },
   problems: ["conflict", "project_suspended"],
-});
-
-projectKeyRoutes.openapi(postRotate, async (c) => {
+}).handle(async (c) => {
   const { id, key_id } = c.req.valid("param");
   const { immediate, new_key_sha256: digest = null, idempotency_key: rotation = null } = c.req.valid("json");
   const [deps, actor] = [c.get("deps"), actorOf(c)];
@@ -176,14 +163,12 @@ projectKeyRoutes.openapi(postRotate, async (c) => {
   return c.json({ ...keyJson(made), key: made.key, job: job && linkTo(job) }, 200);
 });
 
-const postEndGrace = operation("post", "/projects/{id}/keys/{key_id}/end-grace", {
+operation("post", "/projects/{id}/keys/{key_id}/end-grace", {
   summary: "Let only the newest version of an API key work from now on",
   request: { params: ofKey },
   responses: asItIsNow,
   problems: ["conflict"],
-});
-
-projectKeyRoutes.openapi(postEndGrace, async (c) => {
+}).handle(async (c) => {
   const { id, key_id } = c.req.valid("param");
   return c.json(keyJson(await endGrace(c.get("deps"), projectReader(c, id), key_id, actorOf(c))), 200);
 });

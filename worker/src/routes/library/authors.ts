@@ -7,10 +7,10 @@ import { enrichBibliography } from "../../library/bibliography.ts";
 import { topAuthors } from "../../store/library/authors.ts";
 import { activeProject, answer, jsonBody, operations } from "../operation.ts";
 import { withRateLimit } from "../quota/schemas.ts";
-import { SPENDING, afterAll, apiCalls, enriching, enrichment, spender, stop } from "./enriching.ts";
+import { SPENDING, afterAll, apiCalls, enriching, enrichments, spender, stop } from "./enriching.ts";
 
 export const authorRoutes = createRouter();
-const catalogue = operations("Catalogue", activeProject("read"));
+const catalogue = operations(authorRoutes, "Catalogue", activeProject("read"));
 
 const bibliographyBody = z
   .strictObject({
@@ -42,16 +42,14 @@ const bibliographyAnswer = z
   })
   .openapi("BibliographyResult");
 
-const postBibliography = enrichment("post", "/authors/enrich-bibliography", {
+enrichments(authorRoutes)("post", "/authors/enrich-bibliography", {
   summary: "An author's books, page by paid page",
   description:
     "One provider call a page. An earlier call that had to stop is continued; a complete bibliography costs nothing for 30 days.",
   request: { body: jsonBody(bibliographyBody) },
   responses: { 200: withRateLimit("As far as it came", bibliographyAnswer) },
   problems: SPENDING,
-});
-
-authorRoutes.openapi(postBibliography, async (c) => {
+}).handle(async (c) => {
   const { author_name: authorName, max_pages: maxPages, page_size: pageSize, refresh, ...rest } = c.req.valid("json");
   const asked = { authorName, maxPages, pageSize, refresh };
   const answer = await enriching(c, rest, "enrich.bibliography", async (deps, spender) =>
@@ -62,7 +60,7 @@ authorRoutes.openapi(postBibliography, async (c) => {
 
 const MAX_LIMIT = 1_000;
 
-const getTopAuthors = catalogue("get", "/authors/top", {
+catalogue("get", "/authors/top", {
   summary: "Authors by the number of editions in the catalogue",
   request: {
     query: z.object({
@@ -88,9 +86,7 @@ const getTopAuthors = catalogue("get", "/authors/top", {
         }),
     ),
   },
-});
-
-authorRoutes.openapi(getTopAuthors, async (c) => {
+}).handle(async (c) => {
   const { offset, limit } = c.req.valid("query");
   const { db, clock } = c.get("deps");
   const began = clock();

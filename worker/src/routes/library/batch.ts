@@ -5,7 +5,7 @@ import { enrichBatch, readIsbns } from "../../library/batch.ts";
 import { jsonBody } from "../operation.ts";
 import { withRateLimit } from "../quota/schemas.ts";
 import { book, bookJson } from "./books.ts";
-import { SPENDING, afterAll, apiCalls, enriching, enrichment, spender } from "./enriching.ts";
+import { SPENDING, afterAll, apiCalls, enriching, enrichments, spender } from "./enriching.ts";
 
 export const batchRoutes = createRouter();
 
@@ -33,14 +33,12 @@ const batchAnswer = z
   })
   .openapi("BatchResult");
 
-const postBatch = enrichment("post", "/enrich/batch-direct", {
+enrichments(batchRoutes)("post", "/enrich/batch-direct", {
   summary: "Books by ISBN, up to 1,000 in one provider request",
   request: { body: jsonBody(batchBody) },
   responses: { 200: withRateLimit("What became of each ISBN", batchAnswer) },
   problems: SPENDING,
-});
-
-batchRoutes.openapi(postBatch, async (c) => {
+}).handle(async (c) => {
   const { isbns: given, refresh, include, ...rest } = c.req.valid("json");
   const isbns = readIsbns(given);
   const { books, ...answer } = await enriching(c, rest, "enrich.batch", async (deps, spender) =>

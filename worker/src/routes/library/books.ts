@@ -11,10 +11,10 @@ import { findBooks } from "../../store/library/books.ts";
 import type { CatalogueBook } from "../../store/library/books.ts";
 import { activeProject, answer, jsonBody, operations } from "../operation.ts";
 import { withRateLimit } from "../quota/schemas.ts";
-import { SPENDING, afterAll, apiCalls, enriching, enrichment, spender, stop } from "./enriching.ts";
+import { SPENDING, afterAll, apiCalls, enriching, enrichments, spender, stop } from "./enriching.ts";
 
 export const bookRoutes = createRouter();
-const catalogue = operations("Catalogue", activeProject("read"));
+const catalogue = operations(bookRoutes, "Catalogue", activeProject("read"));
 
 const text = z.string().nullable();
 const texts = z.array(z.string()).readonly();
@@ -44,7 +44,7 @@ export function bookJson({ fetched_at, ...stored }: CatalogueBook) {
   return { ...stored, fetched_at: isoSeconds(fetched_at) };
 }
 
-const getBook = catalogue("get", "/books/{isbn}", {
+catalogue("get", "/books/{isbn}", {
   summary: "One book of the catalogue",
   request: {
     params: z.object({
@@ -52,9 +52,7 @@ const getBook = catalogue("get", "/books/{isbn}", {
     }),
   },
   responses: { 200: answer("The book", book) },
-});
-
-bookRoutes.openapi(getBook, async (c) => {
+}).handle(async (c) => {
   const { isbn } = c.req.valid("param");
   const parsed = parseIsbn(isbn);
   if (!("isbn13" in parsed)) throw invalidField("isbn", `${JSON.stringify(isbn)}: ${parsed.reason}`);
@@ -102,15 +100,13 @@ const releasesAnswer = z
   })
   .openapi("NewReleasesResult");
 
-const postReleases = enrichment("post", "/books/enrich-new-releases", {
+enrichments(bookRoutes)("post", "/books/enrich-new-releases", {
   summary: "What appeared in some months",
   description: "One provider call for each page of each month and subject.",
   request: { body: jsonBody(releasesBody) },
   responses: { 200: withRateLimit("As far as it came", releasesAnswer) },
   problems: SPENDING,
-});
-
-bookRoutes.openapi(postReleases, async (c) => {
+}).handle(async (c) => {
   const body = c.req.valid("json");
   const { start_month: startMonth, end_month: endMonth, max_pages_per_month: maxPagesPerMonth, subjects } = body;
   const question = { startMonth, endMonth, maxPagesPerMonth, subjects };

@@ -1,16 +1,18 @@
 /** What every enrichment takes, costs and answers. */
 import { z } from "@hono/zod-openapi";
+import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Deps } from "../../deps.ts";
 import { orNull } from "../../http/fields.ts";
 import { metered } from "../../http/guards.ts";
 import { showRateLimit, visibleStatus } from "../../http/index.ts";
-import type { AppContext } from "../../http/index.ts";
+import type { AppContext, AppEnv } from "../../http/index.ts";
 import { spenderOf } from "../../http/spender.ts";
 import type { QuotaStatus } from "../../quota/index.ts";
 import { meteredProject, operations } from "../operation.ts";
 import { callerLabel, priority, quotaStatus } from "../quota/schemas.ts";
 
-export const enrichment = operations("Enrichment", meteredProject, ["quota_unavailable", "storage_unavailable"]);
+export const enrichments = (router: OpenAPIHono<AppEnv>) =>
+  operations(router, "Enrichment", meteredProject, ["quota_unavailable", "storage_unavailable"]);
 export const SPENDING = ["unprocessable", "cap_exceeded", "quota_exhausted", "pace_exceeded", "upstream_error"] as const;
 
 /** The administrator may say who spends, as with a reservation. */

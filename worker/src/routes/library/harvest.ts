@@ -12,7 +12,7 @@ import type { HarvestRun } from "../../store/library/harvest.ts";
 import { admin, answer, jsonBody, operations, optionalBody } from "../operation.ts";
 
 export const harvestRoutes = createRouter();
-const operation = operations("Harvest", admin);
+const operation = operations(harvestRoutes, "Harvest", admin);
 
 const MAX_TARGETS = 10_000;
 const DEFAULT_RUN_SECONDS = 25;
@@ -29,7 +29,7 @@ const targetsBody = z
   .refine(({ isbns, authors }) => isbns.length + authors.length > 0, "expected at least one ISBN or author")
   .openapi({ example: { isbns: ["978-0-14-143951-8"], authors: ["Ursula K. Le Guin"], priority: 80 } });
 
-const postTargets = operation("post", "/targets", {
+operation("post", "/targets", {
   summary: "Add what the harvest is to fetch",
   description:
     "Up to 10,000 ISBNs and 10,000 authors at once. What waits already keeps the higher priority; what is over becomes due again.",
@@ -46,9 +46,7 @@ const postTargets = operation("post", "/targets", {
         .openapi("HarvestTargets"),
     ),
   },
-});
-
-harvestRoutes.openapi(postTargets, async (c) => {
+}).handle(async (c) => {
   const { isbns, authors, priority } = c.req.valid("json");
   const { valid, invalid } = sortIsbns(isbns);
   const names = new Map(authors.map((name) => [authorKey(name), name]));
@@ -101,7 +99,7 @@ const targetCount = z.object({
   next_due_at: z.string().nullable(),
 });
 
-const getStatus = operation("get", "/status", {
+operation("get", "/status", {
   summary: "What waits, what was done, and why the latest runs stopped",
   responses: {
     200: answer(
@@ -126,9 +124,7 @@ const getStatus = operation("get", "/status", {
         .openapi("HarvestStatus"),
     ),
   },
-});
-
-harvestRoutes.openapi(getStatus, async (c) => {
+}).handle(async (c) => {
   const { counts, runs, failed } = await harvestOverview(c.get("deps").db, RUNS_SHOWN, FAILURES_SHOWN);
   const targets = counts.map(({ next_due_at, ...rest }) => ({ ...rest, next_due_at: isoOrNull(next_due_at) }));
   const givenUp = failed.map(({ updated_at, ...rest }) => ({ ...rest, at: isoSeconds(updated_at) }));
@@ -139,16 +135,12 @@ const runBody = z
   .strictObject({ max_seconds: z.int().min(1).max(MAX_RUN_SECONDS).default(DEFAULT_RUN_SECONDS) })
   .openapi({ example: { max_seconds: 25 } });
 
-const postRun = operation("post", "/run", {
+operation("post", "/run", {
   summary: "Run the harvest now, and wait for it",
   description: "As the cron does every 30 minutes. Two runs at once do each target once.",
-  request: {
-    body: optionalBody(runBody),
-  },
+  request: { body: optionalBody(runBody) },
   responses: { 200: answer("The run, with why it stopped", run) },
-});
-
-harvestRoutes.openapi(postRun, async (c) => {
+}).handle(async (c) => {
   const deps = c.get("deps");
   // Without a body nothing was filled in yet.
   const { max_seconds: seconds } = runBody.parse(c.req.valid("json"));

@@ -7,7 +7,7 @@ import { usageEventSchema } from "../../tenants/limits/usage-event.ts";
 import { admin, answer, jsonBody, operations } from "../operation.ts";
 
 export const usageEventRoutes = createRouter();
-const operation = operations("Usage", admin);
+const operation = operations(usageEventRoutes, "Usage", admin);
 
 const MAX_EVENTS = 1_000;
 
@@ -50,7 +50,7 @@ const report = z
   })
   .openapi("UsageReport");
 
-const postEvents = operation("post", "/events", {
+operation("post", "/events", {
   summary: "Report what projects have used",
   description: [
     "Each event is judged by itself: what is wrong with one stands in its row, and the others count. The same event counts once, whoever sends",
@@ -60,9 +60,7 @@ const postEvents = operation("post", "/events", {
   request: { body: jsonBody(eventsBody) },
   responses: { 200: answer("What became of each event", report) },
   problems: ["forbidden"],
-});
-
-usageEventRoutes.openapi(postEvents, async (c) => {
+}).handle(async (c) => {
   const results = await reportUsage(c.get("deps"), c.req.valid("json").events);
   const having = (result: EventResult["result"]): number => results.filter((each) => each.result === result).length;
   return c.json(

@@ -13,7 +13,7 @@ import { answer, onePage, operations, projectItself } from "../operation.ts";
 import { callsPerDay, capValue, reason } from "../projects/schemas.ts";
 
 export const projectUsageRoutes = createRouter();
-const operation = operations("Usage", projectItself("read"));
+const operation = operations(projectUsageRoutes, "Usage", projectItself("read"));
 
 const MAX_DAYS = 400;
 const DEFAULT_DAYS = 30;
@@ -62,7 +62,7 @@ const usage = z
   })
   .openapi("Usage");
 
-const getUsage = operation("get", "/projects/{id}/usage", {
+operation("get", "/projects/{id}/usage", {
   summary: "What a project has used, against what it may",
   request: {
     params: ofProject,
@@ -77,9 +77,7 @@ const getUsage = operation("get", "/projects/{id}/usage", {
     }),
   },
   responses: { 200: answer("In one look", usage) },
-});
-
-projectUsageRoutes.openapi(getUsage, async (c) => {
+}).handle(async (c) => {
   const { id } = c.req.valid("param");
   return c.json(await getProjectUsage(c.get("deps"), id, c.req.valid("query").days), 200);
 });
@@ -99,13 +97,11 @@ const evaluation = z.object({
   dry_run: z.boolean(),
 });
 
-const getEvaluations = operation("get", "/projects/{id}/evaluations", {
+operation("get", "/projects/{id}/evaluations", {
   summary: "Why each decision of a sweep was taken, the newest first",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ evaluations: z.array(evaluation) }) },
-});
-
-projectUsageRoutes.openapi(getEvaluations, async (c) => {
+}).handle(async (c) => {
   const { id, db } = await existingProject(c, c.req.valid("param"));
   const { items, next_cursor } = await pageBySeq(
     c.req.valid("query"),

@@ -16,10 +16,16 @@ import { adminOrSecret, operations } from "../operation.ts";
 const DATABASE_TIMEOUT_MS = 5_000;
 /** They read an entry for each job that is kept and each target: worth it once a minute, not with every scrape. */
 const COUNTED_EVERY_MS = 60_000;
-
 const OPENMETRICS = "application/openmetrics-text";
 
-const getMetrics = operations("Service", adminOrSecret("metrics"), [])("get", "/metrics", {
+export const metricsRoutes = createRouter();
+
+operations(
+  metricsRoutes,
+  "Service",
+  adminOrSecret("metrics"),
+  [],
+)("get", "/metrics", {
   summary: "Metrics for Prometheus",
   description:
     "Text format 0.0.4, or OpenMetrics 1.0 where `Accept` prefers it. For the administrator's token or METRICS_TOKEN. What could not be read is absent, and `coordinator_source_up` says so.",
@@ -32,11 +38,7 @@ const getMetrics = operations("Service", adminOrSecret("metrics"), [])("get", "/
       content: { "text/plain": { schema: z.string() }, [OPENMETRICS]: { schema: z.string() } },
     },
   },
-});
-
-export const metricsRoutes = createRouter();
-
-metricsRoutes.openapi(getMetrics, async (c) => {
+}).handle(async (c) => {
   await needMetricsReader(c);
   const { quota, db, clock } = c.get("deps");
   const [overview, stored] = await Promise.all([

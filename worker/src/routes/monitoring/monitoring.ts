@@ -22,7 +22,7 @@ import { alertmanagerBody, datadogBody, grafanaBody, received, signals } from ".
 import { admin, adminOrSecret, answer, jsonBody, operations } from "../operation.ts";
 
 export const monitoringRoutes = createRouter();
-const operation = operations("Monitoring", admin);
+const operation = operations(monitoringRoutes, "Monitoring", admin);
 
 const SIGNATURE = "x-grafana-alerting-signature";
 const TIMESTAMP = "x-grafana-alerting-timestamp";
@@ -46,23 +46,21 @@ const DESCRIPTION =
   "Each alert is judged by itself: where one can be read the answer is 200, and what is wrong with the others stands in their rows. 503: nothing was written down, and sending it again is safe. An end is noted and lifts nothing.";
 
 /** Lets each source in by a secret of its own. */
-const from = (source: keyof typeof SOURCE_SCHEMES) => operations("Monitoring", adminOrSecret(source));
+const from = (source: keyof typeof SOURCE_SCHEMES) => operations(monitoringRoutes, "Monitoring", adminOrSecret(source));
 
 const fromOutside = { description: DESCRIPTION, responses: TAKEN, problems: ["unprocessable"] } as const;
 
-const postAlertmanager = from("alertmanager")("post", "/alertmanager", {
+from("alertmanager")("post", "/alertmanager", {
   ...fromOutside,
   summary: "Alerts from Alertmanager (webhook version 4)",
   requestBody: alertmanagerBody,
-});
-
-monitoringRoutes.openapi(postAlertmanager, async (c) => {
+}).handle(async (c) => {
   const { config } = c.get("deps");
   await needToken(c, config.monitoring.alertmanagerToken);
   return c.json(await takeBody(c, (body) => readGroup("alertmanager", body)), 200);
 });
 
-const postGrafana = from("grafana")("post", "/grafana", {
+from("grafana")("post", "/grafana", {
   ...fromOutside,
   summary: "Alerts from Grafana, signed",
   request: {
@@ -74,9 +72,7 @@ const postGrafana = from("grafana")("post", "/grafana", {
     }),
   },
   requestBody: grafanaBody,
-});
-
-monitoringRoutes.openapi(postGrafana, async (c) => {
+}).handle(async (c) => {
   const { config, clock } = c.get("deps");
   if (c.get("principal").kind !== "admin") {
     const secret = needSecret(config.monitoring.grafanaSecret);
@@ -89,13 +85,11 @@ monitoringRoutes.openapi(postGrafana, async (c) => {
   return c.json(await takeBody(c, (body) => readGroup("grafana", body)), 200);
 });
 
-const postDatadog = from("datadog")("post", "/datadog", {
+from("datadog")("post", "/datadog", {
   ...fromOutside,
   summary: "Alerts from Datadog, in the shape of our template",
   requestBody: datadogBody,
-});
-
-monitoringRoutes.openapi(postDatadog, async (c) => {
+}).handle(async (c) => {
   const { config } = c.get("deps");
   await needToken(c, config.monitoring.datadogToken, DATADOG_HEADER);
   return c.json(await takeBody(c, readDatadog), 200);
@@ -117,14 +111,12 @@ const signalBody = z
     example: { id: "waf-2025-12-30-17", project_id: "proj_reading_list", pattern: "SUSPICIOUS_PATTERN", title: "WAF: enumeration" },
   });
 
-const postSignal = operation("post", "/signal", {
+operation("post", "/signal", {
   summary: "One alert from anything else",
   description: DESCRIPTION,
   request: { body: jsonBody(signalBody) },
   responses: TAKEN,
-});
-
-monitoringRoutes.openapi(postSignal, async (c) => {
+}).handle(async (c) => {
   const { id, status, project_id = null, pattern = null, metrics, enforce_action, title, link, started_at } = c.req.valid("json");
   const startedAt = started_at === undefined ? c.get("deps").clock() : Date.parse(started_at);
   const signal = {
@@ -141,7 +133,7 @@ monitoringRoutes.openapi(postSignal, async (c) => {
   return c.json(await take(c, [{ result: "read", index: 0, signal: whole }]), 200);
 });
 
-const getSignals = operation("get", "/signals", {
+operation("get", "/signals", {
   summary: "What monitoring systems reported, and what became of it; the newest first",
   request: {
     query: z.object({
@@ -151,9 +143,7 @@ const getSignals = operation("get", "/signals", {
     }),
   },
   responses: { 200: answer("One page", signals) },
-});
-
-monitoringRoutes.openapi(getSignals, async (c) => {
+}).handle(async (c) => {
   const { source = null, project_id = null, ...query } = c.req.valid("query");
   const { db } = c.get("deps");
   const { items, next_cursor } = await pageBySeq(

@@ -16,13 +16,13 @@ import { admin, answer, jsonBody, location, onePage, operations, projectItself }
 import { asItIsNow, callsPerDay, capsBody, newProject, newProjectInput, ownerId, project, region } from "./schemas.ts";
 
 export const projectRoutes = createRouter();
-const byAdmin = operations("Projects", admin);
-const byProject = operations("Projects", projectItself("read"));
+const byAdmin = operations(projectRoutes, "Projects", admin);
+const byProject = operations(projectRoutes, "Projects", projectItself("read"));
 
 const CREATED_BEFORE =
   "This project was created by the same request before. Its first key was shown then, and never is again: where that answer was lost, make another with POST /api/projects/{id}/keys.";
 
-const postProject = byAdmin("post", "/projects", {
+byAdmin("post", "/projects", {
   summary: "Create a project with its caps and first API key",
   description:
     "The key is in this answer, and never again. It works as soon as the job `provision_project` has made the rest: the project's database, and its registration with auth, realtime and storage. Until then it opens nothing but a look at the project (503 `project_not_ready`, which has a `Retry-After`), where `provisioning` says how far it is. If that fails, everything is undone: the project, its key and its id are as if they had never been, and the job and the audit log tell why. The same request again, by its `id`, answers 200 with the same project and job, without the key; another one under this id 409. Caps that are not named have their defaults.",
@@ -51,9 +51,7 @@ const postProject = byAdmin("post", "/projects", {
     200: answer("Created by the same request before", z.object({ project, api_key: shownApiKey, job: jobLink, note: z.string() })),
   },
   problems: ["conflict", "unprocessable"],
-});
-
-projectRoutes.openapi(postProject, async (c) => {
+}).handle(async (c) => {
   const body = c.req.valid("json");
   const input = { id: body.id, organizationId: body.organization_id, name: body.name, ...newProjectInput(body) };
   const { project: row, key, job } = await createProject(c.get("deps"), input, BY_ADMIN, askingFor(c));
@@ -63,7 +61,7 @@ projectRoutes.openapi(postProject, async (c) => {
   return c.json({ ...shown, api_key: { ...keyJson(key), key: key.key } }, 201);
 });
 
-const getProjects = byAdmin("get", "/projects", {
+byAdmin("get", "/projects", {
   summary: "Projects, the newest first",
   request: {
     query: z.object({
@@ -74,9 +72,7 @@ const getProjects = byAdmin("get", "/projects", {
     }),
   },
   responses: { 200: onePage({ projects: z.array(project) }) },
-});
-
-projectRoutes.openapi(getProjects, async (c) => {
+}).handle(async (c) => {
   const { organization_id = null, status = null, q = null, ...query } = c.req.valid("query");
   const { db, clock } = c.get("deps");
   const filter = { organizationId: organization_id, status, text: q };
@@ -84,15 +80,13 @@ projectRoutes.openapi(getProjects, async (c) => {
   return c.json({ projects: items, next_cursor }, 200);
 });
 
-const getOne = byProject("get", "/projects/{id}", {
+byProject("get", "/projects/{id}", {
   summary: "One project",
   request: { params: ofProject },
   responses: asItIsNow,
-});
+}).handle(async (c) => c.json(projectJson(await getProject(c.get("deps"), c.req.valid("param").id)), 200));
 
-projectRoutes.openapi(getOne, async (c) => c.json(projectJson(await getProject(c.get("deps"), c.req.valid("param").id)), 200));
-
-const patchOne = byAdmin("patch", "/projects/{id}", {
+byAdmin("patch", "/projects/{id}", {
   summary: "Change a project",
   request: {
     params: ofProject,
@@ -112,15 +106,13 @@ const patchOne = byAdmin("patch", "/projects/{id}", {
   },
   responses: asItIsNow,
   problems: ["conflict", "unprocessable"],
-});
-
-projectRoutes.openapi(patchOne, async (c) => {
+}).handle(async (c) => {
   const { name: newName, owner_id, region: newRegion, status } = c.req.valid("json");
   const patch = { name: newName, ownerId: owner_id, region: newRegion, lifecycle: status };
   return c.json(projectJson(await patchProject(c.get("deps"), c.req.valid("param").id, patch, BY_ADMIN)), 200);
 });
 
-const deleteOne = byAdmin("delete", "/projects/{id}", {
+byAdmin("delete", "/projects/{id}", {
   summary: "Archive or delete a project",
   description:
     "Archived, it is refused everything but a look at itself, and can be brought back. Deleted, its keys never work again. Twice answers the same.",
@@ -130,29 +122,20 @@ const deleteOne = byAdmin("delete", "/projects/{id}", {
   },
   responses: asItIsNow,
   problems: ["conflict"],
-});
-
-projectRoutes.openapi(deleteOne, async (c) => {
+}).handle(async (c) => {
   const lifecycle = c.req.valid("query").permanent === "true" ? "DELETED" : "ARCHIVED";
   return c.json(projectJson(await patchProject(c.get("deps"), c.req.valid("param").id, { lifecycle }, BY_ADMIN)), 200);
 });
 
-const putCaps = byAdmin("put", "/projects/{id}/caps", {
+byAdmin("put", "/projects/{id}/caps", {
   summary: "Set caps",
   description: "Caps that are not named stay. A raise lifts the suspension that it cures before the answer returns.",
-  request: {
-    params: ofProject,
-    body: jsonBody(capsBody.openapi({ example: { db_queries_per_day: 20_000, realtime_connections: null } })),
-  },
+  request: { params: ofProject, body: jsonBody(capsBody.openapi({ example: { db_queries_per_day: 20_000, realtime_connections: null } })) },
   responses: asItIsNow,
   problems: ["conflict"],
-});
+}).handle(async (c) => c.json(projectJson(await setCaps(c.get("deps"), c.req.valid("param").id, c.req.valid("json"), BY_ADMIN)), 200));
 
-projectRoutes.openapi(putCaps, async (c) =>
-  c.json(projectJson(await setCaps(c.get("deps"), c.req.valid("param").id, c.req.valid("json"), BY_ADMIN)), 200),
-);
-
-const putShare = byAdmin("put", "/projects/{id}/upstream-share", {
+byAdmin("put", "/projects/{id}/upstream-share", {
   summary: "Set the project's own part of the provider's day",
   request: {
     params: ofProject,
@@ -160,9 +143,7 @@ const putShare = byAdmin("put", "/projects/{id}/upstream-share", {
   },
   responses: asItIsNow,
   problems: ["conflict"],
-});
-
-projectRoutes.openapi(putShare, async (c) => {
+}).handle(async (c) => {
   const patch = { callsPerDay: c.req.valid("json").calls_per_day };
   return c.json(projectJson(await patchProject(c.get("deps"), c.req.valid("param").id, patch, BY_ADMIN)), 200);
 });

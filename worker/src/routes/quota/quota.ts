@@ -12,10 +12,10 @@ import { EXAMPLE_STATUS } from "./example.ts";
 import { callerUse, provider, statusAnswer } from "./schemas.ts";
 
 export const quotaRoutes = createRouter();
-const forEverybody = operations("Quota", mostlyEverybody, ["quota_unavailable"]);
-const forAdmin = operations("Quota", admin, ["quota_unavailable"]);
+const forEverybody = operations(quotaRoutes, "Quota", mostlyEverybody, ["quota_unavailable"]);
+const forAdmin = operations(quotaRoutes, "Quota", admin, ["quota_unavailable"]);
 
-const getStatus = forEverybody("get", "/status", {
+forEverybody("get", "/status", {
   summary: "How much of today is used, and by whom",
   description: "Public. Without the admin token, projects are summed up. If the ledger does not answer, the last published snapshot does.",
   request: {
@@ -28,9 +28,7 @@ const getStatus = forEverybody("get", "/status", {
     }),
   },
   responses: { 200: statusAnswer },
-});
-
-quotaRoutes.openapi(getStatus, async (c) => {
+}).handle(async (c) => {
   const { fresh, project_id } = c.req.valid("query");
   if (project_id !== undefined) await needAdmin(c);
   const one = project_id === undefined ? null : projectCaller(project_id);
@@ -96,15 +94,13 @@ const historyAnswer = z
     },
   });
 
-const getHistory = forAdmin("get", "/history", {
+forAdmin("get", "/history", {
   summary: "The latest days: what was used, by caller and by hour, and what operators changed",
   description:
     "Of projects, the 1,000 that spent the most are named, fewer a day where more than 10 days are asked for; the others are summed up as `projects`. With `project_id` or `caller`, only what that one spent; days on which it spent nothing are left out too.",
   request: { query: historyQuery },
   responses: { 200: answer("The newest first; days on which nothing happened are left out", historyAnswer) },
-});
-
-quotaRoutes.openapi(getHistory, async (c) => {
+}).handle(async (c) => {
   const { days, project_id, caller } = c.req.valid("query");
   const asked = project_id === undefined ? (caller ?? null) : projectCaller(project_id);
   const history = await c.get("deps").quotaAdmin.history(days, asked);

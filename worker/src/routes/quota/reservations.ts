@@ -22,8 +22,8 @@ import { callerLabel, priority, provider, quotaStatus, withRateLimit } from "./s
 
 export const reservationRoutes = createRouter();
 const UNAVAILABLE = ["quota_unavailable", "storage_unavailable"] as const;
-const active = operations("Reservations", activeProject("enrich"), UNAVAILABLE);
-const granted = operations("Reservations", grantedProject("enrich"), UNAVAILABLE);
+const active = operations(reservationRoutes, "Reservations", activeProject("enrich"), UNAVAILABLE);
+const granted = operations(reservationRoutes, "Reservations", grantedProject("enrich"), UNAVAILABLE);
 
 const DEFAULT_CALLER = "api";
 
@@ -63,17 +63,12 @@ const reservation = z
   })
   .openapi("Reservation");
 
-const postReservation = active("post", "/reservations", {
+active("post", "/reservations", {
   summary: "Reserve calls before you spend them",
-  request: {
-    query: z.object({ provider }),
-    body: jsonBody(reservationBody),
-  },
+  request: { query: z.object({ provider }), body: jsonBody(reservationBody) },
   responses: { 201: withRateLimit("Granted", reservation) },
   problems: ["conflict", "unprocessable", "quota_exhausted", "pace_exceeded"],
-});
-
-reservationRoutes.openapi(postReservation, async (c) => {
+}).handle(async (c) => {
   const who = callerOf(c);
   const body = c.req.valid("json");
   if (body.min_calls !== undefined && body.min_calls > body.calls) {
@@ -130,22 +125,16 @@ const commitBody = z
   })
   .openapi({ example: { calls: 7 } });
 
-const postCommit = granted("post", "/reservations/{id}/commit", {
+granted("post", "/reservations/{id}/commit", {
   summary: "Charge what was really spent",
   description:
     "Twice answers the same. After a release it charges, a project only what the day and its share still have; after the expiry it was charged already, and `late` says so.",
-  request: {
-    query: z.object({ provider }),
-    params: z.object({ id }),
-    body: optionalBody(commitBody),
-  },
+  request: { query: z.object({ provider }), params: z.object({ id }), body: optionalBody(commitBody) },
   responses: {
     200: withRateLimit("Charged", z.object({ id: z.string(), charged: z.int(), late: z.literal(true).optional(), quota: quotaStatus })),
   },
   problems: ["unprocessable"],
-});
-
-reservationRoutes.openapi(postCommit, async (c) => {
+}).handle(async (c) => {
   const { id: name } = c.req.valid("param");
   const { calls: spent, sent_at } = c.req.valid("json");
   const { quota, trace } = c.get("deps");
@@ -172,17 +161,13 @@ reservationRoutes.openapi(postCommit, async (c) => {
   }
 });
 
-const deleteReservation = granted("delete", "/reservations/{id}", {
+granted("delete", "/reservations/{id}", {
   summary: "Give back what was surely not sent",
   description: "Twice answers the same. After a commit or the expiry: 409.",
   request: { query: z.object({ provider }), params: z.object({ id }) },
-  responses: {
-    200: withRateLimit("Released", z.object({ released: z.int().describe("Calls given back"), quota: quotaStatus })),
-  },
+  responses: { 200: withRateLimit("Released", z.object({ released: z.int().describe("Calls given back"), quota: quotaStatus })) },
   problems: ["conflict"],
-});
-
-reservationRoutes.openapi(deleteReservation, async (c) => {
+}).handle(async (c) => {
   const { id: name } = c.req.valid("param");
   const { quota, trace } = c.get("deps");
   const answer = await settling(trace, async () => quota.release(ledgerId(callerOf(c), name)));

@@ -10,7 +10,7 @@ import { byAdmin, copyToAudit } from "./operations.ts";
 import { provider, statusAnswer } from "./schemas.ts";
 
 export const settingsRoutes = createRouter();
-const operation = operations("Quota operation", admin, ["quota_unavailable"]);
+const operation = operations(settingsRoutes, "Quota operation", admin, ["quota_unavailable"]);
 
 const providerQuery = z.object({ provider });
 
@@ -21,7 +21,7 @@ async function audited(c: AppContext, by: Operation, change: Promise<QuotaStatus
   return status;
 }
 
-const putUsage = operation("put", "/usage", {
+operation("put", "/usage", {
   summary: "Set today's count",
   description:
     "Audited. The difference stands under the caller `operator`. What the provider has counted so far does not come back as untracked.",
@@ -30,21 +30,17 @@ const putUsage = operation("put", "/usage", {
     body: jsonBody(z.strictObject({ used: z.int().min(0).max(MAX_CALLS) }).openapi({ example: { used: 8_456 } })),
   },
   responses: { 200: statusAnswer },
-});
-
-settingsRoutes.openapi(putUsage, async (c) => {
+}).handle(async (c) => {
   const by = byAdmin();
   return c.json(await audited(c, by, c.get("deps").quotaAdmin.setUsage(c.req.valid("json").used, by)), 200);
 });
 
-const postReset = operation("post", "/reset", {
+operation("post", "/reset", {
   summary: "Set today's count to 0",
   description: "Audited. Open reservations stay held. What the provider has counted so far does not come back as untracked.",
   request: { query: providerQuery },
   responses: { 200: statusAnswer },
-});
-
-settingsRoutes.openapi(postReset, async (c) => {
+}).handle(async (c) => {
   const by = byAdmin();
   return c.json(await audited(c, by, c.get("deps").quotaAdmin.reset(by)), 200);
 });
@@ -92,15 +88,13 @@ const settingsAnswer = answer(
   }),
 );
 
-const putSettings = operation("put", "/settings", {
+operation("put", "/settings", {
   summary: "Change limits or the enforcement, live",
   description: "Audited. While the ledger is away only `enforcement` can be changed.",
   request: { query: providerQuery, body: jsonBody(settingsBody) },
   responses: { 200: settingsAnswer },
   problems: ["unprocessable"],
-});
-
-settingsRoutes.openapi(putSettings, async (c) => {
+}).handle(async (c) => {
   const body = c.req.valid("json");
   const change = {
     dailyLimit: body.daily_limit,
@@ -112,13 +106,11 @@ settingsRoutes.openapi(putSettings, async (c) => {
   return c.json(await changeSettings(c, change), 200);
 });
 
-const deleteSettings = operation("delete", "/settings", {
+operation("delete", "/settings", {
   summary: "Return to the configured settings",
   request: { query: providerQuery },
   responses: { 200: settingsAnswer },
-});
-
-settingsRoutes.openapi(deleteSettings, async (c) => c.json(await changeSettings(c, null), 200));
+}).handle(async (c) => c.json(await changeSettings(c, null), 200));
 
 async function changeSettings(c: AppContext, change: SettingsChange | null) {
   const by = byAdmin();

@@ -14,10 +14,10 @@ import { admin, jsonBody, onePage, operations, projectItself } from "../operatio
 import { asItIsNow, reason } from "../projects/schemas.ts";
 
 export const suspensionRoutes = createRouter();
-const byAdmin = operations("Projects", admin);
-const byProject = operations("Usage", projectItself("read"));
+const byAdmin = operations(suspensionRoutes, "Projects", admin);
+const byProject = operations(suspensionRoutes, "Usage", projectItself("read"));
 
-const postSuspend = byAdmin("post", "/projects/{id}/suspend", {
+byAdmin("post", "/projects/{id}/suspend", {
   summary: "Suspend a project by hand",
   description: "Takes effect with its next request, and stays until somebody reactivates it. Twice answers the same.",
   request: {
@@ -28,9 +28,7 @@ const postSuspend = byAdmin("post", "/projects/{id}/suspend", {
   },
   responses: asItIsNow,
   problems: ["conflict"],
-});
-
-suspensionRoutes.openapi(postSuspend, async (c) =>
+}).handle(async (c) =>
   c.json(projectJson(await suspendProject(c.get("deps"), c.req.valid("param").id, c.req.valid("json").reason, BY_ADMIN)), 200),
 );
 
@@ -39,7 +37,7 @@ const suspensionReason = z
   .regex(/^(admin|abuse:[A-Z_]{1,64}|quota:[a-z_]{1,64})$/u, "expected admin, abuse:<PATTERN> or quota:<cap>")
   .openapi({ example: "admin" });
 
-const postReactivate = byAdmin("post", "/projects/{id}/reactivate", {
+byAdmin("post", "/projects/{id}/reactivate", {
   summary: "Reactivate a project by hand",
   description: "Takes effect with its next request. A project still over a cap is stopped again by the next sweep: raise the cap instead.",
   request: {
@@ -55,9 +53,7 @@ const postReactivate = byAdmin("post", "/projects/{id}/reactivate", {
   },
   responses: asItIsNow,
   problems: ["conflict"],
-});
-
-suspensionRoutes.openapi(postReactivate, async (c) => {
+}).handle(async (c) => {
   const { reason: detail, reasons = null } = c.req.valid("json");
   return c.json(projectJson(await reactivateProject(c.get("deps"), c.req.valid("param").id, { detail, reasons }, BY_ADMIN)), 200);
 });
@@ -69,13 +65,11 @@ const suspension = reason.extend({
   lifted_by: z.string().nullable(),
 });
 
-const getSuspensions = byProject("get", "/projects/{id}/suspensions", {
+byProject("get", "/projects/{id}/suspensions", {
   summary: "The reasons that stop or stopped a project, the newest first",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ suspensions: z.array(suspension) }) },
-});
-
-suspensionRoutes.openapi(getSuspensions, async (c) => {
+}).handle(async (c) => {
   const { id, db, now } = await existingProject(c, c.req.valid("param"));
   const shown = ({ reason, cap_type, detail, since, until, holds, actor, lifted_at, lifted_by }: SuspensionRow) => ({
     reason,

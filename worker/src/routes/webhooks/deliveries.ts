@@ -10,7 +10,7 @@ import { actorOf, existingProject, projectReader } from "../acting.ts";
 import { answer, onePage, operations, projectItself } from "../operation.ts";
 
 export const webhookDeliveryRoutes = createRouter();
-const operation = operations("Webhooks", projectItself("admin"));
+const operation = operations(webhookDeliveryRoutes, "Webhooks", projectItself("admin"));
 
 const deliveryId = z
   .string()
@@ -58,7 +58,7 @@ export const deliveryDetail = delivery
   })
   .openapi("WebhookDeliveryDetail");
 
-const getDeliveries = operation("get", "/projects/{id}/webhooks/deliveries", {
+operation("get", "/projects/{id}/webhooks/deliveries", {
   summary: "Messages to the project's webhooks, the newest first",
   description: "Kept for 30 days.",
   request: {
@@ -70,9 +70,7 @@ const getDeliveries = operation("get", "/projects/{id}/webhooks/deliveries", {
     }),
   },
   responses: { 200: onePage({ deliveries: z.array(delivery) }) },
-});
-
-webhookDeliveryRoutes.openapi(getDeliveries, async (c) => {
+}).handle(async (c) => {
   const { status = null, webhook_id = null, ...query } = c.req.valid("query");
   const { id, db } = await existingProject(c, c.req.valid("param"));
   const filter = { projectId: id, webhookId: webhook_id, status };
@@ -80,27 +78,23 @@ webhookDeliveryRoutes.openapi(getDeliveries, async (c) => {
   return c.json({ deliveries: items, next_cursor }, 200);
 });
 
-const getOne = operation("get", "/projects/{id}/webhooks/deliveries/{delivery_id}", {
+operation("get", "/projects/{id}/webhooks/deliveries/{delivery_id}", {
   summary: "One message with its last 50 tries",
   request: { params: ofDelivery },
   responses: { 200: answer("As it is now", deliveryDetail) },
-});
-
-webhookDeliveryRoutes.openapi(getOne, async (c) => {
+}).handle(async (c) => {
   const { id, delivery_id } = c.req.valid("param");
   const { row, attempts } = await deliveryWithAttempts(c.get("deps"), id, delivery_id);
   return c.json(deliveryDetailJson(row, attempts), 200);
 });
 
-const postReplay = operation("post", "/projects/{id}/webhooks/deliveries/{delivery_id}/replay", {
+operation("post", "/projects/{id}/webhooks/deliveries/{delivery_id}/replay", {
   summary: "Send a message once more",
   description: "Under the same `webhook-id`, whatever became of it before. One that is under way stays so: twice answers the same.",
   request: { params: ofDelivery },
   responses: { 202: answer("On its way", delivery) },
   problems: ["conflict", "project_suspended"],
-});
-
-webhookDeliveryRoutes.openapi(postReplay, async (c) => {
+}).handle(async (c) => {
   const { id, delivery_id } = c.req.valid("param");
   return c.json(deliveryJson(await replayDelivery(c.get("deps"), projectReader(c, id), delivery_id, actorOf(c))), 202);
 });

@@ -17,7 +17,7 @@ import { answer, jsonBody, location, onePage, operations, optionalBody, projectI
 import { deliveryDetail } from "./deliveries.ts";
 
 export const webhookRoutes = createRouter();
-const operation = operations("Webhooks", projectItself("admin"));
+const operation = operations(webhookRoutes, "Webhooks", projectItself("admin"));
 
 const ofWebhook = z.object({ id: projectId, webhook_id: webhookId });
 
@@ -103,83 +103,71 @@ const TESTING = ["conflict", "pace_exceeded", "project_suspended"] as const;
 /** What is counted of what a webhook never got. */
 const MAX_REPLAYABLE = 1_000;
 
-const postWebhook = operation("post", "/projects/{id}/webhooks", {
+operation("post", "/projects/{id}/webhooks", {
   summary: "Make a webhook",
   description:
     "From now on it is told of the project's events, as [Standard Webhooks](https://www.standardwebhooks.com) says: verify each message with the secret, which is in this answer and never again. A project has at most 20: 409. An address that not everybody can reach is refused: 422.",
   request: { params: ofProject, body: jsonBody(webhookBody) },
   responses: { 201: answer("Made", newWebhook, location()) },
   problems: ["conflict", "project_suspended", "unprocessable"],
-});
-
-webhookRoutes.openapi(postWebhook, async (c) => {
+}).handle(async (c) => {
   const { id } = c.req.valid("param");
   const made = await createWebhook(c.get("deps"), projectReader(c, id), c.req.valid("json"), ownHost(c), actorOf(c));
   c.header("Location", `/api/projects/${id}/webhooks/${made.id}`);
   return c.json({ ...webhookJson(made), secret: made.secret }, 201);
 });
 
-const getWebhooks = operation("get", "/projects/{id}/webhooks", {
+operation("get", "/projects/{id}/webhooks", {
   summary: "The project's webhooks, the newest first",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ webhooks: z.array(webhook) }) },
-});
-
-webhookRoutes.openapi(getWebhooks, async (c) => {
+}).handle(async (c) => {
   const { id, db } = await existingProject(c, c.req.valid("param"));
   const { items, next_cursor } = await pageByTime(c.req.valid("query"), async (slice) => listWebhooks(db, id, slice), webhookJson);
   return c.json({ webhooks: items, next_cursor }, 200);
 });
 
-const getOne = operation("get", "/projects/{id}/webhooks/{webhook_id}", {
+operation("get", "/projects/{id}/webhooks/{webhook_id}", {
   summary: "One webhook, and what it never got",
   request: { params: ofWebhook },
   responses: { 200: answer("As it is now", webhookDetail) },
-});
-
-webhookRoutes.openapi(getOne, async (c) => {
+}).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
   return c.json(await detailed(c, await getWebhook(c.get("deps"), id, webhook_id)), 200);
 });
 
-const patchOne = operation("patch", "/projects/{id}/webhooks/{webhook_id}", {
+operation("patch", "/projects/{id}/webhooks/{webhook_id}", {
   summary: "Change a webhook, or switch it off or on",
   description:
     "`enabled: true` sends a signed test first and waits for it, at most 15 s. Where it is not answered with 2xx the webhook stays disabled, and the rest of the change stays: 422 with `webhook` and `delivery_id`. Once enabled, `replayable` says what it missed.",
   request: { params: ofWebhook, body: jsonBody(webhookPatch) },
   responses: { 200: answer("As it is now", webhookDetail) },
   problems: ["conflict", ...TESTING, "unprocessable"],
-});
-
-webhookRoutes.openapi(patchOne, async (c) => {
+}).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
   const changed = await patchWebhook(c.get("deps"), projectReader(c, id), webhook_id, c.req.valid("json"), ownHost(c), actorOf(c));
   return c.json(await detailed(c, changed), 200);
 });
 
-const deleteOne = operation("delete", "/projects/{id}/webhooks/{webhook_id}", {
+operation("delete", "/projects/{id}/webhooks/{webhook_id}", {
   summary: "Delete a webhook",
   description: "Nothing more is sent to it. What was sent stays to be read.",
   request: { params: ofWebhook },
   responses: { 200: answer("As it was", webhook) },
   problems: ["conflict"],
-});
-
-webhookRoutes.openapi(deleteOne, async (c) => {
+}).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
   return c.json(webhookJson(await removeWebhook(c.get("deps"), projectReader(c, id), webhook_id, actorOf(c))), 200);
 });
 
-const postTest = operation("post", "/projects/{id}/webhooks/{webhook_id}/test", {
+operation("post", "/projects/{id}/webhooks/{webhook_id}/test", {
   summary: "Send a test, and wait for what comes back",
   description:
     "One signed message of the type `webhook.test`, at once and only once, also to a webhook that is disabled. Takes at most 15 s. At most ten a minute. While the project is suspended for abuse, its own keys send none.",
   request: { params: ofWebhook },
   responses: { 200: answer("What came of it", deliveryDetail) },
   problems: TESTING,
-});
-
-webhookRoutes.openapi(postTest, async (c) => {
+}).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
   const deps = c.get("deps");
   const tested = await testWebhook(deps, projectReader(c, id), webhook_id, actorOf(c));
@@ -187,22 +175,20 @@ webhookRoutes.openapi(postTest, async (c) => {
   return c.json(deliveryDetailJson(row, attempts), 200);
 });
 
-const postRotate = operation("post", "/projects/{id}/webhooks/{webhook_id}/rotate-secret", {
+operation("post", "/projects/{id}/webhooks/{webhook_id}/rotate-secret", {
   summary: "Replace the secret of a webhook",
   description:
     "The new secret is in this answer, and never again. For 24 hours messages carry two signatures, the new one first. Meanwhile there is no third: 409, unless `immediate`.",
   request: { params: ofWebhook, body: optionalBody(rotateBody) },
   responses: { 200: answer("Rotated", newWebhook) },
   problems: ["conflict"],
-});
-
-webhookRoutes.openapi(postRotate, async (c) => {
+}).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
   const rotated = await rotateSecret(c.get("deps"), projectReader(c, id), webhook_id, c.req.valid("json"), actorOf(c));
   return c.json({ ...webhookJson(rotated), secret: rotated.secret }, 200);
 });
 
-const postReplay = operation("post", "/projects/{id}/webhooks/{webhook_id}/replay", {
+operation("post", "/projects/{id}/webhooks/{webhook_id}/replay", {
   summary: "Send once more what a webhook never got",
   description:
     "All that failed or was skipped since then, the oldest first, under the same `webhook-id`; tests are left out. At most 1,000 a request.",
@@ -211,9 +197,7 @@ const postReplay = operation("post", "/projects/{id}/webhooks/{webhook_id}/repla
     202: answer("On their way", z.object({ replayed: z.int(), more: z.boolean().describe("Whether there may be more: ask again") })),
   },
   problems: ["conflict", "project_suspended"],
-});
-
-webhookRoutes.openapi(postReplay, async (c) => {
+}).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
   const since = Date.parse(c.req.valid("json").since);
   return c.json(await replaySince(c.get("deps"), projectReader(c, id), webhook_id, since, actorOf(c)), 202);
