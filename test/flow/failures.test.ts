@@ -26,7 +26,7 @@ const one = async (n: number) => post("/api/enrich/batch-direct", { isbns: [isbn
 const publish = async () => runDurableObjectAlarm(ledger());
 const pass = (seconds: number): void => void vi.setSystemTime(Date.now() + seconds * 1_000);
 
-/** The ledger fails in every entry method. */
+/** Makes every method of the ledger fail. */
 function failLedger(): void {
   for (const name of [
     "reserve",
@@ -40,11 +40,11 @@ function failLedger(): void {
     "reset",
     "add",
   ] as const) {
-    vi.spyOn(QuotaLedger.prototype, name).mockRejectedValue(new Error("ledger is away"));
+    vi.spyOn(QuotaLedger.prototype, name).mockRejectedValue(new Error("ledger is unavailable"));
   }
 }
 
-/** One request with KV replaced by one that refuses everything. The ledger's own KV is mocked apart. */
+/** A KV that refuses everything, for one request. The ledger's own KV is mocked separately. */
 function brokenKv(): KVNamespace {
   const refuse = async () => Promise.reject(new Error("KV PUT failed: 429 Too Many Requests"));
   return { get: refuse, put: refuse } as unknown as KVNamespace;
@@ -60,7 +60,7 @@ async function callWith(bindings: Partial<typeof env>, method: string, path: str
   return { status: response.status, headers: response.headers, body: await response.json<Record<string, unknown>>() };
 }
 
-/** The real ledger, but the first answer of one method is lost on its way back, as the platform reports it. */
+/** The real ledger, with the first answer of one method lost. */
 function losingAnswers(method: "reserve" | "commit", flags: object = { retryable: true }) {
   let calls = 0;
   const lossy = (stub: object) =>
@@ -81,7 +81,7 @@ function losingAnswers(method: "reserve" | "commit", flags: object = { retryable
 }
 
 describe("with the ledger failing", () => {
-  test("enrichment answers 503, the provider sees nothing, and status answers from the snapshot", async () => {
+  test("enrichment answers 503, the provider gets no request, and status comes from the snapshot", async () => {
     await one(1);
     pass(6);
     await publish();
@@ -98,29 +98,29 @@ describe("with the ledger failing", () => {
     expect(await quotaStatus()).toMatchObject({ source: "snapshot", used: 1, age_seconds: 30, can_make_calls: false });
     for (const path of ["/api/authors/enrich-bibliography", "/api/books/enrich-new-releases", "/api/quota/reservations"]) {
       const bodies = { author_name: "A", start_month: "2031-01", end_month: "2031-01", calls: 1 };
-      const asked = path.includes("author")
+      const request = path.includes("author")
         ? { author_name: bodies.author_name }
         : path.includes("books")
           ? { start_month: "2031-01", end_month: "2031-01" }
           : { calls: 1 };
-      expect(await post(path, asked)).toMatchObject({ status: 503, body: { code: "quota_unavailable" } });
+      expect(await post(path, request)).toMatchObject({ status: 503, body: { code: "quota_unavailable" } });
     }
     expect((await get("/health")).status).toBe(503);
   });
 
-  test("without a snapshot status says 503 instead of inventing a 0", async () => {
+  test("status answers 503 without a snapshot", async () => {
     failLedger();
     expect(await get("/api/quota/status")).toMatchObject({ status: 503, body: { code: "quota_unavailable" } });
   });
 
-  test("what the catalogue holds is still served", async () => {
+  test("books in the catalog are still served", async () => {
     await one(1);
     failLedger();
     expect(await one(1)).toMatchObject({ status: 200, body: { cached: 1, api_calls: 0 } });
   });
 
-  test("a commit that does not get through leaves the hold to be charged by its expiry", async () => {
-    const commit = vi.spyOn(QuotaLedger.prototype, "commit").mockRejectedValue(new Error("ledger is away"));
+  test("a failed commit leaves the reservation, which is charged when it expires", async () => {
+    const commit = vi.spyOn(QuotaLedger.prototype, "commit").mockRejectedValue(new Error("ledger is unavailable"));
     expect(await one(1)).toMatchObject({ status: 200, body: { api_calls: 1 } });
     commit.mockRestore();
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 1 });
@@ -128,24 +128,21 @@ describe("with the ledger failing", () => {
     expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0 });
   });
 
-  test.each(["reserve", "commit"] as const)(
-    "an answer lost after the %s is asked for again by the same id, and counted once",
-    async (lost) => {
-      const { namespace, calls } = losingAnswers(lost);
-      const answer = await callWith({ QUOTA_LEDGER: namespace }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] });
-      expect(answer).toMatchObject({ status: 200, body: { api_calls: 1 } });
-      expect(calls()).toBe(2);
-      expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0 });
-    },
-  );
+  test.each(["reserve", "commit"] as const)("a lost answer to %s is retried with the same id and counted once", async (method) => {
+    const { namespace, calls } = losingAnswers(method);
+    const answer = await callWith({ QUOTA_LEDGER: namespace }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] });
+    expect(answer).toMatchObject({ status: 200, body: { api_calls: 1 } });
+    expect(calls()).toBe(2);
+    expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0 });
+  });
 
-  test("an overloaded ledger is not asked again", async () => {
+  test("an overloaded ledger is not retried", async () => {
     const { namespace, calls } = losingAnswers("reserve", { overloaded: true, retryable: true });
     expect(await callWith({ QUOTA_LEDGER: namespace }, "POST", "/api/quota/reservations", { calls: 1 })).toMatchObject({ status: 503 });
     expect(calls()).toBe(1);
   });
 
-  test("an error inside a decision undoes all of it", async () => {
+  test("an error inside a decision rolls it back", async () => {
     await quotaStatus();
     await runInDurableObject(ledger(), async (instance, state) => {
       state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON reservations BEGIN SELECT RAISE(ABORT, 'disk'); END");
@@ -156,8 +153,8 @@ describe("with the ledger failing", () => {
   });
 });
 
-describe("an answer that got lost", () => {
-  test("of a reset is asked for again, and what was spent in between is not wiped out", async () => {
+describe("a lost answer", () => {
+  test("to a reset is retried, and calls spent since the reset stay counted", async () => {
     await put("/api/quota/usage", { used: 70 });
     const operation = { id: "reset-1", actor: "admin" };
     await ledger().reset(operation, null);
@@ -168,7 +165,7 @@ describe("an answer that got lost", () => {
     expect(await ledger().setUsage(40, { id: "set-1", actor: "admin" }, null)).toMatchObject({ used: 41 });
   });
 
-  test("of a reservation leaves nothing held: it was not sent", async () => {
+  test("to a reservation leaves nothing reserved, because nothing was sent", async () => {
     const { namespace } = losingAnswers("reserve", {});
     expect(await callWith({ QUOTA_LEDGER: namespace }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).toMatchObject({
       status: 503,
@@ -176,7 +173,7 @@ describe("an answer that got lost", () => {
     await vi.waitFor(async () => expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 0 }));
   });
 
-  test("of a reservation that was given up grants nothing when it arrives after all", async () => {
+  test("to an abandoned reservation: the late request grants nothing", async () => {
     await ledger().abandon("late");
     expect(await ledger().reserve({ id: "late", cost: { calls: 1 }, caller: "x", priority: "interactive" }, null)).toMatchObject({
       result: "conflict",
@@ -184,8 +181,8 @@ describe("an answer that got lost", () => {
   });
 });
 
-describe("what a failure inside the ledger leaves behind", () => {
-  test("settings whose change could not be audited are as before, in memory too", async () => {
+describe("a failure inside the ledger", () => {
+  test("rolls back settings that could not be audited, in memory too", async () => {
     await quotaStatus();
     await runInDurableObject(ledger(), async (instance, state) => {
       state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk'); END");
@@ -196,7 +193,7 @@ describe("what a failure inside the ledger leaves behind", () => {
     expect(await quotaStatus()).toMatchObject({ daily_limit: 15_000 });
   });
 
-  test("an alarm that could not be set is set by the next request", async () => {
+  test("lets the next request set an alarm that could not be set", async () => {
     await runInDurableObject(ledger(), async (_, state) => state.storage.deleteAlarm());
     await evictDurableObject(ledger());
     await runInDurableObject(ledger(), async (instance, state) => {
@@ -210,7 +207,7 @@ describe("what a failure inside the ledger leaves behind", () => {
 });
 
 describe("enforcement off", () => {
-  test("set through the API is live at once, and goes on while the ledger fails; set back, it holds again", async () => {
+  test("applies immediately, survives a failing ledger, and ends when it is enforced again", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     expect((await one(1)).status).toBe(429);
     await put("/api/quota/settings", { enforcement: "off" });
@@ -225,7 +222,7 @@ describe("enforcement off", () => {
     expect((await one(5)).status).toBe(503);
   });
 
-  test("can be switched while the ledger fails, and back; the ledger follows when it is there again", async () => {
+  test("can be changed while the ledger fails, and the ledger follows later", async () => {
     failLedger();
     expect((await one(1)).status).toBe(503);
     const off = await put("/api/quota/settings", { enforcement: "off" });
@@ -244,18 +241,18 @@ describe("enforcement off", () => {
     expect(await quotaStatus()).toMatchObject({ enforcement: "enforce" });
   });
 
-  test("an instance that never heard of the switch reads it from KV when the ledger is away", async () => {
+  test("an instance without the switch in memory reads it from KV if the ledger is unavailable", async () => {
     await put("/api/quota/settings", { enforcement: "off" });
     pass(6);
     await publish();
     failLedger();
-    const elsewhere = { get: env.QUOTA_KV.get.bind(env.QUOTA_KV) } as unknown as KVNamespace;
-    expect(await callWith({ QUOTA_KV: elsewhere }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).toMatchObject({
+    const otherKv = { get: env.QUOTA_KV.get.bind(env.QUOTA_KV) } as unknown as KVNamespace;
+    expect(await callWith({ QUOTA_KV: otherKv }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).toMatchObject({
       status: 200,
     });
   });
 
-  test("an older word about the switch does not undo a later one, wherever it comes from", async () => {
+  test("an older value of the switch never replaces a newer one", async () => {
     await put("/api/quota/settings", { enforcement: "off" });
     const older = { value: "enforce", changedAt: 1 } as const;
     await ledger().reserve({ id: "a", cost: { calls: 1 }, caller: "x", priority: "interactive" }, older);
@@ -267,7 +264,7 @@ describe("enforcement off", () => {
     expect((await one(1)).status).toBe(200);
   });
 
-  test("what an operator says now is later than what any instance remembers", async () => {
+  test("an operator's change is newer than every cached value", async () => {
     failLedger();
     vi.setSystemTime(Date.now() + 5_000);
     await put("/api/quota/settings", { enforcement: "off" });
@@ -278,7 +275,7 @@ describe("enforcement off", () => {
     expect(await quotaStatus()).toMatchObject({ enforcement: "enforce" });
   });
 
-  test("observe lets pass what the pace would refuse, and says so", async () => {
+  test("observe grants requests beyond the pace and counts them", async () => {
     await put("/api/quota/settings", { enforcement: "observe", rate_per_second: 1 });
     for (let index = 0; index < 14; index += 1) expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(201);
     expect((await get<{ days: unknown[] }>("/api/quota/history")).body.days).toMatchObject([{ would_refuse: 4 }]);
@@ -294,7 +291,7 @@ describe("enforcement off", () => {
 });
 
 describe("with KV failing", () => {
-  test("everything but the snapshot works", async () => {
+  test("everything works except the snapshot", async () => {
     const broken = { QUOTA_KV: brokenKv() };
     expect(await callWith(broken, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).toMatchObject({ status: 200 });
     expect(await callWith(broken, "GET", "/api/quota/status?fresh=false")).toMatchObject({
@@ -304,7 +301,7 @@ describe("with KV failing", () => {
     expect(await callWith(broken, "PUT", "/api/quota/settings", { background_floor: 10 })).toMatchObject({ status: 200 });
   });
 
-  test("the ledger goes on, and publishes when KV is back", async () => {
+  test("the ledger continues, and publishes when KV is back", async () => {
     const put = vi.spyOn(env.QUOTA_KV, "put").mockRejectedValue(new Error("KV PUT failed: 429"));
     await one(1);
     pass(6);
@@ -330,7 +327,7 @@ describe("with KV failing", () => {
     expect(await quotaStatus()).toMatchObject({ enforcement: "off", background: { floor: 3 } });
   });
 
-  test("a KV that hangs keeps nobody waiting long", async () => {
+  test("a KV that hangs delays no request for long", async () => {
     await one(1);
     pass(6);
     await publish();
@@ -343,7 +340,7 @@ describe("with KV failing", () => {
     });
   });
 
-  test("each key is written at most once a second, whatever happens", async () => {
+  test("each key is written at most once a second", async () => {
     const writes: { key: string; at: number }[] = [];
     const real = env.QUOTA_KV.put.bind(env.QUOTA_KV);
     await runInDurableObject(ledger(), () => {
@@ -364,8 +361,8 @@ describe("with KV failing", () => {
   });
 });
 
-describe("an emptied ledger", () => {
-  test("goes on from the snapshot: what was reserved counts as spent, settings and price come back", async () => {
+describe("a ledger without data", () => {
+  test("continues from the snapshot: reserved calls count as spent, settings and price are restored", async () => {
     await put("/api/quota/settings", { daily_limit: 14_000 });
     await one(1);
     await post("/api/quota/reservations", { calls: 40, caller: "x" });
@@ -384,7 +381,7 @@ describe("an emptied ledger", () => {
     });
   });
 
-  test("believes the provider where it counted more", async () => {
+  test("takes the provider's count if it is higher", async () => {
     await one(1);
     pass(6);
     await publish();
@@ -393,7 +390,7 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ used: 501, recovered: true, upstream: { untracked: 500 } });
   });
 
-  test("takes a snapshot that it cannot read for no zero", async () => {
+  test("does not treat an unreadable snapshot as zero", async () => {
     await put("/api/quota/usage", { used: 12_000 });
     await env.QUOTA_KV.put("snapshot:isbndb", JSON.stringify({ version: 99 }));
     await emptyLedger();
@@ -401,7 +398,7 @@ describe("an emptied ledger", () => {
     expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(503);
   });
 
-  test("does not begin with other limits than the operator's because KV gave only half", async () => {
+  test("does not start with wrong limits if KV returned only a part", async () => {
     await put("/api/quota/settings", { daily_limit: 3_000 });
     pass(6);
     await publish();
@@ -414,7 +411,7 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ daily_limit: 3_000 });
   });
 
-  test("begun without KV, takes the operator's limits from it as soon as it answers, and overwrites nothing", async () => {
+  test("started without KV, takes the limits from KV later and overwrites nothing", async () => {
     await put("/api/quota/settings", { daily_limit: 3_000 });
     pass(6);
     await publish();
@@ -426,7 +423,7 @@ describe("an emptied ledger", () => {
     expect(await env.QUOTA_KV.get("settings:isbndb", "json")).toMatchObject({ overrides: { dailyLimit: 3_000 } });
   });
 
-  test("begun without KV, is not hurried by KV's silence, and keeps what the operator says meanwhile", async () => {
+  test("started without KV, keeps changes by operators until KV answers", async () => {
     await put("/api/quota/settings", { daily_limit: 3_000, safety_buffer: 100 });
     pass(6);
     await publish();
@@ -446,7 +443,7 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ daily_limit: 15_000, safety_limit: 13_000 });
   });
 
-  test("just after midnight counts what yesterday still held", async () => {
+  test("just after midnight counts yesterday's open reservations", async () => {
     await setClock("2031-05-14T23:59:50Z");
     await post("/api/quota/reservations", { calls: 40 });
     await publish();
@@ -455,13 +452,13 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ date: "2031-05-15", used: 40, callers: [{ caller: "api", used: 40 }] });
   });
 
-  test("just after midnight, without KV, does not believe a provider that may still count yesterday", async () => {
+  test("just after midnight, without KV, ignores a count that may be yesterday's", async () => {
     await setClock("2031-05-15T00:01:00Z");
     await emptyLedger();
     expect((await callWith({ QUOTA_KV: brokenKv() }, "POST", "/api/quota/reservations", { calls: 1 })).status).toBe(503);
   });
 
-  test("does not take yesterday's snapshot for today", async () => {
+  test("ignores yesterday's snapshot", async () => {
     await put("/api/quota/usage", { used: 9_000 });
     pass(6);
     await publish();
@@ -470,7 +467,7 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ used: 0 });
   });
 
-  test("with KV failing asks the provider, and without its answer decides nothing", async () => {
+  test("uses the provider's count if KV fails, and decides nothing without it", async () => {
     await one(1);
     await emptyLedger();
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/key", times: 1 });
@@ -485,7 +482,7 @@ describe("an emptied ledger", () => {
     });
   });
 
-  test("an operator's reset survives it", async () => {
+  test("keeps an operator's reset", async () => {
     await simulator.control("POST", "/spend", { calls: 5_000 });
     await one(1);
     await post("/api/quota/reset");
