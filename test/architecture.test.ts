@@ -1,4 +1,4 @@
-/** The arrows and the bans, checked from the source: a file imports only from a lower rank or its own folder; types count. */
+/** Checks the architecture from the source: layers, rooms, cycles, and the one place of each technique. Type imports count too. */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,12 +16,12 @@ const RANKS: Record<string, number> = {
   quota: 4,
   providers: 4,
   jobs: 4,
-  // A project's own database: a Durable Object like quota/, and as blind to D1 and to the others of its rank.
+  // A project's own database. A Durable Object like quota/, which knows neither D1 nor its neighbors.
   "tenant-database": 4,
   telegram: 4,
-  // Auth, realtime and storage, which learn of projects: reached over HTTP only.
+  // Clients of the services auth, realtime and storage.
   services: 4,
-  // What is sent out, to whom and how: a client like isbndb/, and as blind.
+  // Sends webhooks. A client like isbndb/.
   webhooks: 4,
   deps: 5,
   library: 6,
@@ -38,7 +38,7 @@ const RANKS: Record<string, number> = {
   index: 9,
 };
 
-/** 3 and 4 are blind to one another: the database knows no quota, the quota no database. */
+/** Forbidden imports between the parts of ranks 3 and 4. */
 const BLIND = new Set([
   "quota → store",
   "providers → store",
@@ -55,7 +55,7 @@ const BLIND = new Set([
   "providers → telemetry",
 ]);
 
-/** What a running `npm start` builds, and one that was killed leaves behind. */
+/** Files that `npm start` builds, some of which remain after a kill. */
 const BUILT = /\/\.wrangler\//u;
 
 function filesIn(folder: string, extension = /\.tsx?$/u): string[] {
@@ -91,20 +91,20 @@ const sources = filesIn(SOURCE);
 const scripts = filesIn(join(ROOT, "scripts"), /\.(ts|tsx|js)$/u);
 const tests = filesIn(join(ROOT, "test"));
 
-/** The second coordinate beside the layer: the same feature has the same folder name in every layer. */
+/** Folder names within a layer. A feature has the same folder name in every layer. */
 const ROOMS = new Set(
   "projects keys limits billing suspension abuse webhooks backups provisioning jobs providers quota library monitoring".split(" "),
 );
 const LAYERS = ["worker/src/store", "worker/src/tenants", "worker/src/routes", "worker/src/dashboard", "test/tenants", "test/routes"];
-/** Parts of pages, and what runs in the browser. */
+/** Folders of page parts and browser code. */
 const NO_ROOMS = new Set(["worker/src/dashboard/browser", "worker/src/dashboard/charts"]);
 
-describe("arrows", () => {
-  test("every file stands in a part that has a rank", () => {
+describe("imports", () => {
+  test("every file is in a part with a rank", () => {
     expect(sources.map(partOf).filter((part) => RANKS[part] === undefined)).toEqual([]);
   });
 
-  test("imports point to a lower rank or into the own folder", () => {
+  test("point to a lower rank or into the same folder", () => {
     const wrong = sources.flatMap((file) =>
       localImportsOf(file).flatMap((target) => {
         const [from, to] = [partOf(file), partOf(target)];
@@ -123,7 +123,7 @@ describe("arrows", () => {
     expect(folders.filter((folder) => !ROOMS.has(basename(folder)) && !NO_ROOMS.has(folder))).toEqual([]);
   });
 
-  test("there are no circles between files, types included", () => {
+  test("have no cycles, types included", () => {
     const circles: string[] = [];
     const done = new Set<string>();
     const walk = (file: string, path: readonly string[]): void => {
@@ -136,29 +136,29 @@ describe("arrows", () => {
     expect(circles).toEqual([]);
   });
 
-  test("scripts are clients like any other: they import nothing of the Worker", () => {
+  test("scripts import nothing of the Worker", () => {
     expect(scripts.filter((file) => localImportsOf(file).some((target) => target.startsWith(join(ROOT, "worker")))).map(shown)).toEqual([]);
   });
 });
 
-describe("each thing in one place", () => {
+describe("each technique in one place", () => {
   const HTTP_PARTS = new Set(["app", "http", "routes", "middleware", "dashboard"]);
   const DOORS = new Set(["app", "cron", "job-workflow", "index"]);
   const DURABLE_OBJECTS = /class \w+ extends DurableObject/u;
 
-  test("Hono is imported only where HTTP is spoken", () => {
+  test("only HTTP parts import Hono", () => {
     const foreign = sources.filter(
       (file) => !HTTP_PARTS.has(partOf(file)) && importsOf(file).some((path) => path === "hono" || /^(hono|@hono)\//u.test(path)),
     );
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("D1 is queried only in store/", () => {
+  test("only store/ queries D1", () => {
     const foreign = sources.filter((file) => partOf(file) !== "store" && /\.prepare\(|\bdb\.(batch|exec)\(/u.test(codeOf(file)));
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("each address is fetched in one place, by a client of its own", () => {
+  test("each external service is called by one client", () => {
     const foreign = sources.filter((file) => /(?<![.#\w])fetch\(|globalThis\.fetch/u.test(codeOf(file)));
     expect(foreign.map(shown).toSorted()).toEqual([
       "worker/src/providers/isbndb/client.ts",
@@ -169,17 +169,17 @@ describe("each thing in one place", () => {
     ]);
   });
 
-  test("secrets are compared by two functions only, in a time that tells nothing of them", () => {
+  test("two functions compare all secrets, in constant time", () => {
     const places = sources.filter((file) => /timingSafeEqual|subtle\.verify\(/u.test(codeOf(file)));
     // Any secret, and Grafana's signature, which the platform verifies.
     expect(places.map(shown)).toEqual(["worker/src/lib/same-secret.ts", "worker/src/monitoring/signature.ts"]);
   });
 
-  test("nothing that is named like a secret is compared as other values are", () => {
+  test("no value with a secret's name is compared with an operator", () => {
     const secret = String.raw`\b(?:\w+(?:\([^()]*\))?[?!]?\.)*\w*(?:token|secret|password|signature|pepper|apikey|hash|digest|hmac|\bmac)\b`;
     const nothing = String.raw`(?:null|undefined|""|"\w+"|-?\d+)`;
     const compared = new RegExp(`${secret}\\)?\\s*[!=]==(?!\\s*${nothing})|(?<!${nothing})\\s[!=]==\\s*${secret}`, "giu");
-    // Hashes of rows and of a schema, which anybody may know; and whether our own secret is the one of last time.
+    // Hashes of rows and of a schema are public. The last one compares the Worker's own secret with its earlier value.
     const harmless = new Set(["worker/src/tenant-database/index.ts", "worker/src/lib/same-secret.ts"]);
     const found = sources.flatMap((file) =>
       codeOf(file)
@@ -191,30 +191,30 @@ describe("each thing in one place", () => {
     expect([...new Set(found.map(({ file }) => file))].toSorted()).toEqual([...harmless].toSorted());
   });
 
-  test("OpenTelemetry is known only in telemetry/", () => {
+  test("only telemetry/ imports OpenTelemetry", () => {
     const foreign = sources.filter(
       (file) => partOf(file) !== "telemetry" && importsOf(file).some((path) => path.startsWith("@opentelemetry/")),
     );
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("only the doors and the Durable Objects ask the clock", () => {
+  test("only entry points and Durable Objects read the clock", () => {
     const foreign = sources.filter((file) => {
       const code = codeOf(file);
-      const asks = /Date\.now\b|new Date\(\)|performance\.now/u.test(code);
-      return asks && !DOORS.has(partOf(file)) && !DURABLE_OBJECTS.test(code);
+      const readsClock = /Date\.now\b|new Date\(\)|performance\.now/u.test(code);
+      return readsClock && !DOORS.has(partOf(file)) && !DURABLE_OBJECTS.test(code);
     });
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("SQL never asks the database's own clock", () => {
+  test("SQL never reads the database's clock", () => {
     const foreign = [...sources, ...filesIn(join(ROOT, "worker/migrations"), /\.sql$/u)].filter((file) =>
       /datetime\('now'|CURRENT_TIMESTAMP|unixepoch\(\)|julianday\('now'/iu.test(readFileSync(file, "utf8")),
     );
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("a Durable Object's helpers are #private: TypeScript's private could be called from outside", () => {
+  test("a Durable Object's helpers are #private, because TypeScript's private methods are callable over RPC", () => {
     const foreign = sources.filter((file) => DURABLE_OBJECTS.test(codeOf(file)) && /^\s+(private|protected)\s/mu.test(codeOf(file)));
     expect(foreign.map(shown)).toEqual([]);
   });
@@ -225,9 +225,9 @@ describe("each thing in one place", () => {
 });
 
 /**
- * A job may sleep through a deploy, or be moved in the middle of it. The platform knows what is done by the names of steps, and by how often
- * each came: whatever was named otherwise would be done once more, and what follows it, too. So a name is never changed or given to
- * something else, and no step is put before one that was released. To change what a job does, give it a type of its own.
+ * A job may sleep through a deploy. The platform recognizes finished steps by their name and their number of occurrences. It would repeat a
+ * renamed step and all later steps. Therefore a released name never changes, and no step is added before a released one. To change a job, add a
+ * new job type.
  */
 describe("steps of jobs", () => {
   /** As they stand in the source, in its order, sleeps among them; a step in a variable has its name where that is set. */
@@ -239,7 +239,7 @@ describe("steps of jobs", () => {
   test("keep the names that were released", () => {
     const files = sources.filter((file) => /\/(handlers\/(?!context|index)|jobs\/job-run|job-workflow|services\/registration)/u.test(file));
     const services = /SERVICES = (\[.*?\])/u.exec(files.map(codeOf).join("\n"))?.[1];
-    // Each is a step of provisioning, and of its undoing.
+    // Each is a step of provisioning and of its rollback.
     expect(services).toBe('["auth", "realtime", "storage"]');
     const names = files.map((file) => [partOf(file) === "handlers" ? basename(file, ".ts") : shown(file), named(file)]);
     expect(Object.fromEntries(names)).toEqual({

@@ -1,4 +1,4 @@
-/** Backups of the built product: into another SQLite than ours, into a new project, and through a Telegram of the test's own. */
+/** Backups of the built product: loaded into Node's SQLite, restored into a new project, and copied to a fake Telegram. */
 import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -18,10 +18,10 @@ const MANY_ROWS = [
    INSERT INTO numbers SELECT i, 9007199254740992 + i, 'row ' || i || ' 😀', i / 7.0, CAST(i AS BLOB), NULL FROM n`,
 ];
 const EVERYTHING = [...TRAP_SCHEMA, ...TRAP_ROWS, ...MANY_ROWS];
-/** In random bytes, which as SQL are twice as much, and packed a little more than they were. */
+/** Size of the random bytes. As SQL they are twice as large, and compressed a little larger than before. */
 const RANDOM_MIB = 31;
 
-interface Shown extends Record<string, unknown> {
+interface Backup extends Record<string, unknown> {
   readonly id: string;
   readonly status: string;
   readonly job_id: string;
@@ -41,7 +41,7 @@ let product: Product;
 beforeAll(async () => {
   telegram = await startTelegram(BOT_TOKEN, CHAT);
   product = await startProduct({ TELEGRAM_CHAT_ID: CHAT, TELEGRAM_API_URL: telegram.url }, { TELEGRAM_BOT_TOKEN: BOT_TOKEN });
-  await product.call("POST", "/api/organizations", { id: "org", name: "Organisation" });
+  await product.call("POST", "/api/organizations", { id: "org", name: "Organization" });
 });
 afterAll(async () => {
   await product.stop();
@@ -65,14 +65,14 @@ async function ended<Body extends { readonly status: string }>(path: string): Pr
   }
 }
 
-async function backUp(project: string): Promise<Shown> {
-  const { body } = await product.call<Shown>("POST", `/api/projects/${project}/backups`, {});
-  const done = await ended<Shown>(`/api/projects/${project}/backups/${body.id}`);
+async function backUp(project: string): Promise<Backup> {
+  const { body } = await product.call<Backup>("POST", `/api/projects/${project}/backups`, {});
+  const done = await ended<Backup>(`/api/projects/${project}/backups/${body.id}`);
   expect(done).toMatchObject({ status: "verified", copies: "sent", error: null });
   return done;
 }
 
-async function download(project: string, { id }: Shown): Promise<Buffer> {
+async function download(project: string, { id }: Backup): Promise<Buffer> {
   const headers = { authorization: `Bearer ${product.token}`, "accept-encoding": "identity" };
   const response = await fetch(new URL(`/api/projects/${project}/backups/${id}/download`, product.url), { headers });
   const bytes = Buffer.from(await response.arrayBuffer());
@@ -82,7 +82,7 @@ async function download(project: string, { id }: Shown): Promise<Buffer> {
 
 const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-test("everything a database can hold loads into another SQLite and into a new project, with equal content hashes", async () => {
+test("a backup of all kinds of data loads into another SQLite and a new project, with equal hashes", async () => {
   await projectWith("traps", EVERYTHING);
   const backup = await backUp("traps");
   const file = await download("traps", backup);
@@ -104,7 +104,7 @@ test("everything a database can hold loads into another SQLite and into a new pr
   expect(to?.body["rows"]).toEqual(from?.body["rows"]);
 });
 
-test("a dump of more than 60 MiB goes to Telegram in documents of at most 19 MiB, and comes back whole when R2 has lost it", async () => {
+test("a dump over 60 MiB is split into Telegram documents, and is complete after R2 lost it", async () => {
   const before = telegram.documents.size;
   const blobs = `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < ${RANDOM_MIB}) INSERT INTO random(b) SELECT randomblob(1048576) FROM n`;
   await projectWith("large", ["CREATE TABLE random(id INTEGER PRIMARY KEY, b BLOB)", blobs]);

@@ -1,4 +1,4 @@
-/** The dashboard in a real browser: with its script, its style and its policy, as somebody uses it. */
+/** The dashboard in a real browser, with its scripts, styles and content security policy. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, Page } from "playwright-core";
@@ -13,12 +13,12 @@ let product: Product;
 let browser: Browser;
 let context: BrowserContext;
 let page: Page;
-/** Whatever a page should not do. */
-let complaints: string[];
+/** Errors in the console, script errors and requests to other origins. */
+let pageErrors: string[];
 
 beforeAll(async () => {
   [product, browser] = await Promise.all([startProduct(), startBrowser()]);
-  await product.call("POST", "/api/organizations", { id: "org", name: "Organisation" });
+  await product.call("POST", "/api/organizations", { id: "org", name: "Organization" });
 });
 afterAll(async () => {
   await browser.close();
@@ -26,21 +26,21 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  complaints = [];
+  pageErrors = [];
   context = await browser.newContext({ baseURL: product.url.origin, viewport: { width: 1280, height: 900 } });
   page = await context.newPage();
   page.on("console", (message) => {
-    // That an answer is 4xx or 5xx the browser says by itself.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) complaints.push(message.text());
+    // The browser reports responses with 4xx and 5xx on its own.
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) pageErrors.push(message.text());
   });
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("pageerror", (error) => pageErrors.push(String(error)));
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== product.url.origin) complaints.push(`asked ${request.url()}`);
+    if (new URL(request.url()).origin !== product.url.origin) pageErrors.push(`request to ${request.url()}`);
   });
 });
 afterEach(async () => {
   await context.close();
-  if (complaints.length > 0) throw new Error(complaints.join("\n"));
+  if (pageErrors.length > 0) throw new Error(pageErrors.join("\n"));
 });
 
 async function signIn(path = "/"): Promise<void> {
@@ -55,7 +55,7 @@ interface Violation {
   readonly nodes: readonly { readonly target: readonly string[] }[];
 }
 
-/** What axe finds wrong; in the dark, only colours can be. The page's policy lets no other script in; the debugger's may. */
+/** Violations that axe finds. The dark scheme differs in its colors only. The debugger may inject axe despite the page's policy. */
 async function violations(): Promise<string[]> {
   await page.evaluate(AXE);
   const found: string[] = [];
@@ -72,13 +72,13 @@ async function violations(): Promise<string[]> {
   return found;
 }
 
-/** As if somebody came back to this page, who is not to wait for what is new. */
-const comeBack = async (): Promise<unknown> => page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+/** Simulates a return to the page, which refreshes it immediately. */
+const returnToPage = async (): Promise<unknown> => page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
 
 const set = async (used: number): Promise<void> => void (await product.call("PUT", "/api/quota/usage", { used }));
 const heading = () => page.getByRole("heading", { level: 1 });
 
-async function made(id: string, name: string): Promise<void> {
+async function createProject(id: string, name: string): Promise<void> {
   const { status } = await product.call("POST", "/api/projects", { id, name, organization_id: "org" });
   expect(status).toBe(201);
 }
@@ -94,21 +94,21 @@ describe("the quota", () => {
     [10_400, "10,400", "80 % of today's calls are used"],
     [13_000, "13,000", "Today's calls are used up"],
     [14_950, "14,950", "115 % of the limit"],
-  ])("after %i calls", async (used, shown, said) => {
+  ])("after %i calls", async (used, value, title) => {
     await set(used);
     await page.goto("/");
-    await expect.poll(async () => page.getByRole("main").textContent()).toContain(said);
-    expect(await page.locator(".figure", { hasText: "Used" }).locator(".value").textContent()).toBe(shown);
+    await expect.poll(async () => page.getByRole("main").textContent()).toContain(title);
+    expect(await page.locator(".figure", { hasText: "Used" }).locator(".value").textContent()).toBe(value);
     expect(await violations()).toEqual([]);
   });
 
-  test("is kept up to date without losing one's place", async () => {
+  test("refreshes without losing scroll position, focus or open details", async () => {
     await set(5_000);
     await page.goto("/");
     const table = page.locator("#days").locator("xpath=../..").locator("details");
     await table.locator("summary").click();
     await table.locator("summary").focus();
-    await page.evaluate("window.scrollTo(0, 200); document.querySelector('#today').marked = true");
+    await page.evaluate("window.scrollTo(0, 200), document.querySelector('#today').marked = true");
     await set(6_000);
     await expect
       .poll(async () => page.locator(".figure", { hasText: "Used" }).locator(".value").textContent(), { timeout: 15_000 })
@@ -120,7 +120,7 @@ describe("the quota", () => {
     expect(state).toEqual({ scroll: 200, focus: "SUMMARY", open: true, kept: true });
   });
 
-  test("is shown from the snapshot while the ledger is away, and comes back by itself", async () => {
+  test("comes from the snapshot while the ledger is unavailable, then recovers automatically", async () => {
     await set(8_456);
     await expect
       .poll(async () => (await product.call("GET", "/api/quota/status?fresh=false")).body["used"], { timeout: 10_000 })
@@ -128,26 +128,26 @@ describe("the quota", () => {
     await page.goto("/");
     await product.ledgerSql("ALTER TABLE days RENAME TO days_away");
     try {
-      await comeBack();
-      await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("Nothing is sent at this moment");
+      await returnToPage();
+      await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toMatch(/^Nothing is sent/u);
       expect(await page.getByRole("main").textContent()).toMatch(/Status comes from a snapshot .* old: the ledger does not answer/u);
       expect(await violations()).toEqual([]);
     } finally {
       await product.ledgerSql("ALTER TABLE days_away RENAME TO days");
     }
-    await comeBack();
+    await returnToPage();
     await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("The day will last");
   });
 });
 
 describe("operators", () => {
-  test("see what there is where there is nothing", async () => {
+  test("see empty pages", async () => {
     const found: string[] = [];
     await page.goto("/projects");
     expect(page.url()).toContain("/sign-in?next=%2Fprojects");
     found.push(...(await violations()));
     await signIn("/projects");
-    expect(await page.getByRole("main").textContent()).toContain("There are no projects yet");
+    expect(await page.getByRole("main").textContent()).toContain("no projects yet");
     for (const path of ["/projects", "/jobs", "/harvest", "/signals", "/audit", "/nothing"]) {
       await page.goto(path);
       found.push(...(await violations()));
@@ -155,14 +155,14 @@ describe("operators", () => {
     expect(found).toEqual([]);
   });
 
-  test("search a project, suspend it, and start it again, by keyboard", async () => {
-    await made("reading_list", "Reading list");
-    await made("long", "A very long name ".repeat(11).trim());
+  test("search, suspend and reactivate a project with the keyboard", async () => {
+    await createProject("reading_list", "Reading list");
+    await createProject("long", "A very long name ".repeat(11).trim());
     await signIn("/projects");
     await page.getByLabel("Name or id").fill("READING");
-    await made("later", "Made while somebody writes");
-    await comeBack();
-    await page.getByRole("link", { name: "Made while somebody writes", exact: true }).waitFor();
+    await createProject("later", "Created during a search");
+    await returnToPage();
+    await page.getByRole("link", { name: "Created during a search", exact: true }).waitFor();
     await page.keyboard.press("Enter");
     await page.waitForURL(/q=READING/u);
     expect(await page.getByRole("list", { name: "Projects" }).getByRole("heading").allTextContents()).toEqual(["Reading list"]);
@@ -181,7 +181,7 @@ describe("operators", () => {
     expect((await product.call("GET", "/api/projects/reading_list")).body["status"]).toBe("ACTIVE");
   });
 
-  test("see what became of a project's webhooks, backups and abuse", async () => {
+  test("see the results of a project's webhooks, backups and abuse detection", async () => {
     const [webhook, job] = [`wh_${"0".repeat(20)}`, `auto_suspend-${"0".repeat(40)}`];
     await product.d1(
       [
@@ -217,21 +217,21 @@ describe("operators", () => {
   });
 
   test("retry a job", async () => {
-    const asked = await product.call<{ id: string }>("POST", "/api/jobs", { type: "housekeeping", payload: {}, delay_seconds: 3_600 });
-    const { id } = asked.body;
+    const created = await product.call<{ id: string }>("POST", "/api/jobs", { type: "housekeeping", payload: {}, delay_seconds: 3_600 });
+    const { id } = created.body;
     await product.call("POST", `/api/jobs/${id}/cancel`);
     await signIn(`/jobs/${id}`);
     expect(await violations()).toEqual([]);
     await page.getByRole("button", { name: "Retry" }).click();
     await page.waitForURL(new RegExp(`/jobs/${id}-r2$`, "u"));
     await ended(`${id}-r2`);
-    await comeBack();
+    await returnToPage();
     await expect.poll(async () => page.locator(".heading .state").textContent(), { timeout: 15_000 }).toBe("completed");
     await page.goto("/jobs");
     expect(await violations()).toEqual([]);
   });
 
-  test("find their way among 5,000 projects", async () => {
+  test("page through 5,000 projects and search them", async () => {
     const ids = "FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i FROM n)";
     await product.d1(
       [
@@ -251,15 +251,15 @@ describe("operators", () => {
     expect(Date.now() - began).toBeLessThan(5_000);
   });
 
-  test("see no more after signing out, and a page left open says so", async () => {
+  test("see nothing after signing out, and an open page says so", async () => {
     await signIn("/jobs");
     const other = await context.newPage();
     await other.goto("/");
     await other.getByRole("button", { name: "Sign out" }).click();
-    // A tab closed on its way to another page may never be heard of again.
+    // A tab that closes during navigation may hang the test.
     await other.getByRole("link", { name: "Sign in" }).first().waitFor();
     await other.close();
-    await comeBack();
+    await returnToPage();
     await expect.poll(async () => page.locator("#connection").textContent(), { timeout: 15_000 }).toContain("You are signed out");
     await page.goto("/jobs");
     expect(page.url()).toContain("/sign-in");

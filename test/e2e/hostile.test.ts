@@ -1,4 +1,4 @@
-/** Raw bytes at the built product's own door: slow, cut off, doubled, split. What the edge refuses before it in production reaches it here. */
+/** Raw bytes sent to the built product: slow, cut off, duplicated or split. In production, Cloudflare's edge refuses most of them. */
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -14,13 +14,13 @@ afterAll(async () => product.stop());
 
 const pause = async (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Longer than any answer takes that comes at all. */
+/** Longer than any answer takes. */
 const DEADLINE_MS = 10_000;
 
 interface Line {
   readonly socket: Socket;
-  /** All that has come back, once `enough` of it has, or the other side hung up. Throws where neither happens. */
-  readonly answer: (enough?: RegExp) => Promise<string>;
+  /** The received bytes, once they match `complete` or the connection is closed. Throws at the deadline. */
+  readonly answer: (complete?: RegExp) => Promise<string>;
 }
 
 function open(): Line {
@@ -28,11 +28,11 @@ function open(): Line {
   let received = "";
   socket.on("data", (chunk: Buffer) => (received += chunk.toString("latin1")));
   socket.on("error", () => undefined);
-  const answer = async (enough = /\r\n\r\n/u): Promise<string> => {
-    for (const giveUpAt = Date.now() + DEADLINE_MS; !socket.closed && !enough.test(received); await pause(10)) {
+  const answer = async (complete = /\r\n\r\n/u): Promise<string> => {
+    for (const giveUpAt = Date.now() + DEADLINE_MS; !socket.closed && !complete.test(received); await pause(10)) {
       if (Date.now() > giveUpAt) throw new Error(`no answer: ${received}`);
     }
-    // What else there may be comes at once.
+    // A second answer would arrive immediately.
     await pause(50);
     return received;
   };
@@ -50,10 +50,10 @@ async function sent(text: string): Promise<string> {
   return answer;
 }
 
-/** Of every answer in it; none where the connection was closed without one. */
+/** Statuses of all answers in the text. Empty if the connection was closed without one. */
 const statuses = (answer: string): number[] => [...answer.matchAll(/HTTP\/1\.1 (\d{3})/gu)].map(([, status]) => Number(status));
 
-/** Of the Worker: what has no id was answered before it, by the server that stands in for Cloudflare's edge. */
+/** Statuses 5xx of the Worker. Answers without a request id come from the local server in front of it. */
 const faults = (answer: string): number[] => (/^x-request-id:/imu.test(answer) ? statuses(answer).filter((status) => status >= 500) : []);
 const accepted = (answer: string): number[] => statuses(answer).filter((status) => status < 400);
 
@@ -65,8 +65,8 @@ const quota = async (): Promise<unknown[]> => {
   return [body["used"], body["reserved"]];
 };
 
-describe("bodies that come slowly, or not at all", () => {
-  test("hold nobody else up, reserve nothing before they are whole, and are answered when they are", async () => {
+describe("slow and incomplete bodies", () => {
+  test("block no other request and take effect only when they are complete", async () => {
     const body = JSON.stringify({ calls: 1, id: "slow" });
     const lines = Array.from({ length: 20 }, open);
     for (const { socket } of lines) socket.write(request(RESERVE, [JSON_BODY, `Content-Length: ${body.length}`]));
@@ -86,16 +86,16 @@ describe("bodies that come slowly, or not at all", () => {
     await product.call("DELETE", "/api/quota/reservations/slow");
   });
 
-  test("of 10 MB are refused also where nobody reads one", async () => {
+  test("of 10 MB are refused also by routes without a body", async () => {
     for (const line of ["GET /health", "GET /api/audit", "GET /", "DELETE /api/projects/none", "POST /api/jobs/none/cancel"]) {
       const answer = statuses(await sent(request(line, [JSON_BODY, "Content-Length: 10000000"], " ".repeat(10_000_000))));
-      // Whoever answers before it is read may close the connection on the rest of it.
+      // The server may answer early and close the connection.
       expect([line, answer.filter((status) => status !== 413)]).toEqual([line, []]);
     }
     expect((await product.call("GET", "/health")).status).toBe(200);
   });
 
-  test("that break off do nothing", async () => {
+  test("that are cut off do nothing", async () => {
     const line = open();
     line.socket.end(request(RESERVE, [JSON_BODY, "Content-Length: 100"], '{"calls": 1}'));
     expect(statuses(await line.answer()).filter((status) => status < 400)).toEqual([]);
@@ -108,17 +108,17 @@ describe("requests within requests", () => {
 
   test.each([
     ["two lengths", ["Content-Length: 0", `Content-Length: ${HIDDEN.length}`], HIDDEN],
-    ["a length that is none", ["Content-Length: 0x10"], HIDDEN],
-    ["a length below zero", ["Content-Length: -1"], HIDDEN],
+    ["an invalid length", ["Content-Length: 0x10"], HIDDEN],
+    ["a negative length", ["Content-Length: -1"], HIDDEN],
     ["a length and chunks", [`Content-Length: ${HIDDEN.length + 5}`, "Transfer-Encoding: chunked"], `0\r\n\r\n${HIDDEN}`],
-    ["chunks by another name", ["Transfer-Encoding: xchunked"], `0\r\n\r\n${HIDDEN}`],
-    ["a chunk of no size", ["Transfer-Encoding: chunked", JSON_BODY], `zz\r\n{}\r\n0\r\n\r\n`],
+    ["an unknown transfer encoding", ["Transfer-Encoding: xchunked"], `0\r\n\r\n${HIDDEN}`],
+    ["a chunk without a size", ["Transfer-Encoding: chunked", JSON_BODY], `zz\r\n{}\r\n0\r\n\r\n`],
     ["a header that ends in a space", ["Transfer-Encoding : chunked"], `0\r\n\r\n${HIDDEN}`],
     ["a folded header", ["x-request-id: a", " b"], ""],
     ["CR alone in a header", ["x-request-id: a\rSet-Cookie: qc_session=1"], ""],
     ["LF alone in a header", ["x-request-id: a\nSet-Cookie: qc_session=1"], ""],
     ["NUL in a header", ["x-request-id: a\u0000b"], ""],
-  ])("%s: no fault, nothing echoed, and nothing done that needs credentials", async (_, headers, body) => {
+  ])("%s: no error, no echo and no effect", async (_, headers, body) => {
     const answer = await sent(request("POST /api/quota/nothing", [...headers], body));
     expect([...accepted(answer), ...faults(answer)]).toEqual([]);
     expect(answer).not.toMatch(/set-cookie/iu);
@@ -126,13 +126,13 @@ describe("requests within requests", () => {
   });
 });
 
-describe("what only raw bytes can say", () => {
-  test("two Authorization lines are no credentials", async () => {
+describe("requests that only raw bytes can express", () => {
+  test("two Authorization headers are refused", async () => {
     expect(statuses(await sent(request("GET /api/audit", [`Authorization: Bearer ${product.token}`])))).toEqual([401]);
     expect(statuses(await sent(request("GET /api/audit", ["authorization: Bearer wrong-token-0123456789"])))).toEqual([401]);
   });
 
-  test.each(["TRACE", "CONNECT", "FOO", "get"])("%s is no method, and nothing of the request comes back", async (method) => {
+  test.each(["TRACE", "CONNECT", "FOO", "get"])("%s is refused without an echo of the request", async (method) => {
     const answer = await sent(request(`${method} /health`, ["x-secret: find-me"]));
     expect([...accepted(answer), ...faults(answer)]).toEqual([]);
     expect(answer).not.toMatch(/find-me|Bearer e2e/u);
@@ -143,9 +143,9 @@ describe("what only raw bytes can say", () => {
     ["no path", "GET "],
     ["an asterisk", "OPTIONS *"],
     ["a path of 100,000 characters", `GET /${"x".repeat(100_000)}`],
-    ["a path with bytes that are no text", "GET /\u00ff\u00fe"],
+    ["a path with invalid UTF-8", "GET /\u00ff\u00fe"],
     ["a path with a space", "GET /a b"],
-  ])("%s is no fault", async (_, line) => {
+  ])("%s causes no error", async (_, line) => {
     const answer = await sent(request(line, []));
     expect(faults(answer)).toEqual([]);
     expect(answer).not.toContain("evil.example");
@@ -160,7 +160,7 @@ describe("what only raw bytes can say", () => {
   });
 });
 
-test("files for browsers say what pages say", async () => {
+test("static files have the security headers of pages", async () => {
   for (const path of [
     "/dashboard-assets/dashboard.js",
     "/dashboard-assets/dashboard.css",
@@ -168,17 +168,17 @@ test("files for browsers say what pages say", async () => {
     "/docs-assets/start.js",
   ]) {
     const { status, headers } = await fetch(new URL(path, product.url));
-    const told = [
+    const names = [
       "x-content-type-options",
       "x-frame-options",
       "referrer-policy",
       "content-security-policy",
       "cross-origin-resource-policy",
     ];
-    expect({ path, status, told: told.map((name) => headers.get(name)) }).toEqual({
+    expect({ path, status, values: names.map((name) => headers.get(name)) }).toEqual({
       path,
       status: 200,
-      told: ["nosniff", "DENY", "same-origin", "default-src 'none'; frame-ancestors 'none'", "same-origin"],
+      values: ["nosniff", "DENY", "same-origin", ["default-src 'none'", "frame-ancestors 'none'"].join("; "), "same-origin"],
     });
     expect(headers.get("strict-transport-security")).toMatch(/^max-age=\d{7,}/u);
     expect([...headers.keys()].filter((name) => /^(server|x-powered-by|access-control-)/u.test(name))).toEqual([]);

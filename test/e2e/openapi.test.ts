@@ -1,4 +1,4 @@
-/** The document and its viewer as a caller meets them: valid, whole, and explained. What it says is tried in openapi-truth.test.ts. */
+/** The served OpenAPI document and its viewer are valid and complete. openapi-truth.test.ts compares the document with real answers. */
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PROBLEMS } from "../../worker/src/errors.ts";
@@ -20,14 +20,14 @@ beforeAll(async () => {
 });
 afterAll(async () => product.stop());
 
-/** Where a project's key may come too. */
+/** Routes that also accept a project's key. */
 const forProjects: ReadonlySet<string> = new Set(
   ROUTES.filter(({ access }) => typeof access === "object").map((route) =>
     routeName(route).replace("{reservation}", "{id}").replace("{organization}", "{id}"),
   ),
 );
 
-/** What lets a monitoring system in. */
+/** Credential of each route for monitoring systems. */
 const sources = new Map(
   ROUTES.flatMap((route) =>
     typeof route.access === "string" && !["everybody", "admin"].includes(route.access) ? [[routeName(route), route.access] as const] : [],
@@ -41,17 +41,17 @@ describe("the document", () => {
     expect(validator.version).toBe("3.1");
   });
 
-  test("describes every operation in a sentence, under a tag that is explained", () => {
+  test("has a summary and a described tag for every operation", () => {
     const tags = new Set(document.tags.map(({ name }) => name));
-    const silent = endpoints.filter(
+    const undescribed = endpoints.filter(
       ({ operation: { summary = "", tags: given = [] } }) => summary === "" || !given.some((tag) => tags.has(tag)),
     );
-    expect(silent.map(({ name }) => name)).toEqual([]);
+    expect(undescribed.map(({ name }) => name)).toEqual([]);
     expect(endpoints.length).toBeGreaterThanOrEqual(47);
   });
 
-  test("says of every answer what it is, and gives every body a schema", () => {
-    const poor = endpoints.flatMap(({ name, operation }) =>
+  test("describes every answer and has a schema for every body", () => {
+    const incomplete = endpoints.flatMap(({ name, operation }) =>
       Object.entries(operation.responses)
         .filter(([status, { description = "", content }]) => {
           const contents = Object.values(content ?? {});
@@ -60,10 +60,10 @@ describe("the document", () => {
         })
         .map(([status]) => `${name} ${status}`),
     );
-    expect(poor).toEqual([]);
+    expect(incomplete).toEqual([]);
   });
 
-  test("names the operations that are for everybody, and says everywhere else whose credentials are wanted", () => {
+  test("marks the public operations, and names the credentials of all others", () => {
     const open = endpoints.filter(({ operation }) => operation.security === undefined).map(({ name }) => name);
     expect(open.toSorted()).toEqual(["GET /", "GET /api/quota/status", "GET /docs", "GET /health", "GET /openapi.json"]);
     const closed = endpoints.filter(({ operation }) => operation.security !== undefined);
@@ -78,35 +78,35 @@ describe("the document", () => {
     }
   });
 
-  test("describes every parameter, and shows one of each that stands in a path", () => {
-    const poor = endpoints.flatMap(({ name, operation: { parameters = [] } }) =>
+  test("describes every parameter, with an example for each path parameter", () => {
+    const incomplete = endpoints.flatMap(({ name, operation: { parameters = [] } }) =>
       parameters
         .filter(({ in: place, description = "", schema, example }) => {
-          const shown = example ?? schema?.["example"];
+          const value = example ?? schema?.["example"];
           return (
-            description === "" || (place === "path" && shown === undefined) || (shown !== undefined && complaints(schema, shown).length > 0)
+            description === "" || (place === "path" && value === undefined) || (value !== undefined && complaints(schema, value).length > 0)
           );
         })
         .map((parameter) => `${name} ${parameter.name}`),
     );
-    expect(poor).toEqual([]);
-    const named = endpoints.flatMap(({ name, operation: { parameters = [] } }) => {
+    expect(incomplete).toEqual([]);
+    const missing = endpoints.flatMap(({ name, operation: { parameters = [] } }) => {
       const inPath = [...name.matchAll(/\{(\w+)\}/gu)].map(([, parameter = ""]) => parameter);
       return inPath.filter(
         (each) => !parameters.some((parameter) => parameter.name === each && parameter.in === "path" && parameter.required),
       );
     });
-    expect(named).toEqual([]);
+    expect(missing).toEqual([]);
   });
 
-  test("says that a body may be refused as wrong or as no JSON", () => {
+  test("documents the answers to invalid bodies and to other content types", () => {
     for (const { name, operation } of endpoints.filter(({ operation: { requestBody } }) => requestBody !== undefined)) {
       const wrong = sources.has(name) ? "422" : "400";
       expect({ name, answers: [wrong, "415"].filter((status) => !(status in operation.responses)) }).toEqual({ name, answers: [] });
     }
   });
 
-  test("lets null stand in place of a named schema where it may", () => {
+  test("allows null in place of a nullable named schema", () => {
     const contradictions = (value: unknown, at: string): string[] => {
       if (typeof value !== "object" || value === null) return [];
       const { allOf = [] } = value as { allOf?: { type?: unknown }[] };
@@ -116,23 +116,23 @@ describe("the document", () => {
     expect(contradictions(raw, "")).toEqual([]);
   });
 
-  test("gives every body an example that is right", () => {
-    const wrong = endpoints
+  test("has a valid example for every body", () => {
+    const invalid = endpoints
       .filter((each) => requestOf(each) !== undefined)
-      .flatMap((each) => complaints(requestOf(each)?.schema, exampleOf(requestOf(each))).map((why) => `${each.name}: ${why}`));
-    expect(wrong).toEqual([]);
+      .flatMap((each) => complaints(requestOf(each)?.schema, exampleOf(requestOf(each))).map((reason) => `${each.name}: ${reason}`));
+    expect(invalid).toEqual([]);
   });
 
-  test("shows answers that are as their schema says", () => {
-    const wrong = endpoints.flatMap(({ name, operation }) =>
+  test("has examples of answers that match their schema", () => {
+    const invalid = endpoints.flatMap(({ name, operation }) =>
       Object.entries(operation.responses).flatMap(([status, { content = {} }]) =>
         Object.values(content).flatMap((each) => {
           const example = exampleOf(each);
-          return example === undefined ? [] : complaints(each.schema, example).map((why) => `${name} ${status}: ${why}`);
+          return example === undefined ? [] : complaints(each.schema, example).map((reason) => `${name} ${status}: ${reason}`);
         }),
       ),
     );
-    expect(wrong).toEqual([]);
+    expect(invalid).toEqual([]);
   });
 });
 
@@ -145,30 +145,30 @@ describe("the errors in the document", () => {
       }),
     );
 
-  test("are problems by the document's own schema, under their status and their code", () => {
+  test("match the problem schema, their status and their code", () => {
     expect(problems().length).toBeGreaterThan(50);
-    const wrong = problems().flatMap(({ where, status, code, value, schema }) => {
-      const misplaced = String(value["status"]) !== status || value["code"] !== code ? ["stands in the wrong place"] : [];
-      return [...complaints(schema, value), ...misplaced].map((why) => `${where}: ${why}`);
+    const invalid = problems().flatMap(({ where, status, code, value, schema }) => {
+      const misplaced = String(value["status"]) !== status || value["code"] !== code ? ["has another status or code"] : [];
+      return [...complaints(schema, value), ...misplaced].map((reason) => `${where}: ${reason}`);
     });
-    expect(wrong).toEqual([]);
+    expect(invalid).toEqual([]);
   });
 
-  test("are as the catalogue of problems has them", () => {
-    const wrong = problems().filter(({ code, value }) => {
+  test("match the list of problems", () => {
+    const invalid = problems().filter(({ code, value }) => {
       const kind: { status: number; title: string; type?: string } = PROBLEMS[code as ProblemCode];
       return value["title"] !== kind.title || value["status"] !== kind.status || value["type"] !== (kind.type ?? "about:blank");
     });
-    expect(wrong).toEqual([]);
+    expect(invalid).toEqual([]);
   });
 
-  test("include every code there is, with its status, at the head of the document", () => {
+  test("list every code and status at the top of the document", () => {
     const rows = Object.entries(PROBLEMS).map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`);
     expect(rows.filter((row) => !document.info.description.includes(row))).toEqual([]);
   });
 
-  test("carry Retry-After where it helps to wait", () => {
-    const silent = endpoints.flatMap(({ name, operation }) =>
+  test("have Retry-After for 429 and 503", () => {
+    const without = endpoints.flatMap(({ name, operation }) =>
       Object.entries(operation.responses)
         .filter(
           ([status, { content = {}, headers = {} }]) =>
@@ -176,7 +176,7 @@ describe("the errors in the document", () => {
         )
         .map(([status]) => `${name} ${status}`),
     );
-    expect(silent).toEqual([]);
+    expect(without).toEqual([]);
   });
 });
 
@@ -187,7 +187,7 @@ describe("/docs", () => {
   };
   const linked = (html: string): string[] => [...html.matchAll(/\b(?:src|href)="([^"]*)"/gu)].map(([, address = ""]) => address);
 
-  test("is a page that loads nothing but from our own origin, and the browser holds it to that", async () => {
+  test("loads files only from its own origin, enforced by its policy", async () => {
     const { response, html } = await page();
     expect({ status: response.status, type: response.headers.get("content-type") }).toEqual({
       status: 200,
@@ -201,7 +201,7 @@ describe("/docs", () => {
     expect(linked(html).filter((address) => new URL(address, product.url).origin !== product.url.origin)).toEqual([]);
   });
 
-  test("names scripts, styles and an icon that exist", async () => {
+  test("links scripts, styles and an icon that exist", async () => {
     const { html } = await page();
     const found = await Promise.all(
       linked(html).map(async (address) => {
@@ -219,7 +219,7 @@ describe("/docs", () => {
     });
   });
 
-  test("starts the viewer with our document", async () => {
+  test("starts the viewer with the served document", async () => {
     const script = await (await fetch(new URL("/docs-assets/start.js", product.url))).text();
     expect(script).toContain('url: "/openapi.json"');
     expect(script).not.toMatch(/https?:/u);

@@ -4,7 +4,7 @@ import { startProduct } from "../support/node/product.ts";
 import type { Product } from "../support/node/product.ts";
 import { SOAK } from "../support/node/soak.ts";
 
-/** Grants that are there, and how many are asked for. */
+/** The limit, and the number of requests. */
 const [LIMIT, REQUESTS] = SOAK ? [500, 1_500] : [150, 450];
 
 let product: Product;
@@ -33,7 +33,7 @@ async function byClients(count: number, clients: number, work: (index: number) =
   return statuses;
 }
 
-const count = (statuses: readonly number[], wanted: number): number => statuses.filter((status) => status === wanted).length;
+const count = (statuses: readonly number[], expected: number): number => statuses.filter((status) => status === expected).length;
 
 interface Status {
   readonly used: number;
@@ -45,7 +45,7 @@ interface Status {
 const readStatus = async (): Promise<Status> => (await product.call<Status>("GET", "/api/quota/status")).body;
 
 describe("over HTTP", () => {
-  test(`${REQUESTS} reservations by 64 clients against a limit of ${LIMIT} give exactly ${LIMIT} grants, the ledger evicted meanwhile`, async () => {
+  test(`${REQUESTS} reservations by 64 clients against a limit of ${LIMIT} give exactly ${LIMIT} grants despite evictions`, async () => {
     await product.call("PUT", "/api/quota/settings", { daily_limit: LIMIT, safety_buffer: 0, rate_per_second: 0 });
     const evicting = product.evictLedgerUntilStopped();
     const statuses = await byClients(REQUESTS, 64, async (index) => {
@@ -65,7 +65,7 @@ describe("over HTTP", () => {
     });
   });
 
-  test("real requests stop at the limit, and the provider counted exactly what we charged", async () => {
+  test("real requests stop at the limit, and the provider's count equals the charge", async () => {
     await product.call("PUT", "/api/quota/settings", { daily_limit: 100, safety_buffer: 0, rate_per_second: 0 });
     const statuses = await byClients(150, 32, async (index) => {
       const body = { author_name: `Storm Author ${index}`, max_pages: 1 };
@@ -76,7 +76,7 @@ describe("over HTTP", () => {
     expect({ spent, used: (await readStatus()).used }).toEqual({ spent: 100, used: 100 });
   });
 
-  test("at three a second the provider never sees more than three in any second", async () => {
+  test("at three a second the provider never receives more than three in one second", async () => {
     await product.simulator("PUT", "/settings", { rate_per_second: 3 });
     await byClients(
       9,
@@ -87,7 +87,7 @@ describe("over HTTP", () => {
     const log = await product.simulator<{ at: string; path: string; status: number }[]>("GET", "/requests");
     const arrivals = log.filter(({ path }) => path.startsWith("/author/")).map(({ at }) => Date.parse(at));
     expect(arrivals).toHaveLength(9);
-    // A third of a second apart when they leave; the network may squeeze one pair, not four into a second.
+    // Requests leave a third of a second apart. The network may shorten one gap, but never put four into a second.
     const spans = arrivals.slice(3).map((at, index) => at - (arrivals[index] ?? at));
     expect(Math.min(...spans)).toBeGreaterThan(700);
   });

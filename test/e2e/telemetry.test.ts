@@ -1,4 +1,4 @@
-/** The built Worker against a collector that listens on loopback: what it receives is OTLP, and what becomes of requests when it does not. */
+/** The built Worker with a collector on loopback. The traces are valid OTLP, and a failing collector affects no request. */
 import { createServer } from "node:http";
 import type { Server, ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -89,7 +89,7 @@ class LocalCollector {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Whatever belongs to one trace, once there is so much of it. */
+  /** Spans of one trace, once `count` of them have arrived. */
   async spans(traceId: string, count: number): Promise<Span[]> {
     const giveUpAt = performance.now() + WITHIN_MS;
     for (;;) {
@@ -112,7 +112,7 @@ let traces = 0;
 beforeAll(async () => {
   collector = new LocalCollector();
   port = await collector.listen();
-  // Its root, without /v1/traces.
+  // The base URL, without /v1/traces.
   product = await startProduct({ OTEL_ENABLED: "true", OTEL_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_SERVICE_NAME: "e2e" });
 });
 afterAll(async () => {
@@ -127,7 +127,7 @@ beforeEach(async () => {
 
 const PARENT = "b7ad6b7169203331";
 
-/** A request in a trace of its own. */
+/** A request in its own trace. */
 async function traced(path: string, body: object): Promise<{ traceId: string; status: number; body: Record<string, unknown> }> {
   traces += 1;
   const traceId = traces.toString(16).padStart(32, "a");
@@ -138,7 +138,7 @@ async function traced(path: string, body: object): Promise<{ traceId: string; st
 const bibliography = { author_name: "Ursula K. Le Guin", page_size: 10, max_pages: 3, refresh: true };
 const bibliographyTrace = async () => traced("/api/authors/enrich-bibliography", bibliography);
 
-/** Every span of a trace by its place, as "request > call", once there are so many. */
+/** Distinct paths of spans in a trace, as "request > call", once `count` spans have arrived. */
 async function paths(traceId: string, count: number): Promise<string[]> {
   const spans = await collector.spans(traceId, count);
   const byId = new Map(spans.map((span) => [span.spanId, span]));
@@ -149,8 +149,8 @@ async function paths(traceId: string, count: number): Promise<string[]> {
   return [...new Set(spans.map((span) => chain(span).join(" > ")))].toSorted();
 }
 
-describe("what a collector receives", () => {
-  test("is OTLP/HTTP JSON: one trace from the request to every provider call, each part below its own", async () => {
+describe("a collector", () => {
+  test("receives one trace in OTLP/HTTP JSON, from the request to every provider call", async () => {
     const { traceId, status, body } = await bibliographyTrace();
     expect(status).toBe(200);
     const calls = Number(body["api_calls"]);
@@ -173,7 +173,7 @@ describe("what a collector receives", () => {
     ).toEqual([]);
   });
 
-  test("is one trace from the request that asks for a job, through its steps, to what they spend", async () => {
+  test("receives one trace from a job request to the job's provider calls", async () => {
     await product.call("POST", "/api/harvest/targets", { isbns: ["9780132350884"] });
     const harvest = await traced("/api/jobs", { type: "harvest", payload: {} });
     const root = "POST /api/jobs";
@@ -198,15 +198,15 @@ describe("what a collector receives", () => {
     expect(await paths(sweep.traceId, 4)).toContain(`${root} > job > job.step > usage_sweep.page`);
   });
 
-  test("names the service and the SDK", async () => {
+  test("receives the names of the service and the SDK", async () => {
     const { traceId } = await bibliographyTrace();
     await collector.spans(traceId, 5);
     const [first] = requestSchema.parse(JSON.parse(collector.arrived.at(-1)?.body ?? "")).resourceSpans;
-    const told = Object.fromEntries((first?.resource.attributes ?? []).map(({ key, value }) => [key, Object.values(value)[0]]));
-    expect(told).toMatchObject({ "service.name": "e2e", "telemetry.sdk.name": "opentelemetry" });
+    const resource = Object.fromEntries((first?.resource.attributes ?? []).map(({ key, value }) => [key, Object.values(value)[0]]));
+    expect(resource).toMatchObject({ "service.name": "e2e", "telemetry.sdk.name": "opentelemetry" });
   });
 
-  test("keeps the traces of requests at the same time apart", async () => {
+  test("receives separate traces for concurrent requests", async () => {
     const answers = await Promise.all(Array.from({ length: 6 }, bibliographyTrace));
     for (const { traceId, body } of answers) {
       const spans = await collector.spans(traceId, 1 + 4 * Number(body["api_calls"]));
@@ -215,33 +215,33 @@ describe("what a collector receives", () => {
     }
   });
 
-  test("holds no secret", async () => {
+  test("receives no secret", async () => {
     await Promise.all(["/health", "/api/quota/history"].map(async (path) => product.call("GET", path)));
     const bodies = collector.arrived.map(({ body }) => body).join("\n");
     expect([product.token, "simulator-key", "test-key-pepper"].filter((secret) => bodies.includes(secret))).toEqual([]);
   });
 });
 
-describe("a collector in trouble", () => {
+describe("a failing collector", () => {
   const same = ({ duration_ms: _, quota: __, ...rest }: Record<string, unknown>): Record<string, unknown> => rest;
 
-  test("changes no answer: not when it hangs, fails, talks nonsense or is gone, and traces come again when it is back", async () => {
+  test("changes no answer if it hangs, fails, answers nonsense or is gone, and traces resume", async () => {
     const expected = same((await bibliographyTrace()).body);
     const hanging: ServerResponse[] = [];
-    const troubles: ((response: ServerResponse) => void)[] = [
+    const failures: ((response: ServerResponse) => void)[] = [
       (response) => void hanging.push(response),
       (response) => void response.writeHead(500).end("oops"),
       (response) => void response.writeHead(200, { "content-type": "text/html" }).end("<html>"),
       (response) => void response.socket?.destroy(),
     ];
-    for (const trouble of troubles) {
-      collector.answer = trouble;
+    for (const failure of failures) {
+      collector.answer = failure;
       const { traceId, status, body } = await bibliographyTrace();
       expect({ status, body: same(body) }).toEqual({ status: 200, body: expected });
-      // It did get the request; the answer did not wait for what it makes of it.
+      // The collector got the request, but the answer did not wait for it.
       await collector.spans(traceId, 5);
     }
-    // Of requests before this one perhaps one more.
+    // An earlier request may have sent one more.
     expect(hanging.length).toBeGreaterThan(0);
     expect(hanging.filter(({ writableEnded }) => writableEnded)).toEqual([]);
 

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(async () => product.stop());
 
-/** Reads until there is no next part, or as many as `most`. */
+/** Reads parts from the cursor to the end, at most `most`. */
 async function read(cursor: string | null, most = Infinity, from = database): Promise<DatabasePart[]> {
   await from.freeze("job");
   const parts: DatabasePart[] = [];
@@ -40,7 +40,7 @@ async function read(cursor: string | null, most = Infinity, from = database): Pr
 
 const textOf = (parts: readonly DatabasePart[]): string => parts.map(({ sql }) => sql).join("");
 
-test("a dump of the built product loads into another SQLite, which holds what it would if it had been asked itself", async () => {
+test("a dump of the built product loads into another SQLite with the same content", async () => {
   const parts = await read(null);
   const loaded = open([textOf(parts)]);
   expect(content(loaded)).toEqual(content(open(EVERYTHING)));
@@ -48,7 +48,7 @@ test("a dump of the built product loads into another SQLite, which holds what it
   expect(loaded.prepare("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
 });
 
-test("and it loads into another database of the product, where nothing but the local runtime's own table was", async () => {
+test("a dump loads into an empty database of the product", async () => {
   const parts = await read(null);
   const copy = await product.database("copy");
   expect(await copy.beginImport("job")).toEqual({ result: "ready", pieces: 0 });
@@ -60,7 +60,7 @@ test("and it loads into another database of the product, where nothing but the l
   expect(summary({ parts: again })).toEqual(summary({ parts }));
 });
 
-test("killed half-way, it goes on from its cursor, and the bytes are the same", async () => {
+test("an interrupted dump continues from its cursor with the same bytes", async () => {
   const whole = textOf(await read(null));
   const half = await read(null, 10);
   const rest = await read(half.at(-1)?.next ?? null);

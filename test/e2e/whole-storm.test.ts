@@ -1,9 +1,8 @@
 /**
- * Everything at once, for five minutes (`npm run test:soak`): harvests, fifty clients, ticks, operators, webhooks, a
- * provider that misbehaves, objects that are evicted or broken off, and a Worker that is killed and started again on what is on its disk.
- * Afterwards all books balance. `STORM_SEED=<number>` repeats the decisions of a storm, though not what the machine makes of them; with
- * `npm test -- whole-storm` it lasts a quarter of a minute. No part of `npm test` as it stands: a kill just before the end leaves a job for
- * housekeeping to find a minute later, and nobody wants to wait for that each time.
+ * A storm of five minutes (`npm run test:soak`). Harvests, fifty clients, cron ticks, operators and webhooks use the product concurrently.
+ * Meanwhile the provider fails, objects are evicted or aborted, and the Worker is killed and restarted from its disk. Afterwards all counts must
+ * balance. `STORM_SEED=<number>` repeats the decisions of a storm, but not their timing. `npm test -- whole-storm` runs a short storm.
+ * `npm test` does not include it: a kill near the end leaves a job that housekeeping finds only a minute later.
  */
 import { writeSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -36,27 +35,27 @@ beforeAll(async () => {
 afterAll(async () => world && close(world));
 
 describe(`a storm (STORM_SEED=${seed})`, () => {
-  test("nobody is told what may never be", () => {
+  test("no client receives a forbidden answer", () => {
     expect(world?.storm.journal.faults).toEqual([]);
   });
 
-  test("afterwards nothing is held, and no job is under way without an appointment", () => {
+  test("afterwards nothing is reserved, and no unscheduled job is unfinished", () => {
     expect(books.unfinished).toEqual([]);
   });
 
-  test("provider, ledger, callers and clients agree on every call, and what is charged beyond the bill is explained", () => {
+  test("provider, ledger, callers and clients agree on every call, and extra charges are explained", () => {
     expect(books.quota.discrepancies).toEqual([]);
   });
 
-  test("tenants' counters, allowances, rows, suspensions and warnings are what their clients saw", () => {
+  test("tenants' counters, allowances, rows, suspensions and warnings match their clients' records", () => {
     expect(books.tenants.discrepancies).toEqual([]);
   });
 
-  test("each tick, asked-for job, backup, key and target is there once, with an end", () => {
+  test("each tick, job, backup, key and target exists once and has ended", () => {
     expect(books.jobs.discrepancies).toEqual([]);
   });
 
-  test("each event was told once to everybody who wants to hear of it", () => {
+  test("each event was delivered once to each subscribed webhook", () => {
     expect(books.deliveries.discrepancies).toEqual([]);
   });
 

@@ -31,10 +31,10 @@ describe("zero overshoot", () => {
   test("the same with the ledger evicted at random moments", async () => {
     await settings({ daily_limit: 500, safety_buffer: 0 });
     let evictions = 0;
-    // Requests wait at the gate while the ledger is evicted: those under way are let through to their end.
+    // Requests wait at the gate while the ledger is evicted. Requests in flight finish first.
     let gate = Promise.resolve();
     const evict = async (): Promise<void> => {
-      // Rejects where the ledger is not running at this moment: then there is nothing to evict.
+      // Rejects if the ledger is not running, because there is nothing to evict.
       const evicted = await evictDurableObject(ledger()).then(
         () => true,
         () => false,
@@ -56,7 +56,7 @@ describe("zero overshoot", () => {
     expect(status).toMatchObject({ used: 500, reserved: 0, remaining: 0, callers: [{ caller: "storm", used: 500 }] });
   });
 
-  test("50 concurrent reservations of 1,000 give exactly 13 grants, and the others name what is left", async () => {
+  test("50 concurrent reservations of 1,000 give exactly 13 grants, and the refusals name the remaining calls", async () => {
     const answers = await concurrently(50, 50, async () => post("/api/quota/reservations", { calls: 1_000 }));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(13);
     const refused = answers.filter(({ status }) => status === 429);
@@ -71,7 +71,7 @@ describe("zero overshoot", () => {
     }
   });
 
-  test("ledger, callers, provider and status agree to the last call after a storm of real requests", async () => {
+  test("ledger, callers, provider and status agree exactly after a storm of real requests", async () => {
     await settings({ daily_limit: 120, safety_buffer: 0 });
     const answers = await concurrently(200, 64, async (index) => post("/api/enrich/batch-direct", { isbns: [isbnNumber(index)] }));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(120);
@@ -82,36 +82,33 @@ describe("zero overshoot", () => {
     expect(await simulator.state()).toMatchObject({ spent: 120 });
   });
 
-  test("what is held cannot be reserved twice, and a check sees it", async () => {
+  test("reserved calls cannot be reserved again", async () => {
     await post("/api/quota/reservations", { calls: 12_999 });
     expect((await post("/api/quota/reservations", { calls: 2 })).status).toBe(429);
     expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(201);
   });
 });
 
-describe("what a batch costs", () => {
+describe("the price of a batch", () => {
   const batches = async (count: number, clients: number): Promise<number[]> =>
     (await concurrently(count, clients, async (index) => post("/api/enrich/batch-direct", { isbns: isbns(index * 1_000, 1_000) }))).map(
       ({ status }) => status,
     );
 
-  test.each([1, 8])(
-    "14,000 ISBNs cost 14 calls at per_request, found out by itself, with %i clients; again they cost 0",
-    async (clients) => {
-      expect(await batches(14, clients)).toEqual(Array.from({ length: 14 }, () => 200));
-      const status = await quotaStatus();
-      expect(status).toMatchObject({
-        used: 14,
-        reserved: 0,
-        upstream: { spent: 14, untracked: 0, bulk_billing: "per_request", bulk_billing_source: "observed" },
-      });
-      expect(await simulator.state()).toMatchObject({ spent: 14 });
-      expect(await batches(14, clients)).toEqual(Array.from({ length: 14 }, () => 200));
-      expect(await quotaStatus()).toMatchObject({ used: 14 });
-    },
-  );
+  test.each([1, 8])("14,000 ISBNs cost 14 calls at per_request, learned by %i clients, and 0 calls again", async (clients) => {
+    expect(await batches(14, clients)).toEqual(Array.from({ length: 14 }, () => 200));
+    const status = await quotaStatus();
+    expect(status).toMatchObject({
+      used: 14,
+      reserved: 0,
+      upstream: { spent: 14, untracked: 0, bulk_billing: "per_request", bulk_billing_source: "observed" },
+    });
+    expect(await simulator.state()).toMatchObject({ spent: 14 });
+    expect(await batches(14, clients)).toEqual(Array.from({ length: 14 }, () => 200));
+    expect(await quotaStatus()).toMatchObject({ used: 14 });
+  });
 
-  test.each([1, 8])("14,000 ISBNs stop after 13 batches at per_isbn, found out by itself, with %i clients", async (clients) => {
+  test.each([1, 8])("14,000 ISBNs stop after 13 batches at per_isbn, learned by %i clients", async (clients) => {
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     const statuses = await batches(14, clients);
     expect(statuses.filter((status) => status === 200)).toHaveLength(13);
@@ -127,7 +124,7 @@ describe("what a batch costs", () => {
   const price = async () => (await quotaStatus()).upstream?.bulk_billing;
   const batch = async (from: number, size: number) => post("/api/enrich/batch-direct", { isbns: isbns(from, size) });
 
-  test("a price that changes is noticed by the next batch, and known after the lone one that follows; nothing goes uncounted", async () => {
+  test("a changed price is noticed by the next batch and learned by the one after it", async () => {
     await batch(0, 1_000);
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     expect((await batch(50_000, 100)).body).toMatchObject({ api_calls: 1, quota: { used: 101, upstream: { spent: 101, untracked: 99 } } });
@@ -140,7 +137,7 @@ describe("what a batch costs", () => {
     expect(await quotaStatus()).toMatchObject({ used: 252, upstream: { spent: 153, bulk_billing: "per_request" } });
   });
 
-  test.each([1, 0])("a lone batch without both counts of its own teaches nothing (%i failures of the count)", async (times) => {
+  test.each([1, 0])("a batch without a count before and after it sets no price (%i failures of the count)", async (times) => {
     await settings({ daily_limit: 2_010, safety_buffer: 0 });
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     await simulator.control("POST", "/spend", { calls: 3 });
@@ -153,7 +150,7 @@ describe("what a batch costs", () => {
     expect((await quotaStatus()).used).toBeGreaterThanOrEqual(ours);
   });
 
-  test("a provider that told its count once is not assumed to give none", async () => {
+  test("a provider that sent a count once is expected to send it again", async () => {
     await emptyLedger();
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     await simulator.control("POST", "/faults", { kind: "missing_headers", times: 0, path: "/books" });
@@ -164,25 +161,25 @@ describe("what a batch costs", () => {
     expect((await quotaStatus()).upstream?.bulk_billing_source).not.toBe("assumed");
   });
 
-  test("a contradiction does not make dearer what is under way at a known price", async () => {
+  test("a contradiction does not change the price of batches in flight", async () => {
     await batch(0, 1_000);
     await simulator.control("PUT", "/settings", { latency_ms: 300 });
-    const underWay = concurrently(6, 6, async (index) => batch(10_000 * (index + 1), 1_000));
+    const inFlight = concurrently(6, 6, async (index) => batch(10_000 * (index + 1), 1_000));
     await simulator.control("POST", "/spend", { calls: 500 });
     await batch(90_000, 20);
-    await underWay;
+    await inFlight;
     const { spent } = await simulator.state();
     expect(await quotaStatus()).toMatchObject({ used: spent, upstream: { spent } });
   });
 
-  test("while one batch finds out the price, another is told that the day is over where it is", async () => {
+  test("a batch is refused as exhausted even while another one learns the price", async () => {
     await settings({ daily_limit: 20, safety_buffer: 0 });
     await ledger().reserve({ id: "probe", cost: { batchOf: 20 }, caller: "x", priority: "interactive" }, null);
     await put("/api/quota/usage", { used: 20 });
     expect((await batch(0, 5)).body).toMatchObject({ code: "quota_exhausted" });
   });
 
-  test("a count that lags behind proves nothing: what was sent stays within what was charged", async () => {
+  test("a count that lags sets no price, and sent calls stay within charged calls", async () => {
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     await settings({ daily_limit: 2_010, safety_buffer: 0 });
     await batch(0, 10);
@@ -195,14 +192,14 @@ describe("what a batch costs", () => {
     expect((await quotaStatus()).used).toBeGreaterThanOrEqual(ours);
   });
 
-  test("a lone batch is judged by asking before and after, not by a header that lags", async () => {
+  test("a batch is priced by the counts before and after it, not by a header that lags", async () => {
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     await simulator.control("POST", "/faults", { kind: "stale_count", path: "/books" });
     expect((await batch(0, 10)).body).toMatchObject({ api_calls: 10 });
     expect(await quotaStatus()).toMatchObject({ used: 10, upstream: { bulk_billing: "per_isbn", untracked: 0 } });
   });
 
-  test("a provider that never gave a count is assumed to bill per request", async () => {
+  test("a provider that never sent a count is assumed to bill per request", async () => {
     await emptyLedger();
     await simulator.control("POST", "/faults", { kind: "missing_headers", times: 0, path: "/books" });
     await simulator.control("POST", "/faults", { kind: "status", status: 404, times: 0, path: "/key" });
@@ -211,7 +208,7 @@ describe("what a batch costs", () => {
     expect((await batch(10, 10)).body).toMatchObject({ api_calls: 1, quota: { used: 2 } });
   });
 
-  test("one that gave counts before and falls silent is charged at its worst until it speaks again", async () => {
+  test("a provider that stops sending counts is charged the maximum until it sends one", async () => {
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     await simulator.control("POST", "/faults", { kind: "missing_headers", path: "/books" });
     await simulator.control("POST", "/faults", { kind: "status", status: 500, times: 2, path: "/key" });
@@ -221,7 +218,7 @@ describe("what a batch costs", () => {
     expect(await price()).toBe("per_isbn");
   });
 
-  test("a batch whose answer was lost is charged at its worst: the provider may have counted all of it", async () => {
+  test("a batch without an answer is charged the maximum", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/books" });
     expect((await batch(0, 30)).body).toMatchObject({ code: "upstream_error", calls_charged: 30 });
     expect(await price()).toBe("unknown");
@@ -235,14 +232,14 @@ describe("what a batch costs", () => {
     expect(await price()).toBe("unknown");
   });
 
-  test("in the first two minutes of a day nothing is proven", async () => {
+  test("no price is learned in the first two minutes of a day", async () => {
     await setClock("2031-05-15T00:01:00Z");
     expect((await batch(0, 30)).body).toMatchObject({ api_calls: 30 });
     await setClock("2031-05-15T00:02:30Z");
     expect((await batch(100, 30)).body).toMatchObject({ api_calls: 1 });
   });
 
-  test("while the price is unknown the worst case must fit", async () => {
+  test("an unknown price reserves the maximum", async () => {
     await put("/api/quota/usage", { used: 12_500 });
     const { status, body } = await post("/api/enrich/batch-direct", { isbns: isbns(0, 501) });
     expect({ status, body }).toMatchObject({ status: 429, body: { code: "quota_exhausted", calls_needed: 501, calls_available: 500 } });

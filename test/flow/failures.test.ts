@@ -49,17 +49,17 @@ describe("with the ledger failing", () => {
     expect(await quotaStatus()).toMatchObject({ source: "snapshot", used: 1, age_seconds: 30, can_make_calls: false });
     for (const path of ["/api/authors/enrich-bibliography", "/api/books/enrich-new-releases", "/api/quota/reservations"]) {
       const bodies = { author_name: "A", start_month: "2031-01", end_month: "2031-01", calls: 1 };
-      const asked = path.includes("author")
+      const request = path.includes("author")
         ? { author_name: bodies.author_name }
         : path.includes("books")
           ? { start_month: "2031-01", end_month: "2031-01" }
           : { calls: 1 };
-      expect(await post(path, asked)).toMatchObject({ status: 503, body: { code: "quota_unavailable" } });
+      expect(await post(path, request)).toMatchObject({ status: 503, body: { code: "quota_unavailable" } });
     }
     expect((await get("/health")).status).toBe(503);
   });
 
-  test("without a snapshot status says 503 instead of inventing a 0", async () => {
+  test("status answers 503 without a snapshot", async () => {
     failLedger();
     expect(await get("/api/quota/status")).toMatchObject({ status: 503, body: { code: "quota_unavailable" } });
   });
@@ -79,24 +79,21 @@ describe("with the ledger failing", () => {
     expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0 });
   });
 
-  test.each(["reserve", "commit"] as const)(
-    "an answer lost after the %s is asked for again by the same id, and counted once",
-    async (lost) => {
-      const { namespace, calls } = losingAnswers(lost);
-      const answer = await callWith({ QUOTA_LEDGER: namespace }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] });
-      expect(answer).toMatchObject({ status: 200, body: { api_calls: 1 } });
-      expect(calls()).toBe(2);
-      expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0 });
-    },
-  );
+  test.each(["reserve", "commit"] as const)("a lost answer to %s is retried with the same id and counted once", async (method) => {
+    const { namespace, calls } = losingAnswers(method);
+    const answer = await callWith({ QUOTA_LEDGER: namespace }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] });
+    expect(answer).toMatchObject({ status: 200, body: { api_calls: 1 } });
+    expect(calls()).toBe(2);
+    expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0 });
+  });
 
-  test("an overloaded ledger is not asked again", async () => {
+  test("an overloaded ledger is not retried", async () => {
     const { namespace, calls } = losingAnswers("reserve", { overloaded: true, retryable: true });
     expect(await callWith({ QUOTA_LEDGER: namespace }, "POST", "/api/quota/reservations", { calls: 1 })).toMatchObject({ status: 503 });
     expect(calls()).toBe(1);
   });
 
-  test("an error inside a decision undoes all of it", async () => {
+  test("an error inside a decision rolls it back", async () => {
     await quotaStatus();
     await runInDurableObject(ledger(), async (instance, state) => {
       state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON reservations BEGIN SELECT RAISE(ABORT, 'disk'); END");
@@ -107,8 +104,8 @@ describe("with the ledger failing", () => {
   });
 });
 
-describe("an answer that got lost", () => {
-  test("of a reset is asked for again, and what was spent in between is not wiped out", async () => {
+describe("a lost answer", () => {
+  test("to a reset is retried, and calls spent since the reset stay counted", async () => {
     await put("/api/quota/usage", { used: 70 });
     const operation = { id: "reset-1", actor: "admin" };
     await ledger().reset(operation, null);
@@ -119,7 +116,7 @@ describe("an answer that got lost", () => {
     expect(await ledger().setUsage(40, { id: "set-1", actor: "admin" }, null)).toMatchObject({ used: 41 });
   });
 
-  test("of a reservation leaves nothing held: it was not sent", async () => {
+  test("to a reservation leaves nothing reserved, because nothing was sent", async () => {
     const { namespace } = losingAnswers("reserve", {});
     expect(await callWith({ QUOTA_LEDGER: namespace }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).toMatchObject({
       status: 503,
@@ -127,7 +124,7 @@ describe("an answer that got lost", () => {
     await vi.waitFor(async () => expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 0 }));
   });
 
-  test("of a reservation that was given up grants nothing when it arrives after all", async () => {
+  test("to an abandoned reservation: the late request grants nothing", async () => {
     await ledger().abandon("late");
     expect(await ledger().reserve({ id: "late", cost: { calls: 1 }, caller: "x", priority: "interactive" }, null)).toMatchObject({
       result: "conflict",
@@ -135,8 +132,8 @@ describe("an answer that got lost", () => {
   });
 });
 
-describe("what a failure inside the ledger leaves behind", () => {
-  test("settings whose change could not be audited are as before, in memory too", async () => {
+describe("a failure inside the ledger", () => {
+  test("rolls back settings that could not be audited, in memory too", async () => {
     await quotaStatus();
     await runInDurableObject(ledger(), async (instance, state) => {
       state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk'); END");
@@ -147,7 +144,7 @@ describe("what a failure inside the ledger leaves behind", () => {
     expect(await quotaStatus()).toMatchObject({ daily_limit: 15_000 });
   });
 
-  test("an alarm that could not be set is set by the next request", async () => {
+  test("lets the next request set an alarm that could not be set", async () => {
     await runInDurableObject(ledger(), async (_, state) => state.storage.deleteAlarm());
     await evictDurableObject(ledger());
     await runInDurableObject(ledger(), async (instance, state) => {

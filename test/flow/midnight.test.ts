@@ -18,8 +18,8 @@ const used = async (): Promise<Record<string, number>> => {
   return Object.fromEntries(body.days.filter((day) => day.used > 0).map((day) => [day.date, day.used]));
 };
 
-describe("the day rolls over at 00:00 UTC without anybody's help", () => {
-  test("twice in a row, on a store that was empty before", async () => {
+describe("the day rolls over at 00:00 UTC automatically", () => {
+  test("twice in a row, on an empty store", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(429);
     await setClock("2031-05-15T00:00:00Z");
@@ -32,7 +32,7 @@ describe("the day rolls over at 00:00 UTC without anybody's help", () => {
     expect(await used()).toEqual({ "2031-05-14": 13_000, "2031-05-15": 13_000 });
   });
 
-  test("with real requests, and nothing of yesterday's count leaks into today's", async () => {
+  test("with real requests, and none of yesterday's count in today's", async () => {
     await simulator.control("POST", "/spend", { calls: 4_000 });
     await post("/api/enrich/batch-direct", { isbns: [isbnNumber(1)] });
     expect(await quotaStatus()).toMatchObject({ used: 4_001, upstream: { untracked: 4_000 } });
@@ -42,7 +42,7 @@ describe("the day rolls over at 00:00 UTC without anybody's help", () => {
     expect(await quotaStatus()).toMatchObject({ used: 1, upstream: { spent: 1, untracked: 0 } });
   });
 
-  test("with a clock that steps back a little, nothing is granted twice", async () => {
+  test("with a clock that steps back, without double grants", async () => {
     await put("/api/quota/usage", { used: 12_999 });
     await setClock("2031-05-15T00:00:01Z");
     expect((await post("/api/quota/reservations", { calls: 1, id: "new" })).status).toBe(201);
@@ -57,7 +57,7 @@ describe("a reservation that is open at midnight", () => {
     await setClock(AFTER);
   });
 
-  test("is held in both days", async () => {
+  test("is reserved in both days", async () => {
     expect(await quotaStatus()).toMatchObject({ date: "2031-05-15", used: 0, reserved: 100, remaining: 12_900 });
   });
 
@@ -72,21 +72,21 @@ describe("a reservation that is open at midnight", () => {
     expect(await quotaStatus()).toMatchObject({ reserved: 0 });
   });
 
-  test("and is never settled is charged in both days", async () => {
+  test("is charged in both days if it is never committed", async () => {
     await setClock("2031-05-15T00:02:00Z");
     await quotaStatus();
     expect(await used()).toEqual({ "2031-05-14": 100, "2031-05-15": 100 });
   });
 });
 
-test("a reservation whose life ended before midnight is charged in the old day, however late anybody looks", async () => {
+test("a reservation that expired before midnight is charged to the old day, even if read later", async () => {
   await post("/api/quota/reservations", { calls: 100, ttl_seconds: 20 });
   await setClock("2031-05-15T09:00:00Z");
   expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 0 });
   expect(await used()).toEqual({ "2031-05-14": 100 });
 });
 
-test("a late commit of a request that was sent in a day its hold never reached is charged there too", async () => {
+test("a late commit is also charged to the day of sending, even if the reservation never reached it", async () => {
   await post("/api/quota/reservations", { calls: 10, id: "a", ttl_seconds: 20 });
   await setClock("2031-05-15T00:10:00Z");
   const { body } = await post("/api/quota/reservations/a/commit", { sent_at: "2031-05-15T00:09:00Z" });
@@ -94,7 +94,7 @@ test("a late commit of a request that was sent in a day its hold never reached i
   expect(await used()).toEqual({ "2031-05-14": 10, "2031-05-15": 10 });
 });
 
-test("a poller is not told yesterday's state on a new day, and the first look publishes the new one", async () => {
+test("pollers never get yesterday's state, and the first read publishes the new one", async () => {
   await put("/api/quota/usage", { used: 13_000 });
   await runDurableObjectAlarm(ledger());
   await setClock("2031-05-15T09:00:00Z");

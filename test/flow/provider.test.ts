@@ -21,7 +21,7 @@ beforeEach(async () => freshStart());
 const one = async (n = 1) => post("/api/enrich/batch-direct", { isbns: [isbnNumber(n)] });
 const fault = async (kind: string, more: object = {}) => simulator.control("POST", "/faults", { kind, path: "/books", ...more });
 
-describe("each answer of the provider is charged and reported rightly", () => {
+describe("each answer of the provider is charged and reported correctly", () => {
   test.each([
     ["status", { status: 401, body: { message: "Full authentication is required" } }, { outcome: "key_refused", retry: "no" }],
     ["wrong_plan", {}, { outcome: "plan_refused", retry: "no" }],
@@ -40,13 +40,13 @@ describe("each answer of the provider is charged and reported rightly", () => {
     expect(await simulator.state()).toMatchObject({ spent: 1 });
   });
 
-  test("503 with Retry-After passes the wait on", async () => {
+  test("503 keeps the provider's Retry-After", async () => {
     await fault("status", { status: 503, headers: { "retry-after": "7" } });
     const { status, headers, body } = await one();
     expect({ status, wait: headers.get("retry-after"), body }).toMatchObject({ status: 502, wait: "7", body: { calls_charged: 1 } });
   });
 
-  test("a time-out after billing is charged: the provider counted it", async () => {
+  test("a time-out after billing is charged, because the provider counted it", async () => {
     await fault("hang_after_billing", { hang_ms: 5_000 });
     const request = new Request("http://coordinator.test/api/enrich/batch-direct", {
       method: "POST",
@@ -60,15 +60,15 @@ describe("each answer of the provider is charged and reported rightly", () => {
     expect(await simulator.state()).toMatchObject({ spent: 1 });
   });
 
-  test("missing headers change nothing but what is known of the provider", async () => {
+  test("missing headers only leave the provider's count unknown", async () => {
     await fault("missing_headers");
     expect((await one()).status).toBe(200);
     expect(await quotaStatus()).toMatchObject({ used: 1, upstream: { spent: 0, untracked: 0 } });
   });
 });
 
-describe("wait a moment", () => {
-  test("a pace refusal of the provider is passed on, charged, and holds back the next ones", async () => {
+describe("the pace", () => {
+  test("a pace refusal by the provider is reported, charged, and delays the next requests", async () => {
     await settings({ rate_per_second: 3 });
     await fault("minute_quota", { headers: { "retry-after": "30" } });
     const first = await one(1);
@@ -81,7 +81,7 @@ describe("wait a moment", () => {
     expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0, can_make_calls: true });
   });
 
-  test("reservations start one after the other, and beyond 10 s are refused without reserving", async () => {
+  test("reservations start one by one, and waits beyond 10 s are refused", async () => {
     await settings({ rate_per_second: 3 });
     const answers = await concurrently(40, 1, async () => post("/api/quota/reservations", { calls: 5 }));
     const granted = answers.filter(({ status }) => status === 201);
@@ -95,7 +95,7 @@ describe("wait a moment", () => {
     expect(await quotaStatus()).toMatchObject({ reserved: 150 });
   });
 
-  test("a refusal by pace shows the quota too", async () => {
+  test("a refusal by the pace includes the quota", async () => {
     await settings({ rate_per_second: 0.05 });
     await post("/api/quota/reservations", { calls: 1 });
     const { headers, body } = await post("/api/quota/reservations", { calls: 1 });
@@ -103,7 +103,7 @@ describe("wait a moment", () => {
     expect(headers.get("ratelimit")).toContain("r=12999");
   });
 
-  test("a new rate holds at once: slots booked at another say nothing about it", async () => {
+  test("a new rate applies immediately, despite slots booked at the old rate", async () => {
     await settings({ rate_per_second: 0.01 });
     await post("/api/quota/reservations", { calls: 1 });
     expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(429);
@@ -126,11 +126,11 @@ describe("wait a moment", () => {
   });
 });
 
-describe("the day is over", () => {
+describe("an exhausted day", () => {
   test.each([
     ["daily_quota", "2026"],
     ["daily_403", "2025"],
-  ])("%s from the provider closes the day for everyone at once", async (kind, dialect) => {
+  ])("%s from the provider closes the day for all callers immediately", async (kind, dialect) => {
     await simulator.control("PUT", "/settings", { dialect });
     await fault(kind);
     const { status, body } = await one(1);
@@ -146,7 +146,7 @@ describe("the day is over", () => {
     expect((await one(99)).status).toBe(200);
   });
 
-  test("right after midnight the provider may still mean yesterday: that only waits", async () => {
+  test("a refusal right after midnight only delays, because it may be about yesterday", async () => {
     await setClock("2031-05-15T00:00:30Z");
     await settings({ rate_per_second: 3 });
     await fault("daily_quota");
@@ -160,14 +160,14 @@ describe("the day is over", () => {
   });
 });
 
-test("a daily refusal without a count closes the day all the same", async () => {
+test("a daily refusal without a count also closes the day", async () => {
   await fault("status", { status: 429, body: { message: "Daily quota exceeded, please try again later" } });
   expect((await one(1)).status).toBe(429);
   expect(await quotaStatus()).toMatchObject({ remaining: 0, used: 13_000, upstream: { untracked: 12_999 } });
 });
 
-describe("what somebody else spends", () => {
-  test("appears as untracked, is part of used, and is known by the next answer", async () => {
+describe("untracked spending", () => {
+  test("appears as untracked, is part of used, and is known from the next answer", async () => {
     await simulator.control("POST", "/spend", { calls: 5_000 });
     await one();
     expect(await quotaStatus()).toMatchObject({
@@ -181,13 +181,13 @@ describe("what somebody else spends", () => {
     });
   });
 
-  test("is not confused with what we have under way", async () => {
+  test("excludes our own calls in flight", async () => {
     await simulator.control("PUT", "/settings", { latency_ms: 50 });
     await concurrently(60, 20, async (index) => one(index));
     expect(await quotaStatus()).toMatchObject({ used: 60, upstream: { spent: 60, untracked: 0 } });
   });
 
-  test("is not undone by an operator's reset, nor does the reset come undone by the provider's next header", async () => {
+  test("starts again at an operator's reset, and the provider's next header does not undo the reset", async () => {
     await simulator.control("POST", "/spend", { calls: 5_000 });
     await one(1);
     await post("/api/quota/reset");
@@ -199,7 +199,7 @@ describe("what somebody else spends", () => {
     expect(await quotaStatus()).toMatchObject({ used: 72, upstream: { untracked: 70 } });
   });
 
-  test("before a reset that nobody has looked at yet does not come back either", async () => {
+  test("before a reset stays reset, even if it was not read before", async () => {
     await one(1);
     await simulator.control("POST", "/spend", { calls: 3_000 });
     await post("/api/quota/reset");
@@ -207,7 +207,7 @@ describe("what somebody else spends", () => {
     expect(await quotaStatus()).toMatchObject({ used: 1, upstream: { untracked: 0 } });
   });
 
-  test("is seen after an operator put right what was charged and never sent", async () => {
+  test("is counted after an operator corrected calls that were never sent", async () => {
     await post("/api/quota/reservations", { calls: 5_000, id: "never-sent" });
     await post("/api/quota/reservations/never-sent/commit");
     await one(1);
@@ -217,7 +217,7 @@ describe("what somebody else spends", () => {
     expect(await quotaStatus()).toMatchObject({ used: 4_002, upstream: { spent: 4_002, untracked: 4_000 } });
   });
 
-  test.each([0, 100, 5_001, 9_000])("set to %i by an operator, today's count goes on from there", async (used) => {
+  test.each([0, 100, 5_001, 9_000])("after an operator set %i, today's count continues from there", async (used) => {
     await simulator.control("POST", "/spend", { calls: 5_000 });
     await one(1);
     await put("/api/quota/usage", { used });
@@ -226,7 +226,7 @@ describe("what somebody else spends", () => {
     expect(await quotaStatus()).toMatchObject({ used: used + 1 });
   });
 
-  test("before the provider's own reset is through, its count is not believed", async () => {
+  test("is unknown until the provider's own reset", async () => {
     await simulator.control("POST", "/spend", { calls: 5_000 });
     await setClock("2031-05-15T00:01:50Z");
     await simulator.control("POST", "/spend", { calls: 4_000 });
@@ -237,7 +237,7 @@ describe("what somebody else spends", () => {
     expect(await quotaStatus()).toMatchObject({ used: 4_002, upstream: { untracked: 4_000 } });
   });
 
-  test("spoils no grant: calls sent stay within the safety limit while others spend", async () => {
+  test("keeps calls sent within the limit while others spend", async () => {
     await settings({ daily_limit: 100, safety_buffer: 20 });
     await simulator.control("POST", "/spend", { calls: 50 });
     await concurrently(60, 8, async (index) => one(index));

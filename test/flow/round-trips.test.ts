@@ -1,4 +1,4 @@
-/** What an answer waits for: how often it goes to the ledger, to D1 and to KV. Far from them, each time is a tenth of a second. */
+/** Counts the round trips to the ledger, D1 and KV before an answer. From far away, each takes a tenth of a second. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
@@ -8,7 +8,7 @@ import { makeOrganization, makeProject } from "../support/tenants/http.ts";
 
 const ASYNCHRONOUS = new Set(["first", "all", "run", "raw"]);
 
-/** Bindings that write down each round trip as it begins, and hold back those to the ledger until `pass` says so. */
+/** Bindings that record the start of each round trip, and delay those to the ledger until `pass`. */
 function watched(pass: (method: string) => Promise<void> = async () => undefined) {
   const trips: string[] = [];
   const noting = <Binding extends object>(
@@ -54,7 +54,7 @@ function watched(pass: (method: string) => Promise<void> = async () => undefined
   return { trips, bindings };
 }
 
-/** What was on its way when the answer came, of a request that is answered with this status. */
+/** Round trips that were started before the answer, for a request with the expected status. */
 async function tripsOf(status: number, path: string, body: unknown, token = ADMIN_TOKEN): Promise<string[]> {
   const { trips, bindings } = watched();
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
@@ -66,16 +66,16 @@ async function tripsOf(status: number, path: string, body: unknown, token = ADMI
 beforeEach(async () => freshStart());
 
 describe("an answer waits for", () => {
-  test("the ledger once, and nothing else, where calls are reserved", async () => {
+  test("the ledger once to reserve calls", async () => {
     expect(await tripsOf(201, "/api/quota/reservations", { calls: 1 })).toEqual(["ledger reserve"]);
   });
 
-  test("the ledger once more, and nothing else, where they are charged or given back", async () => {
+  test("the ledger once to charge or release them", async () => {
     await post("/api/quota/reservations", { calls: 1, id: "mine" });
     expect(await tripsOf(200, "/api/quota/reservations/mine/commit", {})).toEqual(["ledger commit"]);
   });
 
-  test("nothing at all where the day is known to be over", async () => {
+  test("nothing if the day is known to be exhausted", async () => {
     const { trips, bindings } = watched();
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
     const asked = async () =>
@@ -84,35 +84,35 @@ describe("an answer waits for", () => {
     expect(trips).toEqual(["ledger reserve"]);
   });
 
-  test("D1 once where the catalogue holds all of a batch, and the ledger for what it says of the day", async () => {
+  test("D1 once if the catalog has the whole batch, and the ledger once for the quota in the answer", async () => {
     const wanted = { isbns: isbns(1, 1_000) };
     await post("/api/enrich/batch-direct", wanted);
     expect(await tripsOf(200, "/api/enrich/batch-direct", wanted)).toEqual(["D1", "ledger status"]);
   });
 
-  test("D1 once before the work where a project asks", async () => {
+  test("D1 once before the work of a project's request", async () => {
     await makeOrganization("org");
     const { api_key } = await makeProject("mine");
     const wanted = { isbns: isbns(1, 3) };
     await post("/api/enrich/batch-direct", wanted);
     const trips = await tripsOf(200, "/api/enrich/batch-direct", wanted, api_key.key);
-    // The second is the catalogue's, and beside it goes what is only noted: when the key was used last, and the minute's requests.
+    // The second statement reads the catalog. The key's last use and the minute's requests are written in the background.
     expect(trips.slice(0, 2)).toEqual(["D1", "D1"]);
     expect(trips.filter((trip) => trip !== "D1")).toEqual(["ledger status"]);
   });
 });
 
-test("a call is being charged while its answer is still read: who waits, waits for the longer of the two", async () => {
-  let commitAsked = (): void => undefined;
-  const asked = new Promise<void>((resolve) => (commitAsked = resolve));
+test("a call is charged while its answer is still being read", async () => {
+  let commitStarted = (): void => undefined;
+  const asked = new Promise<void>((resolve) => (commitStarted = resolve));
   const { trips, bindings } = watched(async (method) => {
-    if (method === "commit") commitAsked();
+    if (method === "commit") commitStarted();
   });
   const { quota } = createDeps({ ...env, ...bindings } as unknown as Env, () => Date.now());
   const done = await quota.withQuota({ cost: { calls: 1 }, caller: "test", priority: "interactive" }, async ({ settle }) => {
     const underWay = { from: Date.now(), to: Date.now() };
     settle({ sent: "yes", underWay, delivered: true, report: null, signal: "none", retryAfterSeconds: null });
-    // The rest of the answer arrives no sooner than the ledger has been asked: were that to wait for the rest, neither would ever come.
+    // The rest of the answer arrives only after the commit was sent. A commit that waited for it would never end.
     await asked;
     return "the rest";
   });

@@ -11,11 +11,11 @@ import { concurrently, freshStart, isbnNumber, isbns, post, quotaStatus, setCloc
 const deps = () => createDeps(env, () => Date.now());
 const project = (share: number | null) => ({ caller: "project:a", priority: "interactive" as const, share });
 
-/** What a rejected story said. */
+/** The error of a refused request. */
 const problemOf = async (story: Promise<unknown>): Promise<Pick<Problem, "code" | "members">> =>
   story.then(
     () => {
-      throw new Error("It was not refused");
+      throw new Error("The request was not refused");
     },
     ({ code, members }: Problem) => ({ code, members }),
   );
@@ -27,17 +27,19 @@ const byShare = (share: Record<string, number>, more: Record<string, unknown> = 
 
 beforeEach(async () => freshStart());
 
-describe("never beyond the share", () => {
+describe("a share is never exceeded", () => {
   const call = async (caller: string, share: number | null, index: number) =>
     payFor(deps(), { cost: { calls: 1 }, caller, priority: "interactive", share }, async (options) =>
       deps().isbndb.books([isbnNumber(index)], options),
     );
 
-  test("200 calls at once of a project with a share of 60, while another spends too: exactly 60 are sent", async () => {
+  test("200 concurrent calls of a project with a share of 60 send exactly 60, while another project spends", async () => {
     const answers = await concurrently(300, 40, async (index) =>
-      index % 3 === 0 ? { who: "b", paid: await call("project:b", null, index) } : { who: "a", paid: await call("project:a", 60, index) },
+      index % 3 === 0
+        ? { project: "b", paid: await call("project:b", null, index) }
+        : { project: "a", paid: await call("project:a", 60, index) },
     );
-    const of = (who: string) => answers.filter((answer) => answer.who === who).map(({ paid }) => paid);
+    const of = (project: string) => answers.filter((answer) => answer.project === project).map(({ paid }) => paid);
     const refused = of("a").flatMap((paid) => (paid.result === "refused" ? [paid.refusal.refusedBy] : []));
     expect({ asked: of("a").length, refused: refused.length, by: [...new Set(refused)] }).toEqual({
       asked: 200,
@@ -56,23 +58,23 @@ describe("never beyond the share", () => {
     expect(await simulator.state()).toMatchObject({ spent: 160 });
   });
 
-  test("where the day and the share end with the same call, it is the day that is named", async () => {
+  test("a refusal names the day if the day and the share end with the same call", async () => {
     await settings({ daily_limit: 50, safety_buffer: 0 });
-    // No more at once than a tenth of the day: a project may hold no more.
+    // A project may reserve at most a tenth of the limit at a time.
     const answers = await concurrently(80, 5, async (index) => call("project:a", 50, index));
     const refused = answers.flatMap((paid) => (paid.result === "refused" ? [paid.refusal.refusedBy] : []));
     expect(refused).toEqual(Array.from({ length: 30 }, () => "daily"));
     expect(await simulator.state()).toMatchObject({ spent: 50 });
   });
 
-  test("a reservation through the public door is not bound by another's share", async () => {
+  test("a reservation over HTTP is not limited by another project's share", async () => {
     await deps().quota.incrementUsage(60, "all", "project:a");
     expect(await call("project:a", 60, 0)).toMatchObject({ result: "refused", charged: 0, refusal: { refusedBy: "share" } });
     expect((await post("/api/quota/reservations", { calls: 60 })).status).toBe(201);
   });
 });
 
-describe("the stories spend within the share of who asks", () => {
+describe("the routes spend within the project's share", () => {
   test("a batch is refused before anything is sent", async () => {
     const batch = { isbns: readIsbns(isbns(0, 3)), refresh: false, withBooks: false };
     await enrichBatch(deps(), { ...batch, ...project(3) });
@@ -85,7 +87,7 @@ describe("the stories spend within the share of who asks", () => {
     expect(await enrichBatch(deps(), { ...batch, isbns: readIsbns([isbnNumber(7)]), ...project(used + 1) })).toMatchObject({ enriched: 1 });
   });
 
-  test("a bibliography goes as far as the share reaches, and on when there is more", async () => {
+  test("a bibliography stops at the share and continues when the share grows", async () => {
     await simulator.control("PUT", "/settings", { authors: { "Ines Sieben": 700 } });
     const request = { authorName: "Ines Sieben", maxPages: 10, pageSize: 100, refresh: false };
     expect(await enrichBibliography(deps(), { ...request, ...project(3) })).toMatchObject({
@@ -103,7 +105,7 @@ describe("the stories spend within the share of who asks", () => {
     expect(await simulator.state()).toMatchObject({ spent: 2 });
   });
 
-  test("new releases go as far as the share reaches", async () => {
+  test("new releases stop at the share", async () => {
     const question = { startMonth: "2031-01", endMonth: "2031-03", maxPagesPerMonth: 1, subjects: [] };
     const request = { ...question, ...readReleases(question, undefined), skipExisting: true };
     const first = await enrichNewReleases(deps(), { ...request, ...project(2) });

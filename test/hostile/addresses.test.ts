@@ -1,4 +1,4 @@
-/** Paths, queries, methods, cookies and hosts by hand: they lead nowhere but where their names say. */
+/** Hostile paths, queries, methods, cookies and hosts. None reaches another resource. */
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Browser } from "../dashboard/support.ts";
 import { callWith } from "../routes/support.ts";
@@ -20,7 +20,7 @@ beforeEach(() => {
   return () => vi.restoreAllMocks();
 });
 
-const TO_OTHER = [
+const PATHS_TO_OTHER = [
   "/api/projects/other",
   "/api/projects/mine/../other",
   "/api/projects/mine/%2e%2e/other",
@@ -45,7 +45,7 @@ const TO_OTHER = [
   "/docs-assets/%2e%2e%2fapi/projects/other",
 ];
 
-const NOWHERE = [
+const UNKNOWN_PATHS = [
   "/api/projects/%",
   "/api/projects/%zz",
   "/api/projects/%c0%ae%c0%ae",
@@ -68,13 +68,13 @@ const NOWHERE = [
 const REFUSED = new Set([400, 401, 403, 404, 405]);
 
 describe("a path", () => {
-  test.each(TO_OTHER)("does not lead to another project, whatever it looks like: %s", async (path) => {
+  test.each(PATHS_TO_OTHER)("does not reach another project: %s", async (path) => {
     const answer = await get(path, { token: trial.world.key });
     expect({ status: answer.status, refused: REFUSED.has(answer.status) }).toMatchObject({ refused: true });
     expect(JSON.stringify(answer.body)).not.toContain("Project other");
   });
 
-  test.each(NOWHERE)("that leads nowhere is a short problem, for programs and for people: %s", async (path) => {
+  test.each(UNKNOWN_PATHS)("that does not exist gives a problem document or an error page: %s", async (path) => {
     const answer = await get(path);
     expect({ status: answer.status, refused: REFUSED.has(answer.status), code: answer.body["code"] }).toMatchObject({
       refused: true,
@@ -84,7 +84,7 @@ describe("a path", () => {
     expect(page.status === 303 || REFUSED.has(page.status)).toBe(true);
   });
 
-  test("that is HTML is text on a page", async () => {
+  test("with HTML is escaped on the page", async () => {
     for (const path of ["/<script>alert(1)</script>", "/%3Cscript%3Ealert(1)%3C/script%3E", '/"><img src=x onerror=alert(1)>']) {
       const page = await new Browser().open(path);
       expect({ status: page.status, script: /<script>|<img/u.test(page.html) }).toEqual({ status: 404, script: false });
@@ -95,7 +95,7 @@ describe("a path", () => {
 describe("a query", () => {
   const SQL = [
     "' OR '1'='1",
-    "1; DROP TABLE projects",
+    "1;DROP TABLE projects",
     "x') UNION SELECT hash, 1, 1 FROM api_key_versions --",
     "\u0000",
     "\uD800",
@@ -103,8 +103,8 @@ describe("a query", () => {
     "_",
   ];
 
-  test("of SQL is a value like another, in every parameter of every operation", async () => {
-    const wrong: string[] = [];
+  test("with SQL is a plain value, in every parameter of every operation", async () => {
+    const failures: string[] = [];
     for (const operation of described) {
       const names = operation.parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name);
       if (names.length === 0 || operation.method !== "GET") continue;
@@ -112,32 +112,32 @@ describe("a query", () => {
       for (const sql of SQL) {
         const query = names.map((name) => `${name}=${encoded(sql)}`).join("&");
         const faults = await trial.faults(operation, { as: "admin", path: `${path}?${query}`, headers: {}, body: null });
-        wrong.push(...faults.map((why) => `${nameOf(operation)} ${sql}: ${why}`));
+        failures.push(...faults.map((fault) => `${nameOf(operation)} ${sql}: ${fault}`));
       }
     }
-    expect(wrong).toEqual([]);
+    expect(failures).toEqual([]);
   });
 
-  test("finds what it names, not what it could mean to a database", async () => {
-    for (const sought of [...SQL.filter((sql) => !sql.includes("\uD800")), "*", "mi_e", "m%e"]) {
-      const projects = await get<{ projects: unknown[] }>(`/api/projects?q=${encodeURIComponent(sought)}`);
-      const organizations = await get<{ organizations: unknown[] }>(`/api/organizations?q=${encodeURIComponent(sought)}`);
-      expect([sought, projects.body.projects, organizations.body.organizations]).toEqual([sought, [], []]);
+  test("matches literally, without SQL wildcards", async () => {
+    for (const term of [...SQL.filter((sql) => !sql.includes("\uD800")), "*", "mi_e", "m%e"]) {
+      const projects = await get<{ projects: unknown[] }>(`/api/projects?q=${encodeURIComponent(term)}`);
+      const organizations = await get<{ organizations: unknown[] }>(`/api/organizations?q=${encodeURIComponent(term)}`);
+      expect([term, projects.body.projects, organizations.body.organizations]).toEqual([term, [], []]);
     }
     expect((await get<{ projects: unknown[] }>("/api/projects?q=mine")).body.projects).toHaveLength(1);
   });
 
-  test("of a thousand parameters is read like a short one", async () => {
+  test("with a thousand parameters is validated as usual", async () => {
     const many = Array.from({ length: 1_000 }, (_, index) => `p${index}=${index}`).join("&");
     expect((await get(`/api/jobs?limit=1&${many}`)).status).toBe(200);
     expect((await get(`/api/jobs?${many}&limit=x`)).status).toBe(400);
-    // Which of them was meant, nobody knows.
+    // A repeated parameter is ambiguous.
     expect((await get(`/api/jobs?${"limit=1&".repeat(1_000)}`)).status).toBe(400);
   });
 });
 
 describe("a method", () => {
-  test.each(["x-http-method-override", "x-method-override", "x-http-method"])("is not what %s says", async (header) => {
+  test.each(["x-http-method-override", "x-method-override", "x-http-method"])("is not changed by %s", async (header) => {
     const read = await get<{ id: string }>("/api/projects/mine", { headers: { [header]: "DELETE" } });
     expect([read.status, read.body.id]).toEqual([200, "mine"]);
     const refused = await call("POST", "/api/projects/mine", {}, { headers: { [header]: "PATCH" } });
@@ -145,13 +145,12 @@ describe("a method", () => {
     expect(await trial.changes({ body: {} })).toEqual([]);
   });
 
-  test.each(["PROPFIND", "PURGE", "LOCK", "SUBSCRIBE"])("that nobody offers is told what is: %s", async (method) => {
+  test.each(["PROPFIND", "PURGE", "LOCK", "SUBSCRIBE"])("that no route supports gets 405: %s", async (method) => {
     const answer = await callWith({}, "/api/projects/mine", { method, headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
-    // GET is written in capitals by whoever sends it.
-    expect(answer.status).toBe(method === "get" ? 200 : 405);
+    expect(answer.status).toBe(405);
   });
 
-  test("HEAD changes nothing and tells no body", async () => {
+  test("HEAD changes nothing and has no body", async () => {
     for (const path of ["/api/quota/reset", "/api/projects/mine", "/api/jobs"]) {
       const answer = await callWith({}, path, { method: "HEAD", headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
       expect([path, answer.text]).toEqual([path, ""]);
@@ -161,7 +160,7 @@ describe("a method", () => {
 });
 
 describe("headers", () => {
-  test("of many cookies, large and broken, are no session and no fault", async () => {
+  test("with many large or malformed cookies give no session and no error", async () => {
     const bombs = [
       Array.from({ length: 3_000 }, (_, index) => `c${index}=${index}`).join("; "),
       `__Host-qc_session=${"x".repeat(60_000)}`,
@@ -176,8 +175,8 @@ describe("headers", () => {
     }
   });
 
-  test("that say who asks, from where and to whom are believed of nobody but Cloudflare", async () => {
-    const told = {
+  test("that claim a client address or host are ignored", async () => {
+    const headers = {
       "x-forwarded-for": "127.0.0.1",
       "x-forwarded-host": "evil.example",
       "x-forwarded-proto": "http",
@@ -185,20 +184,20 @@ describe("headers", () => {
       host: "evil.example",
     };
     for (const path of ["/", "/jobs", "/sign-in?next=%2Fjobs", "/docs", "/openapi.json", "/nothing"]) {
-      const page = await new Browser().send(path, { headers: told });
+      const page = await new Browser().send(path, { headers });
       expect([path, `${page.headers.get("location") ?? ""}${page.html}`.includes("evil.example")]).toEqual([path, false]);
     }
-    const { status } = await call("GET", "/api/audit", undefined, { token: null, headers: told });
+    const { status } = await call("GET", "/api/audit", undefined, { token: null, headers });
     expect(status).toBe(401);
   });
 
   test.each([
-    ["two that are right", `Bearer ${ADMIN_TOKEN}, Bearer ${ADMIN_TOKEN}`],
-    ["a right one after a wrong one", `Bearer wrong-token-0123456789, Bearer ${ADMIN_TOKEN}`],
-    ["a right one before a wrong one", `Bearer ${ADMIN_TOKEN}, Basic eDp5`],
-    ["a right one with a comma", `Bearer ${ADMIN_TOKEN},`],
+    ["two valid ones", `Bearer ${ADMIN_TOKEN}, Bearer ${ADMIN_TOKEN}`],
+    ["a valid one after an invalid one", `Bearer wrong-token-0123456789, Bearer ${ADMIN_TOKEN}`],
+    ["a valid one before an invalid one", `Bearer ${ADMIN_TOKEN}, Basic eDp5`],
+    ["a valid one with a comma", `Bearer ${ADMIN_TOKEN},`],
     ["100,000 characters", `Bearer ${"x".repeat(100_000)}`],
-  ])("of credentials: %s open nothing", async (_, authorization) => {
+  ])("with credentials are refused: %s", async (_, authorization) => {
     expect((await get("/api/audit", { token: null, headers: { authorization } })).status).toBe(401);
   });
 });

@@ -1,19 +1,19 @@
-/** Bodies by hand, at every route that takes one; and where none is expected. */
+/** Hostile bodies at every route, also at routes that expect none. */
 import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { signedIn } from "../dashboard/support.ts";
 import { PAGES, ROUTES, routeName } from "../routes/all-routes.ts";
 import { ADMIN_TOKEN } from "../support/worker.ts";
 import { callWith } from "../routes/support.ts";
-import { unpromised } from "./answers.ts";
-import { troubles } from "./bodies.ts";
+import { answerViolations } from "./answers.ts";
+import { hostileBodies } from "./bodies.ts";
 import { nameOf, operations } from "./described.ts";
 import type { Operation } from "./described.ts";
 import { Trial } from "./trial.ts";
-import { ask } from "./world.ts";
+import { send } from "./world.ts";
 
 const SOAK = env.TEST_SOAK === "true";
-/** Each body goes to every third route, another third for the next body; in the soak to all. */
+/** `npm test` sends each body to one route in three. `npm run test:soak` sends it to all. */
 const SHARES = 3;
 
 let trial: Trial;
@@ -28,10 +28,10 @@ beforeEach(() => {
   return () => vi.restoreAllMocks();
 });
 
-/** As the document names it. */
+/** The operation of the document for a route. */
 const documented = (name: string): Operation => {
   const found = described.get(name.replaceAll(/\{(organization|reservation|job)\}/gu, "{id}"));
-  if (!found) throw new Error(`${name} is not described`);
+  if (!found) throw new Error(`${name} is not in the document`);
   return found;
 };
 
@@ -40,54 +40,54 @@ const pathOf = ({ path }: Operation): string => {
   return path.replaceAll(/\{(\w+)\}/gu, (_, name: string) => names[`${path.split("/")[2] ?? ""}.${name}`] ?? names[name] ?? "none");
 };
 
-const TAKING = ROUTES.filter(({ body }) => body !== undefined).map(
+const ROUTES_WITH_BODY = ROUTES.filter(({ body }) => body !== undefined).map(
   (route) => [routeName(route), route.body as Record<string, unknown>] as const,
 );
 
-describe("bodies that make trouble are answered as the document says, and what is refused changes nothing", () => {
-  test.each(TAKING)("%s", async (name, right) => {
+describe("hostile bodies get documented answers, and refused ones change nothing", () => {
+  test.each(ROUTES_WITH_BODY)("%s", async (name, right) => {
     const operation = documented(name);
-    const wrong: string[] = [];
+    const failures: string[] = [];
     const refused: string[] = [];
-    const [all, at] = [await troubles(right), TAKING.findIndex(([each]) => each === name)];
-    for (const { name: trouble, body, headers = {} } of all.filter((_, index) => SOAK || (index + at) % SHARES === 0)) {
-      const answer = await ask(trial.world, operation.method, { as: "admin", path: pathOf(operation), headers, body });
-      wrong.push(...unpromised(operation, answer).map((why) => `${trouble}: ${why}`));
+    const [all, at] = [await hostileBodies(right), ROUTES_WITH_BODY.findIndex(([each]) => each === name)];
+    for (const { name: kind, body, headers = {} } of all.filter((_, index) => SOAK || (index + at) % SHARES === 0)) {
+      const answer = await send(trial.world, operation.method, { as: "admin", path: pathOf(operation), headers, body });
+      failures.push(...answerViolations(operation, answer).map((reason) => `${kind}: ${reason}`));
       if (answer.status < 400 || answer.body["counted"] === true) await trial.undo();
-      else refused.push(trouble);
+      else refused.push(kind);
     }
-    wrong.push(...(await trial.changes({ body: {} })).map((row) => `${row}, by one of ${refused.join(", ")}`));
-    expect(wrong).toEqual([]);
+    failures.push(...(await trial.changes({ body: {} })).map((row) => `${row}, by one of ${refused.join(", ")}`));
+    expect(failures).toEqual([]);
     expect(refused.length).toBeGreaterThan(2);
   });
 });
 
-describe("10 MB", () => {
+describe("bodies of 10 MB", () => {
   const megabytes = (): ReadableStream<Uint8Array> => {
     const chunk = new Uint8Array(100_000).fill(0x20);
-    let left = 100;
+    let remaining = 100;
     return new ReadableStream({
       pull(controller) {
-        left -= 1;
-        if (left < 0) controller.close();
+        remaining -= 1;
+        if (remaining < 0) controller.close();
         else controller.enqueue(chunk);
       },
     });
   };
 
-  test("of no announced length are refused by every route that is not a page, and change nothing", async () => {
-    const wrong: string[] = [];
+  test("without an announced length are refused by every API route and change nothing", async () => {
+    const failures: string[] = [];
     for (const operation of described.values()) {
       if (operation.method === "GET") continue;
       const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
       const answer = await callWith({}, pathOf(operation), { method: operation.method, headers, body: megabytes() });
-      if (answer.status !== 413) wrong.push(`${nameOf(operation)}: ${answer.status}`);
-      wrong.push(...unpromised(operation, answer));
+      if (answer.status !== 413) failures.push(`${nameOf(operation)}: ${answer.status}`);
+      failures.push(...answerViolations(operation, answer));
     }
-    expect([...wrong, ...(await trial.changes({ body: {} }))]).toEqual([]);
+    expect([...failures, ...(await trial.changes({ body: {} }))]).toEqual([]);
   });
 
-  test("are no form, whatever page they are sent to", async () => {
+  test("are refused by every form", async () => {
     const browser = await signedIn();
     for (const page of PAGES.filter((each) => each.startsWith("POST "))) {
       const path = page.slice(5).replaceAll("{}", "mine");

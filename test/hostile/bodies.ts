@@ -1,10 +1,10 @@
-/** Bodies that make trouble, made of one that is right. */
+/** Hostile bodies, made from a valid one. */
 import { nested } from "./schema.ts";
 
 type Json = Record<string, unknown>;
 
-/** What is sent, and the headers that go with it. */
-export interface Trouble {
+/** A body and its headers. */
+export interface HostileBody {
   readonly name: string;
   readonly body: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -17,7 +17,7 @@ const deepObject = `${'{"a":'.repeat(DEEP)}1${"}".repeat(DEEP)}`;
 const MEGABYTES_10 = `{"x":"${"x".repeat(10_000_000)}"}`;
 const MANY_MEMBERS = JSON.stringify(Object.fromEntries(Array.from({ length: 60_000 }, (_, index) => [`m${index}`, 0])));
 
-/** The same, with every text (or number) in it replaced. */
+/** A copy with every string or number replaced. */
 function replaced(value: unknown, type: "string" | "number", by: unknown): unknown {
   if (Array.isArray(value)) return value.map((each: unknown) => replaced(each, type, by));
   if (typeof value === "object" && value !== null) {
@@ -34,8 +34,8 @@ const utf16 = (text: string, littleEndian: boolean): Uint8Array<ArrayBuffer> => 
   return new Uint8Array(view.buffer);
 };
 
-/** Bytes that are no text at the place of the first letter of a text. */
-function notText(text: string): Uint8Array<ArrayBuffer> {
+/** The text with invalid UTF-8 at the start of its first string. */
+function invalidUtf8(text: string): Uint8Array<ArrayBuffer> {
   const bytes = Uint8Array.from(new TextEncoder().encode(text));
   const at = text.indexOf(':"') + 2;
   if (at > 1) bytes.set([0xc0, 0xaf].slice(0, bytes.length - at), at);
@@ -45,13 +45,13 @@ function notText(text: string): Uint8Array<ArrayBuffer> {
 const gzip = async (text: string): Promise<Uint8Array<ArrayBuffer>> =>
   new Uint8Array(await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer());
 
-const SQL = "x'); DROP TABLE projects; UPDATE api_keys SET revoked_at = 1; --";
+const SQL = "x');DROP TABLE projects;UPDATE api_keys SET revoked_at = 1;--";
 
-/** Every number in a body as this text, which JSON.stringify would never write. */
+/** The body with these digits as every number. JSON.stringify would not write them. */
 const asNumber = (right: Json, digits: string): string =>
   JSON.stringify(replaced(replaced(right, "number", "<n>"), "string", "<n>")).replaceAll('"<n>"', digits);
 
-export async function troubles(right: Json): Promise<Trouble[]> {
+export async function hostileBodies(right: Json): Promise<HostileBody[]> {
   const text = JSON.stringify(right);
   const inner = text.slice(1, -1);
   const texts = (by: string): string => JSON.stringify(replaced(right, "string", by));
@@ -62,7 +62,7 @@ export async function troubles(right: Json): Promise<Trouble[]> {
     { name: "lists, 100,000 deep", body: deepArray },
     { name: "objects, 100,000 deep", body: deepObject },
     { name: "all members 20,000 deep", body: every(nested(1)).replaceAll("[]", "[".repeat(20_000) + "]".repeat(20_000)) },
-    { name: "a member nobody knows, 100,000 deep", body: `{${inner}${inner === "" ? "" : ","}"unknown":${deepArray}}` },
+    { name: "an unknown member, 100,000 deep", body: `{${inner}${inner === "" ? "" : ","}"unknown":${deepArray}}` },
     {
       name: "a member of each, 50,000 deep",
       body: `{${members.join(",")}}`.replace("<deep>", "[".repeat(50_000) + "]".repeat(50_000)).replaceAll("<deep>", "1"),
@@ -84,12 +84,12 @@ export async function troubles(right: Json): Promise<Trouble[]> {
     { name: "60,000 members", body: MANY_MEMBERS },
     { name: "UTF-16, little endian", body: utf16(text, true), headers: { "content-type": "application/json; charset=utf-16" } },
     { name: "UTF-16, big endian", body: utf16(text, false), headers: json },
-    { name: "bytes that are no UTF-8", body: notText(text), headers: json },
-    { name: "only bytes that are no UTF-8", body: new Uint8Array(64).fill(0xff), headers: json },
-    { name: "compressed, and it says so", body: await gzip(text), headers: { ...json, "content-encoding": "gzip" } },
-    { name: "compressed, and it does not say so", body: await gzip(text), headers: json },
+    { name: "invalid UTF-8", body: invalidUtf8(text), headers: json },
+    { name: "only invalid UTF-8", body: new Uint8Array(64).fill(0xff), headers: json },
+    { name: "compressed, with content-encoding", body: await gzip(text), headers: { ...json, "content-encoding": "gzip" } },
+    { name: "compressed, without content-encoding", body: await gzip(text), headers: json },
     { name: "a form", body: "a=1&b=2", headers: { "content-type": "application/x-www-form-urlencoded" } },
-    { name: "JSON that is said to be text", body: text, headers: { "content-type": "text/plain" } },
+    { name: "JSON sent as text", body: text, headers: { "content-type": "text/plain" } },
     { name: "two types", body: text, headers: { "content-type": "application/json, text/plain" } },
     { name: "10 MB", body: MEGABYTES_10 },
   ];

@@ -1,4 +1,4 @@
-/** The OpenAPI document as the Worker serves it, one operation after the other. */
+/** The operations of the served OpenAPI document. */
 import { get } from "../support/worker.ts";
 import type { Schema } from "./schema.ts";
 
@@ -18,7 +18,7 @@ export interface Operation {
   readonly method: string;
   readonly path: string;
   readonly parameters: readonly Parameter[];
-  /** null: it takes none. */
+  /** Null if the operation has no body. */
   readonly body: { readonly required: boolean; readonly schema: Schema } | null;
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Content>> }>>;
 }
@@ -31,7 +31,7 @@ interface Described {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** With every $ref replaced by what it points to; the document has no circles. */
+/** Replaces every $ref by its target. The document has no cycles. */
 function resolved(value: unknown, document: Json): unknown {
   if (Array.isArray(value)) return value.map((each: unknown) => resolved(each, document));
   if (typeof value !== "object" || value === null) return value;

@@ -1,27 +1,27 @@
-/** Requests to an operation: right, wrong in one place, or of anything. Each is plain data, so that a failing one can be shortened and printed. */
+/** Random requests: valid, invalid in one place, or arbitrary. Requests are plain data, so that a failing one can be shortened and printed. */
 import * as fc from "fast-check";
 import type { Operation, Parameter } from "./described.ts";
-import { anything, breaks, broken, nasty, valid } from "./schema.ts";
+import { anything, breaks, broken, hostileText, valid } from "./schema.ts";
 
 export interface Sent {
   readonly as: "admin" | "project";
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** null: none. */
+  /** Null: no body. */
   readonly body: string | Uint8Array<ArrayBuffer> | null;
 }
 
-/** What stands in the database, by the name that a path has for it. */
+/** Ids of existing resources, by their parameter's name. */
 export type Names = Readonly<Record<string, string>>;
 
-/** Percent-encoded as bytes: also what is no text. */
+/** Percent-encoded bytes, also of malformed text. */
 export function encoded(text: string): string {
   if (text.isWellFormed()) return encodeURIComponent(text);
   return Array.from(text, (sign) => (sign.isWellFormed() ? encodeURIComponent(sign) : "%ED%A0%80")).join("");
 }
 
-/** Addresses lose these before anybody sees them: the request would be another. */
-const LOST = /^(\.|%2e){0,2}$/iu;
+/** URL parsers remove these segments, so the request would change. */
+const DOT_SEGMENT = /^(\.|%2e){0,2}$/iu;
 
 const headers: fc.Arbitrary<Record<string, string>> = fc.record(
   {
@@ -68,10 +68,10 @@ function path(operation: Operation, names: Names): fc.Arbitrary<string> {
     if (name === undefined) return fc.constant(part);
     const schema = operation.parameters.find((each) => each.name === name)?.schema ?? { type: "string" };
     const known = names[`${operation.path.split("/")[2] ?? ""}.${name}`] ?? names[name] ?? "none";
-    const other = fc.oneof(valid(schema).map(asText), nasty).map(encoded);
+    const other = fc.oneof(valid(schema).map(asText), hostileText).map(encoded);
     return usually(
       fc.constant(known),
-      other.filter((text) => !LOST.test(text)),
+      other.filter((text) => !DOT_SEGMENT.test(text)),
     );
   });
   return fc.tuple(...parts).map((all) => all.join("/"));
@@ -82,21 +82,21 @@ function query(parameters: readonly Parameter[], names: Names): fc.Arbitrary<str
     .filter((parameter) => parameter.in === "query")
     .map(({ name, schema }) => {
       const right = name === "project_id" ? fc.constant(names["id"] ?? "") : valid(schema).map(asText);
-      const value = usually(right, anything.map(asText), nasty).map((text) => `${name}=${encoded(text)}`);
+      const value = usually(right, anything.map(asText), hostileText).map((text) => `${name}=${encoded(text)}`);
       return fc.oneof(
         fc.constant(""),
         value,
         fc.tuple(value, value).map((two) => two.join("&")),
       );
     });
-  const more = fc.tuple(nasty, nasty).map(([name, value]) => `${encoded(name)}=${encoded(value)}`);
+  const more = fc.tuple(hostileText, hostileText).map(([name, value]) => `${encoded(name)}=${encoded(value)}`);
   return fc.tuple(...each, fc.oneof({ weight: 9, arbitrary: fc.constant("") }, { weight: 1, arbitrary: more })).map((all) => {
     const given = all.filter((text) => text !== "");
     return given.length === 0 ? "" : `?${given.join("&")}`;
   });
 }
 
-/** JSON, damaged. */
+/** Damaged JSON. */
 const damaged = (text: string): fc.Arbitrary<string> =>
   fc.constantFrom(
     text.slice(0, -1),
@@ -109,8 +109,8 @@ const damaged = (text: string): fc.Arbitrary<string> =>
     text.replaceAll('"', "'"),
   );
 
-/** A body that the document allows, often about what is there. */
-function rightBody(operation: Operation, names: Names): fc.Arbitrary<unknown> {
+/** A valid body, often with ids of existing resources. */
+function validBody(operation: Operation, names: Names): fc.Arbitrary<unknown> {
   const about = (value: unknown): unknown => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
     const known = Object.keys(value).filter((name) => name in names && name.endsWith("_id"));
@@ -125,7 +125,7 @@ function body(operation: Operation, names: Names): fc.Arbitrary<string | null> {
   const none: fc.Arbitrary<string | null> = fc.constantFrom(null, null, "");
   const anythingElse = anything.map((value) => JSON.stringify(value));
   if (operation.body === null) return usually(none, anythingElse);
-  const right = rightBody(operation, names);
+  const right = validBody(operation, names);
   const nearly = fc.tuple(right, breaks).map(([value, fault]) => JSON.stringify(broken(value, fault)) ?? "");
   return fc.oneof(
     { weight: 4, arbitrary: right.map((value) => JSON.stringify(value)) },

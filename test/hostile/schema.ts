@@ -1,12 +1,12 @@
-/** Values from a JSON Schema: right ones, and ones that are wrong in one place. Knows as much of JSON Schema as the OpenAPI document uses. */
+/** Random values for a JSON Schema: valid ones, and ones that are invalid in one place. Supports the keywords of the OpenAPI document. */
 import * as fc from "fast-check";
 
 export type Schema = Readonly<Record<string, unknown>>;
 
-/** A schema says that a list may have 10,000 members; what is wrong shows with a few. */
+/** Schemas allow up to 10,000 members, but a few are enough to find faults. */
 const MOST_MEMBERS = 3;
 const LONGEST = 60;
-/** Times that people mean, and all that can be written. */
+/** Plausible times, and all possible times. */
 const SOON = { min: new Date("2024-01-01T00:00:00Z"), max: new Date("2033-12-31T00:00:00Z"), noInvalidDate: true };
 const EVER = { min: new Date("0000-01-01T00:00:00Z"), max: new Date("9999-12-31T23:59:59.999Z"), noInvalidDate: true };
 
@@ -14,8 +14,8 @@ const objectOf = (value: unknown): Schema => (typeof value === "object" && value
 const schemasOf = (value: unknown): Schema[] => (Array.isArray(value) ? (value as Schema[]) : []);
 const numberOf = (value: unknown, otherwise: number): number => (typeof value === "number" ? value : otherwise);
 
-/** Text that trouble is made with: for databases, for headers, for pages, for prototypes, for terminals, and for whoever decodes it. */
-export const NASTY = [
+/** Hostile text for databases, headers, pages, prototypes, terminals and decoders. */
+export const HOSTILE_TEXTS = [
   "",
   " ",
   "\u0000",
@@ -27,7 +27,7 @@ export const NASTY = [
   "a\r\nset-cookie: qc_session=1",
   "\u001B[2J",
   "' OR '1'='1",
-  "'; DROP TABLE projects; --",
+  "';DROP TABLE projects;--",
   '") UNION SELECT hash FROM api_key_versions --',
   "%' ESCAPE '\\",
   "\\",
@@ -52,14 +52,14 @@ export const NASTY = [
   "👩‍👩‍👧‍👦".repeat(40),
 ] as const;
 
-export const nasty: fc.Arbitrary<string> = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom(...NASTY) },
+export const hostileText: fc.Arbitrary<string> = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(...HOSTILE_TEXTS) },
   { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 30 }) },
 );
 
-/** What no field expects. */
+/** Values that no field expects. */
 export const anything: fc.Arbitrary<unknown> = fc.oneof(
-  nasty,
+  hostileText,
   fc.constantFrom<unknown>(null, true, false, 0, -0, -1, 1.5, 1e21, 1e308, -1e308, 5e-324, 2 ** 53, 2 ** 53 + 2, -(2 ** 63)),
   fc.constantFrom<unknown>([], {}, [[]], [null], { "": "" }, JSON.parse('{"__proto__": {"admin": true}}'), {
     constructor: { prototype: {} },
@@ -68,7 +68,7 @@ export const anything: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom(10, 600).map(nested),
 );
 
-/** Lists in one another, so deep that whoever walks through them by recursion falls. */
+/** Nested lists, deep enough to break recursive code. */
 export function nested(levels: number): unknown {
   return JSON.parse("[".repeat(levels) + "]".repeat(levels));
 }
@@ -116,7 +116,7 @@ function text(schema: Schema): fc.Arbitrary<string> {
   if (typeof pattern === "string") return fc.stringMatching(new RegExp(pattern, "u"));
   const [minLength, most] = [numberOf(schema["minLength"], 0), numberOf(schema["maxLength"], LONGEST)];
   const maxLength = Math.max(minLength, Math.min(most, LONGEST));
-  const short = NASTY.filter(({ length }) => length >= minLength && length <= most);
+  const short = HOSTILE_TEXTS.filter(({ length }) => length >= minLength && length <= most);
   return fc.oneof(fc.string({ unit: "grapheme", minLength, maxLength }), fc.constantFrom("9780201633610", ...short));
 }
 
@@ -143,7 +143,7 @@ export type Fault = "missing" | "other type" | "too long" | "out of range" | "un
 
 export interface Break {
   readonly fault: Fault;
-  /** Which of the places. */
+  /** Index of the place. */
   readonly at: number;
   readonly value: unknown;
   readonly text: string;
@@ -154,7 +154,7 @@ export const breaks: fc.Arbitrary<Break> = fc.record(
     fault: fc.constantFrom<Fault>("missing", "other type", "too long", "out of range", "unknown member", "other text"),
     at: fc.nat(1_000),
     value: anything,
-    text: nasty,
+    text: hostileText,
   },
   { noNullPrototype: true },
 );
@@ -170,7 +170,7 @@ function placesIn(value: unknown): Place[] {
   return Object.entries(holder).flatMap(([name, member]) => [{ holder, name }, ...placesIn(member)]);
 }
 
-/** The same value, wrong in one place. Not always wrong: another text may be as right as the one before. */
+/** The value with one place changed. The result is not always invalid, because another text may be valid too. */
 export function broken(whole: unknown, { fault, at, value, text }: Break): unknown {
   const box = { body: structuredClone(whole) };
   const places = placesIn(box);

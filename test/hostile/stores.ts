@@ -1,10 +1,10 @@
-/** All that D1 holds, to see whether anything changed, and to put it back. */
+/** Reads, compares and restores all tables of D1. */
 import { env } from "cloudflare:workers";
 
 type Row = Record<string, unknown>;
 export type Contents = ReadonlyMap<string, readonly Row[]>;
 
-/** Their triggers write to other tables: those are put back after them. */
+/** Tables whose triggers write to other tables. They are restored first. */
 const FIRST = new Set(["admissions", "webhook_deliveries"]);
 
 async function tables(): Promise<string[]> {
@@ -23,34 +23,34 @@ export async function contents(): Promise<Contents> {
 }
 
 /**
- * What a refusal may write: when a key was last used, what its project asked in this minute (which abuse is judged by), and a use that was
- * counted and given back.
+ * A row without its allowed changes, or null if the whole row may change. A refusal may write a key's last use, the project's requests of this
+ * minute, and a use that was counted and refunded.
  */
-function weighs(table: string, { last_used_at: _, ...row }: Row): Row | null {
+function comparableRow(table: string, { last_used_at: _, ...row }: Row): Row | null {
   const allowed =
     table === "project_minutes" || (table === "admissions" && row["returned_at"] !== null) || (table === "counters" && row["used"] === 0);
   return allowed ? null : row;
 }
 
-const weighed = (table: string, rows: readonly Row[]): string[] =>
+const comparable = (table: string, rows: readonly Row[]): string[] =>
   rows
-    .map((row) => weighs(table, row))
+    .map((row) => comparableRow(table, row))
     .filter((row) => row !== null)
     .map((row) => `${table} ${JSON.stringify(row)}`);
 
-/** The rows that are gone, and those that have come, but in tables where that is as it should be. */
+/** Removed and added rows, except in the allowed tables. */
 export function differences(before: Contents, after: Contents, allowed: readonly string[] = []): string[] {
   return [...after].flatMap(([table, rows]) => {
     if (allowed.includes(table)) return [];
-    const [was, is] = [weighed(table, before.get(table) ?? []), weighed(table, rows)];
+    const [old, current] = [comparable(table, before.get(table) ?? []), comparable(table, rows)];
     return [
-      ...was.filter((row) => !is.includes(row)).map((row) => `- ${row}`),
-      ...is.filter((row) => !was.includes(row)).map((row) => `+ ${row}`),
+      ...old.filter((row) => !current.includes(row)).map((row) => `- ${row}`),
+      ...current.filter((row) => !old.includes(row)).map((row) => `+ ${row}`),
     ];
   });
 }
 
-/** Once the work beside the answers above has ended. */
+/** Reads the contents after all background work has ended. */
 export async function settledContents(): Promise<Contents> {
   let before = await contents();
   for (;;) {
@@ -61,7 +61,7 @@ export async function settledContents(): Promise<Contents> {
   }
 }
 
-/** Makes D1 what it was. */
+/** Restores D1. */
 export async function putBack(before: Contents): Promise<void> {
   const inserts = [...before].flatMap(([table, rows]) =>
     rows.map((row) => {
@@ -74,7 +74,7 @@ export async function putBack(before: Contents): Promise<void> {
     env.DB.prepare("PRAGMA defer_foreign_keys = on"),
     ...[...before.keys()].map((table) => env.DB.prepare(`DELETE FROM ${table}`)),
     ...[...before.keys()].flatMap((table) => [
-      // What a trigger wrote meanwhile.
+      // Removes rows that a trigger has written.
       env.DB.prepare(`DELETE FROM ${table}`),
       ...inserts.filter((each) => each.table === table).map(({ statement }) => statement),
     ]),

@@ -1,4 +1,4 @@
-/** What there is to be asked about: one of each, and what the door is reached with. */
+/** One existing resource of each kind, and a function that sends requests. */
 import { env } from "cloudflare:workers";
 import { ADMIN_TOKEN, call, freshStart, post, quotaStatus, settings, simulator, withTheirJobs } from "../support/worker.ts";
 import { makeOrganization, makeProject, right } from "../support/tenants/http.ts";
@@ -8,7 +8,7 @@ import type { Names, Sent } from "./requests.ts";
 import { settledContents } from "./stores.ts";
 import type { Contents } from "./stores.ts";
 
-/** Longer than anything takes that is not stuck. */
+/** Longer than any request that is not stuck. */
 const DEADLINE_MS = 20_000;
 
 export interface World {
@@ -17,7 +17,7 @@ export interface World {
   readonly contents: Contents;
 }
 
-/** Jobs are written down and asked for, and none begins: what they would do is no part of an answer. */
+/** A Workflows binding that starts nothing. Jobs are recorded only, because their work is not part of an answer. */
 const instance = { status: async () => ({ status: "queued" }), terminate: async () => undefined };
 const JOBS = {
   create: async () => instance,
@@ -32,18 +32,18 @@ export async function makeWorld(): Promise<World> {
   const scopes = ["read", "enrich", "database", "admin"];
   const { api_key } = await makeProject("mine", { key: { name: "all", scopes } });
   await makeProject("other");
-  const made = async (path: string, body: unknown): Promise<{ id: string }> => {
+  const create = async (path: string, body: unknown): Promise<{ id: string }> => {
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
     const { status, text } = await callWith({ JOBS }, path, { method: "POST", headers, body: JSON.stringify(body) });
     if (status >= 300) throw new Error(`${path}: ${status} ${text}`);
     return JSON.parse(text) as { id: string };
   };
-  const job = await made("/api/jobs", { type: "housekeeping", payload: {} });
-  const spare = await made("/api/projects/mine/keys", { name: "spare", scopes: ["read"] });
-  const webhook = await made("/api/projects/mine/webhooks", { url: "https://receiver.example/hooks" });
-  await made("/api/projects/mine/suspend", { reason: "Test" });
-  await made("/api/projects/mine/reactivate", { reason: "Test" });
-  const backup = await made("/api/projects/mine/backups", {});
+  const job = await create("/api/jobs", { type: "housekeeping", payload: {} });
+  const spare = await create("/api/projects/mine/keys", { name: "spare", scopes: ["read"] });
+  const webhook = await create("/api/projects/mine/webhooks", { url: "https://receiver.example/hooks" });
+  await create("/api/projects/mine/suspend", { reason: "Test" });
+  await create("/api/projects/mine/reactivate", { reason: "Test" });
+  const backup = await create("/api/projects/mine/backups", {});
   const delivery = await env.DB.prepare("SELECT id FROM webhook_deliveries LIMIT 1").first<string>("id");
   withTheirJobs();
   await calmQuota();
@@ -72,8 +72,8 @@ export async function calmQuota(): Promise<void> {
   right(await post("/api/quota/reset"));
 }
 
-/** Throws where no answer comes. */
-export async function ask(world: World, method: string, { as, path, headers, body }: Sent): Promise<Reply> {
+/** Sends a request. Throws if no answer arrives in time. */
+export async function send(world: World, method: string, { as, path, headers, body }: Sent): Promise<Reply> {
   const sent = {
     authorization: `Bearer ${as === "admin" ? ADMIN_TOKEN : world.key}`,
     ...(body === null ? {} : { "content-type": "application/json" }),

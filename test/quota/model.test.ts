@@ -1,7 +1,6 @@
 /**
- * The real ledger beside a reference model of it, through random sequences of everything that may happen. They must agree after every
- * step, and the laws must hold whatever the model says. `npm run test:soak` runs many more; a failure prints the shortest sequence and
- * its seed.
+ * Random sequences of operations on the real ledger and a reference model. Both must agree after every step, and the laws must hold. `npm run
+ * test:soak` runs many more. A failure prints the shortest sequence and its seed.
  */
 import { env } from "cloudflare:workers";
 import * as fc from "fast-check";
@@ -20,7 +19,7 @@ beforeEach(async () => {
 });
 
 test(
-  "agrees with the reference model, and keeps every law, whatever happens in whatever order",
+  "agrees with the reference model and keeps every law, in any order of operations",
   async () => {
     const property = fc.asyncProperty(operations, async (sequence) => {
       const run = new Run();

@@ -70,6 +70,19 @@ it("docs/errors.md has a heading for each error code", () => {
   expect(Object.keys(PROBLEMS).filter((code) => !anchors.has(code))).toEqual([]);
 });
 
+it("docs/errors.md has an example with the right type, title and status for each code", () => {
+  const text = readFileSync(join(ROOT, "docs/errors.md"), "utf8").replaceAll("{ … }", "{}");
+  const examples = [...text.matchAll(/^## (\w+)$[\s\S]*?^```json\n([\s\S]*?)^```/gmu)].map(([, heading = "", json = ""]) => {
+    const { type, title, status, code } = JSON.parse(json) as Record<string, unknown>;
+    return [heading, { code, type, title, status }];
+  });
+  const expected = Object.entries<{ status: number; title: string; type?: string }>(PROBLEMS).map(([code, { type, title, status }]) => [
+    code,
+    { code, type: type ?? "about:blank", title, status },
+  ]);
+  expect(Object.fromEntries(examples)).toEqual(Object.fromEntries(expected));
+});
+
 it("SECURITY.md names tests that are there", () => {
   const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8");
   const named = [...text.matchAll(/`(test\/[^`*]*)`/gu)].map(([, path = ""]) => path);

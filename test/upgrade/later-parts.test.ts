@@ -1,4 +1,4 @@
-/** Jobs, events, webhooks, backups and sessions of earlier releases, in the hands of today's code. */
+/** Today's code continues the jobs, events, webhooks, backups, keys and sessions of earlier releases. */
 import { exports } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Webhook } from "standardwebhooks";
@@ -13,20 +13,20 @@ import { by, said } from "../support/tenants/keys.ts";
 import { deliveries, makeWebhook, readWebhook, receiver, verified } from "../tenants/webhooks/support.ts";
 import type { Received } from "../tenants/webhooks/support.ts";
 import { RELEASES } from "./releases.ts";
-import { some, upgradedFrom } from "./support.ts";
+import { optional, upgradedFrom } from "./support.ts";
 
 afterAll(() => void vi.restoreAllMocks());
 
 const housekeeping = async () => ended(right(await post<{ id: string }>("/api/jobs", { type: "housekeeping", payload: {} })).id);
-const waiting = async () => rows("SELECT count(*) AS n FROM events WHERE dispatched_at IS NULL");
+const undispatched = async () => rows("SELECT count(*) AS n FROM events WHERE dispatched_at IS NULL");
 
-/** What takes long is tried with the oldest release that had it. */
-const oldest = RELEASES.find(({ told }) => told.backup !== undefined);
+/** Slow tests run only with the oldest release that has the data. */
+const oldest = RELEASES.find(({ told: answers }) => answers.backup !== undefined);
 
 describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name", (release) => {
-  const { told } = release;
-  const { done = "", later = "" } = told;
-  const key = told.keys?.key ?? "";
+  const { told: answers } = release;
+  const { done = "", later = "" } = answers;
+  const key = answers.keys?.key ?? "";
   let received: Received[];
   beforeAll(async () => {
     vi.restoreAllMocks();
@@ -36,14 +36,14 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
     if (release.migrations < 6) await makeWebhook();
   });
 
-  test("a job that is through is readable, with its tries and what came of it", async () => {
+  test("a completed job is readable, with its attempts and result", async () => {
     expect(await read(done)).toMatchObject({ id: done, type: "housekeeping", status: "completed", payload: {} });
     const { attempts, result } = await read(done);
     expect([attempts.length > 0, attempts.every(({ outcome }) => outcome === "succeeded"), typeof result]).toEqual([true, true, "object"]);
     expect(await post("/api/jobs", { type: "housekeeping", payload: {}, idempotency_key: "done" })).toMatchObject({ body: { id: done } });
   });
 
-  test("every job that was asked for then is one that today's handlers take", async () => {
+  test("today's handlers accept the payload of every job", async () => {
     const jobs = (await rows("SELECT * FROM jobs")) as unknown as JobRow[];
     const payloads = jobs.map((job) => [
       job.type,
@@ -53,29 +53,29 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
     expect(jobs.length).toBeGreaterThan(1);
   });
 
-  test("a job that was asked for then is run by today's handler when its time has come", async () => {
+  test("a scheduled job runs at its time", async () => {
     expect(await rows("SELECT status FROM jobs WHERE id = ?", later)).toEqual([{ status: "scheduled" }]);
     await setClock("2031-05-14T15:03:00Z");
     await housekeeping();
     expect(await ended(later)).toMatchObject({ status: "completed", tries: 1 });
   });
 
-  test("what was to be told is told once, to those who were there", async () => {
-    expect(await waiting()).toEqual([{ n: 0 }]);
+  test("a pending event is delivered once", async () => {
+    expect(await undispatched()).toEqual([{ n: 0 }]);
     await housekeeping();
     await vi.waitFor(async () => expect((await deliveries()).filter(({ status }) => status === "pending")).toEqual([]), 10_000);
     const types = received.map(({ body }) => (JSON.parse(body) as { type: string }).type);
     expect(types).toEqual(release.migrations >= 6 ? ["backup.completed"] : []);
   });
 
-  describe.each(some(told.webhook))("webhooks", ({ id, secret }) => {
-    test("an endpoint's secret is the one that its owner has", async () => {
+  describe.each(optional(answers.webhook))("webhooks", ({ id, secret }) => {
+    test("a webhook's secret still works", async () => {
       expect((await readWebhook(id)).status).toBe("enabled");
       const [message] = received;
       if (message === undefined) throw new Error("nothing was received");
-      expect(verified(message, secret)).toMatchObject({ type: "backup.completed", data: { backup_id: told.backup } });
+      expect(verified(message, secret)).toMatchObject({ type: "backup.completed", data: { backup_id: answers.backup } });
       vi.setSystemTime(new Date("2031-05-14T14:02:00Z"));
-      const before = (told.received ?? []).map(({ headers, body }) => new Webhook(secret).verify(body, headers));
+      const before = (answers.received ?? []).map(({ headers, body }) => new Webhook(secret).verify(body, headers));
       vi.setSystemTime(new Date("2031-05-14T15:03:00Z"));
       expect(before).toHaveLength(3);
       expect((await deliveries()).map(({ type, status }) => [type, status])).toEqual([
@@ -85,15 +85,15 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
       ]);
     });
 
-    test("what monitoring reads of deliveries is what there are", async () => {
+    test("the delivery counts match the deliveries", async () => {
       const tallied = await rows("SELECT status, count FROM webhook_tallies WHERE count > 0");
-      // The newest recording forgot one that had been delivered, which lowers no count.
+      // The recording deleted one delivered message. That lowers no count.
       expect(tallied).toEqual([{ status: "delivered", count: release.migrations < 10 ? 3 : 4 }]);
     });
   });
 
-  describe.each(some(release === oldest ? told.backup : undefined))("backups", (id) => {
-    test("a backup is restored, row by row as it was", async () => {
+  describe.each(optional(release === oldest ? answers.backup : undefined))("backups", (id) => {
+    test("a backup is restored with the same rows", async () => {
       const copy = `copy-${release.migrations}`;
       expect(await get(`/api/projects/shop/backups/${id}`)).toMatchObject({ status: 200, body: { status: "verified" } });
       const { restore } = right(
@@ -111,13 +111,13 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
     });
   });
 
-  describe.each(some(release === oldest ? told.turned : undefined))("keys", ({ id, before, after }) => {
-    test("of a key that was rotated then, both versions work until the grace is over, whose end is told once", async () => {
+  describe.each(optional(release === oldest ? answers.turned : undefined))("keys", ({ id, before, after }) => {
+    test("both versions of a rotated key work until the grace period ends, with one event", async () => {
       const opens = async (key: string) => said(await by(key, "GET", "/api/projects/shop/usage"));
       expect([await opens(before), await opens(after), await opens(key)]).toEqual(["200", "200", "200"]);
       await setClock("2031-05-15T14:02:00Z");
       expect([await opens(before), await opens(after)]).toEqual(["401 unauthorized", "200"]);
-      // Its job slept; an hour later housekeeping asks for another.
+      // The job slept. An hour later, housekeeping starts another one.
       await setClock("2031-05-15T15:10:00Z");
       await housekeeping();
       const [job] = await rows("SELECT id FROM jobs WHERE type = 'rotate_key' ORDER BY created_at DESC LIMIT 1");
@@ -128,8 +128,8 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
     });
   });
 
-  describe.each(some(told.session))("sessions", (session) => {
-    test("whoever was signed in still is", async () => {
+  describe.each(optional(answers.session))("sessions", (session) => {
+    test("a dashboard session stays signed in", async () => {
       vi.setSystemTime(new Date("2031-05-14T15:03:00Z"));
       const at = async (cookie: string) =>
         (
@@ -141,7 +141,7 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
     });
   });
 
-  test("a project that is made now works beside those of then", async () => {
+  test("a new project works next to the earlier ones", async () => {
     await setClock("2031-05-15T16:00:00Z");
     await makeOrganization("new");
     const { api_key } = await makeProject("fresh", { organization_id: "new" });

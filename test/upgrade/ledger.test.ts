@@ -1,14 +1,14 @@
-/** The ledger's own tables: what they become, from whichever release they are. */
+/** The ledger's own tables after an upgrade from each release. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, test } from "vitest";
 import { fault } from "../library/support.ts";
 import { freshStart, isbns, ledger, post, quotaStatus } from "../support/worker.ts";
 import { RELEASES } from "./releases.ts";
-import { before, fillLedger } from "./support.ts";
+import { fillLedger, load } from "./support.ts";
 
 beforeEach(async () => freshStart());
 
-/** Tables by their columns, and indexes by their text. */
+/** Columns of each table, and the SQL of each index. */
 async function tables(): Promise<unknown> {
   return runInDurableObject(ledger(), async (_, { storage: { sql } }) => {
     const objects = sql
@@ -26,7 +26,7 @@ async function tables(): Promise<unknown> {
 }
 
 describe("the ledger's tables", () => {
-  test("are the same from every release as from nothing, for a step that was released never changes", async () => {
+  test("are the same after an upgrade as in a new installation", async () => {
     await quotaStatus();
     const newest = await tables();
     for (const { ledger: statements } of RELEASES) {
@@ -35,9 +35,9 @@ describe("the ledger's tables", () => {
     }
   });
 
-  test("are made once: whoever comes next finds them, with all that was written since", async () => {
+  test("are migrated once, and later writes survive the next start", async () => {
     const [first] = RELEASES;
-    if (first === undefined) throw new Error("there is no recording");
+    if (first === undefined) throw new Error("no recording found");
     await fillLedger(first.ledger);
     await post("/api/quota/reservations/expired-1/commit", { calls: 9 });
     const { used } = await quotaStatus();
@@ -47,11 +47,11 @@ describe("the ledger's tables", () => {
     expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test("of a release that did not write down that the provider counts still know it: its silence is no price", async () => {
+  test("keep an unknown price if the release did not record that the provider counts", async () => {
     const [first] = RELEASES;
-    if (first === undefined) throw new Error("there is no recording");
-    const forgotten = first.ledger.map((statement) => statement.replace(/"learnedPrice":\{[^}]*\}/u, '"learnedPrice":null'));
-    await before({ ...first, ledger: forgotten });
+    if (first === undefined) throw new Error("no recording found");
+    const withoutPrice = first.ledger.map((statement) => statement.replace(/"learnedPrice":\{[^}]*\}/u, '"learnedPrice":null'));
+    await load({ ...first, ledger: withoutPrice });
     const { used } = await quotaStatus();
     await fault({ kind: "missing_headers", times: 0, path: "/books" });
     await fault({ kind: "status", status: 404, times: 0, path: "/key" });

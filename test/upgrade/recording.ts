@@ -1,6 +1,6 @@
-/** The form of a recording: record/ writes it, and the tests read it. */
+/** Type of a recording. The code in record/ writes it, and the tests read it. Its member names never change. */
 
-/** When it ends: what comes after begins here. */
+/** End of the recording. Tests start at this time. */
 export const RECORDED_AT = "2031-05-14T14:03:00Z";
 
 interface RecordedStatus {
@@ -9,30 +9,30 @@ interface RecordedStatus {
   readonly [name: string]: unknown;
 }
 
-/** What the release said to those who asked it. */
-export interface Told {
+/** The release's answers over HTTP and to webhooks. */
+export interface RecordedAnswers {
   readonly status: RecordedStatus;
-  /** The keys of `shop`, and of `shut`, which an administrator has stopped. */
+  /** Keys of the project `shop`, and of `shut`, which is suspended. */
   readonly keys?: { readonly key: string; readonly shutKey: string };
-  /** Jobs: one that is through, and one that waits for its time. */
+  /** Jobs: a completed one and a scheduled one. */
   readonly done?: string;
   readonly later?: string;
   readonly webhook?: { readonly id: string; readonly secret: string };
-  /** Messages that the endpoint got. */
+  /** Messages that the webhook received. */
   readonly received?: readonly { readonly headers: Record<string, string>; readonly body: string }[];
   readonly backup?: string;
   /** A key that was rotated a minute ago. */
   readonly turned?: { readonly id: string; readonly before: string; readonly after: string };
-  /** The cookie of somebody who is signed in. */
+  /** Cookie of a dashboard session. */
   readonly session?: string;
 }
 
 export interface Release {
-  readonly told: Told;
-  /** The ledger's answers to other isolates, by method. */
+  readonly told: RecordedAnswers;
+  /** The ledger's RPC answers, by method. */
   readonly rpc: Readonly<Record<string, Readonly<Record<string, unknown>> | null>>;
   readonly kv: Readonly<Record<string, unknown>>;
-  /** What it asked of D1. */
+  /** SQL statements that the release sent to D1. */
   readonly statements: readonly string[];
   /** The rows of D1, as statements. */
   readonly d1: readonly string[];

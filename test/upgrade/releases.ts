@@ -1,7 +1,7 @@
 /**
- * What earlier releases left behind, as their own code wrote it: each was run through its public door for two minutes of one afternoon, and
- * then its database, ledger, KV and bucket were read out. A recording never changes. Whoever adds a migration, or a step of the ledger's
- * schema, first has the release before it recorded (`npm run record-release`; CONTRIBUTING.md has the steps) and names it here.
+ * The data of earlier releases, written by their own code. Each release ran for two minutes and was used through its API. Then its D1, ledger, KV
+ * and R2 were recorded. A recording never changes. Before you add a migration or a step of the ledger's schema, record the previous release with
+ * `npm run record-release` and list it here. CONTRIBUTING.md has the steps.
  */
 import first from "./releases/0001-a.json?raw";
 import second from "./releases/0001-b.json?raw";
@@ -16,9 +16,9 @@ import type { Release } from "./recording.ts";
 
 export interface Recording extends Release {
   readonly name: string;
-  /** How many migrations there were. */
+  /** Number of its migrations. */
   readonly migrations: number;
-  /** Indexes that migration 3 got only after it had been applied. */
+  /** Indexes that were added to migration 3 after this release. */
   readonly lacks: readonly string[];
 }
 
@@ -37,15 +37,15 @@ const recorded = (name: string, migrations: number, text: string, lacks: readonl
   lacks,
 });
 
-/** The oldest first. */
+/** Oldest first. */
 export const RELEASES: readonly Recording[] = [
-  recorded("the first", 1, first),
-  recorded("the one whose ledger knew late commits", 1, second),
-  recorded("the one that brought the harvest", 2, harvest),
-  recorded("the one that brought tenants", 3, tenants, LATE_INDEXES),
-  recorded("the one that brought jobs", 4, jobs, LATE_INDEXES),
-  recorded("the one that brought events", 5, events),
-  recorded("the one that brought webhooks, backups and signals", 9, webhooks),
-  recorded("the one that brought tallies", 10, tallies),
-  recorded("the one that remembers backup scratches", 12, scratches),
+  recorded("the first release", 1, first),
+  recorded("the release with late commits", 1, second),
+  recorded("the release with the harvest", 2, harvest),
+  recorded("the release with tenants", 3, tenants, LATE_INDEXES),
+  recorded("the release with jobs", 4, jobs, LATE_INDEXES),
+  recorded("the release with events", 5, events),
+  recorded("the release with webhooks, backups and signals", 9, webhooks),
+  recorded("the release with delivery counts", 10, tallies),
+  recorded("the release with scratch databases", 12, scratches),
 ];

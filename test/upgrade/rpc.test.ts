@@ -1,19 +1,19 @@
-/** During a deploy the Worker and the ledger are of different releases: a grant is exact, or there is none. */
+/** During a deploy, the Worker and the ledger run different releases. Grants stay exact, or the request is refused. */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { QuotaLedger } from "../../worker/src/index.ts";
 import { sent } from "../library/support.ts";
 import { call, emptyLedger, freshStart, get, isbnNumber, ledger, post, quotaStatus } from "../support/worker.ts";
 import { RELEASES } from "./releases.ts";
-import { before } from "./support.ts";
+import { load } from "./support.ts";
 
 const fresh = async (): Promise<void> => freshStart("2031-05-14T14:03:00Z");
 afterEach(() => void vi.restoreAllMocks());
 
 type Body = Record<string, unknown>;
 
-/** From now on the ledger's answers to `method` arrive like this. */
-function answers(method: "reserve" | "commit" | "release" | "check" | "status" | "history", of: (answer: Body) => unknown): void {
+/** Changes the ledger's answers to `method` from now on. */
+function changeAnswers(method: "reserve" | "commit" | "release" | "check" | "status" | "history", of: (answer: Body) => unknown): void {
   const real = Reflect.get(QuotaLedger.prototype, method) as (...given: unknown[]) => Promise<Body>;
   vi.spyOn(QuotaLedger.prototype, method).mockImplementation(async function (this: QuotaLedger, ...given: unknown[]) {
     return of(structuredClone(await Reflect.apply(real, this, given))) as never;
@@ -24,42 +24,42 @@ const reserve = async (body: Body = {}) => post("/api/quota/reservations", { cal
 const batch = async () => post("/api/enrich/batch-direct", { isbns: [isbnNumber(1)] });
 const UNAVAILABLE = { status: 503, body: { code: "quota_unavailable" } };
 
-// As many as there were forms of the answers.
+// One release for each form of the answers.
 const FORMS = RELEASES.filter((_, index) => [0, 1, 3, RELEASES.length - 1].includes(index));
 
-describe.each(FORMS)("the ledger of $name answers", ({ rpc }) => {
+describe.each(FORMS)("with the ledger of $name", ({ rpc }) => {
   beforeEach(fresh);
   const from = (name: string): Body => rpc[name] ?? {};
 
-  test("today's Worker, which grants and charges what it said, and no more", async () => {
+  test("today's Worker grants and charges exactly the ledger's answer", async () => {
     await quotaStatus();
-    answers("reserve", () => from("reserve"));
+    changeAnswers("reserve", () => from("reserve"));
     expect(await reserve()).toMatchObject({ status: 201, body: { calls: 3, expires_at: "2031-05-14T14:04:00Z" } });
     vi.restoreAllMocks();
-    answers("reserve", () => from("refused"));
+    changeAnswers("reserve", () => from("refused"));
     expect(await reserve({ calls: 13_000 })).toMatchObject({ status: 429, body: { code: "quota_exhausted", calls_needed: 13_000 } });
     vi.restoreAllMocks();
-    answers("commit", () => from("commit"));
+    changeAnswers("commit", () => from("commit"));
     expect(await post("/api/quota/reservations/any/commit", {})).toMatchObject({ status: 200, body: { charged: 3 } });
-    answers("release", () => from("release"));
+    changeAnswers("release", () => from("release"));
     expect(await call("DELETE", "/api/quota/reservations/any")).toMatchObject({ status: 200, body: { released: 2 } });
-    answers("status", () => from("status"));
+    changeAnswers("status", () => from("status"));
     expect(await quotaStatus()).toMatchObject({ used: from("status")["used"] as number, reserved: from("status")["reserved"] as number });
-    answers("check", () => from("check"));
+    changeAnswers("check", () => from("check"));
     const releases = { start_month: "2031-01", end_month: "2031-01" };
     expect((await post("/api/books/enrich-new-releases", releases)).status).toBe(200);
-    answers("history", () => from("history"));
-    // The first ones did not say how things stand, or which operation was which: that is no zero, and no other operation.
+    changeAnswers("history", () => from("history"));
+    // The first releases had no status and no ids in the history. The Worker must not invent them.
     const { status, operations } = from("history") as { status?: unknown; operations: Body[] };
-    const isWhole = status !== undefined && operations.every(({ id }) => id !== undefined);
-    expect((await get("/api/quota/history")).status).toBe(isWhole ? 200 : 503);
+    const isComplete = status !== undefined && operations.every(({ id }) => id !== undefined);
+    expect((await get("/api/quota/history")).status).toBe(isComplete ? 200 : 503);
   });
 });
 
-describe("of the ledger's answer to a reservation", () => {
-  // Nothing is sent or charged by any of them.
+describe("an unreadable answer to a reservation", () => {
+  // None of them sends or charges a call.
   beforeAll(fresh);
-  let held = 0;
+  let reserved = 0;
 
   const without = (part: string, name: string) => (answer: Body) => {
     const inner = { ...(answer[part] as Body) };
@@ -75,48 +75,49 @@ describe("of the ledger's answer to a reservation", () => {
       `without status.${name}`,
       without("status", name),
     ]),
-    ["with a number of calls that is none", withOther("reservation", { calls: "3" })],
+    ["with calls that are not a number", withOther("reservation", { calls: "3" })],
     ["with a fraction of a call", withOther("reservation", { calls: 0.5 })],
-    ["with a result that nobody knows", (answer: Body) => ({ ...answer, result: "granted_in_part" })],
-    ["with nothing at all", () => null],
-    [
-      "with a refusal by a rule that nobody knows",
-      () => ({ result: "refused", refusal: { refusedBy: "moon", callsNeeded: 1, available: 0, waitMs: 1 } }),
-    ],
-  ])("one %s is no grant: 503, nothing is sent, and nothing stays held", async (_name, change) => {
+    ["with an unknown result", (answer: Body) => ({ ...answer, result: "granted_in_part" })],
+    ["that is null", () => null],
+    ["with an unknown refusal", () => ({ result: "refused", refusal: { refusedBy: "moon", callsNeeded: 1, available: 0, waitMs: 1 } })],
+  ])("%s gives 503, sends nothing and reserves nothing for the Worker", async (_name, change) => {
     await quotaStatus();
-    held += 3;
-    answers("reserve", change);
+    reserved += 3;
+    changeAnswers("reserve", change);
     expect(await batch()).toMatchObject(UNAVAILABLE);
     expect(await reserve()).toMatchObject(UNAVAILABLE);
     expect(await sent()).toEqual([]);
     vi.restoreAllMocks();
-    // What the enrichment asked for is given back; the other asked for it itself, and has not heard of it.
-    await vi.waitFor(async () => expect(await quotaStatus()).toMatchObject({ used: 0, reserved: held }));
+    // The Worker releases its own reservation. The caller's reservation stays, because the caller may retry.
+    await vi.waitFor(async () => expect(await quotaStatus()).toMatchObject({ used: 0, reserved }));
   });
 });
 
-describe("of the ledger's answers", () => {
+describe("the ledger's answers", () => {
   beforeEach(fresh);
 
-  test("one that says more than is known here is as good as ever", async () => {
-    answers("reserve", (answer) => ({ ...answer, advice: ["later"], reservation: { ...(answer["reservation"] as Body), tier: "gold" } }));
+  test("unknown members are ignored", async () => {
+    changeAnswers("reserve", (answer) => ({
+      ...answer,
+      advice: ["later"],
+      reservation: { ...(answer["reservation"] as Body), tier: "gold" },
+    }));
     expect(await batch()).toMatchObject({ status: 200, body: { api_calls: 1 } });
     expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0 });
   });
 
-  test("a settlement whose answer cannot be read leaves the charge as it is", async () => {
-    answers("commit", (answer) => ({ ...answer, charged: null }));
+  test("an unreadable answer to a commit leaves the charge unchanged", async () => {
+    changeAnswers("commit", (answer) => ({ ...answer, charged: null }));
     expect(await batch()).toMatchObject({ status: 200, body: { api_calls: 1 } });
     vi.restoreAllMocks();
     expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0 });
   });
 });
 
-describe("a ledger that has a method not yet", () => {
+describe("a ledger without a newer method", () => {
   beforeEach(fresh);
 
-  test.each(["overview", "callerUse"] as const)("%s: what needs it does without, or says so", async (method) => {
+  test.each(["overview", "callerUse"] as const)("%s: requests continue without it", async (method) => {
     await batch();
     const { value } = Object.getOwnPropertyDescriptor(QuotaLedger.prototype, method) ?? {};
     Reflect.deleteProperty(QuotaLedger.prototype, method);
@@ -129,68 +130,68 @@ describe("a ledger that has a method not yet", () => {
   });
 });
 
-describe("a Worker of another release asks today's ledger", () => {
+describe("today's ledger, called by a Worker of another release", () => {
   beforeAll(fresh);
   const used = async (): Promise<number> => (await quotaStatus()).used;
 
-  /** As declared then: without what came later. */
-  const then = () => ledger() as unknown as Record<string, (...given: unknown[]) => Promise<Body>>;
-  const asked = { cost: { calls: 5 }, caller: "cron.harvest", priority: "background" };
-  const complaint = async (method: string, ...given: readonly unknown[]): Promise<string> => {
+  /** The ledger with the types of an earlier release. */
+  const earlier = () => ledger() as unknown as Record<string, (...given: unknown[]) => Promise<Body>>;
+  const request = { cost: { calls: 5 }, caller: "cron.harvest", priority: "background" };
+  const errorOf = async (method: string, ...given: readonly unknown[]): Promise<string> => {
     try {
-      return JSON.stringify(await then()[method]?.(...given));
+      return JSON.stringify(await earlier()[method]?.(...given));
     } catch (error) {
       return String(error);
     }
   };
 
-  test("of the first release, and is granted and charged exactly", async () => {
+  test("grants and charges the first release exactly", async () => {
     await quotaStatus();
-    expect(await then()["reserve"]?.({ id: "old", ...asked }, null)).toMatchObject({ result: "granted", reservation: { calls: 5 } });
+    expect(await earlier()["reserve"]?.({ id: "old", ...request }, null)).toMatchObject({ result: "granted", reservation: { calls: 5 } });
     const settlement = { sent: "yes", sentAt: Date.now(), delivered: true, report: null, signal: "none", retryAfterSeconds: null };
-    expect(await then()["commit"]?.({ id: "old", settlement })).toMatchObject({ result: "committed", charged: 5 });
-    expect(await then()["commit"]?.({ id: "old", settlement })).toMatchObject({ result: "committed", charged: 5 });
-    expect(await then()["check"]?.(asked)).toMatchObject({ allowed: true });
-    expect(await then()["status"]?.()).toMatchObject({ used: 5, reserved: 0 });
-    expect(await then()["history"]?.(2)).toMatchObject({ days: [{ used: 5 }] });
+    expect(await earlier()["commit"]?.({ id: "old", settlement })).toMatchObject({ result: "committed", charged: 5 });
+    expect(await earlier()["commit"]?.({ id: "old", settlement })).toMatchObject({ result: "committed", charged: 5 });
+    expect(await earlier()["check"]?.(request)).toMatchObject({ allowed: true });
+    expect(await earlier()["status"]?.()).toMatchObject({ used: 5, reserved: 0 });
+    expect(await earlier()["history"]?.(2)).toMatchObject({ days: [{ used: 5 }] });
   });
 
-  test("one that says no more of an operation than who an operator is changes nothing, for nobody could tell it from its retry", async () => {
+  test("refuses an operation without an id, because a retry could repeat it", async () => {
     const before = await used();
-    expect(await complaint("setUsage", 5_000, "admin")).toContain("cannot read");
-    expect(await complaint("reset", "admin")).toContain("cannot read");
-    expect(await complaint("changeSettings", { dailyLimit: 3_000 }, "admin")).toContain("cannot read");
+    expect(await errorOf("setUsage", 5_000, "admin")).toContain("cannot read");
+    expect(await errorOf("reset", "admin")).toContain("cannot read");
+    expect(await errorOf("changeSettings", { dailyLimit: 3_000 }, "admin")).toContain("cannot read");
     expect(await quotaStatus()).toMatchObject({ used: before, daily_limit: 15_000 });
   });
 
   test.each([
     ["a price of another kind", { cost: { pages: 3 } }],
     ["no price", { cost: undefined }],
-    ["a number that is none", { cost: { calls: Number.NaN } }],
-    ["calls below zero", { cost: { calls: -5 } }],
-    ["a part of a call", { cost: { calls: 1.5 } }],
-    ["a batch of nothing", { cost: { batchOf: 0 } }],
-    ["an urgency that nobody knows", { priority: "whenever" }],
-    ["a share that is no number", { share: "half" }],
+    ["a cost that is not a number", { cost: { calls: Number.NaN } }],
+    ["negative calls", { cost: { calls: -5 } }],
+    ["a fraction of a call", { cost: { calls: 1.5 } }],
+    ["an empty batch", { cost: { batchOf: 0 } }],
+    ["an unknown priority", { priority: "whenever" }],
+    ["a share that is not a number", { share: "half" }],
     ["no id", { id: undefined }],
-  ])("a later one, with %s, is granted nothing", async (_name, change) => {
+  ])("refuses a later release that sends %s", async (_name, change) => {
     const before = await used();
-    expect(await complaint("reserve", { id: "new", ...asked, ...change }, null)).toContain("cannot read");
+    expect(await errorOf("reserve", { id: "new", ...request, ...change }, null)).toContain("cannot read");
     expect(await quotaStatus()).toMatchObject({ used: before, reserved: 0 });
   });
 
-  test("a later one, with a setting that is not known yet, is not told that it was changed", async () => {
+  test("refuses a later release that sends an unknown setting", async () => {
     const before = await used();
-    expect(await complaint("changeSettings", { nightLimit: 3 }, { id: "op", actor: "admin" }, null)).toContain("cannot read");
-    expect(await complaint("add", "added", "x", -7)).toContain("cannot read");
-    expect(await complaint("commit", { id: "new", calls: -7 })).toContain("cannot read");
+    expect(await errorOf("changeSettings", { nightLimit: 3 }, { id: "op", actor: "admin" }, null)).toContain("cannot read");
+    expect(await errorOf("add", "added", "x", -7)).toContain("cannot read");
+    expect(await errorOf("commit", { id: "new", calls: -7 })).toContain("cannot read");
     expect(await quotaStatus()).toMatchObject({ used: before, daily_limit: 15_000 });
   });
 });
 
 describe.each(FORMS)("the snapshot of $name", (release) => {
-  test("is what a lost ledger begins with, what was held counting as spent, and what pollers see", async () => {
-    await before(release);
+  test("restores a ledger without data, and answers pollers", async () => {
+    await load(release);
     const { used, reserved } = release.told.status;
     const { body } = await get("/api/quota/status?fresh=false", { token: null });
     expect(body).toMatchObject({ source: "snapshot", used, reserved });

@@ -11,7 +11,7 @@ beforeEach(emptied);
 
 const OURS = "substr(m.name, 1, 7) <> 'sqlite_' AND substr(m.name, 1, 4) <> '_cf_' AND substr(m.name, 1, 3) <> 'd1_'";
 
-/** Tables by their columns, and the text of whatever else there is. */
+/** Columns of each table, and the SQL of indexes and triggers. */
 async function schema(): Promise<Record<string, unknown>> {
   const objects = await rows(`SELECT type, name, sql FROM sqlite_schema m WHERE ${OURS} ORDER BY name`);
   const columns = await rows(
@@ -27,7 +27,7 @@ async function schema(): Promise<Record<string, unknown>> {
 const hashOf = async (text: string): Promise<string> => sha256Hex(Uint8Array.from(new TextEncoder().encode(text)));
 const bare = (sql: string): string => sql.replaceAll(/--.*$/gmu, "").replaceAll(/\s+/gu, " ").trim();
 
-/** The beginning of the SHA-256 of each migration that was released, without what SQL does not read. */
+/** First 16 digits of the SHA-256 of each released migration, without comments and white space. */
 const RELEASED: Readonly<Record<string, string>> = {
   "0001_catalogue.sql": "27a72821c9e4c4f7",
   "0002_harvest.sql": "a87b31ea11b9937d",
@@ -44,35 +44,35 @@ const RELEASED: Readonly<Record<string, string>> = {
 };
 
 describe("migrations", () => {
-  test("never change once they were released: somebody's database has run them as they were", async () => {
+  test("never change after their release, because databases have run them", async () => {
     const hashes = await Promise.all(
       env.TEST_MIGRATIONS.map(async ({ name, queries }) => [name, await hashOf(bare(queries.join(";")))] as const),
     );
     expect(Object.fromEntries(hashes.map(([name, hash]) => [name, hash.slice(0, 16)]))).toEqual(RELEASED);
   });
 
-  test("lead to one schema from every release, and from each of the migrations", async () => {
+  test("lead to the same schema from every release and every migration", async () => {
     await migrate();
     const newest = await schema();
     const prefixes = env.TEST_MIGRATIONS.slice(1).map((_, index) => ({ migrations: index + 1, lacks: [] }));
-    const beginnings = [...prefixes, ...RELEASES.filter(({ lacks }) => lacks.length > 0)];
-    for (const beginning of beginnings) {
+    const starts = [...prefixes, ...RELEASES.filter(({ lacks }) => lacks.length > 0)];
+    for (const start of starts) {
       await emptied();
-      await applyD1Migrations(env.DB, migrationsOf(beginning));
+      await applyD1Migrations(env.DB, migrationsOf(start));
       await migrate();
       expect(await schema()).toEqual(newest);
     }
   });
 
-  // Migrations run before the new code does, and the code before works on meanwhile, and after a rollback for as long as it likes.
-  test("only ever add: the code before finds all that it knows, and may leave out what it does not know", () => {
+  // Migrations run before the new code. The old code continues to run until then, and after a rollback.
+  test("only add to the schema, so that the old code still works", () => {
     const adds = [
       /^CREATE (UNIQUE )?INDEX /u,
       /^CREATE TABLE /u,
       /^CREATE TRIGGER /u,
-      // A column that the code before leaves out has to do without it.
+      // The old code leaves the column out, so it needs a default or null.
       /^ALTER TABLE \w+ ADD COLUMN \w+ (?!.*NOT NULL(?!.*DEFAULT))/u,
-      // Of what a migration has added itself.
+      // Changes data that a migration has added itself.
       /^INSERT INTO webhook_tallies /u,
       /^UPDATE api_key_versions SET grace_ended_at = /u,
     ];
@@ -82,11 +82,11 @@ describe("migrations", () => {
     expect(others).toEqual([]);
   });
 
-  test.each(RELEASES)("leave every statement of $name as good as it was", async ({ statements }) => {
+  test.each(RELEASES)("keep every statement of $name valid", async ({ statements }) => {
     await migrate();
-    const wrong: string[] = [];
+    const invalid: string[] = [];
     for (const statement of statements) {
-      // As many parameters as it names, or as it has question marks.
+      // The number of parameters.
       const numbered = [...statement.matchAll(/\?(\d+)/gu)].map(([, number]) => Number(number));
       const count = numbered.length > 0 ? Math.max(...numbered) : (statement.match(/\?/gu)?.length ?? 0);
       try {
@@ -94,10 +94,10 @@ describe("migrations", () => {
           .bind(...Array.from({ length: count }, () => null))
           .all();
       } catch (error) {
-        wrong.push(`${statement}: ${String(error)}`);
+        invalid.push(`${statement}: ${String(error)}`);
       }
     }
-    expect(wrong).toEqual([]);
+    expect(invalid).toEqual([]);
     expect(statements.length).toBeGreaterThan(5);
   });
 });

@@ -1,4 +1,4 @@
-/** Stores as an earlier release left them, and the way from there to now. */
+/** Loads the stores of an earlier release and upgrades them. */
 import { applyD1Migrations, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import type { D1Migration } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -8,7 +8,7 @@ import { rows } from "../support/tenants/http.ts";
 import { RECORDED_AT } from "./recording.ts";
 import type { Recording } from "./releases.ts";
 
-/** The migrations of a release, as they were. */
+/** Migrations of a release, without the indexes that it lacks. */
 export function migrationsOf({ migrations, lacks }: Pick<Recording, "migrations" | "lacks">): D1Migration[] {
   const late = new RegExp(`INDEX (${lacks.join("|")}) `, "u");
   return env.TEST_MIGRATIONS.slice(0, migrations).map((migration) =>
@@ -16,7 +16,7 @@ export function migrationsOf({ migrations, lacks }: Pick<Recording, "migrations"
   );
 }
 
-/** Rows as they stand in the recording: what triggers did then is in it already. */
+/** Inserts the recorded rows without triggers: the rows include their effect already. */
 async function fillDatabase(statements: readonly string[]): Promise<void> {
   const triggers = await rows("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'");
   await env.DB.batch(
@@ -29,7 +29,7 @@ async function fillDatabase(statements: readonly string[]): Promise<void> {
   );
 }
 
-/** The ledger's store as that release left it; whoever asks next finds today's code before it. */
+/** Loads the ledger's recorded storage and evicts the object. The next call runs today's code. */
 export async function fillLedger(statements: readonly string[]): Promise<void> {
   await runInDurableObject(ledger(), async (_, state) => {
     await state.storage.deleteAlarm();
@@ -41,8 +41,8 @@ export async function fillLedger(statements: readonly string[]): Promise<void> {
 
 const bytesOf = (hex: string): Uint8Array<ArrayBuffer> => Uint8Array.from(hex.match(/../gu) ?? [], (byte) => Number.parseInt(byte, 16));
 
-/** Everything as that release left it, a moment before the deploy. */
-export async function before(release: Recording): Promise<void> {
+/** Loads all stores of a release, as they were just before the deploy. */
+export async function load(release: Recording): Promise<void> {
   await emptied();
   vi.useFakeTimers({ toFake: ["Date"] });
   vi.setSystemTime(new Date(RECORDED_AT));
@@ -55,16 +55,16 @@ export async function before(release: Recording): Promise<void> {
   for (const [key, hex] of Object.entries(release.r2)) await env.BACKUPS.put(key, bytesOf(hex));
 }
 
-/** Each migration that the release had not, one after the other, as a deploy applies them. */
+/** Applies the missing migrations one by one, as a deploy does. */
 export async function migrate(): Promise<void> {
   for (const migration of env.TEST_MIGRATIONS) await applyD1Migrations(env.DB, [migration]);
 }
 
-/** A deploy: the stores as that release left them, and then today's code. */
+/** Loads all stores of a release and upgrades them. */
 export async function upgradedFrom(release: Recording): Promise<void> {
-  await before(release);
+  await load(release);
   await migrate();
 }
 
-/** For tests of what only some releases left behind. */
-export const some = <Value>(value: Value | undefined): readonly Value[] => (value === undefined ? [] : [value]);
+/** For `describe.each`: one case if the recording has the value, else none. */
+export const optional = <Value>(value: Value | undefined): readonly Value[] => (value === undefined ? [] : [value]);

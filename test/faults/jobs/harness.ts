@@ -238,7 +238,7 @@ function cellsOf(flow: JobFlow): void {
   afterAll(async () => {
     vi.restoreAllMocks();
     await workflows.dispose();
-  });
+  }, HOOK_TIMEOUT_MS);
   beforeEach(async () => {
     n += 1;
     await setClock(new Date(startOfCell()).toISOString());

@@ -1,4 +1,4 @@
-/** Two projects: `shop`, which uses everything there is, and `shut`, which an administrator has stopped. */
+/** Two projects: `shop` uses every feature, and `shut` is suspended. */
 import { env } from "cloudflare:workers";
 import { ask, ended } from "../../jobs/support.ts";
 import { alert, group, toAlertmanager } from "../../monitoring/support.ts";
@@ -9,16 +9,16 @@ import { backUp } from "../../tenants/backups/support.ts";
 import { by, enrich } from "../../support/tenants/keys.ts";
 import { createdBy } from "../../support/tenants/provisioning.ts";
 import { makeWebhook } from "../../tenants/webhooks/support.ts";
-import type { Told } from "../recording.ts";
+import type { RecordedAnswers } from "../recording.ts";
 
-/** A project whose job is through; its key. */
-async function madeProject(id: string): Promise<string> {
+/** Creates a project, waits for its job and returns its key. */
+async function createProject(id: string): Promise<string> {
   const { made, job } = await createdBy({ id, name: id });
-  if (job.status !== "completed" || made.api_key.key === null) throw new Error(`${id} was not made: ${JSON.stringify(job)}`);
+  if (job.status !== "completed" || made.api_key.key === null) throw new Error(`${id} was not created: ${JSON.stringify(job)}`);
   return made.api_key.key;
 }
 
-/** 17 of 20 is something to tell; what is reported for yesterday is in none of today's sums. */
+/** 17 of 20 uploads cause a warning. The event for yesterday is in none of today's sums. */
 async function use(key: string): Promise<void> {
   right(await put("/api/projects/shop/caps", { function_invocations_per_day: 10, storage_uploads_per_day: 20 }));
   right(await put("/api/projects/shop/upstream-share", { calls_per_day: 50 }));
@@ -35,31 +35,31 @@ async function use(key: string): Promise<void> {
   right(await query("INSERT INTO notes (text, at) VALUES ('one', 1.0), ('two\nlines', 9e999), (NULL, 2)", {}, key));
 }
 
-/** A job that is through; its id. */
-async function through(type: string, more: Record<string, unknown> = {}): Promise<string> {
+/** Runs a job to its end and returns its id. */
+async function runJob(type: string, more: Record<string, unknown> = {}): Promise<string> {
   const { id, status, error } = await ended(right(await ask({ type, ...more })).id);
   if (status !== "completed") throw new Error(`${type} is ${status}: ${String(error)}`);
   return id;
 }
 
-async function rotatedKey(): Promise<NonNullable<Told["turned"]>> {
+async function rotatedKey(): Promise<NonNullable<RecordedAnswers["turned"]>> {
   const { id, key: before } = right(await post<{ id: string; key: string }>("/api/projects/shop/keys", { name: "turned" }));
   const { key: after } = right(await post<{ key: string }>(`/api/projects/shop/keys/${id}/rotate`, {}));
   return { id, before, after };
 }
 
-/** All that the projects were told. */
-export async function useProjects(): Promise<Omit<Told, "status" | "received" | "session">> {
+/** Uses both projects and returns the answers. */
+export async function useProjects(): Promise<Omit<RecordedAnswers, "status" | "received" | "session">> {
   await makeOrganization("org", { billing_anchor: "2031-01-31T00:00:00Z", quotas: { api_calls: 100 } });
-  const keys = { key: await madeProject("shop"), shutKey: await madeProject("shut") };
+  const keys = { key: await createProject("shop"), shutKey: await createProject("shut") };
   right(await post("/api/projects/shut/suspend", { reason: "admin" }));
   await use(keys.key);
 
-  const done = await through("housekeeping", { idempotency_key: "done" });
-  // An id of its own for each release: tests open several with one engine, which remembers every job that it has run.
+  const done = await runJob("housekeeping", { idempotency_key: "done" });
+  // Each release has its own id, because the engine of a test run remembers every job.
   const { id: later } = right(await ask({ idempotency_key: `later-${env.TEST_RELEASE}`, delay_seconds: 3_600 }));
   const { id, secret } = await makeWebhook();
-  await through("check_usage_limits");
+  await runJob("check_usage_limits");
   const { backup } = await backUp("shop");
   const turned = await rotatedKey();
   const labels = { alertname: "Spike", project_id: "shop", abuse_pattern: "ERROR_SPIKE" };

@@ -1,6 +1,6 @@
 /**
- * The part of `npm run record-release` that runs in the Worker's runtime: what today's release leaves behind, in the form of ../recording.ts.
- * No test, although it is run like one; where something fails, nothing is written.
+ * The part of `npm run record-release` that runs in the Worker's runtime. It records the data of today's release in the form of ../recording.ts.
+ * It runs like a test. If something fails, it writes nothing.
  */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -16,18 +16,18 @@ import { rpcAnswers } from "./rpc.ts";
 import { databaseRows, kvValues, ledgerStatements, objectsInHex } from "./stores.ts";
 import { BEGUN_AT, runHarvest, spend, TWO_MINUTES_LATER } from "./upstream.ts";
 
-/** That a cap is near, that a backup is there, that a key was rotated. */
+/** Webhook messages: a warning, a completed backup and a rotated key. */
 const MESSAGES = 3;
 
-/** What the product asks of D1 from now on. */
-function preparedStatements(): () => string[] {
+/** Collects the SQL statements that the product sends to D1 from now on. */
+function collectStatements(): () => string[] {
   const prepare = vi.spyOn(Object.getPrototypeOf(env.DB) as D1Database, "prepare");
   const bare = (sql: string): string => sql.replaceAll(/--.*$/gmu, "").replaceAll(/\s+/gu, " ").trim();
   return () => [...new Set(prepare.mock.calls.map(([sql]) => bare(sql)))].toSorted();
 }
 
-/** Every message has arrived, and all jobs are through but those that sleep. */
-async function quiet(received: readonly unknown[]): Promise<void> {
+/** Waits until every message has arrived and no job runs, except sleeping ones. */
+async function settle(received: readonly unknown[]): Promise<void> {
   await vi.waitFor(
     async () => {
       if (received.length < MESSAGES) throw new Error(`${received.length} of ${MESSAGES} messages have arrived`);
@@ -40,13 +40,13 @@ async function quiet(received: readonly unknown[]): Promise<void> {
   );
 }
 
-/** As a crash leaves an event that was written and not handed on. */
+/** Creates the state after a crash: an event that was recorded but not dispatched. */
 async function forgetDelivery(type: string): Promise<void> {
   const delivery = "(SELECT id FROM webhook_deliveries WHERE event_type = ?)";
   const { meta } = await env.DB.prepare("UPDATE events SET dispatched_at = NULL WHERE type = ? AND dispatched_at IS NOT NULL")
     .bind(type)
     .run();
-  if (meta.changes !== 1) throw new Error(`${meta.changes} events are ${type}; expected one that was handed on`);
+  if (meta.changes !== 1) throw new Error(`${meta.changes} dispatched events have the type ${type} (expected 1)`);
   await env.DB.batch(
     [`DELETE FROM webhook_attempts WHERE delivery_id IN ${delivery}`, "DELETE FROM webhook_deliveries WHERE event_type = ?"].map((sql) =>
       env.DB.prepare(sql).bind(type),
@@ -54,7 +54,7 @@ async function forgetDelivery(type: string): Promise<void> {
   );
 }
 
-/** The ledger publishes its snapshot. */
+/** Waits until the ledger has published its snapshot. */
 async function publish(): Promise<void> {
   await vi.waitFor(async () => {
     await runDurableObjectAlarm(ledger());
@@ -63,11 +63,11 @@ async function publish(): Promise<void> {
   });
 }
 
-test("what this release leaves behind", async () => {
+test("records this release", async () => {
   await freshStart(BEGUN_AT);
   withTheirJobs();
   const received = receiver();
-  const statements = preparedStatements();
+  const statements = collectStatements();
 
   await spend();
   await setClock(TWO_MINUTES_LATER);
@@ -76,8 +76,8 @@ test("what this release leaves behind", async () => {
   await runHarvest();
   const projects = await useProjects();
   const { cookie: session } = await signedIn();
-  await quiet(received);
-  const asked = statements();
+  await settle(received);
+  const sentStatements = statements();
   vi.restoreAllMocks();
   await forgetDelivery("backup.completed");
 
@@ -88,7 +88,7 @@ test("what this release leaves behind", async () => {
     told: { ...projects, received: received.map(({ headers, body }) => ({ headers, body })), session, status },
     rpc,
     kv: await kvValues(),
-    statements: asked,
+    statements: sentStatements,
     d1: await databaseRows(),
     ledger: await ledgerStatements(),
     r2: await objectsInHex(),

@@ -1,10 +1,10 @@
-/** All stores, read out: tables as the statements that fill them. */
+/** Reads all stores. Tables become the statements that fill them. */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ledger } from "../../support/worker.ts";
 import { rows } from "../../support/tenants/http.ts";
 
-/** What is neither SQLite's, nor the platform's, nor the migrations'. */
+/** Excludes the tables of SQLite, the platform and the migrations. */
 const OURS =
   "sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE 'd1\\_%' ESCAPE '\\'";
 
@@ -12,13 +12,13 @@ function literal(value: unknown): string {
   if (value === null) return "NULL";
   if (typeof value === "number" && Number.isFinite(value)) return String(value);
   if (typeof value === "string") return `'${value.replaceAll("'", "''")}'`;
-  throw new Error(`A recording holds numbers, text and nothing; here is a ${typeof value}.`);
+  throw new Error(`A recording cannot hold a ${typeof value}, only numbers, text and null`);
 }
 
 const insert = (table: string, row: Readonly<Record<string, unknown>>): string =>
   `INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")});`;
 
-/** Without its schema, which migrations make. */
+/** Rows only. The migrations create the schema. */
 export async function databaseRows(): Promise<string[]> {
   const statements: string[] = [];
   for (const { name } of await rows(`SELECT name FROM sqlite_schema WHERE type = 'table' AND ${OURS} ORDER BY rowid`)) {
@@ -58,7 +58,7 @@ export async function objectsInHex(): Promise<Record<string, string>> {
   const { objects } = await env.BACKUPS.list();
   const entries = objects.map(async ({ key }) => {
     const object = await env.BACKUPS.get(key);
-    if (object === null) throw new Error(`${key} is gone`);
+    if (object === null) throw new Error(`${key} is missing`);
     return [key, hexOf(await object.arrayBuffer())] as const;
   });
   return Object.fromEntries(await Promise.all(entries));

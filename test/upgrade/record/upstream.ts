@@ -1,4 +1,4 @@
-/** Two minutes in which the provider is asked: reservations in every state, a learned price, and a harvest that has done half of its work. */
+/** Two minutes of provider calls: reservations in every state, a learned price and a half-finished harvest. */
 import { call, isbnNumber, post, put } from "../../support/worker.ts";
 import { right } from "../../support/tenants/http.ts";
 import type { Body } from "../../support/tenants/http.ts";
