@@ -88,7 +88,7 @@ describe("values", () => {
     expect(await rowsOf("SELECT n, t, b, n AS n FROM big WHERE n <> ? ORDER BY n DESC -- all", { params: [5] })).toEqual([
       [{ $int: ODD[2] }, 7, null, { $int: ODD[2] }],
       [{ $int: ODD[0] }, "a", { $blob: "AQ==" }, { $int: ODD[0] }],
-      [{ $int: ODD[1] }, 1e17, { $blob: "aQ==" }, { $int: ODD[1] }],
+      [{ $int: ODD[1] }, { $real: "100000000000000000.0" }, { $blob: "aQ==" }, { $int: ODD[1] }],
     ]);
     expect((await query("WITH b AS (SELECT n FROM big) SELECT n FROM b ORDER BY n", { max_rows: 1 })).body).toMatchObject({
       columns: ["n"],

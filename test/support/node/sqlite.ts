@@ -3,6 +3,9 @@ import { DatabaseSync } from "node:sqlite";
 import { dumpPart } from "../../../worker/src/tenant-database/dump.ts";
 import type { DumpedPart } from "../../../worker/src/tenant-database/dump.ts";
 import type { ReadRows } from "../../../worker/src/tenant-database/reader.ts";
+import { surveyPage } from "../../../worker/src/tenant-database/survey.ts";
+import type { SurveyPage } from "../../../worker/src/tenant-database/survey.ts";
+import type { TableSummary } from "../../../worker/src/tenant-database/types.ts";
 
 /** The dump engine's way of reading. */
 function readerOf(database: DatabaseSync): ReadRows {
@@ -30,17 +33,29 @@ export function dump(database: DatabaseSync, maxBytes = 1_000_000, mode: "full" 
   const parts: DumpedPart[] = [];
   let cursor: string | null = null;
   do {
-    const part: DumpedPart = dumpPart(readerOf(database), { mode, cursor, maxBytes, text: true });
+    const part: DumpedPart = dumpPart(readerOf(database), { mode, cursor, maxBytes });
     parts.push(part);
     cursor = part.next;
   } while (cursor !== null);
   return { sql: parts.map(({ sql }) => sql).join(""), parts };
 }
 
-export const summary = ({ parts }: { readonly parts: readonly Pick<DumpedPart, "schemaHash" | "tables">[] }) => ({
-  schema: parts[0]?.schemaHash,
-  tables: parts.flatMap(({ tables }) => tables),
-});
+/** What the survey finds, in pages of any size. */
+export function survey(
+  database: DatabaseSync,
+  maxBytes = 1_000_000,
+): { readonly schema: string | null; readonly tables: readonly TableSummary[] } {
+  const pages: SurveyPage[] = [];
+  let cursor: string | null = null;
+  do {
+    database.exec("BEGIN");
+    const page: SurveyPage = surveyPage(readerOf(database), { cursor, maxBytes, rows: true });
+    database.exec("ROLLBACK");
+    pages.push(page);
+    cursor = page.next;
+  } while (cursor !== null);
+  return { schema: pages[0]?.schemaHash ?? null, tables: pages.flatMap(({ tables }) => tables) };
+}
 
 interface Listed {
   readonly type: string;

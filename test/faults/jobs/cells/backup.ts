@@ -355,7 +355,7 @@ export const backup: FlowTable = {
     },
     {
       part: "tenant",
-      at: "dumpPart scratch",
+      at: "survey scratch",
       words: "comparing the scratch",
       cells: [
         ["before", "failed: storage_unavailable; failed; told once", 15, 3, 0, 0, 0, "another: verified, copied", 0],

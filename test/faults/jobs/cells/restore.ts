@@ -129,7 +129,7 @@ export const restore: FlowTable = {
     },
     {
       part: "tenant",
-      at: "dumpPart project",
+      at: "survey project",
       words: "looking, and comparing",
       cells: [
         ["before", "202; failed; empty", 30, 6, 0, 0, 0, "202; completed; the content is there", 0],

@@ -21,9 +21,9 @@ async function told(n: number): Promise<string> {
 /** Whether the only row is there. */
 async function contentOf(id: string): Promise<string> {
   await databaseOf(id).freeze("look");
-  const part = await databaseOf(id).dumpPart({ freeze: "look", mode: "full", cursor: null });
+  const page = await databaseOf(id).survey({ freeze: "look", mode: "full", cursor: null });
   await databaseOf(id).thaw("look");
-  return part.result === "part" && part.tables.some(({ rows }) => rows === 1) ? "the content is there" : "empty";
+  return page.result === "page" && page.tables.some(({ rows }) => rows === 1) ? "the content is there" : "empty";
 }
 
 let backup = "";
