@@ -7,7 +7,6 @@ import type { TenantDatabase } from "./tenant-database.ts";
 import type { QueryAnswer, QueryRequest, TableSummary } from "./types.ts";
 
 export type * from "./types.ts";
-export { prepare } from "./statement.ts";
 
 /** SQL cannot be interrupted; the platform ends it after 30 s of CPU. */
 const TIMEOUT_MS = 40_000;

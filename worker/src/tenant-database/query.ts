@@ -20,7 +20,8 @@ export type Outcome =
       readonly rowsRead: number;
       readonly rowsWritten: number;
     }
-  | { readonly result: "refused" | "failed"; readonly message: string }
+  | { readonly result: "refused"; readonly path: string; readonly message: string }
+  | { readonly result: "failed"; readonly message: string }
   | { readonly result: "frozen" };
 
 /** The freeze that a statement meets. `expired`: its lease is over, and the first write ends it. */
@@ -49,13 +50,14 @@ const failed = (message: string): GivenUp => new GivenUp({ result: "failed", mes
  */
 export function runQuery(storage: DurableObjectStorage, request: QueryRequest, freeze: Freeze): Outcome {
   const prepared = prepare(request.sql, request.params);
-  if ("path" in prepared) return { result: "refused", message: prepared.message };
+  if ("path" in prepared) return { result: "refused", ...prepared };
   const inspects = request.readOnly || prepared.isExplain;
   const work = (): Outcome => {
     const before = inspects || freeze.standing !== "none" ? traceOf(storage.sql) : null;
     const outcome = answerOf(storage.sql, prepared, request.maxRows);
     if (before === null || !left(storage.sql, before, outcome)) return outcome;
-    if (inspects) throw new GivenUp({ result: "refused", message: "This statement would write, and the request says read_only." });
+    if (inspects)
+      throw new GivenUp({ result: "refused", path: "sql", message: "This statement would write, and the request says read_only." });
     if (freeze.standing === "held") throw new GivenUp({ result: "frozen" });
     freeze.end();
     return outcome;

@@ -36,8 +36,8 @@ export interface Busy {
 export type QueryAnswer =
   | QueryRows
   | Busy
-  /** Nothing was done. */
-  | { readonly result: "refused"; readonly message: string }
+  /** Nothing was done. `path`: the member of the request that is wrong. */
+  | { readonly result: "refused"; readonly path: string; readonly message: string }
   /** SQLite's own words; nothing of it stays. */
   | { readonly result: "failed"; readonly message: string };
 

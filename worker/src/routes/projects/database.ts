@@ -5,7 +5,6 @@ import type { Caller } from "../../http/access.ts";
 import { credentialed, metered } from "../../http/guards.ts";
 import { createRouter, invalidField } from "../../http/index.ts";
 import type { Busy } from "../../tenant-database/index.ts";
-import { prepare } from "../../tenant-database/index.ts";
 import { readyProject } from "../../tenants/projects/projects.ts";
 import { ADMIN_OR_KEY, COMMON_PROBLEMS, PROJECT_PROBLEMS, problems } from "../schemas.ts";
 import { projectId } from "./schemas.ts";
@@ -93,8 +92,6 @@ export const databaseRoutes = createRouter();
 databaseRoutes.openapi(postQuery, async (c) => {
   const { id } = c.req.valid("param");
   const { sql, params, read_only: readOnly, max_rows: maxRows } = c.req.valid("json");
-  const prepared = prepare(sql, params);
-  if ("path" in prepared) throw invalidField(prepared.path, prepared.message, "unprocessable");
   return metered(c, QUERY, async (caller) => {
     const deps = c.get("deps");
     if (caller.kind === "admin") await readyProject(deps, id);
@@ -108,7 +105,7 @@ databaseRoutes.openapi(postQuery, async (c) => {
         return c.json({ columns, rows, ...counts, duration_ms: deps.clock() - began, schema_version: schemaVersion }, 200);
       }
       case "refused":
-        throw invalidField("sql", answer.message, "unprocessable");
+        throw invalidField(answer.path, answer.message, "unprocessable");
       case "busy":
         throw busy(answer);
       case "failed": {
