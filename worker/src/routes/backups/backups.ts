@@ -69,24 +69,31 @@ const getOne = createRoute({
   responses: { 200: { description: "As it is now", content: json(backup) }, ...problems(...PROBLEMS) },
 });
 
+const fileHeaders = {
+  "Accept-Ranges": text("bytes"),
+  "Content-Disposition": text("What to call it"),
+  "Content-Length": text("In bytes"),
+  ETag: text("SHA-256 of the whole file in hex"),
+  "Repr-Digest": text("SHA-256 of the whole file, as RFC 9530 writes it"),
+};
+
 const getDownload = createRoute({
   method: "get",
   path: "/projects/{id}/backups/{backup_id}/download",
   ...byProject,
   summary: "The backup as one file",
   description:
-    "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 new.db`. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
+    "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 -safe -bail new.db`. Each statement is one line. `Range` and `If-Range` continue a download that broke off. A backup of an earlier release is `outdated`: 409, for its file may make the sqlite3 shell run commands. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
   request: { params: ofBackup },
   responses: {
-    200: {
-      description: "The file",
-      headers: {
-        "Content-Disposition": text("What to call it"),
-        "Content-Length": text("In bytes"),
-        "Repr-Digest": text("SHA-256, as RFC 9530 writes it"),
-      },
+    200: { description: "The file", headers: fileHeaders, content: { "application/gzip": binary } },
+    206: {
+      description: "The bytes that `Range` asks for",
+      headers: { ...fileHeaders, "Content-Range": text("Which bytes of how many") },
       content: { "application/gzip": binary },
     },
+    304: { description: "The file has the ETag that `If-None-Match` names" },
+    416: { description: "`Range` begins behind the end of the file", headers: { "Content-Range": text("How many bytes it has") } },
     ...problems(...PROBLEMS, "conflict"),
   },
 });

@@ -37,7 +37,9 @@ export const backup = z
     export_type: exportType,
     status: z
       .enum([...BACKUP_STATUSES, "deleting"])
-      .describe("verified: it was restored from what is stored, and compared. Nothing else can be downloaded or restored"),
+      .describe(
+        "verified: it was restored from what is stored, and compared with its source. Nothing else can be downloaded. outdated: made by an earlier release; it can only be restored",
+      ),
     job_id: z.string().describe("Its job, which tells every try"),
     requested_by: z.string().describe("`admin`, `key:<id>` or `job:<id>`"),
     taken_at: time.nullable().describe("The moment that it shows; null before the database was frozen"),

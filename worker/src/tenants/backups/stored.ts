@@ -47,9 +47,16 @@ export class StoredParts {
     return copy;
   }
 
-  /** Each part's bytes, in their order. */
-  async *all(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    for (const part of await this.parts()) yield await this.bytes(part);
+  /** The file's bytes from one to before another, part by part, in their order. */
+  async *all(from = 0, to = Infinity): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    let at = 0;
+    for (const part of await this.parts()) {
+      const begin = at;
+      at += part.stored_bytes;
+      if (at <= from || begin >= to) continue;
+      const bytes = await this.bytes(part);
+      yield bytes.subarray(Math.max(0, from - begin), Math.min(bytes.byteLength, to - begin));
+    }
   }
 
   /** Looks, without reading a part, whether each is there as it was, here or there. Throws `conflict` for the first that is not. */
