@@ -4,7 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startProduct } from "../support/node/product.ts";
 import type { Product } from "../support/node/product.ts";
-import { content, dump, open, summary } from "../support/node/sqlite.ts";
+import { content, open, survey } from "../support/node/sqlite.ts";
 import { startTelegram } from "../support/node/telegram.ts";
 import type { TelegramServer } from "../support/node/telegram.ts";
 import { TRAP_ROWS, TRAP_SCHEMA } from "../tenant-database/traps.ts";
@@ -92,7 +92,7 @@ test("a backup of all kinds of data loads into another SQLite and a new project,
   expect(manifest.parts.length).toBeGreaterThan(1);
   const loaded = open([gunzipSync(file).toString("utf8")]);
   expect(content(loaded)).toEqual(content(open(EVERYTHING)));
-  expect(summary(dump(loaded))).toEqual({ schema: manifest.schema_hash, tables: manifest.tables });
+  expect(survey(loaded)).toEqual({ schema: manifest.schema_hash, tables: manifest.tables });
   expect(loaded.prepare("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
 
   await product.call("POST", `/api/projects/traps/backups/${backup.id}/restore`, { project_id: "copy" });

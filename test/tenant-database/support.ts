@@ -1,7 +1,16 @@
 /** Projects with a database, through the public door and through the object's own methods. */
 import { env } from "cloudflare:workers";
-import { TenantDatabases } from "../../worker/src/tenant-database/index.ts";
-import type { DumpAnswer, DumpSummary, QueryAnswer, QueryRequest, TenantDatabaseMethods } from "../../worker/src/tenant-database/index.ts";
+import { TenantDatabases, differences } from "../../worker/src/tenant-database/index.ts";
+import type {
+  Checks,
+  Contents,
+  DumpAnswer,
+  ImportAnswer,
+  QueryAnswer,
+  QueryRequest,
+  TableSummary,
+  TenantDatabaseMethods,
+} from "../../worker/src/tenant-database/index.ts";
 import { post } from "../support/worker.ts";
 import type { Answer } from "../support/worker.ts";
 
@@ -58,29 +67,65 @@ export function asPart(answer: DumpAnswer): Part {
   return answer;
 }
 
-export interface Dumped extends DumpSummary {
+export interface Dumped extends Contents {
   readonly sql: string;
   readonly parts: readonly Part[];
 }
 
-/** All parts; `between` happens after each. */
-export async function dump(
-  name: string,
-  { maxBytes = 1_000_000, between = async (_: number): Promise<void> => undefined } = {},
-): Promise<Dumped> {
-  const freeze = "dump";
-  await objectOf(name).freeze(freeze);
-  const parts: Part[] = [];
-  for await (const answer of databases.dump(name, { freeze, mode: "full", cursor: null, maxBytes })) {
-    parts.push(asPart(answer));
-    await between(parts.length);
-  }
-  await objectOf(name).thaw(freeze);
-  const [{ schemaHash, schemaVersion } = { schemaHash: "", schemaVersion: 0 }] = parts;
-  return { sql: parts.map(({ sql }) => sql).join(""), parts, schemaHash, schemaVersion, tables: parts.flatMap(({ tables }) => tables) };
+interface Reading {
+  readonly mode?: "full" | "schema";
+  readonly maxBytes?: number;
 }
 
-/** A text in pieces of any size. */
-export async function* chunksOf(text: string, characters: number): AsyncGenerator<string> {
-  for (let at = 0; at < text.length; at += characters) yield text.slice(at, at + characters);
+/** All parts and what the survey found; `between` happens after each part. */
+export async function dump(
+  name: string,
+  { maxBytes = 1_000_000, mode = "full", between = async () => undefined }: Reading & { between?: (part: number) => Promise<void> } = {},
+): Promise<Dumped> {
+  const freeze = "dump";
+  const parts: Part[] = [];
+  await objectOf(name).freeze(freeze);
+  for (let cursor: string | null = null; parts.length === 0 || cursor !== null;) {
+    const part = asPart(await objectOf(name).dumpPart({ freeze, mode, cursor, maxBytes }));
+    parts.push(part);
+    cursor = part.next;
+    await between(parts.length);
+  }
+  const contents = await survey(name, freeze, { mode });
+  await objectOf(name).thaw(freeze);
+  return { ...contents, sql: parts.map(({ sql }) => sql).join(""), parts };
+}
+
+/** Everything that a database holds, in pages. It stays frozen. */
+export async function survey(name: string, freeze: string, { mode = "full", maxBytes = 1_000_000 }: Reading = {}): Promise<Contents> {
+  const tables: TableSummary[] = [];
+  let schemaHash = "";
+  await objectOf(name).freeze(freeze);
+  for (let cursor: string | null = null; ;) {
+    const page = await objectOf(name).survey({ freeze, mode, cursor, maxBytes });
+    if (page.result !== "page") throw new Error(JSON.stringify(page));
+    tables.push(...page.tables);
+    schemaHash ||= page.schemaHash ?? "";
+    cursor = page.next;
+    if (cursor === null) return { schemaHash, schemaVersion: page.schemaVersion, tables };
+  }
+}
+
+/** Parts into an empty database, which ends frozen. */
+export async function load(name: string, id: string, parts: readonly string[], schemaVersion = 0): Promise<ImportAnswer> {
+  let answer = await objectOf(name).beginImport(id);
+  for (const [index, sql] of parts.entries()) {
+    if (answer.result !== "ready") return answer;
+    answer = await objectOf(name).importPart(id, index, sql, true);
+  }
+  return answer.result === "ready" ? objectOf(name).finishImport(id, schemaVersion, true) : answer;
+}
+
+/** A copy, read by the survey and by SQLite's own checks. */
+export async function verify(
+  name: string,
+  id: string,
+  expected: Contents,
+): Promise<{ readonly differences: readonly string[]; readonly checks: Checks }> {
+  return { differences: differences(expected, await survey(name, id)), checks: await objectOf(name).checks() };
 }

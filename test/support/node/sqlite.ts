@@ -3,9 +3,12 @@ import { DatabaseSync } from "node:sqlite";
 import { dumpPart } from "../../../worker/src/tenant-database/dump.ts";
 import type { DumpedPart } from "../../../worker/src/tenant-database/dump.ts";
 import type { ReadRows } from "../../../worker/src/tenant-database/reader.ts";
+import { surveyPage } from "../../../worker/src/tenant-database/survey.ts";
+import type { SurveyPage } from "../../../worker/src/tenant-database/survey.ts";
+import type { TableSummary } from "../../../worker/src/tenant-database/types.ts";
 
 /** The dump engine's way of reading. */
-function readerOf(database: DatabaseSync): ReadRows {
+export function readerOf(database: DatabaseSync): ReadRows {
   return (sql, visit) => {
     const statement = database.prepare(sql);
     statement.setReturnArrays(true);
@@ -13,6 +16,19 @@ function readerOf(database: DatabaseSync): ReadRows {
       if (!visit(row)) return;
     }
   };
+}
+
+/** A database of statements, without those that SQLite refuses. */
+export function openWhatMayBe(statements: readonly string[]): DatabaseSync {
+  const database = open();
+  for (const sql of statements) {
+    try {
+      database.exec(sql);
+    } catch {
+      // The generator knows no grammar.
+    }
+  }
+  return database;
 }
 
 export function open(...scripts: (readonly string[])[]): DatabaseSync {
@@ -30,44 +46,81 @@ export function dump(database: DatabaseSync, maxBytes = 1_000_000, mode: "full" 
   const parts: DumpedPart[] = [];
   let cursor: string | null = null;
   do {
-    const part: DumpedPart = dumpPart(readerOf(database), { mode, cursor, maxBytes, text: true });
+    const part: DumpedPart = dumpPart(readerOf(database), { mode, cursor, maxBytes });
     parts.push(part);
     cursor = part.next;
   } while (cursor !== null);
   return { sql: parts.map(({ sql }) => sql).join(""), parts };
 }
 
-export const summary = ({ parts }: { readonly parts: readonly Pick<DumpedPart, "schemaHash" | "tables">[] }) => ({
-  schema: parts[0]?.schemaHash,
-  tables: parts.flatMap(({ tables }) => tables),
-});
+/** What the survey finds, in pages of any size. */
+export function survey(
+  database: DatabaseSync,
+  maxBytes = 1_000_000,
+): { readonly schema: string | null; readonly tables: readonly TableSummary[] } {
+  const pages: SurveyPage[] = [];
+  let cursor: string | null = null;
+  do {
+    database.exec("BEGIN");
+    const page: SurveyPage = surveyPage(readerOf(database), { cursor, maxBytes, rows: true });
+    database.exec("ROLLBACK");
+    pages.push(page);
+    cursor = page.next;
+  } while (cursor !== null);
+  return { schema: pages[0]?.schemaHash ?? null, tables: pages.flatMap(({ tables }) => tables) };
+}
 
 interface Listed {
   readonly type: string;
   readonly name: string;
 }
 
-/** Everything a database holds, read without our own engine: the schema, and all rows, exact to the bit and in the table's own order. */
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** Words that a search may find. */
+const WORDS = ["apple", "secret", "draft", "spice", "second", "first", "clever"];
+
+/**
+ * Everything a database holds, read without our own engine: the schema's objects, all rows, exact to the bit and in the table's own order,
+ * and what searches find, in their order.
+ */
 export function content(database: DatabaseSync): unknown {
-  const all = (sql: string): unknown[] => {
+  const all = (sql: string, asArrays = false): unknown[] => {
     const statement = database.prepare(sql);
     statement.setReadBigInts(true);
+    statement.setReturnArrays(asArrays);
     return statement.all();
   };
-  const objects = all("SELECT type, name, tbl_name FROM sqlite_schema ORDER BY type, name") as Listed[];
-  const tables = objects.filter(({ type, name }) => type === "table" && !/^(search|article_search|boxes)_/u.test(name));
+  const orWhy = (read: () => unknown): unknown => {
+    try {
+      return read();
+    } catch (error) {
+      return String(error);
+    }
+  };
+  const objects = all(
+    "SELECT type, name, tbl_name FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_stat%' ESCAPE '!' ORDER BY type, name",
+  ) as Listed[];
+  const kinds = new Map((all("PRAGMA table_list") as Listed[]).map(({ name, type }) => [name, type]));
+  const tables = objects.filter(({ type, name }) => type === "table" && (kinds.get(name) !== "shadow" || /_content$/u.test(name)));
   const rows = tables.map(({ name }) => {
-    const quoted = `"${name.replaceAll('"', '""')}"`;
-    const columns = (all(`PRAGMA table_xinfo(${quoted})`) as { name: string; hidden: bigint }[]).filter(({ hidden }) => hidden !== 1n);
+    const columns = (all(`PRAGMA table_xinfo(${quoted(name)})`) as { name: string; hidden: bigint }[]).filter(
+      ({ hidden }) => hidden !== 1n,
+    );
     const selected = columns.flatMap(({ name: column }) => {
-      const one = `"${column.replaceAll('"', '""')}"`;
+      const one = `${quoted(name)}.${quoted(column)}`;
       return [`typeof(${one})`, `CASE WHEN typeof(${one}) IN ('text', 'blob') THEN hex(${one}) ELSE ${one} END`];
     });
     // An R-tree's own order is that of its nodes.
-    const statement = database.prepare(`SELECT ${selected.join(", ")} FROM ${quoted} ${name === "boxes" ? "ORDER BY id" : "NOT INDEXED"}`);
-    statement.setReadBigInts(true);
-    statement.setReturnArrays(true);
-    return [name, statement.all()];
+    const order = kinds.get(name) === "virtual" ? "ORDER BY 1, 2, 3, 4" : "NOT INDEXED";
+    return [name, orWhy(() => all(`SELECT ${selected.join(", ")} FROM ${quoted(name)} ${order}`, true))];
   });
-  return { objects, rows };
+  const searches = objects
+    .filter(({ name }) => kinds.get(name) === "virtual")
+    .map(({ name }) =>
+      WORDS.map((word) =>
+        orWhy(() => all(`SELECT rowid, rank FROM ${quoted(name)} WHERE ${quoted(name)} MATCH '${word}' ORDER BY rank`, true)),
+      ),
+    );
+  return { objects, rows, searches };
 }

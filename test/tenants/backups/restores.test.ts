@@ -178,8 +178,8 @@ describe("until it was compared, and that is written down", () => {
       seen.push([removal.status, write.result === "busy" ? write.why : write.result]);
     };
     meddle(
-      async (step) => (step === "compare" || step === "record" ? note() : undefined),
-      async (step) => (step === "compare" ? note() : undefined),
+      async (step, nth) => ((step === "compare" && nth === 1) || step === "record" ? note() : undefined),
+      async (step, nth) => (step === "compare" && nth === 2 ? note() : undefined),
       "restore_backup",
     );
     await restoreInto("copy-6");

@@ -1,6 +1,6 @@
 /**
- * `export_backup`: freeze, dump into R2 part by part, thaw; restore what is stored into a scratch database and compare; only then it is
- * verified. Writes wait while it is read, and no longer: whatever fails, the source is thawed and the scratch destroyed.
+ * `export_backup`: freeze, dump into R2 part by part, read the source once more by other code, thaw; restore what is stored into a scratch
+ * database and compare that with the source; only then it is verified. Writes wait while it is read, and no longer: whatever fails, the source is thawed and the scratch destroyed.
  */
 import { Problem } from "../errors.ts";
 import { StepFailed } from "../jobs/failure.ts";
@@ -8,12 +8,15 @@ import type { BackupRow } from "../store/backups/backups.ts";
 import { claimBackup, needDatabase } from "../tenants/backups/backups.ts";
 import { sendCopies } from "../tenants/backups/copies.ts";
 import { completeBackup, failBackup, storyOf, writeManifest } from "../tenants/backups/finish.ts";
+import { allContents, readContents } from "../tenants/backups/contents.ts";
 import { differencesOf, load } from "../tenants/backups/load.ts";
+import type { Loading } from "../tenants/backups/load.ts";
 import { destroyScratch } from "../tenants/backups/retention.ts";
 import { scratchOf } from "../tenants/backups/scratch.ts";
-import { discardMoments, freezeSource, readParts, sourceOf, thawSource } from "../tenants/backups/source.ts";
+import { discardMoments, freezeSource, readParts, readingOf, sourceOf, thawSource } from "../tenants/backups/source.ts";
 import type { Source } from "../tenants/backups/source.ts";
 import { notifyOperators } from "../tenants/webhooks/operator-notices.ts";
+import type { Contents } from "../tenant-database/index.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
@@ -42,22 +45,41 @@ export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project
 };
 
 async function exported(row: BackupRow, job: JobContext): Promise<void> {
-  const source = await dumped(row, job);
-  const loading = { backup: source, name: scratchOf(job.id), id: job.id };
+  const { source, contents } = await dumped(row, job);
+  const loading = { backup: { ...source, isLines: true }, name: scratchOf(job.id), id: job.id };
   try {
     while (!(await job.step("restore into a scratch", async (_attempt, deps) => load(deps, loading))));
-    const differences = await job.step("compare", async (_attempt, deps) => differencesOf(deps, loading));
+    const differences = await compared(loading, contents, job);
     if (differences.length > 0) throw new StepFailed(`Restored, it is not the same: ${differences.join("; ")}.`);
   } finally {
     await orNull(job.step("destroy the scratch", async (_attempt, deps) => destroyScratch(deps, row)));
   }
-  const facts = await job.step("write the manifest", async (_attempt, deps) => writeManifest(deps, source));
+  const facts = await job.step("write the manifest", async (_attempt, deps) => writeManifest(deps, source, contents));
   const copies = await copied(source, job);
   await job.step("complete", async (_attempt, deps) => completeBackup(deps, source, { ...facts, copies }));
 }
 
+/** What the scratch holds beside what the source held. */
+async function compared(loading: Loading, expected: Contents, job: JobContext): Promise<readonly string[]> {
+  const reading = { name: loading.name, freeze: loading.id, mode: loading.backup.export_type };
+  const found = await allContents(async (from) => job.step("compare", async (_attempt, deps) => readContents(deps, reading, from)));
+  if (found === "thawed") throw new StepFailed("Something was written to the scratch.");
+  // An earlier release compared the scratch with its dump alone, and said so in a list.
+  if (Array.isArray(found)) throw new StepFailed("An earlier release began this backup, and did not read its source by other code.");
+  const { differences } = await job.step("compare", async (_attempt, deps) => ({
+    differences: await differencesOf(deps, loading, expected, found),
+  }));
+  return differences;
+}
+
+interface Dumped {
+  readonly source: Source;
+  /** What it held in the same moment, read beside the dump. */
+  readonly contents: Contents;
+}
+
 /** All parts of one moment are in R2. */
-async function dumped(row: BackupRow, job: JobContext): Promise<Source> {
+async function dumped(row: BackupRow, job: JobContext): Promise<Dumped> {
   for (let moment = 1; moment <= MAX_MOMENTS; moment += 1) {
     const source = sourceOf(row, moment);
     try {
@@ -65,7 +87,12 @@ async function dumped(row: BackupRow, job: JobContext): Promise<Source> {
       if (moment > 1) await orNull(job.step("throw away earlier parts", async (_attempt, deps) => discardMoments(deps, source)));
       let read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
       while (read === "more") read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
-      if (read === "done") return source;
+      const reading = readingOf(source);
+      const contents =
+        read === "thawed"
+          ? read
+          : await allContents(async (from) => job.step("dump", async (_attempt, deps) => readContents(deps, reading, from)));
+      if (contents !== "thawed") return { source, contents };
       job.log.warn("Something was written meanwhile: begins again from a new moment", { moment });
     } finally {
       await orNull(job.step("thaw", async (_attempt, deps) => thawSource(deps, source)));

@@ -1,24 +1,37 @@
-/** A file as an answer, to be kept. */
+/** A file as an answer, to be kept: whole, or the bytes that were asked for. */
 import { digestField } from "../lib/bytes.ts";
 import type { AppContext } from "./index.ts";
+import { isKnown, rangeOf } from "./range.ts";
+import type { ByteRange } from "./range.ts";
 
 interface SentFile {
   readonly name: string;
   readonly bytes: number;
   /** In hex. */
   readonly sha256: string;
-  readonly body: ReadableStream<Uint8Array>;
+  readonly body: (range: ByteRange) => ReadableStream<Uint8Array>;
 }
 
 /** A length that is known is sent as such; too few bytes then end the connection, not the file. */
 export function sendFile(c: AppContext, { name, bytes, sha256, body }: SentFile, type: string) {
-  const file = new FixedLengthStream(bytes);
-  c.executionCtx.waitUntil(body.pipeTo(file.writable).catch(() => undefined));
-  return c.body(file.readable, 200, {
+  const etag = `"${sha256}"`;
+  const headers = { ETag: etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-store, no-transform" };
+  if (isKnown(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
+  const asked = rangeOf({ range: c.req.header("range"), ifRange: c.req.header("if-range"), etag, bytes });
+  if (asked === "unsatisfiable") return c.body(null, 416, { ...headers, "Content-Range": `bytes */${bytes}` });
+  const range = asked ?? { from: 0, to: bytes };
+  const file = new FixedLengthStream(range.to - range.from);
+  c.executionCtx.waitUntil(
+    body(range)
+      .pipeTo(file.writable)
+      .catch(() => undefined),
+  );
+  return c.body(file.readable, asked === null ? 200 : 206, {
+    ...headers,
+    ...(asked === null ? {} : { "Content-Range": `bytes ${range.from}-${range.to - 1}/${bytes}` }),
     "Content-Type": type,
-    "Content-Length": String(bytes),
+    "Content-Length": String(range.to - range.from),
     "Content-Disposition": `attachment; filename="${name}"`,
     "Repr-Digest": digestField(sha256),
-    "Cache-Control": "private, no-store, no-transform",
   });
 }

@@ -1,9 +1,11 @@
 /** What a database holds, in the order in which a dump must write it. Reads the schema only. */
-import { createHash } from "node:crypto";
-import { statementsIn, withoutComments } from "./lexer.ts";
-import type { Token } from "./lexer.ts";
-import { quoteName } from "./literals.ts";
+import { lineText, quoteName } from "./literals.ts";
 import type { ReadRows } from "./reader.ts";
+import { lineName, onOneLine, statementOf } from "./schema-text.ts";
+import type { Token } from "./tokens.ts";
+import { wordOf } from "./tokens.ts";
+import { virtualTableOf } from "./virtual-tables.ts";
+import type { Content, VirtualTable } from "./virtual-tables.ts";
 
 /** By what the rows of a table are ordered, and found again. */
 export interface Key {
@@ -25,25 +27,29 @@ export interface TableRows {
   readonly before: string | null;
 }
 
+/** An index of text that stands elsewhere. */
+export interface IndexRows {
+  readonly table: string;
+  readonly columns: readonly string[];
+  readonly content: Content;
+}
+
 export type Step =
-  | { readonly kind: "statement"; readonly sql: string; readonly of: "frame" | "schema" | "data" }
-  | { readonly kind: "rows"; readonly rows: TableRows };
+  | { readonly kind: "statement"; readonly sql: string }
+  | { readonly kind: "rows"; readonly rows: TableRows }
+  | { readonly kind: "index"; readonly index: IndexRows };
 
 export interface Catalog {
   readonly steps: readonly Step[];
-  /** SHA-256 in hex over all schema statements in the dump's order. */
-  readonly schemaHash: string;
+  /** Of everything that is there, in lower case. */
   readonly names: ReadonlySet<string>;
-}
-
-/** It holds something that cannot be written as SQL. */
-export class Undumpable extends Error {
-  override readonly name = "Undumpable";
 }
 
 interface SchemaRow {
   readonly type: string;
   readonly name: string;
+  readonly tokens: readonly Token[];
+  /** On one line. */
   readonly sql: string;
 }
 
@@ -57,35 +63,47 @@ export const isEmpty = (read: ReadRows): boolean =>
 /** Columns in one result: the platform's limit. */
 const MAX_RESULT_COLUMNS = 100;
 
-/** `full`: with the rows. `schema`: without. */
+/** `full`: with the rows. `schema`: without. Throws `Undumpable`. */
 export function readCatalog(read: ReadRows, mode: "full" | "schema"): Catalog {
   const kinds = new Map(rowsOf(read, "PRAGMA table_list").map(([, name, kind]) => [String(name), String(kind)]));
-  const objects = rowsOf(read, "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
-    .map(([type, name, sql]): SchemaRow => ({ type: String(type), name: String(name), sql: withoutComments(String(sql)) }))
-    .filter(({ name }) => !isForeign(name) && kinds.get(name) !== "shadow");
-  const of = (type: string) => objects.filter((each) => each.type === type && kinds.get(each.name) !== "virtual");
-  const virtual = objects.filter(({ name, type }) => type === "table" && kinds.get(name) === "virtual").map(virtualTable);
-  const schema = (all: readonly { sql: string }[]): Step[] => all.map(({ sql }) => ({ kind: "statement", sql, of: "schema" }));
-  const data = (steps: readonly Step[]): readonly Step[] => (mode === "full" ? steps : []);
+  const all = rowsOf(read, "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
+    .map(([type, name, sql]) => ({ type: String(type), name: String(name), sql: String(sql) }))
+    .filter(({ name }) => !isForeign(name));
+  const isVirtual = ({ name, type }: { readonly name: string; readonly type: string }): boolean =>
+    type === "table" && kinds.get(name) === "virtual";
+  const virtual = all.filter(isVirtual).map(({ type, name, sql }) => virtualTableOf(name, statementOf(type, name, sql).tokens));
+  // A shadow by its name alone may be the project's own: its content then is no virtual table's.
+  const owned = new Set(virtual.flatMap(({ owns }) => owns));
+  const objects = all
+    .filter(({ name }) => kinds.get(name) !== "shadow" || !owned.has(name.toLowerCase()))
+    .map(({ type, name, sql }): SchemaRow => {
+      const statement = statementOf(type, name, sql);
+      return { type, name, tokens: statement.tokens, sql: onOneLine(type, name, statement) };
+    });
+  const of = (type: string) => objects.filter((each) => each.type === type && !isVirtual(each));
+  const schema = (some: readonly SchemaRow[]): Step[] => some.map(({ sql }) => ({ kind: "statement", sql }));
+  const data = (some: readonly Step[]): readonly Step[] => (mode === "full" ? some : []);
   const tables = of("table");
   const steps: Step[] = [
-    { kind: "statement", sql: "PRAGMA foreign_keys=OFF", of: "frame" },
-    { kind: "statement", sql: "BEGIN TRANSACTION", of: "frame" },
-    { kind: "statement", sql: "PRAGMA defer_foreign_keys=ON", of: "frame" },
+    ...statements("PRAGMA foreign_keys=OFF", "BEGIN TRANSACTION", "PRAGMA defer_foreign_keys=ON"),
     ...schema(tables),
     ...data(tables.map(({ name }) => ordinaryRows(read, name))),
     ...data(sequences(read, tables)),
     ...schema(of("index")),
-    ...schema(virtual),
+    ...schema(objects.filter(isVirtual)),
+    ...virtual.flatMap((table) => settings(read, table)),
     ...data(virtual.flatMap((table) => virtualRows(read, table))),
     ...schema(of("view")),
     // What an index is of may be a view.
-    ...data(virtual.flatMap(rebuild)),
+    ...data(virtual.flatMap((table) => indexRows(read, table))),
     ...schema(of("trigger")),
-    { kind: "statement", sql: "COMMIT", of: "frame" },
+    ...statements("COMMIT"),
   ];
-  return { steps, schemaHash: hashOf(steps), names: new Set(objects.map(({ name }) => name.toLowerCase())) };
+  const taken = rowsOf(read, "SELECT name FROM sqlite_schema").map(([name]) => String(name).toLowerCase());
+  return { steps, names: new Set(taken) };
 }
+
+const statements = (...texts: readonly string[]): Step[] => texts.map((sql) => ({ kind: "statement", sql }));
 
 function rowsOf(read: ReadRows, sql: string): (readonly unknown[])[] {
   const rows: (readonly unknown[])[] = [];
@@ -93,27 +111,29 @@ function rowsOf(read: ReadRows, sql: string): (readonly unknown[])[] {
   return rows;
 }
 
-function hashOf(steps: readonly Step[]): string {
-  const hash = createHash("sha256");
-  for (const step of steps) {
-    if (step.kind === "statement" && step.of === "schema") hash.update(`${step.sql};\n`);
-  }
-  return hash.digest("hex");
+interface Column {
+  readonly name: string;
+  readonly isKey: boolean;
+  /** Rows are written with it: it is neither generated nor a virtual table's own. */
+  readonly isWritable: boolean;
 }
 
-/** Columns that rows are written with; `hidden`: 1 a virtual table's own, 2 and 3 generated. */
-function writableColumns(read: ReadRows, table: string): { readonly name: string; readonly isKey: boolean }[] {
-  return rowsOf(read, `PRAGMA table_xinfo(${quoteName(table)})`)
-    .filter(([, , , , , , hidden]) => Number(hidden) === 0)
-    .map(([, name, , , , pk]) => ({ name: String(name), isKey: Number(pk) > 0 }));
+function columnsOf(read: ReadRows, table: string): Column[] {
+  return rowsOf(read, `PRAGMA table_xinfo(${quoteName(table)})`).map(([, name, , , , pk, hidden]) => ({
+    name: String(name),
+    isKey: Number(pk) > 0,
+    isWritable: Number(hidden) === 0,
+  }));
 }
+
+const written = (columns: readonly Column[]): string[] => columns.filter(({ isWritable }) => isWritable).map(({ name }) => name);
 
 /** Numbers have no collation. */
 const ROWID: Omit<Key, "name"> = { descending: false, collation: null };
 
 function ordinaryRows(read: ReadRows, table: string): Step {
-  const columns = writableColumns(read, table);
-  const names = columns.map(({ name }) => name);
+  const columns = columnsOf(read, table);
+  const names = written(columns);
   const [, , , , withoutRowid] = rowsOf(read, `PRAGMA table_list(${quoteName(table)})`)[0] ?? [];
   const index = rowsOf(read, `PRAGMA index_list(${quoteName(table)})`).find(([, , , origin]) => origin === "pk")?.[1];
   const rows = { table, columns: names, before: null };
@@ -130,7 +150,7 @@ function ordinaryRows(read: ReadRows, table: string): Step {
   // A primary key without an index of its own is the rowid.
   const alias = index === undefined ? columns.find(({ isKey }) => isKey)?.name : undefined;
   if (alias !== undefined) return { kind: "rows", rows: { ...rows, rowid: null, key: [{ name: alias, ...ROWID }] } };
-  const rowid = freeRowid(names);
+  const rowid = freeRowid(columns.map(({ name }) => name));
   return { kind: "rows", rows: { ...rows, rowid, key: rowid === null ? [] : [{ name: rowid, ...ROWID }] } };
 }
 
@@ -141,63 +161,36 @@ function freeRowid(columns: readonly string[]): string | null {
   return ["rowid", "_rowid_", "oid"].find((name) => !taken.has(name)) ?? null;
 }
 
-const holdsWord = (sql: string, word: string): boolean =>
-  (statementsIn(sql)[0]?.tokens ?? []).some(({ kind, text }) => kind === "word" && text.toUpperCase() === word);
-
 /** SQLite's own table of the numbers that AUTOINCREMENT gave; it is there once a table needs it. */
 function sequences(read: ReadRows, tables: readonly SchemaRow[]): Step[] {
-  if (!tables.some(({ sql }) => holdsWord(sql, "AUTOINCREMENT"))) return [];
+  if (!tables.some(({ tokens }) => tokens.some((token) => wordOf(token) === "AUTOINCREMENT"))) return [];
   const step = ordinaryRows(read, "sqlite_sequence");
   return step.kind === "rows" ? [{ kind: "rows", rows: { ...step.rows, before: 'DELETE FROM "sqlite_sequence"' } }] : [];
 }
 
-interface VirtualTable extends SchemaRow {
-  readonly holds: "rows" | "index" | "nothing";
-  readonly module: string;
+/** What was set in a full-text table, as it takes it. The version is that of the index's inner form. */
+function settings(read: ReadRows, { name, module }: VirtualTable): Step[] {
+  if (module !== "fts5") return [];
+  const table = lineName(name);
+  const config = quoteName(`${name}_config`);
+  return rowsOf(
+    read,
+    `SELECT t.k, typeof(t.v), CAST(CAST(t.v AS TEXT) AS BLOB) FROM ${config} AS t WHERE t.k <> 'version' ORDER BY t.k`,
+  ).map(([key, type, value]) => {
+    const bytes = value instanceof ArrayBuffer ? new Uint8Array(value) : (value as Uint8Array);
+    const literal = type === "integer" ? new TextDecoder().decode(bytes) : lineText(bytes);
+    return { kind: "statement", sql: `INSERT INTO ${table}(${table},rank) VALUES('${String(key)}',${literal})` };
+  });
 }
 
-/** Full-text and R-tree tables are written as rows; what they keep behind them, they build anew. */
-function virtualTable(table: SchemaRow): VirtualTable {
-  const tokens = statementsIn(table.sql)[0]?.tokens ?? [];
-  const using = tokens.findIndex(({ kind, text }) => kind === "word" && text.toUpperCase() === "USING");
-  const module = (tokens[using + 1]?.text ?? "").toLowerCase();
-  switch (module) {
-    case "rtree":
-    case "rtree_i32":
-      return { ...table, module, holds: "rows" };
-    case "fts5vocab":
-      return { ...table, module, holds: "nothing" };
-    case "fts5": {
-      const content = optionOf(tokens, "content");
-      if (content !== "") return { ...table, module, holds: content === null ? "rows" : "index" };
-      throw new Undumpable(`The full-text table ${quoteName(table.name)} keeps no content (content=''), so that nothing can read it back.`);
-    }
-    default:
-      throw new Undumpable(`The virtual table ${quoteName(table.name)} is of a kind that cannot be read back: ${module}.`);
-  }
-}
-
-/** The value of an fts5 option, without its quotes; null where it is not given. */
-function optionOf(tokens: readonly Token[], option: string): string | null {
-  const at = tokens.findIndex(({ text }, index) => text.toLowerCase() === option && tokens[index + 1]?.text === "=");
-  if (at < 0) return null;
-  const value = tokens[at + 2];
-  return value?.kind === "quoted" ? value.text.slice(1, -1) : (value?.text ?? "");
-}
-
-function virtualRows(read: ReadRows, { name, module, holds }: VirtualTable): Step[] {
-  if (holds !== "rows") return [];
-  const columns = writableColumns(read, name).map((column) => column.name);
+/** What they keep beside their rows, they build anew. */
+function virtualRows(read: ReadRows, { name, module, content }: VirtualTable): Step[] {
+  if (module === "fts5vocab" || content !== null) return [];
+  const columns = written(columnsOf(read, name));
   const rowid = module === "fts5" ? "rowid" : null;
   return [{ kind: "rows", rows: { table: name, columns, rowid, key: [{ name: rowid ?? columns[0] ?? "", ...ROWID }], before: null } }];
 }
 
-function rebuild({ name, holds }: VirtualTable): Step[] {
-  const table = quoteName(name);
-  return holds === "index" ? [{ kind: "statement", sql: `INSERT INTO ${table}(${table}) VALUES('rebuild')`, of: "data" }] : [];
-}
-
-/** Whether a statement belongs to the frame of a dump, which an import has of its own. */
-export function isFrame([word = ""]: readonly string[]): boolean {
-  return ["PRAGMA", "BEGIN", "COMMIT"].includes(word);
+function indexRows(read: ReadRows, { name, content }: VirtualTable): Step[] {
+  return content === null ? [] : [{ kind: "index", index: { table: name, columns: written(columnsOf(read, name)), content } }];
 }

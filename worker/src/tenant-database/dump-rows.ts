@@ -3,9 +3,8 @@
  * SQLite's own quoting would lose something. One row is in memory at a time.
  */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import type { TableRows } from "./catalog.ts";
-import { asPlainText, blobLiteral, hexOf, quoteName, quoteText, realLiteral, textLiteral } from "./literals.ts";
+import { blobLiteral, hexOf, lineText, quoteName, realLiteral, textLiteral } from "./literals.ts";
 import type { ReadRows } from "./reader.ts";
 
 /** A value larger than this is read as bytes, and written in hex. */
@@ -20,40 +19,34 @@ const PIECE_BYTES = 40_000;
 /** What surrounds the values of one row. */
 const ROW_FRAME_BYTES = 64;
 
-/** A place between two rows, and what was seen before it. */
+/** A place between two rows. */
 export interface RowsPosition {
   /** Of the last row, as literals; null at the beginning, or where only the number of rows tells the place. */
   readonly key: string | null;
   readonly rows: number;
-  /** SHA-256 in hex, chained row by row, so that it can be kept at any of them. */
-  readonly hash: string;
 }
 
-export const BEFORE_FIRST: RowsPosition = { key: null, rows: 0, hash: "0".repeat(64) };
+export const BEFORE_FIRST: RowsPosition = { key: null, rows: 0 };
 
 /** A literal as it stands in a statement, or bytes too many for one. */
 type Value = string | { readonly type: "text" | "blob"; readonly bytes: Uint8Array };
 
-const ASCII_ONLY = "'*[^'||char(1)||'-'||char(127)||']*'";
-
-/** `v` is a column. Text that is all ASCII, and short blobs, SQLite quotes; other text and what is long comes as bytes, its type before it. */
+/** `v` is a column. Text that is all printable ASCII, and short blobs, SQLite quotes; other text and what is long comes as bytes, its type before it. */
 const asRead = (v: string): string =>
-  `CASE WHEN typeof(${v})='real' THEN ${v} WHEN octet_length(${v})>${LONG_VALUE_BYTES} OR typeof(${v})='text' AND (octet_length(${v})<>length(${v}) OR ${v} GLOB ${ASCII_ONLY}) THEN CAST(substr(typeof(${v}),1,1)||${v} AS BLOB) ELSE quote(${v}) END`;
+  `CASE WHEN typeof(${v})='real' THEN ${v} WHEN octet_length(${v})>${LONG_VALUE_BYTES} OR typeof(${v})='text' AND (octet_length(${v})<>length(${v}) OR ${v} GLOB '*[^ -~]*') THEN CAST(substr(typeof(${v}),1,1)||${v} AS BLOB) ELSE quote(${v}) END`;
 
+/** Columns are named with their table, so that no name is taken for another one, and none of ours stands beside the project's. */
 function selectFrom({ table, columns, rowid, key }: TableRows, from: RowsPosition): string {
-  const name = quoteName(table);
-  const aliases = columns.map((column, index) => `${quoteName(column)} AS v${index}`);
-  const inner = [...(rowid === null ? [] : [`${rowid} AS k`]), ...aliases].join(", ");
-  const outer = [...(rowid === null ? [] : ["CAST(k AS TEXT)"]), ...columns.map((_, index) => asRead(`v${index}`))].join(", ");
+  const cells = [...(rowid === null ? [] : [`CAST(t.${rowid} AS TEXT)`]), ...columns.map((column) => asRead(`t.${quoteName(column)}`))];
   const column = (index: number): string => {
-    const { name: of = "", collation = null } = key[index] ?? {};
-    return collation === null ? quoteName(of) : `${quoteName(of)} COLLATE ${quoteName(collation)}`;
+    const { name = "", collation = null } = key[index] ?? {};
+    return `t.${quoteName(name)}${collation === null ? "" : ` COLLATE ${quoteName(collation)}`}`;
   };
   const order = key.map(({ descending }, index) => `${column(index)}${descending ? " DESC" : ""}`).join(", ");
   const place = from.key === null ? `LIMIT -1 OFFSET ${from.rows}` : "";
   const after = from.key === null ? "" : `WHERE ${afterKey(key, JSON.parse(from.key) as string[], column)}`;
-  const source = key.length === 0 ? `${name} NOT INDEXED` : name;
-  return `SELECT ${outer} FROM (SELECT ${inner} FROM ${source} ${after} ${order === "" ? "" : `ORDER BY ${order}`} ${place})`;
+  const source = `${quoteName(table)} AS t${key.length === 0 ? " NOT INDEXED" : ""}`;
+  return `SELECT ${cells.join(", ")} FROM ${source} ${after} ${order === "" ? "" : `ORDER BY ${order}`} ${place}`;
 }
 
 /** The rows behind a key, so that an index finds the first of them: a AND (b OR (c AND d)) with a on the first column alone. */
@@ -75,8 +68,7 @@ function valueOf(cell: unknown): Value {
   const type = whole[0] === "t".charCodeAt(0) ? "text" : "blob";
   if (bytes.length > LONG_VALUE_BYTES) return { type, bytes };
   if (type === "blob") return blobLiteral(bytes);
-  const text = asPlainText(bytes);
-  return text === null ? textLiteral(bytes) : quoteText(text);
+  return lineText(bytes);
 }
 
 const literalOf = (value: Value): string => {
@@ -109,17 +101,17 @@ export function readRows(
   const into = `INSERT INTO ${quoteName(rows.table)}(${names.join(",")}) VALUES`;
   const room = MAX_STATEMENT_BYTES - Buffer.byteLength(into);
   const keyAt = rows.key.map(({ name }) => (name === rows.rowid ? 0 : rows.columns.indexOf(name) + (rows.rowid === null ? 0 : 1)));
-  let { rows: count, hash } = from;
+  let { rows: count } = from;
   let last: readonly Value[] = [];
   let pending: string[] = [];
   let bytes = 0;
   let enough = false;
   const hand = (sql: string): void => {
-    enough = !take(sql, { key: keyOf(last, keyAt), rows: count, hash });
+    enough = !take(sql, { key: keyOf(last, keyAt), rows: count });
   };
   const flush = (): void => {
     if (pending.length === 0 || enough) return;
-    hand(`${into}${pending.join(",\n")}`);
+    hand(`${into}${pending.join(",")}`);
     pending = [];
     bytes = 0;
   };
@@ -131,7 +123,6 @@ export function readRows(
     if (enough) return false;
     last = values;
     count += 1;
-    hash = chained(hash, written, values);
     if ("alone" in written) {
       hand(written.alone.join(";\n"));
       return !enough;
@@ -152,14 +143,6 @@ function keyOf(row: readonly Value[], keyAt: readonly number[]): string | null {
   const key = keyAt.map((index) => row[index] ?? "NULL");
   const size = key.reduce((sum, value) => sum + sizeOf(value), 0);
   return key.length === 0 || size > MAX_KEY_BYTES ? null : JSON.stringify(key);
-}
-
-/** Over the row as it stands in a statement; one that is too long for that is never put together. */
-function chained(hash: string, written: Written, values: readonly Value[]): string {
-  const chain = createHash("sha256").update(Buffer.from(hash, "hex"));
-  if ("values" in written) return chain.update(written.values).digest("hex");
-  values.forEach((value, index) => chain.update(index === 0 ? "(" : ",").update(literalOf(value)));
-  return chain.update(")").digest("hex");
 }
 
 /** The longest values of a row that is too long go into a table of their own first, piece by piece; the row itself is inserted whole. */

@@ -1,14 +1,15 @@
 /**
  * A database as SQL, in parts: where one ends, the next goes on, from a cursor that is all that needs to be remembered. The same content
- * gives the same bytes, whatever the parts were.
+ * gives the same bytes, whatever the parts were. Each statement is one line and begins with a keyword of ours: a reader of lines finds no
+ * line that a project began.
  */
 import { Buffer } from "node:buffer";
 import { readCatalog } from "./catalog.ts";
-import type { Catalog, TableRows } from "./catalog.ts";
+import type { Catalog, Step } from "./catalog.ts";
+import { expectContent, readIndex } from "./dump-index.ts";
 import { BEFORE_FIRST, readRows } from "./dump-rows.ts";
 import type { RowsPosition } from "./dump-rows.ts";
 import type { ReadRows } from "./reader.ts";
-import type { TableSummary } from "./types.ts";
 
 export interface DumpRequest {
   readonly mode: "full" | "schema";
@@ -16,8 +17,6 @@ export interface DumpRequest {
   readonly cursor: string | null;
   /** A part ends with the statement that reaches it; a row with long values may take it further. */
   readonly maxBytes: number;
-  /** False: only what the tables hold is summed up. */
-  readonly text: boolean;
 }
 
 export interface DumpedPart {
@@ -25,9 +24,6 @@ export interface DumpedPart {
   readonly bytes: number;
   /** Where the next part begins; null after the last one. */
   readonly next: string | null;
-  /** Tables whose last row stands in this part. */
-  readonly tables: readonly TableSummary[];
-  readonly schemaHash: string;
 }
 
 interface Place {
@@ -37,39 +33,45 @@ interface Place {
 
 const START: Place = { step: 0, rows: null };
 
-export function dumpPart(read: ReadRows, { mode, cursor, maxBytes, text }: DumpRequest): DumpedPart {
+/** Throws `Undumpable` where no dump can hold what is there. */
+export function expectDumpable(read: ReadRows, mode: DumpRequest["mode"]): void {
+  for (const step of readCatalog(read, mode).steps) {
+    if (step.kind === "index") expectContent(read, step.index);
+  }
+}
+
+export function dumpPart(read: ReadRows, { mode, cursor, maxBytes }: DumpRequest): DumpedPart {
   const catalog = readCatalog(read, mode);
   const staging = freeName(catalog);
-  const tables: TableSummary[] = [];
-  const statements: string[] = [];
+  const lines: string[] = [];
   let bytes = 0;
+  const isFull = (): boolean => bytes >= maxBytes;
   const put = (sql: string): void => {
     bytes += Buffer.byteLength(sql) + 2;
-    if (text) statements.push(`${sql};\n`);
+    lines.push(`${sql};\n`);
   };
-  /** Null where the table is done. */
-  const rowsFrom = (rows: TableRows, from: RowsPosition | null): RowsPosition | null => {
+  /** Null where the step is done. */
+  const readFrom = (step: Step, from: RowsPosition | null): RowsPosition | null => {
+    if (step.kind === "statement") {
+      put(step.sql);
+      return null;
+    }
     let place = from ?? BEFORE_FIRST;
-    if (from === null && rows.before !== null) put(rows.before);
-    const done = readRows(read, { rows, from: place, staging }, (sql, after) => {
+    const take = (sql: string, after: RowsPosition): boolean => {
       put(sql);
       place = after;
       return !isFull();
-    });
-    if (!done) return place;
-    tables.push({ name: rows.table, rows: place.rows, hash: place.hash });
-    return null;
+    };
+    if (step.kind === "index") return readIndex(read, step.index, place, take) ? null : place;
+    if (from === null && step.rows.before !== null) put(step.rows.before);
+    return readRows(read, { rows: step.rows, from: place, staging }, take) ? null : place;
   };
   let place: Place = cursor === null ? START : (JSON.parse(cursor) as Place);
-  const isFull = (): boolean => bytes >= maxBytes;
-  while (place.step < catalog.steps.length && !isFull()) {
-    const step = catalog.steps[place.step];
-    if (step?.kind === "statement") put(step.sql);
-    const stopped = step?.kind === "rows" ? rowsFrom(step.rows, place.rows) : null;
+  for (let step = catalog.steps[place.step]; step !== undefined && !isFull(); step = catalog.steps[place.step]) {
+    const stopped = readFrom(step, place.rows);
     place = stopped === null ? { step: place.step + 1, rows: null } : { step: place.step, rows: stopped };
   }
-  const next = place.step < catalog.steps.length ? JSON.stringify(place) : null;
-  return { sql: statements.join(""), bytes, next, tables, schemaHash: catalog.schemaHash };
+  return { sql: lines.join(""), bytes, next: place.step < catalog.steps.length ? JSON.stringify(place) : null };
 }
 
 /** For the table of long values: a name that nothing else has. */

@@ -1,28 +1,29 @@
 /** A dump's statements, run on an empty database. */
-import { isFrame } from "./catalog.ts";
-import { leadingWords, split, statementsIn } from "./lexer.ts";
+import { eachStatement, leadingWords, refusalOf } from "./lexer.ts";
 
-/** Whole statements. The caller's transaction takes the place of the dump's own. */
-export function importPiece(sql: SqlStorage, text: string): void {
-  for (const statement of statementsIn(text)) {
-    if (!isFrame(leadingWords(statement, 1))) sql.exec(statement.text).toArray();
+/** The frame of a dump: the caller's transaction takes the place of its own. */
+const FRAME = new Set(["PRAGMA", "BEGIN", "COMMIT"]);
+/** Values alone, which nothing can be wrong with: the statements of a dump that are many and long. */
+const ROWS = /^INSERT INTO ".*VALUES/u;
+
+/** A statement that would end the import's transaction, or that is none. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+}
+
+/** A part of a dump. `isLines`: each line is a statement, as today's dumps have it; earlier ones hold line breaks that tenants wrote. */
+export function importPiece(sql: SqlStorage, text: string, isLines: boolean): void {
+  for (const piece of isLines ? text.split("\n") : [text]) {
+    if (isLines && ROWS.test(piece)) sql.exec(piece).toArray();
+    else runStatements(sql, piece);
   }
 }
 
-/** A dump that comes in chunks, cut anywhere, as pieces of whole statements. The same dump gives the same pieces. */
-export async function* piecesOf(chunks: AsyncIterable<string>, pieceChars: number): AsyncGenerator<string> {
-  let rest = "";
-  let piece = "";
-  for await (const chunk of chunks) {
-    const read = split(rest + chunk);
-    ({ rest } = read);
-    for (const { text } of read.statements) {
-      piece += `${text};\n`;
-      if (piece.length < pieceChars) continue;
-      yield piece;
-      piece = "";
-    }
+/** Throws `Refused` for what would end the transaction. */
+export function runStatements(sql: SqlStorage, text: string): void {
+  for (const statement of eachStatement(text)) {
+    const refusal = refusalOf(statement);
+    if (refusal !== null) throw new Refused(refusal);
+    if (!FRAME.has(leadingWords(statement, 1)[0] ?? "")) sql.exec(statement.text).toArray();
   }
-  if (rest.trim() !== "") piece += rest;
-  if (piece !== "") yield piece;
 }

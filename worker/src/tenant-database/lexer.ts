@@ -1,13 +1,9 @@
 /**
- * Where SQL statements begin and end, and what their words are: SQLite's own tokens, and the rule by which `sqlite3_complete` ends a
- * trigger. It knows no grammar: whether a statement is right, SQLite says. No I/O. No clock.
+ * Where SQL statements begin and end, and what their words are, by the rule by which `sqlite3_complete` ends a trigger. It knows no
+ * grammar: whether a statement is right, SQLite says. No I/O. No clock.
  */
-
-export interface Token {
-  readonly kind: "word" | "quoted" | "number" | "variable" | "semicolon" | "broken" | "other";
-  readonly text: string;
-  readonly start: number;
-}
+import { tokensOf, wordOf } from "./tokens.ts";
+import type { Token } from "./tokens.ts";
 
 export interface Statement {
   /** From the first token to the last, without comments around it and without its semicolon. */
@@ -15,46 +11,21 @@ export interface Statement {
   readonly tokens: readonly Token[];
 }
 
-/** A text in a doubled quote ('it''s') is two tokens here, which changes nothing for those who ask where a statement ends. */
-const TOKEN =
-  /(?<space>[ \t\n\v\f\r\uFEFF]+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|(?<quoted>'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\])|(?<word>[A-Za-z_\u{80}-\u{10FFFF}][\w$\u{80}-\u{10FFFF}]*)|(?<number>\d[\w.]*)|(?<variable>\?\d*|[:@$][\w$\u{80}-\u{10FFFF}]+)|(?<semicolon>;)|(?<broken>['"`[])|(?<other>[\s\S])/uy;
-
-const KINDS = ["word", "quoted", "number", "variable", "semicolon", "broken"] as const;
-
-function* tokensOf(sql: string): Generator<Token> {
-  TOKEN.lastIndex = 0;
-  // The expression is shared, and its position with it: nobody else may move it while the generator rests.
-  for (let at = 0; at < sql.length;) {
-    TOKEN.lastIndex = at;
-    const match = TOKEN.exec(sql);
-    if (match === null) return;
-    const { groups = {} } = match;
-    const start = at;
-    at = TOKEN.lastIndex;
-    if (groups["space"] === undefined) {
-      yield { kind: KINDS.find((kind) => groups[kind] !== undefined) ?? "other", text: match[0], start };
-    }
-  }
-}
-
 /** The first words of a statement, in capitals, without EXPLAIN: what kind of statement it is. */
-export function leadingWords({ tokens }: Statement, count: number): string[] {
-  const words = tokens.slice(0, count + 3).map(({ kind, text }) => (kind === "word" ? text.toUpperCase() : ""));
+export function leadingWords({ tokens }: Pick<Statement, "tokens">, count: number): string[] {
+  const words = tokens.slice(0, count + 3).map(wordOf);
   if (words[0] === "EXPLAIN") words.splice(0, words[1] === "QUERY" && words[2] === "PLAN" ? 3 : 1);
   return words.slice(0, count);
 }
 
-function isTrigger(statement: Statement): boolean {
-  const [create, second, third] = leadingWords(statement, 3);
+function isTrigger(tokens: readonly Token[]): boolean {
+  const [create, second, third] = leadingWords({ tokens }, 3);
   return create === "CREATE" && (second === "TRIGGER" || (/^TEMP(ORARY)?$/u.test(second ?? "") && third === "TRIGGER"));
 }
 
 /** A semicolon ends a statement; one inside of a trigger does only after `; END`. */
-function endsHere(statement: Statement): boolean {
-  const { tokens } = statement;
-  if (!isTrigger(statement)) return true;
-  const [before, last] = tokens.slice(-2);
-  return before?.kind === "semicolon" && last?.kind === "word" && last.text.toUpperCase() === "END";
+function endsHere(tokens: readonly Token[]): boolean {
+  return !isTrigger(tokens) || (tokens.at(-2)?.kind === "semicolon" && wordOf(tokens.at(-1)) === "END");
 }
 
 function statementOf(sql: string, tokens: readonly Token[]): Statement {
@@ -62,37 +33,40 @@ function statementOf(sql: string, tokens: readonly Token[]): Statement {
   return { text: first && last ? sql.slice(first.start, last.start + last.text.length) : "", tokens };
 }
 
-export interface Split {
-  /** Empty ones are left out. */
-  readonly statements: readonly Statement[];
-  /** What follows the last semicolon: a statement that goes on elsewhere, or that needs none. */
-  readonly rest: string;
-}
-
-/** A quote that is never closed ends the reading: everything from its statement on is rest. */
-export function split(sql: string): Split {
-  const statements: Statement[] = [];
+/** One after the other; empty ones are left out, and the last one needs no semicolon. One that ends in an illegal token is the last. */
+export function* eachStatement(sql: string): Generator<Statement> {
   let tokens: Token[] = [];
-  let from = 0;
   for (const token of tokensOf(sql)) {
-    if (token.kind === "broken") break;
-    if (token.kind !== "semicolon" || !endsHere({ text: "", tokens })) {
+    if (token.kind !== "semicolon" || !endsHere(tokens)) {
       tokens.push(token);
       continue;
     }
-    if (tokens.length > 0) statements.push(statementOf(sql, tokens));
+    if (tokens.length > 0) yield statementOf(sql, tokens);
     tokens = [];
-    from = token.start + 1;
   }
-  return { statements, rest: sql.slice(from) };
+  if (tokens.length > 0) yield statementOf(sql, tokens);
 }
 
-/** All statements of a text; the last one needs no semicolon. */
-export function statementsIn(sql: string): readonly Statement[] {
-  const { statements, rest } = split(sql);
-  const last = statementOf(rest, [...tokensOf(rest)]);
-  return last.tokens.length > 0 ? [...statements, last] : statements;
+export const statementsIn = (sql: string): readonly Statement[] => [...eachStatement(sql)];
+
+/** Why a statement cannot be run, whatever database it is for; null where nothing speaks against it. */
+export function refusalOf({ tokens }: Statement): string | null {
+  const illegal = tokens.find(({ kind }) => kind === "illegal");
+  if (illegal !== undefined) return `unrecognized token: "${illegal.text}"`;
+  // To SQLite a variable of its own test programs: it swallows quotes, and means nothing in SQL.
+  const hash = tokens.find(({ kind, text }) => kind === "variable" && text.startsWith("#"));
+  if (hash !== undefined) return `near "${hash.text}": syntax error`;
+  return endsTransaction(tokens)
+    ? "ROLLBACK is not offered as a way to solve conflicts: it would end the platform's own transaction"
+    : null;
 }
 
-/** A statement without the comments behind it: one that is never closed would swallow the semicolon. */
-export const withoutComments = (sql: string): string => statementsIn(sql)[0]?.text ?? "";
+/** `OR ROLLBACK`, `ON CONFLICT ROLLBACK` and `RAISE(ROLLBACK, …)` end the whole transaction, and with it the object's. */
+function endsTransaction(tokens: readonly Token[]): boolean {
+  return tokens.some((token, index) => {
+    if (wordOf(token) !== "ROLLBACK") return false;
+    const [first, second] = [tokens[index - 2], tokens[index - 1]];
+    if (wordOf(second) === "OR") return ["INSERT", "UPDATE"].includes(wordOf(first));
+    return (wordOf(first) === "ON" && wordOf(second) === "CONFLICT") || (wordOf(first) === "RAISE" && second?.text === "(");
+  });
+}

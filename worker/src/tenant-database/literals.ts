@@ -48,7 +48,18 @@ function binaryLiteral(value: number): string {
   return text;
 }
 
-export const quoteText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+/** What some reader takes for the end of a line, or acts on. */
+const CONTROL = /[\p{Cc}\u2028\u2029]/u;
+
+export const hasControl = (text: string): boolean => CONTROL.test(text);
+
+/** What a token in quotes says. */
+export function unquoted(token: string): string {
+  const quote = token.charAt(0);
+  return quote === "[" ? token.slice(1, -1) : token.slice(1, -1).replaceAll(quote + quote, quote);
+}
+
+const quoteText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 export const hexOf = (bytes: Uint8Array): string => {
@@ -58,14 +69,18 @@ export const hexOf = (bytes: Uint8Array): string => {
 
 export const blobLiteral = (bytes: Uint8Array): string => `X'${hexOf(bytes)}'`;
 
-/** For text that a quoted literal cannot hold: NUL ends one, and not all bytes are UTF-8. */
+/** For text that a quoted literal cannot hold: NUL ends one, a line break ends a line, and not all bytes are UTF-8. */
 export const textLiteral = (bytes: Uint8Array): string => `CAST(${blobLiteral(bytes)} AS TEXT)`;
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** null where the bytes are no UTF-8 or hold a NUL. */
-export function asPlainText(bytes: Uint8Array): string | null {
-  if (bytes.includes(0)) return null;
+/** A text as a literal that stands on one line. */
+export function lineText(bytes: Uint8Array): string {
+  const text = decoded(bytes);
+  return text === null || hasControl(text) ? textLiteral(bytes) : quoteText(text);
+}
+
+function decoded(bytes: Uint8Array): string | null {
   try {
     return strict.decode(bytes);
   } catch {

@@ -1,9 +1,10 @@
 /** One statement of a project, run on its database: exact, within limits, and without a trace where it may not write. */
-import { Buffer } from "node:buffer";
-import { close } from "./sql-reader.ts";
+import { breaksDeferredKey } from "./foreign-keys.ts";
+import { readerOf, rolledBack, withCursor } from "./sql-reader.ts";
 import { prepare } from "./statement.ts";
 import type { Prepared } from "./statement.ts";
 import type { QueryRequest, WireValue } from "./types.ts";
+import { mayBeEither, mayBeInexact, plain, sizeOf, typed, typedForm } from "./values.ts";
 
 /** Of the answer's values as JSON. */
 export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -19,8 +20,15 @@ export type Outcome =
       readonly rowsRead: number;
       readonly rowsWritten: number;
     }
-  | { readonly result: "refused" | "failed"; readonly message: string }
+  | { readonly result: "refused"; readonly path: string; readonly message: string }
+  | { readonly result: "failed"; readonly message: string }
   | { readonly result: "frozen" };
+
+/** The freeze that a statement meets. `expired`: its lease is over, and the first write ends it. */
+export interface Freeze {
+  readonly standing: "none" | "held" | "expired";
+  readonly end: () => void;
+}
 
 type Row = readonly SqlStorageValue[];
 
@@ -34,69 +42,60 @@ class GivenUp extends Error {
   }
 }
 
-const refused = (message: string): GivenUp => new GivenUp({ result: "refused", message });
 const failed = (message: string): GivenUp => new GivenUp({ result: "failed", message });
 
-/** Whether a statement, as SQLite compiled it, would write: it opens a transaction for that. */
-function writes(sql: SqlStorage, { sql: text, values, isExplain }: Prepared): boolean {
-  if (isExplain) return false;
-  const program = run(() => [...sql.exec(`EXPLAIN ${text}`, ...values).raw()]);
-  return program.some(([, opcode, , p2]) => (opcode === "Transaction" && p2 !== 0) || opcode === "Vacuum" || opcode === "AutoCommit");
-}
-
-/** `mayWrite` is asked only by a statement that would. */
-export function runQuery(storage: DurableObjectStorage, request: QueryRequest, mayWrite: () => boolean): Outcome {
-  const { sql } = storage;
+/**
+ * Whether a statement writes is decided by what SQLite did, never by its words. What may not write runs in a transaction that is always
+ * rolled back, whatever it was.
+ */
+export function runQuery(storage: DurableObjectStorage, request: QueryRequest, freeze: Freeze): Outcome {
   const prepared = prepare(request.sql, request.params);
-  if ("path" in prepared) return { result: "refused", message: prepared.message };
+  if ("path" in prepared) return { result: "refused", ...prepared };
+  const inspects = request.readOnly || prepared.isExplain;
+  const work = (): Outcome => {
+    const before = inspects || freeze.standing !== "none" ? traceOf(storage.sql) : null;
+    const outcome = answerOf(storage.sql, prepared, request.maxRows);
+    if (before === null || !left(storage.sql, before, outcome)) return outcome;
+    if (inspects)
+      throw new GivenUp({ result: "refused", path: "sql", message: "This statement would write, and the request says read_only." });
+    if (freeze.standing === "held") throw new GivenUp({ result: "frozen" });
+    freeze.end();
+    return outcome;
+  };
   try {
-    if (!writes(sql, prepared)) return reading(storage, prepared, request.maxRows);
-    if (request.readOnly) throw refused("This statement would write, and the request says read_only.");
-    if (!mayWrite()) return { result: "frozen" };
-    return storage.transactionSync(() => writing(sql, prepared, request.maxRows));
+    return inspects || freeze.standing === "held" ? rolledBack(storage, work) : storage.transactionSync(work);
   } catch (error) {
     if (error instanceof GivenUp) return error.outcome;
     throw error;
   }
 }
 
-/** Whatever it does, nothing of it stays: what looks like a read is rolled back too. */
-function reading(storage: DurableObjectStorage, prepared: Prepared, maxRows: number): Outcome {
-  let outcome: Outcome | undefined;
-  try {
-    storage.transactionSync(() => {
-      outcome = read(storage.sql, prepared, maxRows);
-      throw new GivenUp(outcome);
-    });
-  } catch (error) {
-    if (!(error instanceof GivenUp)) throw error;
-    return error.outcome;
+const changesOf = (sql: SqlStorage): unknown => sql.exec("SELECT total_changes() AS n").one()["n"];
+
+/** What a write leaves: no one of these shows all of them. `DROP TABLE`, for instance, shows in the schema alone. */
+function traceOf(sql: SqlStorage): string {
+  return JSON.stringify([changesOf(sql), [...sql.exec("SELECT rowid, type, name, tbl_name, rootpage, sql FROM sqlite_schema").raw()]]);
+}
+
+function left(sql: SqlStorage, before: string, outcome: Outcome): boolean {
+  return (outcome.result === "rows" && outcome.rowsWritten > 0) || traceOf(sql) !== before;
+}
+
+function answerOf(sql: SqlStorage, prepared: Prepared, maxRows: number): Outcome {
+  const changes = changesOf(sql);
+  // Only what wrote nothing can be run a second time, to ask for the types of its values.
+  let repeats: boolean | undefined;
+  const needsTypes = (row: Row): boolean => prepared.isQuery && row.some(mayBeEither) && (repeats ??= changesOf(sql) === changes);
+  const taken = take(sql, prepared.sql, prepared.values, maxRows, needsTypes);
+  if (taken.needsTypes) {
+    const again = take(sql, typedForm(prepared.sql, taken.columns.length, maxRows), prepared.values, maxRows);
+    return answer({ ...again, columns: taken.columns }, typed);
   }
-  throw new Error("A transaction that always ends with a throw did not");
-}
-
-function read(sql: SqlStorage, prepared: Prepared, maxRows: number): Outcome {
-  const taken = take(sql, prepared.sql, prepared.values, maxRows);
-  if (!taken.rows.some((row) => row.some(mayBeInexact))) return answer(taken, plain);
-  if (!prepared.isQuery) throw failed(INEXACT);
-  return answer(
-    { ...take(sql, exactForm(prepared.sql, taken.columns.length, maxRows), prepared.values, maxRows), columns: taken.columns },
-    exact,
-  );
-}
-
-function writing(sql: SqlStorage, prepared: Prepared, maxRows: number): Outcome {
-  const taken = take(sql, prepared.sql, prepared.values, maxRows);
   if (taken.rows.some((row) => row.some(mayBeInexact))) throw failed(INEXACT);
-  // A constraint that waits for the end of the transaction would be noticed when the platform commits, and cost the whole object.
-  if (hasDeferredKeys(sql) && run(() => sql.exec("PRAGMA foreign_key_check").toArray()).length > 0) {
-    throw failed("FOREIGN KEY constraint failed");
-  }
+  const mayHaveWritten = !prepared.isQuery || changesOf(sql) !== changes;
+  if (mayHaveWritten && run(() => breaksDeferredKey(readerOf(sql)))) throw failed("FOREIGN KEY constraint failed");
   return answer(taken, plain);
 }
-
-const hasDeferredKeys = (sql: SqlStorage): boolean =>
-  sql.exec("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND instr(upper(sql), 'DEFERR') LIMIT 1").toArray().length > 0;
 
 interface Taken {
   readonly columns: readonly string[];
@@ -104,76 +103,40 @@ interface Taken {
   readonly truncated: boolean;
   readonly rowsRead: number;
   readonly rowsWritten: number;
+  /** The reading ended at a row that must be read in another form. */
+  readonly needsTypes: boolean;
 }
 
-function take(sql: SqlStorage, text: string, values: Prepared["values"], maxRows: number): Taken {
-  return run(() => {
-    const cursor = sql.exec(text, ...values);
-    const rows: Row[] = [];
-    let bytes = 0;
-    let truncated = false;
-    for (const row of cursor.raw()) {
-      bytes += row.reduce<number>((sum, value) => sum + sizeOf(value), 0);
-      if (rows.length === 0 && bytes > MAX_ANSWER_BYTES) {
-        close(cursor);
-        throw failed(`One row is larger than ${MAX_ANSWER_BYTES} bytes; ask for fewer columns, or for parts of them with substr().`);
+function take(sql: SqlStorage, text: string, values: Prepared["values"], maxRows: number, isEnough = (_: Row): boolean => false): Taken {
+  return run(() =>
+    withCursor(sql, text, values, (cursor) => {
+      const rows: Row[] = [];
+      let [bytes, truncated, needsTypes] = [0, false, false];
+      for (const row of cursor.raw()) {
+        bytes += row.reduce<number>((sum, value) => sum + sizeOf(value), 0);
+        if (rows.length === 0 && bytes > MAX_ANSWER_BYTES) {
+          throw failed(`One row is larger than ${MAX_ANSWER_BYTES} bytes; ask for fewer columns, or for parts of them with substr().`);
+        }
+        truncated = rows.length >= maxRows || bytes > MAX_ANSWER_BYTES;
+        needsTypes = !truncated && isEnough(row);
+        if (truncated || needsTypes) break;
+        rows.push(row);
+        if (cursor.rowsRead > MAX_ROWS_READ) {
+          throw failed(`The statement read more than ${MAX_ROWS_READ} rows; an index or a narrower WHERE helps.`);
+        }
       }
-      truncated = rows.length >= maxRows || bytes > MAX_ANSWER_BYTES;
-      if (truncated) break;
-      rows.push(row);
-      if (cursor.rowsRead > MAX_ROWS_READ) {
-        close(cursor);
-        throw failed(`The statement read more than ${MAX_ROWS_READ} rows; an index or a narrower WHERE helps.`);
-      }
-    }
-    const { columnNames: columns } = cursor;
-    if (truncated) close(cursor);
-    return { columns, rows, truncated, rowsRead: cursor.rowsRead, rowsWritten: cursor.rowsWritten };
-  });
+      const { columnNames: columns, rowsRead, rowsWritten } = cursor;
+      return { columns, rows, truncated, rowsRead, rowsWritten, needsTypes };
+    }),
+  );
 }
 
 function answer({ columns, rows, truncated, rowsRead, rowsWritten }: Taken, form: (value: SqlStorageValue) => WireValue): Outcome {
   return { result: "rows", columns, rows: rows.map((row) => row.map(form)), truncated, rowsRead, rowsWritten };
 }
 
-/** Roughly what JSON takes for it. */
-function sizeOf(value: SqlStorageValue): number {
-  if (typeof value === "string") return Buffer.byteLength(value) + 3;
-  return value instanceof ArrayBuffer ? Math.ceil(value.byteLength / 3) * 4 + 14 : 20;
-}
-
-const MAX_SAFE = Number.MAX_SAFE_INTEGER;
-
-/** The platform gives every number as a double. A whole one of this size may be a 64-bit integer that lost its last digits. */
-const mayBeInexact = (value: SqlStorageValue): boolean =>
-  typeof value === "number" && Number.isInteger(value) && Math.abs(value) > MAX_SAFE && Math.abs(value) <= 2 ** 63;
-
 const INEXACT =
   "The result holds whole numbers beyond 2^53, which only a SELECT can give exactly; write CAST(… AS TEXT) for such a column.";
-
-function plain(value: SqlStorageValue): WireValue {
-  if (value instanceof ArrayBuffer) return { $blob: Buffer.from(value).toString("base64") };
-  if (typeof value === "number" && !Number.isFinite(value)) return { $real: String(value) };
-  if (Object.is(value, -0)) return { $real: "-0.0" };
-  return value;
-}
-
-/** The same rows with large integers as digits. They travel as blobs, and so do blobs: the first letter tells them apart. */
-function exactForm(text: string, columns: number, maxRows: number): string {
-  const names = Array.from({ length: columns }, (_, index) => `c${index}`);
-  const values = names.map(
-    (name) =>
-      `CASE typeof(${name}) WHEN 'integer' THEN CASE WHEN ${name} BETWEEN -${MAX_SAFE} AND ${MAX_SAFE} THEN ${name} ELSE CAST('i'||${name} AS BLOB) END WHEN 'blob' THEN CAST('b'||${name} AS BLOB) ELSE ${name} END`,
-  );
-  return `WITH q(${names.join(",")}) AS MATERIALIZED (SELECT * FROM (${text}\n) LIMIT ${maxRows + 1}) SELECT ${values.join(",")} FROM q`;
-}
-
-function exact(value: SqlStorageValue): WireValue {
-  if (!(value instanceof ArrayBuffer)) return plain(value);
-  const bytes = Buffer.from(value);
-  const rest = bytes.subarray(1);
-  return bytes[0] === "i".charCodeAt(0) ? { $int: rest.toString("latin1") } : { $blob: rest.toString("base64") };
-}
 
 /** What SQLite found wrong it quotes whole, however long it is. */
 const MAX_MESSAGE_CHARACTERS = 500;
@@ -184,9 +147,12 @@ export function sqliteMessage(error: Error): string {
   return words.length > MAX_MESSAGE_CHARACTERS ? `${words.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed()}…` : words;
 }
 
-const FULL = /SQLITE_FULL/u;
 /** Faults of the platform, not of the statement. */
-const INTERNAL = /SQLITE_(IOERR|CORRUPT|NOTADB|CANTOPEN|INTERNAL|MISUSE|NOMEM|PROTOCOL)/u;
+const INTERNAL = /SQLITE_(IOERR|CORRUPT|NOTADB|CANTOPEN|INTERNAL|MISUSE|NOMEM|PROTOCOL)|^internal error/u;
+
+/** Whether SQLite complains of what it was asked, and not the platform of itself. */
+export const isComplaint = (error: unknown): error is Error =>
+  error instanceof Error && /SQLITE_/u.test(error.message) && !INTERNAL.test(error.message);
 
 /** Runs SQL; what SQLite complains of becomes an outcome. */
 function run<Result>(work: () => Result): Result {
@@ -194,7 +160,7 @@ function run<Result>(work: () => Result): Result {
     return work();
   } catch (error) {
     if (!(error instanceof Error) || error instanceof GivenUp || INTERNAL.test(error.message)) throw error;
-    if (FULL.test(error.message)) throw failed("The database is full: it may hold 10 GB.");
+    if (/SQLITE_FULL/u.test(error.message)) throw failed("The database is full: it may hold 10 GB.");
     throw failed(sqliteMessage(error));
   }
 }

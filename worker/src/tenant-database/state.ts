@@ -18,9 +18,12 @@ interface Freeze {
 
 interface Import {
   readonly id: string;
-  /** Pieces that are in. */
+  /** Parts that are in. */
   readonly pieces: number;
 }
+
+/** What earlier releases left behind has no unit: they cut a dump into pieces of their own. */
+type StoredImport = Import & { readonly unit?: "part" };
 
 export class TenantState {
   readonly #storage: DurableObjectStorage;
@@ -46,12 +49,19 @@ export class TenantState {
   }
 
   get importing(): Import | null {
-    return this.#storage.kv.get<Import>("import") ?? null;
+    const { id, pieces } = this.#storage.kv.get<StoredImport>("import") ?? {};
+    return id === undefined || pieces === undefined ? null : { id, pieces };
+  }
+
+  /** Whether the import that is under way counts parts, or has none yet. */
+  get importsParts(): boolean {
+    const { pieces, unit } = this.#storage.kv.get<StoredImport>("import") ?? {};
+    return unit === "part" || pieces === 0;
   }
 
   set importing(value: Import | null) {
     if (value === null) this.#storage.kv.delete("import");
-    else this.#storage.kv.put("import", value);
+    else this.#storage.kv.put("import", { ...value, unit: "part" });
   }
 
   get frozen(): Freeze | null {
@@ -74,16 +84,18 @@ export class TenantState {
   }
 
   thaw(id: string): void {
-    if (this.frozen?.id === id) this.#storage.kv.delete("freeze");
+    if (this.frozen?.id === id) this.endFreeze();
   }
 
-  /** Asked before every write. A lease that ran out ends here, so that its reader learns that something was written. */
-  mayWrite(now: number): boolean {
+  /** What a write meets. `expired`: the lease ran out, and whoever writes ends it, so that its reader learns that something was written. */
+  standing(now: number): "none" | "held" | "expired" {
     const { frozen } = this;
-    if (frozen === null) return true;
-    if (frozen.until > now) return false;
+    if (frozen === null) return "none";
+    return frozen.until > now ? "held" : "expired";
+  }
+
+  endFreeze(): void {
     this.#storage.kv.delete("freeze");
-    return true;
   }
 
   shown(now: number): DatabaseState {

@@ -1,6 +1,6 @@
 /** What may be asked of a project's database: one statement, and values for its parameters. No I/O. No clock. */
 import { Buffer } from "node:buffer";
-import { leadingWords, statementsIn } from "./lexer.ts";
+import { leadingWords, refusalOf, statementsIn } from "./lexer.ts";
 import type { Statement } from "./lexer.ts";
 import type { Parameter } from "./types.ts";
 
@@ -50,7 +50,7 @@ export function prepare(sql: string, params: readonly Parameter[]): Prepared | S
   const [statement] = statements;
   if (!statement) return wrong("expected a statement");
   if (statements.length > 1) return wrong(`expected one statement, and found ${statements.length}; each request is one`);
-  const refusal = forbidden(statement);
+  const refusal = refusalOf(statement) ?? forbidden(statement);
   if (refusal !== null) return wrong(refusal);
   const bound = bind(statement, params);
   if ("path" in bound) return bound;

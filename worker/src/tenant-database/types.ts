@@ -36,8 +36,8 @@ export interface Busy {
 export type QueryAnswer =
   | QueryRows
   | Busy
-  /** Nothing was done. */
-  | { readonly result: "refused"; readonly message: string }
+  /** Nothing was done. `path`: the member of the request that is wrong. */
+  | { readonly result: "refused"; readonly path: string; readonly message: string }
   /** SQLite's own words; nothing of it stays. */
   | { readonly result: "failed"; readonly message: string };
 
@@ -57,13 +57,24 @@ export type MigrateAnswer =
   | { readonly result: "failed"; readonly message: string }
   | Busy;
 
-export type FreezeAnswer = { readonly result: "frozen"; readonly until: number } | Busy;
+export type FreezeAnswer = { readonly result: "frozen"; readonly until: number } | Impossible | Busy;
 
 export interface TableSummary {
   readonly name: string;
   readonly rows: number;
-  /** SHA-256 in hex over the rows in key order, chained: each of the hash before it and the row's values as SQL literals. */
+  /** SHA-256 in hex of each row, added up: the same rows in another order have the same. */
   readonly hash: string;
+}
+
+/** The database cannot be read now: the freeze ended and something was written, or may have been. */
+export interface Thawed {
+  readonly result: "thawed";
+}
+
+/** SQLite complains, or there is no SQL for what the database holds; another try would not help. */
+export interface Impossible {
+  readonly result: "impossible";
+  readonly detail: string;
 }
 
 export type DumpAnswer =
@@ -73,14 +84,10 @@ export type DumpAnswer =
       readonly bytes: number;
       /** Where the next part begins; null after the last one. */
       readonly next: string | null;
-      /** Tables whose last row stands in this part. */
-      readonly tables: readonly TableSummary[];
-      readonly schemaHash: string;
       readonly schemaVersion: number;
     }
-  /** The freeze ended and something was written, or may have been: the dump begins again. */
-  | { readonly result: "thawed" }
-  | { readonly result: "impossible"; readonly detail: string }
+  | Thawed
+  | Impossible
   | Busy;
 
 export interface DumpPartRequest {
@@ -88,11 +95,25 @@ export interface DumpPartRequest {
   readonly mode: "full" | "schema";
   readonly cursor: string | null;
   readonly maxBytes?: number;
-  /** False: no SQL, only what the tables hold. */
-  readonly text?: boolean;
 }
 
+export type SurveyAnswer =
+  | {
+      readonly result: "page";
+      /** Where the next page begins; null after the last one. */
+      readonly next: string | null;
+      /** Tables that end in this page. */
+      readonly tables: readonly TableSummary[];
+      /** SHA-256 in hex; of the first page only. */
+      readonly schemaHash: string | null;
+      readonly schemaVersion: number;
+    }
+  | Thawed
+  | Impossible
+  | Busy;
+
 export type ImportAnswer =
+  /** So many parts are in. */
   | { readonly result: "ready"; readonly pieces: number }
   /** The database holds something already, or another import is under way. */
   | { readonly result: "conflict"; readonly detail: string }

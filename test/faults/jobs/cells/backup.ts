@@ -155,8 +155,8 @@ export const backup: FlowTable = {
     },
     {
       part: "tenant",
-      at: "dumpPart scratch",
-      operation: "reading the scratch database",
+      at: "survey scratch",
+      operation: "comparing the scratch database",
       cells: [
         ["before", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
         ["after", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],

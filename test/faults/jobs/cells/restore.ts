@@ -119,7 +119,7 @@ export const restore: FlowTable = {
     },
     {
       part: "tenant",
-      at: "dumpPart project",
+      at: "survey project",
       operation: "reading the copy to compare it",
       cells: [
         ["before", "202, failed, empty", 30, 6, 0, 0, 0, "202, completed, content restored", 0],

@@ -63,7 +63,7 @@ export const backupFlow: JobFlow = {
     const { objects } = await env.BACKUPS.list({ prefix: `shop-${n}/` });
     expect(objects.map(({ key }) => key.split("/").slice(1))).toEqual([
       [row?.["id"], expect.stringMatching(/^\d$/u), "000001.sql.gz"],
-      [row?.["id"], "manifest.json"],
+      [row?.["id"], "manifest.v2.json"],
     ]);
     expect(await databaseOf(`shop-${n}`).state()).toMatchObject({ frozen: null, importing: null });
     for (const { job_id } of await rowsOf("SELECT job_id FROM backups WHERE project_id = ?", `shop-${n}`)) {

@@ -21,9 +21,9 @@ async function restoreState(n: number): Promise<string> {
 /** Describes the content: restored if its only row exists. */
 async function contentOf(id: string): Promise<string> {
   await databaseOf(id).freeze("look");
-  const part = await databaseOf(id).dumpPart({ freeze: "look", mode: "full", cursor: null });
+  const page = await databaseOf(id).survey({ freeze: "look", mode: "full", cursor: null });
   await databaseOf(id).thaw("look");
-  return part.result === "part" && part.tables.some(({ rows }) => rows === 1) ? "content restored" : "empty";
+  return page.result === "page" && page.tables.some(({ rows }) => rows === 1) ? "content restored" : "empty";
 }
 
 let backup = "";

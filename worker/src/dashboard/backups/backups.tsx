@@ -1,6 +1,6 @@
 /** A project's backups: which there are, whether they can be restored, and where they are. */
 import type { BackupRow } from "../../store/backups/backups.ts";
-import { isVerified } from "../../store/backups/backups.ts";
+import { isVerified, statusOf } from "../../store/backups/backups.ts";
 import type { ProjectView } from "../../store/projects/projects.ts";
 import { counted, fileSize } from "../format.ts";
 import { COPIES_WORDS } from "../outcomes.ts";
@@ -40,10 +40,11 @@ export function ProjectBackups({ project, backups: { rows, next }, now }: Projec
   );
 }
 
-function Status({ row: { status, error } }: { readonly row: BackupRow }) {
+function Status({ row }: { readonly row: BackupRow }) {
+  const { error } = row;
   return (
     <div class={error === null ? "" : "wide"}>
-      <State name={status} />
+      <State name={statusOf(row)} />
       {error === null ? null : ` ${error}`}
     </div>
   );

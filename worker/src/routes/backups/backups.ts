@@ -41,7 +41,9 @@ const backup = z
     export_type: exportType,
     status: z
       .enum([...BACKUP_STATUSES, "deleting"])
-      .describe("verified: it was restored from what is stored, and compared. Nothing else can be downloaded or restored"),
+      .describe(
+        "verified: it was restored from the stored parts and compared with its source. Only verified backups can be downloaded. outdated: made by an earlier release; it can only be restored",
+      ),
     job_id: z.string().describe("Its job, which tells every try"),
     requested_by: z.string().describe("`admin`, `key:<id>` or `job:<id>`"),
     taken_at: time.nullable().describe("The moment that it shows; null before the database was frozen"),
@@ -109,21 +111,28 @@ byProject("get", "/projects/{id}/backups/{backup_id}", {
   return c.json(backupJson(await getBackup(c.get("deps"), id, backup_id)), 200);
 });
 
+const fileHeaders = {
+  "Accept-Ranges": text("bytes"),
+  "Content-Disposition": text("What to call it"),
+  "Content-Length": text("In bytes"),
+  ETag: text("SHA-256 of the whole file in hex"),
+  "Repr-Digest": text("SHA-256 of the whole file, as RFC 9530 writes it"),
+};
+
 byProject("get", "/projects/{id}/backups/{backup_id}/download", {
   summary: "The backup as one file",
   description:
-    "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 new.db`. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
+    "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 -safe -bail new.db`. Each statement is one line. `Range` and `If-Range` continue a download that broke off. A backup of an earlier release is `outdated`: 409, for its file may make the sqlite3 shell run commands. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
   request: { params: ofBackup },
   responses: {
-    200: {
-      description: "The file",
-      headers: {
-        "Content-Disposition": text("What to call it"),
-        "Content-Length": text("In bytes"),
-        "Repr-Digest": text("SHA-256, as RFC 9530 writes it"),
-      },
+    200: { description: "The file", headers: fileHeaders, content: { "application/gzip": binary } },
+    206: {
+      description: "The bytes that `Range` asks for",
+      headers: { ...fileHeaders, "Content-Range": text("Which bytes of how many") },
       content: { "application/gzip": binary },
     },
+    304: { description: "The file has the ETag that `If-None-Match` names" },
+    416: { description: "`Range` begins behind the end of the file", headers: { "Content-Range": text("How many bytes it has") } },
   },
   problems: ["conflict"],
 }).handle(async (c) => {

@@ -9,9 +9,12 @@ export const EXPORT_TYPES = ["full", "schema"] as const;
 /** `full`: schema and rows. `schema`: no rows. */
 export type ExportType = (typeof EXPORT_TYPES)[number];
 
-/** Those that are shown; what is being removed is not there any more. */
-export const BACKUP_STATUSES = ["running", "verified", "failed"] as const;
-type BackupStatus = (typeof BACKUP_STATUSES)[number];
+/** Those that are shown; what is being removed is not there any more. `outdated`: made and verified by an earlier release. */
+export const BACKUP_STATUSES = ["running", "verified", "failed", "outdated"] as const;
+export type BackupStatus = (typeof BACKUP_STATUSES)[number];
+
+/** What the manifest of today's format is called. Earlier backups were compared with nothing but their own dump, and have another one. */
+export const CURRENT_MANIFEST = "manifest.v2.json";
 
 /** Known once it was restored and compared. */
 export interface BackupFacts {
@@ -33,7 +36,7 @@ export interface BackupRow extends Partial<{ readonly [Name in keyof BackupFacts
   readonly id: string;
   readonly project_id: string;
   readonly export_type: ExportType;
-  readonly status: BackupStatus | "deleting";
+  readonly status: Exclude<BackupStatus, "outdated"> | "deleting";
   readonly job_id: string;
   readonly requested_by: string;
   /** Which freeze of the database it is read from. */
@@ -49,7 +52,16 @@ export interface BackupRow extends Partial<{ readonly [Name in keyof BackupFacts
 /** A backup whose parts and hashes are all there. */
 export type VerifiedBackup = BackupRow & BackupFacts & { readonly taken_at: number };
 
-export const isVerified = (row: BackupRow): row is VerifiedBackup => row.status === "verified";
+/** In today's format. */
+export const isCurrent = ({ manifest_key }: BackupRow): boolean => (manifest_key ?? "").endsWith(`/${CURRENT_MANIFEST}`);
+
+/** Verified when it was made, by whichever release. */
+export const isRestorable = (row: BackupRow): row is VerifiedBackup => row.status === "verified";
+
+export const isVerified = (row: BackupRow): row is VerifiedBackup => isRestorable(row) && isCurrent(row);
+
+/** As it is shown. */
+export const statusOf = (row: BackupRow): BackupStatus | "deleting" => (isRestorable(row) && !isCurrent(row) ? "outdated" : row.status);
 
 export type NewBackup = Pick<BackupRow, "id" | "project_id" | "export_type" | "job_id" | "requested_by">;
 
@@ -93,13 +105,18 @@ export interface BackupFilter {
   readonly limit: number;
 }
 
+const HAS_CURRENT_MANIFEST = `manifest_key LIKE '%/${CURRENT_MANIFEST}'`;
+
+function standing(status: BackupStatus | null): { readonly sql: string; readonly values: string[] }[] {
+  if (status === null) return [{ sql: "status <> 'deleting'", values: [] }];
+  const stored = { sql: "status = ?", values: [status === "outdated" ? "verified" : status] };
+  if (status === "verified") return [stored, { sql: HAS_CURRENT_MANIFEST, values: [] }];
+  return status === "outdated" ? [stored, { sql: `NOT ${HAS_CURRENT_MANIFEST}`, values: [] }] : [stored];
+}
+
 /** The newest first. */
 export async function listBackups(db: D1Database, { projectId, status, after, limit }: BackupFilter): Promise<BackupRow[]> {
-  const { sql, values } = where([
-    { sql: "project_id = ?", values: [projectId] },
-    status === null ? { sql: "status <> 'deleting'", values: [] } : { sql: "status = ?", values: [status] },
-    createdBefore(after, "backups"),
-  ]);
+  const { sql, values } = where([{ sql: "project_id = ?", values: [projectId] }, ...standing(status), createdBefore(after, "backups")]);
   const query = db.prepare(`SELECT * FROM backups ${sql} ORDER BY created_at DESC, id DESC LIMIT ?`).bind(...values, limit);
   const { results } = await stored(async () => query.all<BackupRow>());
   return results;

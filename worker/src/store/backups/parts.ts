@@ -12,7 +12,6 @@ export interface BackupPart {
   readonly sql_bytes: number;
   /** Where the part after it begins; null after the last one. */
   readonly next: string | null;
-  readonly schema_hash: string;
   readonly schema_version: number;
 }
 
@@ -22,13 +21,13 @@ export interface Moment {
   readonly moment: number;
 }
 
-/** Written once its bytes are stored; the same part again says the same. `tables`: JSON. */
-export async function addPart(db: D1Database, { id, moment }: Moment, part: BackupPart, tables: string): Promise<void> {
+/** Written once its bytes are stored; the same part again says the same. */
+export async function addPart(db: D1Database, { id, moment }: Moment, part: BackupPart): Promise<void> {
   const sql = `INSERT INTO backup_parts
     (backup_id, moment, number, key, stored_bytes, sha256, sql_bytes, next, schema_hash, schema_version, tables)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING`;
-  const { number, key, stored_bytes, sha256, sql_bytes, next, schema_hash, schema_version } = part;
-  const values = [number, key, stored_bytes, sha256, sql_bytes, next, schema_hash, schema_version, tables];
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9, '[]') ON CONFLICT DO NOTHING`;
+  const { number, key, stored_bytes, sha256, sql_bytes, next, schema_version } = part;
+  const values = [number, key, stored_bytes, sha256, sql_bytes, next, schema_version];
   await stored(async () =>
     db
       .prepare(sql)
@@ -37,7 +36,13 @@ export async function addPart(db: D1Database, { id, moment }: Moment, part: Back
   );
 }
 
-const COLUMNS = "number, key, stored_bytes, sha256, sql_bytes, next, schema_hash, schema_version";
+/** What the source held, beside its first part. `tables`: JSON. */
+export async function recordContents(db: D1Database, { id, moment }: Moment, schemaHash: string, tables: string): Promise<void> {
+  const sql = "UPDATE backup_parts SET schema_hash = ?3, tables = ?4 WHERE backup_id = ?1 AND moment = ?2 AND number = 1";
+  await stored(async () => db.prepare(sql).bind(id, moment, schemaHash, tables).run());
+}
+
+const COLUMNS = "number, key, stored_bytes, sha256, sql_bytes, next, schema_version";
 
 export async function lastPart(db: D1Database, { id, moment }: Moment): Promise<BackupPart | null> {
   const sql = `SELECT ${COLUMNS} FROM backup_parts WHERE backup_id = ? AND moment = ? ORDER BY number DESC LIMIT 1`;
@@ -51,11 +56,18 @@ export async function listParts(db: D1Database, { id, moment }: Moment): Promise
   return results;
 }
 
-/** What each part says of tables, in the parts' order; JSON. */
-export async function tablesOfParts(db: D1Database, { id, moment }: Moment): Promise<string[]> {
-  const query = db.prepare("SELECT tables FROM backup_parts WHERE backup_id = ? AND moment = ? ORDER BY number").bind(id, moment);
-  const { results } = await stored(async () => query.all<{ tables: string }>());
-  return results.map(({ tables }) => tables);
+export interface PartContents {
+  readonly schema_hash: string;
+  readonly schema_version: number;
+  /** JSON. */
+  readonly tables: string;
+}
+
+/** What the source held, in the parts' order: backups of earlier releases have each table beside the part that it ends in. */
+export async function contentsOfParts(db: D1Database, { id, moment }: Moment): Promise<PartContents[]> {
+  const sql = "SELECT schema_hash, schema_version, tables FROM backup_parts WHERE backup_id = ? AND moment = ? ORDER BY number";
+  const { results } = await stored(async () => db.prepare(sql).bind(id, moment).all<PartContents>());
+  return results;
 }
 
 /** Of a backup: all, or those of moments that are over. */

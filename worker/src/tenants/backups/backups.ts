@@ -4,7 +4,16 @@ import type { Deps } from "../../deps.ts";
 import { jobId } from "../../jobs/job-id.ts";
 import { errorFields, log } from "../../lib/log.ts";
 import { isoSeconds } from "../../lib/time.ts";
-import { abandonedBackups, addBackup, findBackup, isVerified, markDeleting, runningBackup } from "../../store/backups/backups.ts";
+import {
+  abandonedBackups,
+  addBackup,
+  findBackup,
+  isRestorable,
+  isVerified,
+  markDeleting,
+  runningBackup,
+  statusOf,
+} from "../../store/backups/backups.ts";
 import type { BackupRow, ExportType, VerifiedBackup } from "../../store/backups/backups.ts";
 import { changing, newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
@@ -88,10 +97,20 @@ export async function getBackup({ db }: Pick<Deps, "db">, projectId: string, id:
   return row;
 }
 
-/** Throws `conflict` where it is not verified, `not_found`. */
+const EARLIER =
+  "This backup was made by an earlier release. Its file may make the sqlite3 shell run commands, so that it is not sent. Make a new backup, or restore this one into a new project";
+
+/** Throws `conflict` where it is not verified, or was made by an earlier release; `not_found`. */
 export async function getVerified(deps: Pick<Deps, "db">, projectId: string, id: string): Promise<VerifiedBackup> {
-  const row = await getBackup(deps, projectId, id);
+  const row = await getRestorable(deps, projectId, id);
   if (isVerified(row)) return row;
+  throw new Problem("conflict", `${EARLIER}.`, { members: { backup_status: statusOf(row) } });
+}
+
+/** Also one of an earlier release. Throws `conflict` where it was not verified when it was made; `not_found`. */
+export async function getRestorable(deps: Pick<Deps, "db">, projectId: string, id: string): Promise<VerifiedBackup> {
+  const row = await getBackup(deps, projectId, id);
+  if (isRestorable(row)) return row;
   const why = row.status === "running" ? "It is not through yet" : `It failed: ${row.error ?? "no reason is known"}`;
   throw new Problem("conflict", `Only a verified backup can be used. ${why}.`, { members: { backup_status: row.status } });
 }
@@ -121,7 +140,7 @@ export function backupJson(row: BackupRow) {
     id: row.id,
     project_id: row.project_id,
     export_type: row.export_type,
-    status: row.status,
+    status: statusOf(row),
     job_id: row.job_id,
     requested_by: row.requested_by,
     taken_at: isoOrNull(row.taken_at),

@@ -2,6 +2,7 @@
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
 import { errorFields, log } from "../../lib/log.ts";
+import { CURRENT_MANIFEST } from "../../store/backups/backups.ts";
 import type { BackupRow } from "../../store/backups/backups.ts";
 
 type Bucket = Pick<Deps, "backups">;
@@ -14,7 +15,8 @@ const PAGE = 1_000;
 const prefixOf = ({ project_id, id }: Named): string => `${project_id}/${id}/`;
 const momentPrefix = (backup: Named, moment: number): string => `${prefixOf(backup)}${moment}/`;
 
-export const manifestKey = (backup: Named): string => `${prefixOf(backup)}manifest.json`;
+/** Its name tells the format of the backup, which so can be told without reading it; see isCurrent. */
+export const manifestKey = (backup: Named): string => `${prefixOf(backup)}${CURRENT_MANIFEST}`;
 /** Sorted by name, parts stand in their order. */
 export const partKey = (backup: Named, moment: number, number: number): string =>
   `${momentPrefix(backup, moment)}${String(number).padStart(6, "0")}.sql.gz`;

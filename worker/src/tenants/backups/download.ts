@@ -15,30 +15,32 @@ export interface Download {
   readonly bytes: number;
   /** SHA-256 in hex. */
   readonly sha256: string;
-  /** Breaks off where a part turns out damaged: it never goes on with other bytes. */
-  readonly body: ReadableStream<Uint8Array>;
+  /** From one byte to before another. Breaks off where a part turns out damaged: it never goes on with other bytes. */
+  readonly body: (range: { readonly from: number; readonly to: number }) => ReadableStream<Uint8Array>;
 }
 
 /** Throws `conflict` where a part is damaged or gone, before anything is sent. */
 export async function downloadOf(deps: Reading, backup: VerifiedBackup): Promise<Download> {
   const stored = new StoredParts(deps, backup);
   await stored.expectAll();
-  const parts = stored.all();
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await parts.next();
-        if (done === true) controller.close();
-        else controller.enqueue(value);
-      } catch (error) {
-        log.error("A download of a backup breaks off", { backup_id: backup.id, ...errorFields(error) });
-        controller.error(error);
-      }
-    },
-    async cancel() {
-      await parts.return(undefined);
-    },
-  });
+  const body: Download["body"] = ({ from, to }) => {
+    const pieces = stored.all(from, to);
+    return new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        try {
+          const { done, value } = await pieces.next();
+          if (done === true) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          log.error("A download of a backup breaks off", { backup_id: backup.id, ...errorFields(error) });
+          controller.error(error);
+        }
+      },
+      async cancel() {
+        await pieces.return(undefined);
+      },
+    });
+  };
   return { name: fileNameOf(backup), bytes: backup.stored_bytes, sha256: backup.sha256, body };
 }
 

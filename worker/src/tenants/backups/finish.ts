@@ -3,17 +3,17 @@ import type { Deps } from "../../deps.ts";
 import { bytesOf, sha256Hex } from "../../lib/bytes.ts";
 import { VERSION } from "../../lib/version.ts";
 import { isoSeconds } from "../../lib/time.ts";
-import { forgetParts, listDocuments } from "../../store/backups/parts.ts";
+import { forgetParts, listDocuments, recordContents } from "../../store/backups/parts.ts";
 import type { BackupPart } from "../../store/backups/parts.ts";
 import { findBackup, recordFailed, recordVerified } from "../../store/backups/backups.ts";
 import type { BackupFacts, BackupRow } from "../../store/backups/backups.ts";
-import type { TableSummary } from "../../tenant-database/index.ts";
+import type { Contents, TableSummary } from "../../tenant-database/index.ts";
 import { manifestKey, putObject, removeObjects } from "./bucket.ts";
 import type { Source } from "./source.ts";
-import { StoredParts, fileHash, summaryOf } from "./stored.ts";
+import { StoredParts, fileHash } from "./stored.ts";
 
 /** Of the dump and the manifest; raised when one of them changes. */
-const FORMAT = "quota-coordinator.backup.v1";
+const FORMAT = "quota-coordinator.backup.v2";
 const PRODUCT = `quota-coordinator ${VERSION}`;
 
 /** What every file of a backup is called. */
@@ -38,29 +38,31 @@ function manifestJson(source: Source, takenAt: number | null, facts: Facts, tabl
     sha256: whole,
     tables: [...tables],
     parts: parts.map(({ number, key, sha256, stored_bytes, sql_bytes }) => ({ number, key, sha256, stored_bytes, sql_bytes })),
-    verified: "Restored from these parts into an empty database; content hashes agreed, quick_check and foreign_key_check found nothing.",
+    verified:
+      "Restored from these parts into an empty database. Schema, rows and hashes of each table are those of the source, read beside the dump; quick_check and foreign_key_check found nothing.",
   };
 }
 
 export type Manifest = ReturnType<typeof manifestJson>;
 
-/** Writes the manifest of what was restored and compared. Returns what the row is to say. */
-export async function writeManifest(deps: Deps, source: Source): Promise<Facts> {
+/** Writes down what was restored and compared, for those who restore it, and as its manifest. Returns what the row is to say. */
+export async function writeManifest(deps: Deps, source: Source, contents: Contents): Promise<Facts> {
   const stored = new StoredParts(deps, source);
-  const [parts, summary, row] = [await stored.parts(), await summaryOf(deps, source), await findBackup(deps.db, source.id)];
+  await recordContents(deps.db, source, contents.schemaHash, JSON.stringify(contents.tables));
+  const [parts, row] = [await stored.parts(), await findBackup(deps.db, source.id)];
   const sum = (pick: (part: (typeof parts)[number]) => number): number => parts.reduce((total, part) => total + pick(part), 0);
   const facts = {
     manifest_key: manifestKey(source),
-    schema_hash: summary.schemaHash,
-    schema_version: summary.schemaVersion,
-    table_count: summary.tables.length,
-    row_count: summary.tables.reduce((total, { rows }) => total + rows, 0),
+    schema_hash: contents.schemaHash,
+    schema_version: contents.schemaVersion,
+    table_count: contents.tables.length,
+    row_count: contents.tables.reduce((total, { rows }) => total + rows, 0),
     part_count: parts.length,
     sql_bytes: sum(({ sql_bytes }) => sql_bytes),
     stored_bytes: sum(({ stored_bytes }) => stored_bytes),
     sha256: await fileHash(stored),
   };
-  const manifest = manifestJson(source, row?.taken_at ?? null, facts, summary.tables, parts);
+  const manifest = manifestJson(source, row?.taken_at ?? null, facts, contents.tables, parts);
   const bytes = bytesOf(`${JSON.stringify(manifest, null, 1)}\n`);
   await putObject(deps, facts.manifest_key, bytes, { sha256: await sha256Hex(bytes), contentType: "application/json" });
   return facts;

@@ -6,7 +6,7 @@ import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import { jobId } from "../../jobs/job-id.ts";
 import { MINUTE_MS, SECOND_MS, isoSeconds } from "../../lib/time.ts";
-import { findBackup, isVerified } from "../../store/backups/backups.ts";
+import { findBackup, isCurrent, isRestorable } from "../../store/backups/backups.ts";
 import type { BackupRow, VerifiedBackup } from "../../store/backups/backups.ts";
 import { findProject } from "../../store/projects/projects.ts";
 import type { ProjectView } from "../../store/projects/projects.ts";
@@ -18,10 +18,12 @@ import type { Actor } from "../changing.ts";
 import type { ShownKey } from "../keys/keys.ts";
 import { createProject, getProject, needNotDeleted, needNotUndone, wasAskedFor } from "../projects/projects.ts";
 import type { CreatedProject, ProjectInput } from "../projects/projects.ts";
-import { getVerified } from "./backups.ts";
+import { getRestorable } from "./backups.ts";
 import { endedBefore } from "./retention.ts";
 import { differencesOf, importOf, isAsLoaded } from "./load.ts";
 import type { Loading } from "./load.ts";
+import { summaryOf } from "./stored.ts";
+import type { Contents } from "../../tenant-database/index.ts";
 
 /** A job is written down right after its restore. */
 const ASKED_WITHIN_MS = 60_000;
@@ -53,7 +55,7 @@ export interface Restoring {
  */
 export async function startRestore(deps: Deps, source: string, backupId: string, asked: RestoreAsked, actor: Actor): Promise<Restoring> {
   const { db, clock } = deps;
-  const backup = await getVerified(deps, source, backupId);
+  const backup = await getRestorable(deps, source, backupId);
   const before = await findProject(db, asked.id, clock());
   if (before !== null) {
     needNotUndone(before);
@@ -155,12 +157,13 @@ export async function beginRestore(deps: Deps, job: string, projectId: string, b
   const row = await findRestore(db, projectId);
   if (row?.job_id !== job || row.status !== "running") throw new Problem("conflict", "Another job restores into this project.");
   const backup = await findBackup(db, backupId);
-  if (backup === null || !isVerified(backup)) throw new Problem("conflict", `The backup ${backupId} is not there any more.`);
+  if (backup === null || !isRestorable(backup)) throw new Problem("conflict", `The backup ${backupId} is not there any more.`);
   return loadingOf(row, backup);
 }
 
-function loadingOf({ project_id: name }: RestoreRow, { id, project_id, moment, export_type }: BackupRow): Loading {
-  return { backup: { id, project_id, moment, export_type }, name, id: importOf(id) };
+function loadingOf({ project_id: name }: RestoreRow, backup: BackupRow): Loading {
+  const { id, project_id, moment, export_type } = backup;
+  return { backup: { id, project_id, moment, export_type, isLines: isCurrent(backup) }, name, id: importOf(id) };
 }
 
 /**
@@ -195,9 +198,9 @@ export async function closeAbandonedRestores(deps: Deps, projectId: string | nul
  * Compares what was loaded. What differs is removed again where nobody can have written to it since. Returns what differs; empty: the
  * same content.
  */
-export async function compareRestored(deps: Deps, loading: Loading): Promise<string[]> {
+export async function compareRestored(deps: Deps, loading: Loading, found: Contents): Promise<string[]> {
   const untouched = await isAsLoaded(deps, loading);
-  const differences = await differencesOf(deps, loading);
+  const differences = await differencesOf(deps, loading, await summaryOf(deps, loading.backup), found);
   if (differences.length > 0 && untouched) await emptyTarget(deps, loading);
   return differences;
 }

@@ -9,6 +9,7 @@ import { addPart, forgetParts, lastPart } from "../../store/backups/parts.ts";
 import { beginMoment } from "../../store/backups/backups.ts";
 import type { BackupRow, ExportType } from "../../store/backups/backups.ts";
 import type { Busy } from "../../tenant-database/index.ts";
+import type { Reading } from "./contents.ts";
 import { partKey, putObject, removeObjects } from "./bucket.ts";
 
 /** Of SQL; stored it is about a quarter, or half where bytes are random. A row of long values may take a part further. */
@@ -17,8 +18,6 @@ const PART_SQL_BYTES = 4 * 1024 * 1024;
 const PARTS_PER_STEP = 8;
 /** D1 allows 1,000 queries an invocation, and each part needs two. */
 const MAX_PARTS = 400;
-/** A row in D1 holds 2 MB. */
-const MAX_TABLES_CHARACTERS = 1_000_000;
 
 /** What is read: one freeze of one database. */
 export interface Source {
@@ -41,9 +40,10 @@ const freezeOf = ({ job_id, moment }: Source): string => `${job_id}:${moment}`;
 
 export type Frozen = { readonly result: "frozen" } | (Busy & { readonly retryAt: number });
 
-/** Stops writes, and begins a moment. Throws `conflict` where the backup does not run any more. */
+/** Stops writes, and begins a moment. Throws `conflict` where the backup does not run any more, `unprocessable` for what no dump can hold. */
 export async function freezeSource({ tenantDatabases, db, clock }: Deps, source: Source): Promise<Frozen> {
-  const frozen = await tenantDatabases.call(source.project_id, async (database) => database.freeze(freezeOf(source)));
+  const frozen = await tenantDatabases.call(source.project_id, async (database) => database.freeze(freezeOf(source), source.export_type));
+  if (frozen.result === "impossible") throw new Problem("unprocessable", frozen.detail);
   if (frozen.result === "busy") return { ...frozen, retryAt: clock() + frozen.retryAfterSeconds * 1_000 };
   if (await beginMoment(db, source.id, source.moment, clock())) return { result: "frozen" };
   // Whoever gave the backup up has thawed what was frozen until then.
@@ -71,21 +71,21 @@ export async function readParts(deps: Deps, source: Source): Promise<ReadProgres
     const part = await tenantDatabases.call(source.project_id, async (database) => database.dumpPart(request));
     if (part.result === "impossible") throw new Problem("unprocessable", part.detail);
     if (part.result !== "part") return "thawed";
-    const tables = JSON.stringify(part.tables);
-    if (tables.length > MAX_TABLES_CHARACTERS) throw new Problem("unprocessable", "The database has too many tables to be described.");
     const bytes = await gzip(part.sql);
     const sha256 = await sha256Hex(bytes);
     const key = partKey(source, source.moment, number);
     await putObject(deps, key, bytes, { sha256, contentType: "application/gzip" });
-    const { schemaHash: schema_hash, schemaVersion: schema_version, bytes: sql_bytes, next } = part;
-    const row = { number, key, stored_bytes: bytes.byteLength, sha256, sql_bytes, next, schema_hash, schema_version };
-    await addPart(db, source, row, tables);
+    const { schemaVersion: schema_version, bytes: sql_bytes, next } = part;
+    await addPart(db, source, { number, key, stored_bytes: bytes.byteLength, sha256, sql_bytes, next, schema_version });
     if (next === null) return "done";
     number += 1;
     cursor = next;
   }
   return "more";
 }
+
+/** What it holds, to be read beside the dump. */
+export const readingOf = (source: Source): Reading => ({ name: source.project_id, freeze: freezeOf(source), mode: source.export_type });
 
 /** Throws away what was read of moments before this one. Twice is once. */
 export async function discardMoments(deps: Deps, source: Source): Promise<void> {

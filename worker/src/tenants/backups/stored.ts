@@ -2,11 +2,11 @@
 import { createHash } from "node:crypto";
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
-import { gunzip, readBytes, sha256Hex } from "../../lib/bytes.ts";
+import { readBytes, sha256Hex } from "../../lib/bytes.ts";
 import { errorFields, log } from "../../lib/log.ts";
-import { listDocuments, listParts, tablesOfParts } from "../../store/backups/parts.ts";
+import { contentsOfParts, listDocuments, listParts } from "../../store/backups/parts.ts";
 import type { BackupDocument, BackupPart } from "../../store/backups/parts.ts";
-import type { DumpSummary, TableSummary } from "../../tenant-database/index.ts";
+import type { Contents, TableSummary } from "../../tenant-database/index.ts";
 import { MAX_DOCUMENT_BYTES } from "../../telegram/index.ts";
 import { getObject, objectsOf } from "./bucket.ts";
 import type { Source } from "./source.ts";
@@ -47,14 +47,16 @@ export class StoredParts {
     return copy;
   }
 
-  /** Each part's bytes, in their order. */
-  async *all(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    for (const part of await this.parts()) yield await this.bytes(part);
-  }
-
-  /** The dump, part by part. */
-  async *sql(): AsyncGenerator<string> {
-    for await (const bytes of this.all()) yield await gunzip(bytes);
+  /** The file's bytes from one to before another, part by part, in their order. */
+  async *all(from = 0, to = Infinity): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    let at = 0;
+    for (const part of await this.parts()) {
+      const begin = at;
+      at += part.stored_bytes;
+      if (at <= from || begin >= to) continue;
+      const bytes = await this.bytes(part);
+      yield bytes.subarray(Math.max(0, from - begin), Math.min(bytes.byteLength, to - begin));
+    }
   }
 
   /** Looks, without reading a part, whether each is there as it was, here or there. Throws `conflict` for the first that is not. */
@@ -99,10 +101,11 @@ export async function fileHash(stored: StoredParts): Promise<string> {
   return hash.digest("hex");
 }
 
-/** What the dump said of the whole while it was read. */
-export async function summaryOf({ db }: Pick<Deps, "db">, backup: Stored): Promise<DumpSummary> {
-  const [first] = await listParts(db, backup);
+/** What its source held, once that is written down. */
+export async function summaryOf({ db }: Pick<Deps, "db">, backup: Stored): Promise<Contents> {
+  const parts = await contentsOfParts(db, backup);
+  const [first] = parts;
   if (first === undefined) throw new Problem("conflict", "The backup has no parts.");
-  const tables = (await tablesOfParts(db, backup)).flatMap((json) => JSON.parse(json) as TableSummary[]);
+  const tables = parts.flatMap((part) => JSON.parse(part.tables) as TableSummary[]);
   return { schemaHash: first.schema_hash, schemaVersion: first.schema_version, tables };
 }

@@ -1,0 +1,180 @@
+/** What may not write: by what SQLite did, whatever it was asked. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { freshStart } from "../support/worker.ts";
+import type { QueryRows } from "../../worker/src/tenant-database/index.ts";
+import { ask, asPart, objectOf, run } from "./support.ts";
+
+const SMUGGLED = [
+  "CREATE VIRTUAL TABLE q USING rtree(id #b('), a, b); DELETE FROM victim; --')",
+  "CREATE VIRTUAL TABLE q USING rtree(id $b('), a, b); DELETE FROM victim; --')",
+  "CREATE VIRTUAL TABLE q USING rtree(id @b('), a, b); DELETE FROM victim; --')",
+  "CREATE VIRTUAL TABLE q USING rtree(id :b('), a, b); DELETE FROM victim; --')",
+  "CREATE VIRTUAL TABLE q USING rtree(id $b::c('), a, b); DELETE FROM victim; --')",
+  'CREATE VIRTUAL TABLE q USING rtree(id #b("), a, b); DELETE FROM victim; --")',
+  "CREATE VIRTUAL TABLE q USING rtree(id #b([), a, b); DELETE FROM victim; --])",
+  "CREATE VIRTUAL TABLE q USING rtree(id #b(`), a, b); DELETE FROM victim; --`)",
+  "CREATE VIRTUAL TABLE q USING rtree(id #b(/*), a, b); DELETE FROM victim; --*/)",
+  "CREATE VIRTUAL TABLE q USING rtree(id #b(--), a, b); DELETE FROM victim;\n)",
+  "CREATE VIRTUAL TABLE q USING rtree(id #b('), a, b); PRAGMA foreign_keys=OFF; --')",
+  "CREATE VIRTUAL TABLE q USING rtree(id #b('), a, b); SELECT 1; --')",
+  "EXPLAIN CREATE VIRTUAL TABLE q USING rtree(id #b('), a, b); DELETE FROM victim; --')",
+  "SELECT 1 /* ' */; DELETE FROM victim -- '",
+  "SELECT 1 -- '\n; DELETE FROM victim -- '",
+  "SELECT 1 -- '\r; DELETE FROM victim -- '\n; DELETE FROM victim",
+  "SELECT x'0'; DELETE FROM victim --'",
+  "SELECT 1 /*/ ; DELETE FROM victim /*/ ; DELETE FROM victim",
+  "CREATE TRIGGER t AFTER INSERT ON victim BEGIN SELECT 1; END; DELETE FROM victim; END",
+  "SELECT 'never closed; DELETE FROM victim",
+  'SELECT "never closed; DELETE FROM victim',
+  "SELECT `never closed; DELETE FROM victim",
+  "SELECT [never closed; DELETE FROM victim",
+  "SELECT 1 \v; DELETE FROM victim",
+  "\uFEFFDELETE FROM victim; SELECT 1",
+];
+
+beforeEach(async () => {
+  await freshStart();
+  await run("shop", "CREATE TABLE victim(x)", "INSERT INTO victim VALUES (1)");
+});
+
+const victims = async (): Promise<unknown> => ask("shop", "SELECT count(*) FROM victim, (SELECT count(*) AS objects FROM sqlite_schema)");
+
+describe("one request is one statement, whatever its tokens look like", () => {
+  test.each(SMUGGLED)("%j", async (sql) => {
+    const before = await ask("shop", "SELECT name FROM sqlite_schema");
+    for (const readOnly of [true, false]) {
+      expect(["refused", "failed"]).toContain((await ask("shop", sql, { readOnly })).result);
+    }
+    expect(await ask("shop", "SELECT name FROM sqlite_schema")).toEqual(before);
+    expect(await victims()).toMatchObject({ rows: [[1]] });
+    expect(await ask("shop", "SELECT 'a' LIKE 'A'")).toMatchObject({ rows: [[1]] });
+  });
+
+  test.each(SMUGGLED)("a backup that is read meanwhile holds one moment: %j", async (sql) => {
+    await objectOf("shop").freeze("dump");
+    const first = asPart(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null }));
+    for (const readOnly of [true, false]) await ask("shop", sql, { readOnly });
+    expect(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null })).toEqual(first);
+  });
+});
+
+const rowsOf = (answers: readonly unknown[]): unknown[] => answers.map((answer) => (answer as QueryRows).rows);
+
+/** Writes that no single trace shows. */
+const WRITES = [
+  "DROP TABLE victim",
+  "CREATE TABLE more(x)",
+  "CREATE TABLE more AS SELECT 1",
+  "CREATE VIRTUAL TABLE words USING fts5(x)",
+  "CREATE VIRTUAL TABLE boxes USING rtree(id, a, b)",
+  "CREATE VIEW seen AS SELECT 1",
+  "CREATE TRIGGER then_what AFTER INSERT ON victim BEGIN SELECT 1; END",
+  "CREATE INDEX by_x ON victim(x)",
+  "ALTER TABLE victim RENAME TO other",
+  "ALTER TABLE victim RENAME COLUMN x TO y",
+  "ALTER TABLE victim ADD COLUMN y",
+  "DELETE FROM victim",
+  "UPDATE victim SET x = x",
+  "INSERT INTO victim VALUES (2) RETURNING x",
+  "WITH n AS (SELECT 2) INSERT INTO victim SELECT * FROM n RETURNING *",
+  "REPLACE INTO victim VALUES (2)",
+  "ANALYZE",
+  "REINDEX",
+];
+
+describe.each(WRITES)("%s", (sql) => {
+  beforeEach(async () => run("shop", "CREATE UNIQUE INDEX once ON victim(x)"));
+  const everything = async (): Promise<unknown[]> => [
+    await ask("shop", "SELECT * FROM victim"),
+    await ask("shop", "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"),
+  ];
+
+  test("is refused with read_only, and leaves nothing", async () => {
+    const before = await everything();
+    expect(await ask("shop", sql, { readOnly: true })).toEqual({
+      result: "refused",
+      message: "This statement would write, and the request says read_only.",
+    });
+    expect(await everything()).toEqual(before);
+  });
+
+  test("waits while a backup is read, and leaves nothing", async () => {
+    const before = await everything();
+    await objectOf("shop").freeze("dump");
+    expect(await ask("shop", sql)).toMatchObject({ result: "busy", why: "frozen" });
+    expect(rowsOf(await everything())).toEqual(rowsOf(before));
+    await objectOf("shop").thaw("dump");
+    expect(await ask("shop", sql)).toMatchObject({ result: "rows" });
+  });
+
+  test("is not done by EXPLAIN", async () => {
+    const before = await everything();
+    expect(await ask("shop", `EXPLAIN ${sql}`)).toMatchObject({ result: "rows" });
+    expect(await ask("shop", `EXPLAIN QUERY PLAN ${sql}`)).toMatchObject({ result: "rows" });
+    expect(await everything()).toEqual(before);
+  });
+});
+
+describe("what would end the platform's own transaction is refused, and the database answers afterwards", () => {
+  test.each([
+    "INSERT OR ROLLBACK INTO victim VALUES (1)",
+    "insert /* */ or\nrollback into victim values (1)",
+    "UPDATE OR ROLLBACK victim SET x = 1",
+    "CREATE TABLE t(x UNIQUE ON CONFLICT ROLLBACK)",
+    "CREATE TABLE t(x NOT NULL ON CONFLICT/**/ROLLBACK)",
+    "CREATE TABLE t(x, PRIMARY KEY (x) ON CONFLICT ROLLBACK)",
+    "CREATE TRIGGER t BEFORE INSERT ON victim BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
+    "CREATE TRIGGER t BEFORE INSERT ON victim BEGIN INSERT OR ROLLBACK INTO victim VALUES (1); END",
+    "WITH a AS (SELECT 1) INSERT OR ROLLBACK INTO victim SELECT * FROM a",
+    "EXPLAIN INSERT OR ROLLBACK INTO victim VALUES (1)",
+  ])("%s", async (sql) => {
+    expect(await ask("shop", sql)).toMatchObject({ result: "refused", message: expect.stringContaining("ROLLBACK") as string });
+    expect(await objectOf("shop").migrate(1, [sql])).toMatchObject({
+      result: "failed",
+      message: expect.stringContaining("ROLLBACK") as string,
+    });
+    await objectOf("copy").beginImport("job");
+    for (const isLines of [false, true]) {
+      expect(await objectOf("copy").importPart("job", 0, `${sql};\n`, isLines)).toMatchObject({ result: "failed" });
+    }
+    expect(await victims()).toMatchObject({ rows: [[1]] });
+  });
+
+  test.each([
+    "SELECT 1 OR rollback FROM (SELECT 1 AS rollback)",
+    "SELECT 'OR ROLLBACK', \"rollback\" FROM (SELECT 1 AS rollback)",
+    "INSERT OR ABORT INTO victim VALUES (2)",
+  ])("%s is not", async (sql) => {
+    expect(await ask("shop", sql)).toMatchObject({ result: "rows" });
+  });
+});
+
+test("a schema that fails half-way with a full-text table in it leaves nothing, and says why", async () => {
+  const statements = ["CREATE VIRTUAL TABLE words USING fts5(x)", "INSERT INTO words VALUES ('one')", "INSERT INTO nowhere VALUES (1)"];
+  expect(await objectOf("shop").migrate(1, statements)).toEqual({ result: "failed", message: "no such table: nowhere" });
+  expect(await ask("shop", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'words%'")).toMatchObject({ rows: [] });
+  expect(await objectOf("shop").migrate(1, statements.slice(0, 2))).toMatchObject({ result: "migrated" });
+});
+
+describe("a key that is checked only at the end", () => {
+  test("is looked at where one is declared so, and not where a word looks like it", async () => {
+    await run("shop", "CREATE TABLE notes(deferred_until, text DEFAULT 'INITIALLY DEFERRED')", "CREATE TABLE p(id INTEGER PRIMARY KEY)");
+    await run("shop", "CREATE TABLE c(p REFERENCES p(id) DEFERRABLE INITIALLY DEFERRED)");
+    expect(await ask("shop", "INSERT INTO c VALUES (7)")).toEqual({ result: "failed", message: "FOREIGN KEY constraint failed" });
+    await run("shop", "INSERT INTO p VALUES (7)", "INSERT INTO c VALUES (7)");
+    expect(await ask("shop", "DROP TABLE p")).toEqual({ result: "failed", message: "FOREIGN KEY constraint failed" });
+    expect(await ask("shop", "SELECT count(*) FROM c, p")).toMatchObject({ rows: [[1]] });
+  });
+
+  test("may be declared before the index that its parent needs", async () => {
+    await run(
+      "shop",
+      "CREATE TABLE posts(author TEXT REFERENCES users(email) DEFERRABLE INITIALLY DEFERRED)",
+      "CREATE TABLE users(id INTEGER PRIMARY KEY, email TEXT)",
+      "CREATE UNIQUE INDEX by_email ON users(email)",
+      "INSERT INTO users VALUES (1, 'a')",
+      "INSERT INTO posts VALUES ('a')",
+    );
+    expect(await ask("shop", "INSERT INTO posts VALUES ('b')")).toMatchObject({ result: "failed" });
+  });
+});

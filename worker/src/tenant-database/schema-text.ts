@@ -1,0 +1,51 @@
+/**
+ * A schema's own text in a dump: one line, made of its tokens. A reader of lines finds none that a project began, and none of its comments;
+ * and no reader finds a quote where SQLite finds none. No I/O. No clock.
+ */
+import { refusalOf, statementsIn } from "./lexer.ts";
+import type { Statement } from "./lexer.ts";
+import { hasControl, quoteName, textLiteral, unquoted } from "./literals.ts";
+import type { Token } from "./tokens.ts";
+import { wordOf } from "./tokens.ts";
+import { Undumpable } from "./undumpable.ts";
+
+/** The statement that made an object. Throws `Undumpable`. */
+export function statementOf(type: string, name: string, sql: string): Statement {
+  const [statement, second] = statementsIn(sql);
+  if (statement === undefined || second !== undefined) throw undumpable(type, name, "its text is not one statement");
+  const refusal = refusalOf(statement);
+  if (refusal !== null) throw undumpable(type, name, refusal);
+  const variable = statement.tokens.find(({ kind }) => kind === "variable");
+  if (variable !== undefined) throw undumpable(type, name, `${JSON.stringify(variable.text)} may be read as a quote`);
+  return statement;
+}
+
+/** Throws `Undumpable` for names with a line break or another control character. */
+export function onOneLine(type: string, name: string, { tokens }: Statement): string {
+  const isVirtual = wordOf(tokens[1]) === "VIRTUAL";
+  let text = "";
+  let end = tokens[0]?.start ?? 0;
+  for (const token of tokens) {
+    if (token.start > end) text += " ";
+    text += hasControl(token.text) ? spelled(token, isVirtual, undumpable(type, name, CONTROL)) : token.text;
+    end = token.start + token.text.length;
+  }
+  return text;
+}
+
+const CONTROL = "its text holds a name or an option with a line break or another control character";
+
+const undumpable = (type: string, name: string, why: string): Undumpable =>
+  new Undumpable(`The ${type} ${quoteName(name)} cannot be written as SQL that every reader takes for the same: ${why}.`);
+
+/** A text as an expression, which compares as the literal does: a CAST alone would compare as a column of texts. */
+function spelled({ text }: Token, isVirtual: boolean, refusal: Undumpable): string {
+  if (!text.startsWith("'") || isVirtual) throw refusal;
+  return `(${textLiteral(new TextEncoder().encode(unquoted(text)))}||'')`;
+}
+
+/** A name that we write: a table's or a column's. */
+export function lineName(name: string): string {
+  if (hasControl(name)) throw new Undumpable(`The name ${JSON.stringify(name)} holds a line break or another control character.`);
+  return quoteName(name);
+}
