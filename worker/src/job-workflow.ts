@@ -11,7 +11,7 @@ import { readJobParams } from "./jobs/job-params.ts";
 import type { JobParams } from "./jobs/job-params.ts";
 import { JobRun } from "./jobs/job-run.ts";
 import type { JobExecutionResult, JobRunOptions } from "./jobs/job-run.ts";
-import { dispatchBeside } from "./tenants/webhooks/dispatch.ts";
+import { dispatchInBackground } from "./tenants/webhooks/dispatch.ts";
 import { jobEnded, jobStep, placeOfJob } from "./telemetry/index.ts";
 
 const clock = (): number => Date.now();
@@ -55,7 +55,7 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
         sleepUntil: async (name, time) => run.sleepUntil(name, time),
       });
       // The one place where what jobs have to tell is handed on. Twice is once, so that it needs no step.
-      await dispatchBeside(deps);
+      await dispatchInBackground(deps);
       return result;
     });
   }

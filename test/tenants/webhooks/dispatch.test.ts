@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { catchUp, dispatchBeside, dispatchEvents } from "../../../worker/src/tenants/webhooks/dispatch.ts";
+import { catchUp, dispatchInBackground, dispatchEvents } from "../../../worker/src/tenants/webhooks/dispatch.ts";
 import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { createDeps } from "../../../worker/src/deps.ts";
 import { ask, ended } from "../../jobs/support.ts";
@@ -74,7 +74,7 @@ describe("handing on", () => {
     await expect(dispatchEvents({ ...deps(), jobs: { enqueueMany: dying } })).rejects.toThrow("the Worker died");
     expect(await deliveries()).toMatchObject([{ status: "pending", job_id: null }]);
     await failWrites("webhook_deliveries");
-    await dispatchBeside(deps());
+    await dispatchInBackground(deps());
     await healWrites("webhook_deliveries");
     expect(await jobs()).toBe(1);
     await dispatchEvents(deps());

@@ -1,7 +1,7 @@
 /** Who is asking, from the Authorization header. */
 import { createMiddleware } from "hono/factory";
 import type { KeyPrincipal, Principal } from "../http/access.ts";
-import { beside } from "../http/background.ts";
+import { inBackground } from "../http/background.ts";
 import { countFailure } from "../http/guards.ts";
 import type { AppContext, AppEnv } from "../http/index.ts";
 import { sameSecret } from "../lib/same-secret.ts";
@@ -31,20 +31,21 @@ async function principalOf(c: AppContext, token: string | undefined): Promise<Pr
 
 async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnType<KeyPrincipal["admit"]> {
   const deps = c.get("deps");
-  const giveBackBeside = (id: string): void => beside(c, "A refused use could not be given back, and stays counted", giveBack(deps, id));
-  const admission = await admitKey(deps, key, demand, giveBackBeside);
+  const giveBackInBackground = (id: string): void =>
+    inBackground(c, "A refused use could not be given back, and stays counted", giveBack(deps, id));
+  const admission = await admitKey(deps, key, demand, giveBackInBackground);
   if (admission.result === "refused") {
     if (admission.refusal.why === "unknown_key") await countFailure(c);
     throw admissionProblem(admission.refusal);
   }
   const { caller } = admission;
   if (caller.versionEndsAt !== null) c.header("x-api-key-expires", isoSeconds(caller.versionEndsAt));
-  beside(c, "A key's last use could not be noted", noteUse(deps, caller));
+  inBackground(c, "A key's last use could not be noted", noteUse(deps, caller));
   const { projectId, keyId, share, admissionId } = caller;
   return {
     project: { kind: "project", projectId, keyId, share },
     giveBack: () => {
-      if (admissionId !== null) giveBackBeside(admissionId);
+      if (admissionId !== null) giveBackInBackground(admissionId);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Counts what each project asks in a minute, beside the answer: what abuse is judged by. */
 import { createMiddleware } from "hono/factory";
-import { beside } from "../http/background.ts";
+import { inBackground } from "../http/background.ts";
 import type { AppEnv } from "../http/index.ts";
 import { countRequest, minuteOf } from "../store/abuse/rates.ts";
 import type { Tally } from "../store/abuse/rates.ts";
@@ -19,10 +19,10 @@ export const rates = createMiddleware<AppEnv>(async (c, next) => {
   const failure = "A request could not be counted";
   if (principal.kind === "project") {
     const { db, clock } = c.get("deps");
-    beside(c, failure, countRequest(db, principal.projectId, minuteOf(clock()), tally));
+    inBackground(c, failure, countRequest(db, principal.projectId, minuteOf(clock()), tally));
   }
   // Nobody has looked the key up: it was refused before, or asked for what is public, or we failed. Only the first is its project's doing.
-  if (principal.kind === "key" && tally.errors > tally.failures) beside(c, failure, principal.count(tally));
+  if (principal.kind === "key" && tally.errors > tally.failures) inBackground(c, failure, principal.count(tally));
 });
 
 /** null: nothing to count. */

@@ -1,7 +1,7 @@
 /** What monitoring systems report: each source in its own shape, let in by its own secret, and the list of what came. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { Problem } from "../../errors.ts";
-import { beside } from "../../http/background.ts";
+import { inBackground } from "../../http/background.ts";
 import { adminOnly } from "../../http/guards.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
@@ -202,7 +202,7 @@ async function takeBody(c: AppContext, read: (body: unknown) => ReadBody) {
 async function take(c: AppContext, alerts: readonly ReadAlert[]) {
   const deps = c.get("deps");
   const results = await receiveSignals(deps, alerts);
-  if (results.some(({ outcome }) => outcome === "waiting")) beside(c, "Signals wait for housekeeping", relaySignals(deps));
+  if (results.some(({ outcome }) => outcome === "waiting")) inBackground(c, "Signals wait for housekeeping", relaySignals(deps));
   const having = (result: AlertResult["result"]): number => results.filter((each) => each.result === result).length;
   return {
     received: results.length,

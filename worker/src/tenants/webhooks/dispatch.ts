@@ -45,7 +45,7 @@ export async function dispatchEvents(deps: DispatchDeps): Promise<Dispatched> {
 }
 
 /** For work that nobody waits for: what fails is left to housekeeping. */
-export async function dispatchBeside(deps: DispatchDeps): Promise<void> {
+export async function dispatchInBackground(deps: DispatchDeps): Promise<void> {
   try {
     await dispatchEvents(deps);
   } catch (error) {
