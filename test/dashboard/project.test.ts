@@ -105,7 +105,7 @@ describe("webhooks", () => {
     answer = 500;
     const refused = await does("enable");
     expect(refused.status).toBe(400);
-    expect(refused.text).toContain("The webhook stays disabled, for its test was not answered with 2xx.");
+    expect(refused.text).toContain("The webhook stays disabled, because its test was not answered with 2xx.");
     expect(await textOf()).toContain("disabled its test was not answered with 2xx");
     answer = 200;
     expect((await does("enable")).path).toBe("/projects/shop#webhooks");

@@ -117,7 +117,7 @@ describe("a job whose step", () => {
     });
     const job = await ended((await ask()).body.id).finally(() => Reflect.set(JOBS.housekeeping, "timeoutMinutes", 5));
     expect(job).toMatchObject({ status: "completed", result: 2 });
-    expect(triesOf(job)).toEqual(["hangs 1 timed_out: It took longer than its time-out.", "hangs 2 succeeded", "later 1 succeeded"]);
+    expect(triesOf(job)).toEqual(["hangs 1 timed_out: The attempt timed out.", "hangs 2 succeeded", "later 1 succeeded"]);
   });
 
   test.each([
@@ -241,7 +241,7 @@ test("a try that left no record is told once the next one begins", async () => {
     await instance.mockStepError({ name: "dies" }, new Error("Network connection lost."), 2);
   });
   handledBy(oneStep("dies", async () => ({ success: true })));
-  const lost = "Nothing of this try was recorded: it timed out, or the Worker died.";
+  const lost = "Attempt not recorded (timeout or crash).";
   expect(triesOf(await ended((await ask()).body.id))).toEqual([
     `dies 1 interrupted: ${lost}`,
     `dies 2 interrupted: ${lost}`,

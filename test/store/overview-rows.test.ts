@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, expect, test } from "vitest";
 import { unfinishedJobs } from "../../worker/src/store/jobs/jobs.ts";
 import { latestRuns, storedCounts } from "../../worker/src/store/monitoring/metrics.ts";
-import { closeToCaps, stoppedProjects } from "../../worker/src/store/projects/overview.ts";
+import { listCapsNearlyReached, listSuspendedProjects } from "../../worker/src/store/projects/overview.ts";
 import { usageOfProjects } from "../../worker/src/store/limits/usage.ts";
 import { freshStart } from "../support/worker.ts";
 import { makeOrganization } from "../support/tenants/http.ts";
@@ -39,12 +39,12 @@ const FEW = 80;
 test.each<[string, (db: D1Database) => Promise<unknown>, unknown]>([
   [
     "who is close to a cap",
-    async (db) => closeToCaps(db, { day: DAY, now: NOW, percent: 80, limit: 5 }),
+    async (db) => listCapsNearlyReached(db, { day: DAY, now: NOW, percent: 80, limit: 5 }),
     [{ id: "p7", name: "P7", cap_type: "db_queries_per_day", used: 95, cap: 100 }],
   ],
   [
     "who is stopped",
-    async (db) => stoppedProjects(db, NOW, 5),
+    async (db) => listSuspendedProjects(db, NOW, 5),
     { count: 1, latest: [{ id: "p8", name: "P8", reason: "admin", since: 1 }] },
   ],
   ["what is under way", async (db) => unfinishedJobs(db, 5), []],

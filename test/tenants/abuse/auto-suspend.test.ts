@@ -82,7 +82,7 @@ describe("what follows", () => {
   test("stands with its inputs, in the audit log and among the events, and is told to the project with its next request", async () => {
     const { result } = { result: await judge("mine", "EXCESSIVE_USAGE") };
     const [job] = await rows("SELECT id FROM jobs WHERE type = 'auto_suspend'");
-    const why = "2000 and 2000 requests in two windows; usual are 14400 in 144 windows, and more than 10 times that is excessive";
+    const why = "2000 and 2000 requests in two windows (baseline: 14400 in 144 windows, excessive: more than 10 times that)";
     const metrics = {
       requests_per_minute: 400,
       baseline_requests_per_minute: 20,
@@ -176,7 +176,7 @@ describe("what follows", () => {
     right(await post("/api/projects/mine/reactivate", { reason: "Talked to them" }));
     expect(await judge("mine", "EXCESSIVE_USAGE")).toMatchObject({
       decision: "insufficient",
-      why: "the project was reactivated at 2031-05-14T14:03:11Z; what it did before is not held against it again",
+      why: "the project was reactivated at 2031-05-14T14:03:11Z, so that earlier requests no longer count",
     });
     await setClock("2031-05-14T14:14:00Z");
     const end = Math.floor(Date.parse("2031-05-14T14:14:00Z") / 60_000);

@@ -1,19 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { judgeGiven, judgeMeasured } from "../../../worker/src/tenants/abuse/evidence.ts";
 import type { AbusePattern } from "../../../worker/src/store/abuse/abuse.ts";
-import type { Tally } from "../../../worker/src/store/abuse/rates.ts";
+import type { RequestCounts } from "../../../worker/src/store/abuse/rates.ts";
 
-const tally = (counts: Partial<Tally>): Tally => ({ requests: 0, errors: 0, failures: 0, probes: 0, ...counts });
+const tally = (counts: Partial<RequestCounts>): RequestCounts => ({ requests: 0, errors: 0, failures: 0, probes: 0, ...counts });
 const USUAL = { hours: 12, days: 3, requests: 14_400, windows: 144 };
 
 interface Case {
-  readonly earlier?: Partial<Tally>;
+  readonly earlier?: Partial<RequestCounts>;
   readonly baseline?: Partial<typeof USUAL>;
-  readonly others?: Partial<Tally>;
+  readonly others?: Partial<RequestCounts>;
 }
 
 /** `earlier`: where the first window is another than the second. */
-const judged = (pattern: AbusePattern, later: Partial<Tally>, { earlier = later, baseline = {}, others = {} }: Case = {}): string =>
+const judged = (pattern: AbusePattern, later: Partial<RequestCounts>, { earlier = later, baseline = {}, others = {} }: Case = {}): string =>
   judgeMeasured(pattern, { windows: [tally(earlier), tally(later)], baseline: { ...USUAL, ...baseline }, others: tally(others) }).verdict;
 
 describe("EXCESSIVE_USAGE", () => {
@@ -118,7 +118,7 @@ describe("what was given, of a project that we measured nothing of", () => {
 
   test("says what is missing", () => {
     expect(judgeGiven("ERROR_SPIKE", { requests: 100, windows: 1 }).why).toBe(
-      "we measured nothing of this project, and of the given metrics are missing: windows of at least 2, baseline_hours of at least 12, baseline_days of at least 3, error_rate",
+      "nothing was measured for this project, and the given metrics lack: windows of at least 2, baseline_hours of at least 12, baseline_days of at least 3, error_rate",
     );
   });
 });

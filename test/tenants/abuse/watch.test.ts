@@ -175,10 +175,10 @@ describe("looking by ourselves", () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 1_001 }, END);
     await setClock("2031-05-14T14:05:00Z");
-    const { lookForAbuse } = await import("../../../worker/src/tenants/abuse/watch.ts");
+    const { detectAbuse } = await import("../../../worker/src/tenants/abuse/watch.ts");
     const { createDeps } = await import("../../../worker/src/deps.ts");
     const deps = createDeps({ ...env, ABUSE_ENFORCEMENT: "enforce" }, () => Date.now());
-    expect(await lookForAbuse(deps)).toEqual({ jobs: 1 });
+    expect(await detectAbuse(deps)).toEqual({ jobs: 1 });
     await settled(1);
     expect(await suspended("mine")).toEqual(["abuse:EXCESSIVE_USAGE"]);
     expect((await get("/api/authors/top", { token: key })).body).toMatchObject({
@@ -186,7 +186,7 @@ describe("looking by ourselves", () => {
       reasons: [{ reason: "abuse:EXCESSIVE_USAGE" }],
     });
     await call("POST", "/api/projects/mine/reactivate", { reason: "Talked to them" });
-    expect(await lookForAbuse(deps)).toEqual({ jobs: 0 });
+    expect(await detectAbuse(deps)).toEqual({ jobs: 0 });
     expect(await suspended("mine")).toEqual([]);
   });
 

@@ -226,11 +226,11 @@ describe("an organisation is changed", () => {
     await makeProject("q", { organization_id: "acme" });
     const refused = await remove("/api/organizations/acme");
     expect(refusal(refused)).toEqual({ status: 409, code: "conflict" });
-    expect(refused.body["detail"]).toBe("The organisation has 2 active projects. Archive them first.");
+    expect(refused.body["detail"]).toBe("The organization has 2 active projects. Archive them first.");
     expect((await patch("/api/organizations/acme", { status: "ARCHIVED", name: "Half" })).status).toBe(409);
     right(await remove("/api/projects/p"));
     right(await post("/api/projects/q/suspend", { reason: "Test" }));
-    expect((await remove("/api/organizations/acme")).body["detail"]).toBe("The organisation has 1 active project. Archive them first.");
+    expect((await remove("/api/organizations/acme")).body["detail"]).toBe("The organization has 1 active project. Archive them first.");
     right(await remove("/api/projects/q?permanent=true"));
     expect(right(await remove("/api/organizations/acme"))).toMatchObject({ status: "ARCHIVED", name: "Organisation acme" });
   });
@@ -241,7 +241,7 @@ describe("an organisation is changed", () => {
     const refused = await callWith({ DB }, "/api/organizations/acme", { method: "DELETE", headers });
     expect({ status: refused.status, detail: refused.body["detail"] }).toEqual({
       status: 409,
-      detail: "The organisation has 1 active project. Archive them first.",
+      detail: "The organization has 1 active project. Archive them first.",
     });
     expect(await one("acme")).toMatchObject({ status: "ACTIVE" });
     expect(await audited("subject=organization:acme")).toHaveLength(1);

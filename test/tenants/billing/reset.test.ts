@@ -147,7 +147,7 @@ describe("the monthly reset", () => {
       ...NOTHING,
       organizations: 1,
       periods_closed: 1,
-      errors: [{ organization_id: "a", error: "its billing anchor is no time" }],
+      errors: [{ organization_id: "a", error: "its billing anchor is not a valid time" }],
     });
   });
 

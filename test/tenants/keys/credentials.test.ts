@@ -49,7 +49,7 @@ describe("a stranger", () => {
     await post("/api/projects/stopped/suspend", { reason: "x" });
     const guesses = [shop, revoked, gone, stopped].map(({ keyId }) => mintVersion("live", keyId).plaintext);
     const unknown = await answerTo(mintKey("live").plaintext, path, method);
-    expect(unknown).toContain('"detail\\":\\"This key is not accepted.\\"');
+    expect(unknown).toContain('"detail\\":\\"Invalid API key.\\"');
     for (const guess of guesses) expect(await answerTo(guess, path, method)).toBe(unknown);
   });
 

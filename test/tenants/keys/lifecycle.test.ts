@@ -36,7 +36,7 @@ describe("each end has its own message to the holder", () => {
   test("revoked: from the next request on, twice the same", async () => {
     expect(await works(shop.key)).toBe("200");
     const first = await call("DELETE", `/api/projects/shop/keys/${shop.keyId}`);
-    expect(await refusal(shop.key)).toEqual(unauthorized("This key was revoked at 2031-05-14T14:03:11Z. Use another one."));
+    expect(await refusal(shop.key)).toEqual(unauthorized("This key was revoked at 2031-05-14T14:03:11Z. Use another key."));
     await setClock("2031-05-14T15:00:00Z");
     const second = await call("DELETE", `/api/projects/shop/keys/${shop.keyId}`);
     expect(second.body).toMatchObject({ revoked_at: first.body["revoked_at"] });
@@ -47,7 +47,7 @@ describe("each end has its own message to the holder", () => {
     await setClock("2031-05-19T23:59:59.999Z");
     expect(await works(key)).toBe("200");
     await setClock("2031-05-20T00:00:00Z");
-    expect(await refusal(key)).toEqual(unauthorized("This key expired at 2031-05-20T00:00:00Z. Ask for a new one."));
+    expect(await refusal(key)).toEqual(unauthorized("This key expired at 2031-05-20T00:00:00Z. Use another key."));
     expect(await works(shop.key)).toBe("200");
   });
 
@@ -67,7 +67,7 @@ describe("each end has its own message to the holder", () => {
     expect([await works(shop.key), await works(body.key)]).toEqual(["200", "200"]);
     await setClock("2031-05-15T14:03:11.500Z");
     expect(await refusal(shop.key)).toEqual(
-      unauthorized("This key was replaced by a newer version, and stopped working at 2031-05-15T14:03:11Z. Use the newer one."),
+      unauthorized("This key was replaced by a newer version and expired at 2031-05-15T14:03:11Z. Use the newer version."),
     );
     expect(await works(body.key)).toBe("200");
   });
@@ -80,7 +80,7 @@ describe("each end has its own message to the holder", () => {
     await call("PATCH", "/api/projects/shop", { status: "ACTIVE" });
     expect(await works(shop.key)).toBe("200");
     await env.DB.prepare("UPDATE organizations SET status = 'ARCHIVED'").run();
-    expect(await refusal(shop.key)).toEqual(forbidden("The organisation of the project shop is archived."));
+    expect(await refusal(shop.key)).toEqual(forbidden("The organization of the project shop is archived."));
     await env.DB.prepare("UPDATE organizations SET status = 'ACTIVE'").run();
     await call("DELETE", "/api/projects/shop?permanent=true");
     expect(await refusal(shop.key)).toEqual(unauthorized("The project shop of this key was deleted."));
@@ -89,7 +89,7 @@ describe("each end has its own message to the holder", () => {
 
   test("without the scope: what it has, and what is needed", async () => {
     const reader = await addKey("shop", { scopes: ["read"] });
-    expect(await refusal(reader.key)).toEqual(forbidden("This key has the scopes read; this needs enrich."));
+    expect(await refusal(reader.key)).toEqual(forbidden("This endpoint needs the scope enrich. This key has: read."));
     expect(said(await by(reader.key, "GET", "/api/authors/top"))).toBe("200");
     const enricher = await addKey("shop", { scopes: ["enrich"] });
     expect(said(await by(enricher.key, "GET", "/api/authors/top"))).toBe("403 forbidden");
@@ -125,7 +125,7 @@ describe("rotation", () => {
     await setClock("2031-05-14T19:59:59Z");
     expect([await works(key), await works(body.key)]).toEqual(["200", "200"]);
     await setClock("2031-05-14T20:00:00Z");
-    const expired = unauthorized("This key expired at 2031-05-14T20:00:00Z. Ask for a new one.");
+    const expired = unauthorized("This key expired at 2031-05-14T20:00:00Z. Use another key.");
     expect([await refusal(key), await refusal(body.key)]).toEqual([expired, expired]);
     expect((await rotate(keyId)).status).toBe(409);
   });

@@ -84,6 +84,6 @@ describe("a key that is rotated again and again", () => {
     ]);
     for (const { key } of [latest, fifteenth]) expect(said(await by(key, "GET", "/api/authors/top"))).toBe("200");
     const told = async (key: string) => String((await by(key, "GET", "/api/authors/top")).body["detail"]);
-    expect(await told(shop.key)).toBe("This key is not accepted.");
+    expect(await told(shop.key)).toBe("Invalid API key.");
   });
 });

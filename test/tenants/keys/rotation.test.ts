@@ -200,7 +200,7 @@ describe("a key that the caller made", () => {
     expect(said(await rotate(hash))).toBe("409 conflict");
     expect(await rotate({ new_key_sha256: await sha256(shop.key), immediate: true })).toMatchObject({
       status: 409,
-      body: { detail: "new_key_sha256: version 1 is this very key; expected the hash of a new one." },
+      body: { detail: "new_key_sha256: version 1 already has this key. Send the hash of a new key." },
     });
   });
 
@@ -214,7 +214,7 @@ describe("a key that the caller made", () => {
     expect((await use(mistyped)).body["detail"]).toBe(
       "This is no whole API key: its checksum is wrong. Look for a typo, or a part that is missing.",
     );
-    expect((await use(foreign)).body["detail"]).toBe("This key is not accepted.");
+    expect((await use(foreign)).body["detail"]).toBe("Invalid API key.");
   });
 
   test.each(["A".repeat(64), "a".repeat(63), ""])("is refused by name where its hash is none (%j)", async (new_key_sha256) => {

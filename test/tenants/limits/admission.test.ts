@@ -160,7 +160,7 @@ describe("from one request to the next", () => {
     expect(body).toMatchObject({
       type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
       code: "monthly_quota_exceeded",
-      detail: "The organisation has used 0 of its 0 calls. The next period begins at 2031-06-01T00:00:00Z.",
+      detail: "The organization has used 0 of its 0 calls. The next period begins at 2031-06-01T00:00:00Z.",
       "violated-policies": ["monthly"],
       used: 0,
       limit: 0,

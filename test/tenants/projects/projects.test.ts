@@ -98,7 +98,7 @@ describe("a project is created", () => {
       expect({ ...(refusal(taken) as Body), detail: taken.body["detail"] }).toEqual({
         status: 409,
         code: "conflict",
-        detail: 'The project "mine" exists already.',
+        detail: 'The project "mine" already exists.',
       });
       expect(await readProject("mine")).toEqual(before);
       expect(await rows("SELECT (SELECT count(*) FROM api_keys) AS keys, (SELECT count(*) FROM caps) AS caps")).toEqual([

@@ -72,7 +72,7 @@ describe("a project is provisioned", () => {
 
     const early = await get("/api/authors/top", { token: key });
     expect([said(early), early.headers.get("retry-after")]).toEqual(["503 project_not_ready", "2"]);
-    expect(early.body["detail"]).toBe("The project shop is being provisioned; its keys work as soon as that is done.");
+    expect(early.body["detail"]).toBe("The project shop is being provisioned. Its keys work when that is complete.");
     const query = { sql: "SELECT 1" };
     expect(said(await post("/api/projects/shop/database/query", query, { token: key }))).toBe("503 project_not_ready");
     expect(said(await post("/api/projects/shop/database/query", query))).toBe("503 project_not_ready");
@@ -295,7 +295,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     expect(await stepsOf()).toEqual(["failed", "database pending", "auth pending", "realtime done", "storage failed", "key pending"]);
     expect(await get("/api/authors/top", { token: made.api_key.key })).toMatchObject({
       status: 503,
-      body: { detail: "The project shop could not be provisioned, and is being undone: create it again." },
+      body: { detail: "The project shop could not be provisioned and is being rolled back. Create it again." },
     });
     const taken = await create();
     expect([said(taken), taken.headers.get("retry-after"), taken.body["job_id"]]).toEqual(["409 conflict", "60", job.id]);
@@ -375,7 +375,7 @@ test("a project from before there was provisioning is ready, and is created by n
   await addProject("shop", "org");
   expect(await readProject("shop")).toMatchObject({ provisioning: { status: "done", job_id: null, steps: [], error: null } });
   expect(said(await post("/api/projects/shop/database/query", { sql: "SELECT 1" }))).toBe("200");
-  expect(await create()).toMatchObject({ status: 409, body: { detail: 'The project "shop" exists already.' } });
+  expect(await create()).toMatchObject({ status: 409, body: { detail: 'The project "shop" already exists.' } });
 });
 
 test("no sweep looks at a project that is not ready, and no billed call is taken for it", async () => {

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { replayDeliveries } from "../../../worker/src/store/webhooks/deliveries.ts";
 import { catchUp } from "../../../worker/src/tenants/webhooks/dispatch.ts";
-import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { logged } from "../../telemetry/support.ts";
 import { postWith } from "../../routes/support.ts";
 import { freshStart, get, post, setClock } from "../../support/worker.ts";
@@ -22,7 +22,7 @@ import {
   receiver,
   toldOf,
 } from "./support.ts";
-import type { ShownWebhook } from "./support.ts";
+import type { WebhookWithSecret } from "./support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -71,7 +71,7 @@ describe("an endpoint that gave five deliveries up in a row", () => {
       "quota.warning skipped webhook_disabled",
     ]);
     answer = () => new Response("");
-    expect(right(await patch<ShownWebhook>(`${at}/${id}`, { enabled: true }))).toMatchObject({
+    expect(right(await patch<WebhookWithSecret>(`${at}/${id}`, { enabled: true }))).toMatchObject({
       status: "enabled",
       status_reason: null,
       failures: 0,
@@ -99,7 +99,7 @@ describe("an endpoint that gave five deliveries up in a row", () => {
     expect(await deliver(notice?.id ?? "")).toMatchObject({ is: "delivered" });
     expect(received.at(-1)?.url).toBe("https://other.example/");
     expect(JSON.parse(received.at(-1)?.body ?? "")).toMatchObject({ type: "webhook.disabled", data: { webhook_id: id } });
-    expect(lines.filter(({ message }) => message === "Operators are to know: webhook.disabled")).toMatchObject([
+    expect(lines.filter(({ message }) => message === "Operator notice: webhook.disabled")).toMatchObject([
       { level: "error", project_id: "shop", event: { webhook_id: id, reason: "failures" } },
     ]);
   });
@@ -123,11 +123,11 @@ describe("an endpoint that gave five deliveries up in a row", () => {
     for (const event of ["w0", "w1", "w2", "w3", "w4", "w5"]) await happened(event);
     await dispatchOnly();
     const [slow = { id: "" }, ...others] = (await deliveries()).toReversed();
-    await tryDelivery(deps(), slow.id, 1, 1);
+    await attemptDelivery(deps(), slow.id, 1, 1);
     // All at once: each is one of the row.
     await Promise.all(others.map(async (each) => deliver(each.id)));
     expect(await readWebhook(id)).toMatchObject({ status: "disabled", failures: 5 });
-    expect(await tryDelivery(deps(), slow.id, 1, 2)).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
+    expect(await attemptDelivery(deps(), slow.id, 1, 2)).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
     expect(received).toHaveLength(26);
     expect((await events()).filter(({ type }) => type === "webhook.disabled")).toHaveLength(1);
   });
@@ -163,7 +163,7 @@ describe("enabling again", () => {
       status: 422,
       body: {
         code: "unprocessable",
-        detail: "The webhook stays disabled, for its test was not answered with 2xx. Answered 500.",
+        detail: "The webhook stays disabled, because its test was not answered with 2xx. Answered 500.",
         webhook: { id, status: "disabled", status_reason: "test_failed", url: "https://moved.example/" },
       },
     });
@@ -208,7 +208,7 @@ describe("enabling again", () => {
     await happened("w1");
     await dispatchOnly();
     await rows("UPDATE webhook_deliveries SET attempts = 4");
-    expect(await tryDelivery(deps(), (await deliveries())[0]?.id ?? "", 1, 5)).toMatchObject({ is: "failed", reason: "tries_used_up" });
+    expect(await attemptDelivery(deps(), (await deliveries())[0]?.id ?? "", 1, 5)).toMatchObject({ is: "failed", reason: "tries_used_up" });
     expect(await readWebhook(id)).toMatchObject({ status: "probation", status_reason: "test" });
   });
 
@@ -222,7 +222,10 @@ describe("enabling again", () => {
     right(await patch(`${at}/${id}`, { enabled: false }));
     expect(await patch(`${at}/${id}`, { enabled: true })).toMatchObject({
       status: 422,
-      body: { detail: expect.stringContaining("It was changed meanwhile."), webhook: { status: "disabled", status_reason: "test_failed" } },
+      body: {
+        detail: expect.stringContaining("The webhook was changed meanwhile."),
+        webhook: { status: "disabled", status_reason: "test_failed" },
+      },
     });
     expect(right(await patch(`${at}/${id}`, { enabled: true }))).toMatchObject({ status: "enabled", url: elsewhere });
     expect(received.map(({ url }) => url)).toEqual([RECEIVER, elsewhere]);
@@ -337,7 +340,7 @@ describe("replay", () => {
     const [shown] = await deliveries();
     right(await remove(`${at}/${id}`));
     expect(await outcomes()).toEqual(["quota.warning skipped webhook_deleted"]);
-    expect(await tryDelivery(deps(), shown?.id ?? "", 1, 1)).toMatchObject({ is: "skipped", reason: "webhook_deleted" });
+    expect(await attemptDelivery(deps(), shown?.id ?? "", 1, 1)).toMatchObject({ is: "skipped", reason: "webhook_deleted" });
     expect(await post(`${at}/deliveries/${shown?.id ?? ""}/replay`)).toMatchObject({
       status: 409,
       body: { detail: `The webhook ${id} was deleted.` },

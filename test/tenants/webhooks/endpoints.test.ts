@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { callWith } from "../../routes/support.ts";
 import { createDeps } from "../../../worker/src/deps.ts";
-import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { ON, collector, logged, named } from "../../telemetry/support.ts";
 import { ADMIN_TOKEN, call, concurrently, freshStart, get, post, setClock } from "../../support/worker.ts";
 import {
@@ -19,7 +19,7 @@ import {
   stop,
 } from "../../support/tenants/http.ts";
 import { RECEIVER, deliveries, dispatchOnly, happened, makeWebhook, readWebhook, receiver, toldOf, verified } from "./support.ts";
-import type { ShownDelivery, ShownWebhook } from "./support.ts";
+import type { ShownDelivery, WebhookWithSecret } from "./support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -33,7 +33,7 @@ const at = "/api/projects/shop/webhooks";
 describe("a webhook", () => {
   test("is made with a secret that is shown once, and read, changed and deleted", async () => {
     const made = right(
-      await post<ShownWebhook>(at, { url: `${RECEIVER}#x`, description: " Alarms ", events: ["quota.warning", "quota.warning"] }),
+      await post<WebhookWithSecret>(at, { url: `${RECEIVER}#x`, description: " Alarms ", events: ["quota.warning", "quota.warning"] }),
     );
     const { secret, ...shown } = made;
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/u);
@@ -126,7 +126,7 @@ describe("a webhook", () => {
     const made = [await makeWebhook(), await makeWebhook(), await makeWebhook()].map(({ id }) => id);
     await setClock("2031-05-14T14:03:12Z");
     made.push((await makeWebhook()).id);
-    const { found, pages } = await allPages(`${at}?limit=2`, (body) => body["webhooks"] as ShownWebhook[]);
+    const { found, pages } = await allPages(`${at}?limit=2`, (body) => body["webhooks"] as WebhookWithSecret[]);
     expect({ pages, ids: found.map(({ id }) => id).toSorted(), first: found[0]?.id }).toEqual({
       pages: 2,
       ids: made.toSorted(),
@@ -159,7 +159,7 @@ describe("a webhook", () => {
 
   test("is managed by a key of the project that may, and the audit log says by which", async () => {
     const { api_key } = await makeProject("mine", { key: { name: "boss", scopes: ["admin"] } });
-    const made = right(await call<ShownWebhook>("POST", "/api/projects/mine/webhooks", { url: RECEIVER }, { token: api_key.key }));
+    const made = right(await call<WebhookWithSecret>("POST", "/api/projects/mine/webhooks", { url: RECEIVER }, { token: api_key.key }));
     expect((await audit(`subject=webhook:${made.id}`))[0]).toMatchObject({ actor: `key:${api_key.id}`, project_id: "mine" });
   });
 });
@@ -168,7 +168,7 @@ describe("rotating the secret", () => {
   test("signs with both for 24 hours, the new one first, and then with the new one alone", async () => {
     const received = receiver();
     const { id, secret: first } = await makeWebhook();
-    const rotated = right(await post<ShownWebhook>(`${at}/${id}/rotate-secret`));
+    const rotated = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`));
     expect(rotated).toMatchObject({ id, previous_secret_until: "2031-05-15T14:03:11Z" });
     expect(rotated.secret).not.toBe(first);
     await toldOf("w1");
@@ -194,12 +194,12 @@ describe("rotating the secret", () => {
   test("twice within the grace is refused, unless what leaked is to go at once", async () => {
     const received = receiver();
     const { id, secret: first } = await makeWebhook();
-    const second = right(await post<ShownWebhook>(`${at}/${id}/rotate-secret`)).secret;
+    const second = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`)).secret;
     expect(await post(`${at}/${id}/rotate-secret`, {})).toMatchObject({
       status: 409,
       body: { previous_secret_until: "2031-05-15T14:03:11Z" },
     });
-    const third = right(await post<ShownWebhook>(`${at}/${id}/rotate-secret`, { immediate: true }));
+    const third = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`, { immediate: true }));
     expect(third.previous_secret_until).toBeNull();
     await toldOf("w1");
     const [message] = received;
@@ -275,7 +275,7 @@ test("nothing that is secret leaves in a log or a trace", async () => {
   await happened("w1");
   await dispatchOnly();
   const traced = createDeps({ ...env, ...ON }, () => Date.now());
-  await traced.trace.span("job", {}, async (trace) => tryDelivery({ ...traced, trace }, (await deliveries())[0]?.id ?? "", 1, 1));
+  await traced.trace.span("job", {}, async (trace) => attemptDelivery({ ...traced, trace }, (await deliveries())[0]?.id ?? "", 1, 1));
   expect(named(await spans(2), "webhook.deliver")).toMatchObject({
     attributes: {
       "webhook.id": id,
@@ -292,7 +292,7 @@ test("nothing that is secret leaves in a log or a trace", async () => {
 test("no secret stands in any table", async () => {
   receiver();
   const { id, secret } = await makeWebhook();
-  const rotated = right(await post<ShownWebhook>(`${at}/${id}/rotate-secret`)).secret;
+  const rotated = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`)).secret;
   right(await post(`${at}/${id}/test`));
   await toldOf("w1");
   const tables = (await rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'")).map(

@@ -3,8 +3,8 @@ import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { Webhook } from "standardwebhooks";
 import { dispatchEvents } from "../../../worker/src/tenants/webhooks/dispatch.ts";
-import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
-import type { TryResult } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import type { AttemptOutcome } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { createDeps } from "../../../worker/src/deps.ts";
 import { look } from "../../support/secret-watch.ts";
 import { get, post } from "../../support/worker.ts";
@@ -39,7 +39,7 @@ export function receiver(respond: Respond = () => new Response("thanks")): Recei
   return all;
 }
 
-export interface ShownWebhook extends Body {
+export interface WebhookWithSecret extends Body {
   readonly id: string;
   readonly secret: string;
   readonly status: string;
@@ -68,11 +68,11 @@ export interface ShownDelivery extends Body {
   }[];
 }
 
-export const makeWebhook = async (project = "shop", body: Body = {}): Promise<ShownWebhook> =>
-  right(await post<ShownWebhook>(`/api/projects/${project}/webhooks`, { url: RECEIVER, ...body }));
+export const makeWebhook = async (project = "shop", body: Body = {}): Promise<WebhookWithSecret> =>
+  right(await post<WebhookWithSecret>(`/api/projects/${project}/webhooks`, { url: RECEIVER, ...body }));
 
-export const readWebhook = async (id: string, project = "shop"): Promise<ShownWebhook> =>
-  right(await get<ShownWebhook>(`/api/projects/${project}/webhooks/${id}`));
+export const readWebhook = async (id: string, project = "shop"): Promise<WebhookWithSecret> =>
+  right(await get<WebhookWithSecret>(`/api/projects/${project}/webhooks/${id}`));
 
 /** The newest first. */
 export const deliveries = async (query = "", project = "shop"): Promise<ShownDelivery[]> =>
@@ -123,15 +123,15 @@ export const dispatchOnly = async () =>
   dispatchEvents({ ...deps(), jobs: { enqueueMany: async (_type, asked) => asked.map((_, index) => `none-${index}`) } });
 
 /** A delivery as a job does it, without the pauses. */
-export async function deliver(id: string, run = 1): Promise<TryResult> {
+export async function deliver(id: string, run = 1): Promise<AttemptOutcome> {
   for (let attempt = 1; ; attempt += 1) {
-    const tried = await tryDelivery(deps(), id, run, attempt);
+    const tried = await attemptDelivery(deps(), id, run, attempt);
     if (tried.is !== "again") return tried;
   }
 }
 
 /** An event that becomes one delivery, which is tried to its end. */
-export async function toldOf(event: string, more: Happening = {}): Promise<TryResult> {
+export async function toldOf(event: string, more: Happening = {}): Promise<AttemptOutcome> {
   await happened(event, more);
   await dispatchOnly();
   const [newest] = await deliveries("", more.project);

@@ -5,11 +5,11 @@ import { dayOf } from "../lib/time.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../lib/time.ts";
 import { forgetAdmissions, forgetCounters, forgetHours, forgetMinutes, forgetNotices, forgetRows } from "../store/retention.ts";
 import type { AgeingTable } from "../store/retention.ts";
-import { lookForAbuse } from "../tenants/abuse/watch.ts";
+import { detectAbuse } from "../tenants/abuse/watch.ts";
 import { admissionIdsFrom } from "../tenants/limits/admission.ts";
 import { closeAbandonedRestores } from "../tenants/backups/restore.ts";
 import { removeExpiredBackups } from "../tenants/backups/retention.ts";
-import { resumeLeftBehind } from "../tenants/provisioning/recovery.ts";
+import { resumeStalledWork } from "../tenants/provisioning/recovery.ts";
 import { catchUp } from "../tenants/webhooks/dispatch.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
@@ -82,8 +82,8 @@ export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider
       : await orNull(job.step("wake", async (_attempt, deps) => wakeAll(deps, Date.parse(restarted_at))));
   const relayed = await orNull(job.step("relay", async (_attempt, { relay }) => relay.relay()));
   const signals = await orNull(job.step("signals", async (_attempt, deps) => relaySignals(deps)));
-  const abuse = await orNull(job.step("abuse", async (_attempt, deps) => lookForAbuse(deps)));
-  const resumed = await orNull(job.step("resume", async (_attempt, deps) => resumeLeftBehind(deps, job.id)));
+  const abuse = await orNull(job.step("abuse", async (_attempt, deps) => detectAbuse(deps)));
+  const resumed = await orNull(job.step("resume", async (_attempt, deps) => resumeStalledWork(deps, job.id)));
   const dispatched = await orNull(job.step("dispatch", async (_attempt, deps) => catchUp(deps)));
   const removed: Record<string, number | null> = {};
   for (const name of Object.keys(LIVES).filter((each) => retention === true || each === "jobs"))

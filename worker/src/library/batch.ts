@@ -5,7 +5,7 @@ import { errorFields, log } from "../lib/log.ts";
 import type { BooksPage } from "../providers/isbndb/index.ts";
 import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { findBooks, freshIsbns, saveBooks, saveMisses } from "../store/library/books.ts";
-import type { CatalogueBook } from "../store/library/books.ts";
+import type { CatalogBook } from "../store/library/books.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
 import { sortIsbns } from "./isbn.ts";
 import type { SortedIsbns } from "./isbn.ts";
@@ -39,7 +39,7 @@ export interface BatchResult {
   readonly failed: readonly FailedIsbn[];
   readonly api_calls: number;
   readonly quota: QuotaStatus | null;
-  readonly books?: readonly CatalogueBook[];
+  readonly books?: readonly CatalogBook[];
 }
 
 /** What was given, sorted. Throws `invalid_request` where nothing of it is valid: that is known before anything is counted or asked. */
@@ -81,7 +81,7 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
   };
 }
 
-function inOrder(isbns: readonly string[], books: readonly CatalogueBook[]): CatalogueBook[] {
+function inOrder(isbns: readonly string[], books: readonly CatalogBook[]): CatalogBook[] {
   const byIsbn = new Map(books.map((book) => [book.isbn13, book]));
   return isbns.map((isbn) => byIsbn.get(isbn)).filter((book) => book !== undefined);
 }
@@ -96,7 +96,7 @@ function nothingValid(given: readonly string[], invalid: SortedIsbns["invalid"])
 }
 
 interface Fetched {
-  readonly enriched: readonly CatalogueBook[];
+  readonly enriched: readonly CatalogBook[];
   readonly notFound: readonly string[];
   readonly failed: readonly FailedIsbn[];
   readonly charged: number;

@@ -3,14 +3,14 @@ import { createMiddleware } from "hono/factory";
 import { inBackground } from "../http/background.ts";
 import type { AppEnv } from "../http/index.ts";
 import { countRequest, minuteOf } from "../store/abuse/rates.ts";
-import type { Tally } from "../store/abuse/rates.ts";
+import type { RequestCounts } from "../store/abuse/rates.ts";
 
 /** Ours to say: they are no requests, and no errors. */
 const REFUSED: ReadonlySet<number> = new Set([401, 403, 429]);
 /** Not there is an answer like another: who looks for many books misses many. */
 const NOT_FOUND = 404;
 
-const PROBE: Tally = { requests: 0, errors: 0, failures: 0, probes: 1 };
+const PROBE: RequestCounts = { requests: 0, errors: 0, failures: 0, probes: 1 };
 
 export const rates = createMiddleware<AppEnv>(async (c, next) => {
   await next();
@@ -26,7 +26,7 @@ export const rates = createMiddleware<AppEnv>(async (c, next) => {
 });
 
 /** null: nothing to count. */
-function tallyOf(status: number, probe: boolean): Tally | null {
+function tallyOf(status: number, probe: boolean): RequestCounts | null {
   if (probe) return PROBE;
   if (REFUSED.has(status)) return null;
   const error = status >= 400 && status !== NOT_FOUND;

@@ -141,7 +141,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     ],
   },
   monthly_quota_exceeded: {
-    detail: "The organisation has used 100,000 of its 100,000 calls. The next period begins at 2025-12-31T00:00:00Z.",
+    detail: "The organization has used 100,000 of its 100,000 calls. The next period begins at 2025-12-31T00:00:00Z.",
     "violated-policies": ["monthly"],
     quota_type: "api_calls",
     used: 100_000,

@@ -2,7 +2,7 @@
 import type { Answer } from "./send.ts";
 
 /** Tries of a delivery, the first included. */
-export const DELIVERY_TRIES = 5;
+export const DELIVERY_ATTEMPTS = 5;
 /** Runs of a delivery whose tries are kept: each may hold an answer of 20 KB, and it is sent once more as often as one likes. */
 export const KEPT_RUNS = 10;
 /** Deliveries given up one after the other, after which the endpoint is disabled. */

@@ -4,7 +4,7 @@ import { ownProject } from "../../http/guards.ts";
 import { createRouter } from "../../http/index.ts";
 import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../../http/paging.ts";
 import { listKeys } from "../../store/keys/api-keys.ts";
-import { askForEndOfGrace, endGrace, rotate } from "../../tenants/keys/rotation.ts";
+import { requestGraceEnd, endGrace, rotate } from "../../tenants/keys/rotation.ts";
 import { createKey, getKey, keyJson, revoke } from "../../tenants/keys/keys.ts";
 import { getProject } from "../../tenants/projects/projects.ts";
 import { actorOf, projectReader } from "../acting.ts";
@@ -150,9 +150,7 @@ projectKeyRoutes.openapi(postRotate, async (c) => {
   const [deps, actor] = [c.get("deps"), actorOf(c)];
   const made = await rotate(deps, projectReader(c, id), key_id, { immediate, digest, rotation }, actor);
   const asking = { requestId: c.get("requestId"), traceparent: deps.trace.traceparent };
-  const job = immediate
-    ? null
-    : await askForEndOfGrace(deps, { projectId: id, keyId: key_id, version: made.rotatedVersion }, actor, asking);
+  const job = immediate ? null : await requestGraceEnd(deps, { projectId: id, keyId: key_id, version: made.rotatedVersion }, actor, asking);
   return c.json({ ...keyJson(made), key: made.key, job: job && linkTo(job) }, 200);
 });
 

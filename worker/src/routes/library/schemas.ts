@@ -1,7 +1,7 @@
 /** A book as the API shows it. */
 import { z } from "@hono/zod-openapi";
 import { isoSeconds } from "../../lib/time.ts";
-import type { CatalogueBook } from "../../store/library/books.ts";
+import type { CatalogBook } from "../../store/library/books.ts";
 
 const text = z.string().nullable();
 const texts = z.array(z.string()).readonly();
@@ -27,6 +27,6 @@ export const book = z
   })
   .openapi("Book");
 
-export function bookJson({ fetched_at, ...stored }: CatalogueBook) {
+export function bookJson({ fetched_at, ...stored }: CatalogBook) {
   return { ...stored, fetched_at: isoSeconds(fetched_at) };
 }

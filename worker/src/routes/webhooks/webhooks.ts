@@ -4,7 +4,7 @@ import { ownProject } from "../../http/guards.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
 import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../../http/paging.ts";
-import { replayableOf } from "../../store/webhooks/deliveries.ts";
+import { findReplayable } from "../../store/webhooks/deliveries.ts";
 import { listWebhooks } from "../../store/webhooks/webhooks.ts";
 import type { WebhookRow } from "../../store/webhooks/webhooks.ts";
 import { getProject } from "../../tenants/projects/projects.ts";
@@ -135,7 +135,7 @@ const postReplay = createRoute({
 const ownHost = (c: AppContext): string => new URL(c.req.url).host;
 
 async function detailed(c: AppContext, row: WebhookRow) {
-  return { ...webhookJson(row), replayable: replayJson(await replayableOf(c.get("deps").db, row.id, MAX_REPLAYABLE)) };
+  return { ...webhookJson(row), replayable: replayJson(await findReplayable(c.get("deps").db, row.id, MAX_REPLAYABLE)) };
 }
 
 export const webhookRoutes = createRouter();

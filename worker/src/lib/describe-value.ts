@@ -3,7 +3,7 @@
 const MAX_SHOWN_CHARACTERS = 80;
 
 /** A value in a few words: shortened, whatever it holds, and never walked through, since it may be nested a million times. */
-export function shown(value: unknown): string {
+export function describeValue(value: unknown): string {
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === "object" && value !== null) return "an object";
