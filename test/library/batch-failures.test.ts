@@ -59,7 +59,7 @@ describe("an unreadable record is a failure, not a miss", () => {
       found: 0,
       not_found: [],
       failed: [
-        { isbn: PATTERNS, error: "found, but it could not be stored" },
+        { isbn: PATTERNS, error: "found but not stored" },
         { isbn: CLEAN, error },
       ],
     });
@@ -179,7 +179,7 @@ describe("the database fails", () => {
       status: 503,
       body: {
         type: "about:blank",
-        title: "The database did not answer",
+        title: "Storage unavailable",
         status: 503,
         detail: "The database did not answer.",
         code: "storage_unavailable",
@@ -198,7 +198,7 @@ describe("the database fails", () => {
       body: {
         ...counts,
         requested: 2,
-        failed: [{ isbn: PATTERNS, error: "found, but it could not be stored" }],
+        failed: [{ isbn: PATTERNS, error: "found but not stored" }],
         not_found: [UNKNOWN],
         api_calls: 1,
       },

@@ -56,10 +56,10 @@ describe("what may be asked", () => {
       status: 400,
       body: {
         type: "about:blank",
-        title: "The request is not valid",
+        title: "Bad request",
         status: 400,
         code: "invalid_request",
-        detail: "None of the ISBNs is valid; nothing was asked of the provider.",
+        detail: "None of the ISBNs is valid. No request was sent to the provider.",
         errors: [
           { path: "isbns.0", message: '"9780201633611": the check digit of this ISBN-13 is wrong' },
           {

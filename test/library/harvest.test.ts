@@ -141,7 +141,7 @@ describe("a run", () => {
       targets: 0,
       calls: 0,
       stopped: "below_floor",
-      detail: "300 calls are left, 415 of them are kept for interactive callers.",
+      detail: "300 calls are left, and 415 of them are held back for interactive callers.",
     });
     expect(await simulator.state()).toMatchObject({ spent: 0 });
     expect((await overview()).runs).toMatchObject([{ stopped: "below_floor" }]);

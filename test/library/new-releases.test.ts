@@ -201,7 +201,7 @@ describe("a cursor", () => {
     ["another number of pages", { max_pages_per_month: 3 }],
   ])("of %s is refused", async (_, change) => {
     const { status, body } = await enrich({ ...change, resume: await cursor() });
-    const message = "this cursor belongs to other months, subjects or pages; repeat the earlier request with it";
+    const message = "this cursor belongs to other months, subjects or pages, so repeat the earlier request with it";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });
     expect(await asked()).toHaveLength(1);
   });
@@ -221,7 +221,7 @@ describe("a cursor", () => {
     ["too few numbers", (right: string) => pointingAt(right, [0, 1])],
   ])("that is none, %s, is refused", async (_, broken) => {
     const { status, body } = await enrich({ resume: broken(await cursor()) });
-    const message = "this is not a cursor from an earlier answer";
+    const message = "this is not a cursor from an earlier response";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });
     expect(await asked()).toHaveLength(1);
   });
@@ -265,7 +265,7 @@ describe("failures", () => {
         api_calls: 2,
         complete: false,
         errors: [
-          { month: "2025-11", code: "upstream_error", message: "The provider answered 500: Internal Server Error. 1 call was charged." },
+          { month: "2025-11", code: "upstream_error", message: "The provider responded with 500: Internal Server Error. 1 call was charged." },
         ],
       },
     });
@@ -302,8 +302,8 @@ describe("failures", () => {
 
 describe("what may be asked", () => {
   test.each([
-    ["an end before the start", { start_month: "2026-01" }, "end_month", '"2025-12" lies before start_month "2026-01"'],
-    ["25 months", { start_month: "2023-12" }, "end_month", "25 months are asked for; expected at most 24"],
+    ["an end before the start", { start_month: "2026-01" }, "end_month", '"2025-12" is before start_month "2026-01"'],
+    ["25 months", { start_month: "2023-12" }, "end_month", "the range has 25 months, but at most 24 are accepted"],
     ["a thirteenth month", { end_month: "2025-13" }, "end_month", "expected YYYY-MM"],
     ["a day", { end_month: "2025-12-31" }, "end_month", "expected YYYY-MM"],
     ["an empty month", { start_month: "" }, "start_month", "expected YYYY-MM"],

@@ -83,7 +83,7 @@ describe("what is private is refused in every disguise", () => {
     ["ourselves with a dot", "https://Coordinator.Example.com./"],
     ["ourselves at another port", "https://coordinator.example.com:8443/"],
   ])("%s: %s", (_, text) => {
-    expect(refusedBecause(text)).toMatch(/^expected an address that everybody can reach: /u);
+    expect(refusedBecause(text)).toMatch(/^expected a public address, but /u);
   });
 
   test.each([
@@ -91,8 +91,8 @@ describe("what is private is refused in every disguise", () => {
     ["ftp://example.com/", "expected https, not ftp"],
     ["javascript:alert(1)", "expected https, not javascript"],
     ["file:///etc/passwd", "expected https, not file"],
-    ["https://user@example.com/", "expected no user name or password in it"],
-    ["https://:secret@example.com/", "expected no user name or password in it"],
+    ["https://user@example.com/", "expected no user name or password"],
+    ["https://:secret@example.com/", "expected no user name or password"],
     ["example.com", "expected a URL of at most 2000 characters"],
     ["https://", "expected a URL of at most 2000 characters"],
     ["https://1.2.3.256/", "expected a URL of at most 2000 characters"],
@@ -116,9 +116,9 @@ describe("on a machine of one's own", () => {
   );
 
   test.each([
-    ["http://127.0.0.1:8787/x", "expected an address that everybody can reach: it is our own address"],
+    ["http://127.0.0.1:8787/x", "expected a public address, but this is the coordinator's own address"],
     ["ftp://127.0.0.1/", "expected https, not ftp"],
-    ["http://user:pw@127.0.0.1:9000/", "expected no user name or password in it"],
+    ["http://user:pw@127.0.0.1:9000/", "expected no user name or password"],
   ])("%s is not: %s", (text, why) => {
     expect(refusedBecause(text, LOCAL)).toBe(why);
   });

@@ -29,7 +29,7 @@ describe("a receiver", () => {
     expect(answer).toEqual({
       sent: true,
       status: null,
-      error: "No answer within 15 s.",
+      error: "No response within 15 s.",
       response: null,
       retryAfterSeconds: null,
       startedAt: 1_000_010,
@@ -41,7 +41,7 @@ describe("a receiver", () => {
     const { answer } = await answered(async () => {
       throw new TypeError(`Fetch API cannot load: ${RECEIVER}`);
     });
-    expect(answer).toMatchObject({ sent: true, status: null, response: null, error: expect.stringMatching(/^No connection: /u) });
+    expect(answer).toMatchObject({ sent: true, status: null, response: null, error: expect.stringMatching(/^Connection failed: /u) });
     expect(JSON.stringify(answer)).not.toContain("receiver.example");
   });
 
@@ -99,7 +99,7 @@ describe("a receiver", () => {
   });
 
   test("that is gone says so", async () => {
-    expect((await answered(() => new Response("", { status: 410 }))).answer.error).toBe("Answered 410: the receiver wants no more.");
+    expect((await answered(() => new Response("", { status: 410 }))).answer.error).toBe("Answered 410: the receiver no longer exists.");
   });
 });
 
@@ -109,6 +109,6 @@ test("an address that became private is not called", async () => {
   expect(answer).toMatchObject({
     sent: false,
     status: null,
-    error: "Not sent: expected an address that everybody can reach: 10.0.0.1 is no public address.",
+    error: "Not sent: expected a public address, but 10.0.0.1 is not public.",
   });
 });

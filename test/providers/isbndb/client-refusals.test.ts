@@ -22,10 +22,10 @@ describe("a refusal", () => {
     const bare = stage(() => new Response("Daily hits reached\n", { status: 403 }));
     expect((await bare.client.key()).report.outcome).toMatchObject({
       meaning: "day_over",
-      detail: "the provider answered 403: Daily hits reached",
+      detail: "the provider responded with 403: Daily hits reached",
     });
     const html = stage(() => new Response("<html>daily limit reached</html>", { status: 403 }));
-    expect((await html.client.key()).report.outcome).toMatchObject({ meaning: "plan_refused", detail: "the provider answered 403" });
+    expect((await html.client.key()).report.outcome).toMatchObject({ meaning: "plan_refused", detail: "the provider responded with 403" });
   });
 
   it("of the older dialect ends the day when the header says that nothing is left", async () => {
@@ -59,7 +59,7 @@ describe("a refusal", () => {
       timeoutMs: 30,
     });
     const answer = await client.key({ onOutcome });
-    expect(answer.report.outcome).toMatchObject({ meaning: "wait", sent: "yes", detail: "the provider answered 429" });
+    expect(answer.report.outcome).toMatchObject({ meaning: "wait", sent: "yes", detail: "the provider responded with 429" });
     expect(told).toEqual([answer.report]);
   });
 
@@ -92,7 +92,7 @@ describe("no answer", () => {
           sent: "maybe",
           retry: "later",
           retryAfterSeconds: null,
-          detail: "sent, but no answer came in time",
+          detail: "sent, but no response arrived in time",
         },
         requestedAt: START,
         receivedAt: START + 1000,
@@ -154,10 +154,10 @@ describe("a wrong argument of ours throws", () => {
     ["no ISBN", "isbns is empty", { ask: "books" }],
     ["page 0", "page is 0", { ask: "author", page: 0 }],
     ["half a page", "page is 1.5", { ask: "author", page: 1.5 }],
-    ["an empty page", "pageSize is 0", { ask: "author", pageSize: 0 }],
-    ["a page of 1,001", "pageSize is 1001", { ask: "author", pageSize: 1001 }],
-    ["a month of another form", 'month is "2025-2"', { ask: "released", month: "2025-2" }],
-    ["a month that is none", 'month is "2025-13"', { ask: "released", month: "2025-13" }],
+    ["an empty page", "pageSize must be a whole number from 1 to 1000 (got 0)", { ask: "author", pageSize: 0 }],
+    ["a page of 1,001", "pageSize must be a whole number from 1 to 1000 (got 1001)", { ask: "author", pageSize: 1001 }],
+    ["a month of another form", "month must be YYYY-MM (got 2025-2)", { ask: "released", month: "2025-2" }],
+    ["a month that is none", "month must be YYYY-MM (got 2025-13)", { ask: "released", month: "2025-13" }],
   ] as const)("%s: %s", async (_, message, { ask, ...given }) => {
     const { client, requests } = stage(() => Response.json({}));
     const { page, pageSize, month } = { page: 1, pageSize: 20, month: "2025-02", ...given };
@@ -173,7 +173,7 @@ describe("a wrong argument of ours throws", () => {
   it("an address that is none, and a key that no header can carry, which is not quoted", () => {
     const create = (baseUrl: string, apiKey: string) => () => createIsbndbClient({ baseUrl, apiKey, clock: () => START });
     expect(create("provider", API_KEY)).toThrow();
-    expect(create("https://provider.test", `${API_KEY}\n`)).toThrow(/^apiKey is expected to be visible ASCII characters$/u);
+    expect(create("https://provider.test", `${API_KEY}\n`)).toThrow(/^apiKey must consist of visible ASCII characters$/u);
     expect(create("https://provider.test", "")).toThrow("apiKey");
   });
 });

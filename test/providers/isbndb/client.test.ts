@@ -59,7 +59,7 @@ describe("a good answer", () => {
       report: {
         endpoint: "key",
         status: 200,
-        outcome: { meaning: "ok", sent: "yes", retry: "no", retryAfterSeconds: null, detail: "the provider answered 200" },
+        outcome: { meaning: "ok", sent: "yes", retry: "no", retryAfterSeconds: null, detail: "the provider responded with 200" },
         requestedAt: START,
         receivedAt: START + 1000,
         daily: { left: 14_880, limit: 15_000, resetSeconds: 36_000 },

@@ -61,7 +61,7 @@ describe("an answer means", () => {
       sent: "yes",
       retry: "later",
       retryAfterSeconds: null,
-      detail: "the provider answered 200, but the body was cut off or is not what the provider documents",
+      detail: "the provider responded with 200, but the body was cut off or has an undocumented shape",
     });
   });
 });
@@ -114,6 +114,6 @@ describe("without an answer", () => {
 });
 
 it("a detail quotes the provider", () => {
-  expect(outcomeOf(answered(404, "Not Found")).detail).toBe("the provider answered 404: Not Found");
-  expect(outcomeOf(answered(500)).detail).toBe("the provider answered 500");
+  expect(outcomeOf(answered(404, "Not Found")).detail).toBe("the provider responded with 404: Not Found");
+  expect(outcomeOf(answered(500)).detail).toBe("the provider responded with 500");
 });

@@ -139,7 +139,7 @@ describe("a receiver that fails", () => {
     const [shown] = await deliveries();
     expect(await ended(shown?.job_id ?? "")).toMatchObject({
       status: "failed",
-      error: "Not delivered: Answered 302: redirects are not followed. Name the address where it leads to.",
+      error: "Not delivered: Answered 302: redirects are not followed. Use the final address.",
     });
   });
 });

@@ -137,7 +137,7 @@ describe("an endpoint that answers 410", () => {
   test("is disabled at once, and told of", async () => {
     const received = receiver(() => new Response("", { status: 410 }));
     const { id } = await makeWebhook();
-    expect(await toldOf("w1")).toEqual({ is: "failed", reason: "gone", error: "Answered 410: the receiver wants no more." });
+    expect(await toldOf("w1")).toEqual({ is: "failed", reason: "gone", error: "Answered 410: the receiver no longer exists." });
     expect(received).toHaveLength(1);
     expect(await readWebhook(id)).toMatchObject({ status: "disabled", status_reason: "gone", failures: 1 });
     expect((await events())[0]).toMatchObject({ type: "webhook.disabled", data: { reason: "gone", status_code: 410 } });

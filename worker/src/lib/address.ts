@@ -1,9 +1,11 @@
-/** Internet addresses. */
+/** IP addresses. */
 
 const IPV6_GROUPS = 8;
 const NETWORK_GROUPS = 4;
 
-/** Who is behind an address: an IPv4 address as it is, of an IPv6 address its /64, since whoever has one address there has 2^64 of them. */
+/**
+ * The network of a client: an IPv4 address itself, or the /64 of an IPv6 address, because one client usually owns all its 2^64 addresses.
+ */
 export function networkOf(address: string): string {
   if (!address.includes(":")) return address;
   const [left = "", right = ""] = address.split("::");

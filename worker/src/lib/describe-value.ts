@@ -1,13 +1,13 @@
-/** Values that others sent, as an error message shows them. */
+/** Received values for error messages. */
 
-const MAX_SHOWN_CHARACTERS = 80;
+const MAX_CHARACTERS = 80;
 
-/** A value in a few words: shortened, whatever it holds, and never walked through, since it may be nested a million times. */
+/** A short description of any value. It does not walk through objects, because they may be nested a million times. */
 export function describeValue(value: unknown): string {
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === "object" && value !== null) return "an object";
-  // JSON would call a number that is too large for JavaScript null.
+  // JSON would write a number too large for JavaScript as null.
   const text = typeof value === "number" ? String(value) : JSON.stringify(value);
-  return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS).toWellFormed()}…` : text;
+  return text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS).toWellFormed()}…` : text;
 }

@@ -157,7 +157,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     reset_at: "2025-12-31T00:00:00Z",
   },
   upstream_error: {
-    detail: "The provider answered 500. 1 call was charged.",
+    detail: "The provider responded with 500. 1 call was charged.",
     outcome: "provider_failed",
     calls_charged: 1,
     retry: "later",

@@ -7,7 +7,7 @@ import { createRouter, invalidField, showRateLimit, visibleStatus } from "../../
 import type { AppContext } from "../../http/index.ts";
 import { spenderOf } from "../../http/spender.ts";
 import { grantedProjects, projects } from "../../http/guards.ts";
-import { reserving, settling } from "../../library/quota-spans.ts";
+import { traceReservation, traceSettlement } from "../../library/quota-spans.ts";
 import {
   DEFAULT_TTL_SECONDS,
   MAX_TTL_SECONDS,
@@ -205,7 +205,7 @@ reservationRoutes.openapi(postReservation, async (c) => {
     throw invalidField("ttl_seconds", `${body.ttl_seconds} is too long; a project may hold calls for at most ${longest} s`);
   const { quota, trace } = c.get("deps");
   const spending = { cost: { calls: body.calls }, caller, priority: urgency, share };
-  const { answer } = await reserving(trace, spending, async () => ({
+  const { answer } = await traceReservation(trace, spending, async () => ({
     answer: await quota.reserve(
       {
         id: ledgerId(who, name),
@@ -237,7 +237,7 @@ reservationRoutes.openapi(postCommit, async (c) => {
   const { calls: spent, sent_at } = c.req.valid("json");
   const { quota, trace } = c.get("deps");
   const who = callerOf(c);
-  const answer = await settling(trace, async () =>
+  const answer = await traceSettlement(trace, async () =>
     quota.commit({
       id: ledgerId(who, name),
       ...(who.kind === "project" ? { within: { share: who.share } } : {}),
@@ -262,7 +262,7 @@ reservationRoutes.openapi(postCommit, async (c) => {
 reservationRoutes.openapi(deleteReservation, async (c) => {
   const { id: name } = c.req.valid("param");
   const { quota, trace } = c.get("deps");
-  const answer = await settling(trace, async () => quota.release(ledgerId(callerOf(c), name)));
+  const answer = await traceSettlement(trace, async () => quota.release(ledgerId(callerOf(c), name)));
   switch (answer.result) {
     case "released":
       showRateLimit(c, answer.status);
