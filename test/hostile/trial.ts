@@ -1,6 +1,6 @@
 /** One request after the other at the same door: what is wrong with each answer, and whatever was accepted is undone. */
 import type { Reply } from "../routes/support.ts";
-import { forgetWhatWasShown } from "../support/secret-watch.ts";
+import { forgetReturnedSecrets } from "../support/secret-watch.ts";
 import { forbidden, unpromised } from "./answers.ts";
 import type { Operation } from "./described.ts";
 import type { Sent } from "./requests.ts";
@@ -48,6 +48,6 @@ export class Trial {
       this.#ledger = await ledgerState();
     }
     await putBack(this.world.contents);
-    forgetWhatWasShown();
+    forgetReturnedSecrets();
   }
 }

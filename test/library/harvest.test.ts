@@ -63,7 +63,7 @@ async function jobsEnded(): Promise<void> {
 }
 
 describe("adding targets", () => {
-  test("takes thousands at once and merges duplicates, in one form or another", async () => {
+  test("accepts thousands in one request and merges duplicates of any form", async () => {
     const { status, body } = await add({
       isbns: [...isbns(0, 5_000), isbnNumber(3), "0-306-40615-2", "9780306406157", "123"],
       authors: ["A  B", "a b", "C"],
@@ -80,11 +80,11 @@ describe("adding targets", () => {
     [{ authors: [""] }, "authors.0"],
     [{ isbns: [isbnNumber(1)], priority: 101 }, "priority"],
     [{ isbns: Array.from({ length: 10_001 }, () => isbnNumber(1)) }, "isbns"],
-  ])("refuses what makes no sense, naming the field", async (body, field) => {
+  ])("refuses invalid targets, naming the field", async (body, field) => {
     expect(await add(body)).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: field }] } });
   });
 
-  test("is for the administrator", async () => {
+  test("requires the admin token", async () => {
     for (const [method, path] of [
       ["POST", "targets"],
       ["GET", "status"],
@@ -98,7 +98,7 @@ describe("adding targets", () => {
 });
 
 describe("a run", () => {
-  test("packs ISBNs into the largest batches, then fetches authors page by page, until nothing is due", async () => {
+  test("packs ISBNs into the largest batches, then fetches authors page by page, until no target is due", async () => {
     await simulator.control("PUT", "/settings", { authors: { "Harvest Author 0": 2_500, "Harvest Author 1": 3 } });
     await add({ isbns: isbns(0, 2_300), authors: authors(2) });
     expect(await run()).toMatchObject({ targets: 2_302, calls: 3 + 3 + 1, failed: 0, stopped: "nothing_due" });
@@ -107,7 +107,7 @@ describe("a run", () => {
     expect(await run()).toMatchObject({ targets: 0, calls: 0, stopped: "nothing_due" });
   });
 
-  test("packs no more into a batch than the plan allows, and says so where somebody asks for more", async () => {
+  test("packs no more into a batch than the plan allows, and refuses larger requests", async () => {
     await simulator.control("PUT", "/settings", { max_batch: 100 });
     await add({ isbns: isbns(0, 250) });
     const basic = { ...env, ISBNDB_MAX_BATCH: "100" };
@@ -134,7 +134,7 @@ describe("a run", () => {
     expect(sent.map(({ path }) => path.split("?")[0]).filter((path) => path !== "/key")).toEqual(["/author/High", "/books", "/author/Low"]);
   });
 
-  test("below the floor does nothing, and says why in its row", async () => {
+  test("below the floor does nothing, and has the reason in its row", async () => {
     await put("/api/quota/usage", { used: 12_700 });
     await add({ isbns: isbns(0, 10) });
     expect(await run()).toMatchObject({
@@ -148,7 +148,7 @@ describe("a run", () => {
     expect((await post("/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).status).toBe(200);
   });
 
-  test("stops when the day's calls end, to the last one, and goes on the next day with what is left", async () => {
+  test("stops when the daily calls are used up, and continues with the rest the next day", async () => {
     await settings({ daily_limit: 30, safety_buffer: 0, background_floor: 0 });
     await add({ authors: authors(50) });
     expect(await run()).toMatchObject({ targets: 30, calls: 30, stopped: "quota_exhausted" });
@@ -159,7 +159,7 @@ describe("a run", () => {
     expect({ sent: fetched.length, distinct: new Set(fetched).size }).toEqual({ sent: 50, distinct: 50 });
   });
 
-  test("cut short in the middle of an author goes on with the next page", async () => {
+  test("stopped within an author continues with the next page", async () => {
     await simulator.control("PUT", "/settings", { authors: { Long: 5_000 } });
     await settings({ daily_limit: 2, safety_buffer: 0, background_floor: 0 });
     await add({ authors: ["Long"] });
@@ -169,7 +169,7 @@ describe("a run", () => {
     expect(new Set(await providerRequests("/author/")).size).toBe(5);
   });
 
-  test("at one call an ISBN packs no more than the budget pays", async () => {
+  test("at one call per ISBN packs only as many as the quota allows", async () => {
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     await settings({ daily_limit: 450, safety_buffer: 0, background_floor: 0 });
     await add({ isbns: isbns(0, 1_000) });
@@ -178,7 +178,7 @@ describe("a run", () => {
     expect(await counts()).toEqual({ "isbn done": 450, "isbn due": 550 });
   });
 
-  test("stops when its time is over, and nothing it took stays taken", async () => {
+  test("stops when its time is over, and releases its targets", async () => {
     const deps = createDeps(env, () => Date.now());
     await add({ authors: authors(3) });
     const stopped = await runHarvest(deps, { id: "short", deadline: deps.clock() });
@@ -186,14 +186,14 @@ describe("a run", () => {
     expect(await run()).toMatchObject({ targets: 3 });
   });
 
-  test("tells apart what the provider does not know", async () => {
+  test("reports targets that the provider does not know", async () => {
     await simulator.control("PUT", "/settings", { unknown_percent: 100 });
-    await add({ isbns: isbns(0, 5), authors: ["Nobody Knows"] });
+    await add({ isbns: isbns(0, 5), authors: ["Nobody Known"] });
     expect(await run()).toMatchObject({ targets: 6, found: 0, failed: 0 });
     expect(await counts()).toEqual({ "isbn done": 5, "author done": 1 });
   });
 
-  test("waits out a short pause of the provider, and takes a long one for its end", async () => {
+  test("waits for a short pause of the provider, and stops at a long one", async () => {
     await simulator.control("POST", "/faults", { kind: "minute_quota", path: "/author/", headers: { "retry-after": "1" } });
     await settings({ rate_per_second: 1_000 });
     await add({ authors: authors(2) });
@@ -205,7 +205,7 @@ describe("a run", () => {
 });
 
 describe("failures", () => {
-  test("are tried again with growing pauses, and given up visibly", async () => {
+  test("are retried with growing pauses, and finally given up", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/author/", times: 0 });
     await add({ authors: ["Broken"] });
     let now = Date.parse("2031-05-14T14:03:11Z");
@@ -225,21 +225,21 @@ describe("failures", () => {
     expect(await run()).toMatchObject({ targets: 1, failed: 0 });
   });
 
-  test("in a row end the run: the list is not burned", async () => {
+  test("in a row end the run, so that the other targets are kept", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/author/", times: 0 });
     await add({ authors: authors(20) });
     expect(await run()).toMatchObject({ calls: 3, stopped: "provider_failing" });
     expect(await simulator.state()).toMatchObject({ spent: 3 });
   });
 
-  test("of the key or the plan end it at once and blame no target", async () => {
+  test("of the key or the plan end it immediately and blame no target", async () => {
     await simulator.control("POST", "/faults", { kind: "wrong_plan", path: "/author/" });
     await add({ authors: authors(2) });
     expect(await run()).toMatchObject({ targets: 0, calls: 1, stopped: "provider_failing" });
     expect(await run()).toMatchObject({ targets: 2, stopped: "nothing_due" });
   });
 
-  test("of a batch that is too large are cured by smaller ones", async () => {
+  test("of a batch that is too large are solved by smaller ones", async () => {
     await simulator.control("POST", "/faults", { kind: "too_large", path: "/books", times: 2 });
     await add({ isbns: isbns(0, 1_000) });
     await run();
@@ -259,7 +259,7 @@ describe("failures", () => {
   });
 });
 
-describe("what nobody may lose", () => {
+describe("guarantees of a run", () => {
   test("a provider that charges for every refusal is left alone after three", async () => {
     await simulator.control("POST", "/faults", { kind: "minute_quota", path: "/books", times: 0, headers: { "retry-after": "1" } });
     await add({ isbns: isbns(0, 10) });
@@ -274,13 +274,13 @@ describe("what nobody may lose", () => {
     expect({ status, body }).toMatchObject({ status: 200, body: { targets: 1 } });
   });
 
-  test("a run takes no more than an invocation may ask of the database, and the next one goes on", async () => {
+  test("a run stays within the queries of one invocation, and the next one continues", async () => {
     await add({ authors: authors(70) });
     expect(await run()).toMatchObject({ targets: 60, stopped: "enough_for_one_run" });
     expect(await run()).toMatchObject({ targets: 10, stopped: "nothing_due" });
   });
 
-  test("calls that were paid are in the row, though the database failed in the middle", async () => {
+  test("paid calls are in the row, even if the database failed afterwards", async () => {
     await add({ authors: ["A"] });
     await env.DB.exec("CREATE TRIGGER broken BEFORE UPDATE OF state ON harvest_targets BEGIN SELECT RAISE(ABORT, 'disk'); END");
     expect(await run()).toMatchObject({ calls: 1, stopped: "error" });
@@ -296,7 +296,7 @@ describe("what nobody may lose", () => {
     expect((await overview()).runs.find(({ id }) => id === "cut-off")).toMatchObject({ stopped: "interrupted" });
   });
 
-  test("high priority does not wait behind what failed before", async () => {
+  test("high priority does not wait for targets that failed before", async () => {
     await add({ isbns: isbns(0, 30), priority: 1 });
     await env.DB.prepare("UPDATE harvest_targets SET tries = 4").run();
     await add({ isbns: isbns(100, 10), priority: 100 });
@@ -306,7 +306,7 @@ describe("what nobody may lose", () => {
     expect(batch?.isbns?.toSorted()).toEqual(isbns(100, 10).toSorted());
   });
 
-  test("an author's books are told as a whole, not as the last page", async () => {
+  test("an author's books are reported in total, not per page", async () => {
     await simulator.control("PUT", "/settings", { authors: { Long: 2_500 } });
     await add({ authors: ["Long"] });
     await run();
@@ -314,8 +314,8 @@ describe("what nobody may lose", () => {
   });
 });
 
-describe("two at once", () => {
-  test("runs do each target once", async () => {
+describe("two concurrent runs", () => {
+  test("runs fetch each target once", async () => {
     await add({ authors: authors(30), isbns: isbns(0, 1_500) });
     const runs = await Promise.all([run(), run(), run()]);
     expect(runs.reduce((sum, { targets }) => sum + targets, 0)).toBe(1_530);
@@ -390,7 +390,7 @@ describe("pauses", () => {
     [1_000, 2, 250],
     [1_000, 4, 15],
     [10, 4, 1],
-  ])("a batch of at most %i after %i tries holds %i", (largest, tries, expected) => {
+  ])("a batch of at most %i after %i attempts holds %i", (largest, tries, expected) => {
     expect(batchSize(largest, tries)).toBe(expected);
   });
 });

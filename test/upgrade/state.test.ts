@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ended } from "../jobs/support.ts";
 import { call, get, isbnNumber, post, put, quotaStatus, setClock } from "../support/worker.ts";
 import { right, rows } from "../support/tenants/http.ts";
-import { by, enrich, said } from "../support/tenants/keys.ts";
+import { by, enrich, statusText } from "../support/tenants/keys.ts";
 import { RELEASES } from "./releases.ts";
 import type { Recording } from "./releases.ts";
 import { some, upgradedFrom } from "./support.ts";
@@ -104,11 +104,11 @@ describe.each(RELEASES.filter(({ migrations }) => migrations !== 4))("from $name
         function_invocations_per_day: 3,
       });
       expect((await usageOf("shop")).upstream).toMatchObject({ calls_per_day: 50, used: 3, reserved: 4 });
-      expect(said(await enrich(key, [isbnNumber(300)]))).toBe("200");
+      expect(statusText(await enrich(key, [isbnNumber(300)]))).toBe("200");
       expect((await used("shop"))["function_invocations_per_day"]).toBe(4);
       expect((await usageOf("shop")).upstream).toMatchObject({ used: 4, reserved: 4 });
       expect((await usageOf("shop")).organization.api_calls).toMatchObject({ limit: 100, reset_at: "2031-05-31T00:00:00Z" });
-      expect(said(await enrich(shutKey, [isbnNumber(301)]))).toBe("403 project_suspended");
+      expect(statusText(await enrich(shutKey, [isbnNumber(301)]))).toBe("403 project_suspended");
     });
 
     test("an event that was reported then counts no second time", async () => {
@@ -124,7 +124,7 @@ describe.each(RELEASES.filter(({ migrations }) => migrations !== 4))("from $name
     test("the sweep stops who is at a cap now, and the day's end lets it go", async () => {
       const { id } = right(await post<{ id: string }>("/api/jobs", { type: "check_usage_limits", payload: {} }));
       expect((await ended(id)).result).toMatchObject({ projects_checked: 2, projects_suspended: 1, warnings_sent: 0 });
-      expect(said(await enrich(key, [isbnNumber(302)]))).toBe("403 project_suspended");
+      expect(statusText(await enrich(key, [isbnNumber(302)]))).toBe("403 project_suspended");
     });
   });
 
@@ -143,9 +143,9 @@ describe.each(RELEASES.filter(({ migrations }) => migrations !== 4))("from $name
     // What the project held then was charged when its life was over.
     expect(days.map(({ date, used }) => [date, used])).toEqual([["2031-05-14", told.keys === undefined ? 2_000 : 2_004]]);
     if (told.keys === undefined) return;
-    expect(said(await enrich(told.keys.key, [isbnNumber(303)]))).toBe("200");
+    expect(statusText(await enrich(told.keys.key, [isbnNumber(303)]))).toBe("200");
     expect(await used("shop")).toMatchObject({ storage_uploads_per_day: 0, function_invocations_per_day: 1, realtime_connections: 7 });
-    expect(said(await by(told.keys.key, "GET", "/api/projects/shop/usage"))).toBe("200");
+    expect(statusText(await by(told.keys.key, "GET", "/api/projects/shop/usage"))).toBe("200");
   });
 
   describe.each(some(told.keys))("billing", () => {

@@ -1,10 +1,10 @@
-/** Another SQLite than the platform's: Node's own, which shares no code of ours. */
+/** Another SQLite than the platform's: Node's own, which shares no code with the product. */
 import { DatabaseSync } from "node:sqlite";
 import { dumpPart } from "../../../worker/src/tenant-database/dump.ts";
 import type { DumpedPart } from "../../../worker/src/tenant-database/dump.ts";
 import type { ReadRows } from "../../../worker/src/tenant-database/reader.ts";
 
-/** The dump engine's way of reading. */
+/** Reads in the dump engine's way. */
 function readerOf(database: DatabaseSync): ReadRows {
   return (sql, visit) => {
     const statement = database.prepare(sql);
@@ -47,7 +47,7 @@ interface Listed {
   readonly name: string;
 }
 
-/** Everything a database holds, read without our own engine: the schema, and all rows, exact to the bit and in the table's own order. */
+/** Everything in a database, read without the product's engine: the schema, and all rows, exact to the bit and in the table's own order. */
 export function content(database: DatabaseSync): unknown {
   const all = (sql: string): unknown[] => {
     const statement = database.prepare(sql);
@@ -63,7 +63,7 @@ export function content(database: DatabaseSync): unknown {
       const one = `"${column.replaceAll('"', '""')}"`;
       return [`typeof(${one})`, `CASE WHEN typeof(${one}) IN ('text', 'blob') THEN hex(${one}) ELSE ${one} END`];
     });
-    // An R-tree's own order is that of its nodes.
+    // An R-tree's own order is the order of its nodes.
     const statement = database.prepare(`SELECT ${selected.join(", ")} FROM ${quoted} ${name === "boxes" ? "ORDER BY id" : "NOT INDEXED"}`);
     statement.setReadBigInts(true);
     statement.setReturnArrays(true);

@@ -68,7 +68,7 @@ const events = async (): Promise<string[]> => {
   return (await env.DB.prepare(sql).all<{ event: string }>()).results.map(({ event }) => event);
 };
 
-/** What stands in every table that a sweep may write. */
+/** Rows of every table that a sweep may write. */
 const written = async (): Promise<Record<string, unknown[]>> => {
   const tables = ["suspensions", "threshold_notices", "events", "counters", "gauges", "caps", "projects", "audit_log"];
   const rows = await env.DB.batch(tables.map((table) => env.DB.prepare(`SELECT * FROM ${table}`)));
@@ -78,7 +78,7 @@ const written = async (): Promise<Record<string, unknown[]>> => {
 describe("the rules", () => {
   beforeEach(organization);
 
-  test("an ended reason blocks none: neither its own, nor, where only some caps are looked at, that of a cap that is not", async () => {
+  test("an ended reason blocks neither its own cap nor another one, even if only some caps are selected", async () => {
     await project("mine");
     const ended =
       "INSERT INTO suspensions (project_id, reason, cap_type, since, until, actor) VALUES ('mine', 'quota:' || ?1, ?1, 1, 2, 'sweep')";
@@ -88,11 +88,12 @@ describe("the rules", () => {
     expect((await sweep({ capTypes: ["db_queries_per_day"] })).details).toEqual([
       { project_id: "mine", exceeded: ["db_queries_per_day"], actions: ["lifted:db_queries_per_day", "suspended:db_queries_per_day"] },
     ]);
-    const held = async () => (await get<{ reasons: { reason: string }[] }>("/api/projects/mine")).body.reasons.map(({ reason }) => reason);
-    expect(await held()).toEqual(["quota:db_queries_per_day"]);
+    const openReasons = async () =>
+      (await get<{ reasons: { reason: string }[] }>("/api/projects/mine")).body.reasons.map(({ reason }) => reason);
+    expect(await openReasons()).toEqual(["quota:db_queries_per_day"]);
     await env.DB.prepare("UPDATE suspensions SET until = 3 WHERE lifted_at IS NULL").run();
     await sweep({ capTypes: ["storage_uploads_per_day"] });
-    expect(await held()).toEqual(["quota:storage_uploads_per_day"]);
+    expect(await openReasons()).toEqual(["quota:storage_uploads_per_day"]);
   });
 
   const AT: [percent: number, counter: string[], gauge: string[]][] = [
@@ -122,7 +123,7 @@ describe("the rules", () => {
     }
   });
 
-  test("just below a threshold is below it, whatever the size of the numbers", async () => {
+  test("just below a threshold does not reach it, for numbers of any size", async () => {
     await project("huge", { db_queries_per_day: 999_999_999_999 });
     await use("huge", "db_queries_per_day", 799_999_999_999);
     expect((await sweep()).warnings_sent).toBe(0);
@@ -130,7 +131,7 @@ describe("the rules", () => {
     expect((await sweep()).warnings_sent).toBe(1);
   });
 
-  test("a cap of 0 warns of nothing, and stops only who used something; no cap and no report stop nobody", async () => {
+  test("a cap of 0 has no warnings and suspends after any use, and unknown values suspend no project", async () => {
     await project("nothing", { db_queries_per_day: 0 });
     await project("something", { db_queries_per_day: 0 });
     await use("something", "db_queries_per_day", 1);
@@ -158,13 +159,13 @@ describe("the rules", () => {
     expect(await events()).toEqual(["project.suspended both"]);
   });
 
-  test("each threshold is told once a day and revision of the cap, the highest when several are passed at once", async () => {
+  test("each threshold is reported once per day and revision, and only the highest of several passed together", async () => {
     await project("one");
     await use("one", "db_queries_per_day", 950);
     expect((await sweep()).details).toEqual([{ project_id: "one", exceeded: [], actions: ["warned:db_queries_per_day:90"] }]);
     expect((await sweep()).warnings_sent).toBe(0);
-    const told = await env.DB.prepare("SELECT data FROM events").first<string>("data");
-    expect(JSON.parse(told ?? "")).toEqual({
+    const eventData = await env.DB.prepare("SELECT data FROM events").first<string>("data");
+    expect(JSON.parse(eventData ?? "")).toEqual({
       project_id: "one",
       cap_type: "db_queries_per_day",
       used: 950,
@@ -175,7 +176,7 @@ describe("the rules", () => {
       reset_at: "2031-05-15T00:00:00Z",
     });
 
-    // A raise arms the thresholds above the present use only.
+    // A raise enables only the thresholds above the current usage.
     await put("/api/projects/one/caps", { db_queries_per_day: 1_150 });
     expect((await sweep()).warnings_sent).toBe(0);
     await use("one", "db_queries_per_day", 1_035);
@@ -186,7 +187,7 @@ describe("the rules", () => {
     expect((await sweep()).details).toMatchObject([{ actions: ["warned:db_queries_per_day:80"] }]);
   });
 
-  test("eight sweeps at one moment warn and suspend once", async () => {
+  test("eight concurrent sweeps warn and suspend once", async () => {
     for (const id of ["a", "b", "c"]) await project(id);
     await use("a", "db_queries_per_day", 900);
     await use("b", "db_queries_per_day", CAP);
@@ -196,7 +197,7 @@ describe("the rules", () => {
     expect((await events()).toSorted()).toEqual(["project.suspended b", "quota.warning a"]);
   });
 
-  test("only active projects are touched: one that is stopped already gets no other reason and no warning", async () => {
+  test("only active projects are affected: a suspended one gets no further reason or warning", async () => {
     for (const id of ["by-hand", "abusive", "archived", "deleted"]) {
       await project(id);
       await use(id, "db_queries_per_day", CAP);
@@ -214,7 +215,7 @@ describe("the rules", () => {
 describe("lifting", () => {
   beforeEach(organization);
 
-  test("a new day lifts the day's reasons, at once for requests, and on paper with the first sweep", async () => {
+  test("a new day ends daily reasons, immediately for requests, and in the tables with the first sweep", async () => {
     await project("one");
     await use("one", "function_invocations_per_day", CAP);
     await sweep();
@@ -227,7 +228,7 @@ describe("lifting", () => {
     expect(await events()).toEqual(["project.suspended one", "project.reactivated one"]);
   });
 
-  test("a gauge's reason ends when its level is back at the cap, not with the day, and not because nobody reports any more", async () => {
+  test("a gauge's reason ends when its level is back at the cap, not at midnight or without reports", async () => {
     await project("one");
     await use("one", GAUGE, CAP + 1);
     await sweep();
@@ -241,7 +242,7 @@ describe("lifting", () => {
     expect(await statusOf("one")).toBe("ACTIVE");
   });
 
-  test("a suspension has said it all: back below the cap on the same day, nobody is warned of what was passed on the way up", async () => {
+  test("a suspended project back below the cap on the same day gets no warnings for thresholds passed before", async () => {
     await project("one");
     await use("one", GAUGE, 1.5 * CAP);
     await sweep();
@@ -250,7 +251,7 @@ describe("lifting", () => {
     expect(await events()).toEqual(["project.suspended one", "project.reactivated one"]);
   });
 
-  test("reasons of abuse and by hand stay, and the project with them; only then there is no event", async () => {
+  test("abuse and admin reasons stay, the project stays suspended, and no event is written", async () => {
     await project("one");
     await use("one", "db_queries_per_day", CAP);
     await sweep();
@@ -263,7 +264,7 @@ describe("lifting", () => {
     expect(await events()).toEqual(["project.suspended one", "project.reactivated one"]);
   });
 
-  test("who is over the cap again on the new day is stopped again by the same sweep", async () => {
+  test("a project over the cap again on the new day is suspended again by the same sweep", async () => {
     await project("one");
     await use("one", "db_queries_per_day", CAP);
     await sweep();
@@ -275,7 +276,7 @@ describe("lifting", () => {
     expect(await statusOf("one")).toBe("SUSPENDED");
   });
 
-  test("a raise of the cap reactivates before its answer returns", async () => {
+  test("raising the cap reactivates the project before the response returns", async () => {
     await project("one");
     await use("one", "db_queries_per_day", CAP);
     await sweep();
@@ -288,7 +289,7 @@ describe("lifting", () => {
 describe("a run", () => {
   beforeEach(organization);
 
-  test("of selected projects or caps looks at nothing else", async () => {
+  test("with selected projects or caps ignores all others", async () => {
     for (const id of ["a", "b"]) {
       await project(id);
       await use(id, "db_queries_per_day", CAP);
@@ -301,7 +302,7 @@ describe("a run", () => {
     expect(await statusOf("a")).toBe("ACTIVE");
   });
 
-  test("that is dry changes no row but evaluations, and its plan is what the real run then does", async () => {
+  test("as a dry run changes only evaluations, and its plan equals the real run", async () => {
     for (const id of ["a", "b", "c", "d"]) await project(id);
     await use("a", "db_queries_per_day", CAP);
     await use("b", GAUGE, 2 * CAP);
@@ -318,7 +319,7 @@ describe("a run", () => {
     expect(await sweep()).toMatchObject({ projects_suspended: 0, warnings_sent: 0, details: [] });
   });
 
-  test("that does a page twice tells the same, and does it once", async () => {
+  test("that repeats a page returns the same result, and acts once", async () => {
     await project("a");
     await project("b");
     await use("a", "db_queries_per_day", CAP);
@@ -330,7 +331,7 @@ describe("a run", () => {
     expect(await written()).toEqual(rows);
   });
 
-  test("reports damaged projects, and does the others", async () => {
+  test("reports damaged projects, and checks the others", async () => {
     for (const id of ["no-caps", "cap", "counter", "fine"]) {
       await project(id);
       await use(id, "db_queries_per_day", CAP);
@@ -354,7 +355,7 @@ describe("a run", () => {
     });
   });
 
-  test("is explained by evaluations, with what was decided from", async () => {
+  test("is explained by evaluations, with their input", async () => {
     await project("one");
     await use("one", "db_queries_per_day", CAP + 7);
     await sweep({ run: "job-1" });

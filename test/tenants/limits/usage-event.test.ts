@@ -1,4 +1,4 @@
-/** One reported event and what is wrong with it: every kind of nonsense is an answer in its row, and the rest counts. */
+/** One reported event with an invalid part: each gets an error in its row, and the others count. */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
 import { freshStart, post } from "../../support/worker.ts";
@@ -13,10 +13,10 @@ beforeAll(async () => {
   await addProject("one", "acme");
 });
 
-/** The row of an event, reported between two that are right. */
+/** The row of an event, reported between two valid ones. */
 async function rowOf(event: unknown): Promise<Row | undefined> {
   const right = (): unknown => ({ id: `right-${(ids += 1)}`, project_id: "one", type: "api_calls" });
-  // As text, since JSON may hold what JavaScript would not write.
+  // As text, because JSON may contain values that JavaScript would not write.
   const text = typeof event === "string" ? event : JSON.stringify(event);
   const { status, body } = await post<Report>(
     "/api/usage/events",
@@ -44,7 +44,7 @@ const SET = "expected 0 to 1000000000 for mode set";
 const ADD = "expected -1000000000 to 1000000000, except 0, for mode add";
 const MEMBERS = "unknown field. Accepted fields: id, project_id, type, quantity, mode, source, occurred_at";
 
-describe("is no event at all", () => {
+describe("is not an event", () => {
   test.each([
     ["null", "null"],
     ["7", "7"],
@@ -59,7 +59,7 @@ describe("is no event at all", () => {
   });
 });
 
-describe("has a wrong id", () => {
+describe("has an invalid id", () => {
   test.each([
     [{ id: "" }, '""'],
     [{ id: "two words" }, '"two words"'],
@@ -86,7 +86,7 @@ describe("has a wrong id", () => {
   );
 });
 
-describe("has a wrong member", () => {
+describe("has an invalid field", () => {
   test.each([
     [counter({ project_id: undefined }), `project_id: ${ID} (got nothing)`],
     [counter({ project_id: "" }), `project_id: ${ID} (got "")`],
@@ -117,7 +117,7 @@ describe("has a wrong member", () => {
     [counter({ source: "\u001f" }), `source: ${SOURCE} (got "\\u001f")`],
     [counter({ source: "\udc00" }), `source: ${SOURCE} (got "\\udc00")`],
     [counter({ source: null }), `source: ${SOURCE} (got null)`],
-    [counter({ colour: "red" }), `event: ${MEMBERS} (got "colour")`],
+    [counter({ color: "red" }), `event: ${MEMBERS} (got "color")`],
     [counter({ "": 1 }), `event: ${MEMBERS} (got "")`],
     [counter({ constructor: 1 }), `event: ${MEMBERS} (got "constructor")`],
     [counter({ "\ud83d\0": 1 }), `event: ${MEMBERS} (got "\\ud83d\\u0000")`],
@@ -137,7 +137,7 @@ describe("has a wrong member", () => {
     expect(await rowOf(text)).toEqual(refused("a", error));
   });
 
-  test("it is __proto__, which is a member like any other and changes nothing", async () => {
+  test("it is __proto__, which is a field like any other and changes nothing", async () => {
     const text = `{"__proto__":{"quantity":5},"id":"a","project_id":"one","type":"api_calls"}`;
     expect(await rowOf(text)).toEqual(refused("a", `event: ${MEMBERS} (got "__proto__")`));
     expect(await rowOf(`{"__proto__":{"id":"a","project_id":"one","type":"api_calls"}}`)).toMatchObject({ id: null, status: 400 });
@@ -149,7 +149,7 @@ describe("has a wrong member", () => {
   });
 });
 
-describe("has a wrong time", () => {
+describe("has an invalid time", () => {
   test.each([
     "",
     "now",
@@ -177,7 +177,7 @@ describe("has a wrong time", () => {
   });
 });
 
-describe("at the very edge of what may be", () => {
+describe("at the exact limits", () => {
   test.each([
     counter({ quantity: 1 }),
     counter({ quantity: 1_000_000_000 }),
@@ -191,7 +191,7 @@ describe("at the very edge of what may be", () => {
     expect(await rowOf({ ...event, id: `edge-${(ids += 1)}` })).toMatchObject({ status: 200, result: "counted" });
   });
 
-  test("quantities stay exact where a thousand of the largest come at once", async () => {
+  test("quantities stay exact with a thousand maximum values together", async () => {
     await addProject("large", "acme");
     const events = Array.from({ length: 1_000 }, (_, index) => ({
       ...counter({ quantity: 1_000_000_000 }),
@@ -203,7 +203,7 @@ describe("at the very edge of what may be", () => {
   });
 });
 
-test("a report of nothing but nonsense is answered without the database", async () => {
+test("a report with only invalid events is answered without the database", async () => {
   const { results, ...sums } = await report([null, 7]);
   expect({ sums, rows: results.length }).toEqual({
     sums: { received: 2, counted: 0, late: 0, duplicates: 0, conflicts: 0, refused: 2 },

@@ -32,7 +32,7 @@ const noted = async (): Promise<unknown[]> =>
     .toReversed()
     .map(({ actor, action, subject, project_id, before, after }) => [actor, action, subject, project_id, before, after]);
 
-test("every change of an organisation or project is noted: who, what, before and after", async () => {
+test("every change of an organization or project is recorded: actor, action, before and after", async () => {
   await makeOrganization("org", { quotas: { api_calls: 10 } });
   right(await patch("/api/organizations/org", { name: "New", quotas: { api_calls: null } }));
   const { api_key } = await makeProject("mine", {
@@ -51,7 +51,7 @@ test("every change of an organisation or project is noted: who, what, before and
   right(await patch("/api/organizations/org", { status: "ACTIVE" }));
 
   const [first, renamed] = [
-    { name: "Organisation org", status: "ACTIVE", api_calls: 10 },
+    { name: "Organization org", status: "ACTIVE", api_calls: 10 },
     { name: "New", status: "ACTIVE", api_calls: null },
   ];
   const made = { name: "Project mine", owner_id: null, region: null, lifecycle: "ACTIVE", calls_per_day: 5 };
@@ -87,11 +87,11 @@ test("every change of an organisation or project is noted: who, what, before and
     ["admin", "organization.archive", ...ofOrg, renamed, { ...renamed, status: "ARCHIVED" }],
     ["admin", "organization.restore", ...ofOrg, { ...renamed, status: "ARCHIVED" }, renamed],
   ]);
-  // The first key is made with its project: one operation, two entries.
+  // The first key is created with its project: one operation, two entries.
   expect(new Set((await audit()).map(({ operation }) => operation)).size).toBe(13);
 });
 
-test("a raise of caps that lifts reasons names those that held before and after, and a change that lifts none names none", async () => {
+test("a raise of caps that lifts reasons has those before and after, and a change that lifts none has none", async () => {
   await makeOrganization("org");
   await makeProject("mine");
   const caps = async (body: Body) => right(await put("/api/projects/mine/caps", body));
@@ -118,14 +118,14 @@ test("a raise of caps that lifts reasons names those that held before and after,
   ]);
 });
 
-test("a project's key that manages keys is named as who did it", async () => {
+test("a project's key is recorded as the actor of its changes", async () => {
   await makeOrganization("org");
   const { api_key } = await makeProject("mine", { key: { scopes: ["admin"] } });
   right(await post("/api/projects/mine/keys", { name: "Second" }, { token: api_key.key }));
   expect(await latest()).toMatchObject({ actor: `key:${api_key.id}`, action: "key.create", project_id: "mine", at: NOW });
 });
 
-test("what was refused, or changed nothing, is not noted", async () => {
+test("refused requests and those without a change are not recorded", async () => {
   await makeOrganization("org");
   await makeProject("mine");
   const before = await audited();
@@ -136,17 +136,17 @@ test("what was refused, or changed nothing, is not noted", async () => {
   await patch("/api/projects/mine", { name: "" });
   await patch("/api/projects/mine", { name: "Project mine" });
   await put("/api/projects/mine/caps", {});
-  await post("/api/projects/mine/reactivate", { reason: "For nothing" });
+  await post("/api/projects/mine/reactivate", { reason: "A free request" });
   await call("GET", "/api/projects/mine");
   expect(await audited()).toEqual(before);
 });
 
-describe("the quota's operation", () => {
+describe("the operator's change of the quota", () => {
   const quota = ["admin", "quota:isbndb", null] as const;
   const is = (action: string, before: unknown, after: unknown) => [quota[0], action, quota[1], quota[2], before, after];
   const inForce = { daily_limit: 15_000, safety_buffer: 2_000, background_floor: 1_000, rate_per_second: 0, enforcement: "enforce" };
 
-  test("is noted beside all other changes, as the ledger had it before and after", async () => {
+  test("is recorded like all other changes, with the ledger's values before and after", async () => {
     right(await put("/api/quota/settings", { daily_limit: 9_000, enforcement: "observe" }));
     right(await call("DELETE", "/api/quota/settings"));
     right(await put("/api/quota/usage", { used: 40 }));
@@ -162,10 +162,10 @@ describe("the quota's operation", () => {
     ]);
   });
 
-  test("is the same in the quota's history, in the API's words", async () => {
+  test("is the same in the quota's history, in the API's terms", async () => {
     right(await put("/api/quota/settings", { safety_buffer: 1_000 }));
-    const [noted_, told] = [await latest(), (await get<{ operations: Body[] }>("/api/quota/history?days=1")).body.operations[0]];
-    expect(told).toEqual({
+    const [noted_, operations] = [await latest(), (await get<{ operations: Body[] }>("/api/quota/history?days=1")).body.operations[0]];
+    expect(operations).toEqual({
       at: NOW,
       action: "settings.change",
       actor: "admin",
@@ -174,7 +174,7 @@ describe("the quota's operation", () => {
     });
   });
 
-  test("of the last moment of a day is noted too", async () => {
+  test("in the last millisecond of a day is recorded too", async () => {
     await setClock("2031-05-14T23:59:59.999Z");
     const lookedUpTomorrow = {
       getByName: (name: string) => {
@@ -194,25 +194,25 @@ describe("the quota's operation", () => {
     expect(await latest()).toMatchObject({ action: "quota.usage.set", after: { used: 7 } });
   });
 
-  test("that was refused is not noted", async () => {
+  test("that was refused is not recorded", async () => {
     expect((await put("/api/quota/settings", { daily_limit: 1 })).status).toBe(422);
     expect((await put("/api/quota/usage", { used: -1 })).status).toBe(400);
     expect((await put("/api/quota/usage", { used: 1 }, { token: null })).status).toBe(401);
     expect(await audit()).toEqual([]);
   });
 
-  test("at one moment by many is noted once each, with its own before and after", async () => {
+  test("made concurrently many times is recorded once each, with its own before and after", async () => {
     const answers = await Promise.all(Array.from({ length: 12 }, async (_, n) => put("/api/quota/usage", { used: n + 1 })));
     expect(answers.every(({ status }) => status === 200)).toBe(true);
     const entries = await audit();
     expect(entries.map(({ after }) => after?.["used"]).toSorted((a, b) => Number(a) - Number(b))).toEqual(answers.map((_, n) => n + 1));
-    // The ledger decided one after the other: each began where another ended.
+    // The ledger decides one change after the other, so that each starts with the result of another.
     const befores = entries.map(({ before }) => before?.["used"]);
     expect(new Set(befores).size).toBe(12);
     expect(befores).toContain(0);
   });
 
-  test.each(["INSERT", "everything"])("goes on although the audit log cannot be written (%s), and the log says so", async (what) => {
+  test.each(["INSERT", "everything"])("succeeds although the audit log cannot be written (%s), and is logged", async (what) => {
     await (what === "INSERT" ? failWrites("audit_log") : failTable("audit_log"));
     const line = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json", "x-request-id": "find-me" };
@@ -248,10 +248,10 @@ describe("the quota's operation", () => {
     expect(performance.now() - began).toBeLessThan(4_000);
   });
 
-  test("while the ledger is away: the switch that was turned is noted, with a before that nobody knows", async () => {
+  test("while the ledger is unavailable: the changed switch is recorded, with an unknown value before", async () => {
     const away = {
       getByName: () => {
-        throw new Error("The ledger is away");
+        throw new Error("The ledger is unavailable");
       },
     };
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
@@ -273,7 +273,7 @@ describe("the audit log", () => {
     right(await put("/api/quota/usage", { used: 1 }));
   });
 
-  test("is asked for by project, by subject, and by both", async () => {
+  test("is filtered by project, by subject, and by both", async () => {
     const key = right(await post("/api/projects/a/keys", { name: "Second" }));
     const first = expect.stringMatching(/^key\.create key:\w{10}$/u) as unknown;
     expect(await audited("project_id=a")).toEqual(["project.create project:a", first, `key.create key:${String(key["id"])}`]);
@@ -286,7 +286,7 @@ describe("the audit log", () => {
     expect(await audited("project_id=A")).toEqual([]);
   });
 
-  test("is read page by page while changes go on, each entry once", async () => {
+  test("is read page by page while new entries arrive, each entry once", async () => {
     await env.DB.prepare(
       `INSERT INTO audit_log (operation, at, actor, action, subject, before, after)
        SELECT 'op-' || value, 0, 'test', 'test', 'test', 'null', '{}' FROM json_each(?)`,
@@ -302,7 +302,7 @@ describe("the audit log", () => {
     expect(found).toHaveLength(256);
   });
 
-  test("holds no key, no hash and no secret", async () => {
+  test("contains no key, no hash and no secret", async () => {
     const { api_key } = await makeProject("keys", { key: { scopes: ["admin", "read"] } });
     const rotated = right(await post<{ key: string; id: string }>(`/api/projects/keys/keys/${api_key.id}/rotate`, {}));
     const second = right(await post<{ key: string; id: string }>("/api/projects/keys/keys", { name: "Second" }, { token: api_key.key }));
@@ -315,7 +315,7 @@ describe("the audit log", () => {
     for (const secret of [...secrets, ...hashes, ADMIN_TOKEN, env.KEY_PEPPER, env.ISBNDB_API_KEY]) expect(all).not.toContain(secret);
   });
 
-  test("that does not answer is 503, never an empty one", async () => {
+  test("that does not answer is 503, never empty", async () => {
     await failTable("audit_log");
     expect(await get("/api/audit")).toMatchObject({ status: 503, body: { code: "storage_unavailable" } });
     await healTable("audit_log");

@@ -20,7 +20,7 @@ import {
   readDelivery,
   readWebhook,
   receiver,
-  toldOf,
+  deliverEvent,
 } from "./support.ts";
 import type { WebhookWithSecret } from "./support.ts";
 
@@ -38,24 +38,24 @@ const at = "/api/projects/shop/webhooks";
 const dead = () => new Response("", { status: 500 });
 
 async function failFive(): Promise<void> {
-  for (const event of ["w1", "w2", "w3", "w4", "w5"]) await toldOf(event);
+  for (const event of ["w1", "w2", "w3", "w4", "w5"]) await deliverEvent(event);
 }
 
 const events = async () => right(await get<{ events: { id: string; type: string; data: unknown }[] }>("/api/projects/shop/events")).events;
 
-describe("an endpoint that gave five deliveries up in a row", () => {
-  test("is disabled, the sixth event is not attempted, and its owner learns by another way", async () => {
+describe("an endpoint with five consecutive failed deliveries", () => {
+  test("is disabled, the sixth event is not attempted, and its owner is notified by other means", async () => {
     let answer = dead;
     const received = receiver(({ url }) => (url === RECEIVER ? answer() : new Response("")));
     const { id } = await makeWebhook("shop", { url: RECEIVER });
     await failFive();
     expect(received).toHaveLength(25);
     expect(await readWebhook(id)).toMatchObject({ status: "disabled", status_reason: "failures", failures: 5 });
-    expect(await toldOf("w6")).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
+    expect(await deliverEvent("w6")).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
     expect(received).toHaveLength(25);
     expect((await events()).map(({ type }) => type).slice(0, 3)).toEqual(["quota.warning", "webhook.disabled", "quota.warning"]);
-    const told = (await events()).find(({ type }) => type === "webhook.disabled");
-    expect(told?.data).toEqual({
+    const disabledEvent = (await events()).find(({ type }) => type === "webhook.disabled");
+    expect(disabledEvent?.data).toEqual({
       project_id: "shop",
       webhook_id: id,
       address: "https://receiver.example",
@@ -65,7 +65,7 @@ describe("an endpoint that gave five deliveries up in a row", () => {
       status_code: 500,
       error: "Answered 500.",
     });
-    // Never through that endpoint, whatever it subscribed to.
+    // Never through that endpoint, regardless of its subscriptions.
     expect(await outcomes()).toEqual([
       ...Array.from({ length: 5 }, () => "quota.warning failed tries_used_up"),
       "quota.warning skipped webhook_disabled",
@@ -79,7 +79,7 @@ describe("an endpoint that gave five deliveries up in a row", () => {
     });
   });
 
-  test("is told of to the project's other endpoints, and to operators once", async () => {
+  test("is reported to the project's other endpoints, and to operators once", async () => {
     const received = receiver(({ url }) => (url === RECEIVER ? dead() : new Response("")));
     const { id } = await makeWebhook();
     await makeWebhook("shop", { url: "https://other.example/", events: ["webhook.disabled"] });
@@ -104,27 +104,27 @@ describe("an endpoint that gave five deliveries up in a row", () => {
     ]);
   });
 
-  test("is not disabled where one of them arrived: the row begins anew", async () => {
+  test("is not disabled if one of them succeeded, which resets the count", async () => {
     let status = 500;
     receiver(() => new Response(null, { status }));
     const { id } = await makeWebhook();
-    for (const event of ["w1", "w2", "w3", "w4"]) await toldOf(event);
+    for (const event of ["w1", "w2", "w3", "w4"]) await deliverEvent(event);
     status = 204;
-    await toldOf("w5");
+    await deliverEvent("w5");
     expect(await readWebhook(id)).toMatchObject({ failures: 0 });
     status = 500;
-    for (const event of ["w6", "w7", "w8", "w9"]) await toldOf(event);
+    for (const event of ["w6", "w7", "w8", "w9"]) await deliverEvent(event);
     expect(await readWebhook(id)).toMatchObject({ status: "enabled", failures: 4 });
   });
 
-  test("stops what is still being tried, and counts nothing twice", async () => {
+  test("ends deliveries that are still retried, and counts nothing twice", async () => {
     const received = receiver(dead);
     const { id } = await makeWebhook();
     for (const event of ["w0", "w1", "w2", "w3", "w4", "w5"]) await happened(event);
     await dispatchOnly();
     const [slow = { id: "" }, ...others] = (await deliveries()).toReversed();
     await attemptDelivery(deps(), slow.id, 1, 1);
-    // All at once: each is one of the row.
+    // Concurrently: each counts as one failure.
     await Promise.all(others.map(async (each) => deliver(each.id)));
     expect(await readWebhook(id)).toMatchObject({ status: "disabled", failures: 5 });
     expect(await attemptDelivery(deps(), slow.id, 1, 2)).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
@@ -134,10 +134,10 @@ describe("an endpoint that gave five deliveries up in a row", () => {
 });
 
 describe("an endpoint that answers 410", () => {
-  test("is disabled at once, and told of", async () => {
+  test("is disabled immediately, with an event", async () => {
     const received = receiver(() => new Response("", { status: 410 }));
     const { id } = await makeWebhook();
-    expect(await toldOf("w1")).toEqual({ is: "failed", reason: "gone", error: "Answered 410: the receiver no longer exists." });
+    expect(await deliverEvent("w1")).toEqual({ is: "failed", reason: "gone", error: "Answered 410: the receiver no longer exists." });
     expect(received).toHaveLength(1);
     expect(await readWebhook(id)).toMatchObject({ status: "disabled", status_reason: "gone", failures: 1 });
     expect((await events())[0]).toMatchObject({ type: "webhook.disabled", data: { reason: "gone", status_code: 410 } });
@@ -178,13 +178,13 @@ describe("enabling again", () => {
     expect(await events()).toEqual([]);
   });
 
-  test("that is interrupted is finished by a job, whose test decides", async () => {
+  test("that is interrupted is completed by a job, whose test decides", async () => {
     receiver(dead);
     const { id } = await makeWebhook();
     right(await patch(`${at}/${id}`, { enabled: false }));
     await patch(`${at}/${id}`, { enabled: true });
     const [test] = await deliveries();
-    // As it stands when the Worker dies before it sent.
+    // The state if the Worker dies before it sent the test.
     await rows("DELETE FROM webhook_attempts");
     await rows("UPDATE webhook_deliveries SET status = 'pending', reason = NULL, attempts = 0, ended_at = NULL");
     await rows("UPDATE webhooks SET status = 'probation', status_reason = 'test'");
@@ -198,9 +198,9 @@ describe("enabling again", () => {
     expect(await readWebhook(id)).toMatchObject({ status: "enabled", replayable: { deliveries: 1 } });
   });
 
-  test("its test decides, and no other message that was on its way", async () => {
+  test("is decided by its test, and by no other message in flight", async () => {
     receiver(async () => {
-      // As it stands when somebody switches it off and on meanwhile.
+      // The state if the endpoint is disabled and enabled meanwhile.
       await rows("UPDATE webhooks SET status = 'probation', status_reason = 'test'");
       return dead();
     });
@@ -212,7 +212,7 @@ describe("enabling again", () => {
     expect(await readWebhook(id)).toMatchObject({ status: "probation", status_reason: "test" });
   });
 
-  test("a test that was answered at one address enables no other", async () => {
+  test("a test sent to an old address enables no endpoint", async () => {
     const elsewhere = "https://other.example/";
     const received = receiver(async (_, nth) => {
       if (nth === 1) right(await patch(`${at}/${id}`, { url: elsewhere }));
@@ -231,8 +231,8 @@ describe("enabling again", () => {
     expect(received.map(({ url }) => url)).toEqual([RECEIVER, elsewhere]);
   });
 
-  describe("whose test nobody sends", () => {
-    /** As it stands when the Worker dies before it sent. Returns the webhook and its test, which is due to the job j. */
+  describe("without a sent test", () => {
+    /** The state if the Worker dies before it sent the test. Returns the webhook and its test, which is assigned to the job j. */
     const interrupted = async () => {
       receiver(dead);
       const { id } = await makeWebhook();
@@ -246,7 +246,7 @@ describe("enabling again", () => {
     };
     const disabled = { status: "disabled", status_reason: "test_failed", status_since: "2031-05-14T14:03:11Z" };
 
-    test("for its job was cancelled, is disabled", async () => {
+    test("because its job was cancelled, is disabled", async () => {
       const { id, delivery } = await interrupted();
       await rows(`INSERT INTO jobs (id, type, status, payload, requested_by, root_id, run, max_tries, created_at, ended_at, updated_at)
         VALUES ('j', 'deliver_webhook', 'cancelled', '{}', 'dispatch', 'j', 1, 5, 0, 1, 0)`);
@@ -255,7 +255,7 @@ describe("enabling again", () => {
       expect(await readWebhook(id)).toMatchObject(disabled);
     });
 
-    test("for the project was archived, is disabled", async () => {
+    test("because the project was archived, is disabled", async () => {
       const { id, delivery } = await interrupted();
       right(await remove("/api/projects/shop"));
       expect(await deliver(delivery)).toMatchObject({ is: "skipped", reason: "project_archived" });
@@ -263,7 +263,7 @@ describe("enabling again", () => {
     });
   });
 
-  test("one that is enabled sends nothing, and switching off twice is once", async () => {
+  test("enabling an enabled endpoint sends nothing, and disabling is idempotent", async () => {
     const received = receiver();
     const { id } = await makeWebhook();
     right(await patch(`${at}/${id}`, { enabled: true }));
@@ -275,26 +275,30 @@ describe("enabling again", () => {
 });
 
 describe("replay", () => {
-  test("sends one once more under the same id, whatever became of it, and twice is once", async () => {
+  test("resends one delivery under the same id, regardless of its result, and idempotently", async () => {
     const received = receiver();
     const { id } = await makeWebhook();
-    await toldOf("w1");
-    const [shown] = await deliveries();
-    const path = `${at}/deliveries/${shown?.id ?? ""}/replay`;
+    await deliverEvent("w1");
+    const [delivery] = await deliveries();
+    const path = `${at}/deliveries/${delivery?.id ?? ""}/replay`;
     expect(await post(path)).toMatchObject({ status: 202, body: { status: "pending", run: 2, tries: 0 } });
     expect(await post(path)).toMatchObject({ status: 202, body: { run: 2 } });
-    await vi.waitFor(async () => expect(await readDelivery(shown?.id ?? "")).toMatchObject({ status: "delivered", run: 2 }), 10_000);
+    await vi.waitFor(async () => expect(await readDelivery(delivery?.id ?? "")).toMatchObject({ status: "delivered", run: 2 }), 10_000);
     expect(received).toHaveLength(2);
     expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
     expect(await rows("SELECT action, subject, after FROM audit_log WHERE action = 'webhook.replay'")).toEqual([
-      { action: "webhook.replay", subject: `webhook:${id}`, after: JSON.stringify({ deliveries: 1, delivery_id: shown?.id, since: null }) },
+      {
+        action: "webhook.replay",
+        subject: `webhook:${id}`,
+        after: JSON.stringify({ deliveries: 1, delivery_id: delivery?.id, since: null }),
+      },
     ]);
   });
 
-  test("asked for by two at one moment is one", async () => {
+  test("requested concurrently by two happens once", async () => {
     receiver();
     const { id: webhookId } = await makeWebhook();
-    await toldOf("w1");
+    await deliverEvent("w1");
     const deliveryId = (await deliveries())[0]?.id ?? "";
     const replay = { projectId: "shop", webhookId, deliveryId, since: 0, limit: 1 };
     const ask = async (id: string) => replayDeliveries(env.DB, replay, { id, actor: "admin", now: Date.now() });
@@ -303,19 +307,19 @@ describe("replay", () => {
     expect(await rows("SELECT operation FROM audit_log WHERE action = 'webhook.replay'")).toEqual([{ operation: "first" }]);
   });
 
-  test("sends all that an endpoint never got since then, and nothing else", async () => {
+  test("sends all undelivered messages since then, and nothing else", async () => {
     let status = 500;
     receiver(() => new Response("", { status }));
     const { id } = await makeWebhook();
     await makeWebhook("shop", { url: "https://other.example/", events: ["project.suspended"] });
-    await toldOf("w1");
+    await deliverEvent("w1");
     await setClock("2031-05-14T15:00:00Z");
-    await toldOf("w2");
+    await deliverEvent("w2");
     await post(`${at}/${id}/test`);
     status = 200;
-    await toldOf("w3");
+    await deliverEvent("w3");
     right(await patch(`${at}/${id}`, { enabled: false }));
-    await toldOf("w4");
+    await deliverEvent("w4");
     const replay = async () => post(`${at}/${id}/replay`, { since: "2031-05-14T15:00:00Z" });
     expect(await replay()).toMatchObject({ status: 409 });
     right(await patch(`${at}/${id}`, { enabled: true }));
@@ -332,34 +336,34 @@ describe("replay", () => {
     expect(await replay()).toMatchObject({ status: 202, body: { replayed: 0, more: false } });
   });
 
-  test("of a deleted endpoint's is refused; what was under way has ended", async () => {
+  test("of a deleted endpoint's delivery is refused, and its deliveries in flight have ended", async () => {
     const received = receiver();
     const { id } = await makeWebhook();
     await happened("w1");
     await dispatchOnly();
-    const [shown] = await deliveries();
+    const [delivery] = await deliveries();
     right(await remove(`${at}/${id}`));
     expect(await outcomes()).toEqual(["quota.warning skipped webhook_deleted"]);
-    expect(await attemptDelivery(deps(), shown?.id ?? "", 1, 1)).toMatchObject({ is: "skipped", reason: "webhook_deleted" });
-    expect(await post(`${at}/deliveries/${shown?.id ?? ""}/replay`)).toMatchObject({
+    expect(await attemptDelivery(deps(), delivery?.id ?? "", 1, 1)).toMatchObject({ is: "skipped", reason: "webhook_deleted" });
+    expect(await post(`${at}/deliveries/${delivery?.id ?? ""}/replay`)).toMatchObject({
       status: 409,
       body: { detail: `The webhook ${id} was deleted.` },
     });
     expect(received).toEqual([]);
   });
 
-  test("while the endpoint is being deleted leaves nothing that waits for ever", async () => {
+  test("while the endpoint is deleted leaves no delivery pending forever", async () => {
     receiver(dead);
     const replays = { one: (_: string, delivery: string) => `deliveries/${delivery}/replay`, all: (id: string) => `${id}/replay` };
     const answers: unknown[] = [];
     for (const [name, path] of Object.entries(replays)) {
       const { id } = await makeWebhook();
-      await toldOf(name);
-      const [shown] = await deliveries();
+      await deliverEvent(name);
+      const [delivery] = await deliveries();
       const db = outrun(async () => remove(`${at}/${id}`));
       const body = name === "one" ? {} : { since: "2031-05-14T00:00:00Z" };
-      const { status, body: answer } = await postWith({ DB: db }, `${at}/${path(id, shown?.id ?? "")}`, body);
-      answers.push([status, answer["replayed"]], (await readDelivery(shown?.id ?? "")).status);
+      const { status, body: answer } = await postWith({ DB: db }, `${at}/${path(id, delivery?.id ?? "")}`, body);
+      answers.push([status, answer["replayed"]], (await readDelivery(delivery?.id ?? "")).status);
     }
     expect(answers).toEqual([[409, undefined], "failed", [202, 0], "failed"]);
     expect(await rows("SELECT count(*) AS n FROM audit_log WHERE action = 'webhook.replay'")).toEqual([{ n: 0 }]);

@@ -21,7 +21,7 @@ import {
   readDelivery,
   readWebhook,
   receiver,
-  toldOf,
+  deliverEvent,
   untilOutcomes,
 } from "./support.ts";
 
@@ -38,7 +38,7 @@ afterEach(async () => {
 const jobs = async (): Promise<number> => Number((await rows("SELECT count(*) AS n FROM jobs WHERE type = 'deliver_webhook'"))[0]?.["n"]);
 
 describe("handing on", () => {
-  test("by many at once makes one delivery, one job and one request for each event", async () => {
+  test("done concurrently makes one delivery, one job and one request per event", async () => {
     const received = receiver();
     await makeWebhook();
     for (let n = 0; n < 8; n += 1) await happened(`w${n}`);
@@ -56,7 +56,7 @@ describe("handing on", () => {
     });
   });
 
-  test("of more than one round's worth leaves nothing behind, whether anybody wants it or not", async () => {
+  test("of more than one round dispatches all events, with and without subscribers", async () => {
     await makeProject("quiet");
     await makeWebhook();
     const fill = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
@@ -66,7 +66,7 @@ describe("handing on", () => {
     expect(await rows("SELECT count(*) AS n FROM events WHERE dispatched_at IS NULL")).toEqual([{ n: 0 }]);
   });
 
-  test("that dies before the jobs are asked for is finished by the next, and after they were, asks for no second", async () => {
+  test("that dies before requesting jobs is completed by the next, and after that requests no second job", async () => {
     const received = receiver();
     await makeWebhook();
     await happened("w1");
@@ -95,7 +95,7 @@ describe("handing on", () => {
     expect(received).toHaveLength(1);
   });
 
-  test("of what no job takes ends that, and stands in nobody's way", async () => {
+  test("of an event that no job accepts ends it, and blocks no others", async () => {
     receiver();
     await makeWebhook();
     await happened("w1", { type: "Not a name" });
@@ -105,7 +105,7 @@ describe("handing on", () => {
     await untilOutcomes(["Not a name failed unsendable", "quota.warning failed unsendable", "quota.warning delivered"]);
   });
 
-  test("is done by housekeeping, whatever was left behind", async () => {
+  test("is completed by housekeeping", async () => {
     receiver();
     await makeWebhook();
     await happened("w1");
@@ -116,7 +116,7 @@ describe("handing on", () => {
   });
 });
 
-test("what has nothing to hand on reads next to nothing, however long the past", async () => {
+test("without events reads almost nothing, however long the history", async () => {
   await makeWebhook();
   const fill = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) INSERT INTO`;
   await rows(
@@ -138,7 +138,7 @@ test("what has nothing to hand on reads next to nothing, however long the past",
   expect({ body: missed.body, few: missed.rowsRead < 3_100 }).toMatchObject({ body: { replayable: { deliveries: 1_000 } }, few: true });
 });
 
-describe("a delivery whose job is over without a word", () => {
+describe("a delivery whose job ended without a result", () => {
   const lost = async (status: string): Promise<string> => {
     await happened("w1");
     await dispatchOnly();
@@ -148,7 +148,7 @@ describe("a delivery whose job is over without a word", () => {
     return (await deliveries())[0]?.id ?? "";
   };
 
-  test("gets another one, as a run of its own, which is told from the first", async () => {
+  test("gets another job as a new run, which differs from the first", async () => {
     const received = receiver();
     await makeWebhook();
     const id = await lost("failed");
@@ -159,21 +159,21 @@ describe("a delivery whose job is over without a word", () => {
     expect(await deliver(id, 2)).toMatchObject({ is: "delivered" });
   });
 
-  test("is not taken by another one while its own lives, and is once that is over", async () => {
+  test("is not taken by another job while its own runs, and is taken afterwards", async () => {
     const received = receiver();
     const { id: webhook_id } = await makeWebhook();
     const delivery_id = await lost("running");
     const message = { type: "quota.warning", timestamp: "2031-05-14T14:03:11Z", data: {} };
     const payload = { webhook_id, project_id: "shop", url: RECEIVER, payload: message, delivery_id };
     const other = async () => ended(right(await post<{ id: string }>("/api/jobs", { type: "deliver_webhook", payload })).id);
-    expect((await other()).result).toEqual({ delivery_id, delivered: false, reason: "another job is at it" });
+    expect((await other()).result).toEqual({ delivery_id, delivered: false, reason: "another job is working on it" });
     expect(received).toEqual([]);
     await rows("UPDATE jobs SET status = 'failed', ended_at = 1 WHERE id = 'none-0'");
     expect((await other()).result).toEqual({ delivery_id, delivered: true, tries: 1 });
     expect(await readDelivery(delivery_id)).toMatchObject({ run: 2, status: "delivered" });
   });
 
-  test("gets no other one for ever", async () => {
+  test("does not get another one forever", async () => {
     await makeWebhook();
     const id = await lost("failed");
     await rows("UPDATE webhook_deliveries SET run = 10");
@@ -181,14 +181,14 @@ describe("a delivery whose job is over without a word", () => {
     expect(await readDelivery(id)).toMatchObject({ status: "failed", reason: "job_ended", run: 10 });
   });
 
-  test("ends with it where somebody cancelled it", async () => {
+  test("ends if its job was cancelled", async () => {
     await makeWebhook();
     const id = await lost("cancelled");
     expect(await catchUp(deps())).toMatchObject({ recovered: 1, jobs: 0 });
     expect(await readDelivery(id)).toMatchObject({ status: "failed", reason: "job_ended" });
   });
 
-  test("is left alone while its job lives", async () => {
+  test("is left alone while its job runs", async () => {
     await makeWebhook();
     const id = await lost("running");
     expect(await catchUp(deps())).toMatchObject({ recovered: 0, jobs: 0 });
@@ -197,8 +197,8 @@ describe("a delivery whose job is over without a word", () => {
   });
 });
 
-describe("a try that is done again", () => {
-  test("sends nothing twice once it was written down, and tells the same time", async () => {
+describe("a repeated attempt", () => {
+  test("sends nothing again after it was recorded, and returns the same time", async () => {
     const received = receiver(() => new Response("", { status: 503, headers: { "retry-after": "600" } }));
     const { id: webhook } = await makeWebhook();
     await happened("w1");
@@ -214,7 +214,7 @@ describe("a try that is done again", () => {
     expect({ requests: received.length, failures: (await readWebhook(webhook)).failures }).toEqual({ requests: 5, failures: 1 });
   });
 
-  test("by two at once counts once, and is told once", async () => {
+  test("made concurrently counts once, and is reported once", async () => {
     const both = Promise.withResolvers<void>();
     const received = receiver(async (_, nth) => {
       if (nth === 2) both.resolve();
@@ -230,7 +230,7 @@ describe("a try that is done again", () => {
     expect(await readWebhook(webhook)).toMatchObject({ status: "disabled", failures: 1 });
   });
 
-  test("since the database was away is sent again under the same id, and counts once", async () => {
+  test("after a failure of the database is sent again under the same id, and counts once", async () => {
     const received = receiver(() => new Response("", { status: 410 }));
     const { id: webhook } = await makeWebhook();
     await happened("w1");
@@ -245,7 +245,7 @@ describe("a try that is done again", () => {
     expect(await readWebhook(webhook)).toMatchObject({ status: "disabled", failures: 1 });
   });
 
-  test("goes to the address as it is by then", async () => {
+  test("uses the current address", async () => {
     const received = receiver(({ url }) => new Response("", { status: url === RECEIVER ? 500 : 200 }));
     const { id: webhook } = await makeWebhook();
     await happened("w1");
@@ -257,7 +257,7 @@ describe("a try that is done again", () => {
     expect(received.map(({ url }) => url)).toEqual([RECEIVER, "https://moved.example/"]);
   });
 
-  test("whose address is refused by then is given up at once", async () => {
+  test("with a forbidden current address fails immediately", async () => {
     const received = receiver();
     await makeWebhook();
     await happened("w1");
@@ -269,7 +269,7 @@ describe("a try that is done again", () => {
   });
 });
 
-test("an archived project is sent nothing, and can be sent it when it is back; a deleted one never", async () => {
+test("an archived project receives nothing until it is restored, and a deleted one never", async () => {
   const received = receiver();
   await makeWebhook();
   await happened("w1");
@@ -277,7 +277,7 @@ test("an archived project is sent nothing, and can be sent it when it is back; a
   const [{ id } = { id: "" }] = await deliveries();
   right(await remove("/api/projects/shop"));
   expect(await attemptDelivery(deps(), id, 1, 1)).toMatchObject({ is: "skipped", reason: "project_archived" });
-  expect(await toldOf("w2")).toMatchObject({ is: "skipped", reason: "project_archived" });
+  expect(await deliverEvent("w2")).toMatchObject({ is: "skipped", reason: "project_archived" });
   expect(await post(`/api/projects/shop/webhooks/deliveries/${id}/replay`)).toMatchObject({ status: 409 });
   right(await patch("/api/projects/shop", { status: "ACTIVE" }));
   expect(await post(`/api/projects/shop/webhooks/deliveries/${id}/replay`)).toMatchObject({ status: 202 });
@@ -287,20 +287,20 @@ test("an archived project is sent nothing, and can be sent it when it is back; a
   expect(await dispatchOnly()).toMatchObject({ events: 1, deliveries: 0 });
 });
 
-test("lists are filtered and read by pages, and what is 30 days old goes with its tries", async () => {
+test("lists are filtered and paged, and deliveries are removed after 30 days with their attempts", async () => {
   receiver(() => new Response("", { status: 500 }));
   const { id } = await makeWebhook();
-  await toldOf("w1");
+  await deliverEvent("w1");
   await setClock("2031-05-20T00:00:00Z");
   await makeWebhook("shop", { url: "https://other.example/" });
   await happened("w2");
   await dispatchOnly();
-  const shown = async (query: string) => (await deliveries(query)).map(({ event_id, status }) => `${String(event_id)} ${status}`);
-  expect(await shown("")).toEqual(["w2 pending", "w2 pending", "w1 failed"]);
-  expect(await shown("status=failed")).toEqual(["w1 failed"]);
-  expect(await shown(`webhook_id=${id}`)).toEqual(["w2 pending", "w1 failed"]);
-  expect(await shown(`webhook_id=${id}&status=pending`)).toEqual(["w2 pending"]);
-  expect(await shown("status=skipped")).toEqual([]);
+  const listed = async (query: string) => (await deliveries(query)).map(({ event_id, status }) => `${String(event_id)} ${status}`);
+  expect(await listed("")).toEqual(["w2 pending", "w2 pending", "w1 failed"]);
+  expect(await listed("status=failed")).toEqual(["w1 failed"]);
+  expect(await listed(`webhook_id=${id}`)).toEqual(["w2 pending", "w1 failed"]);
+  expect(await listed(`webhook_id=${id}&status=pending`)).toEqual(["w2 pending"]);
+  expect(await listed("status=skipped")).toEqual([]);
   await setClock("2031-06-13T14:03:11Z");
   const kept = async () => ended((await ask({ payload: { retention: true } })).body.id);
   expect((await kept()).result).toMatchObject({ removed: { webhook_deliveries: 0 } });
@@ -312,7 +312,7 @@ test("lists are filtered and read by pages, and what is 30 days old goes with it
   expect(await env.DB.prepare("SELECT count(*) AS n FROM webhook_deliveries WHERE event_id = 'w1'").first("n")).toBe(0);
 });
 
-test("a delivery that was sent once more without end shows its last 50 tries", async () => {
+test("a delivery resent many times has its last 50 attempts listed", async () => {
   await makeWebhook();
   await happened("w1");
   await dispatchOnly();
@@ -321,11 +321,11 @@ test("a delivery that was sent once more without end shows its last 50 tries", a
     INSERT INTO webhook_attempts (delivery_id, run, attempt, at, duration_ms, status_code) SELECT ?, (i + 1) / 2, 2 - i % 2, 1, 1, 500 FROM n`;
   await rows(sql, id);
   const { attempts } = await readDelivery(id);
-  const shown = attempts.map(({ run, attempt }) => `${run}.${attempt}`);
-  expect([shown.length, ...shown.slice(0, 2), ...shown.slice(-2)]).toEqual([50, "41.1", "41.2", "65.1", "65.2"]);
+  const listed = attempts.map(({ run, attempt }) => `${run}.${attempt}`);
+  expect([listed.length, ...listed.slice(0, 2), ...listed.slice(-2)]).toEqual([50, "41.1", "41.2", "65.1", "65.2"]);
 });
 
-test("of a delivery that is sent once more without end the tries of ten runs are kept", async () => {
+test("of a delivery resent many times, the attempts of ten runs are kept", async () => {
   receiver(() => new Response("", { status: 500 }));
   await makeWebhook();
   await happened("w1");
@@ -334,14 +334,14 @@ test("of a delivery that is sent once more without end the tries of ten runs are
   const runs = Array.from({ length: 12 }, (_, index) => index + 1);
   for (const run of runs) {
     await rows("UPDATE webhook_deliveries SET run = ?, attempts = 0, status = 'pending'", run);
-    // The first try of a run that is over stays as long as the others of its run.
+    // The first attempt of a past run stays as long as the others of its run.
     for (const attempt of run === 3 ? [1, 2] : [1]) await attemptDelivery(deps(), id, run, attempt);
   }
   const kept = (await rows("SELECT run, attempt FROM webhook_attempts")).map(({ run, attempt }) => `${String(run)}.${String(attempt)}`);
   expect(kept).toEqual(["3.1", "3.2", ...runs.slice(3).map((run) => `${run}.1`)]);
 });
 
-test("operators who cannot be reached are tried once a pass, and one message that is refused stands in no other's way", async () => {
+test("unreachable operators cost one attempt per pass, and one refused message blocks no others", async () => {
   let status = 500;
   const received = receiver((_, nth) => {
     const given = status === 400 && nth > 2 ? 200 : status;

@@ -71,7 +71,7 @@ async function withPeriods(db: D1Database, reads: readonly ReadEvent[]): Promise
     const { event } = read;
     const period = periodOfEvent(event, owner);
     if (!period) {
-      const error = `occurred_at: expected at or after ${isoSeconds(owner.billing_anchor)}, when the organization's first billing period began (got ${isoSeconds(event.occurred_at)})`;
+      const error = `occurred_at: expected at or after ${isoSeconds(owner.billing_anchor)}, the organization's first billing period (got ${isoSeconds(event.occurred_at)})`;
       return { result: "refused", id: event.id, status: 422, error };
     }
     periods.set(`${period.index} ${owner.organization_id}`, { organization: owner.organization_id, ...period });
