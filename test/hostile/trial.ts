@@ -1,6 +1,6 @@
 /** Sends requests one by one, checks each answer, and undoes accepted changes. */
 import type { Reply } from "../routes/support.ts";
-import { forgetWhatWasShown } from "../support/secret-watch.ts";
+import { forgetReturnedSecrets } from "../support/secret-watch.ts";
 import { answerViolations, requestViolations } from "./answers.ts";
 import type { Operation } from "./described.ts";
 import type { Sent } from "./requests.ts";
@@ -48,6 +48,6 @@ export class Trial {
       this.#ledger = await ledgerState();
     }
     await putBack(this.world.contents);
-    forgetWhatWasShown();
+    forgetReturnedSecrets();
   }
 }

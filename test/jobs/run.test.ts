@@ -116,7 +116,7 @@ describe("a job whose step", () => {
     });
     const job = await ended((await ask()).body.id).finally(() => Reflect.set(JOBS.housekeeping, "timeoutMinutes", 5));
     expect(job).toMatchObject({ status: "completed", result: 2 });
-    expect(triesOf(job)).toEqual(["hangs 1 timed_out: It took longer than its time-out.", "hangs 2 succeeded", "later 1 succeeded"]);
+    expect(triesOf(job)).toEqual(["hangs 1 timed_out: The attempt timed out.", "hangs 2 succeeded", "later 1 succeeded"]);
   });
 
   test.each([

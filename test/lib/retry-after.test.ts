@@ -14,7 +14,7 @@ it.each([
 });
 
 it.each([null, "", "-5", "1.5", "5 minutes", "2025-12-30T14:01:00Z", "Tue, 99 Foo 2025 25:00:00 GMT", "99999999999"])(
-  "Retry-After %j says nothing",
+  "Retry-After %j is ignored",
   (field) => {
     expect(retryAfterSeconds(field, now)).toBeNull();
   },

@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { postWith } from "../routes/support.ts";
 import { freshStart, isbnNumber, isbns, post, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
-import { countRows, failTable, failWrites, fault, healTable, healWrites, requestsArrived, sent, told } from "./support.ts";
+import { countRows, failTable, failWrites, fault, healTable, healWrites, requestsArrived, sent, stableFields } from "./support.ts";
 
-/** The provider knows these whatever the share of unknown ISBNs is set to. */
+/** The provider knows these at every setting of `unknown_percent`. */
 const PATTERNS = "9780201633610";
 const CLEAN = "9780132350884";
 const GO = "9780134190440";
-/** With `unknown_percent` 100 nobody knows these. */
+/** With `unknown_percent` 100 the provider does not know these. */
 const UNKNOWN = isbnNumber(1);
 
 const enrich = async (body: Record<string, unknown>) => post("/api/enrich/batch-direct", body);
@@ -23,10 +23,10 @@ describe("an unreadable record is a failure, not a miss", () => {
   const answer = { total: 2, requested: 3, data: [{ isbn13: PATTERNS, title: "Design Patterns" }, { title: null }] };
   const error = "one of the provider's 1 unreadable records may be this book";
 
-  test("the books that may be in it are failed, and asked for again", async () => {
+  test("the books that may be in it fail, and are requested again", async () => {
     await fault({ kind: "status", status: 200, path: "/books", body: answer });
     const { status, body } = await enrich({ isbns: [PATTERNS, CLEAN, UNKNOWN] });
-    expect({ status, body: told(body) }).toEqual({
+    expect({ status, body: stableFields(body) }).toEqual({
       status: 200,
       body: {
         ...counts,
@@ -40,7 +40,7 @@ describe("an unreadable record is a failure, not a miss", () => {
         api_calls: 1,
       },
     });
-    expect(told((await enrich({ isbns: [PATTERNS, CLEAN, UNKNOWN] })).body)).toEqual({
+    expect(stableFields((await enrich({ isbns: [PATTERNS, CLEAN, UNKNOWN] })).body)).toEqual({
       ...counts,
       requested: 3,
       found: 2,
@@ -51,22 +51,22 @@ describe("an unreadable record is a failure, not a miss", () => {
     });
   });
 
-  test("and stays one where the catalogue fails as well", async () => {
+  test("and is still a failure if the catalog fails as well", async () => {
     await fault({ kind: "status", status: 200, path: "/books", body: answer });
     await failWrites("books");
     const { body } = await enrich({ isbns: [PATTERNS, CLEAN] });
-    expect(told(body)).toMatchObject({
+    expect(stableFields(body)).toMatchObject({
       found: 0,
       not_found: [],
       failed: [
-        { isbn: PATTERNS, error: "found, but it could not be stored" },
+        { isbn: PATTERNS, error: "found but not stored" },
         { isbn: CLEAN, error },
       ],
     });
   });
 });
 
-describe("the provider fails: 502, nothing is called not found, nothing is remembered", () => {
+describe("the provider fails: 502, nothing is reported as not found, nothing is stored", () => {
   test.each([
     ["500", { kind: "status", status: 500 }, "provider_failed", "later"],
     ["503", { kind: "status", status: 503, headers: { "retry-after": "7" } }, "provider_failed", "later"],
@@ -75,8 +75,8 @@ describe("the provider fails: 502, nothing is called not found, nothing is remem
     ["404", { kind: "status", status: 404 }, "not_found", "no"],
     ["cut-off JSON", { kind: "cut_off_json" }, "unreadable", "later"],
     ["malformed JSON", { kind: "malformed_json" }, "unreadable", "later"],
-    ["an answer of another shape", { kind: "status", status: 200, body: { ok: true } }, "unreadable", "later"],
-    ["an answer that is too large", { kind: "too_large" }, "provider_failed", "later"],
+    ["a response of another shape", { kind: "status", status: 200, body: { ok: true } }, "unreadable", "later"],
+    ["a response that is too large", { kind: "too_large" }, "provider_failed", "later"],
   ])("%s", async (_, kind, outcome, retry) => {
     await fault({ ...kind, path: "/books" });
     const { status, headers, body } = await enrich({ isbns: [PATTERNS] });
@@ -91,7 +91,7 @@ describe("the provider fails: 502, nothing is called not found, nothing is remem
     expect((await enrich({ isbns: [PATTERNS] })).body).toMatchObject({ enriched: 1, api_calls: 1 });
   });
 
-  test("a time-out after the request was sent is charged, and no answer in time is not a miss", async () => {
+  test("a timeout after the request was sent is charged, and a missing response is not a miss", async () => {
     await fault({ kind: "hang_after_billing", path: "/books", hang_ms: 3_000 });
     const { status, body } = await postWith({ ISBNDB_TIMEOUT_SECONDS: "1" }, "/api/enrich/batch-direct", { isbns: [PATTERNS] });
     expect({ status, body }).toMatchObject({ status: 502, body: { code: "upstream_error", outcome: "timed_out", calls_charged: 1 } });
@@ -102,9 +102,9 @@ describe("the provider fails: 502, nothing is called not found, nothing is remem
 
 describe("the provider refuses", () => {
   test.each([
-    ["in today's words", { kind: "daily_quota" }],
+    ["in the current form", { kind: "daily_quota" }],
     ["in the older form, 403", { kind: "daily_403" }],
-  ])("because its day is over, %s: 429 quota_exhausted, and the next request asks nobody", async (_, kind) => {
+  ])("because of its daily limit, %s: 429 quota_exhausted, and the next request sends nothing", async (_, kind) => {
     await fault({ ...kind, path: "/books" });
     const { status, headers, body } = await enrich({ isbns: [PATTERNS] });
     expect({ status, body }).toMatchObject({
@@ -125,7 +125,7 @@ describe("the provider refuses", () => {
     expect((await enrich({ isbns: [PATTERNS] })).status).toBe(200);
   });
 
-  test("because of its pace: 429 pace_exceeded, and the day is not over", async () => {
+  test("because of its pace: 429 pace_exceeded, and the daily quota is not used up", async () => {
     await fault({ kind: "minute_quota", path: "/books", headers: { "retry-after": "2" } });
     const { status, headers, body } = await enrich({ isbns: [PATTERNS] });
     expect({ status, body }).toMatchObject({ status: 429, body: { code: "pace_exceeded", calls_charged: 1 } });
@@ -133,7 +133,7 @@ describe("the provider refuses", () => {
     expect(await quotaStatus()).toMatchObject({ used: 1, can_make_calls: true });
   });
 
-  test("for yesterday, right after midnight: that is a moment, not today's end", async () => {
+  test("for yesterday, right after midnight: that is a pace limit, not today's end", async () => {
     await setClock("2031-05-15T00:00:30Z");
     await fault({ kind: "daily_quota", path: "/books" });
     const { status, headers, body } = await enrich({ isbns: [PATTERNS] });
@@ -163,7 +163,7 @@ describe("too little quota", () => {
     expect(await sent()).toEqual([]);
   });
 
-  test("what is cached does not count for it", async () => {
+  test("cached books do not need it", async () => {
     await simulator.control("PUT", "/settings", { unknown_percent: 0 });
     await enrich({ isbns: isbns(0, 100) });
     await settings({ daily_limit: 2, safety_buffer: 0 });
@@ -179,7 +179,7 @@ describe("the database fails", () => {
       status: 503,
       body: {
         type: "about:blank",
-        title: "The database did not answer",
+        title: "Storage unavailable",
         status: 503,
         detail: "The database did not answer.",
         code: "storage_unavailable",
@@ -190,15 +190,15 @@ describe("the database fails", () => {
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 0 });
   });
 
-  test("after the paid call: 200, the books are failed, and what nobody knows is not found", async () => {
+  test("after the paid call: 200, the books have failed, and unknown ISBNs are not found", async () => {
     await failWrites("books");
     const { status, body } = await enrich({ isbns: [PATTERNS, UNKNOWN] });
-    expect({ status, body: told(body) }).toEqual({
+    expect({ status, body: stableFields(body) }).toEqual({
       status: 200,
       body: {
         ...counts,
         requested: 2,
-        failed: [{ isbn: PATTERNS, error: "found, but it could not be stored" }],
+        failed: [{ isbn: PATTERNS, error: "found but not stored" }],
         not_found: [UNKNOWN],
         api_calls: 1,
       },
@@ -207,14 +207,14 @@ describe("the database fails", () => {
     expect((await enrich({ isbns: [PATTERNS] })).body).toMatchObject({ enriched: 1, api_calls: 1 });
   });
 
-  test("where only misses cannot be remembered, the books are stored, and said to be", async () => {
+  test("if only misses cannot be stored, the books are stored and reported", async () => {
     await failWrites("missing_isbns");
     const { status, body } = await enrich({ isbns: [PATTERNS, UNKNOWN] });
     expect({ status, body }).toMatchObject({ status: 200, body: { found: 1, enriched: 1, failed: [], not_found: [UNKNOWN] } });
     expect((await enrich({ isbns: [PATTERNS] })).body).toMatchObject({ cached: 1, api_calls: 0 });
   });
 
-  test("altogether while the call is under way: what was paid for is told all the same", async () => {
+  test("completely during the call: the paid calls are still reported", async () => {
     await enrich({ isbns: [GO] });
     await simulator.control("PUT", "/settings", { latency_ms: 300 });
     const answer = enrich({ isbns: [PATTERNS, GO], include: "books" });

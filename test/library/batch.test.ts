@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { postWith } from "../routes/support.ts";
 import { AFTERNOON, freshStart, get, isbnNumber, isbns, post, put, setClock, simulator } from "../support/worker.ts";
-import { daysAfter, sent, told } from "./support.ts";
+import { daysAfter, sent, stableFields } from "./support.ts";
 
-/** The provider knows these whatever the share of unknown ISBNs is set to. */
+/** The provider knows these at every setting of `unknown_percent`. */
 const PATTERNS = "9780201633610";
 const CLEAN = "9780132350884";
 const GO = "9780134190440";
-/** With `unknown_percent` 100 nobody knows these. */
+/** With `unknown_percent` 100 the provider does not know these. */
 const UNKNOWN = isbnNumber(1);
 const ANOTHER = isbnNumber(2);
 
@@ -20,21 +20,21 @@ beforeEach(async () => {
   await simulator.control("PUT", "/settings", { unknown_percent: 100 });
 });
 
-describe("what may be asked", () => {
-  test("every way to write an ISBN is one book, asked for once", async () => {
+describe("the accepted requests", () => {
+  test("every notation of an ISBN is one book, requested once", async () => {
     const { status, body } = await enrich({
       isbns: ["978-0-13-235088-4", "0132350882", "0-13-235088-2", " 9780132350884 ", "0-8044-2957-x", "080442957X"],
     });
-    expect({ status, body: told(body) }).toEqual({
+    expect({ status, body: stableFields(body) }).toEqual({
       status: 200,
       body: { ...counts, requested: 6, found: 1, enriched: 1, not_found: ["9780804429573"], api_calls: 1 },
     });
     expect((await sent()).map(({ isbns }) => isbns)).toEqual([[CLEAN, "9780804429573"]]);
   });
 
-  test("what is no ISBN is named with its reason, and the others are fetched", async () => {
+  test("invalid ISBNs are named with their reason, and the others are fetched", async () => {
     const { status, body } = await enrich({ isbns: [PATTERNS, "9780201633611", "hello"] });
-    expect({ status, body: told(body) }).toEqual({
+    expect({ status, body: stableFields(body) }).toEqual({
       status: 200,
       body: {
         ...counts,
@@ -50,16 +50,16 @@ describe("what may be asked", () => {
     });
   });
 
-  test("where nothing is valid, each ISBN is named and nothing is spent", async () => {
+  test("if none is valid, each ISBN is named and nothing is spent", async () => {
     const { status, body } = await enrich({ isbns: ["9780201633611", "hello"] });
     expect({ status, body }).toEqual({
       status: 400,
       body: {
         type: "about:blank",
-        title: "The request is not valid",
+        title: "Bad request",
         status: 400,
         code: "invalid_request",
-        detail: "None of the ISBNs is valid; nothing was asked of the provider.",
+        detail: "None of the ISBNs is valid. No request was sent to the provider.",
         errors: [
           { path: "isbns.0", message: '"9780201633611": the check digit of this ISBN-13 is wrong' },
           {
@@ -99,29 +99,34 @@ describe("what may be asked", () => {
   });
 });
 
-describe("what the catalogue knows costs nothing", () => {
-  test("for 30 days; then it is asked for again", async () => {
+describe("books in the catalog are free", () => {
+  test("for 30 days, and then requested again", async () => {
     expect((await enrich({ isbns: [PATTERNS] })).body).toMatchObject({ enriched: 1, cached: 0, api_calls: 1 });
     await setClock(daysAfter(AFTERNOON, 29.99));
     const { body } = await enrich({ isbns: [PATTERNS, "0-201-63361-2"] });
-    expect(told(body)).toEqual({ ...counts, requested: 2, found: 1, cached: 1 });
+    expect(stableFields(body)).toEqual({ ...counts, requested: 2, found: 1, cached: 1 });
     expect(body["quota"]).toMatchObject({ used: 0 });
     await setClock(daysAfter(AFTERNOON, 30));
     expect((await enrich({ isbns: [PATTERNS] })).body).toMatchObject({ enriched: 1, cached: 0, api_calls: 1 });
     expect(await sent()).toHaveLength(2);
   });
 
-  test("a known miss is not asked for again for 7 days", async () => {
-    expect(told((await enrich({ isbns: [UNKNOWN] })).body)).toEqual({ ...counts, requested: 1, not_found: [UNKNOWN], api_calls: 1 });
+  test("a known miss is not requested again for 7 days", async () => {
+    expect(stableFields((await enrich({ isbns: [UNKNOWN] })).body)).toEqual({
+      ...counts,
+      requested: 1,
+      not_found: [UNKNOWN],
+      api_calls: 1,
+    });
     await setClock(daysAfter(AFTERNOON, 6.99));
-    expect(told((await enrich({ isbns: [UNKNOWN] })).body)).toEqual({ ...counts, requested: 1, not_found: [UNKNOWN] });
+    expect(stableFields((await enrich({ isbns: [UNKNOWN] })).body)).toEqual({ ...counts, requested: 1, not_found: [UNKNOWN] });
     await setClock(daysAfter(AFTERNOON, 7));
     await simulator.control("PUT", "/settings", { unknown_percent: 0 });
     expect((await enrich({ isbns: [UNKNOWN] })).body).toMatchObject({ enriched: 1, not_found: [], api_calls: 1 });
-    expect(told((await enrich({ isbns: [UNKNOWN] })).body)).toEqual({ ...counts, requested: 1, found: 1, cached: 1 });
+    expect(stableFields((await enrich({ isbns: [UNKNOWN] })).body)).toEqual({ ...counts, requested: 1, found: 1, cached: 1 });
   });
 
-  test("only what is missing is asked for, and found is enriched and cached together", async () => {
+  test("only missing books are requested, and found includes enriched and cached ones", async () => {
     await enrich({ isbns: [PATTERNS] });
     await enrich({ isbns: [UNKNOWN] });
     const { body } = await enrich({ isbns: [CLEAN, PATTERNS, UNKNOWN, GO, ANOTHER] });
@@ -129,17 +134,17 @@ describe("what the catalogue knows costs nothing", () => {
     expect((await sent()).at(-1)?.isbns).toEqual([CLEAN, GO, ANOTHER]);
   });
 
-  test("refresh asks for all of it again, misses included", async () => {
+  test("refresh requests all of them again, including misses", async () => {
     await enrich({ isbns: [PATTERNS, UNKNOWN] });
     const { body } = await enrich({ isbns: [PATTERNS, UNKNOWN], refresh: true });
-    expect(told(body)).toEqual({ ...counts, requested: 2, found: 1, enriched: 1, not_found: [UNKNOWN], api_calls: 1 });
+    expect(stableFields(body)).toEqual({ ...counts, requested: 2, found: 1, enriched: 1, not_found: [UNKNOWN], api_calls: 1 });
     expect((await sent()).map(({ isbns }) => isbns)).toEqual([
       [PATTERNS, UNKNOWN],
       [PATTERNS, UNKNOWN],
     ]);
   });
 
-  test("also when no call is left, and when the ledger is away", async () => {
+  test("also without remaining calls, and while the ledger is unavailable", async () => {
     await enrich({ isbns: [PATTERNS] });
     await put("/api/quota/usage", { used: 13_000 });
     expect((await enrich({ isbns: [PATTERNS] })).status).toBe(200);
@@ -150,7 +155,7 @@ describe("what the catalogue knows costs nothing", () => {
 });
 
 describe("include=books", () => {
-  test("puts the found books into the answer, in the order asked for, whether enriched or cached", async () => {
+  test("adds the found books to the response, in the requested order, whether enriched or cached", async () => {
     await enrich({ isbns: [GO] });
     const { body } = await enrich({ isbns: [PATTERNS, UNKNOWN, GO, CLEAN], include: "books" });
     const books = body["books"] as Record<string, unknown>[];
@@ -176,16 +181,16 @@ describe("include=books", () => {
     expect((await get(`/api/books/${PATTERNS}`)).body).toEqual(books[0]);
   });
 
-  test("is empty where nothing was found", async () => {
+  test("is empty if no book was found", async () => {
     expect((await enrich({ isbns: [UNKNOWN], include: "books" })).body).toMatchObject({ found: 0, books: [] });
   });
 
-  test("without it there are no books in the answer", async () => {
+  test("without it the response has no books", async () => {
     expect((await enrich({ isbns: [PATTERNS] })).body).not.toHaveProperty("books");
   });
 });
 
-test("every answer that spent carries the rate-limit fields and the quota as it is then", async () => {
+test("every response that spent calls has the rate-limit fields and the current quota", async () => {
   const { headers, body } = await enrich({ isbns: [PATTERNS] });
   expect(headers.get("ratelimit")).toBe('"daily";r=12999;t=35809');
   expect(body["quota"]).toMatchObject({ used: 1, reserved: 0, remaining: 12_999, callers: [{ caller: "enrich.batch", used: 1 }] });

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { QuotaLedger } from "../../worker/src/index.ts";
 import { postWith } from "../routes/support.ts";
 import { freshStart, ledger, post, quotaStatus, setClock, simulator } from "../support/worker.ts";
-import { countRows, failTable, failWrites, fault, healTable, healWrites, requestsArrived, sent, told } from "./support.ts";
+import { countRows, failTable, failWrites, fault, healTable, healWrites, requestsArrived, sent, stableFields } from "./support.ts";
 
 const AUTHOR = "Ines Sieben";
 const TOMORROW = "2031-05-15T09:00:00Z";
@@ -47,14 +47,14 @@ describe("the provider fails", () => {
     ["401", { kind: "status", status: 401 }, "upstream_error"],
     ["403 for the plan", { kind: "wrong_plan" }, "upstream_error"],
     ["cut-off JSON", { kind: "cut_off_json" }, "upstream_error"],
-    ["too many a minute", { kind: "minute_quota" }, "pace_exceeded"],
-    ["its day being over", { kind: "daily_quota" }, "quota_exhausted"],
+    ["too many per minute", { kind: "minute_quota" }, "pace_exceeded"],
+    ["its daily limit", { kind: "daily_quota" }, "quota_exhausted"],
   ];
 
-  test.each(FAILURES)("on page 3 with %s: the first two are kept and told, and the third is next", async (_, kind, code) => {
+  test.each(FAILURES)("on page 3 with %s: the first two are stored and reported, and the third is next", async (_, kind, code) => {
     await fault({ ...kind, path: "/author/", after: 2 });
     const { status, body } = await enrich();
-    expect({ status, body: told(body) }).toEqual({
+    expect({ status, body: stableFields(body) }).toEqual({
       status: 200,
       body: {
         ...done,
@@ -74,17 +74,17 @@ describe("the provider fails", () => {
     expect((await enrich()).body).toMatchObject({ cached: false, pages_fetched: 5, complete: true, books_found: 500 });
   });
 
-  test.each(FAILURES)("on page 1 with %s: an error, and nothing is remembered", async (_, kind, code) => {
+  test.each(FAILURES)("on page 1 with %s: an error, and nothing is stored", async (_, kind, code) => {
     await fault({ ...kind, path: "/author/" });
     const { status, body } = await enrich();
     expect({ status, body }).toMatchObject({ status: code === "upstream_error" ? 502 : 429, body: { code, calls_charged: 1 } });
     expect({ books: await countRows("books"), authors: await countRows("bibliographies") }).toEqual({ books: 0, authors: 0 });
   });
 
-  test("with a 404 or an empty page amid a counted list: what came is kept, and not called complete", async () => {
+  test("with a 404 or an empty page inside a counted list: the received pages are stored, and the list is not complete", async () => {
     await fault({ kind: "status", status: 404, path: "/author/", after: 2 });
     const errors = [{ page: 3, code: "provider_limit", message: "Of 700 results the provider gave 200: its next page was empty." }];
-    expect(told((await enrich()).body)).toEqual({
+    expect(stableFields((await enrich()).body)).toEqual({
       ...done,
       books_found: 200,
       enriched: 200,
@@ -101,11 +101,18 @@ describe("the provider fails", () => {
   test("with records that cannot be read: they are counted as failed", async () => {
     const books = [{ isbn13: "9780201633610", title: "Design Patterns" }, { title: "Without an ISBN" }, null];
     await fault({ kind: "status", status: 200, body: { author: AUTHOR, books, total: 3 }, path: "/author/" });
-    expect(told((await enrich()).body)).toEqual({ ...done, books_found: 3, enriched: 1, failed: 2, pages_fetched: 1, api_calls: 1 });
+    expect(stableFields((await enrich()).body)).toEqual({
+      ...done,
+      books_found: 3,
+      enriched: 1,
+      failed: 2,
+      pages_fetched: 1,
+      api_calls: 1,
+    });
   });
 });
 
-describe("what stands behind us fails", () => {
+describe("a store fails", () => {
   test("the database before anything is paid: 503, and nothing is sent", async () => {
     await failTable("bibliographies");
     const { status, body } = await enrich();
@@ -114,10 +121,10 @@ describe("what stands behind us fails", () => {
     await healTable("bibliographies");
   });
 
-  test("the database after page 1 was paid: 200 that says so, and the page is next", async () => {
+  test("the database after page 1 was paid: 200 with the error, and the page is next", async () => {
     await failWrites("books");
     const { status, body } = await enrich();
-    expect({ status, body: told(body) }).toEqual({
+    expect({ status, body: stableFields(body) }).toEqual({
       status: 200,
       body: {
         ...done,
@@ -132,10 +139,10 @@ describe("what stands behind us fails", () => {
       },
     });
     await healWrites("books");
-    expect(told((await enrich()).body)).toEqual(done);
+    expect(stableFields((await enrich()).body)).toEqual(done);
   });
 
-  test("the database when the books are stored, but not how far we are: the page is asked for again, not skipped", async () => {
+  test("the database after storing the books but before the progress: the page is requested again, not skipped", async () => {
     await enrich({ max_pages: 1 });
     await failWrites("bibliographies");
     expect((await enrich()).body).toMatchObject({
@@ -152,7 +159,7 @@ describe("what stands behind us fails", () => {
 });
 
 describe("the ledger fails", () => {
-  /** The real ledger, which grants so many reservations and is away then. */
+  /** The real ledger, which grants this many reservations and is then unavailable. */
   const granting = (reservations: number): Record<string, unknown> => {
     const real = ledger();
     let left = reservations;
@@ -175,7 +182,7 @@ describe("the ledger fails", () => {
     expect(await sent()).toEqual([]);
   });
 
-  test("between two pages: what was paid for is told, and nothing more is sent", async () => {
+  test("between two pages: the paid calls are reported, and nothing more is sent", async () => {
     const answer = await postWith(granting(2), "/api/authors/enrich-bibliography", body);
     expect(answer).toMatchObject({
       status: 200,
@@ -192,21 +199,21 @@ describe("the ledger fails", () => {
   });
 });
 
-describe("two calls at once for one author", () => {
-  test("never lose a book, and never call it complete too early", async () => {
+describe("two concurrent calls for one author", () => {
+  test("lose no book, and do not mark the list as complete too early", async () => {
     const answers = await Promise.all([enrich(), enrich()]);
     for (const { status, body } of answers) expect({ status, body }).toMatchObject({ status: 200, body: { complete: true, failed: 0 } });
     expect(await countRows("books")).toBe(700);
     expect((await simulator.state()).spent).toBe((await quotaStatus()).used);
-    expect(told((await enrich()).body)).toEqual(cached);
+    expect(stableFields((await enrich()).body)).toEqual(cached);
   });
 
-  test("the slower one does not undo what the faster one has finished", async () => {
+  test("the slower one does not revert the faster one's progress", async () => {
     await fault({ kind: "hang_after_billing", hang_ms: 1_500, path: "/author/" });
     const slow = enrich({ max_pages: 1 });
     await requestsArrived(1);
     expect((await enrich()).body).toMatchObject({ complete: true });
     expect((await slow).body).toMatchObject({ pages_fetched: 1, complete: false, next_page: 2 });
-    expect(told((await enrich()).body)).toEqual(cached);
+    expect(stableFields((await enrich()).body)).toEqual(cached);
   });
 });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { AFTERNOON, freshStart, get, post, put, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
-import { countRows, daysAfter, pagesSent, sent, told } from "./support.ts";
+import { countRows, daysAfter, pagesSent, sent, stableFields } from "./support.ts";
 
 const AUTHOR = "Ines Sieben";
 const TOMORROW = "2031-05-15T09:00:00Z";
@@ -18,7 +18,7 @@ const wrote = async (books: number, name = AUTHOR): Promise<void> => {
   await simulator.control("PUT", "/settings", { authors: { [name]: books } });
 };
 
-/** So many calls are left today. */
+/** This many calls are left today. */
 const leave = async (calls: number): Promise<void> => settings({ daily_limit: calls, safety_buffer: 0 });
 
 const done = {
@@ -45,26 +45,26 @@ beforeEach(async () => {
 describe("an author of exactly seven pages", () => {
   test("costs seven calls, no eighth, and then nothing for 30 days", async () => {
     const { status, headers, body } = await enrich();
-    expect({ status, body: told(body) }).toEqual({ status: 200, body: done });
+    expect({ status, body: stableFields(body) }).toEqual({ status: 200, body: done });
     expect(body["quota"]).toMatchObject({ used: 7, reserved: 0, callers: [{ caller: "enrich.bibliography", used: 7 }] });
     expect(headers.get("ratelimit")).toBe('"daily";r=12993;t=35809');
     expect(await pagesSent()).toEqual(["1 of 100", "2 of 100", "3 of 100", "4 of 100", "5 of 100", "6 of 100", "7 of 100"]);
     expect(await countRows("books")).toBe(700);
 
-    expect(told((await enrich()).body)).toEqual(cached);
+    expect(stableFields((await enrich()).body)).toEqual(cached);
     await setClock(daysAfter(AFTERNOON, 29.99));
-    expect(told((await enrich({ author_name: "  ines   SIEBEN " })).body)).toEqual(cached);
+    expect(stableFields((await enrich({ author_name: "  ines   SIEBEN " })).body)).toEqual(cached);
     expect(await sent()).toHaveLength(7);
 
     await setClock(daysAfter(AFTERNOON, 30));
-    expect(told((await enrich()).body)).toEqual({ ...done, already_existed: 700, enriched: 0 });
+    expect(stableFields((await enrich()).body)).toEqual({ ...done, already_existed: 700, enriched: 0 });
     expect(await sent()).toHaveLength(14);
   });
 
-  test("with two calls left: two pages are kept, the next day pays the other five", async () => {
+  test("with two calls left: two pages are stored, and the next day pays for the other five", async () => {
     await leave(2);
     const first = await enrich();
-    expect({ status: first.status, body: told(first.body) }).toEqual({
+    expect({ status: first.status, body: stableFields(first.body) }).toEqual({
       status: 200,
       body: {
         ...done,
@@ -95,8 +95,8 @@ describe("an author of exactly seven pages", () => {
 
     await setClock(TOMORROW);
     await leave(5);
-    expect(told((await enrich()).body)).toEqual({ ...done, books_found: 500, enriched: 500, pages_fetched: 5, api_calls: 5 });
-    expect(told((await enrich()).body)).toEqual(cached);
+    expect(stableFields((await enrich()).body)).toEqual({ ...done, books_found: 500, enriched: 500, pages_fetched: 5, api_calls: 5 });
+    expect(stableFields((await enrich()).body)).toEqual(cached);
     expect(await pagesSent()).toEqual(["1 of 100", "2 of 100", "3 of 100", "4 of 100", "5 of 100", "6 of 100", "7 of 100"]);
     expect(await countRows("books")).toBe(700);
   });
@@ -115,8 +115,8 @@ describe("an author of exactly seven pages", () => {
       next_page: 7,
     });
     const last = await enrich({ max_pages: 3 });
-    expect(told(last.body)).toEqual({ ...done, books_found: 100, enriched: 100, pages_fetched: 1, api_calls: 1 });
-    expect(told((await enrich()).body)).toEqual(cached);
+    expect(stableFields(last.body)).toEqual({ ...done, books_found: 100, enriched: 100, pages_fetched: 1, api_calls: 1 });
+    expect(stableFields((await enrich()).body)).toEqual(cached);
   });
 
   test("continues with another page size without a gap", async () => {
@@ -125,17 +125,17 @@ describe("an author of exactly seven pages", () => {
     expect((await enrich({ page_size: 80 })).body).toMatchObject({ complete: true });
     expect((await pagesSent()).slice(2)).toEqual(["2 of 150", "3 of 150", "6 of 80", "7 of 80", "8 of 80", "9 of 80"]);
     expect(await countRows("books")).toBe(700);
-    expect(told((await enrich()).body)).toEqual(cached);
+    expect(stableFields((await enrich()).body)).toEqual(cached);
   });
 
-  test("refresh starts over, and what it did not reach is not called complete", async () => {
+  test("refresh starts again, and is not complete until it reaches the end", async () => {
     await enrich();
     const part = await enrich({ refresh: true, max_pages: 2 });
     expect(part.body).toMatchObject({ cached: false, already_existed: 200, enriched: 0, api_calls: 2, complete: false, next_page: 3 });
     expect((await enrich()).body).toMatchObject({ cached: false, api_calls: 5, complete: true });
   });
 
-  test("a list that grew is fetched as far as it goes", async () => {
+  test("a list that grew is fetched as far as possible", async () => {
     await enrich({ max_pages: 2 });
     await wrote(850);
     expect((await enrich()).body).toMatchObject({ pages_fetched: 7, books_found: 650, complete: true });
@@ -144,7 +144,7 @@ describe("an author of exactly seven pages", () => {
 });
 
 describe("the plan is checked first", () => {
-  test("nothing affordable: 429 with the pages that are known to be needed, before anything is sent", async () => {
+  test("nothing affordable: 429 with the number of pages known to be needed, before anything is sent", async () => {
     await enrich({ max_pages: 1 });
     await put("/api/quota/usage", { used: 13_000 });
     expect((await enrich()).body).toMatchObject({ code: "quota_exhausted", calls_needed: 6, calls_available: 0, calls_charged: 0 });
@@ -154,7 +154,7 @@ describe("the plan is checked first", () => {
     expect(await sent()).toHaveLength(1);
   });
 
-  test("less than the plan: what can be paid, exactly", async () => {
+  test("less than the plan: exactly the affordable pages", async () => {
     await enrich({ max_pages: 1 });
     await leave(4);
     const { status, body } = await enrich();
@@ -163,14 +163,14 @@ describe("the plan is checked first", () => {
     expect(await quotaStatus()).toMatchObject({ used: 4, reserved: 0, remaining: 0 });
   });
 
-  test("what is cached needs no quota", async () => {
+  test("cached results need no quota", async () => {
     await enrich();
     await put("/api/quota/usage", { used: 13_000 });
-    expect(told((await enrich()).body)).toEqual(cached);
+    expect(stableFields((await enrich()).body)).toEqual(cached);
   });
 });
 
-describe("the provider gives at most 10,000 results", () => {
+describe("the provider returns at most 10,000 results", () => {
   const message = "Of 12000 results the provider gave 9900: no page of 300 may go beyond result 10000.";
   const limited = {
     ...done,
@@ -182,12 +182,12 @@ describe("the provider gives at most 10,000 results", () => {
     errors: [{ page: 34, code: "provider_limit", message }],
   };
 
-  test("12,000 in pages of 300: 33 pages, none beyond, and the answer says why it is not complete", async () => {
+  test("12,000 in pages of 300: 33 pages, and the response explains why it is not complete", async () => {
     await wrote(12_000);
-    expect(told((await enrich({ page_size: 300, max_pages: 100 })).body)).toEqual(limited);
+    expect(stableFields((await enrich({ page_size: 300, max_pages: 100 })).body)).toEqual(limited);
     expect((await pagesSent()).at(-1)).toBe("33 of 300");
     const again = { ...limited, already_existed: 9_900, enriched: 0, pages_fetched: 0, api_calls: 0, cached: true };
-    expect(told((await enrich({ page_size: 300, max_pages: 100 })).body)).toEqual(again);
+    expect(stableFields((await enrich({ page_size: 300, max_pages: 100 })).body)).toEqual(again);
     expect(await sent()).toHaveLength(33);
   });
 
@@ -205,14 +205,14 @@ describe("the provider gives at most 10,000 results", () => {
   });
 });
 
-describe("the dialect of 2025 gives no total", () => {
+describe("the responses of 2025 have no total", () => {
   beforeEach(async () => {
     await simulator.control("PUT", "/settings", { dialect: "2025" });
   });
 
   test("a page that is not full is the last", async () => {
     await wrote(250);
-    expect(told((await enrich()).body)).toEqual({ ...done, books_found: 250, enriched: 250, pages_fetched: 3, api_calls: 3 });
+    expect(stableFields((await enrich()).body)).toEqual({ ...done, books_found: 250, enriched: 250, pages_fetched: 3, api_calls: 3 });
     expect((await enrich()).body).toMatchObject({ cached: true, books_found: 250 });
   });
 
@@ -226,7 +226,7 @@ describe("the dialect of 2025 gives no total", () => {
     expect((await enrich()).body).toMatchObject({ cached: true, books_found: 200 });
   });
 
-  test("a day that ends midway is noticed in its words too, and nothing is lost", async () => {
+  test("a daily limit between pages is recognized in those responses too, and no page is lost", async () => {
     await simulator.control("PUT", "/settings", { daily_limit: 2 });
     const { status, body } = await enrich();
     expect({ status, body }).toMatchObject({
@@ -237,10 +237,10 @@ describe("the dialect of 2025 gives no total", () => {
   });
 });
 
-describe("an author whom the provider does not know", () => {
+describe("an author unknown to the provider", () => {
   const unknown = {
     ...done,
-    author: "Nobody At All",
+    author: "Nobody Known",
     books_found: 0,
     enriched: 0,
     pages_fetched: 1,
@@ -248,23 +248,23 @@ describe("an author whom the provider does not know", () => {
     errors: [{ page: 1, code: "author_not_found", message: "The provider does not know this author." }],
   };
 
-  test("is complete with no books, and not asked for again for 7 days", async () => {
-    expect(told((await enrich({ author_name: "Nobody At All" })).body)).toEqual(unknown);
+  test("is complete without books, and not requested again for 7 days", async () => {
+    expect(stableFields((await enrich({ author_name: "Nobody Known" })).body)).toEqual(unknown);
     await setClock(daysAfter(AFTERNOON, 6.99));
-    const { body } = await enrich({ author_name: "nobody at all" });
-    expect(told(body)).toEqual({ ...unknown, pages_fetched: 0, api_calls: 0, cached: true });
+    const { body } = await enrich({ author_name: "nobody known" });
+    expect(stableFields(body)).toEqual({ ...unknown, pages_fetched: 0, api_calls: 0, cached: true });
     await setClock(daysAfter(AFTERNOON, 7));
-    await wrote(30, "Nobody At All");
-    expect((await enrich({ author_name: "Nobody At All" })).body).toMatchObject({ cached: false, books_found: 30, errors: [] });
+    await wrote(30, "Nobody Known");
+    expect((await enrich({ author_name: "Nobody Known" })).body).toMatchObject({ cached: false, books_found: 30, errors: [] });
   });
 });
 
-describe("what may be asked", () => {
+describe("the accepted requests", () => {
   test.each([
     ["no name", { author_name: undefined }, ["author_name"]],
     ["an empty name", { author_name: " \t" }, ["author_name"]],
     ["a name that is too long", { author_name: "x".repeat(151) }, ["author_name"]],
-    ["a name that would change the address", { author_name: ".." }, ["author_name"]],
+    ["a name that would change the URL", { author_name: ".." }, ["author_name"]],
     ["half a character", { author_name: "Ines \ud800" }, ["author_name"]],
     ["a control character", { author_name: "Ines\u0000Sieben" }, ["author_name"]],
     ["a number for the name", { author_name: 7 }, ["author_name"]],
@@ -282,7 +282,7 @@ describe("what may be asked", () => {
     expect(await sent()).toEqual([]);
   });
 
-  test("names with slashes, percent signs and letters of every script reach the provider as they are", async () => {
+  test("names with slashes, percent signs and letters of every script reach the provider unchanged", async () => {
     for (const author_name of ["A/C 100% & Söhne?", "Фёдор Достоевский", "村上 春樹", "../etc/passwd"]) {
       await wrote(3, author_name);
       expect((await enrich({ author_name })).body).toMatchObject({ author: author_name, books_found: 3, complete: true });

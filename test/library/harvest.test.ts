@@ -23,7 +23,7 @@ import { add, run, overview, counts, authors, providerRequests, tick } from "./h
 beforeEach(async () => freshStart());
 
 describe("adding targets", () => {
-  test("takes thousands at once and merges duplicates, in one form or another", async () => {
+  test("accepts thousands in one request and merges duplicates of any form", async () => {
     const { status, body } = await add({
       isbns: [...isbns(0, 5_000), isbnNumber(3), "0-306-40615-2", "9780306406157", "123"],
       authors: ["A  B", "a b", "C"],
@@ -40,11 +40,11 @@ describe("adding targets", () => {
     [{ authors: [""] }, "authors.0"],
     [{ isbns: [isbnNumber(1)], priority: 101 }, "priority"],
     [{ isbns: Array.from({ length: 10_001 }, () => isbnNumber(1)) }, "isbns"],
-  ])("refuses what makes no sense, naming the field", async (body, field) => {
+  ])("refuses invalid targets, naming the field", async (body, field) => {
     expect(await add(body)).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: field }] } });
   });
 
-  test("is for the administrator", async () => {
+  test("requires the admin token", async () => {
     for (const [method, path] of [
       ["POST", "targets"],
       ["GET", "status"],
@@ -58,7 +58,7 @@ describe("adding targets", () => {
 });
 
 describe("a run", () => {
-  test("packs ISBNs into the largest batches, then fetches authors page by page, until nothing is due", async () => {
+  test("packs ISBNs into the largest batches, then fetches authors page by page, until no target is due", async () => {
     await simulator.control("PUT", "/settings", { authors: { "Harvest Author 0": 2_500, "Harvest Author 1": 3 } });
     await add({ isbns: isbns(0, 2_300), authors: authors(2) });
     expect(await run()).toMatchObject({ targets: 2_302, calls: 3 + 3 + 1, failed: 0, stopped: "nothing_due" });
@@ -67,7 +67,7 @@ describe("a run", () => {
     expect(await run()).toMatchObject({ targets: 0, calls: 0, stopped: "nothing_due" });
   });
 
-  test("packs no more into a batch than the plan allows, and says so where somebody asks for more", async () => {
+  test("packs no more into a batch than the plan allows, and refuses larger requests", async () => {
     await simulator.control("PUT", "/settings", { max_batch: 100 });
     await add({ isbns: isbns(0, 250) });
     const basic = { ...env, ISBNDB_MAX_BATCH: "100" };
@@ -94,21 +94,21 @@ describe("a run", () => {
     expect(sent.map(({ path }) => path.split("?")[0]).filter((path) => path !== "/key")).toEqual(["/author/High", "/books", "/author/Low"]);
   });
 
-  test("below the floor does nothing, and says why in its row", async () => {
+  test("below the floor does nothing, and has the reason in its row", async () => {
     await put("/api/quota/usage", { used: 12_700 });
     await add({ isbns: isbns(0, 10) });
     expect(await run()).toMatchObject({
       targets: 0,
       calls: 0,
       stopped: "below_floor",
-      detail: "300 calls are left, 415 of them are kept for interactive callers.",
+      detail: "300 calls are left, and 415 of them are held back for interactive callers.",
     });
     expect(await simulator.state()).toMatchObject({ spent: 0 });
     expect((await overview()).runs).toMatchObject([{ stopped: "below_floor" }]);
     expect((await post("/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).status).toBe(200);
   });
 
-  test("stops when the day's calls end, to the last one, and goes on the next day with what is left", async () => {
+  test("stops when the daily calls are used up, and continues with the rest the next day", async () => {
     await settings({ daily_limit: 30, safety_buffer: 0, background_floor: 0 });
     await add({ authors: authors(50) });
     expect(await run()).toMatchObject({ targets: 30, calls: 30, stopped: "quota_exhausted" });
@@ -119,7 +119,7 @@ describe("a run", () => {
     expect({ sent: fetched.length, distinct: new Set(fetched).size }).toEqual({ sent: 50, distinct: 50 });
   });
 
-  test("cut short in the middle of an author goes on with the next page", async () => {
+  test("stopped within an author continues with the next page", async () => {
     await simulator.control("PUT", "/settings", { authors: { Long: 5_000 } });
     await settings({ daily_limit: 2, safety_buffer: 0, background_floor: 0 });
     await add({ authors: ["Long"] });
@@ -129,7 +129,7 @@ describe("a run", () => {
     expect(new Set(await providerRequests("/author/")).size).toBe(5);
   });
 
-  test("at one call an ISBN packs no more than the budget pays", async () => {
+  test("at one call per ISBN packs only as many as the quota allows", async () => {
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     await settings({ daily_limit: 450, safety_buffer: 0, background_floor: 0 });
     await add({ isbns: isbns(0, 1_000) });
@@ -138,7 +138,7 @@ describe("a run", () => {
     expect(await counts()).toEqual({ "isbn done": 450, "isbn due": 550 });
   });
 
-  test("stops when its time is over, and nothing it took stays taken", async () => {
+  test("stops when its time is over, and releases its targets", async () => {
     const deps = createDeps(env, () => Date.now());
     await add({ authors: authors(3) });
     const stopped = await runHarvest(deps, { id: "short", deadline: deps.clock() });
@@ -146,14 +146,14 @@ describe("a run", () => {
     expect(await run()).toMatchObject({ targets: 3 });
   });
 
-  test("tells apart what the provider does not know", async () => {
+  test("reports targets that the provider does not know", async () => {
     await simulator.control("PUT", "/settings", { unknown_percent: 100 });
-    await add({ isbns: isbns(0, 5), authors: ["Nobody Knows"] });
+    await add({ isbns: isbns(0, 5), authors: ["Nobody Known"] });
     expect(await run()).toMatchObject({ targets: 6, found: 0, failed: 0 });
     expect(await counts()).toEqual({ "isbn done": 5, "author done": 1 });
   });
 
-  test("waits out a short pause of the provider, and takes a long one for its end", async () => {
+  test("waits for a short pause of the provider, and stops at a long one", async () => {
     await simulator.control("POST", "/faults", { kind: "minute_quota", path: "/author/", headers: { "retry-after": "1" } });
     await settings({ rate_per_second: 1_000 });
     await add({ authors: authors(2) });
@@ -195,7 +195,7 @@ describe("pauses", () => {
     [1_000, 2, 250],
     [1_000, 4, 15],
     [10, 4, 1],
-  ])("a batch of at most %i after %i tries holds %i", (largest, tries, expected) => {
+  ])("a batch of at most %i after %i attempts holds %i", (largest, tries, expected) => {
     expect(batchSize(largest, tries)).toBe(expected);
   });
 });

@@ -8,7 +8,7 @@ const PREFIX = "an ISBN-13 begins with 978 or 979";
 
 describe("an ISBN is accepted", () => {
   test.each([
-    ["as it is normalised", "9780141439518", "9780141439518"],
+    ["in normalized form", "9780141439518", "9780141439518"],
     ["with hyphens", "978-0-14-143951-8", "9780141439518"],
     ["with spaces, also around it", "  978 0 14 143951 8\n", "9780141439518"],
     ["with the hyphens and spaces of typesetters", "978\u20110\u201314\u00A0143951\u00AD\u20148", "9780141439518"],
@@ -47,7 +47,7 @@ describe("an ISBN is refused with the reason", () => {
     expect(parseIsbn(text)).toEqual({ reason });
   });
 
-  test("every wrong digit in every place of an ISBN of either length is noticed", () => {
+  test("every wrong digit in every place of an ISBN of either length is detected", () => {
     for (const right of ["9780141439518", "0141439513"]) {
       const wrong = Array.from(right).flatMap((digit, place) =>
         Array.from("0123456789")
@@ -60,7 +60,7 @@ describe("an ISBN is refused with the reason", () => {
 });
 
 describe("a list is sorted", () => {
-  test("into valid ISBN-13s, each once in the order given, and the others as they were written", () => {
+  test("into valid ISBN-13s, each once in the given order, and the others unchanged", () => {
     expect(sortIsbns(["080442957X", "nonsense", "978-0-14-143951-8", "9780804429573", "0141439513", "nonsense", "9780141439519"])).toEqual({
       given: 7,
       valid: ["9780804429573", "9780141439518"],
@@ -72,7 +72,7 @@ describe("a list is sorted", () => {
     });
   });
 
-  test("and nothing gives nothing", () => {
+  test("and an empty list gives nothing", () => {
     expect(sortIsbns([])).toEqual({ given: 0, valid: [], invalid: [] });
   });
 });

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { fromBase64Url, toBase64Url } from "../../worker/src/lib/base64url.ts";
 import { freshStart, put, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
-import { countRows, told } from "./support.ts";
-import { TOMORROW, enrich, asked, appeared, done } from "./new-releases-support.ts";
+import { countRows, stableFields } from "./support.ts";
+import { TOMORROW, enrich, requestedPages, appeared, done } from "./new-releases-support.ts";
 
 const leave = async (calls: number): Promise<void> => settings({ daily_limit: calls, safety_buffer: 0 });
 
@@ -15,7 +15,7 @@ describe("a day that ends midway", () => {
   test("gives a cursor with which the same request goes on the next day", async () => {
     await leave(1);
     const first = await enrich();
-    expect({ status: first.status, body: told(first.body) }).toEqual({
+    expect({ status: first.status, body: stableFields(first.body) }).toEqual({
       status: 200,
       body: {
         ...done,
@@ -45,7 +45,7 @@ describe("a day that ends midway", () => {
     const third = await enrich({ resume: second.body.resume });
     expect(third.body).toMatchObject({ months_processed: 1, total_books_found: 40, api_calls: 1, complete: true });
     expect(third.body).not.toHaveProperty("resume");
-    expect(await asked()).toEqual(["2025-11 1", "2025-11 2", "2025-12 1"]);
+    expect(await requestedPages()).toEqual(["2025-11 1", "2025-11 2", "2025-12 1"]);
     expect(await countRows("books")).toBe(1_240);
   });
 
@@ -57,7 +57,7 @@ describe("a day that ends midway", () => {
     await setClock(TOMORROW);
     await leave(100);
     expect((await enrich({ ...question, resume: body.resume })).body).toMatchObject({ months_processed: 2, api_calls: 4, complete: true });
-    expect(new Set(await asked()).size).toBe(6);
+    expect(new Set(await requestedPages()).size).toBe(6);
   });
 
   test("nothing affordable: 429 with what is known to be needed, before anything is sent", async () => {
@@ -67,7 +67,7 @@ describe("a day that ends midway", () => {
       status: 429,
       body: { code: "quota_exhausted", calls_needed: 4, calls_available: 0, calls_charged: 0 },
     });
-    expect(await asked()).toEqual([]);
+    expect(await requestedPages()).toEqual([]);
   });
 
   test("less than the plan: what can be paid, exactly", async () => {
@@ -95,7 +95,7 @@ describe("a cursor", () => {
     const { status, body } = await enrich({ ...change, resume: await cursor() });
     const message = "this cursor belongs to other months, subjects or pages; repeat the earlier request with it";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });
-    expect(await asked()).toHaveLength(1);
+    expect(await requestedPages()).toHaveLength(1);
   });
 
   test.each([
@@ -115,7 +115,7 @@ describe("a cursor", () => {
     const { status, body } = await enrich({ resume: broken(await cursor()) });
     const message = "this is not a cursor from an earlier answer";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });
-    expect(await asked()).toHaveLength(1);
+    expect(await requestedPages()).toHaveLength(1);
   });
 
   test("of the longest question there is, is accepted", async () => {

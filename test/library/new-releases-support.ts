@@ -14,8 +14,8 @@ const QUESTION = { start_month: "2025-11", end_month: "2025-12" };
 
 export const enrich = async (body: Record<string, unknown> = {}) => post<Told>("/api/books/enrich-new-releases", { ...QUESTION, ...body });
 
-/** What was asked, as month, subject and page. */
-export const asked = async (): Promise<string[]> =>
+/** What was requestedPages, as month, subject and page. */
+export const requestedPages = async (): Promise<string[]> =>
   (await sent()).map(({ path }) => {
     const query = new URL(path, "http://isbndb.test").searchParams;
     return [query.get("publishedFrom"), query.get("subject"), query.get("page")].filter((part) => part !== null).join(" ");

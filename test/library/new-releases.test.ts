@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { freshStart, get, setClock, simulator } from "../support/worker.ts";
-import { countRows, failWrites, fault, healWrites, told } from "./support.ts";
-import { TOMORROW, enrich, asked, appeared, done } from "./new-releases-support.ts";
+import { countRows, failWrites, fault, healWrites, stableFields } from "./support.ts";
+import { TOMORROW, enrich, requestedPages, appeared, done } from "./new-releases-support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -11,32 +11,32 @@ beforeEach(async () => {
 describe("months × subjects × pages", () => {
   test("every page of every month is fetched once, and paid once", async () => {
     const { status, headers, body } = await enrich();
-    expect({ status, body: told(body) }).toEqual({ status: 200, body: done });
+    expect({ status, body: stableFields(body) }).toEqual({ status: 200, body: done });
     expect(body).not.toHaveProperty("resume");
     expect(body["quota"]).toMatchObject({ used: 3, reserved: 0, callers: [{ caller: "enrich.new-releases", used: 3 }] });
     expect(headers.get("ratelimit")).toBe('"daily";r=12997;t=35809');
-    expect(await asked()).toEqual(["2025-11 1", "2025-11 2", "2025-12 1"]);
+    expect(await requestedPages()).toEqual(["2025-11 1", "2025-11 2", "2025-12 1"]);
     expect(await countRows("books")).toBe(1_240);
   });
 
-  test("each subject is asked for in each month", async () => {
+  test("each subject is requested in each month", async () => {
     const { body } = await enrich({ subjects: ["Fiction", "Poetry"] });
     expect(body).toMatchObject({ months_processed: 2, api_calls: 4, complete: true });
-    expect(await asked()).toEqual(["2025-11 Fiction 1", "2025-11 Poetry 1", "2025-12 Fiction 1", "2025-12 Poetry 1"]);
+    expect(await requestedPages()).toEqual(["2025-11 Fiction 1", "2025-11 Poetry 1", "2025-12 Fiction 1", "2025-12 Poetry 1"]);
   });
 
-  test("months go on over the turn of a year", async () => {
+  test("months continue across the end of a year", async () => {
     await appeared({ "2026-01": 1, "2026-02": 1 });
     expect((await enrich({ start_month: "2025-12", end_month: "2026-02" })).body).toMatchObject({ months_processed: 3, api_calls: 3 });
-    expect(await asked()).toEqual(["2025-12 1", "2026-01 1", "2026-02 1"]);
+    expect(await requestedPages()).toEqual(["2025-12 1", "2026-01 1", "2026-02 1"]);
   });
 
   test("no month has more pages than max_pages_per_month", async () => {
     expect((await enrich({ max_pages_per_month: 1 })).body).toMatchObject({ total_books_found: 1_040, api_calls: 2, complete: true });
-    expect(await asked()).toEqual(["2025-11 1", "2025-12 1"]);
+    expect(await requestedPages()).toEqual(["2025-11 1", "2025-12 1"]);
   });
 
-  test("no page goes beyond result 10,000, and the answer says what is missing", async () => {
+  test("no page goes beyond result 10,000, and the response reports the missing results", async () => {
     await fault({ kind: "status", status: 200, times: 10, path: "/search/books", body: { total: 12_000, data: fullPage() } });
     const { body } = await enrich({ max_pages_per_month: 100 });
     expect(body).toMatchObject({ api_calls: 11, complete: true, months_processed: 2 });
@@ -47,10 +47,10 @@ describe("months × subjects × pages", () => {
         message: "Of 12000 results the provider gave 10000: no page of 1000 may go beyond result 10000.",
       },
     ]);
-    expect((await asked()).slice(-2)).toEqual(["2025-11 10", "2025-12 1"]);
+    expect((await requestedPages()).slice(-2)).toEqual(["2025-11 10", "2025-12 1"]);
   });
 
-  test("a month in which nothing appeared is done, with an empty list as with a 404", async () => {
+  test("a month without new releases is done, with an empty list as with a 404", async () => {
     await appeared({ "2025-11": 0 });
     expect((await enrich()).body).toMatchObject({ months_processed: 2, total_books_found: 40, complete: true });
     await simulator.control("PUT", "/settings", { dialect: "2025" });
@@ -58,7 +58,7 @@ describe("months × subjects × pages", () => {
   });
 });
 
-/** A thousand records of one book: as many as a page holds, and little to store. */
+/** A thousand records of one book: the maximum of a page, and little to store. */
 const fullPage = (): unknown[] => Array.from({ length: 1_000 }, () => ({ isbn13: "9780201633610", title: "Design Patterns" }));
 
 describe("skip_existing", () => {
@@ -68,7 +68,7 @@ describe("skip_existing", () => {
   };
   const november = { end_month: "2025-11" };
 
-  test("leaves alone what the catalogue holds, unless it is false", async () => {
+  test("does not update books in the catalog, unless it is false", async () => {
     await appearing("First");
     expect((await enrich(november)).body).toMatchObject({ already_existed: 0, newly_enriched: 1 });
     await setClock(TOMORROW);
@@ -94,10 +94,10 @@ describe("failures", () => {
     expect(await countRows("books")).toBe(0);
   });
 
-  test("a later page fails: what came is kept, and the cursor points at the page that failed", async () => {
+  test("a later page fails: received pages are stored, and the cursor points at the page that failed", async () => {
     await fault({ kind: "status", status: 500, path: "/search/books", after: 1 });
     const { status, body } = await enrich();
-    expect({ status, body: told(body) }).toEqual({
+    expect({ status, body: stableFields(body) }).toEqual({
       status: 200,
       body: {
         ...done,
@@ -107,18 +107,22 @@ describe("failures", () => {
         api_calls: 2,
         complete: false,
         errors: [
-          { month: "2025-11", code: "upstream_error", message: "The provider answered 500: Internal Server Error. 1 call was charged." },
+          {
+            month: "2025-11",
+            code: "upstream_error",
+            message: "The provider responded with 500: Internal Server Error. 1 call was charged.",
+          },
         ],
       },
     });
     expect((await enrich({ resume: body.resume })).body).toMatchObject({ months_processed: 2, total_books_found: 240, complete: true });
-    expect(await asked()).toEqual(["2025-11 1", "2025-11 2", "2025-11 2", "2025-12 1"]);
+    expect(await requestedPages()).toEqual(["2025-11 1", "2025-11 2", "2025-11 2", "2025-12 1"]);
   });
 
-  test("the database fails after the first page was paid: 200 that says so, and the page is next", async () => {
+  test("the database fails after the first page was paid: 200 with the error, and the page is next", async () => {
     await failWrites("books");
     const { status, body } = await enrich();
-    expect({ status, body: told(body) }).toEqual({
+    expect({ status, body: stableFields(body) }).toEqual({
       status: 200,
       body: {
         ...done,
@@ -132,7 +136,7 @@ describe("failures", () => {
       },
     });
     await healWrites("books");
-    expect(told((await enrich({ resume: body.resume })).body)).toEqual(done);
+    expect(stableFields((await enrich({ resume: body.resume })).body)).toEqual(done);
   });
 
   test("records that cannot be read are counted as failed", async () => {
@@ -142,20 +146,20 @@ describe("failures", () => {
   });
 });
 
-describe("what may be asked", () => {
+describe("the accepted requests", () => {
   test.each([
-    ["an end before the start", { start_month: "2026-01" }, "end_month", '"2025-12" lies before start_month "2026-01"'],
-    ["25 months", { start_month: "2023-12" }, "end_month", "25 months are asked for; expected at most 24"],
+    ["an end before the start", { start_month: "2026-01" }, "end_month", '"2025-12" is before start_month "2026-01"'],
+    ["25 months", { start_month: "2023-12" }, "end_month", "the range has 25 months, but at most 24 are accepted"],
     ["a thirteenth month", { end_month: "2025-13" }, "end_month", "expected YYYY-MM"],
     ["a day", { end_month: "2025-12-31" }, "end_month", "expected YYYY-MM"],
     ["an empty month", { start_month: "" }, "start_month", "expected YYYY-MM"],
     ["no month", { start_month: undefined }, "start_month", ""],
     ["a number for a month", { start_month: 202_511 }, "start_month", ""],
-    ["no page a month", { max_pages_per_month: 0 }, "max_pages_per_month", ""],
+    ["no page per month", { max_pages_per_month: 0 }, "max_pages_per_month", ""],
     ["101 pages a month", { max_pages_per_month: 101 }, "max_pages_per_month", ""],
     ["a text for the subjects", { subjects: "Fiction" }, "subjects", ""],
     ["an empty subject", { subjects: ["Fiction", " "] }, "subjects.1", "expected at least one character"],
-    ["half a character in a subject", { subjects: ["\udfff"] }, "subjects.0", ""],
+    ["an unpaired surrogate in a subject", { subjects: ["\udfff"] }, "subjects.0", ""],
     ["21 subjects", { subjects: Array.from({ length: 21 }, (_, index) => `S${index}`) }, "subjects", ""],
     ["a word for skip_existing", { skip_existing: "false" }, "skip_existing", ""],
     ["something unknown", { months: 2 }, "months", ""],
@@ -164,7 +168,7 @@ describe("what may be asked", () => {
     const [error] = body.errors;
     expect({ status, count: body.errors.length, path: error?.path }).toEqual({ status: 400, count: 1, path });
     expect(error?.message).toContain(message);
-    expect(await asked()).toEqual([]);
+    expect(await requestedPages()).toEqual([]);
   });
 
   test("24 months are not too many", async () => {

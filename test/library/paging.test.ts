@@ -20,23 +20,23 @@ test.each([
   [500, 300, 2],
   [600, 300, 3],
   [1, 1, 2],
-])("after %i results, pages of %i go on with page %i, without a gap", (covered, pageSize, page) => {
+])("after %i results, pages of %i continue with page %i, without a gap", (covered, pageSize, page) => {
   expect(nextPage(covered, pageSize)).toBe(page);
   expect((page - 1) * pageSize).toBeLessThanOrEqual(covered);
   expect(page * pageSize).toBeGreaterThan(covered);
 });
 
 test.each([
-  ["a list that was never seen has one", 0, null, 1_000, 1],
+  ["a list that was never fetched has one", 0, null, 1_000, 1],
   ["as many as the count needs", 0, 6_500, 1_000, 7],
   ["a count that fills its pages needs no more", 0, 7_000, 1_000, 7],
-  ["without those that are done", 2_000, 6_500, 1_000, 5],
+  ["without those already fetched", 2_000, 6_500, 1_000, 5],
   ["without a count, the next one", 2_000, null, 1_000, 1],
   ["none beyond result 10,000", 0, 12_000, 300, 33],
-  ["none where 10,000 results are done", 10_000, 12_000, 1_000, 0],
+  ["none if 10,000 results were fetched", 10_000, 12_000, 1_000, 0],
   ["none without a count either", 9_900, null, 300, 0],
-  ["none of nothing", 0, 0, 1_000, 0],
-  ["none where all is covered", 7_000, 7_000, 1_000, 0],
+  ["none for an empty list", 0, 0, 1_000, 0],
+  ["none if all are fetched", 7_000, 7_000, 1_000, 0],
   ["another page size begins where its page holds the next result", 500, 900, 300, 2],
 ])("pages to fetch: %s", (_, results_covered, total, pageSize, pages) => {
   expect(pagesToFetch({ results_covered, total }, pageSize)).toBe(pages);
@@ -44,36 +44,32 @@ test.each([
 
 describe("after a page, the list", () => {
   test.each([
-    ["goes on while its count is not reached", { received: 1_000, total: 6_500, page: 6 }, { state: "open", resultsCovered: 6_000 }],
+    ["continues until its count is reached", { received: 1_000, total: 6_500, page: 6 }, { state: "open", resultsCovered: 6_000 }],
     ["is complete when its count is reached", { received: 500, total: 6_500, page: 7 }, { state: "complete", resultsCovered: 6_500 }],
     [
-      "is complete where the last page is just full",
+      "is complete if the last page is exactly full",
       { received: 1_000, total: 7_000, page: 7 },
       { state: "complete", resultsCovered: 7_000 },
     ],
-    ["goes on after a short page in between", { received: 990, total: 6_500, page: 2 }, { state: "open", resultsCovered: 2_000 }],
-    ["goes on without a count while pages are full", { received: 1_000, total: null, page: 3 }, { state: "open", resultsCovered: 3_000 }],
+    ["continues after a short page before the end", { received: 990, total: 6_500, page: 2 }, { state: "open", resultsCovered: 2_000 }],
+    ["continues without a count while pages are full", { received: 1_000, total: null, page: 3 }, { state: "open", resultsCovered: 3_000 }],
     [
       "ends without a count with a page that is not full",
       { received: 999, total: null, page: 3 },
       { state: "complete", resultsCovered: 2_999 },
     ],
     ["ends without a count with an empty page", { received: 0, total: null, page: 4 }, { state: "complete", resultsCovered: 3_000 }],
-    ["is complete where there is nothing", { received: 0, total: 0, page: 1 }, { state: "complete", resultsCovered: 0 }],
+    ["is complete if it is empty", { received: 0, total: 0, page: 1 }, { state: "complete", resultsCovered: 0 }],
     ["is truncated at result 10,000", { received: 1_000, total: 12_000, page: 10 }, { state: "truncated", resultsCovered: 10_000 }],
     ["is truncated there without a count too", { received: 1_000, total: null, page: 10 }, { state: "truncated", resultsCovered: 10_000 }],
     ["is complete with exactly 10,000", { received: 1_000, total: 10_000, page: 10 }, { state: "complete", resultsCovered: 10_000 }],
-    [
-      "is truncated where counted results are not given",
-      { received: 0, total: 6_500, page: 3 },
-      { state: "truncated", resultsCovered: 2_000 },
-    ],
-    ["is complete where the last page lacks a few", { received: 480, total: 6_500, page: 7 }, { state: "complete", resultsCovered: 6_480 }],
+    ["is truncated if counted results are missing", { received: 0, total: 6_500, page: 3 }, { state: "truncated", resultsCovered: 2_000 }],
+    ["is complete if the last page lacks a few", { received: 480, total: 6_500, page: 7 }, { state: "complete", resultsCovered: 6_480 }],
   ])("%s", (_, seen, end) => {
     expect(afterPage({ ...seen, pageSize: 1_000 })).toEqual(end);
   });
 
-  test("is truncated where the next page would straddle result 10,000", () => {
+  test("is truncated if the next page would straddle result 10,000", () => {
     expect(afterPage({ received: 300, total: 9_950, page: 33, pageSize: 300 })).toEqual({ state: "truncated", resultsCovered: 9_900 });
   });
 });

@@ -1,4 +1,4 @@
-/** What the stories' tests share: the provider's log, and a database that fails on demand. */
+/** Shared by the library's tests: the provider's log, and a database that fails on demand. */
 import { env } from "cloudflare:workers";
 import { simulator } from "../support/worker.ts";
 
@@ -10,7 +10,7 @@ interface Sent {
   readonly isbns?: string[];
 }
 
-/** What reached the provider, oldest first, without the free look at the count. */
+/** Requests that reached the provider, oldest first, without the free count. */
 export async function sent(): Promise<Sent[]> {
   const requests = await simulator.control<Sent[]>("GET", "/requests?limit=5000");
   return requests.filter(({ path }) => path !== "/key");
@@ -29,7 +29,7 @@ export async function fault(fault: Record<string, unknown>): Promise<void> {
   await simulator.control("POST", "/faults", fault);
 }
 
-/** From now on nothing can be written to a table, as on a full disk. */
+/** From now on writes to a table fail, as on a full disk. */
 export async function failWrites(table: string): Promise<void> {
   const refuse = (event: string): string =>
     `CREATE TRIGGER fail_${table}_${event} BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'disk full'); END`;
@@ -49,13 +49,13 @@ export async function healTable(table: string): Promise<void> {
   await env.DB.prepare(`ALTER TABLE away_${table} RENAME TO ${table}`).run();
 }
 
-/** An answer without what differs from run to run. */
-export function told(body: Record<string, unknown>): Record<string, unknown> {
+/** A response without the parts that differ between runs. */
+export function stableFields(body: Record<string, unknown>): Record<string, unknown> {
   const { duration_ms: _, quota: __, resume: ___, ...rest } = body;
   return rest;
 }
 
-/** Waits until the provider has been asked this often. */
+/** Waits until the provider has received this many requests. */
 export async function requestsArrived(count: number): Promise<void> {
   while ((await sent()).length < count) await new Promise((resolve) => setTimeout(resolve, 10));
 }
@@ -64,7 +64,7 @@ export async function countRows(table: string): Promise<number> {
   return (await env.DB.prepare(`SELECT count(*) AS n FROM ${table}`).first<number>("n")) ?? 0;
 }
 
-/** The given time, so many days later. */
+/** The given time, this many days later. */
 export function daysAfter(time: string, days: number): string {
   return new Date(Date.parse(time) + days * 24 * 60 * 60 * 1_000).toISOString();
 }

@@ -110,7 +110,7 @@ describe("what may be configured", () => {
 const CALLS = "a whole number from 0 to 100000000";
 const RATE = "0 (no pace), or a number from 0.01 to 1000";
 const TIMEOUT = "a whole number from 1 to 100";
-const CRON = "a cron expression of five fields, which stands among the cron triggers too";
+const CRON = "a cron expression of five fields, which is also one of the cron triggers";
 const BILLING = "one of per_request, per_isbn, auto";
 const ENFORCEMENT = "one of enforce, observe, off";
 const ADDRESS = "an http or https URL";
@@ -119,8 +119,8 @@ const PEPPER = "a secret of at least 16 characters";
 const KEY = "the provider's key: visible ASCII characters";
 const SWITCH = "true or false";
 const PLAIN_ADDRESS = "an http or https URL without a user name or password";
-const BOT_TOKEN = "a bot's token, as @BotFather gives it (digits, a colon, letters)";
-const CHAT = "the id of a chat, or @name of a channel";
+const BOT_TOKEN = "a bot's token from @BotFather (digits, a colon, letters)";
+const CHAT = "the id of a chat, or the @name of a channel";
 const NAME = "a name of 1 to 255 characters";
 
 const WRONG: [string, unknown, string, string][] = [
@@ -203,7 +203,7 @@ describe("what may not", () => {
     ["TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "-1001234567890"],
     ["TELEGRAM_CHAT_ID", "TELEGRAM_BOT_TOKEN", `1234:${"a".repeat(35)}`],
   ])("%s is missed where only %s is set", (missing, given, value) => {
-    expect(problemsOf({ [given]: value })).toEqual([{ name: missing, value: "not set", expected: `one, since ${given} is set` }]);
+    expect(problemsOf({ [given]: value })).toEqual([{ name: missing, value: "not set", expected: `a value, because ${given} is set` }]);
   });
 
   test.each(WRONG)("%s = %j is named, with what is expected", (name, value, shown, expected) => {
@@ -218,7 +218,7 @@ describe("what may not", () => {
         .toSorted(),
     ).toEqual(["ISBNDB_API_KEY", "ISBNDB_BULK_BILLING", "QUOTA_DAILY_LIMIT", "QUOTA_ENFORCEMENT"]);
     expect(() => readConfig({ ...SECRETS, QUOTA_ENFORCEMENT: "on", ISBNDB_BULK_BILLING: "free" })).toThrow(
-      'ISBNDB_BULK_BILLING is "free"; expected one of per_request, per_isbn, auto. QUOTA_ENFORCEMENT is "on"; expected one of enforce, observe, off',
+      'ISBNDB_BULK_BILLING is "free", expected one of per_request, per_isbn, auto. QUOTA_ENFORCEMENT is "on", expected one of enforce, observe, off',
     );
   });
 });
@@ -236,7 +236,7 @@ describe("a Worker that meets a wrong configuration", () => {
       status: 500,
       body: {
         type: "about:blank",
-        title: "A fault of ours",
+        title: "Internal error",
         status: 500,
         detail: "The service is not configured correctly; its log says what is wrong.",
         code: "internal_error",

@@ -108,7 +108,7 @@ describe("what is not there", () => {
     const answer = await call(method, path);
     expect(answer.headers.get("allow")).toBe(allow);
     expect(problemIn(answer)).toEqual(problem(405, "method_not_allowed"));
-    expect(answer.body["detail"]).toBe(`${method} is not among ${allow}.`);
+    expect(answer.body["detail"]).toBe(`Method ${method} is not allowed. Allowed: ${allow}.`);
   });
 });
 
@@ -165,7 +165,7 @@ describe("a fault of ours", () => {
       status: 500,
       body: {
         type: "about:blank",
-        title: "A fault of ours",
+        title: "Internal error",
         status: 500,
         detail: "Something went wrong on our side. The request id finds it in our log.",
         code: "internal_error",

@@ -12,25 +12,25 @@ describe("lists as JSON parameters", () => {
     ["one row", [{ a: 1 }]],
     ["rows of all kinds", [1, "two", null, { three: ["3"] }, 'quote " and \u2028']],
     ["many rows", Array.from({ length: 5_000 }, (_, index) => ({ index, text: "x".repeat(200) }))],
-  ])("%s: nothing is lost and nothing changes its order", (_, rows) => {
+  ])("%s: all rows are kept in their order", (_, rows) => {
     expect(jsonChunks(rows).flatMap((chunk) => JSON.parse(chunk) as unknown[])).toEqual(rows);
   });
 
-  test("chunks are as large as they may be, and no larger", () => {
+  test("chunks are as large as allowed, and no larger", () => {
     const chunks = jsonChunks(Array.from({ length: 1_000 }, () => "x".repeat(998)));
     expect(chunks.map((chunk) => (JSON.parse(chunk) as unknown[]).length)).toEqual([400, 400, 200]);
   });
 
-  test("a row that is larger than a chunk stands alone", () => {
+  test("a row that is larger than a chunk has its own", () => {
     const large = "x".repeat(CHUNK_CHARACTERS + 1);
     expect(jsonChunks(["a", large, "b"])).toEqual(['["a"]', `["${large}"]`, '["b"]']);
   });
 });
 
-describe("a batch of a thousand wordy books", () => {
+describe("a batch of a thousand large books", () => {
   beforeAll(async () => freshStart());
 
-  test("is stored whole, with every author counted once", async () => {
+  test("is stored completely, with every author counted once", async () => {
     const wanted = isbns(0, 1_000);
     const data = wanted.map((isbn13, index) => ({
       isbn13,

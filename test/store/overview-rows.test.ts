@@ -1,9 +1,9 @@
-/** What the dashboard and monitoring read grows with neither projects nor their past. */
+/** The rows read for the dashboard and monitoring do not grow with projects or their history. */
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, test } from "vitest";
 import { unfinishedJobs } from "../../worker/src/store/jobs/jobs.ts";
 import { latestRuns, storedCounts } from "../../worker/src/store/monitoring/metrics.ts";
-import { closeToCaps, stoppedProjects } from "../../worker/src/store/projects/overview.ts";
+import { listCapsNearlyReached, listSuspendedProjects } from "../../worker/src/store/projects/overview.ts";
 import { usageOfProjects } from "../../worker/src/store/limits/usage.ts";
 import { freshStart } from "../support/worker.ts";
 import { makeOrganization } from "../support/tenants/http.ts";
@@ -38,16 +38,16 @@ const FEW = 80;
 
 test.each<[string, (db: D1Database) => Promise<unknown>, unknown]>([
   [
-    "who is close to a cap",
-    async (db) => closeToCaps(db, { day: DAY, now: NOW, percent: 80, limit: 5 }),
+    "projects close to a cap",
+    async (db) => listCapsNearlyReached(db, { day: DAY, now: NOW, percent: 80, limit: 5 }),
     [{ id: "p7", name: "P7", cap_type: "db_queries_per_day", used: 95, cap: 100 }],
   ],
   [
-    "who is stopped",
-    async (db) => stoppedProjects(db, NOW, 5),
+    "suspended projects",
+    async (db) => listSuspendedProjects(db, NOW, 5),
     { count: 1, latest: [{ id: "p8", name: "P8", reason: "admin", since: 1 }] },
   ],
-  ["what is under way", async (db) => unfinishedJobs(db, 5), []],
+  ["jobs in progress", async (db) => unfinishedJobs(db, 5), []],
   ["a page's usage", async (db) => (await usageOfProjects(db, ["p1", "p2"], DAY)).length, 8],
   [
     "the last runs",
@@ -57,13 +57,13 @@ test.each<[string, (db: D1Database) => Promise<unknown>, unknown]>([
       check_usage_limits: { succeeded: { started_at: 2_000, ended_at: 2_000, result: "{}" }, failed: null },
     },
   ],
-])("%s is found by few rows", async (_, read, expected) => {
+])("%s are found by few rows", async (_, read, expected) => {
   const { db, rowsRead } = meteredDb();
   expect(await read(db)).toEqual(expected);
   expect(rowsRead()).toBeLessThan(FEW);
 });
 
-test("counting jobs reads an index entry for each that is kept, and nothing else", async () => {
+test("counting jobs reads one index entry per stored job, and nothing else", async () => {
   const { db, rowsRead } = meteredDb();
   expect((await storedCounts(db)).jobs.map(({ count }) => count)).toEqual([1_000, 1_000]);
   expect(rowsRead()).toBeLessThan(2_100);

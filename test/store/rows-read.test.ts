@@ -1,4 +1,4 @@
-/** What requests read does not grow with the past of a project, nor with how many others there are. */
+/** The rows read by requests do not grow with the history of a project or the number of others. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { byWith, enrichWith } from "../support/tenants/keys.ts";
@@ -10,7 +10,7 @@ import { getMetered, meteredDb } from "./support.ts";
 const NOW = Date.parse("2031-05-14T14:03:11Z");
 const NUMBERS = (count: number) => `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`;
 
-/** A bound for what a request of one row or one page may read; a scan of any table below reads thousands. */
+/** Maximum rows for a request of one row or one page. A scan of any table below reads thousands. */
 const FEW = 80;
 
 beforeEach(async () => {
@@ -37,18 +37,18 @@ describe("admission", () => {
     ]);
   });
 
-  test("reads a bounded number of rows, however often the project was stopped, its key rotated, its organisation billed", async () => {
+  test("reads a bounded number of rows, regardless of past suspensions, rotations and billing periods", async () => {
     const { db, rowsRead } = meteredDb();
     expect((await enrichWith({ DB: db }, made.api_key.key, isbns(0, 1))).status).toBe(200);
     expect(rowsRead()).toBeLessThan(FEW);
   });
 
-  test("of one that only asks about itself, too", async () => {
+  test("for information about itself, too", async () => {
     const { status, rowsRead } = await getMetered("/api/projects/old", made.api_key.key);
     expect({ status, few: rowsRead < FEW ? "few" : rowsRead }).toEqual({ status: 200, few: "few" });
   });
 
-  test("says that a version ends although it is not the newest, and which reasons hold", async () => {
+  test("reports that a version expires although it is not the newest, and the open reasons", async () => {
     const { headers } = await byWith({}, made.api_key.key, "GET", "/api/authors/top");
     expect(headers.get("x-api-key-expires")).toBeNull();
     await rows("UPDATE api_key_versions SET expires_at = ? WHERE version = 1", NOW + 3_600_000);
@@ -131,7 +131,7 @@ describe("a list", () => {
     ["projects/one/backups?limit=10", 10],
     ["projects/one/backups?status=failed&limit=10", 10],
     ["projects/two/backups", 0],
-  ])("/api/%s reads little more than it shows", async (path, found) => {
+  ])("/api/%s reads few more rows than it returns", async (path, found) => {
     expect(await few(`/api/${path}`)).toEqual({ path: `/api/${path}`, status: 200, found, read: true });
   });
 
@@ -146,7 +146,7 @@ describe("a list", () => {
     ["projects/one/keys", cursor([20, "k000000020"])],
     ["projects/one/detections", cursor(20)],
     ["monitoring/signals", cursor(20)],
-  ])("a late page of /api/%s does not begin at the first", async (path, at) => {
+  ])("a late page of /api/%s does not start at the first", async (path, at) => {
     const address = `/api/${path}${path.includes("?") ? "&" : "?"}limit=5&cursor=${at}`;
     expect(await few(address)).toEqual({ path: address, status: 200, found: path.includes("?") ? 1 : 5, read: true });
   });

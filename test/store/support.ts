@@ -1,4 +1,4 @@
-/** A database that counts the rows its statements read: what a table's size and past cost a request. */
+/** A database that counts the rows its statements read, to measure the cost of large tables. */
 import { env } from "cloudflare:workers";
 import { callWith } from "../routes/support.ts";
 import type { Reply } from "../routes/support.ts";
@@ -6,7 +6,7 @@ import { ADMIN_TOKEN } from "../support/worker.ts";
 
 interface Metered {
   readonly db: D1Database;
-  /** So far. */
+  /** Total until now. */
   readonly rowsRead: () => number;
 }
 
@@ -39,7 +39,7 @@ export function meteredDb(): Metered {
   return { db, rowsRead: () => read };
 }
 
-/** One GET as the administrator, or with a key, with the rows that it read. */
+/** One GET as the admin, or with a key, with the rows that it read. */
 export async function getMetered(path: string, token = ADMIN_TOKEN): Promise<Reply & { readonly rowsRead: number }> {
   const { db, rowsRead } = meteredDb();
   const reply = await callWith({ DB: db }, path, { headers: { authorization: `Bearer ${token}` } });

@@ -1,12 +1,12 @@
-/** The bindings as they were configured. Loaded once, before any test file can change them. */
+/** The configured bindings. Loaded once, before any test file can change them. */
 import { env } from "cloudflare:workers";
 
 const configured = { ...env };
 const { QUOTA_KV: kv } = configured;
 
 /**
- * Undoes every change to the bindings. The Worker remembers what it knows of the quota by its KV binding, so a new one makes it forget,
- * as a new instance would.
+ * Reverts every change to the bindings. The Worker caches its knowledge of the quota by its KV binding. A new binding clears it, as a new
+ * instance would.
  */
 export function restoreBindings(): void {
   for (const name of Object.keys(env)) if (!(name in configured)) Reflect.deleteProperty(env, name);

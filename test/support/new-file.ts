@@ -1,6 +1,6 @@
 /**
- * What a test file may expect when it begins: real timers, no mocks, the configured bindings, empty stores, and a Worker that remembers
- * nothing of the quota. Test files share the Worker's modules, because loading them again for each file took half of the suite's time.
+ * The initial state of every test file: real timers, no mocks, the configured bindings, empty stores, and a Worker without cached quota.
+ * Test files share the Worker's modules, because loading them again for each file took half of the suite's time.
  */
 import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -13,7 +13,7 @@ import { emptyLedger } from "./worker.ts";
 vi.restoreAllMocks();
 vi.useRealTimers();
 restoreBindings();
-// Another clock: the services of the file before are replaced.
+// Another clock replaces the services of the file before.
 createDeps(env, () => Date.now());
 
 beforeAll(async () => {

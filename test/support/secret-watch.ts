@@ -1,6 +1,6 @@
 /**
  * Searches everything that the Worker under test logs, answers, exports and sends to webhooks for secrets. Loading this module starts the
- * watch. Test files share one instance of it, so the watch is set up once for all of them; `no-secrets.ts` checks it after each test.
+ * watch. Test files share one instance of it, so the watch is set up once for all of them. `no-secrets.ts` checks it after each test.
  */
 import { env } from "cloudflare:workers";
 
@@ -19,23 +19,23 @@ const SECRETS: Record<string, string> = {
   DATADOG_TOKEN: env.DATADOG_TOKEN,
 };
 
-/** A whole API key, and what a webhook's messages are signed with. */
+/** A complete API key, and the signing secret of a webhook. */
 const MADE = /qc_(?:live|test)_[0-9A-Za-z]{10}_[0-9A-Za-z]{38}|whsec_[\w+/=-]{20,}/gu;
 
-/** Each stands in one answer: in that which made it. */
-const shown = new Set<string>();
+/** Each is allowed in one response: the one that created it. */
+const returned = new Set<string>();
 const found: string[] = [];
 
 export function look(where: Where, text: string): void {
   for (const [name, secret] of Object.entries(SECRETS))
     if (text.includes(secret)) found.push(`${name} in ${ARTICLES[where]}: ${cut(text, secret)}`);
   for (const [secret] of text.matchAll(MADE)) {
-    if (where === "answer" && !shown.has(secret)) shown.add(secret);
+    if (where === "answer" && !returned.has(secret)) returned.add(secret);
     else found.push(`${secret.slice(0, 8)}… in ${ARTICLES[where]}: ${cut(text, secret)}`);
   }
 }
 
-/** Where it stands, without it. */
+/** The place of a secret, without the secret. */
 function cut(text: string, secret: string): string {
   const at = text.indexOf(secret);
   return `${text.slice(Math.max(0, at - 200), at)}<secret>${text.slice(at + secret.length, at + secret.length + 100)}`.replaceAll(
@@ -44,7 +44,7 @@ function cut(text: string, secret: string): string {
   );
 }
 
-/** Answers of the simulated provider's control: they are the test's own. */
+/** Responses of the simulated provider's control belong to the test. */
 export const notOurs = new WeakSet<Response>();
 
 const headersOf = ({ headers }: Response): string => Array.from(headers, (pair) => pair.join(": ")).join("\n");
@@ -54,7 +54,7 @@ function textOf(body: unknown): string {
   return typeof body === "string" ? body : JSON.stringify(body);
 }
 
-/** However a test reads an answer. */
+/** All ways in which a test reads a response. */
 for (const name of ["text", "json", "arrayBuffer", "bytes"]) {
   const read = Reflect.get(Response.prototype, name) as () => Promise<unknown>;
   const watched = new Proxy(read, {
@@ -67,7 +67,7 @@ for (const name of ["text", "json", "arrayBuffer", "bytes"]) {
   Object.defineProperty(Response.prototype, name, { value: watched, configurable: true, writable: true });
 }
 
-/** Also what a test keeps from being printed: its own stand-ins for these are called from here. */
+/** Also output that a test suppresses: the test's own mocks are called from here. */
 const LEVELS: ReadonlySet<string | symbol> = new Set(["debug", "error", "info", "log", "warn"]);
 const watched = new Proxy(console, {
   get(target, name) {
@@ -83,10 +83,10 @@ const watched = new Proxy(console, {
 });
 Object.defineProperty(globalThis, "console", { value: watched, configurable: true, writable: true });
 
-/** For a test that undoes what was made: the secrets of webhooks follow from their ids, and are made again. */
-export const forgetWhatWasShown = (): void => shown.clear();
+/** For a test that rolls back a creation: webhook secrets are derived from their ids, so the same ones appear again. */
+export const forgetReturnedSecrets = (): void => returned.clear();
 
-/** For a test in which callers send secrets where none belong: whoever sends one is told it again, and nobody else. */
+/** For a test in which callers send secrets by mistake: each is returned to its own caller, and to no other. */
 export function answersRepeatWhatWasSent(): void {
   found.splice(0, found.length, ...found.filter((leak) => !leak.includes(`in ${ARTICLES.answer}: `)));
 }

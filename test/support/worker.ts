@@ -1,4 +1,4 @@
-/** The Worker under test through its public door, with a simulated provider behind it. */
+/** The Worker under test through its API, with a simulated provider. */
 import { reset, runInDurableObject } from "cloudflare:test";
 import type { D1Migration } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
@@ -24,7 +24,7 @@ declare global {
       /** "true" in `npm run test:soak`. */
       TEST_SOAK: string;
       TEST_MIGRATIONS: D1Migration[];
-      /** What `npm run record-release` records, or nothing. */
+      /** The recording target of `npm run record-release`, if any. */
       TEST_RELEASE: string;
       /** The cron expressions of wrangler.jsonc. */
       TEST_CRONS: string[];
@@ -63,7 +63,7 @@ async function read<Body>(response: Response): Promise<Answer<Body>> {
   return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as Body };
 }
 
-/** One HTTP request as the administrator, unless `token` says otherwise. */
+/** One HTTP request with the admin token, unless `token` says otherwise. */
 export async function call<Body = Record<string, unknown>>(
   method: string,
   path: string,
@@ -80,7 +80,7 @@ export const post = async <Body = Record<string, unknown>>(path: string, body?: 
 export const put = async <Body = Record<string, unknown>>(path: string, body?: unknown, options?: Options): Promise<Answer<Body>> =>
   call<Body>("PUT", path, body, options);
 
-/** The simulator's control. */
+/** Controls the simulator. */
 export const simulator = {
   async control<Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Body> {
     const init = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
@@ -94,7 +94,7 @@ export const simulator = {
   },
 };
 
-/** A time of day far from both midnights, in a year whose alarms do not ring by themselves while a test runs. */
+/** A time far from midnight on both sides, in a year whose alarms do not fire during a test. */
 export const AFTERNOON = "2031-05-14T14:03:11Z";
 
 /** Sets the Worker's and the provider's clock. Timers stay real. */
@@ -103,7 +103,7 @@ export async function setClock(time: string): Promise<void> {
   await simulator.control("PUT", "/settings", { clock: time });
 }
 
-/** A reset does nothing to a database that work beside an earlier answer is still asking. */
+/** A reset has no effect while background work still queries the database. */
 export async function emptied(): Promise<void> {
   for (let tries = 0; tries < 50; tries += 1) {
     await reset();
@@ -114,7 +114,7 @@ export async function emptied(): Promise<void> {
   throw new Error("The database could not be emptied.");
 }
 
-/** Empty stores, an untouched provider, the given time, and no pace: a test that needs one switches it on. */
+/** Empty stores, an unused provider, the given time, and no pace: a test that needs one switches it on. */
 export async function freshStart(time = AFTERNOON): Promise<void> {
   await emptied();
   await createTables();
@@ -127,8 +127,8 @@ export async function freshStart(time = AFTERNOON): Promise<void> {
 }
 
 /**
- * Projects are ready as soon as they are made, and no job keeps the grace of a rotated key: both have tests of their own, and hundreds of
- * others need a project or a key. Lasts until the mocks are restored.
+ * Projects are ready when they are created, and no job ends the grace of a rotated key. Both have their own tests, and hundreds of others
+ * need a project or a key. Lasts until the mocks are restored.
  */
 export function withoutTheirJobs(): void {
   const job = { status: "queued" } as JobRow;
@@ -139,7 +139,7 @@ export function withoutTheirJobs(): void {
   vi.spyOn(JobQueue.prototype, "enqueueRotateKeyJob").mockResolvedValue({ id: "none", created: true, job });
 }
 
-/** Projects are made by their job, and keys rotated by theirs, as in earnest. */
+/** Projects are provisioned by their job, and keys rotated by theirs, as in production. */
 export function withTheirJobs(): void {
   vi.restoreAllMocks();
 }
@@ -162,7 +162,7 @@ export const quotaStatus = async (): Promise<Status> => (await get<Status>("/api
 
 export const ledger = (): DurableObjectStub<QuotaLedger> => env.QUOTA_LEDGER.getByName("isbndb");
 
-/** The ledger's storage as if it had never existed. */
+/** Resets the ledger's storage to its initial state. */
 export async function emptyLedger(stub = ledger()): Promise<void> {
   await runInDurableObject(stub, async (_, state) => {
     await state.storage.deleteAlarm();
@@ -171,7 +171,7 @@ export async function emptyLedger(stub = ledger()): Promise<void> {
   }).catch(() => undefined);
 }
 
-/** Runs `work` for 0 … count-1 on `clients` at a time, each starting its next as soon as it is free. */
+/** Runs `work` for 0 … count-1 on `clients` at a time, each starting its next one as soon as it is free. */
 export async function concurrently<Result>(count: number, clients: number, work: (index: number) => Promise<Result>): Promise<Result[]> {
   const results: Result[] = [];
   let next = 0;

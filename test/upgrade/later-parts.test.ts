@@ -9,7 +9,7 @@ import { ended, read, until } from "../jobs/support.ts";
 import { call, get, post, setClock, withTheirJobs } from "../support/worker.ts";
 import { ask } from "../tenant-database/support.ts";
 import { makeOrganization, makeProject, right, rows } from "../support/tenants/http.ts";
-import { by, said } from "../support/tenants/keys.ts";
+import { by, statusText } from "../support/tenants/keys.ts";
 import { deliveries, makeWebhook, readWebhook, receiver, verified } from "../tenants/webhooks/support.ts";
 import type { Received } from "../tenants/webhooks/support.ts";
 import { RELEASES } from "./releases.ts";
@@ -113,7 +113,7 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
 
   describe.each(optional(release === oldest ? answers.turned : undefined))("keys", ({ id, before, after }) => {
     test("both versions of a rotated key work until the grace period ends, with one event", async () => {
-      const opens = async (key: string) => said(await by(key, "GET", "/api/projects/shop/usage"));
+      const opens = async (key: string) => statusText(await by(key, "GET", "/api/projects/shop/usage"));
       expect([await opens(before), await opens(after), await opens(key)]).toEqual(["200", "200", "200"]);
       await setClock("2031-05-15T14:02:00Z");
       expect([await opens(before), await opens(after)]).toEqual(["401 unauthorized", "200"]);
@@ -145,7 +145,7 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
     await setClock("2031-05-15T16:00:00Z");
     await makeOrganization("new");
     const { api_key } = await makeProject("fresh", { organization_id: "new" });
-    await vi.waitFor(async () => expect(said(await by(api_key.key, "GET", "/api/projects/fresh/usage"))).toBe("200"), 10_000);
+    await vi.waitFor(async () => expect(statusText(await by(api_key.key, "GET", "/api/projects/fresh/usage"))).toBe("200"), 10_000);
     expect((await call("GET", "/api/projects")).body).toMatchObject({
       projects: expect.arrayContaining([expect.objectContaining({ id: "shop" })]) as unknown,
     });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ended } from "../jobs/support.ts";
 import { call, get, isbnNumber, post, put, quotaStatus, setClock } from "../support/worker.ts";
 import { right, rows } from "../support/tenants/http.ts";
-import { by, enrich, said } from "../support/tenants/keys.ts";
+import { by, enrich, statusText } from "../support/tenants/keys.ts";
 import { RELEASES } from "./releases.ts";
 import type { Recording } from "./releases.ts";
 import { optional, upgradedFrom } from "./support.ts";
@@ -103,11 +103,11 @@ describe.each(RELEASES.filter(({ migrations }) => migrations !== 4))("from $name
         function_invocations_per_day: 3,
       });
       expect((await usageOf("shop")).upstream).toMatchObject({ calls_per_day: 50, used: 3, reserved: 4 });
-      expect(said(await enrich(key, [isbnNumber(300)]))).toBe("200");
+      expect(statusText(await enrich(key, [isbnNumber(300)]))).toBe("200");
       expect((await used("shop"))["function_invocations_per_day"]).toBe(4);
       expect((await usageOf("shop")).upstream).toMatchObject({ used: 4, reserved: 4 });
       expect((await usageOf("shop")).organization.api_calls).toMatchObject({ limit: 100, reset_at: "2031-05-31T00:00:00Z" });
-      expect(said(await enrich(shutKey, [isbnNumber(301)]))).toBe("403 project_suspended");
+      expect(statusText(await enrich(shutKey, [isbnNumber(301)]))).toBe("403 project_suspended");
     });
 
     test("an event reported before the upgrade is not counted again", async () => {
@@ -123,7 +123,7 @@ describe.each(RELEASES.filter(({ migrations }) => migrations !== 4))("from $name
     test("the sweep suspends a project at its cap", async () => {
       const { id } = right(await post<{ id: string }>("/api/jobs", { type: "check_usage_limits", payload: {} }));
       expect((await ended(id)).result).toMatchObject({ projects_checked: 2, projects_suspended: 1, warnings_sent: 0 });
-      expect(said(await enrich(key, [isbnNumber(302)]))).toBe("403 project_suspended");
+      expect(statusText(await enrich(key, [isbnNumber(302)]))).toBe("403 project_suspended");
     });
   });
 
@@ -142,9 +142,9 @@ describe.each(RELEASES.filter(({ migrations }) => migrations !== 4))("from $name
     // The project's reservation was charged when it expired.
     expect(days.map(({ date, used }) => [date, used])).toEqual([["2031-05-14", answers.keys === undefined ? 2_000 : 2_004]]);
     if (answers.keys === undefined) return;
-    expect(said(await enrich(answers.keys.key, [isbnNumber(303)]))).toBe("200");
+    expect(statusText(await enrich(answers.keys.key, [isbnNumber(303)]))).toBe("200");
     expect(await used("shop")).toMatchObject({ storage_uploads_per_day: 0, function_invocations_per_day: 1, realtime_connections: 7 });
-    expect(said(await by(answers.keys.key, "GET", "/api/projects/shop/usage"))).toBe("200");
+    expect(statusText(await by(answers.keys.key, "GET", "/api/projects/shop/usage"))).toBe("200");
   });
 
   describe.each(optional(answers.keys))("billing", () => {

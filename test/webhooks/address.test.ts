@@ -9,7 +9,7 @@ const refusedBecause = (text: string, rules = PUBLIC): string | null => {
   return "refused" in read ? read.refused : null;
 };
 
-describe("an address that everybody can reach", () => {
+describe("a public address", () => {
   test.each([
     ["https://example.com/hooks?token=a%20b", "https://example.com/hooks?token=a%20b"],
     ["https://EXAMPLE.com:8443", "https://example.com:8443/"],
@@ -20,16 +20,16 @@ describe("an address that everybody can reach", () => {
     ["https://[2606:4700:4700::1111]/", "https://[2606:4700:4700::1111]/"],
     ["https://localhost.example.com/", "https://localhost.example.com/"],
     ["https://example.com:25/", "https://example.com:25/"],
-  ])("%s is called as %s", (text, url) => {
+  ])("%s is normalized to %s", (text, url) => {
     expect(readAddress(text, PUBLIC)).toEqual({ url });
   });
 });
 
-describe("what is private is refused in every disguise", () => {
+describe("a private address is refused in every notation", () => {
   test.each([
     ["loopback", "https://127.0.0.1/"],
     ["loopback with a trailing dot", "https://127.0.0.1./"],
-    ["another of loopback's", "https://127.255.0.9/"],
+    ["another loopback address", "https://127.255.0.9/"],
     ["in one number", "https://2130706433/"],
     ["in hexadecimal", "https://0x7f000001/"],
     ["in octal", "https://0177.0.0.1/"],
@@ -38,7 +38,7 @@ describe("what is private is refused in every disguise", () => {
     ["in mixed parts", "https://0x7f.0.0.01/"],
     ["in full-width digits", "https://１２７.０.０.１/"],
     ["percent-encoded", "https://%31%32%37.0.0.1/"],
-    ["the unspecified one", "https://0.0.0.0/"],
+    ["the unspecified address", "https://0.0.0.0/"],
     ["10/8", "https://10.1.2.3/"],
     ["172.16/12", "https://172.31.255.255/"],
     ["192.168/16", "https://192.168.0.1/"],
@@ -49,14 +49,14 @@ describe("what is private is refused in every disguise", () => {
     ["multicast", "https://224.0.0.1/"],
     ["broadcast", "https://255.255.255.255/"],
     ["reserved", "https://240.0.0.1/"],
-    ["IETF's own", "https://192.0.0.8/"],
+    ["reserved by the IETF", "https://192.0.0.8/"],
     ["IPv6 loopback", "https://[::1]/"],
     ["IPv6 loopback in full", "https://[0:0:0:0:0:0:0:1]/"],
     ["IPv6 unspecified", "https://[::]/"],
     ["mapped", "https://[::ffff:127.0.0.1]/"],
     ["mapped in hexadecimal", "https://[::ffff:7f00:1]/"],
     ["mapped, of a public address too", "https://[::ffff:8.8.8.8]/"],
-    ["compatible, as it once was", "https://[::127.0.0.1]/"],
+    ["compatible, an obsolete form", "https://[::127.0.0.1]/"],
     ["compatible with 10/8", "https://[::a00:1]/"],
     ["translated", "https://[::ffff:0:127.0.0.1]/"],
     ["NAT64", "https://[64:ff9b::7f00:1]/"],
@@ -68,22 +68,22 @@ describe("what is private is refused in every disguise", () => {
     ["site-local", "https://[fec0::1]/"],
     ["IPv6 multicast", "https://[ff02::1]/"],
     ["IPv6 documentation", "https://[2001:db8::1]/"],
-    ["what nobody was ever given", "https://[4000::1]/"],
+    ["a range that was never allocated", "https://[4000::1]/"],
     ["localhost", "https://localhost/"],
     ["LOCALHOST.", "https://LOCALHOST./"],
     ["below localhost", "https://api.localhost/"],
     ["with two dots at its end", "https://localhost../"],
     ["mDNS", "https://printer.local/"],
-    ["a cloud's inner names", "https://metadata.google.internal/"],
+    ["internal names of a cloud", "https://metadata.google.internal/"],
     ["a router's names", "https://nas.home.arpa/"],
     ["a single label", "https://intranet/"],
     ["a single label with a dot", "https://intranet./"],
     ["Tor", "https://abc.onion/"],
     ["ourselves", "https://coordinator.example.com/api/quota/reset"],
-    ["ourselves with a dot", "https://Coordinator.Example.com./"],
-    ["ourselves at another port", "https://coordinator.example.com:8443/"],
+    ["our own host with a dot", "https://Coordinator.Example.com./"],
+    ["our own host at another port", "https://coordinator.example.com:8443/"],
   ])("%s: %s", (_, text) => {
-    expect(refusedBecause(text)).toMatch(/^expected an address that everybody can reach: /u);
+    expect(refusedBecause(text)).toMatch(/^expected a public address, but /u);
   });
 
   test.each([
@@ -91,8 +91,8 @@ describe("what is private is refused in every disguise", () => {
     ["ftp://example.com/", "expected https, not ftp"],
     ["javascript:alert(1)", "expected https, not javascript"],
     ["file:///etc/passwd", "expected https, not file"],
-    ["https://user@example.com/", "expected no user name or password in it"],
-    ["https://:secret@example.com/", "expected no user name or password in it"],
+    ["https://user@example.com/", "expected no user name or password"],
+    ["https://:secret@example.com/", "expected no user name or password"],
     ["example.com", "expected a URL of at most 2000 characters"],
     ["https://", "expected a URL of at most 2000 characters"],
     ["https://1.2.3.256/", "expected a URL of at most 2000 characters"],
@@ -102,12 +102,12 @@ describe("what is private is refused in every disguise", () => {
     expect(refusedBecause(text)).toBe(why);
   });
 
-  test("one of exactly 2,000 characters is taken", () => {
+  test("one of exactly 2,000 characters is accepted", () => {
     expect(refusedBecause(`https://example.com/${"a".repeat(1_980)}`)).toBeNull();
   });
 });
 
-describe("on a machine of one's own", () => {
+describe("on the local machine", () => {
   test.each(["http://127.0.0.1:9000/", "http://localhost:3000/hooks", "https://nas.local/", "http://[::1]:1/", "http://receiver/"])(
     "%s is allowed",
     (text) => {
@@ -116,9 +116,9 @@ describe("on a machine of one's own", () => {
   );
 
   test.each([
-    ["http://127.0.0.1:8787/x", "expected an address that everybody can reach: it is our own address"],
+    ["http://127.0.0.1:8787/x", "expected a public address, but this is the coordinator's own address"],
     ["ftp://127.0.0.1/", "expected https, not ftp"],
-    ["http://user:pw@127.0.0.1:9000/", "expected no user name or password in it"],
+    ["http://user:pw@127.0.0.1:9000/", "expected no user name or password"],
   ])("%s is not: %s", (text, why) => {
     expect(refusedBecause(text, LOCAL)).toBe(why);
   });

@@ -3,7 +3,7 @@ import { meaningOf, pauseAfter } from "../../worker/src/webhooks/retry.ts";
 
 const SECOND = 1_000;
 
-describe("what an answer means", () => {
+describe("the meaning of a response", () => {
   test.each([
     [200, 1, "delivered"],
     [204, 5, "delivered"],
@@ -21,16 +21,16 @@ describe("what an answer means", () => {
     [500, 5, "given_up"],
     [null, 4, "again"],
     [null, 5, "given_up"],
-  ] as const)("%s to try %s of 5: %s", (status, attempt, meaning) => {
+  ] as const)("%s to attempt %s of 5: %s", (status, attempt, meaning) => {
     expect(meaningOf({ status, sent: true }, attempt, 5)).toBe(meaning);
   });
 
-  test("an address that may not be called is not tried again", () => {
+  test("a forbidden address is not retried", () => {
     expect(meaningOf({ status: null, sent: false }, 1, 5)).toBe("given_up");
   });
 });
 
-describe("the pause after a try", () => {
+describe("the pause after an attempt", () => {
   test("grows eightfold, by up to a fifth more", () => {
     const after = (chance: number) => [1, 2, 3, 4].map((attempt) => pauseAfter(attempt, { status: 500, retryAfterSeconds: null }, chance));
     expect(after(0)).toEqual([5, 40, 320, 2_560].map((seconds) => seconds * SECOND));

@@ -29,7 +29,7 @@ describe("a receiver", () => {
     expect(answer).toEqual({
       sent: true,
       status: null,
-      error: "No answer within 15 s.",
+      error: "No response within 15 s.",
       response: null,
       retryAfterSeconds: null,
       startedAt: 1_000_010,
@@ -37,27 +37,27 @@ describe("a receiver", () => {
     });
   });
 
-  test("that cannot be reached says so, and nothing of its address", async () => {
+  test("that is unreachable is reported without its address", async () => {
     const { answer } = await answered(async () => {
       throw new TypeError(`Fetch API cannot load: ${RECEIVER}`);
     });
-    expect(answer).toMatchObject({ sent: true, status: null, response: null, error: expect.stringMatching(/^No connection: /u) });
+    expect(answer).toMatchObject({ sent: true, status: null, response: null, error: expect.stringMatching(/^Connection failed: /u) });
     expect(JSON.stringify(answer)).not.toContain("receiver.example");
   });
 
-  test("that says 2xx and then nothing more has the message; what came of its body is kept", async () => {
+  test("that responds with 2xx and then stalls has the message, and the received part of its body is kept", async () => {
     const { body, state } = stream("half an ans", "hang");
     const { answer } = await answered(() => new Response(body));
     expect(answer).toMatchObject({ status: 200, error: null, response: "half an ans" });
     expect(state.cancelled).toBe(true);
   });
 
-  test("whose body breaks off is told by its status", async () => {
+  test("whose body breaks off is judged by its status", async () => {
     const { answer } = await answered(() => new Response(stream("half", "break").body, { status: 500 }));
     expect(answer).toMatchObject({ status: 500, error: "Answered 500.", response: "half" });
   });
 
-  test("whose body never ends is read for 20,000 bytes and no more", async () => {
+  test("whose endless body is read up to 20,000 bytes", async () => {
     let pulled = 0;
     let cancelled = false;
     const body = new ReadableStream<Uint8Array>({
@@ -74,21 +74,21 @@ describe("a receiver", () => {
     expect({ cancelled, few: pulled < 20 }).toEqual({ cancelled: true, few: true });
   });
 
-  test("whose body is exactly as long as is kept is kept whole", async () => {
+  test("whose body has exactly the maximum length is kept completely", async () => {
     expect((await answered(() => new Response("b".repeat(20_000)))).answer.response).toBe("b".repeat(20_000));
   });
 
-  test("that answers garbage is kept as text that a database takes", async () => {
+  test("that responds with binary data is kept as text that a database accepts", async () => {
     const bytes = new Uint8Array([0x00, 0xff, 0xfe, 0x41, 0x00, 0xc3]);
     const { answer } = await answered(() => new Response(bytes, { headers: { "retry-after": "soon" } }));
     expect(answer).toMatchObject({ status: 200, response: "\u{FFFD}\u{FFFD}\u{FFFD}A\u{FFFD}\u{FFFD}", retryAfterSeconds: null });
   });
 
-  test("that says when to come back is heard", async () => {
+  test("that sends Retry-After delays the next attempt", async () => {
     expect((await answered(() => new Response("", { status: 429, headers: { "retry-after": "120" } }))).answer.retryAfterSeconds).toBe(120);
   });
 
-  test("that sends somewhere else is not followed, and that is said", async () => {
+  test("that redirects is not followed, and the error says so", async () => {
     const seen: (string | undefined)[] = [];
     const { answer, requests } = await answered((init) => {
       seen.push(init.redirect);
@@ -98,8 +98,8 @@ describe("a receiver", () => {
     expect({ requests, seen }).toEqual({ requests: 1, seen: ["manual"] });
   });
 
-  test("that is gone says so", async () => {
-    expect((await answered(() => new Response("", { status: 410 }))).answer.error).toBe("Answered 410: the receiver wants no more.");
+  test("that responds with 410 is reported as gone", async () => {
+    expect((await answered(() => new Response("", { status: 410 }))).answer.error).toBe("Answered 410: the receiver no longer exists.");
   });
 });
 
@@ -109,6 +109,6 @@ test("an address that became private is not called", async () => {
   expect(answer).toMatchObject({
     sent: false,
     status: null,
-    error: "Not sent: expected an address that everybody can reach: 10.0.0.1 is no public address.",
+    error: "Not sent: expected a public address, but 10.0.0.1 is not public.",
   });
 });

@@ -16,7 +16,7 @@ describe("a signature", () => {
     });
   });
 
-  test("by two secrets is accepted by who knows either, and by nobody else; the newest stands first", async () => {
+  test("by two secrets is accepted with either of them only, and the newest is first", async () => {
     const [newest, before, other] = await Promise.all([2, 1, 3].map(async (version) => webhookSecret(PEPPER, ID, version)));
     const body = JSON.stringify({ type: "quota.warning", data: { name: "Bücher 📚" } });
     const headers = await signedHeaders({ id: "msg_1", timestamp: Math.floor(Date.now() / 1_000), body }, [newest ?? "", before ?? ""]);
@@ -29,7 +29,7 @@ describe("a signature", () => {
 });
 
 describe("a secret", () => {
-  test("has 256 bits, is the same every time, and another for each endpoint, version and pepper", async () => {
+  test("has 256 bits, is the same every time, and differs by endpoint, version and pepper", async () => {
     const all = await Promise.all([
       webhookSecret(PEPPER, ID, 1),
       webhookSecret(PEPPER, ID, 1),
@@ -42,7 +42,7 @@ describe("a secret", () => {
     expect(new Set(all).size).toBe(5);
   });
 
-  test("signs until its grace is over, and not a moment longer", async () => {
+  test("signs until its grace period is over, and not a millisecond longer", async () => {
     const [newest, before] = [await webhookSecret(PEPPER, ID, 2), await webhookSecret(PEPPER, ID, 1)];
     const at = async (now: number) => signingSecrets(PEPPER, ID, { secret_version: 2, previous_until: 1_000 }, now);
     expect([await at(999), await at(1_000)]).toEqual([[newest, before], [newest]]);

@@ -1,4 +1,4 @@
-/** Middleware order, the mounting table, and what becomes of everything that is not found or fails. */
+/** Middleware order, the mounting table, and the handling of unknown paths and failures. */
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
 import { dashboard, failurePage, isForPeople } from "./dashboard/index.tsx";
@@ -45,8 +45,8 @@ app.notFound(async (c) => {
   return isForPeople(c) ? failurePage(c, problem) : problemResponse(c, problem);
 });
 
-// A referrer to our own pages only: without any, a browser would not say where a form comes from. What other origins may read is nothing:
-// there is no CORS header anywhere.
+// Sends a referrer to our own pages only, because browsers need it to report the origin of a form. Other origins can read nothing, because
+// no CORS header is sent.
 app.use(secureHeaders({ referrerPolicy: "same-origin", xFrameOptions: "DENY" }));
 app.use(answerHeaders);
 app.use(requestContext(() => Date.now()));
@@ -56,7 +56,10 @@ app.use(
     onMethodNotAllowed: (c, methods) => {
       const headers = { Allow: [...methods, "OPTIONS"].join(", ") };
       if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers });
-      return problemResponse(c, new Problem("method_not_allowed", `${c.req.method} is not among ${headers.Allow}.`, { headers }));
+      return problemResponse(
+        c,
+        new Problem("method_not_allowed", `Method ${c.req.method} is not allowed. Allowed: ${headers.Allow}.`, { headers }),
+      );
     },
   }),
 );
@@ -64,7 +67,7 @@ app.use(authenticate);
 app.use(rates);
 app.use(limitBody);
 app.use("/api/*", jsonOnly);
-// Changes by hand that have something to tell, and what is sent once more. Whatever jobs have to tell is handed on at their end.
+// Manual changes that cause events, and replays. Jobs dispatch their events when they end.
 for (const path of ["suspend", "reactivate", "caps", "keys/*", "webhooks/*"]) app.use(`/api/projects/:id/${path}`, dispatchAfterChange);
 for (const path of ["suspend", "reactivate", "webhooks/*"]) app.use(`/projects/:id/${path}`, dispatchAfterChange);
 
@@ -89,7 +92,7 @@ app.route("/api", suspensionRoutes);
 app.route("/api", projectUsageRoutes);
 app.route("/api", changeRoutes);
 app.route("/api", projectDetectionRoutes);
-// Before the webhooks themselves: "deliveries" is no id.
+// Before the webhooks, because "deliveries" is not an id.
 app.route("/api", webhookDeliveryRoutes);
 app.route("/api", webhookRoutes);
 app.route("/api", databaseRoutes);
@@ -99,17 +102,17 @@ app.route("/api", restoreRoutes);
 app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
   type: "http",
   scheme: "bearer",
-  description: "The administrator's token (ADMIN_TOKEN)",
+  description: "The admin token (ADMIN_TOKEN)",
 });
 app.openAPIRegistry.registerComponent("securitySchemes", "metrics", {
   type: "http",
   scheme: "bearer",
-  description: "METRICS_TOKEN, which reads /metrics and nothing else",
+  description: "METRICS_TOKEN, which only allows reading /metrics",
 });
 app.openAPIRegistry.registerComponent("securitySchemes", "project", {
   type: "http",
   scheme: "bearer",
-  description: "An API key of a project: qc_live_… or qc_test_…",
+  description: "A project's API key: qc_live_… or qc_test_…",
 });
 for (const [name, scheme] of Object.entries(SOURCE_SCHEMES)) app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
 serveDocument(app);

@@ -1,4 +1,4 @@
-/** Composition root: configuration and bindings become the services that the stories use. One set a request. */
+/** Composition root: turns configuration and bindings into services, one set per request. */
 import { configOf } from "./env.ts";
 import type { Config } from "./env.ts";
 import { createIsbndbClient } from "./providers/isbndb/index.ts";
@@ -13,10 +13,10 @@ import type { RootTrace, Trace } from "./telemetry/index.ts";
 import { TelegramClient } from "./telegram/index.ts";
 import { TenantDatabases } from "./tenant-database/index.ts";
 
-/** The only provider so far; a second one is a second ledger. */
+/** The only provider so far. A second one would be a second ledger. */
 export const PROVIDER = "isbndb";
 
-/** `GET /key` answers quickly or is not worth waiting for: it stands in the way of a first request only. */
+/** `GET /key` must answer quickly, because a first request waits for it. */
 const KEY_TIMEOUT_MS = 3_000;
 
 export interface Deps {
@@ -29,22 +29,22 @@ export interface Deps {
   readonly quotaAdmin: QuotaAdmin;
   /** The provider's own count (`GET /key`, free). */
   readonly readProviderCount: () => Promise<ProviderCount>;
-  /** Asks for jobs. */
+  /** Creates jobs. */
   readonly jobs: JobQueue;
-  /** Brings the index of jobs and their instances together again. */
+  /** Synchronizes the index of jobs with their instances. */
   readonly relay: JobRelay;
-  /** Where spans hang from. Whoever opens one hands it on: `work({ ...deps, trace: span })`. */
+  /** Parent of new spans. A function that opens a span passes it on: `work({ ...deps, trace: span })`. */
   readonly trace: Trace;
   readonly tenantDatabases: TenantDatabases;
-  /** The bytes of backups. */
+  /** Bucket for the bytes of backups. */
   readonly backups: R2Bucket;
   /** null: no bot is configured. */
   readonly telegram: TelegramClient | null;
-  /** Learn of new projects. */
+  /** Clients of the services that are notified of new projects. */
   readonly services: ServiceRegistry;
 }
 
-/** What the provider's answer said about our account. */
+/** The account's state according to the provider's response. */
 export function providerReport({ requestedAt, receivedAt, daily, rate }: CallReport): ProviderReport {
   return { requestedAt, receivedAt, daily, rate };
 }
@@ -54,25 +54,25 @@ interface Believed {
   readonly refusals: RefusalMemory;
 }
 
-/** What an instance believes of the quota outlives a request. Keyed by binding, so that each environment has its own. */
-const believed = new WeakMap<KVNamespace, Believed>();
+/** An instance's knowledge of the quota outlives a request. It is keyed by binding, so that each environment has its own. */
+const quotaKnowledge = new WeakMap<KVNamespace, Believed>();
 
-function believedOf(namespace: KVNamespace, kv: QuotaKv): Believed {
-  const known = believed.get(namespace) ?? { enforcementSwitch: new EnforcementSwitchReader(kv), refusals: new RefusalMemory() };
-  believed.set(namespace, known);
+function quotaKnowledgeOf(namespace: KVNamespace, kv: QuotaKv): Believed {
+  const known = quotaKnowledge.get(namespace) ?? { enforcementSwitch: new EnforcementSwitchReader(kv), refusals: new RefusalMemory() };
+  quotaKnowledge.set(namespace, known);
   return known;
 }
 
 type Services = Omit<Deps, "trace">;
 
-/** The services of the request before: nothing in them is a request's own, and bindings never change while an instance lives. */
-const made = new WeakMap<object, Services>();
+/** Services of the previous request, reused because they contain no request state and bindings never change. */
+const serviceCache = new WeakMap<object, Services>();
 
-/** `traceparent`: the trace that goes on here; none begins one. Throws `ConfigError` where the configuration is wrong. */
+/** `traceparent`: the trace to continue. Without it a new trace starts. Throws `ConfigError` if the configuration is invalid. */
 export function createDeps(env: Env, clock: () => number, traceparent?: string | null): Deps & { readonly trace: RootTrace } {
-  const before = made.get(env);
+  const before = serviceCache.get(env);
   const services = before?.clock === clock ? before : createServices(env, clock);
-  made.set(env, services);
+  serviceCache.set(env, services);
   const { telemetry, secrets } = services.config;
   return { ...services, trace: traceFrom(traceparent, telemetry, { clock, secrets }) };
 }
@@ -96,7 +96,7 @@ function createServices(env: Env, clock: () => number): Services {
     namespace: env.QUOTA_LEDGER,
     provider: PROVIDER,
     kv,
-    ...believedOf(env.QUOTA_KV, kv),
+    ...quotaKnowledgeOf(env.QUOTA_KV, kv),
     readProviderCount,
     clock,
   };

@@ -1,6 +1,8 @@
-/** The Worker's configuration: read from the bindings once, typed, defaulted and checked, the same for every door. */
+/**
+ * The Worker's configuration: read from the bindings once, typed, completed with defaults and validated. The same for every entry point.
+ */
 import type { z } from "zod";
-import { keepSecret } from "./lib/log.ts";
+import { redactSecrets } from "./lib/log.ts";
 import { SECRETS, variables } from "./env/variables.ts";
 import type { BulkBilling, Enforcement } from "./env/variables.ts";
 
@@ -11,37 +13,37 @@ const TRACES_PATH = "/v1/traces";
 
 export interface Config {
   readonly adminToken: string;
-  /** Keys the hashes of API keys: with another one, no key is known any more. */
+  /** Pepper for the hashes of API keys. Changing it invalidates all keys. */
   readonly keyPepper: string;
-  /** Signs the cookie of who signed in to the dashboard: with another one, everybody is signed out. */
+  /** Signs the dashboard's session cookies. Changing it signs out all users. */
   readonly sessionSecret: string;
-  /** Reads /metrics and nothing else; null: only the administrator does. */
+  /** Allows reading /metrics only. null: only the admin token can read it. */
   readonly metricsToken: string | null;
-  /** One secret a source; null: that source is not let in. */
+  /** One secret per source. null: the source is refused. */
   readonly monitoring: MonitoringConfig;
-  /** What becomes of abuse that nobody but we noticed: only reported, or stopped. */
+  /** Whether abuse that the coordinator detected is suspended or only reported. */
   readonly abuse: { readonly enforce: boolean };
-  /** Where backups are copied to and operators are told; null where no bot is configured. */
+  /** Bot for copies of backups and for operator notices. Null if none is configured. */
   readonly telegram: TelegramConfig | null;
-  /** What a new project is made known to; null: nowhere. */
+  /** Addresses of the services that are notified of new projects. null: not configured. */
   readonly services: ServicesConfig;
   readonly webhooks: {
-    /** Local only: receivers at private addresses, and by http. */
+    /** Local only: also accepts receivers at private addresses and over http. */
     readonly allowPrivate: boolean;
   };
   readonly isbndb: { readonly baseUrl: string; readonly apiKey: string; readonly timeoutMs: number; readonly maxBatch: number };
   readonly quota: QuotaConfig;
-  /** The monthly reset: whether it runs, and the cron that asks for it. */
+  /** The monthly reset: whether it runs, and its cron. */
   readonly reset: { readonly enabled: boolean; readonly schedule: string };
   readonly telemetry: TelemetryConfig;
-  /** All of them, whatever they are for: what must never leave in a log or a trace. */
+  /** All secrets, which must never appear in a log or a trace. */
   readonly secrets: readonly string[];
 }
 
 export interface TelemetryConfig {
   readonly enabled: boolean;
   readonly serviceName: string;
-  /** Where traces go, whole. */
+  /** The complete address for traces. */
   readonly url: string;
 }
 
@@ -65,7 +67,7 @@ export interface ServicesConfig {
 
 export type Service = keyof ServicesConfig;
 
-/** What the operator configured; the ledger's settings may override all of it but the billing. Limits in calls a UTC day. */
+/** The operator's configuration in calls per UTC day. The ledger's settings may override all of it except the billing. */
 export interface QuotaConfig {
   readonly dailyLimit: number;
   readonly safetyBuffer: number;
@@ -77,23 +79,23 @@ export interface QuotaConfig {
 
 export interface ConfigProblem {
   readonly name: string;
-  /** As it was given; a secret only as set or missing. */
+  /** The given value. Secrets appear only as set or missing. */
   readonly value: string;
   readonly expected: string;
 }
 
-/** Thrown by `readConfig`; names every wrong value, so that one start shows them all. */
+/** Thrown by `readConfig`. Names every wrong value, so that one start shows them all. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
-    super(problems.map(({ name, value, expected }) => `${name} is ${value}; expected ${expected}`).join(". "));
+    super(problems.map(({ name, value, expected }) => `${name} is ${value}, expected ${expected}`).join(". "));
     this.problems = problems;
   }
 }
 
-/** An address in which somebody put a user name and a password. */
+/** Whether an address contains a user name or a password. */
 function holdsCredentials(value: unknown): boolean {
   const url = typeof value === "string" ? URL.parse(value) : null;
   return url !== null && `${url.username}${url.password}` !== "";
@@ -104,7 +106,7 @@ function shown(name: string, value: unknown): string {
   return SECRETS.has(name) || holdsCredentials(value) ? "set, but not usable" : JSON.stringify(value);
 }
 
-/** Collectors are named by their root as often as by where traces go. */
+/** Collectors are often configured by their root instead of the path for traces. */
 function tracesUrl(endpoint: string): string {
   const url = new URL(endpoint);
   const path = url.pathname.replace(/\/+$/u, "");
@@ -117,7 +119,7 @@ function telegramOf(read: z.output<typeof variables>): TelegramConfig | null {
   return botToken === undefined || chatId === undefined ? null : { botToken, chatId, apiUrl };
 }
 
-/** Both are right by themselves, and wrong together. */
+/** Each value is valid alone, but not both together. */
 function limitBelowBuffer(env: object): ConfigProblem[] {
   const limits = variables.pick({ QUOTA_DAILY_LIMIT: true, QUOTA_SAFETY_BUFFER: true }).safeParse(env);
   if (!limits.success || limits.data.QUOTA_DAILY_LIMIT >= limits.data.QUOTA_SAFETY_BUFFER) return [];
@@ -126,28 +128,28 @@ function limitBelowBuffer(env: object): ConfigProblem[] {
   return [{ name: "QUOTA_DAILY_LIMIT", value, expected: `at least QUOTA_SAFETY_BUFFER (${QUOTA_SAFETY_BUFFER})` }];
 }
 
-/** Each is of no use without the other; one that is wrong by itself is named for that alone. */
+/** Each needs the other. A value that is invalid alone is reported only for that. */
 function halfOfTelegram(env: object): ConfigProblem[] {
   if (!variables.pick({ TELEGRAM_BOT_TOKEN: true, TELEGRAM_CHAT_ID: true }).safeParse(env).success) return [];
   const { TELEGRAM_BOT_TOKEN: bot, TELEGRAM_CHAT_ID: chat }: Partial<Record<string, unknown>> = { ...env };
   if ((bot === undefined) === (chat === undefined)) return [];
   const [missing, given] = bot === undefined ? ["TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"] : ["TELEGRAM_CHAT_ID", "TELEGRAM_BOT_TOKEN"];
-  return [{ name: missing, value: "not set", expected: `one, since ${given} is set` }];
+  return [{ name: missing, value: "not set", expected: `a value, because ${given} is set` }];
 }
 
 const known = new WeakMap<object, Config>();
 
-/** `readConfig`, once for each set of bindings: they never change while an instance lives. Throws `ConfigError`, again each time. */
+/** Runs `readConfig` once per set of bindings, which never change while an instance exists. Throws `ConfigError`, also on later calls. */
 export function configOf(env: object): Config {
   const before = known.get(env);
   if (before !== undefined) return before;
   const config = readConfig(env);
-  keepSecret(config.secrets);
+  redactSecrets(config.secrets);
   known.set(env, config);
   return config;
 }
 
-/** Reads and checks all variables and secrets. Throws `ConfigError`. */
+/** Reads and validates all variables and secrets. Throws `ConfigError`. */
 export function readConfig(env: object): Config {
   const parsed = variables.safeParse(env);
   const given: Partial<Record<string, unknown>> = { ...env };

@@ -1,4 +1,4 @@
-/** The Worker's front door. No logic lives here. */
+/** The Worker's front door, without logic. */
 import { app } from "./app.ts";
 import { runCron } from "./cron.ts";
 

@@ -21,7 +21,7 @@ const bare: BookRecord = {
 const minimal = { isbn13: "9780140328721", title: "Fantastic Mr. Fox" };
 
 describe("a book record", () => {
-  it("keeps what is documented and nothing that expires or is deprecated", () => {
+  it("keeps the documented fields, except those that expire or are deprecated", () => {
     const record = readBook({
       title: "Fantastic Mr. Fox",
       title_long: "Fantastic Mr. Fox: A Puffin Book",
@@ -62,11 +62,11 @@ describe("a book record", () => {
     });
   });
 
-  it("needs no more than an ISBN-13 and a title", () => {
+  it("needs only an ISBN-13 and a title", () => {
     expect(readBook(minimal)).toEqual(bare);
   });
 
-  it("takes null and garbage in every other field for unknown", () => {
+  it("treats null and malformed values in every other field as unknown", () => {
     const fields = Object.keys(bare).filter((field) => field !== "isbn13" && field !== "title");
     const filledWith = (value: unknown) => ({ ...minimal, ...Object.fromEntries(fields.map((field) => [field, value])) });
     expect(readBook(filledWith(null))).toEqual(bare);
@@ -132,12 +132,12 @@ describe("a loose field", () => {
     expect(readBook({ ...minimal, [field]: value })).toEqual({ ...bare, ...expected });
   });
 
-  it("isbn, deprecated, stands for the missing one of either length", () => {
+  it("isbn, deprecated, replaces a missing one of either length", () => {
     expect(readBook({ title: "Fantastic Mr. Fox", isbn: "9780140328721" })).toEqual(bare);
     expect(readBook({ ...minimal, isbn: "0140328726" })).toEqual({ ...bare, isbn10: "0140328726" });
   });
 
-  it("title_long, deprecated, stands for a missing title", () => {
+  it("title_long, deprecated, replaces a missing title", () => {
     expect(readBook({ isbn13: "9780140328721", title: null, title_long: "Fantastic Mr. Fox" })).toEqual(bare);
   });
 });

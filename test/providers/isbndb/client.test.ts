@@ -40,7 +40,7 @@ describe("a request", () => {
     ]);
   });
 
-  it("is one that the runtime accepts", async () => {
+  it("is accepted by the runtime", async () => {
     const { client, requests } = stage(() => Response.json(page));
     await client.books(["9780140328721"]);
     const [{ url, init } = { url: "", init: {} }] = requests;
@@ -49,8 +49,8 @@ describe("a request", () => {
 });
 
 describe("a good answer", () => {
-  it("gives the value, the report and the provider's count", async () => {
-    const { client, told, onOutcome } = stage(() =>
+  it("returns the value, the report and the provider's count", async () => {
+    const { client, reports, onOutcome } = stage(() =>
       Response.json({ plan_limit: { total: 15_000, spent: 120, left: 14_880 } }, { headers: countHeaders }),
     );
     const answer = await client.key({ onOutcome });
@@ -59,20 +59,20 @@ describe("a good answer", () => {
       report: {
         endpoint: "key",
         status: 200,
-        outcome: { meaning: "ok", sent: "yes", retry: "no", retryAfterSeconds: null, detail: "the provider answered 200" },
+        outcome: { meaning: "ok", sent: "yes", retry: "no", retryAfterSeconds: null, detail: "the provider responded with 200" },
         requestedAt: START,
         receivedAt: START + 1000,
         daily: { left: 14_880, limit: 15_000, resetSeconds: 36_000 },
         rate: { left: 179, resetSeconds: 60 },
       },
     });
-    expect(told).toEqual([answer.report]);
+    expect(reports).toEqual([answer.report]);
   });
 
   it.each([
     ["2026", { total: 1, requested: 2, data: [fox] }],
     ["2025, as a keyed map", { total: 1, books: { [fox.isbn13]: fox } }],
-  ])("is read in the dialect of %s", async (_, json) => {
+  ])("is parsed in the form of %s", async (_, json) => {
     const { client } = stage(() => Response.json(json));
     expect((await client.books(["9780140328721"])).value).toMatchObject({
       books: [{ title: "Fantastic Mr. Fox" }],
@@ -96,29 +96,29 @@ describe("a good answer", () => {
     expect((await client.book("9780140328721")).value?.title).toBe("Fantastic Mr. Fox");
   });
 
-  it("without headers tells no count, and surely not 0", async () => {
+  it("without headers has an unknown count, not 0", async () => {
     const { client } = stage(() => Response.json(page));
     expect((await client.books(["9780140328721"])).report).toMatchObject({ daily: null, rate: null });
   });
 
-  it("with malformed headers is still a good answer", async () => {
+  it("with malformed headers is still a valid response", async () => {
     const { client } = stage(() => Response.json(page, { headers: { ratelimit: '"daily";r=', "ratelimit-policy": "???" } }));
     expect((await client.books(["9780140328721"])).report).toMatchObject({ outcome: { meaning: "ok" }, daily: null, rate: null });
   });
 });
 
 describe("onOutcome", () => {
-  it("tells of a 2xx before its body has come", async () => {
+  it("reports a 2xx before its body has arrived", async () => {
     const body = new TransformStream<Uint8Array, Uint8Array>();
-    const { client, told, onOutcome } = stage(() => new Response(body.readable, { headers: countHeaders }));
+    const { client, reports, onOutcome } = stage(() => new Response(body.readable, { headers: countHeaders }));
     const answer = client.books(["9780140328721"], { onOutcome });
-    await vi.waitFor(() => expect(told).toHaveLength(1));
-    expect(told[0]).toMatchObject({ outcome: { meaning: "ok", sent: "yes" }, daily: { left: 14_880 } });
+    await vi.waitFor(() => expect(reports).toHaveLength(1));
+    expect(reports[0]).toMatchObject({ outcome: { meaning: "ok", sent: "yes" }, daily: { left: 14_880 } });
     const writer = body.writable.getWriter();
     await writer.write(new TextEncoder().encode(JSON.stringify(page)));
     await writer.close();
     expect((await answer).value?.books).toHaveLength(1);
-    expect(told).toHaveLength(1);
+    expect(reports).toHaveLength(1);
   });
 
   it("that throws leaves no body open and is not called again", async () => {
@@ -137,25 +137,25 @@ describe("an unreadable 2xx", () => {
   it.each([
     ["breaks off", () => stream('{"total":1,"data":[', "break").body],
     ["ends too early", () => stream('{"total":1,"data":[', "end").body],
-    ["is no JSON", () => "<html>"],
-    ["is of no known shape", () => '{"errorMessage":"Not Found"}'],
+    ["is not JSON", () => "<html>"],
+    ["has an unknown shape", () => '{"errorMessage":"Not Found"}'],
     ["is missing", () => null],
-  ])("that %s is charged like a good one", async (_, body) => {
-    const { client, told, onOutcome } = stage(() => new Response(body(), { headers: countHeaders }));
+  ])("that %s is charged like a valid one", async (_, body) => {
+    const { client, reports, onOutcome } = stage(() => new Response(body(), { headers: countHeaders }));
     const answer = await client.books(["9780140328721"], { onOutcome });
     expect(answer).toMatchObject({
       value: null,
       report: { outcome: { meaning: "unreadable", sent: "yes", retry: "later" }, daily: { left: 14_880 } },
     });
-    expect(told.map((report) => report.outcome)).toMatchObject([{ meaning: "ok", sent: "yes" }]);
+    expect(reports.map((report) => report.outcome)).toMatchObject([{ meaning: "ok", sent: "yes" }]);
   });
 
-  it("that stops midway ends with the time-out and is cancelled", async () => {
+  it("that stops before its end is cancelled by the timeout", async () => {
     const { body, state } = stream('{"total":1,"data":[', "hang");
-    const { client, told, onOutcome } = stage(() => new Response(body), { timeoutMs: 30 });
+    const { client, reports, onOutcome } = stage(() => new Response(body), { timeoutMs: 30 });
     const answer = await client.books(["9780140328721"], { onOutcome });
     expect(answer).toMatchObject({ value: null, report: { outcome: { meaning: "unreadable", sent: "yes" } } });
-    expect(told).toHaveLength(1);
+    expect(reports).toHaveLength(1);
     expect(state.cancelled).toBe(true);
   });
 });

@@ -19,7 +19,7 @@ const dailyLeft = (left: number): { limits: RateLimits } => ({
   limits: { daily: { left, limit: 15_000, resetSeconds: 3600 }, rate: { left: 2, resetSeconds: 7 } },
 });
 
-describe("an answer means", () => {
+describe("a response means", () => {
   it.each([
     [200, null, "ok", "no"],
     [201, null, "ok", "no"],
@@ -55,13 +55,13 @@ describe("an answer means", () => {
     expect(outcomeOf(answered(status, message))).toMatchObject({ meaning, sent: "yes", retry, retryAfterSeconds: null });
   });
 
-  it("unreadable when a 2xx cannot be read, and is charged", () => {
+  it("unreadable if a 2xx cannot be parsed, and is charged", () => {
     expect(outcomeOf(answered(200, null, { readable: false }))).toEqual({
       meaning: "unreadable",
       sent: "yes",
       retry: "later",
       retryAfterSeconds: null,
-      detail: "the provider answered 200, but the body was cut off or is not what the provider documents",
+      detail: "the provider responded with 200, but the body was cut off or has an undocumented shape",
     });
   });
 });
@@ -80,21 +80,21 @@ describe("a 429 that names no limit, or both", () => {
   });
 });
 
-describe("how long to wait", () => {
+describe("the pause", () => {
   it.each([
     ["Retry-After of a 503", answered(503, null, { retryAfterSeconds: 30 }), 30],
     ["Retry-After of a 429", answered(429, "Rate exceeded", { ...dailyLeft(5), retryAfterSeconds: 2 }), 2],
-    ["the rate's reset, for a moment", answered(429, "Rate exceeded", dailyLeft(5)), 7],
-    ["the day's reset, for the day", answered(429, "Daily quota exceeded", dailyLeft(0)), 3600],
-    ["nothing, for a 503 without Retry-After", answered(503, null, dailyLeft(5)), null],
-    ["nothing, where waiting changes nothing", answered(404, null, { ...dailyLeft(5), retryAfterSeconds: 30 }), null],
-    ["nothing, for a redirect", answered(302, null, { retryAfterSeconds: 30 }), null],
-  ])("is told by %s", (_, exchange, seconds) => {
+    ["the rate's reset, for a pace limit", answered(429, "Rate exceeded", dailyLeft(5)), 7],
+    ["the daily reset, for the daily limit", answered(429, "Daily quota exceeded", dailyLeft(0)), 3600],
+    ["none, for a 503 without Retry-After", answered(503, null, dailyLeft(5)), null],
+    ["none, if waiting changes nothing", answered(404, null, { ...dailyLeft(5), retryAfterSeconds: 30 }), null],
+    ["none, for a redirect", answered(302, null, { retryAfterSeconds: 30 }), null],
+  ])("is set by %s", (_, exchange, seconds) => {
     expect(outcomeOf(exchange).retryAfterSeconds).toBe(seconds);
   });
 });
 
-describe("without an answer", () => {
+describe("without a response", () => {
   it.each(["timed_out", "connection_lost"] as const)("%s may have been counted", (reason) => {
     expect(outcomeOf({ kind: "no_answer", reason })).toMatchObject({
       meaning: reason,
@@ -114,6 +114,6 @@ describe("without an answer", () => {
 });
 
 it("a detail quotes the provider", () => {
-  expect(outcomeOf(answered(404, "Not Found")).detail).toBe("the provider answered 404: Not Found");
-  expect(outcomeOf(answered(500)).detail).toBe("the provider answered 500");
+  expect(outcomeOf(answered(404, "Not Found")).detail).toBe("the provider responded with 404: Not Found");
+  expect(outcomeOf(answered(500)).detail).toBe("the provider responded with 500");
 });

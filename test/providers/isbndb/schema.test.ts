@@ -10,14 +10,14 @@ describe("a page of books", () => {
     ["data", { total: 2, requested: 2, data: [fox, matilda] }],
     ["books", { total: 2, books: [fox, matilda] }],
     ["a keyed map", { total: "2", books: { "9780140328721": fox, "9780142410370": matilda } }],
-    ["data beside a null", { total: 2, books: null, data: [fox, matilda] }],
+    ["data with a null", { total: 2, books: null, data: [fox, matilda] }],
   ])("may come as %s", (_, json) => {
     const page = readBooksPage(json);
     expect(isbnsOf(page)).toEqual(["9780140328721", "9780142410370"]);
     expect(page).toMatchObject({ unreadable: 0, total: 2 });
   });
 
-  it("loses only the records that cannot be read, and counts them", () => {
+  it("loses only the unreadable records, and counts them", () => {
     const page = readBooksPage({ total: 5, data: [null, fox, { title: "No ISBN" }, "?", matilda] });
     expect(isbnsOf(page)).toEqual(["9780140328721", "9780142410370"]);
     expect(page).toMatchObject({ unreadable: 3, total: 5 });
@@ -25,7 +25,7 @@ describe("a page of books", () => {
 
   it.each([
     ["an empty list", { total: 0, data: [] }, 0],
-    ["a missing list where the total is 0", { total: 0 }, 0],
+    ["a missing list with a total of 0", { total: 0 }, 0],
     ["an empty list without a total", { books: [] }, null],
   ])("is empty with %s", (_, json, total) => {
     expect(readBooksPage(json)).toEqual({ books: [], unreadable: 0, total });
@@ -34,14 +34,14 @@ describe("a page of books", () => {
   it.each([
     ["a missing list", { total: 3 }],
     ["a list that is text", { total: 3, data: "many" }],
-    ["an error in place of an answer", { errorMessage: "Not Found" }],
+    ["an error instead of a response", { errorMessage: "Not Found" }],
     ["a bare list", [fox]],
     ["nothing", undefined],
-  ])("is no page with %s", (_, json) => {
+  ])("is not a page with %s", (_, json) => {
     expect(readBooksPage(json)).toBeNull();
   });
 
-  it.each([[-1], [1.5], ["lots"], [null], [undefined]])("does not know the total from %j", (total) => {
+  it.each([[-1], [1.5], ["lots"], [null], [undefined]])("has an unknown total with %j", (total) => {
     expect(readBooksPage({ total, data: [] })?.total).toBeNull();
   });
 });
@@ -55,37 +55,37 @@ describe("an author's page", () => {
     ],
     ["2025", { author: "Roald Dahl", books: [fox] }, { name: "Roald Dahl", total: null }],
     ["no", { books: [fox] }, { name: null, total: null }],
-  ])("is read in the dialect of %s", (_, json, expected) => {
+  ])("is parsed in the form of %s", (_, json, expected) => {
     const page = readAuthorPage(json);
     expect(page).toMatchObject({ ...expected, unreadable: 0 });
     expect(isbnsOf(page)).toEqual(["9780140328721"]);
   });
 
-  it("is no page without books", () => {
+  it("is not a page without books", () => {
     expect(readAuthorPage({ author: "Roald Dahl" })).toBeNull();
   });
 });
 
 describe("a single book", () => {
-  it("stands under book", () => {
+  it("is nested under book", () => {
     expect(readBookAnswer({ book: fox })?.title).toBe("Fantastic Mr. Fox");
   });
 
-  it.each([[fox], [{ book: null }], [{ book: { title: "No ISBN" } }], [null]])("is not found in %j", (json) => {
+  it.each([[fox], [{ book: null }], [{ book: { title: "No ISBN" } }], [null]])("is missing in %j", (json) => {
     expect(readBookAnswer(json)).toBeNull();
   });
 });
 
 describe("the key's plan", () => {
   it.each([[{ total: 15_000, spent: 120, left: 14_880 }], [{ total: "15000", spent: "120", left: "14880" }]])(
-    "is read from %j",
+    "is parsed from %j",
     (plan_limit) => {
       expect(readKeyAnswer({ api_host: "api.premium.isbndb.com", plan_limit })).toEqual({ limit: 15_000, spent: 120, left: 14_880 });
     },
   );
 
   it.each([[{}], [{ plan_limit: { total: 15_000, left: 14_880 } }], [{ plan_limit: { total: 15_000, spent: null, left: 1 } }]])(
-    "does not take a missing number in %j for 0",
+    "does not treat a missing number in %j as 0",
     (json) => {
       expect(readKeyAnswer(json)).toBeNull();
     },

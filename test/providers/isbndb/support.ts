@@ -11,7 +11,7 @@ export const countHeaders = {
 
 type Respond = (init: RequestInit) => Response | Promise<Response>;
 
-/** A client whose clock moves by a second with every look, a spied `fetch`, and what `onOutcome` was told. */
+/** A client whose clock advances by a second with every read, a spied `fetch`, and the reports that `onOutcome` received. */
 export function stage(respond: Respond, { timeoutMs = 20_000, baseUrl = "https://provider.test" } = {}) {
   let now = START - 1000;
   const requests: { url: string; init: RequestInit }[] = [];
@@ -19,12 +19,12 @@ export function stage(respond: Respond, { timeoutMs = 20_000, baseUrl = "https:/
     requests.push({ url: input instanceof Request ? input.url : input.toString(), init });
     return respond(init);
   });
-  const told: CallReport[] = [];
+  const reports: CallReport[] = [];
   const client = createIsbndbClient({ baseUrl, apiKey: API_KEY, timeoutMs, clock: () => (now += 1000) });
-  return { client, requests, told, onOutcome: (report: CallReport) => void told.push(report) };
+  return { client, requests, reports, onOutcome: (report: CallReport) => void reports.push(report) };
 }
 
-/** Sends the text, then breaks off, or says nothing more, or ends; tells whether somebody cancelled. */
+/** Sends the text, then breaks off, stalls or ends. Reports whether it was cancelled. */
 export function stream(text: string, then: "end" | "break" | "hang") {
   const state = { cancelled: false };
   const body = new ReadableStream<Uint8Array>({

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { call, freshStart, isbns, post, put, quotaStatus, setClock, settings } from "../../support/worker.ts";
 import type { Answer } from "../../support/worker.ts";
-import { by, enrich, organization, said, tenant } from "../../support/tenants/keys.ts";
+import { by, enrich, organization, statusText, tenant } from "../../support/tenants/keys.ts";
 import type { Tenant } from "../../support/tenants/keys.ts";
 
 let shop: Tenant;
@@ -40,10 +40,10 @@ describe("a commit by a project", () => {
     for (const id of ["released", "expired"]) await reserve(shop, { calls: 2, id });
     await release(shop, "released");
     await post("/api/projects/shop/suspend", { reason: "x" });
-    expect(said(await commit(shop, "released", { calls: 3 }))).toBe("422 unprocessable");
+    expect(statusText(await commit(shop, "released", { calls: 3 }))).toBe("422 unprocessable");
     expect((await commit(shop, "released")).body).toMatchObject({ charged: 2 });
     pass(121);
-    expect(said(await commit(shop, "expired", { calls: 3 }))).toBe("422 unprocessable");
+    expect(statusText(await commit(shop, "expired", { calls: 3 }))).toBe("422 unprocessable");
     expect((await commit(shop, "expired", { calls: 1 })).body).toMatchObject({ charged: 2, late: true });
     expect(await quotaStatus()).toMatchObject({ used: 4, reserved: 0 });
   });
@@ -51,7 +51,7 @@ describe("a commit by a project", () => {
   test("after a release is charged only while its share still has what it gave back", async () => {
     await share(10);
     for (const id of ["one", "two"]) {
-      expect(said(await reserve(shop, { calls: 10, id }))).toBe("201");
+      expect(statusText(await reserve(shop, { calls: 10, id }))).toBe("201");
       await release(shop, id);
     }
     expect((await commit(shop, "one")).body).toMatchObject({ charged: 10 });
@@ -93,7 +93,7 @@ describe("the pace", () => {
 
   test("is not worn out by reserving and giving back, nor by committing 0", async () => {
     for (let index = 0; index < 100; index += 1) {
-      expect(said(await reserve(shop, { calls: 1, id: `r${index}` }))).toBe("201");
+      expect(statusText(await reserve(shop, { calls: 1, id: `r${index}` }))).toBe("201");
       if (index % 2 === 0) await release(shop, `r${index}`);
       else await commit(shop, `r${index}`, { calls: 0 });
     }
@@ -132,7 +132,7 @@ describe("the pace", () => {
 describe("what projects hold", () => {
   test("is together at most half of the day, so that others always find something", async () => {
     const tenants = await Promise.all(["a", "b", "c", "d", "e", "f"].map(async (id) => tenant(id, "acme")));
-    for (const who of tenants.slice(0, 5)) expect(said(await reserve(who, { calls: 1_300, id: "all" }))).toBe("201");
+    for (const who of tenants.slice(0, 5)) expect(statusText(await reserve(who, { calls: 1_300, id: "all" }))).toBe("201");
     const [first, last] = [tenants[0] ?? shop, tenants[5] ?? shop];
     const refused = await reserve(last, { calls: 1 });
     expect(refused).toMatchObject({
@@ -144,10 +144,10 @@ describe("what projects hold", () => {
       },
     });
     expect(refused.headers.get("retry-after")).toBe("120");
-    expect(said(await post("/api/quota/reservations", { calls: 6_500, id: "rest" }))).toBe("201");
+    expect(statusText(await post("/api/quota/reservations", { calls: 6_500, id: "rest" }))).toBe("201");
     await call("DELETE", "/api/quota/reservations/rest");
     await release(first, "all");
-    expect(said(await reserve(last, { calls: 1_300 }))).toBe("201");
+    expect(statusText(await reserve(last, { calls: 1_300 }))).toBe("201");
   });
 
   test("and did not spend is no end of the day: who is refused for it comes back when the next hold ends", async () => {
@@ -198,7 +198,7 @@ describe("a share smaller than one request", () => {
         detail: "This needs 6 calls; your project may spend 5 a day of the provider's calls, so it can never be granted.",
       },
     });
-    expect(said(await reserve(shop, { calls: 6, min_calls: 5 }))).toBe("201");
+    expect(statusText(await reserve(shop, { calls: 6, min_calls: 5 }))).toBe("201");
   });
 
   test("for a batch whose price is not known says that it may be smaller, and that one that costs a call fits", async () => {
@@ -211,7 +211,7 @@ describe("a share smaller than one request", () => {
           "Ask for at most 5 at a time until then.",
       },
     });
-    expect(said(await enrich(shop.key, isbns(0, 5)))).toBe("200");
-    expect(said(await enrich(shop.key, isbns(10, 10)))).toBe("200");
+    expect(statusText(await enrich(shop.key, isbns(0, 5)))).toBe("200");
+    expect(statusText(await enrich(shop.key, isbns(10, 10)))).toBe("200");
   });
 });

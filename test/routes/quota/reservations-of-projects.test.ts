@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { call, concurrently, freshStart, get, isbns, post, put, quotaStatus, setClock, settings } from "../../support/worker.ts";
 import type { Answer } from "../../support/worker.ts";
-import { by, enrich, organization, said, tenant } from "../../support/tenants/keys.ts";
+import { by, enrich, organization, statusText, tenant } from "../../support/tenants/keys.ts";
 import type { Tenant } from "../../support/tenants/keys.ts";
 
 let shop: Tenant;
@@ -28,18 +28,18 @@ describe("who it is charged to", () => {
   });
 
   test("may be named, if it is its own name", async () => {
-    expect(said(await reserve(shop, { calls: 1, caller: "enrich.batch" }))).toBe("403 forbidden");
+    expect(statusText(await reserve(shop, { calls: 1, caller: "enrich.batch" }))).toBe("403 forbidden");
     expect(await reserve(shop, { calls: 1, priority: "background" })).toMatchObject({
       status: 403,
       body: { errors: [{ path: "priority" }] },
     });
-    expect(said(await reserve(shop, { calls: 1, priority: "interactive" }))).toBe("201");
+    expect(statusText(await reserve(shop, { calls: 1, priority: "interactive" }))).toBe("201");
     expect(await quotaStatus()).toMatchObject({ reserved: 1 });
   });
 
   test("works when only the floor of background work is left", async () => {
     await put("/api/quota/usage", { used: 12_990 });
-    expect(said(await reserve(shop, { calls: 5 }))).toBe("201");
+    expect(statusText(await reserve(shop, { calls: 5 }))).toBe("201");
   });
 });
 
@@ -56,7 +56,7 @@ describe("ids", () => {
     await reserve(shop, { calls: 3, id: "of-shop" });
     await post("/api/quota/reservations", { calls: 4, id: "of-admin" });
     for (const id of ["of-shop", "of-admin", "project:shop:of-shop"]) {
-      expect([said(await commit(app, id)), said(await release(app, id))]).toEqual(["404 not_found", "404 not_found"]);
+      expect([statusText(await commit(app, id)), statusText(await release(app, id))]).toEqual(["404 not_found", "404 not_found"]);
     }
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 7 });
   });
@@ -74,7 +74,7 @@ describe("ids", () => {
     const id = "i".repeat(100);
     const [first, second] = [await reserve(shop, { calls: 3, id }), await reserve(shop, { calls: 3, id })];
     expect([first.status, second.status, second.body["id"]]).toEqual([201, 201, id]);
-    expect(said(await reserve(shop, { calls: 4, id }))).toBe("409 conflict");
+    expect(statusText(await reserve(shop, { calls: 4, id }))).toBe("409 conflict");
     expect(await quotaStatus()).toMatchObject({ reserved: 3 });
   });
 });
@@ -87,15 +87,15 @@ describe("limits", () => {
   });
 
   test("a tenth of the day held open at a time, each project by itself", async () => {
-    expect(said(await reserve(shop, { calls: 1_301 }))).toBe("422 unprocessable");
+    expect(statusText(await reserve(shop, { calls: 1_301 }))).toBe("422 unprocessable");
     await reserve(shop, { calls: 1_300, id: "all" });
     expect(await reserve(shop, { calls: 1 })).toMatchObject({
       status: 429,
       body: { code: "pace_exceeded", "violated-policies": ["hold"] },
     });
-    expect(said(await reserve(app, { calls: 1_300 }))).toBe("201");
+    expect(statusText(await reserve(app, { calls: 1_300 }))).toBe("201");
     await release(shop, "all");
-    expect(said(await reserve(shop, { calls: 1 }))).toBe("201");
+    expect(statusText(await reserve(shop, { calls: 1 }))).toBe("201");
   });
 
   test("its share of the day, decided together with the day itself, and named", async () => {
@@ -112,12 +112,12 @@ describe("limits", () => {
     expect((await reserve(shop, { calls: 9, min_calls: 2, id: "rest" })).body).toMatchObject({ calls: 4 });
     await Promise.all([commit(shop, "six"), commit(shop, "rest")]);
     expect((await enrich(shop.key, isbns(0, 1))).body).toMatchObject({ "violated-policies": ["project-share"] });
-    expect(said(await reserve(app, { calls: 5 }))).toBe("201");
+    expect(statusText(await reserve(app, { calls: 5 }))).toBe("201");
     await settings({ daily_limit: 2_010 });
     expect((await reserve(shop, { calls: 1 })).body).toMatchObject({ "violated-policies": ["daily"] });
     await settings({ daily_limit: 15_000 });
     await put("/api/projects/shop/upstream-share", { calls_per_day: 11 });
-    expect(said(await reserve(shop, { calls: 1 }))).toBe("201");
+    expect(statusText(await reserve(shop, { calls: 1 }))).toBe("201");
   });
 
   test("its share of 200 requests at once is given out exactly", async () => {
@@ -178,7 +178,7 @@ describe("a project that was stopped", () => {
     await reserve(shop, { calls: 10, id: "sent" });
     await reserve(shop, { calls: 10, id: "unsent" });
     await post("/api/projects/shop/suspend", { reason: "x" });
-    expect(said(await reserve(shop, { calls: 1 }))).toBe("403 project_suspended");
+    expect(statusText(await reserve(shop, { calls: 1 }))).toBe("403 project_suspended");
     expect((await commit(shop, "sent", { calls: 9 })).body).toMatchObject({ charged: 9 });
     expect((await release(shop, "unsent")).body).toMatchObject({ released: 10 });
     await setClock("2031-05-14T14:10:00Z");
@@ -188,13 +188,13 @@ describe("a project that was stopped", () => {
   test("by its organisation's allowance settles too", async () => {
     await reserve(shop, { calls: 10, id: "a" });
     await call("PATCH", "/api/organizations/acme", { quotas: { api_calls: 0 } });
-    expect(said(await reserve(shop, { calls: 1 }))).toBe("429 monthly_quota_exceeded");
+    expect(statusText(await reserve(shop, { calls: 1 }))).toBe("429 monthly_quota_exceeded");
     expect((await commit(shop, "a", { calls: 1 })).body).toMatchObject({ charged: 1 });
   });
 
   test("is refused once its key does not work any more", async () => {
     await reserve(shop, { calls: 10, id: "a" });
     await call("DELETE", `/api/projects/shop/keys/${shop.keyId}`);
-    expect([said(await commit(shop, "a")), said(await release(shop, "a"))]).toEqual(["401 unauthorized", "401 unauthorized"]);
+    expect([statusText(await commit(shop, "a")), statusText(await release(shop, "a"))]).toEqual(["401 unauthorized", "401 unauthorized"]);
   });
 });

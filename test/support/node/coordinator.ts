@@ -1,4 +1,4 @@
-/** The whole product on this machine, as `npm start` runs it, in folders of its own. */
+/** The whole product on this machine, as `npm start` runs it, in its own folders. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,10 +15,10 @@ export class Coordinator {
   token = "";
   key = "";
 
-  /** Another start goes on with the same state, on other ports. */
+  /** Another start continues with the same state, on other ports. */
   async start(...options: string[]): Promise<Command> {
     const command = await this.#launch(options).catch(async (error: unknown) => {
-      // Between the look for a free port and its use another test may have been quicker.
+      // Another test may have taken a port between the check and its use.
       if (!String(error).includes(" is in use;")) throw error;
       return this.#launch(options);
     });
@@ -35,7 +35,7 @@ export class Coordinator {
     const port = await freePorts();
     const command = new Command([START, `--port=${port}`, `--state=${join(this.folder, "state")}`, `--vars=${this.vars}`, ...options]);
     this.#command = command;
-    await command.printed("Let the day's calls run out");
+    await command.printed("Use up the daily calls");
     return command;
   }
 

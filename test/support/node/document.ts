@@ -1,4 +1,4 @@
-/** The OpenAPI document of a running product, read as a caller reads it. */
+/** The OpenAPI document of a running product, read like a caller. */
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { z } from "zod";
 import type { Product } from "./product.ts";
@@ -41,7 +41,7 @@ export interface Document {
 }
 
 export interface Endpoint {
-  /** As "GET /health". */
+  /** Such as "GET /health". */
   readonly name: string;
   readonly operation: Operation;
 }
@@ -62,9 +62,9 @@ export async function readDocument(product: Product): Promise<DescribedApi> {
   return { raw, document, endpoints };
 }
 
-/** Why a value is not what a schema says; nothing where it is. */
+/** Reasons why a value does not match a schema. Empty if it does. */
 export const complaints = (schema: Schema | undefined, value: unknown): string[] => {
-  if (schema === undefined) return ["there is no schema"];
+  if (schema === undefined) return ["the document has no schema"];
   const parsed = z.fromJSONSchema(schema).safeParse(value);
   return parsed.success ? [] : parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
 };

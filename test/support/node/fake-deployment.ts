@@ -1,11 +1,11 @@
-/** A deployment that behaves, but for what a test changes: the smallest server that passes the smoke test. */
+/** A valid deployment with faults set by a test: the smallest server that passes the smoke test. */
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 export const TOKEN = "fake-admin-token-0123456789";
 const SAFETY_LIMIT = 100;
 
-/** One thing that this deployment does wrong. */
+/** One fault of this deployment. */
 export type Fault = "leaks_token" | "leaks_stack" | "miscounts" | "never_refuses" | "forgets_headers" | "lets_everybody_in" | "hangs";
 
 interface Reply {

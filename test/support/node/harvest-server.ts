@@ -1,13 +1,13 @@
-/** A coordinator for the harvest that fails as it is told: what the real one cannot be made to do. */
+/** A coordinator for the harvest that fails on demand, in ways that the real one cannot. */
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 export interface Reply {
   readonly status?: number;
-  /** Text is sent as it is. */
+  /** Text is sent unchanged. */
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
-  /** Happens before it is sent. */
+  /** Happens before the response is sent. */
   readonly before?: () => void;
 }
 
@@ -34,7 +34,7 @@ export function statusBody(used = 0, limit = 1_000, more: object = {}): object {
   };
 }
 
-/** A bibliography of one page; `more` makes it another. */
+/** A bibliography of one page. `more` changes it. */
 export function bibliographyBody(more: object = {}): object {
   const figures = { books_found: 3, pages_fetched: 1, api_calls: 1, cached: false, complete: true, quota_exhausted: false };
   return { author: "somebody", ...figures, errors: [], quota: null, ...more };
@@ -47,17 +47,17 @@ export const refusal = (status: number, code: string, more: object = {}, headers
 });
 
 export class HarvestServer {
-  /** Names in the order they were asked for. */
+  /** Names in the order of their requests. */
   readonly asked: string[] = [];
   readonly bodies: { author_name: string; max_pages: number; priority?: string }[] = [];
   readonly paths: string[] = [];
-  /** By author: one after the other, and then a bibliography of one page. `"*"` stands for everybody. */
+  /** Responses by author: these in order, and then a bibliography of one page. `"*"` matches every author. */
   readonly script = new Map<string, Reply[]>();
-  /** Their bibliographies are in the catalogue. */
+  /** Authors whose bibliographies are in the catalog. */
   readonly #complete = new Set<string>();
   status: Reply = { body: statusBody() };
   top: readonly string[] = [];
-  /** Set, answers wait for it. */
+  /** While it is set, responses wait for it. */
   hold: Promise<void> | null = null;
   #port = 0;
   #server = createServer();

@@ -1,4 +1,4 @@
-/** Tests of the harvest against a server that fails as it is told: each has its own, so that they can run beside one another. */
+/** Tests of the harvest against a server that fails on demand. Each has its own server, so that they can run concurrently. */
 import { test } from "vitest";
 import { HarvestDesk } from "./harvest.ts";
 import { HarvestServer } from "./harvest-server.ts";

@@ -1,4 +1,4 @@
-/** The harvest as its users run it, in a folder of its own. */
+/** The harvest as its users run it, in its own folder. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ export class HarvestDesk {
   url = "";
   token = "harvest-admin-token-0123456789";
 
-  /** Pauses are as short as can be, so that only their order matters. */
+  /** Pauses are as short as possible, so that only their order matters. */
   start(...options: string[]): Command {
     const common = [`--base-url=${this.url}`, `--checkpoint=${this.checkpoint}`, "--retry-pause=0.001", "--status-interval=0.1"];
     return new Command([HARVEST, ...common, ...options], { ADMIN_TOKEN: this.token });
@@ -50,7 +50,7 @@ export class HarvestDesk {
   }
 }
 
-/** What `--json` printed. */
+/** Output of `--json`. */
 export function eventsIn(output: string): Record<string, unknown>[] {
   return output
     .trim()

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** Slow machines start workerd slowly; nothing here waits this long where all goes well. */
+/** For slow machines, which start workerd slowly. Successful tests never wait this long. */
 const TEXT_WITHIN_MS = 60_000;
 const POLL_MS = 50;
 
@@ -13,12 +13,12 @@ type Environment = Readonly<Record<string, string>>;
 
 export class Command {
   readonly #child;
-  /** Everything printed so far, on both streams. */
+  /** All output of both streams until now. */
   output = "";
-  /** The exit code; null where a signal ended it. */
+  /** The exit code. Null if a signal ended it. */
   readonly ended: Promise<number | null>;
 
-  /** `args` begins with the script's path from the root; options of Node's own may stand before it. */
+  /** `args` begins with the script's path from the root. Node's own options may precede it. */
   constructor(args: readonly string[], environment: Environment = {}) {
     const env = { ...process.env, NO_COLOR: "1", ...environment };
     this.#child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -43,7 +43,7 @@ export class Command {
     return this.ended;
   }
 
-  /** Processes it started and that still run, as `<id> <name>`. */
+  /** Its child processes that still run, as `<id> <name>`. */
   children(): string[] {
     return liveProcesses()
       .filter(({ parent }) => parent === this.#child.pid)
@@ -57,7 +57,7 @@ interface LiveProcess {
   readonly name: string;
 }
 
-/** Without those that have ended and only wait to be noticed. */
+/** Without those that have ended and are not collected yet. */
 export function liveProcesses(): LiveProcess[] {
   const { stdout } = spawnSync("ps", ["-eo", "pid=,ppid=,stat=,comm="], { encoding: "utf8" });
   return stdout.split("\n").flatMap((line) => {
@@ -73,17 +73,17 @@ export async function run(args: readonly string[], environment: Environment = {}
   return { code, output: command.output };
 }
 
-/** Below those that systems give to clients: nobody gets one by chance while its server is away for a moment. */
+/** Below the ports that systems assign to clients, so that no client gets one while its server restarts. */
 const FIRST_QUIET_PORT = 20_000;
 const QUIET_PORTS = 10_000;
 
-/** Two neighbouring ports for servers that come and go. */
+/** Two adjacent ports for servers that restart. */
 export async function quietPorts(): Promise<number> {
   const port = FIRST_QUIET_PORT + Math.floor(Math.random() * QUIET_PORTS);
   return (await portOrNull(port)) !== null && (await portOrNull(port + 1)) !== null ? port : quietPorts();
 }
 
-/** Two neighbouring ports that nobody uses now. */
+/** Two adjacent ports that are free now. */
 export async function freePorts(): Promise<number> {
   const port = await portOrNull(0);
   if (port !== null && (await portOrNull(port + 1)) !== null) return port;

@@ -2,7 +2,7 @@
 import { createTestHarness } from "wrangler";
 
 const ADMIN_TOKEN = "e2e-admin-token-0123456789";
-/** A whole API key. */
+/** A complete API key. */
 const KEY = /qc_(?:live|test)_[0-9A-Za-z]{10}_[0-9A-Za-z]{38}/u;
 const config = (path: string): URL => new URL(`../../../${path}`, import.meta.url);
 
@@ -15,26 +15,26 @@ export interface Answer<Body = Record<string, unknown>> {
 export interface Product {
   readonly url: URL;
   readonly token: string;
-  /** A request as the administrator. */
+  /** A request with the admin token. */
   readonly call: <Body = Record<string, unknown>>(
     method: string,
     path: string,
     body?: unknown,
     headers?: Readonly<Record<string, string>>,
   ) => Promise<Answer<Body>>;
-  /** The simulator's control. */
+  /** Controls the simulator. */
   readonly simulator: <Body = Record<string, unknown>>(method: string, path: string, body?: unknown) => Promise<Body>;
   /** A project's database object, by its own methods. */
   readonly database: (project: string) => Promise<DatabaseObject>;
-  /** Removes what R2 holds below this prefix. */
+  /** Removes all R2 objects with this prefix. */
   readonly loseBackups: (prefix: string) => Promise<void>;
   /** Statements on D1, in one transaction. */
   readonly d1: (...statements: readonly Statement[]) => Promise<void>;
-  /** A statement on the ledger's own store, after which it is as if it had always been so. */
+  /** A statement on the ledger's own store. The ledger then behaves as if the change had always been there. */
   readonly ledgerSql: (sql: string, ...values: (string | number | null)[]) => Promise<void>;
-  /** Evicts the ledger again and again at random moments. */
+  /** Evicts the ledger repeatedly at random times. */
   readonly evictLedgerUntilStopped: () => { readonly stop: () => Promise<void> };
-  /** Throws where the Worker logged a secret meanwhile. */
+  /** Throws if the Worker logged a secret meanwhile. */
   readonly stop: () => Promise<void>;
 }
 
@@ -57,7 +57,7 @@ interface Database {
   batch(statements: unknown[]): Promise<unknown>;
 }
 
-/** What a job asks of a project's database. */
+/** Methods of a project's database that jobs call. */
 export interface DatabaseObject {
   freeze(id: string): Promise<{ readonly result: string }>;
   dumpPart(request: {
@@ -153,7 +153,7 @@ export async function startProduct(
       const running = (async () => {
         while (!stopping.signal.aborted) {
           await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 80));
-          // Rejects where the ledger is not running at this moment: then there is nothing to evict.
+          // Rejects if the ledger is not running, because then it cannot be evicted.
           await worker.evictDurableObject("QuotaLedger", { name: "isbndb" }).catch(() => undefined);
         }
       })();
@@ -169,7 +169,7 @@ export async function startProduct(
       await coordinator.close();
       await provider.close();
       const leaks = lines.filter((line) => KEY.test(line) || Object.values(allSecrets).some((secret) => line.includes(secret)));
-      if (leaks.length > 0) throw new Error(`A secret stands in the log:\n${leaks.join("\n")}`);
+      if (leaks.length > 0) throw new Error(`A secret is in the log:\n${leaks.join("\n")}`);
     },
   };
 }

@@ -1,2 +1,2 @@
-/** `npm run test:soak`: the same tests at full length, for those who can wait an hour. */
+/** `npm run test:soak`: the same tests at full length, which take an hour. */
 export const SOAK = process.env["SOAK"] === "true";

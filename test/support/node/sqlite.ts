@@ -1,4 +1,4 @@
-/** Another SQLite than the platform's: Node's own, which shares no code of ours. */
+/** Another SQLite than the platform's: Node's own, which shares no code with the product. */
 import { DatabaseSync } from "node:sqlite";
 import { dumpPart } from "../../../worker/src/tenant-database/dump.ts";
 import type { DumpedPart } from "../../../worker/src/tenant-database/dump.ts";

@@ -1,4 +1,4 @@
-/** A stand-in of Telegram's Bot API on loopback: what it is sent it keeps, by the API's own rules and limits. */
+/** A replacement of Telegram's Bot API on loopback. It keeps received messages, by the API's own rules and limits. */
 import { createServer } from "node:http";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -10,7 +10,7 @@ export interface TelegramServer {
   readonly stop: () => Promise<void>;
 }
 
-/** What a bot may send, and what it may fetch back. */
+/** Methods that a bot may call. */
 const MAX_SENT = 50 * 1024 * 1024;
 const MAX_FETCHED = 20 * 1024 * 1024;
 
@@ -39,7 +39,7 @@ export async function startTelegram(token: string, chat: string): Promise<Telegr
     if (form.get("chat_id") !== chat) return refused(400, "Bad Request: chat not found");
     if (method === "sendMessage") return good({ message_id: messages.push(text("text")) });
     const document = form.get("document");
-    if (!(document instanceof File)) return refused(400, "Bad Request: there is no document in the request");
+    if (!(document instanceof File)) return refused(400, "Bad Request: the request has no document");
     if (document.size > MAX_SENT) return refused(413, "Request Entity Too Large");
     const id = `file-${documents.size + 1}`;
     documents.set(id, { name: document.name, caption: text("caption"), bytes: Buffer.from(await document.arrayBuffer()) });

@@ -1,4 +1,4 @@
-/** Organisations and projects made through the public door, as an administrator makes them. */
+/** Organizations and projects created through the API with the admin token. */
 import { expect } from "vitest";
 import { env } from "cloudflare:workers";
 import { call, get, post } from "../worker.ts";
@@ -27,20 +27,20 @@ export interface Entry {
 export const patch = async <Shown = Body>(path: string, body: unknown): Promise<Answer<Shown>> => call<Shown>("PATCH", path, body);
 export const remove = async <Shown = Body>(path: string): Promise<Answer<Shown>> => call<Shown>("DELETE", path);
 
-/** What must work: the answer's body. */
+/** The body of a response that must be successful. */
 export function right<Shown>({ status, body }: Answer<Shown>): Shown {
   if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);
   return body;
 }
 
-/** Status, code and the fields complained of. */
+/** Status, code and the refused fields. */
 export const refusal = ({ status, body }: Answer): unknown => {
   const errors = body["errors"] as { path: string }[] | undefined;
   return { status, code: body["code"], ...(errors ? { paths: errors.map(({ path }) => path) } : {}) };
 };
 
 export async function makeOrganization(id: string, more: Body = {}): Promise<Body> {
-  return right(await post("/api/organizations", { id, name: `Organisation ${id}`, ...more }));
+  return right(await post("/api/organizations", { id, name: `Organization ${id}`, ...more }));
 }
 
 export interface MadeProject {
@@ -50,30 +50,30 @@ export interface MadeProject {
 
 export async function makeProject(id: string, more: Body = {}): Promise<MadeProject> {
   const made = right(await post<MadeProject>("/api/projects", { id, organization_id: "org", name: `Project ${id}`, ...more }));
-  // As it is once it is ready.
+  // The project once it is ready.
   return { ...made, project: await readProject(id) };
 }
 
 export const readProject = async (id: string): Promise<ShownProject> => right(await get<ShownProject>(`/api/projects/${id}`));
 
-/** All that the audit log says, the newest first. */
+/** All audit entries, newest first. */
 export async function audit(query = ""): Promise<Entry[]> {
   return right(await get<{ entries: Entry[] }>(`/api/audit?limit=200&${query}`)).entries;
 }
 
-/** As "action subject", the oldest first. */
+/** As "action subject", oldest first. */
 export async function audited(query = ""): Promise<string[]> {
   return (await audit(query)).map(({ action, subject }) => `${action} ${subject}`).toReversed();
 }
 
-/** A reason as the sweep will write it. */
+/** A reason as the sweep writes it. */
 export async function stop(project: string, reason: string, until: number | null = null): Promise<void> {
   const type = reason.startsWith("quota:") ? reason.slice("quota:".length) : null;
   const sql = "INSERT INTO suspensions (project_id, reason, cap_type, since, until, actor) VALUES (?, ?, ?, ?, ?, 'job:sweep')";
   await env.DB.prepare(sql).bind(project, reason, type, Date.now(), until).run();
 }
 
-/** What a project used today, of a counter. */
+/** A project's usage of a counter today. */
 export async function count(project: string, meter: string, used: number, day = "2031-05-14"): Promise<void> {
   const sql = "INSERT INTO counters (project_id, meter, day, used) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used";
   await env.DB.prepare(sql).bind(project, meter, day, used).run();
@@ -86,7 +86,7 @@ export async function level(project: string, meter: string, at: number): Promise
   await env.DB.prepare(sql).bind(project, meter, at, Date.now()).run();
 }
 
-/** A database in whose first write somebody else is a moment faster. */
+/** A database that makes a concurrent change just before the first write. */
 export function outrun(faster: () => Promise<unknown>): D1Database {
   let first = true;
   return new Proxy(env.DB, {
@@ -110,7 +110,7 @@ export async function rows(sql: string, ...values: unknown[]): Promise<Body[]> {
   return results;
 }
 
-/** Every page of a list, one after the other; `between` happens after each. */
+/** Every page of a list, one after the other. `between` runs after each. */
 export async function allPages<Row>(
   path: string,
   rowsOf: (body: Body) => readonly Row[],

@@ -1,4 +1,4 @@
-/** Projects made through the public door and called with their own keys, and a database that counts, and fails where it is told to. */
+/** Projects created through the API and called with their own keys, and a database that counts and fails on demand. */
 import { env } from "cloudflare:workers";
 import { callWith } from "../../routes/support.ts";
 import type { Reply } from "../../routes/support.ts";
@@ -17,12 +17,12 @@ async function made<Body>(path: string, body: unknown): Promise<Body> {
   return answer.body;
 }
 
-/** An organisation whose periods begin on the 1st. */
+/** An organization whose periods begin on the 1st. */
 export async function organization(id: string, apiCalls: number | null = null, anchor = "2031-01-01T00:00:00Z"): Promise<void> {
   await made("/api/organizations", { id, name: id, billing_anchor: anchor, quotas: { api_calls: apiCalls } });
 }
 
-/** A project with its first key; `more` are members of the body. */
+/** A project with its first key. `more` adds fields to the body. */
 export async function tenant(id: string, owner: string, more: Record<string, unknown> = {}): Promise<Tenant> {
   const { api_key } = await made<{ api_key: { id: string; key: string } }>("/api/projects", {
     id,
@@ -45,21 +45,21 @@ export const by = async (key: string, method: string, path: string, body?: unkno
 export const enrich = async (key: string, isbns: readonly string[]): Promise<Answer> =>
   by(key, "POST", "/api/enrich/batch-direct", { isbns });
 
-/** "200", or what was refused: "429 cap_exceeded". */
-export const said = ({ status, body }: Pick<Answer, "status" | "body">): string =>
+/** "200", or the refusal: "429 cap_exceeded". */
+export const statusText = ({ status, body }: Pick<Answer, "status" | "body">): string =>
   status < 400 ? String(status) : `${status} ${String(body["code"])}`;
 
-/** How often each answer came. */
-export function tally(answers: readonly Answer[]): Record<string, number> {
+/** Number of responses of each kind. */
+export function countStatuses(answers: readonly Answer[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const answer of answers) counts[said(answer)] = (counts[said(answer)] ?? 0) + 1;
+  for (const answer of answers) counts[statusText(answer)] = (counts[statusText(answer)] ?? 0) + 1;
   return counts;
 }
 
 /** One round trip to the database: its statements. */
 export type Trip = readonly string[];
 
-/** When a trip fails: before anything was written; after, so that only the answer is lost; or it never ends. */
+/** When a query fails: before its write, after it (so that only the response is lost), or by hanging. */
 type Failure = "before" | "after" | "never" | null;
 
 interface Watched {
@@ -69,7 +69,7 @@ interface Watched {
 
 const HOOKED = new Set(["run", "all", "first", "raw"]);
 
-/** The test's own database, which notes each trip; `fail` is asked about each, with its number from 0. */
+/** The test's database, which records each query. `fail` decides about each, with its number from 0. */
 export function watchedDb(fail: (trip: Trip, index: number) => Failure = () => null): Watched {
   const trips: Trip[] = [];
   const natives = new WeakMap<object, { native: D1PreparedStatement; sql: string }>();
@@ -79,7 +79,7 @@ export function watchedDb(fail: (trip: Trip, index: number) => Failure = () => n
     if (failure === "never") await new Promise(() => undefined);
     if (failure === "before") throw new Error("D1_ERROR: the network is down");
     const result = await go();
-    if (failure === "after") throw new Error("D1_ERROR: the answer was lost");
+    if (failure === "after") throw new Error("D1_ERROR: the response was lost");
     return result;
   };
 
@@ -116,7 +116,7 @@ export function watchedDb(fail: (trip: Trip, index: number) => Failure = () => n
   return { db, trips };
 }
 
-/** One request of a project to a Worker with other bindings; returns when the work beside the answer is done too. */
+/** One request of a project to a Worker with other bindings. Returns when the background work is done too. */
 export async function byWith(changed: Record<string, unknown>, key: string, method: string, path: string, body?: unknown): Promise<Reply> {
   const headers = { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { "content-type": "application/json" }) };
   return callWith(changed, path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });

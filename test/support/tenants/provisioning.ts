@@ -1,4 +1,4 @@
-/** Projects that their job makes, and the three services that learn of them. */
+/** Projects provisioned by their job, and the three services that register them. */
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { ServiceRegistry } from "../../../worker/src/services/registration.ts";
@@ -11,7 +11,7 @@ import type { Body } from "./http.ts";
 
 const URLS = { auth: "http://auth.test/projects", realtime: "http://realtime.test/", storage: "http://storage.test/v1?zone=a" };
 
-export interface Asked {
+export interface ServiceRequest {
   /** "POST auth", "DELETE storage". */
   readonly what: string;
   readonly url: string;
@@ -20,14 +20,16 @@ export interface Asked {
   readonly redirect: string | undefined;
 }
 
-/** The services are configured, and answer like this; 201 where nothing else is said. */
-export function services(answer: (what: string, times: number) => Promise<Response | null> | Response | null = () => null): Asked[] {
+/** The services are configured, and answer like this. The default is 201. */
+export function services(
+  answer: (what: string, times: number) => Promise<Response | null> | Response | null = () => null,
+): ServiceRequest[] {
   const configured = new ServiceRegistry(URLS);
   const register = Reflect.get(ServiceRegistry.prototype, "register") as () => ReturnType<ServiceRegistry["register"]>;
   const deregister = Reflect.get(ServiceRegistry.prototype, "deregister") as () => Promise<void>;
   vi.spyOn(ServiceRegistry.prototype, "register").mockImplementation(async (...given) => Reflect.apply(register, configured, given));
   vi.spyOn(ServiceRegistry.prototype, "deregister").mockImplementation(async (...given) => Reflect.apply(deregister, configured, given));
-  const asked: Asked[] = [];
+  const requests: ServiceRequest[] = [];
   const elsewhere = globalThis.fetch;
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
@@ -35,11 +37,11 @@ export function services(answer: (what: string, times: number) => Promise<Respon
     if (service === undefined) return elsewhere(input, init);
     const what = `${init?.method ?? "GET"} ${service}`;
     const text = typeof init?.body === "string" ? (JSON.parse(init.body) as unknown) : null;
-    asked.push({ what, url, body: text, idempotencyKey: new Headers(init?.headers).get("idempotency-key"), redirect: init?.redirect });
-    const times = asked.filter((each) => each.what === what).length;
+    requests.push({ what, url, body: text, idempotencyKey: new Headers(init?.headers).get("idempotency-key"), redirect: init?.redirect });
+    const times = requests.filter((each) => each.what === what).length;
     return (await answer(what, times)) ?? Response.json({ id: `${service}-77` }, { status: 201 });
   });
-  return asked;
+  return requests;
 }
 
 export interface Created extends Body {
@@ -58,7 +60,7 @@ export async function createdBy(more: Body = {}): Promise<{ readonly made: Creat
   return { made: body, job: await ended(body.job.id) };
 }
 
-/** Every table's rows that name the project or its key, but for what tells of it: jobs, events, the audit log. */
+/** Every table's rows that name the project or its key, without the history: jobs, events, the audit log. */
 export async function leftOf(id: string, keyId: string): Promise<string[]> {
   const tables = await rows(
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",

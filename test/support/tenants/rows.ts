@@ -1,8 +1,8 @@
-/** Organisations and projects put straight into the tables, and what the tables say of their use. */
+/** Organizations and projects inserted directly into the tables, and the recorded usage. */
 import { env } from "cloudflare:workers";
 import { AFTERNOON, post } from "../worker.ts";
 
-/** When the tests' organisations began, long ago, so that their periods begin on the 1st. */
+/** The tests' organizations began long ago, so that their periods begin on the 1st. */
 const ANCHOR = Date.parse("2031-01-01T00:00:00Z");
 const NOW = Date.parse(AFTERNOON);
 
@@ -45,14 +45,14 @@ export interface Report {
   readonly results: Row[];
 }
 
-/** Reports events as the administrator; what comes back must be 200. */
+/** Reports events with the admin token. The response must be 200. */
 export async function report(events: readonly unknown[]): Promise<Report> {
   const { status, body } = await post<Report>("/api/usage/events", { events });
   if (status !== 200) throw new Error(`${status} ${JSON.stringify(body)}`);
   return body;
 }
 
-/** What became of each, in the order given. */
+/** The result of each, in the given order. */
 export const outcomes = ({ results }: Report): string[] => results.map(({ status, result }) => `${status} ${result}`);
 
 async function totals(sql: string): Promise<Record<string, number>> {
@@ -65,18 +65,18 @@ export const counters = async (): Promise<Record<string, number>> =>
   totals("SELECT project_id || ' ' || meter || ' ' || day AS name, used AS total FROM counters ORDER BY name");
 export const adjustments = async (): Promise<Record<string, number>> =>
   totals("SELECT project_id || ' ' || meter || ' ' || day AS name, quantity AS total FROM adjustments ORDER BY name");
-/** As { "project meter": level }; a gauge that nobody reported is missing. */
+/** As { "project meter": level }. A gauge without reports is missing. */
 export const gauges = async (): Promise<Record<string, number>> =>
   totals("SELECT project_id || ' ' || meter AS name, level AS total FROM gauges ORDER BY name");
 
-/** As { "organisation period": [api_calls, adjustments] }. */
+/** As { "organization period": [api_calls, adjustments] }. */
 export async function periods(): Promise<Record<string, [number, number]>> {
   const sql = "SELECT organization_id || ' ' || period_index AS name, api_calls, adjustments FROM billing_periods ORDER BY name";
   const { results } = await env.DB.prepare(sql).all<{ name: string; api_calls: number; adjustments: number }>();
   return Object.fromEntries(results.map(({ name, api_calls, adjustments }) => [name, [api_calls, adjustments]]));
 }
 
-/** Everything that a report may move. */
+/** Everything that a report may change. */
 export const moved = async () => ({
   counters: await counters(),
   adjustments: await adjustments(),

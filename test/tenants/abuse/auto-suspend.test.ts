@@ -9,8 +9,8 @@ beforeEach(async () => {
   await makeProject("mine", { owner_id: "ada" });
 });
 
-describe("what is looked at", () => {
-  test("are the last two windows, by the minute: what others asked then, and what was asked before and after, is none", async () => {
+describe("the measurements", () => {
+  test("are the last two windows by the minute, without other projects and other times", async () => {
     await makeProject("other");
     await usual("mine", 100);
     await askedTwice("other", { requests: 9_000 });
@@ -26,7 +26,7 @@ describe("what is looked at", () => {
     });
   });
 
-  test("a baseline that is over a week old, or of the hour that is judged, is none", async () => {
+  test("exclude a baseline older than a week or of the judged hour", async () => {
     await usual("mine", 1);
     await askedTwice("mine", { requests: 5_000 });
     const known = async () =>
@@ -41,7 +41,7 @@ describe("what is looked at", () => {
     expect(await known()).toBe(12);
   });
 
-  test("what was given does not count where we measured something, and is kept", async () => {
+  test("take precedence over given metrics, which are stored", async () => {
     await usual("mine", 100);
     const metrics = {
       requests: 100,
@@ -62,7 +62,7 @@ describe("what is looked at", () => {
     expect([await suspended("mine"), await suspended("elsewhere")]).toEqual([[], ["abuse:EXCESSIVE_USAGE"]]);
   });
 
-  test("errors that are mostly 5xx are compared with how others fared at the time", async () => {
+  test("compare errors that are mostly 5xx with the errors of other projects", async () => {
     await makeProject("other");
     await usual("mine", 100);
     await askedTwice("mine", { requests: 200, errors: 200, failures: 200 });
@@ -79,10 +79,10 @@ describe("what follows", () => {
     await askedTwice("mine", { requests: 2_000, errors: 1_500 });
   });
 
-  test("stands with its inputs, in the audit log and among the events, and is told to the project with its next request", async () => {
+  test("is recorded with its inputs, in the audit log and as an event, and refuses the project's next request", async () => {
     const { result } = { result: await judge("mine", "EXCESSIVE_USAGE") };
     const [job] = await rows("SELECT id FROM jobs WHERE type = 'auto_suspend'");
-    const why = "2000 and 2000 requests in two windows; usual are 14400 in 144 windows, and more than 10 times that is excessive";
+    const why = "2000 and 2000 requests in two windows (baseline: 14400 in 144 windows, excessive: more than 10 times that)";
     const metrics = {
       requests_per_minute: 400,
       baseline_requests_per_minute: 20,
@@ -111,7 +111,7 @@ describe("what follows", () => {
           pattern_type: "EXCESSIVE_USAGE",
           decision: "suspended",
           organization_id: "org",
-          organization_name: "Organisation org",
+          organization_name: "Organization org",
           owner_id: "ada",
           metrics: { requests_per_minute: 400, baseline_requests_per_minute: 20, error_rate: 0.75 },
         },
@@ -120,7 +120,7 @@ describe("what follows", () => {
     ]);
   });
 
-  test("is nothing but a report where it is not to be enforced, and a pattern that goes on is told once an hour", async () => {
+  test("is only a report without enforcement, and a pattern that continues is reported once per hour", async () => {
     const report = async () => (await judge("mine", "EXCESSIVE_USAGE", { enforce_action: false }))["decision"];
     expect([await report(), await report(), await suspended("mine")]).toEqual(["reported", "reported", []]);
     expect(await events()).toEqual(["abuse.detected mine"]);
@@ -131,18 +131,18 @@ describe("what follows", () => {
     expect(await events()).toEqual(["abuse.detected mine", "abuse.detected mine", "project.suspended mine", "abuse.detected mine"]);
   });
 
-  test("is told again every hour, also of a pattern that never pauses", async () => {
-    const told: number[] = [];
+  test("is reported again every hour, even if the pattern never pauses", async () => {
+    const eventCounts: number[] = [];
     for (let minutes = 0; minutes <= 130; minutes += 10) {
       await setClock(new Date(NOW + minutes * 60_000).toISOString());
       if (minutes > 0) await askedTwice("mine", { requests: 2_000 }, MINUTE + minutes);
       expect((await judge("mine", "EXCESSIVE_USAGE", { enforce_action: false }))["decision"]).toBe("reported");
-      told.push((await events()).length);
+      eventCounts.push((await events()).length);
     }
-    expect(told).toEqual([1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3]);
+    expect(eventCounts).toEqual([1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3]);
   });
 
-  test("happens once: a project that stands still for good is not stopped again, whatever for", async () => {
+  test("happens once: a project suspended without an end is not suspended again for any pattern", async () => {
     await judge("mine", "EXCESSIVE_USAGE");
     const again = [await judge("mine", "EXCESSIVE_USAGE"), await judge("mine", "ERROR_SPIKE")];
     expect(again.map(({ decision }) => decision)).toEqual(["already_suspended", "already_suspended"]);
@@ -155,7 +155,7 @@ describe("what follows", () => {
     expect((await judge("by_hand", "EXCESSIVE_USAGE"))["decision"]).toBe("already_suspended");
   });
 
-  test("happens beside a cap's suspension, which ends by itself", async () => {
+  test("is independent of a cap's suspension, which ends automatically", async () => {
     await stop("mine", "quota:db_queries_per_day", Date.parse("2031-05-15T00:00:00Z"));
     await judge("mine", "EXCESSIVE_USAGE");
     expect((await suspended("mine")).toSorted()).toEqual(["abuse:EXCESSIVE_USAGE", "quota:db_queries_per_day"]);
@@ -163,7 +163,7 @@ describe("what follows", () => {
     expect(await suspended("mine")).toEqual(["abuse:EXCESSIVE_USAGE"]);
   });
 
-  test("happens beside a gauge's suspension, and after one was lifted by hand: neither is a word about abuse", async () => {
+  test("is independent of a gauge's suspension, and of one lifted manually for another reason", async () => {
     await stop("mine", "quota:db_queries_per_day");
     right(await post("/api/projects/mine/reactivate", { reason: "Raised" }));
     await stop("mine", "quota:realtime_connections");
@@ -171,12 +171,12 @@ describe("what follows", () => {
     expect((await suspended("mine")).toSorted()).toEqual(["abuse:EXCESSIVE_USAGE", "quota:realtime_connections"]);
   });
 
-  test("is nothing for who was reactivated after it, until there are two new windows", async () => {
+  test("does not happen again after a reactivation until there are two new windows", async () => {
     await judge("mine", "EXCESSIVE_USAGE");
     right(await post("/api/projects/mine/reactivate", { reason: "Talked to them" }));
     expect(await judge("mine", "EXCESSIVE_USAGE")).toMatchObject({
       decision: "insufficient",
-      why: "the project was reactivated at 2031-05-14T14:03:11Z; what it did before is not held against it again",
+      why: "the project was reactivated at 2031-05-14T14:03:11Z, so that earlier requests no longer count",
     });
     await setClock("2031-05-14T14:14:00Z");
     const end = Math.floor(Date.parse("2031-05-14T14:14:00Z") / 60_000);
@@ -187,13 +187,13 @@ describe("what follows", () => {
   test.each([
     ["archived", ""],
     ["deleted", "?permanent=true"],
-  ])("is nothing for an %s project", async (_, query) => {
+  ])("does not happen to an %s project", async (_, query) => {
     right(await call("DELETE", `/api/projects/mine${query}`));
     expect(await judge("mine", "EXCESSIVE_USAGE")).toMatchObject({ decision: "not_active" });
     expect(await rows("SELECT * FROM suspensions")).toEqual([]);
   });
 
-  test("is nothing for who was reactivated after it by what somebody else measured, either", async () => {
+  test("does not happen again after a reactivation for given metrics either", async () => {
     await makeProject("elsewhere");
     const metrics = { requests: 100, windows: 2, baseline_hours: 12, baseline_days: 3, error_rate: 0.9 };
     const decided = async () => judge("elsewhere", "ERROR_SPIKE", { metrics });
@@ -204,11 +204,11 @@ describe("what follows", () => {
     expect((await decided())["decision"]).toBe("suspended");
   });
 
-  test("is an error for a project that is not there", async () => {
-    expect(await judge("nobody", "ERROR_SPIKE")).toEqual({ error: 'There is no project "nobody".' });
+  test("fails for an unknown project", async () => {
+    expect(await judge("missing", "ERROR_SPIKE")).toEqual({ error: 'There is no project "missing".' });
   });
 
-  test("what was flagged is not usual, also where its hour was summed up already", async () => {
+  test("excludes flagged minutes from the baseline, even if their hour was summed up before", async () => {
     const sum = {
       project_id: "mine",
       hour: Math.floor(Date.parse("2031-05-14T13:00:00Z") / 3_600_000),

@@ -21,7 +21,7 @@ beforeEach(async () => {
 const counted = async () => rows("SELECT project_id, requests, errors, failures, probes FROM project_minutes ORDER BY minute, project_id");
 const QUIET = { project_id: "mine", requests: 0, errors: 0, failures: 0, probes: 0 };
 
-/** What one answer was counted as, with its status. */
+/** How one response was counted, with its status. */
 const countedAs = async (method: string, path: string, body?: unknown, token = key, changed: Record<string, unknown> = {}) => {
   await rows("DELETE FROM project_minutes");
   const { status } = await byWith(changed, token, method, path, body);
@@ -32,9 +32,9 @@ const countedAs = async (method: string, path: string, body?: unknown, token = k
 describe("what counts", () => {
   test.each([
     ["an answer", "GET", "/api/authors/top", undefined, 200, { requests: 1 }],
-    ["a book that is not there, which is an answer too", "GET", "/api/books/9780201633610", undefined, 404, { requests: 1 }],
+    ["a missing book, which is a response too", "GET", "/api/books/9780201633610", undefined, 404, { requests: 1 }],
     [
-      "a wrong body, before anybody looked the key up",
+      "an invalid body, before the key is looked up",
       "POST",
       "/api/enrich/batch-direct",
       { isbns: "none" },
@@ -42,15 +42,15 @@ describe("what counts", () => {
       { requests: 1, errors: 1 },
     ],
     ["a wrong parameter", "GET", "/api/projects/mine/usage?days=x", undefined, 400, { requests: 1, errors: 1 }],
-    ["somebody else's project: a probe", "GET", "/api/projects/other", undefined, 404, { probes: 1 }],
-    ["the administrator's routes: a probe", "GET", "/api/audit", undefined, 403, { probes: 1 }],
-    ["what is public, which no key is looked up for", "GET", "/api/quota/status", undefined, 200, null],
-    ["what its key has no scope for", "POST", "/api/projects/mine/database/query", { sql: "SELECT 1" }, 403, null],
+    ["another project: a probe", "GET", "/api/projects/other", undefined, 404, { probes: 1 }],
+    ["an admin route: a probe", "GET", "/api/audit", undefined, 403, { probes: 1 }],
+    ["a public route, which looks up no key", "GET", "/api/quota/status", undefined, 200, null],
+    ["a route outside the key's scopes", "POST", "/api/projects/mine/database/query", { sql: "SELECT 1" }, 403, null],
   ])("%s", async (_, method, path, body, status, counts) => {
     expect(await countedAs(method, path, body)).toEqual({ status, row: counts && { ...QUIET, ...counts } });
   });
 
-  test("a failure of the provider does, as an error", async () => {
+  test("a failure of the provider counts as an error", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/author/", times: 0 });
     expect(await countedAs("POST", "/api/authors/enrich-bibliography", { author_name: "Jane Austen", max_pages: 1 })).toEqual({
       status: 502,
@@ -58,7 +58,7 @@ describe("what counts", () => {
     });
   });
 
-  test("our own refusals do not: a cap, a suspension, an unknown, a revoked or an expired key", async () => {
+  test("our own refusals do not count: a cap, a suspension, an unknown, a revoked or an expired key", async () => {
     const ended = await Promise.all(["revoked", "expired", "replaced"].map(async (id) => makeProject(id)));
     await rows("UPDATE api_keys SET revoked_at = 1 WHERE project_id = 'revoked'");
     await rows("UPDATE api_keys SET expires_at = 1 WHERE project_id = 'expired'");
@@ -92,7 +92,7 @@ describe("real requests", () => {
   const ask = async (count: number, right: number) =>
     concurrently(count, 20, async (index) => enrich(key, index < right ? isbns(0, 1) : []));
 
-  /** So many requests, of which so many are right, in each of two windows. */
+  /** This many requests, and this many successful ones, in each of two windows. */
   const twice = async (count: number, right: number) => {
     await setClock("2031-05-14T14:16:00Z");
     await ask(count, right);
@@ -101,10 +101,10 @@ describe("real requests", () => {
   };
   const decisions = async (jobs: number) => (await settled(jobs)).map(({ result }) => (result as { decision: string }).decision);
 
-  test("of which more than half are wrong stop a project where that is enforced; our own refusals among them do not count", async () => {
+  test("with more than half errors suspend a project if enforced, without counting our own refusals", async () => {
     await usual("mine", 100);
     await twice(101, 50);
-    // Beyond its cap: refused by us, and neither requests nor errors.
+    // Beyond its cap: refusals are neither requests nor errors.
     await rows("UPDATE caps SET value = 0");
     await setClock("2031-05-14T14:22:00Z");
     expect((await ask(5, 5)).map(({ status }) => status)).toEqual([429, 429, 429, 429, 429]);
@@ -124,7 +124,7 @@ describe("real requests", () => {
     });
   });
 
-  test("half of which are wrong stop nobody, nor do few, nor many in one window", async () => {
+  test("with half errors suspend no project, nor do few requests, nor many in one window", async () => {
     await usual("mine", 100);
     await twice(100, 50);
     await keepHouse("2031-05-14T14:25:03Z");
@@ -135,10 +135,10 @@ describe("real requests", () => {
   });
 });
 
-describe("looking by ourselves", () => {
+describe("the detection", () => {
   const END = Math.floor(Date.parse("2031-05-14T14:05:00Z") / 60_000);
 
-  test("finds each pattern once, and asks for a job that says project, pattern and windows", async () => {
+  test("finds each pattern once, and requests a job for each project, pattern and windows", async () => {
     const projects = ["excessive", "normal", "failing", "probing", "few", "newcomer", "stopped", "capped", "archived"];
     for (const id of projects) await makeProject(id);
     for (const id of projects.filter((each) => each !== "newcomer")) await usual(id, 100);
@@ -171,14 +171,14 @@ describe("looking by ourselves", () => {
     expect((await keepHouse("2031-05-14T14:10:00Z")).result).toMatchObject({ abuse: { jobs: 0 } });
   });
 
-  test("stops where that is configured, and whoever is reactivated meanwhile is left alone until there is more", async () => {
+  test("suspends if configured, and spares a reactivated project until there are new windows", async () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 1_001 }, END);
     await setClock("2031-05-14T14:05:00Z");
-    const { lookForAbuse } = await import("../../../worker/src/tenants/abuse/watch.ts");
+    const { detectAbuse } = await import("../../../worker/src/tenants/abuse/watch.ts");
     const { createDeps } = await import("../../../worker/src/deps.ts");
     const deps = createDeps({ ...env, ABUSE_ENFORCEMENT: "enforce" }, () => Date.now());
-    expect(await lookForAbuse(deps)).toEqual({ jobs: 1 });
+    expect(await detectAbuse(deps)).toEqual({ jobs: 1 });
     await settled(1);
     expect(await suspended("mine")).toEqual(["abuse:EXCESSIVE_USAGE"]);
     expect((await get("/api/authors/top", { token: key })).body).toMatchObject({
@@ -186,11 +186,11 @@ describe("looking by ourselves", () => {
       reasons: [{ reason: "abuse:EXCESSIVE_USAGE" }],
     });
     await call("POST", "/api/projects/mine/reactivate", { reason: "Talked to them" });
-    expect(await lookForAbuse(deps)).toEqual({ jobs: 0 });
+    expect(await detectAbuse(deps)).toEqual({ jobs: 0 });
     expect(await suspended("mine")).toEqual([]);
   });
 
-  test("sums hours up when they are over, once, without what was flagged, also after an outage of a day", async () => {
+  test("sums up past hours once, without flagged minutes, also after an outage of a day", async () => {
     const minute = (time: string) => Math.floor(Date.parse(time) / 60_000);
     const put = async (time: string, requests: number, flagged = 0) =>
       rows("INSERT INTO project_minutes VALUES (?, 'mine', ?, 1, 0, 0, ?)", minute(time), requests, flagged);
@@ -213,7 +213,7 @@ describe("looking by ourselves", () => {
     ]);
   });
 
-  test("leaves projects alone whose errors are an outage of the provider's or ours", async () => {
+  test("ignores errors caused by an outage of the provider or the coordinator", async () => {
     const { findAbuseCandidates } = await import("../../../worker/src/store/abuse/rates.ts");
     const look = async () => {
       const rules = { minRequests: 100, factor: 10, hours: [0, 0] as const };
@@ -230,7 +230,7 @@ describe("looking by ourselves", () => {
     expect(await look()).toEqual([]);
   });
 
-  test("reads no more for projects that asked nothing", async () => {
+  test("reads no rows of projects without requests", async () => {
     const sql = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
       INSERT INTO projects (id, organization_id, name, changed_by, created_at, updated_at) SELECT 'p' || i, 'org', 'P', 'test', 1, 1 FROM n`;
     const hours = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
@@ -251,7 +251,7 @@ describe("looking by ourselves", () => {
     expect({ found: found.length, few: rowsRead() < 60 ? "few" : rowsRead() }).toEqual({ found: 1, few: "few" });
   });
 
-  test("forgets minutes after 2 days, hours after 30, signals after 90, decisions after 400", async () => {
+  test("deletes minutes after 2 days, hours after 30, signals after 90, decisions after 400", async () => {
     const at = Date.parse("2031-05-14T14:00:00Z");
     const [minute, hour, day] = [60_000, 3_600_000, 86_400_000];
     for (const age of [1.9, 2.1, 29, 31, 89, 91, 399, 401]) {

@@ -136,7 +136,7 @@ describe("a backup", () => {
     expect(refusal(await post("/api/projects/shop/backups", {}))).toMatchObject({ status: 409, code: "conflict" });
     expect(refusal(await post("/api/projects/none/backups", {}))).toMatchObject({ status: 404, code: "not_found" });
     const job = await ended((await ask({ type: "export_backup", payload: { project_id: "none" } })).body.id);
-    expect(job).toMatchObject({ status: "failed", error: 'not_found: There is no project "none".' });
+    expect(job).toMatchObject({ status: "failed", error: 'not_found: Project "none" not found.' });
   });
 
   test("can be asked for as a job, too", async () => {

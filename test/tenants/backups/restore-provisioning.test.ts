@@ -11,7 +11,7 @@ import { ask as queried, objectOf, run } from "../../tenant-database/support.ts"
 import { makeOrganization, refusal, right, rows } from "../../support/tenants/http.ts";
 import { backUp, meddle, toldOf } from "./support.ts";
 import type { Backup } from "./support.ts";
-import { said } from "../../support/tenants/keys.ts";
+import { statusText } from "../../support/tenants/keys.ts";
 import { create, createdBy, services } from "../../support/tenants/provisioning.ts";
 import type { Created } from "../../support/tenants/provisioning.ts";
 
@@ -46,7 +46,7 @@ const jobsOf = async ({ project, restore }: Restoring): Promise<Job[]> =>
 
 const SQL = { sql: "INSERT INTO c VALUES (2) RETURNING (SELECT count(*) FROM c)" };
 const write = async (project: string, key: string | null | undefined): Promise<string> =>
-  said(await post(`/api/projects/${project}/database/query`, SQL, { token: key ?? "" }));
+  statusText(await post(`/api/projects/${project}/database/query`, SQL, { token: key ?? "" }));
 /** Open to whoever has the key, and empty. */
 const OPEN_AND_EMPTY = { result: "rows", rows: [[0]] };
 const tablesOf = async (project: string): Promise<unknown> =>
@@ -309,7 +309,7 @@ test("a project that is being made has no backup taken, and its database is aske
   const job = await ended((await ask({ type: "export_backup", payload: { project_id: "early" } })).body.id);
   resolve();
   await ended(body.job.id);
-  expect(said(answer)).toBe("503 project_not_ready");
+  expect(statusText(answer)).toBe("503 project_not_ready");
   expect(job).toMatchObject({ status: "failed", error: expect.stringMatching(/^project_not_ready: /u) as string });
   expect(await rows("SELECT id FROM backups WHERE project_id = 'early'")).toEqual([]);
 });

@@ -10,8 +10,8 @@ beforeEach(async () => freshStart());
 
 const one = async (id: string): Promise<Body> => right(await get(`/api/organizations/${id}`));
 
-describe("an organisation is created", () => {
-  test("with all that was said, and is found again", async () => {
+describe("an organization is created", () => {
+  test("with all fields, and is found again", async () => {
     const given = { id: "acme", name: " Alexandria Readers ", billing_anchor: "2031-01-31T09:30:00Z", quotas: { api_calls: 100_000 } };
     const { status, headers, body } = await post("/api/organizations", given);
     expect({ status, location: headers.get("location") }).toEqual({ status: 201, location: "/api/organizations/acme" });
@@ -29,7 +29,7 @@ describe("an organisation is created", () => {
     expect(await one("acme")).toEqual({ ...body, periods: [period] });
   });
 
-  test("with a name alone: an id is made, the periods begin now, and nothing is limited", async () => {
+  test("with a name only: an id is generated, the periods begin now, and no limit applies", async () => {
     const body = right(await post("/api/organizations", { name: "Bare" }));
     expect(body).toMatchObject({
       id: expect.stringMatching(/^org_[0-9A-Za-z]{12}$/u),
@@ -63,7 +63,7 @@ describe("an organisation is created", () => {
     expect(await one("acme")).toMatchObject({ period: { starts_at }, periods: [{ starts_at }] });
   });
 
-  test.each(["2031-05-14T14:03:12Z", "9999-12-31T23:59:59Z"])("not with an anchor to come: %s", async (billing_anchor) => {
+  test.each(["2031-05-14T14:03:12Z", "9999-12-31T23:59:59Z"])("not with a future anchor: %s", async (billing_anchor) => {
     const answer = await post("/api/organizations", { id: "acme", name: "Early", billing_anchor });
     expect(refusal(answer)).toEqual({ status: 422, code: "unprocessable", paths: ["billing_anchor"] });
     expect((await get("/api/organizations/acme")).status).toBe(404);
@@ -71,12 +71,12 @@ describe("an organisation is created", () => {
 
   test.each(["a", "A-1_b", "_", "-", "__proto__", "constructor", "0", "x".repeat(64)])("under the id %j", async (id) => {
     expect(await makeOrganization(id)).toMatchObject({ id });
-    expect(await one(id)).toMatchObject({ id, name: `Organisation ${id}` });
+    expect(await one(id)).toMatchObject({ id, name: `Organization ${id}` });
     expect(refusal(await post("/api/organizations", { id, name: "Another" }))).toEqual({ status: 409, code: "conflict" });
-    expect(await one(id)).toMatchObject({ name: `Organisation ${id}` });
+    expect(await one(id)).toMatchObject({ name: `Organization ${id}` });
   });
 
-  test("ids that differ in their case are two", async () => {
+  test("ids that differ in case are different", async () => {
     await makeOrganization("acme");
     expect((await post("/api/organizations", { id: "ACME", name: "Other" })).status).toBe(201);
   });
@@ -89,7 +89,7 @@ describe("an organisation is created", () => {
     },
   );
 
-  test("once, when many ask for the same id at one moment", async () => {
+  test("once, when many requests create the same id concurrently", async () => {
     const ask = async (n: number) =>
       post("/api/organizations", { id: "acme", name: `N${n}`, billing_anchor: `2030-0${(n % 9) + 1}-01T00:00:00Z` });
     const answers = await Promise.all(Array.from({ length: 20 }, async (_, n) => ask(n)));
@@ -101,7 +101,7 @@ describe("an organisation is created", () => {
   });
 });
 
-describe("what is wrong is named", () => {
+describe("an invalid field is named", () => {
   const name = "Right";
 
   test.each([
@@ -147,13 +147,13 @@ describe("what is wrong is named", () => {
     expect(await rows("SELECT * FROM organizations")).toEqual([]);
   });
 
-  test("a member that is not known, with its value and what was expected", async () => {
+  test("an unknown field, with its value and the expectation", async () => {
     const { body } = await post("/api/organizations", { name, quotas: { api_cals: 7 } });
     expect(body["errors"]).toEqual([{ path: "quotas.api_cals", message: "expected no member of this name", value: "7" }]);
     expect(body["detail"]).toBe("quotas.api_cals: expected no member of this name (given: 7)");
   });
 
-  test("__proto__ is a member like any other", async () => {
+  test("__proto__ is a field like any other", async () => {
     expect(refusal(await post("/api/organizations", '{"name": "Right", "__proto__": {"id": "x"}}'))).toMatchObject({ status: 400 });
   });
 
@@ -167,10 +167,10 @@ describe("what is wrong is named", () => {
   });
 });
 
-describe("an organisation is changed", () => {
+describe("an organization is changed", () => {
   beforeEach(async () => void (await makeOrganization("acme", { quotas: { api_calls: 10 } })));
 
-  test("in what was said, and in nothing else; null is unlimited, and absent is as it was", async () => {
+  test("in the given fields only: null is unlimited, and absent fields keep their value", async () => {
     await setClock("2031-05-14T15:00:00Z");
     expect(right(await patch("/api/organizations/acme", { name: "New" }))).toMatchObject({
       name: "New",
@@ -185,9 +185,9 @@ describe("an organisation is changed", () => {
     expect(right(await patch("/api/organizations/acme", { quotas: { api_calls: 0 } }))).toMatchObject({ quotas: { api_calls: 0 } });
   });
 
-  test("to what it is already: nothing happens, and nothing is noted", async () => {
+  test("to its current values: no change and no audit entry", async () => {
     await setClock("2031-05-14T15:00:00Z");
-    for (const same of [{}, { name: "Organisation acme" }, { quotas: { api_calls: 10 } }, { status: "ACTIVE" }]) {
+    for (const same of [{}, { name: "Organization acme" }, { quotas: { api_calls: 10 } }, { status: "ACTIVE" }]) {
       expect(right(await patch("/api/organizations/acme", same))).toMatchObject({ updated_at: NOW });
     }
     expect(await audited("subject=organization:acme")).toEqual(["organization.create organization:acme"]);
@@ -205,7 +205,7 @@ describe("an organisation is changed", () => {
     expect(refusal(await patch("/api/organizations/acme", body))).toEqual({ status: 400, code: "invalid_request", paths });
   });
 
-  test("archived, it can be renamed and brought back; twice answers the same", async () => {
+  test("archived, it can be renamed and restored, and both are idempotent", async () => {
     const first = right(await remove("/api/organizations/acme"));
     expect(first).toMatchObject({ status: "ARCHIVED" });
     await setClock("2031-05-14T15:00:00Z");
@@ -221,40 +221,40 @@ describe("an organisation is changed", () => {
     );
   });
 
-  test("is archived only once no project is active, and says how many are", async () => {
+  test("is archived only when no project is active, and the refusal has their number", async () => {
     await makeProject("p", { organization_id: "acme" });
     await makeProject("q", { organization_id: "acme" });
     const refused = await remove("/api/organizations/acme");
     expect(refusal(refused)).toEqual({ status: 409, code: "conflict" });
-    expect(refused.body["detail"]).toBe("The organisation has 2 active projects. Archive them first.");
+    expect(refused.body["detail"]).toBe("The organization has 2 active projects. Archive them first.");
     expect((await patch("/api/organizations/acme", { status: "ARCHIVED", name: "Half" })).status).toBe(409);
     right(await remove("/api/projects/p"));
     right(await post("/api/projects/q/suspend", { reason: "Test" }));
-    expect((await remove("/api/organizations/acme")).body["detail"]).toBe("The organisation has 1 active project. Archive them first.");
+    expect((await remove("/api/organizations/acme")).body["detail"]).toBe("The organization has 1 active project. Archive them first.");
     right(await remove("/api/projects/q?permanent=true"));
-    expect(right(await remove("/api/organizations/acme"))).toMatchObject({ status: "ARCHIVED", name: "Organisation acme" });
+    expect(right(await remove("/api/organizations/acme"))).toMatchObject({ status: "ARCHIVED", name: "Organization acme" });
   });
 
-  test("is not archived when a project is made between the look and the write", async () => {
+  test("is not archived if a project is created between the read and the write", async () => {
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
     const DB = outrun(async () => makeProject("late", { organization_id: "acme" }));
     const refused = await callWith({ DB }, "/api/organizations/acme", { method: "DELETE", headers });
     expect({ status: refused.status, detail: refused.body["detail"] }).toEqual({
       status: 409,
-      detail: "The organisation has 1 active project. Archive them first.",
+      detail: "The organization has 1 active project. Archive them first.",
     });
     expect(await one("acme")).toMatchObject({ status: "ACTIVE" });
     expect(await audited("subject=organization:acme")).toHaveLength(1);
   });
 
-  test("and is changed by what was wanted, not by what was seen, when somebody else was faster", async () => {
+  test("and keeps the concurrent changes of other fields", async () => {
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
     const DB = outrun(async () => patch("/api/organizations/acme", { quotas: { api_calls: 77 } }));
     const answer = await callWith({ DB }, "/api/organizations/acme", { method: "PATCH", headers, body: '{"name": "New"}' });
     expect(answer).toMatchObject({ status: 200, body: { name: "New", quotas: { api_calls: 77 } } });
   });
 
-  test("a project is never active in an archived organisation, whoever was faster", async () => {
+  test("a project is never active in an archived organization, in either order of concurrent changes", async () => {
     for (let round = 0; round < 5; round += 1) {
       await makeOrganization(`o${round}`);
       const [archived, made] = await Promise.all([
@@ -268,7 +268,7 @@ describe("an organisation is changed", () => {
     }
   });
 
-  test("shows what was used, period by period, the newest first, and at most twelve", async () => {
+  test("lists usage by period, newest first, and at most twelve", async () => {
     await rows("UPDATE billing_periods SET api_calls = 7, adjustments = 2 WHERE period_index = 0");
     await setClock("2031-06-20T00:00:00Z");
     const body = await one("acme");
@@ -279,7 +279,7 @@ describe("an organisation is changed", () => {
   });
 });
 
-test.each(["nothing", "%27", "..", "a%20b", "x".repeat(65)])("of %j: 404 or 400, and never another", async (id) => {
+test.each(["nothing", "%27", "..", "a%20b", "x".repeat(65)])("of %j: 404 or 400, and never another organization", async (id) => {
   await makeOrganization("acme");
   const status = id === "nothing" ? 404 : id === ".." ? 404 : 400;
   expect((await get(`/api/organizations/${id}`)).status).toBe(status);

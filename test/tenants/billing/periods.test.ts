@@ -4,9 +4,9 @@ import { billingPeriod, billingPeriodAt, monthsAfter } from "../../../worker/src
 import { seeded } from "../../support/tenants/rows.ts";
 
 const at = (text: string): number => Date.parse(text);
-const shown = (time: number): string => new Date(time).toISOString().replace(".000Z", "Z");
+const iso = (time: number): string => new Date(time).toISOString().replace(".000Z", "Z");
 const starts = (anchor: string, from: number, count: number): string[] =>
-  Array.from({ length: count }, (_, index) => shown(billingPeriod(at(anchor), from + index).startsAt).slice(0, 10));
+  Array.from({ length: count }, (_, index) => iso(billingPeriod(at(anchor), from + index).startsAt).slice(0, 10));
 
 describe("periods follow the anchor", () => {
   test.each([
@@ -19,7 +19,7 @@ describe("periods follow the anchor", () => {
     ["2025-12-01T00:00:00Z", ["2025-12-01", "2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01", "2026-05-01"]],
   ])("of %s", (anchor, expected) => expect(starts(anchor, 0, 6)).toEqual(expected));
 
-  test("back across a year too, with negative numbers", () => {
+  test("across a year boundary too, with negative indexes", () => {
     expect(starts("2025-03-31T00:00:00Z", -4, 6)).toEqual([
       "2024-11-30",
       "2024-12-31",
@@ -30,10 +30,10 @@ describe("periods follow the anchor", () => {
     ]);
   });
 
-  test("over four years no day is lost: the 29th of February comes once in four", () => {
-    const februaries = [12, 24, 36, 48].map((years) => shown(monthsAfter(at("2024-02-29T12:30:00Z"), years)));
+  test("over four years without losing a day: 29 February occurs once in four", () => {
+    const februaries = [12, 24, 36, 48].map((years) => iso(monthsAfter(at("2024-02-29T12:30:00Z"), years)));
     expect(februaries).toEqual(["2025-02-28T12:30:00Z", "2026-02-28T12:30:00Z", "2027-02-28T12:30:00Z", "2028-02-29T12:30:00Z"]);
-    expect(shown(monthsAfter(at("2096-02-29T00:00:00Z"), 48))).toBe("2100-02-28T00:00:00Z");
+    expect(iso(monthsAfter(at("2096-02-29T00:00:00Z"), 48))).toBe("2100-02-28T00:00:00Z");
   });
 
   test("at the time of day of the anchor, to the millisecond", () => {
@@ -44,22 +44,22 @@ describe("periods follow the anchor", () => {
     });
   });
 
-  test("before 1970, and in the years that Date.UTC takes for others", () => {
+  test("before 1970, and in the years that Date.UTC would misread", () => {
     expect(starts("1969-10-31T00:00:00Z", 0, 4)).toEqual(["1969-10-31", "1969-11-30", "1969-12-31", "1970-01-31"]);
     expect(starts("0050-01-31T00:00:00Z", 0, 3)).toEqual(["0050-01-31", "0050-02-28", "0050-03-31"]);
     expect(billingPeriodAt(at("0001-01-31T00:00:00Z"), at("2031-02-28T00:00:00Z")).startsAt).toBe(at("2031-02-28T00:00:00Z"));
   });
 });
 
-describe("the period that contains a moment", () => {
-  test("begins with its first millisecond, and does not hold that of the next", () => {
+describe("the period that contains a time", () => {
+  test("begins with its first millisecond, and excludes the first one of the next", () => {
     const anchor = at("2025-01-31T08:00:00Z");
     const [first, second] = [at("2025-02-28T08:00:00Z"), at("2025-03-31T08:00:00Z")];
     expect([first - 1, first, second - 1, second].map((now) => billingPeriodAt(anchor, now).index)).toEqual([0, 1, 1, 2]);
     expect([anchor - 1, anchor].map((now) => billingPeriodAt(anchor, now).index)).toEqual([-1, 0]);
   });
 
-  test("is there before the anchor too", () => {
+  test("exists before the anchor too", () => {
     expect(billingPeriodAt(at("2031-05-31T00:00:00Z"), at("2031-02-27T00:00:00Z"))).toEqual({
       index: -4,
       startsAt: at("2031-01-31T00:00:00Z"),
@@ -67,17 +67,17 @@ describe("the period that contains a moment", () => {
     });
   });
 
-  test("is the one before where the month's own begins later", () => {
+  test("is the previous one if the month's own begins later", () => {
     expect(billingPeriodAt(at("2025-01-31T00:00:00Z"), at("2025-03-30T23:59:59Z")).index).toBe(1);
     expect(billingPeriodAt(at("2025-01-31T00:00:00Z"), at("2026-01-01T00:00:00Z")).index).toBe(11);
   });
 });
 
-test("a thousand anchors and moments agree with a date library, which counts from the anchor as well", () => {
+test("a thousand anchors and times agree with a date library, which counts from the anchor as well", () => {
   const random = seeded(29);
   const within = (from: string, to: string): number => at(from) + Math.floor(random() * (at(to) - at(from)));
   for (let round = 0; round < 1_000; round += 1) {
-    // Every second anchor on one of the last days of a month.
+    // Every second anchor is on one of the last days of a month.
     const late = DateTime.fromMillis(within("1995-01-01T00:00:00Z", "2055-01-01T00:00:00Z"), { zone: "utc" });
     const anchor = round % 2 === 0 ? late : late.endOf("month").minus({ days: Math.floor(random() * 4) });
     const boundary = anchor.plus({ months: Math.floor(random() * 500) - 100 }).toMillis();

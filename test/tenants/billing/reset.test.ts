@@ -64,12 +64,12 @@ describe("the monthly reset", () => {
       ["2031-02-28T00:00:00Z", "2031-03-31T00:00:00Z", false],
       ["2031-01-31T00:00:00Z", "2031-02-28T00:00:00Z", true],
     ]);
-    // The one after the current stands ready, so that no request has to make it.
+    // The next period exists too, so that no request has to create it.
     expect(await env.DB.prepare("SELECT max(period_index) AS latest FROM billing_periods").first<number>("latest")).toBe(2);
     expect(await reset()).toEqual(NOTHING);
   });
 
-  test("after an outage of three months makes three closed periods and the right current one, from the anchor", async () => {
+  test("creates three closed periods and the current one from the anchor after an outage of three months", async () => {
     await organization("org", "2031-01-31T00:00:00Z");
     await setClock("2031-05-01T06:00:00Z");
     expect(await reset()).toEqual({ ...NOTHING, organizations: 1, periods_closed: 3 });
@@ -82,7 +82,7 @@ describe("the monthly reset", () => {
     expect(await reset()).toEqual(NOTHING);
   });
 
-  test("fills the gap that requests left who made their own period in between", async () => {
+  test("fills gaps between periods that requests created", async () => {
     await organization("org", "2031-01-31T00:00:00Z");
     await project("p", "org");
     await setClock("2031-06-15T00:00:00Z");
@@ -98,14 +98,14 @@ describe("the monthly reset", () => {
     ]);
   });
 
-  test("two at one moment close each period once", async () => {
+  test("closes each period once when two resets run concurrently", async () => {
     for (const id of ["a", "b", "c"]) await organization(id, "2031-01-31T00:00:00Z");
     await setClock("2031-03-01T00:00:00Z");
     const closed = (await Promise.all([reset(), reset(), reset()])).map(({ periods_closed }) => periods_closed);
     expect(closed.reduce((sum, one) => sum + one, 0)).toBe(3);
   });
 
-  test("what is reported for a closed period is an adjustment: its total never changes", async () => {
+  test("turns later reports for a closed period into adjustments, so that its total never changes", async () => {
     await organization("org", "2031-01-31T00:00:00Z");
     await project("p", "org");
     await report([{ id: "in-time", project_id: "p", type: "api_calls", quantity: 5 }]);
@@ -119,7 +119,7 @@ describe("the monthly reset", () => {
     ]);
   });
 
-  test("lifts reasons of a day that is over, and no others", async () => {
+  test("lifts ended daily reasons, and no others", async () => {
     await organization("org", "2031-01-31T00:00:00Z");
     for (const id of ["over", "still", "by-hand"]) await project(id, "org");
     const sql = "INSERT INTO suspensions (project_id, reason, cap_type, since, until, actor) VALUES (?, ?, ?, 1, ?, 'sweep')";
@@ -139,7 +139,7 @@ describe("the monthly reset", () => {
     expect(results).toEqual([{ type: "project.reactivated", project_id: "over" }]);
   });
 
-  test("a damaged organisation is reported, and the others are done", async () => {
+  test("reports a damaged organization and resets the others", async () => {
     for (const id of ["a", "b"]) await organization(id, "2031-01-31T00:00:00Z");
     await env.DB.prepare("UPDATE organizations SET billing_anchor = 'then' WHERE id = 'a'").run();
     await setClock("2031-03-01T00:00:00Z");
@@ -147,11 +147,11 @@ describe("the monthly reset", () => {
       ...NOTHING,
       organizations: 1,
       periods_closed: 1,
-      errors: [{ organization_id: "a", error: "its billing anchor is no time" }],
+      errors: [{ organization_id: "a", error: "its billing anchor is not a valid time" }],
     });
   });
 
-  test("goes through more organisations than fit a page", async () => {
+  test("resets more organizations than fit in one page", async () => {
     const anchor = Date.parse("2031-01-31T00:00:00Z");
     const add = `INSERT INTO organizations (id, name, billing_anchor, changed_by, created_at, updated_at)
       SELECT 'org-' || value, value, ?1, 'test', ?1, ?1 FROM json_each(?2)`;

@@ -8,13 +8,13 @@ import { seeded } from "../../support/tenants/rows.ts";
 const KEY = "qc_live_Q7hX2mPz4K_0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0u";
 
 describe("a key", () => {
-  test.each(["live", "test"] as const)("of mode %s says so, and holds its id, a secret and a checksum", (mode) => {
+  test.each(["live", "test"] as const)("of mode %s names it and contains its id, a secret and a checksum", (mode) => {
     const { id, plaintext } = mintKey(mode);
     expect(plaintext).toMatch(new RegExp(`^qc_${mode}_${id}_[0-9A-Za-z]{38}$`, "u"));
     expect(id).toMatch(/^[0-9A-Za-z]{10}$/u);
   });
 
-  test("ends with the CRC-32 of all before it, in base 62, as anybody can compute it", async () => {
+  test("ends with the CRC-32 of everything before it in base 62, which any client can compute", async () => {
     const { plaintext } = mintKey("live");
     const [body, sum] = [plaintext.slice(0, -6), plaintext.slice(-6)];
     let crc = 0xff_ff_ff_ff;
@@ -27,19 +27,19 @@ describe("a key", () => {
     expect(await readKey(plaintext)).not.toBeNull();
   });
 
-  test("is found by one regular expression in whatever surrounds it", () => {
+  test("is found by one regular expression in surrounding text", () => {
     const keys = [mintKey("live").plaintext, mintKey("test").plaintext];
     const text = `const key = "${keys[0]}";\nAuthorization: Bearer ${keys[1]}\nqc_live_short qc_other_${KEY.slice(8)}`;
     expect([...text.matchAll(new RegExp(API_KEY_PATTERN, "gu"))].map(([found]) => found)).toEqual(keys);
   });
 
-  test("is like no other: ten thousand have ten thousand ids and secrets", () => {
+  test("is unique: ten thousand keys have ten thousand ids and secrets", () => {
     const keys = Array.from({ length: 10_000 }, () => mintKey("live"));
     expect(new Set(keys.map(({ id }) => id)).size).toBe(10_000);
     expect(new Set(keys.map(({ plaintext }) => plaintext.slice(19, -6))).size).toBe(10_000);
   });
 
-  test("keeps its id in a new version, and nothing else", () => {
+  test("keeps only its id in a new version", () => {
     const [first, second] = [mintVersion("test", "Q7hX2mPz4K"), mintVersion("test", "Q7hX2mPz4K")];
     expect([first.id, second.id]).toEqual(["Q7hX2mPz4K", "Q7hX2mPz4K"]);
     expect(first.plaintext.startsWith("qc_test_Q7hX2mPz4K_")).toBe(true);
@@ -48,13 +48,13 @@ describe("a key", () => {
 });
 
 describe("reading a key", () => {
-  test("gives its id and a digest, which is all that goes on", async () => {
+  test("is parsed to its id and a digest, without the secret", async () => {
     const { id, plaintext } = mintKey("live");
     expect(await readKey(plaintext)).toEqual({ id, digest: await sha256Hex(plaintext) });
     expect(await sha256Hex("abc")).toBe("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   });
 
-  test("every single wrong character is noticed, wherever it stands and whatever it is", async () => {
+  test("every single wrong character is detected, at any position", async () => {
     for (const { plaintext } of [mintKey("live"), mintKey("test")]) {
       const wrong = Array.from(plaintext).flatMap((right, place) =>
         Array.from(`${BASE62}_- é`)
@@ -67,7 +67,7 @@ describe("reading a key", () => {
     }
   });
 
-  test("two characters that changed places are noticed, beside one another or not", async () => {
+  test("two swapped characters are detected, adjacent or not", async () => {
     const random = seeded(3);
     const swapped = Array.from({ length: 20 }, () => mintKey("live").plaintext).flatMap((key) =>
       Array.from({ length: key.length - 1 }, (_, place) => {
@@ -81,7 +81,7 @@ describe("reading a key", () => {
     expect((await Promise.all(swapped.map(async (text) => readKey(text)))).filter((read) => read !== null)).toEqual([]);
   });
 
-  test("what is cut off, too long, surrounded or empty is none", async () => {
+  test("a shortened, extended, quoted or empty text is not a key", async () => {
     const { plaintext } = mintKey("live");
     const wrong = ["", "qc_", "qc_live_", plaintext.slice(0, -1), plaintext.slice(1), `${plaintext}a`, ` ${plaintext}`, `${plaintext}\n`];
     wrong.push(plaintext.toLowerCase(), plaintext.toUpperCase(), plaintext.replaceAll("_", "-"), `${plaintext} ${plaintext}`, KEY);
@@ -96,8 +96,8 @@ describe("reading a key", () => {
   ])("%s looks like a key: %s", (text, does) => expect(looksLikeKey(text)).toBe(does));
 });
 
-describe("what is stored", () => {
-  test("is an HMAC of the digest, which another pepper makes another", async () => {
+describe("the stored hash", () => {
+  test("is an HMAC of the digest, which depends on the pepper", async () => {
     const digest = await sha256Hex(KEY);
     const hash = await storedHash(digest, "pepper-0123456789");
     expect(hash).toMatch(/^[0-9a-f]{64}$/u);
@@ -110,7 +110,7 @@ describe("what is stored", () => {
     );
   });
 
-  test("is compared as a whole", () => {
+  test("is compared completely", () => {
     const hash = "ab".repeat(32);
     expect(sameHash(hash, hash)).toBe(true);
     for (const other of ["", hash.slice(1), `${hash}a`, `c${hash.slice(1)}`, `${hash.slice(0, -1)}c`]) {
@@ -120,12 +120,12 @@ describe("what is stored", () => {
 });
 
 describe("base 62", () => {
-  test("draws each of its characters equally often", () => {
+  test("uses each character equally often", () => {
     const text = Array.from({ length: 62 }, () => randomBase62(4_000)).join("");
     const counts = new Map(Array.from(BASE62, (character) => [character, 0]));
     for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
     expect(counts.size).toBe(62);
-    // Chi-squared with 61 degrees of freedom: above 130 in fewer than one of a million runs; a modulo without rejection gives over 1,000.
+    // Chi-squared with 61 degrees of freedom exceeds 130 in fewer than one of a million runs. A modulo without rejection gives over 1,000.
     const chi = [...counts.values()].reduce((sum, count) => sum + (count - 4_000) ** 2 / 4_000, 0);
     expect(chi).toBeLessThan(130);
   });

@@ -1,4 +1,4 @@
-/** What a stranger learns (nothing), what is kept of a key (nothing), and how long wrong credentials may be tried. */
+/** Strangers learn nothing, keys are never stored, and repeated wrong credentials are slowed down. */
 import { sha256Hex } from "../../../worker/src/lib/bytes.ts";
 import { createExecutionContext, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -9,7 +9,7 @@ import { mintKey, mintVersion, readKey } from "../../../worker/src/tenants/keys/
 import { callWith } from "../../routes/support.ts";
 import { answersRepeatWhatWasSent } from "../../support/secret-watch.ts";
 import { ADMIN_TOKEN, call, freshStart, get, isbns, ledger, post, put, setClock } from "../../support/worker.ts";
-import { addKey, by, byWith, enrich, organization, said, tenant, watchedDb } from "../../support/tenants/keys.ts";
+import { addKey, by, byWith, enrich, organization, statusText, tenant, watchedDb } from "../../support/tenants/keys.ts";
 import type { Tenant } from "../../support/tenants/keys.ts";
 
 const ISBNS = isbns(0, 1);
@@ -31,8 +31,8 @@ const mistyped = (key: string): string => key.slice(0, -1) + (key.endsWith("0") 
 describe("a stranger", () => {
   const answerTo = async (key: string, path: string, method = "POST") => {
     const { status, headers, text } = await byWith({}, key, method, path, method === "POST" ? { isbns: ISBNS } : undefined);
-    const shown = [...headers].filter(([name]) => name !== "x-request-id");
-    return JSON.stringify({ status, shown, text });
+    const headerList = [...headers].filter(([name]) => name !== "x-request-id");
+    return JSON.stringify({ status, headerList, text });
   };
 
   test.each([
@@ -40,7 +40,7 @@ describe("a stranger", () => {
     ["/api/authors/top", "GET"],
     ["/api/projects/shop", "GET"],
     ["/api/organizations", "GET"],
-  ])("is told the same of an id that exists, was revoked, belongs to a stopped project, or never was (%s)", async (path, method) => {
+  ])("gets the same response for an id that exists, was revoked, is suspended or is unknown (%s)", async (path, method) => {
     const revoked = await addKey("shop");
     await call("DELETE", `/api/projects/shop/keys/${revoked.keyId}`);
     const gone = await tenant("gone", "acme");
@@ -49,11 +49,11 @@ describe("a stranger", () => {
     await post("/api/projects/stopped/suspend", { reason: "x" });
     const guesses = [shop, revoked, gone, stopped].map(({ keyId }) => mintVersion("live", keyId).plaintext);
     const unknown = await answerTo(mintKey("live").plaintext, path, method);
-    expect(unknown).toContain('"detail\\":\\"This key is not accepted.\\"');
+    expect(unknown).toContain('"detail\\":\\"Invalid API key.\\"');
     for (const guess of guesses) expect(await answerTo(guess, path, method)).toBe(unknown);
   });
 
-  test("makes as many trips to the database with an id that exists as with one that does not", async () => {
+  test("causes as many database queries with a known id as with an unknown one", async () => {
     const trips = async (key: string) => {
       const watched = watchedDb();
       await byWith({ DB: watched.db }, key, "POST", "/api/enrich/batch-direct", { isbns: ISBNS });
@@ -62,7 +62,7 @@ describe("a stranger", () => {
     expect(await trips(mintVersion("live", shop.keyId).plaintext)).toEqual(await trips(mintKey("live").plaintext));
   });
 
-  test("who sends what is no whole key costs no look-up, and is told of the typo", async () => {
+  test("a malformed key causes no look-up and gets a message about the typo", async () => {
     for (const wrong of [mistyped(shop.key), shop.key.slice(0, -1), "qc_live_", shop.key.replace("live", "test")]) {
       const { db, trips } = watchedDb();
       for (const [method, path] of [
@@ -86,21 +86,21 @@ describe("a stranger", () => {
     ["no credentials", {}, "Send an API key or the administrator's token as `Authorization: Bearer <key or token>`.", "Bearer"],
     ["another scheme", { authorization: "Basic YTpi" }, "This token is not accepted.", 'Bearer error="invalid_token"'],
     ["another token", { authorization: "Bearer guess" }, "This token is not accepted.", 'Bearer error="invalid_token"'],
-  ])("with %s is told what is needed", async (_, headers, detail, challenge) => {
+  ])("with %s gets an explanation", async (_, headers, detail, challenge) => {
     const answer = await callWith({}, "/api/authors/top", { headers: headers as Record<string, string> });
     expect(answer).toMatchObject({ status: 401, body: { code: "unauthorized", detail } });
     expect(answer.headers.get("www-authenticate")).toBe(challenge);
   });
 });
 
-test("an administrator's token may begin as keys do", async () => {
+test("an admin token may begin like a key", async () => {
   const token = "qc_administrator_0123456789";
   const headers = { authorization: `Bearer ${token}` };
   expect((await callWith({ ADMIN_TOKEN: token }, "/api/organizations", { headers })).status).toBe(200);
   expect((await callWith({}, "/api/organizations", { headers })).status).toBe(401);
 });
 
-describe("no key is anywhere", () => {
+describe("keys are never stored", () => {
   async function everythingStored(): Promise<string> {
     const tables = await env.DB.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'").all<{
       name: string;
@@ -118,7 +118,7 @@ describe("no key is anywhere", () => {
     return JSON.stringify([rows.map(({ results }) => results), values, objects]);
   }
 
-  test("after keys were used rightly and wrongly: not in a table, KV, the ledger, a log line or a refusal", async () => {
+  test("after valid and invalid use: not in a table, KV, the ledger, a log line or a refusal", async () => {
     const lines: string[] = [];
     for (const method of ["log", "info", "warn", "error", "debug"] as const) {
       vi.spyOn(console, method).mockImplementation((...given: unknown[]) => void lines.push(given.map(String).join(" ")));
@@ -150,7 +150,7 @@ describe("no key is anywhere", () => {
         }
       }
     }
-    // Where no key belongs: an address, a query, a request id. A refusal repeats only what its own caller sent.
+    // Places where a key does not belong: a URL, a query, a request id. A refusal repeats only the caller's own text.
     for (const key of keys) {
       await callWith({}, `/api/projects/${key}`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
       await callWith({}, `/api/books/${key}?key=${key}`, { headers: { authorization: `Bearer ${key}`, "x-request-id": key } });
@@ -175,22 +175,22 @@ describe("no key is anywhere", () => {
     expect(logged).toContain(`${shop.key.slice(0, 19)}…`);
   });
 
-  test("what is stored of it is no plain digest", async () => {
+  test("the stored value is not a plain digest", async () => {
     const { results } = await env.DB.prepare("SELECT hash FROM api_key_versions").all<{ hash: string }>();
     expect(results.map(({ hash }) => hash)).not.toContain(await sha256Hex(shop.key));
     expect(results).toEqual([{ hash: expect.stringMatching(/^[0-9a-f]{64}$/u) as string }]);
   });
 
-  test("with another pepper no key works", async () => {
+  test("another pepper invalidates all keys", async () => {
     const changed = { KEY_PEPPER: "another-pepper-0123456789" };
-    expect(said(await byWith(changed, shop.key, "GET", "/api/authors/top"))).toBe("401 unauthorized");
-    expect(said(await byWith({}, shop.key, "GET", "/api/authors/top"))).toBe("200");
+    expect(statusText(await byWith(changed, shop.key, "GET", "/api/authors/top"))).toBe("401 unauthorized");
+    expect(statusText(await byWith({}, shop.key, "GET", "/api/authors/top"))).toBe("200");
   });
 });
 
-describe("wrong credentials again and again", () => {
+describe("repeated wrong credentials", () => {
   let next = 0;
-  /** Each test comes from addresses of its own: the limiter keeps its counts from test to test. */
+  /** Each test uses its own addresses, because the limiter keeps its counts between tests. */
   const newAddress = (): string => `203.0.113.${(next += 1)}`;
   const from = async (address: string, token: string | null, path = "/api/authors/top") =>
     get(path, { token, headers: { "cf-connecting-ip": address } });
@@ -198,66 +198,66 @@ describe("wrong credentials again and again", () => {
 
   const fail = async (address: string, times: number, token = "guess"): Promise<string[]> => {
     const seen = [];
-    for (let index = 0; index < times; index += 1) seen.push(said(await from(address, token)));
+    for (let index = 0; index < times; index += 1) seen.push(statusText(await from(address, token)));
     return [...new Set(seen)];
   };
 
-  test("are slowed down, address by address; right ones work all the same", async () => {
+  test("are slowed down per address, while valid ones still work", async () => {
     const [address, other] = [newAddress(), newAddress()];
     expect(await fail(address, LIMIT)).toEqual(["401 unauthorized"]);
     const refused = await from(address, "guess");
     expect(refused).toMatchObject({ status: 429, body: { code: "too_many_failures" } });
     expect(refused.headers.get("retry-after")).toBe("60");
-    expect(said(await from(other, "guess"))).toBe("401 unauthorized");
-    expect(said(await from(address, shop.key))).toBe("200");
-    expect(said(await from(address, ADMIN_TOKEN))).toBe("200");
-    expect(said(await from(address, null))).toBe("401 unauthorized");
+    expect(statusText(await from(other, "guess"))).toBe("401 unauthorized");
+    expect(statusText(await from(address, shop.key))).toBe("200");
+    expect(statusText(await from(address, ADMIN_TOKEN))).toBe("200");
+    expect(statusText(await from(address, null))).toBe("401 unauthorized");
   });
 
   test.each([
     ["unknown keys", () => mintKey("live").plaintext],
-    ["right ids with wrong secrets", () => mintVersion("live", shop.keyId).plaintext],
+    ["known ids with wrong secrets", () => mintVersion("live", shop.keyId).plaintext],
     ["mistyped keys", () => mistyped(shop.key)],
   ])("count as %s too", async (_, wrong) => {
     const address = newAddress();
-    // The limiter counts in minutes of its own: where one begins meanwhile, it counts anew.
+    // The limiter counts in its own minutes. If one begins meanwhile, it starts again.
     let answered = "";
     for (let index = 0; index <= 2 * LIMIT && answered !== "429 too_many_failures"; index += 1)
-      answered = said(await from(address, wrong()));
+      answered = statusText(await from(address, wrong()));
     expect(answered).toBe("429 too_many_failures");
     const enriching = await post(
       "/api/enrich/batch-direct",
       { isbns: ISBNS },
       { token: wrong(), headers: { "cf-connecting-ip": address } },
     );
-    expect(said(enriching)).toBe("429 too_many_failures");
-    expect(said(await from(address, wrong(), "/api/organizations"))).toBe("429 too_many_failures");
+    expect(statusText(enriching)).toBe("429 too_many_failures");
+    expect(statusText(await from(address, wrong(), "/api/organizations"))).toBe("429 too_many_failures");
   });
 
-  test("do not count on public routes, nor where none were sent, nor of somebody who proved to hold the key", async () => {
+  test("do not count on public routes, nor if they are missing, nor after the caller proved to own the key", async () => {
     const address = newAddress();
     await call("DELETE", `/api/projects/shop/keys/${shop.keyId}`);
     for (let index = 0; index < LIMIT + 5; index += 1) {
       expect((await from(address, "guess", "/api/quota/status")).status).toBe(200);
       expect((await from(address, mistyped(shop.key), "/openapi.json")).status).toBe(200);
-      expect(said(await from(address, null))).toBe("401 unauthorized");
+      expect(statusText(await from(address, null))).toBe("401 unauthorized");
       expect((await from(address, shop.key)).body["detail"]).toContain("revoked");
     }
-    expect(said(await from(address, "guess"))).toBe("401 unauthorized");
+    expect(statusText(await from(address, "guess"))).toBe("401 unauthorized");
   });
 
-  test("of one IPv6 network are one: its owner has addresses without end", async () => {
+  test("of one IPv6 network count together, because its owner has unlimited addresses", async () => {
     const network = "2001:db8:7:1";
     for (let index = 0; index < LIMIT; index += 1) await from(`${network}::${index.toString(16)}`, "guess");
-    expect(said(await from(`${network}:ffff::1`, "guess"))).toBe("429 too_many_failures");
-    expect(said(await from("2001:db8:7:2::1", "guess"))).toBe("401 unauthorized");
+    expect(statusText(await from(`${network}:ffff::1`, "guess"))).toBe("429 too_many_failures");
+    expect(statusText(await from("2001:db8:7:2::1", "guess"))).toBe("401 unauthorized");
   });
 
-  test("are 401 where the limiter fails, or where no edge says who it is", async () => {
-    const broken = { AUTH_FAILURES: { limit: async () => Promise.reject(new Error("limiter is away")) } };
+  test("get 401 if the limiter fails or the address is unknown", async () => {
+    const broken = { AUTH_FAILURES: { limit: async () => Promise.reject(new Error("limiter is unavailable")) } };
     const headers = { authorization: "Bearer guess", "cf-connecting-ip": newAddress() };
-    expect(said(await callWith(broken, "/api/authors/top", { headers }))).toBe("401 unauthorized");
-    for (let index = 0; index < LIMIT + 5; index += 1) expect(said(await enrich("guess", ISBNS))).toBe("401 unauthorized");
+    expect(statusText(await callWith(broken, "/api/authors/top", { headers }))).toBe("401 unauthorized");
+    for (let index = 0; index < LIMIT + 5; index += 1) expect(statusText(await enrich("guess", ISBNS))).toBe("401 unauthorized");
   });
 
   test.each([
@@ -271,8 +271,8 @@ describe("wrong credentials again and again", () => {
   ])("%s is in the network %s", (address, network) => expect(networkOf(address)).toBe(network));
 });
 
-test("a key sent as another header or in the address is no credential", async () => {
+test("a key in another header or in the URL is ignored", async () => {
   const request = new Request(`http://coordinator.test/api/authors/top?api_key=${shop.key}`, { headers: { "x-api-key": shop.key } });
   expect((await worker.fetch(request, env, createExecutionContext())).status).toBe(401);
-  expect(said(await by(shop.key, "GET", "/api/authors/top"))).toBe("200");
+  expect(statusText(await by(shop.key, "GET", "/api/authors/top"))).toBe("200");
 });

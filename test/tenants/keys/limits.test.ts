@@ -1,9 +1,9 @@
-/** What a tenant may make of keys and of their versions, and who it is refused to. */
+/** Limits for the keys and versions of a tenant. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { call, freshStart, post, setClock } from "../../support/worker.ts";
 import { right, stop } from "../../support/tenants/http.ts";
-import { addKey, by, organization, said, tally, tenant } from "../../support/tenants/keys.ts";
+import { addKey, by, organization, statusText, countStatuses, tenant } from "../../support/tenants/keys.ts";
 import type { Tenant } from "../../support/tenants/keys.ts";
 
 let shop: Tenant;
@@ -20,8 +20,8 @@ const versions = async (): Promise<number[]> => {
   return (await env.DB.prepare(sql).bind(shop.keyId).all<{ version: number }>()).results.map(({ version }) => version);
 };
 
-describe("a project has at most 20 keys that work", () => {
-  test("the next is refused with the limit, for its own key and for the administrator, until one works no more", async () => {
+describe("a project has at most 20 active keys", () => {
+  test("the next one is refused for its own key and the admin, until one is revoked or expires", async () => {
     const expiring = { expires_at: "2031-05-14T15:00:00Z" };
     const made = Array.from({ length: 19 }, async (_, n) => addKey("shop", n < 17 ? {} : expiring));
     const [first] = await Promise.all(made);
@@ -31,45 +31,49 @@ describe("a project has at most 20 keys that work", () => {
     }
     await tenant("other", "acme");
     right(await call("DELETE", `${keys}/${first?.keyId ?? ""}`));
-    expect([said(await by(shop.key, "POST", keys, {})), said(await post(keys, {}))]).toEqual(["201", "409 conflict"]);
+    expect([statusText(await by(shop.key, "POST", keys, {})), statusText(await post(keys, {}))]).toEqual(["201", "409 conflict"]);
     await setClock("2031-05-14T15:00:00Z");
-    expect([said(await post(keys, {})), said(await post(keys, {})), said(await post(keys, {}))]).toEqual(["201", "201", "409 conflict"]);
+    expect([statusText(await post(keys, {})), statusText(await post(keys, {})), statusText(await post(keys, {}))]).toEqual([
+      "201",
+      "201",
+      "409 conflict",
+    ]);
   });
 
-  test("also when many are asked for at one moment", async () => {
+  test("also with many concurrent requests", async () => {
     await Promise.all(Array.from({ length: 16 }, async () => addKey("shop")));
     const answers = await Promise.all(Array.from({ length: 8 }, async () => post(keys, {})));
-    expect(tally(answers)["201"]).toBeLessThanOrEqual(3);
+    expect(countStatuses(answers)["201"]).toBeLessThanOrEqual(3);
     for (let more = 0; more < 4; more += 1) answers.push(await post(keys, {}));
-    expect(tally(answers)).toEqual({ "201": 3, "409 conflict": 9 });
+    expect(countStatuses(answers)).toEqual({ "201": 3, "409 conflict": 9 });
   });
 });
 
-describe("a project that is stopped for abuse", () => {
+describe("a project suspended for abuse", () => {
   const rotation = () => `${keys}/${shop.keyId}/rotate`;
 
-  test("gets no new secrets by its own key, but may end what it has; the administrator may do all", async () => {
+  test("gets no new secrets with its own key, but can end existing ones, and the admin can do everything", async () => {
     const spare = await addKey("shop");
     right(await post(rotation()));
     await stop("shop", "abuse:ERROR_SPIKE");
     for (const path of [keys, rotation()]) {
       const refused = await by(shop.key, "POST", path, {});
       expect(refused).toMatchObject({ status: 403, body: { code: "project_suspended", reasons: [{ reason: "abuse:ERROR_SPIKE" }] } });
-      expect(said(await by(shop.key, "POST", path, path === keys ? {} : { immediate: true }))).toBe("403 project_suspended");
+      expect(statusText(await by(shop.key, "POST", path, path === keys ? {} : { immediate: true }))).toBe("403 project_suspended");
     }
-    expect(said(await by(shop.key, "DELETE", `${keys}/${spare.keyId}`))).toBe("200");
-    expect([said(await post(keys, {})), said(await post(rotation(), { immediate: true }))]).toEqual(["201", "200"]);
+    expect(statusText(await by(shop.key, "DELETE", `${keys}/${spare.keyId}`))).toBe("200");
+    expect([statusText(await post(keys, {})), statusText(await post(rotation(), { immediate: true }))]).toEqual(["201", "200"]);
   });
 
-  test.each(["admin", "quota:db_queries_per_day"])("and one that is stopped for %s may replace a secret that leaked", async (reason) => {
+  test.each(["admin", "quota:db_queries_per_day"])("and one suspended for %s can replace a leaked secret", async (reason) => {
     await stop("shop", reason);
-    expect(said(await by(shop.key, "POST", keys, {}))).toBe("201");
-    expect(said(await by(shop.key, "POST", rotation(), { immediate: true }))).toBe("200");
+    expect(statusText(await by(shop.key, "POST", keys, {}))).toBe("201");
+    expect(statusText(await by(shop.key, "POST", rotation(), { immediate: true }))).toBe("200");
   });
 });
 
-describe("a key that is rotated again and again", () => {
-  test("keeps ten versions that work no more, and answers with those that it keeps", async () => {
+describe("a key that is rotated repeatedly", () => {
+  test("keeps ten expired versions, and explains refusals of those", async () => {
     const rotate = async (immediate: boolean) =>
       right(await post<{ key: string; versions: { version: number }[] }>(`${keys}/${shop.keyId}/rotate`, { immediate }));
     let latest = await rotate(true);
@@ -82,8 +86,8 @@ describe("a key that is rotated again and again", () => {
       [...kept, 15],
       [...kept, 15],
     ]);
-    for (const { key } of [latest, fifteenth]) expect(said(await by(key, "GET", "/api/authors/top"))).toBe("200");
-    const told = async (key: string) => String((await by(key, "GET", "/api/authors/top")).body["detail"]);
-    expect(await told(shop.key)).toBe("This key is not accepted.");
+    for (const { key } of [latest, fifteenth]) expect(statusText(await by(key, "GET", "/api/authors/top"))).toBe("200");
+    const detailOf = async (key: string) => String((await by(key, "GET", "/api/authors/top")).body["detail"]);
+    expect(await detailOf(shop.key)).toBe("Invalid API key.");
   });
 });

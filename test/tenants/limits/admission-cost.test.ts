@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import worker from "../../../worker/src/index.ts";
 import { callWith } from "../../routes/support.ts";
 import { freshStart, isbns, post } from "../../support/worker.ts";
-import { by, enrichWith, organization, said, tenant, watchedDb } from "../../support/tenants/keys.ts";
+import { by, enrichWith, organization, statusText, tenant, watchedDb } from "../../support/tenants/keys.ts";
 import type { Tenant, Trip } from "../../support/tenants/keys.ts";
 import { counters, periods } from "../../support/tenants/rows.ts";
 
@@ -43,7 +43,7 @@ const writes = (trips: readonly Trip[]): Trip[] => trips.filter((trip) => trip.s
 describe("what a use costs", () => {
   test("one batch before the work, a row of the minute's rate, and a note of the key's use once a minute, which no answer waits for", async () => {
     const { db, trips } = watchedDb();
-    expect(said(await enrichWith({ DB: db }, shop.key, ISBNS))).toBe("200");
+    expect(statusText(await enrichWith({ DB: db }, shop.key, ISBNS))).toBe("200");
     expect(isAdmission(trips[0] ?? [])).toBe(true);
     expect(writes(trips).map((trip) => (isTouch(trip) ? "touch" : isRate(trip) ? "rate" : "admission"))).toEqual([
       "admission",
@@ -85,7 +85,7 @@ describe("what a use costs", () => {
       ["GET", "/api/quota/status"],
       ["POST", `/api/quota/reservations/${String(body["id"])}/commit`],
     ] as const) {
-      expect({ path, said: said(await by(shop.key, method, path)) }).toEqual({ path, said: "200" });
+      expect({ path, statusText: statusText(await by(shop.key, method, path)) }).toEqual({ path, statusText: "200" });
     }
     expect([await counted(), await admissions()]).toEqual([[0, 0], { written: 0, returned: 0 }]);
   });

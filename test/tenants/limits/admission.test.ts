@@ -1,16 +1,16 @@
-/** Who is let in: many at once, at each limit, from one request to the next, and from one day to the next. */
+/** Admission: concurrent requests, each limit, and changes from one request or day to the next. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { call, freshStart, get, isbns, post, put, quotaStatus, setClock, simulator } from "../../support/worker.ts";
-import { addKey, by, enrich, enrichWith, organization, said, tally, tenant, watchedDb } from "../../support/tenants/keys.ts";
+import { addKey, by, enrich, enrichWith, organization, statusText, countStatuses, tenant, watchedDb } from "../../support/tenants/keys.ts";
 import { counters, periods } from "../../support/tenants/rows.ts";
 
 const ISBNS = isbns(0, 3);
 
-/** The catalogue knows these, so that asking for them costs no provider call. */
+/** Books in the catalog, which cost no provider call. */
 const cached = async (): Promise<unknown> => post("/api/enrich/batch-direct", { isbns: ISBNS });
 const atOnce = async (count: number, ask: (index: number) => ReturnType<typeof enrich>) =>
-  tally(await Promise.all(Array.from({ length: count }, async (_, index) => ask(index))));
+  countStatuses(await Promise.all(Array.from({ length: count }, async (_, index) => ask(index))));
 const allowance = async (id: string, api_calls: number | null) => call("PATCH", `/api/organizations/${id}`, { quotas: { api_calls } });
 const cap = async (id: string, value: number | null) => put(`/api/projects/${id}/caps`, { function_invocations_per_day: value });
 
@@ -19,7 +19,7 @@ beforeEach(async () => {
   await cached();
 });
 
-describe("many at once", () => {
+describe("concurrently", () => {
   test("100 requests of a project with 60 left in its monthly allowance: 60 pass, 40 do not, the counter says 60", async () => {
     await organization("acme", 60);
     const { key } = await tenant("shop", "acme");
@@ -30,7 +30,7 @@ describe("many at once", () => {
     expect(await simulator.state()).toMatchObject({ requests });
   });
 
-  test("the same with requests that the provider answers: no call is sent for those refused", async () => {
+  test("the same with requests to the provider: refused ones send no call", async () => {
     await organization("acme", 60);
     const { key } = await tenant("shop", "acme");
     const { requests } = await simulator.state();
@@ -51,25 +51,25 @@ describe("many at once", () => {
     expect(await periods()).toMatchObject({ "acme 4": [60, 0] });
   });
 
-  test("of two limits the tighter one ends it, and the monthly one is named where both are reached", async () => {
+  test("of two limits the tighter one refuses, and the monthly one is named if both are reached", async () => {
     await organization("acme", 50);
     const { key } = await tenant("shop", "acme", { caps: { function_invocations_per_day: 30 } });
     expect(await atOnce(60, async () => enrich(key, ISBNS))).toEqual({ "200": 30, "429 cap_exceeded": 30 });
     await cap("shop", null);
     expect(await atOnce(40, async () => enrich(key, ISBNS))).toEqual({ "200": 20, "429 monthly_quota_exceeded": 20 });
     await cap("shop", 50);
-    expect(said(await enrich(key, ISBNS))).toBe("429 monthly_quota_exceeded");
+    expect(statusText(await enrich(key, ISBNS))).toBe("429 monthly_quota_exceeded");
     expect(await periods()).toMatchObject({ "acme 4": [50, 0] });
   });
 
-  test("two projects share their organisation's allowance; a third of another does not", async () => {
+  test("two projects share their organization's allowance, and a project of another organization does not", async () => {
     await organization("acme", 60);
     await organization("other", 100);
     const keys = [await tenant("shop", "acme"), await tenant("app", "acme"), await tenant("guest", "other")].map(({ key }) => key);
     const answers = await Promise.all(Array.from({ length: 150 }, async (_, index) => enrich(keys[index % 3] ?? "", ISBNS)));
     const guests = answers.filter((_, index) => index % 3 === 2);
-    expect(tally(guests)).toEqual({ "200": 50 });
-    expect(tally(answers)).toEqual({ "200": 110, "429 monthly_quota_exceeded": 40 });
+    expect(countStatuses(guests)).toEqual({ "200": 50 });
+    expect(countStatuses(answers)).toEqual({ "200": 110, "429 monthly_quota_exceeded": 40 });
     const { "shop function_invocations_per_day 2031-05-14": shop = 0, "app function_invocations_per_day 2031-05-14": app = 0 } =
       await counters();
     expect(shop + app).toBe(60);
@@ -88,9 +88,9 @@ describe("many at once", () => {
 describe("from one request to the next", () => {
   beforeEach(async () => organization("acme", 1_000));
 
-  test("a suspended project is refused with its reasons; reactivated, it passes", async () => {
+  test("a suspended project is refused with its reasons, and passes after its reactivation", async () => {
     const { key } = await tenant("shop", "acme");
-    expect(said(await enrich(key, ISBNS))).toBe("200");
+    expect(statusText(await enrich(key, ISBNS))).toBe("200");
     await post("/api/projects/shop/suspend", { reason: "Invoice 4711 is overdue" });
     expect(await enrich(key, ISBNS)).toMatchObject({
       status: 403,
@@ -101,14 +101,14 @@ describe("from one request to the next", () => {
       },
     });
     for (const path of [`/api/books/${ISBNS[0]}`, "/api/authors/top"])
-      expect(said(await by(key, "GET", path))).toBe("403 project_suspended");
+      expect(statusText(await by(key, "GET", path))).toBe("403 project_suspended");
     expect((await by(key, "GET", "/api/projects/shop/usage")).body).toMatchObject({ status: "SUSPENDED", reasons: [{ reason: "admin" }] });
     await post("/api/projects/shop/reactivate", { reason: "Paid" });
-    expect(said(await enrich(key, ISBNS))).toBe("200");
+    expect(statusText(await enrich(key, ISBNS))).toBe("200");
     expect(await counters()).toEqual({ "shop function_invocations_per_day 2031-05-14": 2 });
   });
 
-  test("a reason that has an end needs nobody to lift it", async () => {
+  test("a reason with an end expires automatically", async () => {
     const { key } = await tenant("shop", "acme");
     const sql = `INSERT INTO suspensions (project_id, reason, cap_type, since, until, actor) VALUES ('shop', ?, ?, 1, ?, 'sweep')`;
     const until = Date.parse("2031-05-15T00:00:00Z");
@@ -122,16 +122,16 @@ describe("from one request to the next", () => {
     });
     expect((await get("/api/projects/shop")).body["status"]).toBe("SUSPENDED");
     await setClock("2031-05-15T00:00:00Z");
-    expect(said(await enrich(key, ISBNS))).toBe("200");
+    expect(statusText(await enrich(key, ISBNS))).toBe("200");
     expect((await get("/api/projects/shop")).body).toMatchObject({ status: "ACTIVE", reasons: [] });
   });
 
-  test("a cap holds as it was set last, and 0 refuses every use", async () => {
+  test("the latest value of a cap applies, and 0 refuses every use", async () => {
     const { key } = await tenant("shop", "acme");
     const seen: string[] = [];
     for (const value of [0, 2, null, 3, 4]) {
       await cap("shop", value);
-      seen.push(said(await enrich(key, ISBNS)));
+      seen.push(statusText(await enrich(key, ISBNS)));
     }
     expect(seen).toEqual(["429 cap_exceeded", "200", "200", "200", "200"]);
     expect(await enrich(key, ISBNS)).toMatchObject({
@@ -140,27 +140,27 @@ describe("from one request to the next", () => {
     });
   });
 
-  test("an allowance holds as it was set last, for reading the catalogue too, which counts nothing", async () => {
+  test("the latest allowance applies, also to reading the catalog, which counts nothing", async () => {
     const { key } = await tenant("shop", "acme");
-    const read = async () => said(await by(key, "GET", `/api/books/${ISBNS[0]}`));
-    expect([said(await enrich(key, ISBNS)), await read()]).toEqual(["200", "200"]);
+    const read = async () => statusText(await by(key, "GET", `/api/books/${ISBNS[0]}`));
+    expect([statusText(await enrich(key, ISBNS)), await read()]).toEqual(["200", "200"]);
     await allowance("acme", 1);
-    expect([said(await enrich(key, ISBNS)), await read()]).toEqual(["429 monthly_quota_exceeded", "429 monthly_quota_exceeded"]);
+    expect([statusText(await enrich(key, ISBNS)), await read()]).toEqual(["429 monthly_quota_exceeded", "429 monthly_quota_exceeded"]);
     await allowance("acme", 2);
-    expect([said(await enrich(key, ISBNS)), said(await enrich(key, ISBNS))]).toEqual(["200", "429 monthly_quota_exceeded"]);
+    expect([statusText(await enrich(key, ISBNS)), statusText(await enrich(key, ISBNS))]).toEqual(["200", "429 monthly_quota_exceeded"]);
     await allowance("acme", null);
-    expect([said(await enrich(key, ISBNS)), await read()]).toEqual(["200", "200"]);
+    expect([statusText(await enrich(key, ISBNS)), await read()]).toEqual(["200", "200"]);
     expect(await periods()).toMatchObject({ "acme 4": [3, 0] });
   });
 
-  test("a used-up allowance says how much it was, and when there is more", async () => {
+  test("a used-up allowance is reported with its size and its reset", async () => {
     const { key } = await tenant("shop", "acme");
     await allowance("acme", 0);
     const { headers, body } = await enrich(key, ISBNS);
     expect(body).toMatchObject({
       type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
       code: "monthly_quota_exceeded",
-      detail: "The organisation has used 0 of its 0 calls. The next period begins at 2031-06-01T00:00:00Z.",
+      detail: "The organization has used 0 of its 0 calls. The next period begins at 2031-06-01T00:00:00Z.",
       "violated-policies": ["monthly"],
       used: 0,
       limit: 0,
@@ -171,16 +171,16 @@ describe("from one request to the next", () => {
     expect(Number(headers.get("retry-after"))).toBeLessThanOrEqual(wait + 60);
   });
 
-  test("what refuses first is what is said: key, scope, project, allowance, cap", async () => {
+  test("the first refusing rule is reported: key, scope, project, allowance, cap", async () => {
     const { key, keyId } = await tenant("shop", "acme", { key: { scopes: ["read"] } });
     await cap("shop", 0);
     await allowance("acme", 0);
     await post("/api/projects/shop/suspend", { reason: "x" });
     await call("DELETE", `/api/projects/shop/keys/${keyId}`);
-    const seen = [said(await enrich(key, ISBNS))];
+    const seen = [statusText(await enrich(key, ISBNS))];
     const repair = async (sql: string) => {
       await env.DB.prepare(sql).run();
-      seen.push(said(await enrich(key, ISBNS)));
+      seen.push(statusText(await enrich(key, ISBNS)));
     };
     await repair("UPDATE api_keys SET revoked_at = NULL");
     await repair(`UPDATE api_keys SET scopes = '["enrich"]'`);
@@ -199,22 +199,22 @@ describe("from one request to the next", () => {
     ]);
   });
 
-  test("a project whose cap is missing is not let through for nothing", async () => {
+  test("a project without a cap row is not admitted for free", async () => {
     const { key } = await tenant("shop", "acme");
     await env.DB.prepare("DELETE FROM caps").run();
-    expect(said(await enrich(key, ISBNS))).toBe("500 internal_error");
+    expect(statusText(await enrich(key, ISBNS))).toBe("500 internal_error");
     expect(await counters()).toEqual({});
   });
 });
 
 describe("from one day to the next", () => {
-  test("a new day begins at 0, though nobody reset anything", async () => {
+  test("a new day starts at 0 without any reset", async () => {
     await organization("acme", 1_000);
     const { key } = await tenant("shop", "acme", { caps: { function_invocations_per_day: 1 } });
     const seen: string[] = [];
     for (const time of ["2031-05-14T23:59:58Z", "2031-05-14T23:59:59.999Z", "2031-05-15T00:00:00Z", "2031-05-15T23:59:59Z"]) {
       await setClock(time);
-      seen.push(said(await enrich(key, ISBNS)));
+      seen.push(statusText(await enrich(key, ISBNS)));
     }
     expect(seen).toEqual(["200", "429 cap_exceeded", "200", "429 cap_exceeded"]);
     expect(await counters()).toEqual({
@@ -223,7 +223,7 @@ describe("from one day to the next", () => {
     });
   });
 
-  test("a new billing period begins at 0, to the millisecond, and months later too", async () => {
+  test("a new billing period starts at 0, to the millisecond, and months later too", async () => {
     await organization("acme", 1, "2031-01-31T08:00:00Z");
     const { key } = await tenant("shop", "acme");
     const seen: string[] = [];
@@ -235,7 +235,7 @@ describe("from one day to the next", () => {
       "2032-02-29T08:00:00Z",
     ]) {
       await setClock(time);
-      seen.push(`${said(await enrich(key, ISBNS))} ${said(await enrich(key, ISBNS))}`);
+      seen.push(`${statusText(await enrich(key, ISBNS))} ${statusText(await enrich(key, ISBNS))}`);
     }
     const first = "200 429 monthly_quota_exceeded";
     expect(seen).toEqual([first, first, "429 monthly_quota_exceeded 429 monthly_quota_exceeded", first, first]);
@@ -249,7 +249,7 @@ describe("from one day to the next", () => {
     });
   });
 
-  test("fifty who are the first of a period at once make its row once, and each counts", async () => {
+  test("fifty concurrent first requests of a period create its row once, and each counts", async () => {
     await organization("acme", 40);
     const { key } = await tenant("shop", "acme");
     await setClock("2031-09-01T00:00:00Z");
@@ -258,7 +258,7 @@ describe("from one day to the next", () => {
     expect(await periods()).toMatchObject({ "acme 8": [40, 0], "acme 9": [0, 0] });
   });
 
-  test("without a row for the period, a refusal knows all the same when the next begins", async () => {
+  test("without a row for the period, a refusal still has the next reset", async () => {
     await organization("acme", 0);
     const { key } = await tenant("shop", "acme");
     await setClock("2031-09-10T00:00:00Z");
@@ -268,7 +268,7 @@ describe("from one day to the next", () => {
     });
   });
 
-  test("a stranger makes no rows: only who holds a key does", async () => {
+  test("a stranger creates no rows, only the holder of a key does", async () => {
     await organization("acme", 10);
     const { key } = await tenant("shop", "acme");
     const other = await tenant("other", "acme");
@@ -276,9 +276,9 @@ describe("from one day to the next", () => {
     await setClock("2031-09-10T00:00:00Z");
     const before = await periods();
     const { db, trips } = watchedDb();
-    expect(said(await enrichWith({ DB: db }, other.key, ISBNS))).toBe("401 unauthorized");
+    expect(statusText(await enrichWith({ DB: db }, other.key, ISBNS))).toBe("401 unauthorized");
     expect({ trips: trips.length, periods: await periods() }).toEqual({ trips: 1, periods: before });
-    expect(said(await enrich(key, ISBNS))).toBe("200");
+    expect(statusText(await enrich(key, ISBNS))).toBe("200");
     expect(await periods()).not.toEqual(before);
   });
 });

@@ -37,13 +37,13 @@ const notices = async (): Promise<unknown[]> =>
   rows("SELECT cap_type, period, threshold, revision, sent FROM threshold_notices ORDER BY cap_type, revision, threshold");
 
 describe("caps", () => {
-  test("that are not named stay; null is unlimited, and 0 is 0", async () => {
+  test("that are not named do not change, null is unlimited, and 0 is 0", async () => {
     const { caps } = await setCaps({ [COUNTER]: null, [GAUGE]: 0 });
     expect(caps).toEqual({ [COUNTER]: null, [GAUGE]: 0, storage_uploads_per_day: 1_000, function_invocations_per_day: 5_000 });
     expect((await setCaps({ [COUNTER]: 7 })).caps).toEqual({ ...caps, [COUNTER]: 7 });
   });
 
-  test("count a revision for each real change, and for nothing else", async () => {
+  test("raise the revision for each real change only", async () => {
     await setCaps({ [COUNTER]: 10_000, [GAUGE]: 100 });
     await setCaps({});
     expect(await revisions()).toEqual({ [COUNTER]: 1, [GAUGE]: 1, storage_uploads_per_day: 1, function_invocations_per_day: 1 });
@@ -74,7 +74,7 @@ describe("caps", () => {
     expect((await readProject("mine")).caps[COUNTER]).toBe(10_000);
   });
 
-  test("changed by twenty at one moment count as many revisions as were applied, and the notes chain", async () => {
+  test("changed by twenty concurrent requests have one revision per change, and consistent audit entries", async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, async (_, n) => put("/api/projects/mine/caps", { [COUNTER]: n })));
     const applied = answers.filter(({ status }) => status === 200).length;
     expect(answers.every(({ status }) => status === 200 || status === 409)).toBe(true);
@@ -84,21 +84,21 @@ describe("caps", () => {
     expect(await revisions()).toMatchObject({ [COUNTER]: 1 + applied });
   });
 
-  test("of an archived project may be set for the day it comes back", async () => {
+  test("of an archived project can be set for its restoration", async () => {
     right(await remove("/api/projects/mine"));
     await setCaps({ [COUNTER]: 5 });
     expect(right(await patch("/api/projects/mine", { status: "ACTIVE" }))).toMatchObject({ caps: { [COUNTER]: 5 } });
   });
 });
 
-describe("a change that cures a suspension lifts it", () => {
+describe("a change that resolves a suspension lifts it", () => {
   const stoppedBy = async (cap: string, used: number | null): Promise<void> => {
     await stop("mine", `quota:${cap}`, cap === GAUGE ? null : MIDNIGHT);
     if (used !== null) await (cap === GAUGE ? level("mine", cap, used) : count("mine", cap, used));
   };
 
   test.each([
-    // A counter stops at its cap, a gauge above it.
+    // A counter suspends at its cap, a gauge above it.
     [COUNTER, 10_000, 10_001, true],
     [COUNTER, 10_000, 9_999, false],
     [COUNTER, 10_001, 10_001, false],
@@ -113,7 +113,7 @@ describe("a change that cures a suspension lifts it", () => {
     [GAUGE, -3, 0, true],
     [GAUGE, 0, 0, true],
     [GAUGE, 1, 0, false],
-    // Nobody knows the level: nothing is cured but by no cap at all.
+    // The level is unknown, so only an unlimited cap resolves it.
     [GAUGE, null, 1_000, false],
     [GAUGE, null, null, true],
   ])("%s with %j used, set to %j: lifted is %j", async (cap, used, value, lifted) => {
@@ -125,7 +125,7 @@ describe("a change that cures a suspension lifts it", () => {
     expect(await rows("SELECT lifted_at, lifted_by FROM suspensions")).toEqual([expected]);
   });
 
-  test("and the project's next request is let in", async () => {
+  test("and the project's next request is admitted", async () => {
     const { api_key } = await makeProject("shop");
     await stop("shop", `quota:${COUNTER}`, MIDNIGHT);
     await count("shop", COUNTER, 10_000);
@@ -135,7 +135,7 @@ describe("a change that cures a suspension lifts it", () => {
     expect(await read()).toBe(200);
   });
 
-  test("and no other: neither of another cap, nor for abuse, nor by hand", async () => {
+  test("and no other: neither of another cap, nor for abuse, nor a manual one", async () => {
     for (const reason of [`quota:${COUNTER}`, `quota:${GAUGE}`, "abuse:EXCESSIVE_USAGE", "admin"]) await stop("mine", reason);
     await level("mine", GAUGE, 5);
     await makeProject("other");
@@ -145,12 +145,12 @@ describe("a change that cures a suspension lifts it", () => {
     expect(reasons(await readProject("other"))).toEqual([`quota:${COUNTER}`]);
   });
 
-  test("but only by a change: the same value once more lifts nothing", async () => {
+  test("but only if it changes: setting the same value lifts nothing", async () => {
     await stop("mine", `quota:${COUNTER}`);
     expect(await setCaps({ [COUNTER]: 10_000 })).toMatchObject({ status: "SUSPENDED" });
   });
 
-  test("measured by today's use and not by yesterday's", async () => {
+  test("based on today's usage, not yesterday's", async () => {
     await stop("mine", `quota:${COUNTER}`);
     await count("mine", COUNTER, 50_000, "2031-05-13");
     await count("mine", COUNTER, 10_500);
@@ -158,7 +158,7 @@ describe("a change that cures a suspension lifts it", () => {
     expect(await setCaps({ [COUNTER]: 10_501 })).toMatchObject({ status: "ACTIVE" });
   });
 
-  test("several at once", async () => {
+  test("several concurrent changes", async () => {
     await stop("mine", `quota:${COUNTER}`);
     await stop("mine", `quota:${GAUGE}`);
     await count("mine", COUNTER, 10_000);
@@ -167,7 +167,7 @@ describe("a change that cures a suspension lifts it", () => {
   });
 });
 
-describe("thresholds that are reached already under the new cap", () => {
+describe("thresholds already reached under the new cap", () => {
   const mark = (cap: string, threshold: number, revision = 2) => ({ cap_type: cap, period: "2031-05-14", threshold, revision, sent: 0 });
 
   test.each([
@@ -185,13 +185,13 @@ describe("thresholds that are reached already under the new cap", () => {
     [GAUGE, null, 10, []],
     [GAUGE, -9, 10, []],
     [COUNTER, 800_000_000_000, 1e12, [80]],
-  ])("%s with %j used, set to %j: %j are marked, and nobody is told", async (cap, used, value, thresholds) => {
+  ])("%s with %j used, set to %j: %j are marked without a notice", async (cap, used, value, thresholds) => {
     if (used !== null) await (cap === GAUGE ? level("mine", cap, used) : count("mine", cap, used));
     await setCaps({ [cap]: value });
     expect(await notices()).toEqual(thresholds.map((threshold) => mark(cap, threshold)));
   });
 
-  test("are marked anew for each revision, so that a raise arms those above", async () => {
+  test("are marked again for each revision, so that a raise enables those above", async () => {
     await count("mine", COUNTER, 95);
     await setCaps({ [COUNTER]: 100 });
     await setCaps({ [COUNTER]: 110 });
@@ -206,7 +206,7 @@ describe("thresholds that are reached already under the new cap", () => {
     expect(await notices()).toEqual([]);
   });
 
-  test("of caps that were not changed are left to the sweep", async () => {
+  test("of unchanged caps are left to the sweep", async () => {
     await count("mine", COUNTER, 9_999);
     await setCaps({ [GAUGE]: 7, [COUNTER]: 10_000 });
     expect(await notices()).toEqual([]);

@@ -1,4 +1,4 @@
-/** When a reported use happened: which day and billing period it counts in, and which are over. */
+/** The time of a reported use decides its day and billing period, and whether they are over. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { postWith } from "../../routes/support.ts";
@@ -22,7 +22,7 @@ const billed = (id: string, occurredAt: string, project = "one"): Use => ({
 });
 
 describe("a day", () => {
-  test("that is over never changes: what is reported for it is an adjustment", async () => {
+  test("that is over never changes: later reports are adjustments", async () => {
     await report([query("in-time", "2031-05-14T14:00:00Z")]);
     await setClock("2031-05-15T00:00:00Z");
     const { results, ...sums } = await report([query("late", "2031-05-14T23:59:59.999Z"), query("new", "2031-05-15T00:00:00Z")]);
@@ -44,13 +44,13 @@ describe("a day", () => {
     });
   });
 
-  test("is today's where no time is given", async () => {
+  test("is today's if the event has no time", async () => {
     await setClock("2031-05-15T00:00:00Z");
     await report([{ id: "a", project_id: "one", type: "storage_uploads_per_day" }]);
     expect(await moved()).toMatchObject({ counters: { "one storage_uploads_per_day 2031-05-15": 1 }, adjustments: {} });
   });
 
-  test("that is over takes each event once, too", async () => {
+  test("that is over counts each event once, too", async () => {
     const late = query("late", "2031-05-01T00:00:00Z");
     expect(outcomes(await report([late, late]))).toEqual(["200 late", "200 duplicate"]);
     expect(outcomes(await report([late]))).toEqual(["200 duplicate"]);
@@ -70,7 +70,7 @@ describe("too far away", () => {
     expect(outcomes(await report([query("a", time)]))).toEqual([outcome]);
   });
 
-  test("the row says how far it may be, and the rest counts", async () => {
+  test("the row has the accepted range, and the others count", async () => {
     const { results } = await report([
       query("future", "2031-05-14T14:08:12Z"),
       query("past", "2031-04-12T14:03:10Z"),
@@ -82,14 +82,14 @@ describe("too far away", () => {
         id: "future",
         status: 422,
         result: "refused",
-        error: 'occurred_at: expected at most 5 minutes after now, 2031-05-14T14:03:11Z (given: "2031-05-14T14:08:12Z")',
+        error: 'occurred_at: expected at most 5 minutes after now (2031-05-14T14:03:11Z) (got "2031-05-14T14:08:12Z")',
       },
       {
         index: 1,
         id: "past",
         status: 422,
         result: "refused",
-        error: 'occurred_at: expected at most 32 days before now, 2031-05-14T14:03:11Z (given: "2031-04-12T14:03:10Z")',
+        error: 'occurred_at: expected at most 32 days before now (2031-05-14T14:03:11Z) (got "2031-04-12T14:03:10Z")',
       },
       { index: 2, id: "now", status: 200, result: "counted" },
     ]);
@@ -97,7 +97,7 @@ describe("too far away", () => {
 });
 
 describe("a billing period", () => {
-  test("that has no row yet gets one, and the calls count", async () => {
+  test("without a row gets one, and the calls count", async () => {
     expect(outcomes(await report([billed("a", AFTERNOON)]))).toEqual(["200 counted"]);
     expect(outcomes(await report([billed("b", AFTERNOON)]))).toEqual(["200 counted"]);
     expect(await periods()).toEqual({ "acme 4": [20, 0] });
@@ -105,7 +105,7 @@ describe("a billing period", () => {
     expect(row).toEqual({ starts_at: Date.parse("2031-05-01T00:00:00Z"), ends_at: Date.parse("2031-06-01T00:00:00Z"), closed_at: null });
   });
 
-  test("that is over gets adjustments, whether anybody called in it or not", async () => {
+  test("that is over gets adjustments, even if it had no calls", async () => {
     await report([billed("in-time", AFTERNOON)]);
     await setClock("2031-06-01T00:00:00Z");
     const events = [
@@ -118,7 +118,7 @@ describe("a billing period", () => {
     expect(await periods()).toEqual({ "acme 3": [0, 10], "acme 4": [10, 20], "acme 5": [10, 0] });
   });
 
-  test("that begins within the next minutes takes what happens in it", async () => {
+  test("that begins within the next minutes counts its own calls", async () => {
     await setClock("2031-05-31T23:58:00Z");
     expect(outcomes(await report([billed("june", "2031-06-01T00:01:00Z"), billed("may", "2031-05-31T23:58:00Z")]))).toEqual([
       "200 counted",
@@ -134,7 +134,7 @@ describe("a billing period", () => {
     expect(await periods()).toEqual({ "acme 4": [10, 10] });
   });
 
-  test("is each organisation's own, from its own anchor", async () => {
+  test("follows the anchor of each organization", async () => {
     await addOrganization("globex", Date.parse("2031-01-31T12:00:00Z"));
     await addProject("other", "globex");
     await addProject("second", "acme");
@@ -149,7 +149,7 @@ describe("a billing period", () => {
     expect(await periods()).toEqual({ "acme 3": [20, 0], "globex 2": [0, 10], "globex 3": [10, 0] });
   });
 
-  test("there was none before the first one", async () => {
+  test("does not exist before the first one", async () => {
     await addOrganization("young", Date.parse("2031-05-14T12:00:00Z"));
     await addProject("new", "young");
     const { results } = await report([billed("before", "2031-05-14T11:59:59Z", "new"), billed("first", "2031-05-14T12:00:00Z", "new")]);
@@ -159,8 +159,7 @@ describe("a billing period", () => {
         id: "before",
         status: 422,
         result: "refused",
-        error:
-          "occurred_at: expected at or after 2031-05-14T12:00:00Z, when the organisation's first billing period began (given: 2031-05-14T11:59:59Z)",
+        error: "occurred_at: expected at or after 2031-05-14T12:00:00Z, the organization's first billing period (got 2031-05-14T11:59:59Z)",
       },
       { index: 1, id: "first", status: 200, result: "counted" },
     ]);
@@ -169,7 +168,7 @@ describe("a billing period", () => {
 });
 
 describe("a project", () => {
-  test("that is archived or suspended counts: it did happen", async () => {
+  test("that is archived or suspended still counts", async () => {
     await addProject("archived", "acme", "ARCHIVED");
     await addProject("stopped", "acme");
     const suspend = "INSERT INTO suspensions (project_id, reason, since, actor) VALUES ('stopped', 'admin', 1, 'admin')";
@@ -186,7 +185,7 @@ describe("a project", () => {
     });
   });
 
-  test("that is deleted or unknown is 404 in its row, and the rest counts", async () => {
+  test("that is deleted or unknown is 404 in its row, and the others count", async () => {
     await addProject("gone", "acme", "DELETED");
     const { results } = await report([
       { ...query("a", AFTERNOON), project_id: "gone" },
@@ -199,7 +198,7 @@ describe("a project", () => {
       id,
       status: 404,
       result: "refused",
-      error: `project_id: expected a project that is there, ready and not deleted (given: "${project}")`,
+      error: `project_id: expected an existing, provisioned project (got "${project}")`,
     });
     expect(results).toEqual([
       missing(0, "a", "gone"),
@@ -210,7 +209,7 @@ describe("a project", () => {
     expect(await moved()).toEqual({ counters: { "one db_queries_per_day 2031-05-14": 1 }, adjustments: {}, gauges: {}, periods: {} });
   });
 
-  test("that is made while its calls are reported is 404 until it is there for all of the report: nothing is stored that is not billed", async () => {
+  test("created during a report is 404 until it exists for the whole report, so that nothing is stored unbilled", async () => {
     const DB = new Proxy(env.DB, {
       get(target, name) {
         if (name === "prepare") return (sql: string) => target.prepare(sql);

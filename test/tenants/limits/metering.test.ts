@@ -39,7 +39,7 @@ function eventNumber(n: number): Use {
   };
 }
 
-/** What the tables must say of these events, computed without them. */
+/** Expected table contents for these events, computed independently. */
 function expected(events: readonly Use[]) {
   const counters: Record<string, number> = {};
   let calls = 0;
@@ -51,7 +51,7 @@ function expected(events: readonly Use[]) {
 }
 
 describe("the same event counts once", () => {
-  test("10,000 events with a tenth sent twice, shuffled, all of it reported twice by eight clients at once: the counts are exact", async () => {
+  test("10,000 events, a tenth of them duplicates, shuffled and reported twice by eight concurrent clients, are counted exactly", async () => {
     const random = seeded(20_310_514);
     const distinct = Array.from({ length: 9_000 }, (_, index) => eventNumber(index));
     const batches = split(shuffled([...distinct, ...distinct.slice(0, 1_000)], random), 1_000);
@@ -69,7 +69,7 @@ describe("the same event counts once", () => {
     expect(await env.DB.prepare("SELECT count(*) AS n FROM usage_events").first("n")).toBe(9_000);
   });
 
-  test("one report that eight clients send at one moment is counted by one of them", async () => {
+  test("one report sent concurrently by eight clients is counted once", async () => {
     const events = Array.from({ length: 300 }, (_, index) => eventNumber(index));
     const reports = await Promise.all(Array.from({ length: 8 }, async () => report(events)));
     expect(reports.map(({ counted }) => counted).toSorted((a, b) => a - b)).toEqual([0, 0, 0, 0, 0, 0, 0, 300]);
@@ -82,7 +82,7 @@ describe("the same event counts once", () => {
     expect(await counters()).toEqual({ [`one db_queries_per_day ${DAY}`]: 3 });
   });
 
-  test("whatever the order of its members, and whether defaults are written out", async () => {
+  test("regardless of the order of its fields and of omitted defaults", async () => {
     await report([{ id: "a", project_id: "one", type: "db_queries_per_day" }]);
     await report([{ id: "g", project_id: "one", type: "realtime_connections", quantity: 4 }]);
     const again = await report([
@@ -92,7 +92,7 @@ describe("the same event counts once", () => {
     expect(outcomes(again)).toEqual(["200 duplicate", "200 duplicate"]);
   });
 
-  test("whatever time it is when one without a time is sent again, and however its time is written", async () => {
+  test("even if one without a time is sent again later, or its time is written differently", async () => {
     await report([
       { id: "a", project_id: "one", type: "db_queries_per_day" },
       { id: "b", project_id: "one", type: "db_queries_per_day", occurred_at: "2031-05-14T12:00:00Z" },
@@ -106,13 +106,13 @@ describe("the same event counts once", () => {
     expect(await moved()).toMatchObject({ counters: { [`one db_queries_per_day ${DAY}`]: 2 }, adjustments: {} });
   });
 
-  test("ids are a source's own", async () => {
+  test("ids belong to their source", async () => {
     const use = { id: "a", project_id: "one", type: "db_queries_per_day" };
     const { results } = await report([use, { ...use, source: "x" }, { ...use, source: "y" }, { ...use, source: "x" }]);
     expect(results.map(({ result }) => result)).toEqual(["counted", "counted", "counted", "duplicate"]);
   });
 
-  test("an event whose project was deleted since is still known", async () => {
+  test("an event of a project deleted since is still recognized", async () => {
     const use = { id: "a", project_id: "one", type: "db_queries_per_day" };
     await report([use]);
     await env.DB.prepare("UPDATE projects SET lifecycle = 'DELETED' WHERE id = 'one'").run();
@@ -123,7 +123,7 @@ describe("the same event counts once", () => {
 describe("one id with two bodies", () => {
   const use: Use = { id: "a", project_id: "one", type: "db_queries_per_day", quantity: 2, occurred_at: "2031-05-14T12:00:00Z" };
 
-  test("in one report: the first counts, the other is said in its row, and the rest counts", async () => {
+  test("in one report: the first counts, the other gets an error in its row, and the rest counts", async () => {
     const { results, ...sums } = await report([{ ...use, id: "b" }, use, { ...use, quantity: 5 }, use, { ...use, id: "c" }]);
     expect(results).toEqual([
       { index: 0, id: "b", status: 200, result: "counted" },
@@ -133,7 +133,7 @@ describe("one id with two bodies", () => {
         id: "a",
         status: 409,
         result: "conflict",
-        error: "quantity: expected 2, as it was counted under this id (given: 5)",
+        error: "quantity: expected 2, as counted under this id (got 5)",
       },
       { index: 3, id: "a", status: 200, result: "duplicate" },
       { index: 4, id: "c", status: 200, result: "counted" },
@@ -143,14 +143,14 @@ describe("one id with two bodies", () => {
   });
 
   test.each([
-    [{ project_id: "two" }, 'project_id: expected "one", as it was counted under this id (given: "two")'],
-    [{ project_id: "unknown" }, 'project_id: expected "one", as it was counted under this id (given: "unknown")'],
-    [{ type: "api_calls" }, 'type: expected "db_queries_per_day", as it was counted under this id (given: "api_calls")'],
+    [{ project_id: "two" }, 'project_id: expected "one", as counted under this id (got "two")'],
+    [{ project_id: "unknown" }, 'project_id: expected "one", as counted under this id (got "unknown")'],
+    [{ type: "api_calls" }, 'type: expected "db_queries_per_day", as counted under this id (got "api_calls")'],
     [
       { occurred_at: "2031-05-14T12:00:00.001Z" },
-      'occurred_at: expected "2031-05-14T12:00:00.000Z", as it was counted under this id (given: "2031-05-14T12:00:00.001Z")',
+      'occurred_at: expected "2031-05-14T12:00:00.000Z", as counted under this id (got "2031-05-14T12:00:00.001Z")',
     ],
-  ])("in two reports, %j: the row says how they differ", async (change, error) => {
+  ])("in two reports, %j: the row has the difference", async (change, error) => {
     await report([use]);
     const before = await moved();
     const [row] = (await report([{ ...use, ...change }])).results;
@@ -158,23 +158,23 @@ describe("one id with two bodies", () => {
     expect(await moved()).toMatchObject({ counters: before.counters });
   });
 
-  test("with and without a time, they are two", async () => {
+  test("with and without a time, they are different", async () => {
     await report([{ id: "a", project_id: "one", type: "db_queries_per_day" }]);
     const [row] = (await report([{ id: "a", project_id: "one", type: "db_queries_per_day", occurred_at: AFTERNOON }])).results;
     expect(row).toMatchObject({
       status: 409,
-      error: 'occurred_at: expected nothing, as it was counted under this id (given: "2031-05-14T14:03:11.000Z")',
+      error: 'occurred_at: expected nothing, as counted under this id (got "2031-05-14T14:03:11.000Z")',
     });
   });
 
-  test("a level that is set is another than one that is added", async () => {
+  test("setting and adding a level are different", async () => {
     const level: Use = { id: "g", project_id: "one", type: "realtime_connections", quantity: 4 };
     const answer = await report([level, { ...level, mode: "set" }]);
     expect(outcomes(answer)).toEqual(["200 counted", "409 conflict"]);
     expect(await gauges()).toEqual({ "one realtime_connections": 4 });
   });
 
-  test("one that cannot count leaves its id to the next, and is told the same whenever it is sent again", async () => {
+  test("an event that cannot count does not use up its id, and gets the same error when repeated", async () => {
     const events = [{ ...use, project_id: "unknown" }, { ...use, quantity: 0 }, use];
     expect(outcomes(await report(events))).toEqual(["409 conflict", "400 refused", "200 counted"]);
     expect(outcomes(await report(events))).toEqual(["409 conflict", "400 refused", "200 duplicate"]);
@@ -187,7 +187,7 @@ describe("a database that fails", () => {
   const all: Use[] = [...events, { id: "g", project_id: "one", type: "realtime_connections", quantity: 5 }];
   const whole = { ...expected(events), gauges: { "one realtime_connections": 5 } };
 
-  /** A database whose next `failures` batches lose their answer, before or after they were committed. */
+  /** A database whose next `failures` batches lose their response, before or after they were committed. */
   const losing = (failures: number, when: "before" | "after"): D1Database => {
     let left = failures;
     return new Proxy(env.DB, {
@@ -203,7 +203,7 @@ describe("a database that fails", () => {
     });
   };
 
-  test.each(["before", "after"] as const)("%s the commit: 503 with Retry-After, and sent again it counts once", async (when) => {
+  test.each(["before", "after"] as const)("%s the commit: 503 with Retry-After, and a repetition counts once", async (when) => {
     const DB = losing(2, when);
     for (let tries = 0; tries < 2; tries += 1) {
       const lost = await postWith({ DB }, "/api/usage/events", { events: all });
@@ -228,7 +228,7 @@ describe("a database that fails", () => {
     expect(await moved()).toEqual(whole);
   });
 
-  test("while looking up whom to bill: 503", async () => {
+  test("while looking up the billed organizations: 503", async () => {
     await failTable("organizations");
     expect(await post("/api/usage/events", { events: all })).toMatchObject({ status: 503, body: { code: "storage_unavailable" } });
     await healTable("organizations");
@@ -258,13 +258,13 @@ describe("the database's work", () => {
     return counted;
   };
 
-  test("is as many statements for a thousand events as for four", async () => {
+  test("needs as many statements for a thousand events as for four", async () => {
     const few = await statementsFor([0, 1, 2, 3].map((n) => eventNumber(n)));
     const many = await statementsFor(Array.from({ length: 1_000 }, (_, index) => eventNumber(index + 4)));
     expect({ few, many }).toEqual({ few: { trips: 1, statements: 9 }, many: { trips: 1, statements: 9 } });
   });
 
-  test("of a thousand events as wordy as they may be is a few statements more, and nothing is lost", async () => {
+  test("needs a few more statements for a thousand events of maximum size, and loses nothing", async () => {
     const wordy = Array.from({ length: 1_000 }, (_, index) => ({
       ...eventNumber(index),
       id: `${index}-`.padEnd(128, '"'),
@@ -275,7 +275,7 @@ describe("the database's work", () => {
     expect(await moved()).toEqual(expected(wordy));
   });
 
-  test("asks whom to bill only where somebody is billed", async () => {
+  test("looks up billed organizations only for billed events", async () => {
     expect(await statementsFor([eventNumber(0)])).toEqual({ trips: 1, statements: 7 });
   });
 });

@@ -1,4 +1,4 @@
-/** What is decided is decided at one moment, also where midnight strikes between two looks at the clock. */
+/** Decisions use one time, even if midnight passes between two reads of the clock. */
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
 import { createDeps } from "../../../worker/src/deps.ts";
@@ -12,7 +12,7 @@ import { counters } from "../../support/tenants/rows.ts";
 
 const MIDNIGHT = Date.parse("2031-05-15T00:00:00Z");
 
-/** The first look is a moment before midnight, all others are a moment after it. */
+/** The first read is just before midnight, all others are just after it. */
 function striking(): () => number {
   let looks = 0;
   return () => {
@@ -37,7 +37,7 @@ test("a use is admitted and counted in one day", async () => {
   expect(again).toMatchObject({ result: "refused", refusal: { why: "cap", used: 1, resetAt: MIDNIGHT } });
 });
 
-test("a project that a sweep stops for a day is let go when that day ends", async () => {
+test("a project that a sweep suspends for a day is released when that day ends", async () => {
   await tenant("shop", "acme", { caps: { storage_uploads_per_day: 10 } });
   await count("shop", "storage_uploads_per_day", 10);
   const whole = { run: "run", projectIds: null, capTypes: null, enforce: true };

@@ -37,7 +37,7 @@ interface Change {
   readonly method: string;
   readonly path: string;
   readonly body?: unknown;
-  /** What it writes to. */
+  /** The table that it writes to. */
   readonly writes: readonly Table[];
 }
 
@@ -81,10 +81,10 @@ const CHANGES: readonly Change[] = [
 const addressOf = ({ path }: Change): string => path.replace("{key}", keyId);
 const unavailable = { status: 503, code: "storage_unavailable", wait: "5" };
 
-describe("a database that takes no more into one table", () => {
+describe("a database that refuses writes to one table", () => {
   const cases = CHANGES.flatMap((change) => change.writes.map((table) => [change.method, change.path, table, change] as const));
 
-  test.each(cases)("%s %s, while %s fails: 503, nothing is half done, and the next try works", async (method, _, table, change) => {
+  test.each(cases)("%s %s, while %s fails: 503, no partial change, and the next attempt works", async (method, _, table, change) => {
     const before = await everything();
     await failWrites(table);
     const { status, headers, body } = await call(method, addressOf(change), change.body);
@@ -110,7 +110,7 @@ const READS = [
   "/api/audit",
 ];
 
-/** A database that answers `trips` times and then no more. */
+/** A database that answers `trips` queries and then fails. */
 function failingAfter(trips: number): D1Database {
   let left = trips;
   const trip = async <Result>(run: () => Promise<Result>): Promise<Result> => {
@@ -118,11 +118,11 @@ function failingAfter(trips: number): D1Database {
     if (left < 0) throw new Error("D1_ERROR: Network connection lost.");
     return run();
   };
-  const asked = (statement: D1PreparedStatement): D1PreparedStatement =>
+  const countedStatement = (statement: D1PreparedStatement): D1PreparedStatement =>
     new Proxy(statement, {
       get(target, name) {
         const member = Reflect.get(target, name) as unknown;
-        if (name === "bind") return (...values: unknown[]) => asked(target.bind(...values));
+        if (name === "bind") return (...values: unknown[]) => countedStatement(target.bind(...values));
         if (name === "first" || name === "all" || name === "run" || name === "raw") {
           return async (...given: unknown[]) =>
             trip(async () => (member as (...given: unknown[]) => Promise<unknown>).apply(target, given));
@@ -141,11 +141,11 @@ function failingAfter(trips: number): D1Database {
               member === "bind"
                 ? (...values: unknown[]) => {
                     const whole = inner.bind(...values);
-                    const shown = asked(whole);
-                    real.set(shown, whole);
-                    return shown;
+                    const wrapped = countedStatement(whole);
+                    real.set(wrapped, whole);
+                    return wrapped;
                   }
-                : (Reflect.get(asked(inner), member) as unknown),
+                : (Reflect.get(countedStatement(inner), member) as unknown),
           });
           real.set(bound, statement);
           return bound;
@@ -171,7 +171,7 @@ describe("a database that does not answer", () => {
   beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => undefined));
 
   test.each([...READS.map((path) => ["GET", path] as const), ...CHANGES.map(({ method, path, body }) => [method, path, body] as const)])(
-    "%s %s: 503 with Retry-After, never an empty answer",
+    "%s %s: 503 with Retry-After, never an empty response",
     async (method, path, body?: unknown) => {
       const before = await everything();
       const answer = await withDatabase(failingAfter(0), method, path, body);
@@ -184,16 +184,16 @@ describe("a database that does not answer", () => {
     const whole = await withDatabase(env.DB, "GET", path);
     for (let trips = 1; trips < 5; trips += 1) {
       const answer = await withDatabase(failingAfter(trips), "GET", path);
-      const told = { status: answer.status, body: answer.status === 200 ? answer.body : answer.body["code"] };
+      const result = { status: answer.status, body: answer.status === 200 ? answer.body : answer.body["code"] };
       expect([
         { status: 200, body: whole.body },
         { status: 503, body: "storage_unavailable" },
-      ]).toContainEqual(told);
+      ]).toContainEqual(result);
     }
   });
 
   test.each(CHANGES.map((change) => [change.method, change.path, change.body] as const))(
-    "%s %s, lost half-way: nothing is done, or the whole of it, and what was done can be asked for again",
+    "%s %s, lost half-way: no change or a complete one, which can be read again",
     async (method, path, body?: unknown) => {
       const before = await everything();
       for (let trips = 1; trips < 5; trips += 1) {
@@ -210,14 +210,14 @@ describe("a database that does not answer", () => {
   test.each([
     ["/api/organizations", { id: "new", name: "New" }],
     ["/api/projects", { id: "new", organization_id: "org", name: "New" }],
-  ])("POST %s asks it once: what was made is always answered, and a key that was made is always shown", async (path, body) => {
+  ])("POST %s uses one query: a created key is always returned", async (path, body) => {
     expect(await withDatabase(failingAfter(1), "POST", path, body)).toMatchObject({ status: 201 });
   });
 
-  test("a rotation asks nothing of it once the new version is there: its key is shown, as it stands", async () => {
+  test("a rotation makes no query after the new version exists: its key and versions are returned", async () => {
     const answer = await withDatabase(failingAfter(3), "POST", "/api/projects/mine/keys/{key}/rotate", {});
-    const { key, job: _, ...shown } = answer.body;
+    const { key, job: _, ...publicFields } = answer.body;
     expect({ status: answer.status, key }).toEqual({ status: 200, key: expect.stringMatching(/^qc_live_/u) });
-    expect((await withDatabase(env.DB, "GET", "/api/projects/mine/keys/{key}")).body).toEqual(shown);
+    expect((await withDatabase(env.DB, "GET", "/api/projects/mine/keys/{key}")).body).toEqual(publicFields);
   });
 });

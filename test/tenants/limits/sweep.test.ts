@@ -15,7 +15,7 @@ const events = async (): Promise<string[]> => {
 describe("the rules", () => {
   beforeEach(organization);
 
-  test("an ended reason blocks none: neither its own, nor, where only some caps are looked at, that of a cap that is not", async () => {
+  test("an ended reason blocks neither its own cap nor another one, even if only some caps are selected", async () => {
     await project("mine");
     const ended =
       "INSERT INTO suspensions (project_id, reason, cap_type, since, until, actor) VALUES ('mine', 'quota:' || ?1, ?1, 1, 2, 'sweep')";
@@ -25,11 +25,12 @@ describe("the rules", () => {
     expect((await sweep({ capTypes: ["db_queries_per_day"] })).details).toEqual([
       { project_id: "mine", exceeded: ["db_queries_per_day"], actions: ["lifted:db_queries_per_day", "suspended:db_queries_per_day"] },
     ]);
-    const held = async () => (await get<{ reasons: { reason: string }[] }>("/api/projects/mine")).body.reasons.map(({ reason }) => reason);
-    expect(await held()).toEqual(["quota:db_queries_per_day"]);
+    const openReasons = async () =>
+      (await get<{ reasons: { reason: string }[] }>("/api/projects/mine")).body.reasons.map(({ reason }) => reason);
+    expect(await openReasons()).toEqual(["quota:db_queries_per_day"]);
     await env.DB.prepare("UPDATE suspensions SET until = 3 WHERE lifted_at IS NULL").run();
     await sweep({ capTypes: ["storage_uploads_per_day"] });
-    expect(await held()).toEqual(["quota:storage_uploads_per_day"]);
+    expect(await openReasons()).toEqual(["quota:storage_uploads_per_day"]);
   });
 
   const AT: [percent: number, counter: string[], gauge: string[]][] = [
@@ -59,7 +60,7 @@ describe("the rules", () => {
     }
   });
 
-  test("just below a threshold is below it, whatever the size of the numbers", async () => {
+  test("just below a threshold does not reach it, for numbers of any size", async () => {
     await project("huge", { db_queries_per_day: 999_999_999_999 });
     await use("huge", "db_queries_per_day", 799_999_999_999);
     expect((await sweep()).warnings_sent).toBe(0);
@@ -67,7 +68,7 @@ describe("the rules", () => {
     expect((await sweep()).warnings_sent).toBe(1);
   });
 
-  test("a cap of 0 warns of nothing, and stops only who used something; no cap and no report stop nobody", async () => {
+  test("a cap of 0 has no warnings and suspends after any use, and unknown values suspend no project", async () => {
     await project("nothing", { db_queries_per_day: 0 });
     await project("something", { db_queries_per_day: 0 });
     await use("something", "db_queries_per_day", 1);
@@ -95,13 +96,13 @@ describe("the rules", () => {
     expect(await events()).toEqual(["project.suspended both"]);
   });
 
-  test("each threshold is told once a day and revision of the cap, the highest when several are passed at once", async () => {
+  test("each threshold is reported once per day and revision, and only the highest of several passed together", async () => {
     await project("one");
     await use("one", "db_queries_per_day", 950);
     expect((await sweep()).details).toEqual([{ project_id: "one", exceeded: [], actions: ["warned:db_queries_per_day:90"] }]);
     expect((await sweep()).warnings_sent).toBe(0);
-    const told = await env.DB.prepare("SELECT data FROM events").first<string>("data");
-    expect(JSON.parse(told ?? "")).toEqual({
+    const eventData = await env.DB.prepare("SELECT data FROM events").first<string>("data");
+    expect(JSON.parse(eventData ?? "")).toEqual({
       project_id: "one",
       cap_type: "db_queries_per_day",
       used: 950,
@@ -112,7 +113,7 @@ describe("the rules", () => {
       reset_at: "2031-05-15T00:00:00Z",
     });
 
-    // A raise arms the thresholds above the present use only.
+    // A raise enables only the thresholds above the current usage.
     await put("/api/projects/one/caps", { db_queries_per_day: 1_150 });
     expect((await sweep()).warnings_sent).toBe(0);
     await use("one", "db_queries_per_day", 1_035);
@@ -123,7 +124,7 @@ describe("the rules", () => {
     expect((await sweep()).details).toMatchObject([{ actions: ["warned:db_queries_per_day:80"] }]);
   });
 
-  test("eight sweeps at one moment warn and suspend once", async () => {
+  test("eight concurrent sweeps warn and suspend once", async () => {
     for (const id of ["a", "b", "c"]) await project(id);
     await use("a", "db_queries_per_day", 900);
     await use("b", "db_queries_per_day", CAP);
@@ -133,7 +134,7 @@ describe("the rules", () => {
     expect((await events()).toSorted()).toEqual(["project.suspended b", "quota.warning a"]);
   });
 
-  test("only active projects are touched: one that is stopped already gets no other reason and no warning", async () => {
+  test("only active projects are affected: a suspended one gets no further reason or warning", async () => {
     for (const id of ["by-hand", "abusive", "archived", "deleted"]) {
       await project(id);
       await use(id, "db_queries_per_day", CAP);
@@ -151,7 +152,7 @@ describe("the rules", () => {
 describe("lifting", () => {
   beforeEach(organization);
 
-  test("a new day lifts the day's reasons, at once for requests, and on paper with the first sweep", async () => {
+  test("a new day ends daily reasons, immediately for requests, and in the tables with the first sweep", async () => {
     await project("one");
     await use("one", "function_invocations_per_day", CAP);
     await sweep();
@@ -164,7 +165,7 @@ describe("lifting", () => {
     expect(await events()).toEqual(["project.suspended one", "project.reactivated one"]);
   });
 
-  test("a gauge's reason ends when its level is back at the cap, not with the day, and not because nobody reports any more", async () => {
+  test("a gauge's reason ends when its level is back at the cap, not at midnight or without reports", async () => {
     await project("one");
     await use("one", GAUGE, CAP + 1);
     await sweep();
@@ -178,7 +179,7 @@ describe("lifting", () => {
     expect(await statusOf("one")).toBe("ACTIVE");
   });
 
-  test("a suspension has said it all: back below the cap on the same day, nobody is warned of what was passed on the way up", async () => {
+  test("a suspended project back below the cap on the same day gets no warnings for thresholds passed before", async () => {
     await project("one");
     await use("one", GAUGE, 1.5 * CAP);
     await sweep();
@@ -187,7 +188,7 @@ describe("lifting", () => {
     expect(await events()).toEqual(["project.suspended one", "project.reactivated one"]);
   });
 
-  test("reasons of abuse and by hand stay, and the project with them; only then there is no event", async () => {
+  test("abuse and admin reasons stay, the project stays suspended, and no event is written", async () => {
     await project("one");
     await use("one", "db_queries_per_day", CAP);
     await sweep();
@@ -200,7 +201,7 @@ describe("lifting", () => {
     expect(await events()).toEqual(["project.suspended one", "project.reactivated one"]);
   });
 
-  test("who is over the cap again on the new day is stopped again by the same sweep", async () => {
+  test("a project over the cap again on the new day is suspended again by the same sweep", async () => {
     await project("one");
     await use("one", "db_queries_per_day", CAP);
     await sweep();
@@ -212,7 +213,7 @@ describe("lifting", () => {
     expect(await statusOf("one")).toBe("SUSPENDED");
   });
 
-  test("a raise of the cap reactivates before its answer returns", async () => {
+  test("raising the cap reactivates the project before the response returns", async () => {
     await project("one");
     await use("one", "db_queries_per_day", CAP);
     await sweep();

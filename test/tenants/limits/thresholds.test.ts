@@ -6,7 +6,7 @@ import { capState, isExceeded, percentOf, thresholdsReached } from "../../../wor
 const COUNTER = "function_invocations_per_day";
 const GAUGE = "realtime_connections";
 
-describe("use against a cap", () => {
+describe("usage compared with a cap", () => {
   test.each([
     [0, 0, [], "ok", "ok"],
     [79, 79, [], "ok", "ok"],
@@ -18,14 +18,14 @@ describe("use against a cap", () => {
     [101, 101, [80, 90], "exceeded", "exceeded"],
     [150, 150, [80, 90], "exceeded", "exceeded"],
   ])("%i of 100 is %i %%, has reached %j, and is %s for a counter, %s for a gauge", (used, percent, reached, counter, gauge) => {
-    const standing = { used, cap: 100 };
-    expect(percentOf(standing)).toBe(percent);
-    expect(thresholdsReached(standing)).toEqual(reached);
-    expect(capState(COUNTER, standing)).toBe(counter);
-    expect(capState(GAUGE, standing)).toBe(gauge);
+    const usage = { used, cap: 100 };
+    expect(percentOf(usage)).toBe(percent);
+    expect(thresholdsReached(usage)).toEqual(reached);
+    expect(capState(COUNTER, usage)).toBe(counter);
+    expect(capState(GAUGE, usage)).toBe(gauge);
   });
 
-  test("every counter is over at its cap, the gauge only above", () => {
+  test("every counter is exceeded at its cap, the gauge only above it", () => {
     const over = (used: number) => CAP_TYPES.filter((type) => isExceeded(type, { used, cap: 7 }));
     expect(over(6)).toEqual([]);
     expect(over(7)).toEqual(CAP_TYPES.filter((type) => type !== GAUGE));
@@ -35,30 +35,30 @@ describe("use against a cap", () => {
   test.each([
     [0, "ok", false],
     [1, "exceeded", true],
-  ])("of a cap of 0, %i used is %s: nothing warns, and only use stops", (used, state, exceeded) => {
-    const standing = { used, cap: 0 };
+  ])("of a cap of 0, %i used is %s: it has no warnings, and any use suspends", (used, state, exceeded) => {
+    const usage = { used, cap: 0 };
     for (const type of CAP_TYPES) {
-      expect({ state: capState(type, standing), exceeded: isExceeded(type, standing) }).toEqual({ state, exceeded });
+      expect({ state: capState(type, usage), exceeded: isExceeded(type, usage) }).toEqual({ state, exceeded });
     }
-    expect(thresholdsReached(standing)).toEqual([]);
-    expect(percentOf(standing)).toBeNull();
+    expect(thresholdsReached(usage)).toEqual([]);
+    expect(percentOf(usage)).toBeNull();
   });
 
   test.each([
     ["unlimited", { used: 1e12, cap: null }, "unlimited"],
     ["unlimited and unknown", { used: null, cap: null }, "unlimited"],
     ["unknown", { used: null, cap: 10 }, "unknown"],
-    ["unknown of nothing", { used: null, cap: 0 }, "unknown"],
-  ] as const)("what is %s neither warns nor stops", (_, standing, state) => {
+    ["unknown usage of a cap of 0", { used: null, cap: 0 }, "unknown"],
+  ] as const)("%s neither warns nor suspends", (_, usage, state) => {
     for (const type of CAP_TYPES) {
-      expect(capState(type, standing)).toBe(state);
-      expect(isExceeded(type, standing)).toBe(false);
+      expect(capState(type, usage)).toBe(state);
+      expect(isExceeded(type, usage)).toBe(false);
     }
-    expect(thresholdsReached(standing)).toEqual([]);
-    expect(percentOf(standing)).toBeNull();
+    expect(thresholdsReached(usage)).toEqual([]);
+    expect(percentOf(usage)).toBeNull();
   });
 
-  test("small caps warn where the percentage is reached, and not where it would round to it", () => {
+  test("small caps warn at the exact percentage, not at a rounded one", () => {
     expect([0, 1, 2, 3].map((used) => thresholdsReached({ used, cap: 3 }))).toEqual([[], [], [], [80, 90]]);
     expect([8, 9].map((used) => thresholdsReached({ used, cap: 10 }))).toEqual([[80], [80, 90]]);
     expect(thresholdsReached({ used: 799, cap: 999 })).toEqual([]);
@@ -66,7 +66,7 @@ describe("use against a cap", () => {
   });
 });
 
-describe("with the largest caps there are, one more or less is still told apart", () => {
+describe("with the largest caps, a difference of one still matters", () => {
   test.each([MAX_CAP, MAX_CAP - 1, MAX_CAP - 3, 999_999_999_989])("%i", (cap) => {
     for (const threshold of [80, 90] as const) {
       const first = Number((BigInt(cap) * BigInt(threshold) + 99n) / 100n);
@@ -80,7 +80,7 @@ describe("with the largest caps there are, one more or less is still told apart"
   });
 });
 
-test("a project has every cap: what is not named has its default, null and 0 are names too", () => {
+test("a project has every cap: omitted ones have their default, and null and 0 are values", () => {
   expect(withDefaults({})).toEqual({
     db_queries_per_day: 10_000,
     realtime_connections: 100,

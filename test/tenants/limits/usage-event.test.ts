@@ -1,4 +1,4 @@
-/** One reported event and what is wrong with it: every kind of nonsense is an answer in its row, and the rest counts. */
+/** One reported event with an invalid part: each gets an error in its row, and the others count. */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
 import { freshStart, post } from "../../support/worker.ts";
@@ -13,10 +13,10 @@ beforeAll(async () => {
   await addProject("one", "acme");
 });
 
-/** The row of an event, reported between two that are right. */
+/** The row of an event, reported between two valid ones. */
 async function rowOf(event: unknown): Promise<Row | undefined> {
   const right = (): unknown => ({ id: `right-${(ids += 1)}`, project_id: "one", type: "api_calls" });
-  // As text, since JSON may hold what JavaScript would not write.
+  // As text, because JSON may contain values that JavaScript would not write.
   const text = typeof event === "string" ? event : JSON.stringify(event);
   const { status, body } = await post<Report>(
     "/api/usage/events",
@@ -37,14 +37,14 @@ const gauge = (change: object): object => ({ id: "a", project_id: "one", type: "
 
 const ID = "expected 1 to 128 visible characters";
 const TYPE = "expected one of db_queries_per_day, realtime_connections, storage_uploads_per_day, function_invocations_per_day, api_calls";
-const SOURCE = "expected at most 64 characters without control characters and broken surrogates";
-const TIME = "expected a time in ISO 8601 and UTC, such as 2025-12-30T14:03:11Z";
+const SOURCE = "expected at most 64 characters, without control characters or broken surrogates";
+const TIME = "expected an ISO 8601 time in UTC, such as 2025-12-30T14:03:11Z";
 const COUNT = "expected 1 to 1000000000";
-const SET = "expected 0 to 1000000000 where a level is set";
-const ADD = "expected -1000000000 to 1000000000, and not 0, where it is added to a level";
-const MEMBERS = "expected no members but id, project_id, type, quantity, mode, source, occurred_at";
+const SET = "expected 0 to 1000000000 for mode set";
+const ADD = "expected -1000000000 to 1000000000, except 0, for mode add";
+const MEMBERS = "unknown field. Accepted fields: id, project_id, type, quantity, mode, source, occurred_at";
 
-describe("is no event at all", () => {
+describe("is not an event", () => {
   test.each([
     ["null", "null"],
     ["7", "7"],
@@ -55,11 +55,11 @@ describe("is no event at all", () => {
     ["1e309", "Infinity"],
     [`${"[".repeat(100_000)}${"]".repeat(100_000)}`, "an array of 1"],
   ])("%#: %.20s", async (text, given) => {
-    expect(await rowOf(text)).toEqual(refused(null, `event: expected an object (given: ${given})`));
+    expect(await rowOf(text)).toEqual(refused(null, `event: expected an object (got ${given})`));
   });
 });
 
-describe("has a wrong id", () => {
+describe("has an invalid id", () => {
   test.each([
     [{ id: "" }, '""'],
     [{ id: "two words" }, '"two words"'],
@@ -74,7 +74,7 @@ describe("has a wrong id", () => {
     [{ id: { id: "a" } }, "an object"],
     [{ id: "x".repeat(129) }, `"${"x".repeat(79)}…`],
   ])("%#", async (change, given) => {
-    expect(await rowOf(counter(change))).toEqual(refused(null, `id: ${ID} (given: ${given})`));
+    expect(await rowOf(counter(change))).toEqual(refused(null, `id: ${ID} (got ${given})`));
   });
 
   test.each(["x", "7", "x".repeat(128), "a/b:c.d-e_f", "ß", "書", "😀", "e\u0301", '"', "\\", "';--", "%00", "__proto__"])(
@@ -86,70 +86,70 @@ describe("has a wrong id", () => {
   );
 });
 
-describe("has a wrong member", () => {
+describe("has an invalid field", () => {
   test.each([
-    [counter({ project_id: undefined }), `project_id: ${ID} (given: nothing)`],
-    [counter({ project_id: "" }), `project_id: ${ID} (given: "")`],
-    [counter({ project_id: ["one"] }), `project_id: ${ID} (given: an array of 1)`],
-    [counter({ type: undefined }), `type: ${TYPE} (given: nothing)`],
-    [counter({ type: "API_CALLS" }), `type: ${TYPE} (given: "API_CALLS")`],
-    [counter({ type: "constructor" }), `type: ${TYPE} (given: "constructor")`],
-    [counter({ type: 0 }), `type: ${TYPE} (given: 0)`],
-    [counter({ quantity: "5" }), 'quantity: expected a whole number (given: "5")'],
-    [counter({ quantity: 1.5 }), "quantity: expected a whole number (given: 1.5)"],
-    [counter({ quantity: null }), "quantity: expected a whole number (given: null)"],
-    [counter({ quantity: true }), "quantity: expected a whole number (given: true)"],
-    [counter({ quantity: 0 }), `quantity: ${COUNT} (given: 0)`],
-    [counter({ quantity: -1 }), `quantity: ${COUNT} (given: -1)`],
-    [counter({ quantity: 1_000_000_001 }), `quantity: ${COUNT} (given: 1000000001)`],
-    [counter({ type: "api_calls", quantity: 1_000_000_001 }), `quantity: ${COUNT} (given: 1000000001)`],
-    [counter({ mode: "set" }), 'mode: expected add, or nothing: db_queries_per_day is a counter (given: "set")'],
-    [counter({ type: "api_calls", mode: "set" }), 'mode: expected add, or nothing: api_calls is a counter (given: "set")'],
-    [counter({ mode: "count" }), 'mode: expected add or set (given: "count")'],
-    [counter({ mode: null }), "mode: expected add or set (given: null)"],
-    [gauge({ mode: "set", quantity: -1 }), `quantity: ${SET} (given: -1)`],
-    [gauge({ mode: "set", quantity: 1_000_000_001 }), `quantity: ${SET} (given: 1000000001)`],
-    [gauge({ quantity: 0 }), `quantity: ${ADD} (given: 0)`],
-    [gauge({ quantity: 1_000_000_001 }), `quantity: ${ADD} (given: 1000000001)`],
-    [gauge({ quantity: -1_000_000_001 }), `quantity: ${ADD} (given: -1000000001)`],
-    [counter({ source: "x".repeat(65) }), `source: ${SOURCE} (given: "${"x".repeat(65)}")`],
-    [counter({ source: "nul\0" }), `source: ${SOURCE} (given: "nul\\u0000")`],
-    [counter({ source: "\u001f" }), `source: ${SOURCE} (given: "\\u001f")`],
-    [counter({ source: "\udc00" }), `source: ${SOURCE} (given: "\\udc00")`],
-    [counter({ source: null }), `source: ${SOURCE} (given: null)`],
-    [counter({ colour: "red" }), `event: ${MEMBERS} (given: "colour")`],
-    [counter({ "": 1 }), `event: ${MEMBERS} (given: "")`],
-    [counter({ constructor: 1 }), `event: ${MEMBERS} (given: "constructor")`],
-    [counter({ "\ud83d\0": 1 }), `event: ${MEMBERS} (given: "\\ud83d\\u0000")`],
+    [counter({ project_id: undefined }), `project_id: ${ID} (got nothing)`],
+    [counter({ project_id: "" }), `project_id: ${ID} (got "")`],
+    [counter({ project_id: ["one"] }), `project_id: ${ID} (got an array of 1)`],
+    [counter({ type: undefined }), `type: ${TYPE} (got nothing)`],
+    [counter({ type: "API_CALLS" }), `type: ${TYPE} (got "API_CALLS")`],
+    [counter({ type: "constructor" }), `type: ${TYPE} (got "constructor")`],
+    [counter({ type: 0 }), `type: ${TYPE} (got 0)`],
+    [counter({ quantity: "5" }), 'quantity: expected a whole number (got "5")'],
+    [counter({ quantity: 1.5 }), "quantity: expected a whole number (got 1.5)"],
+    [counter({ quantity: null }), "quantity: expected a whole number (got null)"],
+    [counter({ quantity: true }), "quantity: expected a whole number (got true)"],
+    [counter({ quantity: 0 }), `quantity: ${COUNT} (got 0)`],
+    [counter({ quantity: -1 }), `quantity: ${COUNT} (got -1)`],
+    [counter({ quantity: 1_000_000_001 }), `quantity: ${COUNT} (got 1000000001)`],
+    [counter({ type: "api_calls", quantity: 1_000_000_001 }), `quantity: ${COUNT} (got 1000000001)`],
+    [counter({ mode: "set" }), 'mode: expected add or no mode, because db_queries_per_day is a counter (got "set")'],
+    [counter({ type: "api_calls", mode: "set" }), 'mode: expected add or no mode, because api_calls is a counter (got "set")'],
+    [counter({ mode: "count" }), 'mode: expected add or set (got "count")'],
+    [counter({ mode: null }), "mode: expected add or set (got null)"],
+    [gauge({ mode: "set", quantity: -1 }), `quantity: ${SET} (got -1)`],
+    [gauge({ mode: "set", quantity: 1_000_000_001 }), `quantity: ${SET} (got 1000000001)`],
+    [gauge({ quantity: 0 }), `quantity: ${ADD} (got 0)`],
+    [gauge({ quantity: 1_000_000_001 }), `quantity: ${ADD} (got 1000000001)`],
+    [gauge({ quantity: -1_000_000_001 }), `quantity: ${ADD} (got -1000000001)`],
+    [counter({ source: "x".repeat(65) }), `source: ${SOURCE} (got "${"x".repeat(65)}")`],
+    [counter({ source: "nul\0" }), `source: ${SOURCE} (got "nul\\u0000")`],
+    [counter({ source: "\u001f" }), `source: ${SOURCE} (got "\\u001f")`],
+    [counter({ source: "\udc00" }), `source: ${SOURCE} (got "\\udc00")`],
+    [counter({ source: null }), `source: ${SOURCE} (got null)`],
+    [counter({ color: "red" }), `event: ${MEMBERS} (got "color")`],
+    [counter({ "": 1 }), `event: ${MEMBERS} (got "")`],
+    [counter({ constructor: 1 }), `event: ${MEMBERS} (got "constructor")`],
+    [counter({ "\ud83d\0": 1 }), `event: ${MEMBERS} (got "\\ud83d\\u0000")`],
   ])("%#: %j", async (event, error) => {
     expect(await rowOf(event)).toEqual(refused("a", error));
   });
 
   test.each([
-    ["1e309", "quantity: expected a whole number (given: Infinity)"],
-    ["-1e309", "quantity: expected a whole number (given: -Infinity)"],
-    ["9007199254740993", `quantity: expected a whole number (given: 9007199254740992)`],
-    ["1e21", "quantity: expected a whole number (given: 1e+21)"],
-    ["-0", `quantity: ${COUNT} (given: 0)`],
-    [`${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`, "quantity: expected a whole number (given: an object)"],
+    ["1e309", "quantity: expected a whole number (got Infinity)"],
+    ["-1e309", "quantity: expected a whole number (got -Infinity)"],
+    ["9007199254740993", `quantity: expected a whole number (got 9007199254740992)`],
+    ["1e21", "quantity: expected a whole number (got 1e+21)"],
+    ["-0", `quantity: ${COUNT} (got 0)`],
+    [`${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`, "quantity: expected a whole number (got an object)"],
   ])("the quantity is %.30s", async (quantity, error) => {
     const text = `{"id":"a","project_id":"one","type":"api_calls","quantity":${quantity}}`;
     expect(await rowOf(text)).toEqual(refused("a", error));
   });
 
-  test("it is __proto__, which is a member like any other and changes nothing", async () => {
+  test("it is __proto__, which is a field like any other and changes nothing", async () => {
     const text = `{"__proto__":{"quantity":5},"id":"a","project_id":"one","type":"api_calls"}`;
-    expect(await rowOf(text)).toEqual(refused("a", `event: ${MEMBERS} (given: "__proto__")`));
+    expect(await rowOf(text)).toEqual(refused("a", `event: ${MEMBERS} (got "__proto__")`));
     expect(await rowOf(`{"__proto__":{"id":"a","project_id":"one","type":"api_calls"}}`)).toMatchObject({ id: null, status: 400 });
   });
 
   test("there are ten thousand of them: the row stays short", async () => {
     const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`member-${index}`, index]));
-    expect(await rowOf(counter(many))).toEqual(refused("a", `event: ${MEMBERS} (given: "member-0")`));
+    expect(await rowOf(counter(many))).toEqual(refused("a", `event: ${MEMBERS} (got "member-0")`));
   });
 });
 
-describe("has a wrong time", () => {
+describe("has an invalid time", () => {
   test.each([
     "",
     "now",
@@ -165,7 +165,7 @@ describe("has a wrong time", () => {
     "+002031-05-14T14:00:00Z",
     "1936533791",
   ])("%j", async (time) => {
-    expect(await rowOf(counter({ occurred_at: time }))).toEqual(refused("a", `occurred_at: ${TIME} (given: ${JSON.stringify(time)})`));
+    expect(await rowOf(counter({ occurred_at: time }))).toEqual(refused("a", `occurred_at: ${TIME} (got ${JSON.stringify(time)})`));
   });
 
   test.each([
@@ -173,11 +173,11 @@ describe("has a wrong time", () => {
     [1_936_533_791_000, "1936533791000"],
     [["2031-05-14T14:00:00Z"], "an array of 1"],
   ])("%j", async (time, given) => {
-    expect(await rowOf(counter({ occurred_at: time }))).toEqual(refused("a", `occurred_at: ${TIME} (given: ${given})`));
+    expect(await rowOf(counter({ occurred_at: time }))).toEqual(refused("a", `occurred_at: ${TIME} (got ${given})`));
   });
 });
 
-describe("at the very edge of what may be", () => {
+describe("at the exact limits", () => {
   test.each([
     counter({ quantity: 1 }),
     counter({ quantity: 1_000_000_000 }),
@@ -191,7 +191,7 @@ describe("at the very edge of what may be", () => {
     expect(await rowOf({ ...event, id: `edge-${(ids += 1)}` })).toMatchObject({ status: 200, result: "counted" });
   });
 
-  test("quantities stay exact where a thousand of the largest come at once", async () => {
+  test("quantities stay exact with a thousand maximum values together", async () => {
     await addProject("large", "acme");
     const events = Array.from({ length: 1_000 }, (_, index) => ({
       ...counter({ quantity: 1_000_000_000 }),
@@ -203,7 +203,7 @@ describe("at the very edge of what may be", () => {
   });
 });
 
-test("a report of nothing but nonsense is answered without the database", async () => {
+test("a report with only invalid events is answered without the database", async () => {
   const { results, ...sums } = await report([null, 7]);
   expect({ sums, rows: results.length }).toEqual({
     sums: { received: 2, counted: 0, late: 0, duplicates: 0, conflicts: 0, refused: 2 },

@@ -26,7 +26,7 @@ const setCap = async (type: string, value: number | null): Promise<unknown> =>
   right(await put("/api/projects/mine/caps", { [type]: value }));
 
 describe("the usage of a project", () => {
-  test("that nobody has used yet: counters are 0, the gauge is unknown, and nothing is missing", async () => {
+  test("without any use: counters are 0, the gauge is unknown, and no field is missing", async () => {
     const counter = (cap_type: string, cap: number) => ({
       cap_type,
       kind: "counter",
@@ -92,7 +92,7 @@ describe("the usage of a project", () => {
     expect(await capOf(type)).toMatchObject({ ...expected, cap });
   });
 
-  test("is the day's: at midnight the counters begin at 0, and the gauge goes on", async () => {
+  test("belongs to the day: at midnight the counters start at 0, and the gauge continues", async () => {
     await count("mine", COUNTER, 10_000);
     await level("mine", GAUGE, 42);
     expect(await capOf(COUNTER)).toMatchObject({ used: 10_000, state: "exceeded" });
@@ -102,13 +102,13 @@ describe("the usage of a project", () => {
     expect((await usage())["days"]).toEqual([{ day: "2031-05-14", meter: COUNTER, used: 10_000, adjusted: 0 }]);
   });
 
-  test("counts revisions as the caps do", async () => {
+  test("has the revisions of the caps", async () => {
     await setCap(COUNTER, 5);
     await setCap(COUNTER, 6);
     expect(await capOf(COUNTER)).toMatchObject({ revision: 3 });
   });
 
-  test("is nobody else's", async () => {
+  test("excludes other projects", async () => {
     await makeProject("other");
     await count("other", COUNTER, 77);
     await level("other", GAUGE, 7);
@@ -116,7 +116,7 @@ describe("the usage of a project", () => {
     expect((await usage())["days"]).toEqual([]);
   });
 
-  test("of one that is stopped, archived or deleted is shown all the same", async () => {
+  test("is available for suspended, archived and deleted projects", async () => {
     await stop("mine", "admin");
     expect(await usage()).toMatchObject({ status: "SUSPENDED", reasons: [{ reason: "admin" }] });
     right(await remove("/api/projects/mine"));
@@ -126,7 +126,7 @@ describe("the usage of a project", () => {
   });
 });
 
-describe("the month of its organisation", () => {
+describe("the month of its organization", () => {
   const month = async (): Promise<Body> => (await usage())["organization"] as Body;
 
   test.each([
@@ -141,7 +141,7 @@ describe("the month of its organisation", () => {
     expect(await month()).toMatchObject({ api_calls: { ...expected, limit: api_calls } });
   });
 
-  test("begins anew with its period, which follows the anchor, also before anybody used it", async () => {
+  test("starts again with its period, which follows the anchor, also before its first use", async () => {
     await rows("UPDATE billing_periods SET api_calls = 9");
     await setClock("2031-07-30T23:59:59Z");
     const api_calls = { used: 0, period_starts_at: "2031-06-30T00:00:00Z", reset_at: "2031-07-31T00:00:00Z" };
@@ -149,10 +149,10 @@ describe("the month of its organisation", () => {
   });
 });
 
-describe("the provider's day", () => {
+describe("the provider's daily quota", () => {
   const spend = async (calls: number, id: string) => createDeps(env, () => Date.now()).quota.incrementUsage(calls, id, "project:mine");
 
-  test("is what it spent and holds, against its part", async () => {
+  test("has the project's used and reserved calls, compared with its share", async () => {
     right(await put("/api/projects/mine/upstream-share", { calls_per_day: 10 }));
     await spend(4, "a");
     const { api_key } = await makeProject("twin", { calls_per_day: 9 });
@@ -170,12 +170,12 @@ describe("the provider's day", () => {
     expect((await usage())["upstream"]).toMatchObject({ used: 0, remaining: 10 });
   });
 
-  test("is unknown while the ledger is away, and all the rest is there", async () => {
+  test("is unknown while the ledger is unavailable, and all other fields are present", async () => {
     right(await put("/api/projects/mine/upstream-share", { calls_per_day: 10 }));
     await count("mine", COUNTER, 8);
     const away = {
       getByName: () => {
-        throw new Error("The ledger is away");
+        throw new Error("The ledger is unavailable");
       },
     };
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
@@ -200,7 +200,7 @@ describe("the days", () => {
   });
   const row = (day: string, used: number, adjusted = 0, meter = COUNTER) => ({ day, meter, used, adjusted });
 
-  test("are the last thirty with today, the newest first, with what came late beside them", async () => {
+  test("are the last thirty including today, newest first, with late reports as adjustments", async () => {
     expect((await usage())["days"]).toEqual([
       row("2031-05-14", 5),
       row("2031-05-14", 6, 0, "function_invocations_per_day"),
@@ -215,7 +215,7 @@ describe("the days", () => {
     ["2", 3],
     ["31", 6],
     ["400", 7],
-  ])("are as many as were asked for: %s", async (days, found) => {
+  ])("are as many as requested: %s", async (days, found) => {
     expect((await usage(`?days=${days}`))["days"]).toHaveLength(found);
   });
 
@@ -237,20 +237,27 @@ describe("the evaluations", () => {
       JSON.stringify(Array.from({ length: n }, (_, index) => index)),
     );
 
-  test("say what each decision was taken from; what was not known is null", async () => {
+  test("have the input of each decision, with null for unknown usage", async () => {
     await evaluate(3);
-    const shown = { at: "2031-05-14T14:03:11Z", cap_type: COUNTER, period: "2031-05-14", threshold: null, revision: 3, decision: "warned" };
+    const common = {
+      at: "2031-05-14T14:03:11Z",
+      cap_type: COUNTER,
+      period: "2031-05-14",
+      threshold: null,
+      revision: 3,
+      decision: "warned",
+    };
     expect((await get("/api/projects/mine/evaluations")).body).toEqual({
       evaluations: [
-        { ...shown, job_id: "check_usage_limits-2", used: 2, cap: 2, dry_run: false },
-        { ...shown, job_id: "check_usage_limits-1", used: 1, cap: null, dry_run: true },
-        { ...shown, job_id: "check_usage_limits-0", used: null, cap: 0, dry_run: false },
+        { ...common, job_id: "check_usage_limits-2", used: 2, cap: 2, dry_run: false },
+        { ...common, job_id: "check_usage_limits-1", used: 1, cap: null, dry_run: true },
+        { ...common, job_id: "check_usage_limits-0", used: null, cap: 0, dry_run: false },
       ],
       next_cursor: null,
     });
   });
 
-  test("are read page by page while new ones come, each once, and only the project's own", async () => {
+  test("are read page by page while new ones arrive, each once, and only the project's own", async () => {
     await makeProject("other");
     await evaluate(5, "other");
     await evaluate(205);

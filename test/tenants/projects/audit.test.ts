@@ -31,7 +31,7 @@ const noted = async (): Promise<unknown[]> =>
     .toReversed()
     .map(({ actor, action, subject, project_id, before, after }) => [actor, action, subject, project_id, before, after]);
 
-test("every change of an organisation or project is noted: who, what, before and after", async () => {
+test("every change of an organization or project is recorded: actor, action, before and after", async () => {
   await makeOrganization("org", { quotas: { api_calls: 10 } });
   right(await patch("/api/organizations/org", { name: "New", quotas: { api_calls: null } }));
   const { api_key } = await makeProject("mine", {
@@ -50,7 +50,7 @@ test("every change of an organisation or project is noted: who, what, before and
   right(await patch("/api/organizations/org", { status: "ACTIVE" }));
 
   const [first, renamed] = [
-    { name: "Organisation org", status: "ACTIVE", api_calls: 10 },
+    { name: "Organization org", status: "ACTIVE", api_calls: 10 },
     { name: "New", status: "ACTIVE", api_calls: null },
   ];
   const made = { name: "Project mine", owner_id: null, region: null, lifecycle: "ACTIVE", calls_per_day: 5 };
@@ -86,11 +86,11 @@ test("every change of an organisation or project is noted: who, what, before and
     ["admin", "organization.archive", ...ofOrg, renamed, { ...renamed, status: "ARCHIVED" }],
     ["admin", "organization.restore", ...ofOrg, { ...renamed, status: "ARCHIVED" }, renamed],
   ]);
-  // The first key is made with its project: one operation, two entries.
+  // The first key is created with its project: one operation, two entries.
   expect(new Set((await audit()).map(({ operation }) => operation)).size).toBe(13);
 });
 
-test("a raise of caps that lifts reasons names those that held before and after, and a change that lifts none names none", async () => {
+test("a raise of caps that lifts reasons has those before and after, and a change that lifts none has none", async () => {
   await makeOrganization("org");
   await makeProject("mine");
   const caps = async (body: Body) => right(await put("/api/projects/mine/caps", body));
@@ -117,14 +117,14 @@ test("a raise of caps that lifts reasons names those that held before and after,
   ]);
 });
 
-test("a project's key that manages keys is named as who did it", async () => {
+test("a project's key is recorded as the actor of its changes", async () => {
   await makeOrganization("org");
   const { api_key } = await makeProject("mine", { key: { scopes: ["admin"] } });
   right(await post("/api/projects/mine/keys", { name: "Second" }, { token: api_key.key }));
   expect(await latest()).toMatchObject({ actor: `key:${api_key.id}`, action: "key.create", project_id: "mine", at: NOW });
 });
 
-test("what was refused, or changed nothing, is not noted", async () => {
+test("refused requests and those without a change are not recorded", async () => {
   await makeOrganization("org");
   await makeProject("mine");
   const before = await audited();
@@ -135,7 +135,7 @@ test("what was refused, or changed nothing, is not noted", async () => {
   await patch("/api/projects/mine", { name: "" });
   await patch("/api/projects/mine", { name: "Project mine" });
   await put("/api/projects/mine/caps", {});
-  await post("/api/projects/mine/reactivate", { reason: "For nothing" });
+  await post("/api/projects/mine/reactivate", { reason: "A free request" });
   await call("GET", "/api/projects/mine");
   expect(await audited()).toEqual(before);
 });
@@ -148,7 +148,7 @@ describe("the audit log", () => {
     right(await put("/api/quota/usage", { used: 1 }));
   });
 
-  test("is asked for by project, by subject, and by both", async () => {
+  test("is filtered by project, by subject, and by both", async () => {
     const key = right(await post("/api/projects/a/keys", { name: "Second" }));
     const first = expect.stringMatching(/^key\.create key:\w{10}$/u) as unknown;
     expect(await audited("project_id=a")).toEqual(["project.create project:a", first, `key.create key:${String(key["id"])}`]);
@@ -161,7 +161,7 @@ describe("the audit log", () => {
     expect(await audited("project_id=A")).toEqual([]);
   });
 
-  test("is read page by page while changes go on, each entry once", async () => {
+  test("is read page by page while new entries arrive, each entry once", async () => {
     await env.DB.prepare(
       `INSERT INTO audit_log (operation, at, actor, action, subject, before, after)
        SELECT 'op-' || value, 0, 'test', 'test', 'test', 'null', '{}' FROM json_each(?)`,
@@ -177,7 +177,7 @@ describe("the audit log", () => {
     expect(found).toHaveLength(256);
   });
 
-  test("holds no key, no hash and no secret", async () => {
+  test("contains no key, no hash and no secret", async () => {
     const { api_key } = await makeProject("keys", { key: { scopes: ["admin", "read"] } });
     const rotated = right(await post<{ key: string; id: string }>(`/api/projects/keys/keys/${api_key.id}/rotate`, {}));
     const second = right(await post<{ key: string; id: string }>("/api/projects/keys/keys", { name: "Second" }, { token: api_key.key }));
@@ -190,7 +190,7 @@ describe("the audit log", () => {
     for (const secret of [...secrets, ...hashes, ADMIN_TOKEN, env.KEY_PEPPER, env.ISBNDB_API_KEY]) expect(all).not.toContain(secret);
   });
 
-  test("that does not answer is 503, never an empty one", async () => {
+  test("that does not answer is 503, never empty", async () => {
     await failTable("audit_log");
     expect(await get("/api/audit")).toMatchObject({ status: 503, body: { code: "storage_unavailable" } });
     await healTable("audit_log");

@@ -16,7 +16,7 @@ interface Row {
   readonly name: string;
 }
 
-/** Rows as they would be after long: `at` milliseconds apart from now, and many at one moment. */
+/** Rows as after a long time: `at` milliseconds before now, with many of the same time. */
 async function fill(table: "organizations" | "projects", ids: readonly string[], at: (index: number) => number): Promise<void> {
   const members = JSON.stringify(ids.map((id, index) => ({ id, at: NOW + at(index) })));
   const extra = table === "projects" ? ["organization_id, ", "'org', "] : ["billing_anchor, ", "0, "];
@@ -43,24 +43,24 @@ describe.each(["projects", "organizations"] as const)("the list of %s, page by p
       await env.DB.batch(["billing_periods", "organizations"].map((name) => env.DB.prepare(`DELETE FROM ${name}`)));
   });
 
-  test.each([1, 7, 50, 200])("shows 230 rows of one moment once each, %i at a time", async (limit) => {
+  test.each([1, 7, 50, 200])("returns 230 rows of one time once each, %i at a time", async (limit) => {
     await fill(table, numbered(230), () => 0);
     const { found: all, pages } = await allPages(`/api/${table}?limit=${limit}`, rowsOf);
     expect(ids(all)).toEqual(numbered(230).toReversed());
     expect(pages).toBe(Math.ceil(230 / limit));
   });
 
-  test("shows the newest first, and ids in the order of their bytes where two are of one moment", async () => {
+  test("returns the newest first, and compares the bytes of ids created at the same time", async () => {
     await fill(table, ["b", "B", "a", "_", "-", "9", "z"], (n) => (n === 6 ? -1 : 0));
     const { found: all } = await allPages(`/api/${table}?limit=2`, rowsOf);
     expect(ids(all)).toEqual(["b", "a", "_", "B", "9", "-", "z"]);
   });
 
-  test("misses and repeats nothing while rows come and go", async () => {
+  test("skips and repeats nothing while rows are added and removed", async () => {
     await fill(table, numbered(100), (n) => Math.floor(n / 30));
     const { found: all } = await allPages(`/api/${table}?limit=10`, rowsOf, async (page) => {
       await fill(table, [`new${page}`], () => 1_000 + page);
-      // One that was shown, the one at which the page ended, and one that is still to come.
+      // One that was returned, the last one of the page, and one that is still to be returned.
       const gone = [`p${99 - page * 10 + 5}`, `p${String(100 - page * 10).padStart(3, "0")}`, "p003"];
       await env.DB.prepare(`DELETE FROM ${table} WHERE id IN (SELECT value FROM json_each(?))`).bind(JSON.stringify(gone)).run();
     });
@@ -75,7 +75,7 @@ describe.each(["projects", "organizations"] as const)("the list of %s, page by p
     expect((await get(`/api/${table}`)).body).toEqual({ [table]: [], next_cursor: null });
   });
 
-  test("says that there is more only where there is", async () => {
+  test("has a next page only if there are more rows", async () => {
     await fill(table, numbered(4), (n) => n);
     expect((await get(`/api/${table}?limit=4`)).body["next_cursor"]).toBeNull();
     expect((await get(`/api/${table}?limit=3`)).body["next_cursor"]).toEqual(expect.any(String));
@@ -88,7 +88,7 @@ describe.each(["projects", "organizations"] as const)("the list of %s, page by p
 
 const cursorOf = (value: unknown): string => btoa(JSON.stringify(value)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
-describe("a cursor that is not as it was given: 400", () => {
+describe("an altered cursor: 400", () => {
   const DAMAGED = [
     "",
     "x",
@@ -122,13 +122,13 @@ describe("a cursor that is not as it was given: 400", () => {
     },
   );
 
-  test("or that is longer than any", async () => {
+  test("or one that is too long", async () => {
     expect(refusal(await get(`/api/projects?cursor=${"A".repeat(401)}`))).toMatchObject({ status: 400, paths: ["cursor"] });
   });
 });
 
 describe("filters", () => {
-  test("by status: SUSPENDED is an active project with a reason that holds; the deleted are shown only where asked for", async () => {
+  test("by status: SUSPENDED is an active project with an open reason, and deleted ones need a filter", async () => {
     for (const id of ["active", "stopped", "over", "archived", "deleted"]) await makeProject(id);
     await stop("stopped", "admin");
     await stop("over", "quota:db_queries_per_day", NOW);
@@ -142,7 +142,7 @@ describe("filters", () => {
     expect(await found("status=DELETED")).toEqual(["deleted"]);
   });
 
-  test("by organisation, and all of them together", async () => {
+  test("by organization, and by all filters together", async () => {
     await makeOrganization("two");
     await makeProject("a");
     await makeProject("b", { organization_id: "two", name: "Books" });

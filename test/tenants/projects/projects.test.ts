@@ -29,7 +29,7 @@ beforeEach(async () => {
 });
 
 describe("a project is created", () => {
-  test("with a name alone: an id, the default caps, no share, and a first key", async () => {
+  test("with a name only: an id, the default caps, no share, and a first key", async () => {
     const { status, headers, body } = await post("/api/projects", { organization_id: "org", name: "Reading list" });
     const project = body["project"] as Body;
     expect({ status, location: headers.get("location") }).toEqual({ status: 201, location: `/api/projects/${String(project["id"])}` });
@@ -57,7 +57,7 @@ describe("a project is created", () => {
     expect({ ...project, provisioning }).toEqual({ ...ready, provisioning: { ...(provisioning as Body), status: "done" } });
   });
 
-  test("with all that was said", async () => {
+  test("with all fields", async () => {
     const more = {
       owner_id: "user-7",
       region: "weur",
@@ -75,11 +75,13 @@ describe("a project is created", () => {
     expect(api_key).toMatchObject({ ...more.key, key: expect.stringMatching(/^qc_test_/u) });
   });
 
-  test("with the key that works, and that is never shown again", async () => {
+  test("with a working key, which is returned only once", async () => {
     const { api_key } = await makeProject("mine", { key: { scopes: ["read", "admin"] } });
     expect(await get("/api/projects/mine", { token: api_key.key })).toMatchObject({ status: 200, body: { id: "mine" } });
-    const shown = await Promise.all(["", "/keys", `/keys/${api_key.id}`, "/usage"].map(async (path) => get(`/api/projects/mine${path}`)));
-    expect(JSON.stringify([shown, await audit()])).not.toContain(api_key.key.split("_")[3]);
+    const responses = await Promise.all(
+      ["", "/keys", `/keys/${api_key.id}`, "/usage"].map(async (path) => get(`/api/projects/mine${path}`)),
+    );
+    expect(JSON.stringify([responses, await audit()])).not.toContain(api_key.key.split("_")[3]);
   });
 
   test.each(["-", "_x", "__proto__", "constructor", "7", "x".repeat(64)])("under the id %j", async (id) => {
@@ -89,7 +91,7 @@ describe("a project is created", () => {
   });
 
   test.each([{ status: "ACTIVE" }, { status: "ARCHIVED" }, { status: "DELETED" }])(
-    "but not under the id of another, though that is %j",
+    "but not under another project's id, even %j",
     async ({ status }) => {
       await makeProject("mine");
       if (status !== "ACTIVE") right(await remove(`/api/projects/mine?permanent=${String(status === "DELETED")}`));
@@ -98,7 +100,7 @@ describe("a project is created", () => {
       expect({ ...(refusal(taken) as Body), detail: taken.body["detail"] }).toEqual({
         status: 409,
         code: "conflict",
-        detail: 'The project "mine" exists already.',
+        detail: 'The project "mine" already exists.',
       });
       expect(await readProject("mine")).toEqual(before);
       expect(await rows("SELECT (SELECT count(*) FROM api_keys) AS keys, (SELECT count(*) FROM caps) AS caps")).toEqual([
@@ -107,12 +109,12 @@ describe("a project is created", () => {
     },
   );
 
-  test("but not for an organisation that is archived or not there: 422 that names it, and nothing is written", async () => {
+  test("but not for an archived or unknown organization: 422 names it, and no row is written", async () => {
     await makeOrganization("old");
     right(await remove("/api/organizations/old"));
     for (const [organization_id, why] of [
       ["old", "it is archived"],
-      ["nobody", "there is none"],
+      ["nobody", "it does not exist"],
     ]) {
       const { status, body } = await post("/api/projects", { organization_id, name: "Orphan" });
       expect({ status, code: body["code"], detail: body["detail"] }).toEqual({
@@ -125,7 +127,7 @@ describe("a project is created", () => {
     expect(await audited("project_id=orphan")).toEqual([]);
   });
 
-  test("once, when many ask for the same id at one moment: one key, one row of each cap, one note", async () => {
+  test("once, when many requests create the same id concurrently: one key, one row per cap, one audit entry", async () => {
     const ask = async (n: number) => post("/api/projects", { id: "mine", organization_id: "org", name: `N${n}` });
     const answers = await Promise.all(Array.from({ length: 20 }, async (_, n) => ask(n)));
     const having = (status: number): number => answers.filter((answer) => answer.status === status).length;
@@ -140,7 +142,7 @@ describe("a project is created", () => {
 describe("a project is changed", () => {
   beforeEach(async () => void (await makeProject("mine", { owner_id: "me", region: "weur", calls_per_day: 5 })));
 
-  test("in what was said, and in nothing else; null takes away, and absent is as it was", async () => {
+  test("in the given fields only: null removes a value, and absent fields keep theirs", async () => {
     await setClock("2031-05-14T15:00:00Z");
     expect(right(await patch("/api/projects/mine", { name: "New" }))).toMatchObject({ name: "New", owner_id: "me", region: "weur" });
     const taken = right(await patch("/api/projects/mine", { owner_id: null, region: null }));
@@ -154,7 +156,7 @@ describe("a project is changed", () => {
     });
   });
 
-  test("to what it is already: nothing happens, and nothing is noted", async () => {
+  test("to its current values: no change and no audit entry", async () => {
     await setClock("2031-05-14T15:00:00Z");
     const same = [{}, { name: "Project mine" }, { owner_id: "me" }, { region: "weur" }, { status: "ACTIVE" }];
     for (const change of same) expect(right(await patch("/api/projects/mine", change))).toMatchObject({ updated_at: NOW });
@@ -162,7 +164,7 @@ describe("a project is changed", () => {
     expect(await audited("subject=project:mine")).toEqual(["project.create project:mine"]);
   });
 
-  test("archived and brought back; twice answers the same", async () => {
+  test("archived and restored, idempotently", async () => {
     const first = right(await remove("/api/projects/mine"));
     expect(first).toMatchObject({ status: "ARCHIVED" });
     await setClock("2031-05-14T15:00:00Z");
@@ -172,7 +174,7 @@ describe("a project is changed", () => {
     expect(await audited("subject=project:mine")).toEqual(["create", "archive", "restore"].map((what) => `project.${what} project:mine`));
   });
 
-  test("is not brought back into an archived organisation", async () => {
+  test("is not restored in an archived organization", async () => {
     right(await remove("/api/projects/mine"));
     right(await remove("/api/organizations/org"));
     expect(refusal(await patch("/api/projects/mine", { status: "ACTIVE" }))).toEqual({ status: 422, code: "unprocessable" });
@@ -181,7 +183,7 @@ describe("a project is changed", () => {
     expect(right(await patch("/api/projects/mine", { status: "ACTIVE" }))).toMatchObject({ status: "ACTIVE" });
   });
 
-  test("deleted, it is still shown, and nothing changes it any more; deleting twice answers the same", async () => {
+  test("deleted, it can still be read but not changed, and deleting is idempotent", async () => {
     await stop("mine", "abuse:ERROR_SPIKE");
     const first = right(await remove("/api/projects/mine?permanent=true"));
     expect(first).toMatchObject({ status: "DELETED" });
@@ -203,14 +205,14 @@ describe("a project is changed", () => {
     expect(await audited("subject=project:mine")).toEqual(["project.create project:mine", "project.delete project:mine"]);
   });
 
-  test("an archived project is deleted too, and keeps its caps and past", async () => {
+  test("an archived project is deleted too, and keeps its caps and history", async () => {
     right(await remove("/api/projects/mine"));
     expect(right(await remove("/api/projects/mine?permanent=true"))).toMatchObject({ status: "DELETED", caps: DEFAULT_CAPS });
   });
 });
 
-describe("twenty changes at one moment", () => {
-  test("are each applied once or refused clearly, and the notes chain into one another", async () => {
+describe("twenty concurrent changes", () => {
+  test("are each applied once or refused clearly, with consistent audit entries", async () => {
     await makeProject("mine");
     const ask = async (n: number) =>
       n % 2 === 0 ? patch("/api/projects/mine", { name: `N${n}` }) : patch("/api/projects/mine", { owner_id: `r${n}` });

@@ -8,7 +8,7 @@ import { ended, until } from "../../jobs/support.ts";
 import type { Job } from "../../jobs/support.ts";
 import { concurrently, freshStart, get, post, withTheirJobs } from "../../support/worker.ts";
 import { audited, count, makeOrganization, readProject, rows } from "../../support/tenants/http.ts";
-import { said } from "../../support/tenants/keys.ts";
+import { statusText } from "../../support/tenants/keys.ts";
 import { create, createdBy, services } from "../../support/tenants/provisioning.ts";
 import { addProject } from "../../support/tenants/rows.ts";
 import { stepsOf } from "./support.ts";
@@ -29,13 +29,13 @@ afterEach(async () => {
 const stateOf = async () => env.TENANT_DATABASE.getByName("shop").state();
 
 describe("a project is provisioned", () => {
-  test("step by step, each to be seen while it runs; its key works as soon as all is done", async () => {
+  test("in visible steps, and its key works as soon as all are done", async () => {
     let goOn = (): void => undefined;
-    const held = new Promise<void>((resolve) => {
+    const blocked = new Promise<void>((resolve) => {
       goOn = resolve;
     });
-    const asked = services(async (what) => {
-      if (what === "POST realtime") await held;
+    const requests = services(async (what) => {
+      if (what === "POST realtime") await blocked;
       return null;
     });
     const { status, body } = await create();
@@ -52,13 +52,13 @@ describe("a project is provisioned", () => {
     expect(await get(body.job.href)).toMatchObject({ body: { status: "running", project_id: "shop" } });
 
     const early = await get("/api/authors/top", { token: key });
-    expect([said(early), early.headers.get("retry-after")]).toEqual(["503 project_not_ready", "2"]);
-    expect(early.body["detail"]).toBe("The project shop is being provisioned; its keys work as soon as that is done.");
+    expect([statusText(early), early.headers.get("retry-after")]).toEqual(["503 project_not_ready", "2"]);
+    expect(early.body["detail"]).toBe("The project shop is being provisioned. Its keys work when that is complete.");
     const query = { sql: "SELECT 1" };
-    expect(said(await post("/api/projects/shop/database/query", query, { token: key }))).toBe("503 project_not_ready");
-    expect(said(await post("/api/projects/shop/database/query", query))).toBe("503 project_not_ready");
-    expect(said(await post("/api/enrich/batch-direct", { isbns: ["9780201633610"] }, { token: key }))).toBe("503 project_not_ready");
-    expect(said(await get("/api/projects/shop", { token: key }))).toBe("200");
+    expect(statusText(await post("/api/projects/shop/database/query", query, { token: key }))).toBe("503 project_not_ready");
+    expect(statusText(await post("/api/projects/shop/database/query", query))).toBe("503 project_not_ready");
+    expect(statusText(await post("/api/enrich/batch-direct", { isbns: ["9780201633610"] }, { token: key }))).toBe("503 project_not_ready");
+    expect(statusText(await get("/api/projects/shop", { token: key }))).toBe("200");
     const use = { id: "e", project_id: "shop", type: "storage_uploads_per_day" };
     expect((await post<{ results: unknown[] }>("/api/usage/events", { events: [use] })).body.results).toMatchObject([{ status: 404 }]);
 
@@ -73,8 +73,8 @@ describe("a project is provisioned", () => {
       },
     });
     expect(await stepsOf()).toEqual(["done", "database done", "auth done", "realtime done", "storage done", "key done"]);
-    expect(said(await get("/api/authors/top", { token: key }))).toBe("200");
-    expect(said(await post("/api/projects/shop/database/query", query, { token: key }))).toBe("200");
+    expect(statusText(await get("/api/authors/top", { token: key }))).toBe("200");
+    expect(statusText(await post("/api/projects/shop/database/query", query, { token: key }))).toBe("200");
     expect(await stateOf()).toMatchObject({ createdAt: expect.any(Number), schemaVersion: 1 });
     const project = { project_id: "shop", name: "Shop", region: "weur", owner_id: "ada" };
     const sent = (service: string, url: string) => ({
@@ -84,7 +84,7 @@ describe("a project is provisioned", () => {
       idempotencyKey: `${job.id}-${service}`,
       redirect: "manual",
     });
-    expect(asked).toEqual([
+    expect(requests).toEqual([
       sent("auth", "http://auth.test/projects"),
       sent("realtime", "http://realtime.test/"),
       sent("storage", "http://storage.test/v1?zone=a"),
@@ -98,14 +98,14 @@ describe("a project is provisioned", () => {
     expect(await audited("subject=project:shop")).toEqual(["project.create project:shop", "project.provision project:shop"]);
   });
 
-  test("where no service is configured: a row each says so", async () => {
+  test("without services: each row says local", async () => {
     const { job } = await createdBy();
     expect(job.status).toBe("completed");
     expect(await stepsOf()).toEqual(["done", "database done", "auth local", "realtime local", "storage local", "key done"]);
     expect(await rows("SELECT DISTINCT status FROM registrations")).toEqual([{ status: "local" }]);
   });
 
-  test("near its region, which the database is told when it is made", async () => {
+  test("near its region, which is set when its database is created", async () => {
     const hints: unknown[] = [];
     const databases = new TenantDatabases({
       getByName: (name: string, options?: unknown) => {
@@ -118,31 +118,31 @@ describe("a project is provisioned", () => {
     expect(hints).toEqual([{ locationHint: "weur" }, {}]);
   });
 
-  test("although a step fails after its effect: tried again, it finds what it did", async () => {
+  test("although a step fails after its effect: the retry finds the effect", async () => {
     const real = Reflect.get(TenantDatabases.prototype, "create") as () => Promise<void>;
     vi.spyOn(TenantDatabases.prototype, "create").mockImplementationOnce(async function lost(this: TenantDatabases, ...given) {
       await Reflect.apply(real, this, given);
       throw new Error("the answer was lost");
     });
-    const asked = services((what, times) => {
+    const requests = services((what, times) => {
       if (what === "POST auth" && times === 1) throw new Error("connection reset");
-      return what === "POST auth" ? new Response("it is there", { status: 409 }) : null;
+      return what === "POST auth" ? new Response("the database exists", { status: 409 }) : null;
     });
     const { job } = await createdBy();
     expect(job).toMatchObject({ status: "completed", tries: 2 });
-    const keys = asked.filter(({ what }) => what === "POST auth").map(({ idempotencyKey }) => idempotencyKey);
+    const keys = requests.filter(({ what }) => what === "POST auth").map(({ idempotencyKey }) => idempotencyKey);
     expect(keys).toEqual([`${job.id}-auth`, `${job.id}-auth`]);
     expect(await rows("SELECT count(*) AS events FROM events")).toEqual([{ events: 1 }]);
   });
 
-  test("once, when ten clients ask at one moment: one key, one job", async () => {
+  test("once, when ten clients send the request concurrently: one key, one job", async () => {
     const answers = await concurrently(10, 10, async () => create());
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([...Array.from({ length: 9 }, () => 200), 201]);
     expect(new Set(answers.map(({ body }) => body.job.id)).size).toBe(1);
     expect(new Set(answers.map(({ body }) => body.api_key.id)).size).toBe(1);
     expect(answers.flatMap(({ body }) => body.api_key.key ?? [])).toHaveLength(1);
     const again = answers.find(({ status }) => status === 200)?.body;
-    expect(again?.["note"]).toContain("Its first key was shown then");
+    expect(again?.["note"]).toContain("Its first key was returned then");
     await ended(again?.job.id ?? "");
     expect(await rows("SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM api_keys) AS keys")).toEqual([
       { jobs: 1, keys: 1 },
@@ -154,7 +154,7 @@ describe("a project is provisioned", () => {
       body: { project: { provisioning: { status: "done" } }, api_key: { key: null }, job: { status: "completed" } },
     });
     for (const other of [{ name: "Other" }, { region: null }, { caps: { db_queries_per_day: 7 } }, { key: { scopes: ["read"] } }]) {
-      expect(said(await create(other))).toBe("409 conflict");
+      expect(statusText(await create(other))).toBe("409 conflict");
     }
   });
 });
@@ -162,12 +162,12 @@ describe("a project is provisioned", () => {
 test("a project from before there was provisioning is ready, and is created by no request again", async () => {
   await addProject("shop", "org");
   expect(await readProject("shop")).toMatchObject({ provisioning: { status: "done", job_id: null, steps: [], error: null } });
-  expect(said(await post("/api/projects/shop/database/query", { sql: "SELECT 1" }))).toBe("200");
-  expect(await create()).toMatchObject({ status: 409, body: { detail: 'The project "shop" exists already.' } });
+  expect(statusText(await post("/api/projects/shop/database/query", { sql: "SELECT 1" }))).toBe("200");
+  expect(await create()).toMatchObject({ status: 409, body: { detail: 'The project "shop" already exists.' } });
 });
 
-test("no sweep looks at a project that is not ready, and no billed call is taken for it", async () => {
-  vi.spyOn(JobQueue.prototype, "enqueueProvisionProjectJob").mockRejectedValueOnce(new Error("the index is away"));
+test("no sweep checks a project that is not ready, and no billed call is accepted for it", async () => {
+  vi.spyOn(JobQueue.prototype, "enqueueProvisionProjectJob").mockRejectedValueOnce(new Error("the index is unavailable"));
   await create();
   await count("shop", "db_queries_per_day", 20_000);
   for (const payload of [{}, { project_ids: ["shop"] }]) {
@@ -180,7 +180,7 @@ test("no sweep looks at a project that is not ready, and no billed call is taken
   expect(await rows("SELECT api_calls FROM billing_periods WHERE api_calls > 0")).toEqual([]);
 });
 
-test("a job for a project that is not there says so; for one that is ready it has nothing to do", async () => {
+test("a job for an unknown project reports it, and one for a ready project does nothing", async () => {
   const { body } = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "nobody" } });
   expect(await ended(body.id)).toMatchObject({
     status: "failed",

@@ -9,7 +9,7 @@ import { ask, ended } from "../../jobs/support.ts";
 import type { Job } from "../../jobs/support.ts";
 import { freshStart, get, post, withTheirJobs, setClock } from "../../support/worker.ts";
 import { audit, makeOrganization, rows } from "../../support/tenants/http.ts";
-import { said } from "../../support/tenants/keys.ts";
+import { statusText } from "../../support/tenants/keys.ts";
 import { create, createdBy, leftOf, services } from "../../support/tenants/provisioning.ts";
 import { stepsOf } from "./support.ts";
 
@@ -90,8 +90,8 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     const reached = [...ALL].filter((what) => asked.some((each) => each.what === what));
     expect(reached).toEqual(step === "database" ? [] : step === "key" ? ALL : ALL.slice(0, ALL.indexOf(`POST ${step}`) + 1));
     expect(await leftOf("shop", made.api_key.id)).toEqual([]);
-    expect(said(await get("/api/projects/shop"))).toBe("404 not_found");
-    expect(said(await get("/api/authors/top", { token: made.api_key.key }))).toBe("401 unauthorized");
+    expect(statusText(await get("/api/projects/shop"))).toBe("404 not_found");
+    expect(statusText(await get("/api/authors/top", { token: made.api_key.key }))).toBe("401 unauthorized");
     expect(await rows("SELECT type, json_extract(data, '$.failed_step') AS step FROM events")).toEqual([
       { type: "project.provisioning_failed", step },
     ]);
@@ -112,11 +112,11 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     const second = await createdBy();
     expect(second.job).toMatchObject({ status: "completed", run: 1 });
     expect(second.made.job.id).not.toBe(first.made.job.id);
-    expect(said(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
+    expect(statusText(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
     // The job of the first one cannot bring it back, and does nothing to the second.
     const { body } = await post<Job>(`/api/jobs/${first.job.id}/retry`);
     expect(await ended(body.id)).toMatchObject({ status: "completed" });
-    expect(said(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
+    expect(statusText(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
   });
 
   test("nor an endpoint that was to hear of it", async () => {
@@ -127,7 +127,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     });
     const { body } = await create();
     const endpoint = await post("/api/projects/shop/webhooks", { url: "https://shop.example/hook" });
-    expect(said(endpoint)).toBe("201");
+    expect(statusText(endpoint)).toBe("201");
     resolve();
     expect(await ended(body.job.id)).toMatchObject({ status: "failed", result: { outcome: "rolled_back", left: [] } });
     expect(await leftOf("shop", body.api_key.id)).toEqual([]);
@@ -159,7 +159,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
       body: { detail: "The project shop could not be provisioned, and is being undone: create it again." },
     });
     const taken = await create();
-    expect([said(taken), taken.headers.get("retry-after"), taken.body["job_id"]]).toEqual(["409 conflict", "60", job.id]);
+    expect([statusText(taken), taken.headers.get("retry-after"), taken.body["job_id"]]).toEqual(["409 conflict", "60", job.id]);
 
     await setClock("2031-05-14T14:12:00Z");
     expect((await housekeeping()).resumed).toMatchObject({ provisionings: 0 });
@@ -181,7 +181,7 @@ describe("what nobody ends any more is ended by housekeeping", () => {
     await setClock("2031-05-14T14:14:00Z");
     expect((await housekeeping()).resumed).toMatchObject({ provisionings: 1 });
     expect((await latest()).status).toBe("completed");
-    expect(said(await get("/api/authors/top", { token: body.api_key.key }))).toBe("200");
+    expect(statusText(await get("/api/authors/top", { token: body.api_key.key }))).toBe("200");
     expect((await housekeeping()).resumed).toMatchObject({ provisionings: 0 });
   });
 
@@ -228,7 +228,7 @@ describe("what nobody ends any more is ended by housekeeping", () => {
     await vi.waitFor(async () => expect((await (await env.JOBS.get(body.job.id)).status()).status).toMatch(/errored|complete/u), 5_000);
     expect((await stepsOf())[0]).toBe("done");
     expect(asked.map(({ what }) => what).filter((what) => what.startsWith("DELETE"))).toEqual([]);
-    expect(said(await get("/api/authors/top", { token: body.api_key.key }))).toBe("200");
+    expect(statusText(await get("/api/authors/top", { token: body.api_key.key }))).toBe("200");
   });
 });
 

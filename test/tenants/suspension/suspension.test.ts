@@ -48,7 +48,7 @@ describe("by hand", () => {
     expect((await use()).status).toBe(200);
   });
 
-  test("twice is once: the first beginning and reason stay, and nothing more is noted", async () => {
+  test("is idempotent: the first start and reason stay, and no further entry is written", async () => {
     const first = right(await suspend());
     await setClock("2031-05-14T15:00:00Z");
     expect(right(await suspend("Another"))).toEqual(first);
@@ -60,14 +60,14 @@ describe("by hand", () => {
     );
   });
 
-  test("at one moment by ten is once", async () => {
+  test("by ten concurrent requests happens once", async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, async (_, n) => suspend(`N${n}`)));
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 200));
     expect(await past()).toHaveLength(1);
     expect(await audited("subject=project:mine")).toHaveLength(2);
   });
 
-  test("can be done again after it was lifted, and the past stays readable", async () => {
+  test("can be repeated after it was lifted, and the history remains readable", async () => {
     await suspend("First");
     await setClock("2031-05-14T15:00:00Z");
     await reactivate();
@@ -87,7 +87,7 @@ describe("by hand", () => {
     ]);
   });
 
-  test("joins the other reasons, which stay", async () => {
+  test("is added to the other reasons", async () => {
     await stop("mine", "abuse:ERROR_SPIKE");
     await stop("mine", "quota:db_queries_per_day", MIDNIGHT);
     expect(reasons(await suspend()).toSorted()).toEqual(["abuse:ERROR_SPIKE", "admin", "quota:db_queries_per_day"]);
@@ -100,13 +100,13 @@ describe("by hand", () => {
     });
   });
 
-  test("tells its reason to the project, and the API's description says so", async () => {
+  test("shows its detail to the project, as the API's description says", async () => {
     const { body } = await get("/openapi.json");
     const paths = body["paths"] as Record<string, unknown>;
     expect(JSON.stringify(paths["/api/projects/{id}/suspend"])).toContain("shown to the project");
   });
 
-  test("is not undone by a change of the status, which says what does undo it", async () => {
+  test("is not lifted by a change of the status, whose error names the right request", async () => {
     await suspend();
     const answer = await patch("/api/projects/mine", { status: "ACTIVE", name: "New" });
     expect(refusal(answer)).toEqual({ status: 409, code: "conflict" });
@@ -115,7 +115,7 @@ describe("by hand", () => {
     expect(right(await patch("/api/projects/mine", { name: "New" }))).toMatchObject({ status: "SUSPENDED", name: "New" });
   });
 
-  test("of an archived project is refused: nothing is left to suspend", async () => {
+  test("of an archived project is refused", async () => {
     right(await remove("/api/projects/mine"));
     expect(refusal(await suspend())).toEqual({ status: 409, code: "conflict" });
     expect(await past()).toEqual([]);
@@ -127,7 +127,7 @@ describe("reactivating", () => {
     for (const reason of ["abuse:ERROR_SPIKE", "admin", "quota:db_queries_per_day"]) await stop("mine", reason);
   });
 
-  test("lifts all reasons, or only those that are named", async () => {
+  test("lifts all reasons, or only the given ones", async () => {
     expect(reasons(await reactivate(["admin"]))).toEqual(["abuse:ERROR_SPIKE", "quota:db_queries_per_day"]);
     expect(reasons(await reactivate(["abuse:ERROR_SPIKE", "abuse:NEVER_SEEN"]))).toEqual(["quota:db_queries_per_day"]);
     expect(await reactivate()).toMatchObject({ body: { status: "ACTIVE", reasons: [] } });
@@ -141,12 +141,12 @@ describe("reactivating", () => {
     ]);
   });
 
-  test("a reason that does not hold changes nothing, and is not noted", async () => {
+  test("a reason that is not open changes nothing, and is not recorded", async () => {
     expect(reasons(await reactivate(["quota:storage_uploads_per_day"]))).toHaveLength(3);
     expect(await audited("subject=project:mine")).toHaveLength(1);
   });
 
-  test("what is no reason is refused by name", async () => {
+  test("an unknown reason is refused by name", async () => {
     const { status, body } = await post<{ errors: { path: string }[] }>("/api/projects/mine/reactivate", {
       reason: "Paid",
       reasons: ["ADMIN"],
@@ -154,7 +154,7 @@ describe("reactivating", () => {
     expect({ status, paths: body.errors.map(({ path }) => path) }).toEqual({ status: 400, paths: ["reasons.0"] });
   });
 
-  test("one project leaves the others as they are", async () => {
+  test("does not affect other projects", async () => {
     await makeProject("other");
     await stop("other", "admin");
     right(await reactivate());
@@ -163,7 +163,7 @@ describe("reactivating", () => {
 });
 
 describe("a reason with an end", () => {
-  test("needs nobody to lift it: at its end, and not a moment before, the project is active", async () => {
+  test("ends automatically at its end, not a millisecond before", async () => {
     await stop("mine", "quota:db_queries_per_day", MIDNIGHT);
     await setClock("2031-05-14T23:59:59.999Z");
     expect(await readProject("mine")).toMatchObject({ status: "SUSPENDED", reasons: [{ until: "2031-05-15T00:00:00Z" }] });
@@ -174,7 +174,7 @@ describe("a reason with an end", () => {
     expect(await past()).toMatchObject([{ holds: false, lifted_at: null, until: "2031-05-15T00:00:00Z" }]);
   });
 
-  test("that is over is lifted by nobody: neither by hand nor by a cap", async () => {
+  test("that has ended is not lifted, neither manually nor by a cap", async () => {
     await stop("mine", "quota:db_queries_per_day", MIDNIGHT);
     await stop("mine", "admin");
     await setClock("2031-05-15T00:00:00Z");
@@ -186,7 +186,7 @@ describe("a reason with an end", () => {
     ]);
   });
 
-  test("that is over makes room for the next of its name, and stays one that nobody lifted", async () => {
+  test("that has ended is replaced by the next of its name, and stays without an actor", async () => {
     await stop("mine", "abuse:ERROR_SPIKE", MIDNIGHT);
     const again = async (id: string) => {
       const project = await findProject(env.DB, "mine", Date.now());
@@ -194,7 +194,7 @@ describe("a reason with an end", () => {
       const reason = { reason: "abuse:ERROR_SPIKE", capType: null, detail: id, until: null };
       return project && storeSuspension(env.DB, project, reason, { id, actor: "job:abuse", now: Date.now() }, note);
     };
-    expect(await again("while it holds")).toBe(false);
+    expect(await again("while it is open")).toBe(false);
     await setClock("2031-05-15T00:00:00Z");
     expect(await again("first")).toBe(true);
     expect(await again("second")).toBe(false);
@@ -208,7 +208,7 @@ describe("a reason with an end", () => {
     expect(events.map(({ type }) => type)).toEqual(["project.suspended"]);
   });
 
-  test("is shown with its cap, and without what it has not", async () => {
+  test("is returned with its cap, and without missing fields", async () => {
     await stop("mine", "quota:db_queries_per_day", MIDNIGHT);
     expect((await readProject("mine")).reasons).toEqual([
       { reason: "quota:db_queries_per_day", cap_type: "db_queries_per_day", since: NOW, until: "2031-05-15T00:00:00Z" },
@@ -216,7 +216,7 @@ describe("a reason with an end", () => {
   });
 });
 
-test("a project's past is read page by page, and each reason once", async () => {
+test("a project's history is read page by page, and each reason once", async () => {
   await env.DB.prepare(
     `INSERT INTO suspensions (project_id, reason, since, actor, lifted_at, lifted_by)
      SELECT 'mine', 'abuse:' || value, 1, 'job', 2, 'admin' FROM json_each(?)`,

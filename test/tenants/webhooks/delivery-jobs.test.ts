@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { catchUp } from "../../../worker/src/tenants/webhooks/dispatch.ts";
-import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { ended } from "../../jobs/support.ts";
 import { failWrites, healWrites } from "../../library/support.ts";
 import { freshStart, post } from "../../support/worker.ts";
@@ -45,7 +45,7 @@ describe("a delivery whose job is over without a word", () => {
     const id = await lost("failed");
     expect(await catchUp({ ...deps(), jobs: { enqueueMany: async () => ["none-1"] } })).toMatchObject({ recovered: 1, jobs: 1 });
     expect(await readDelivery(id)).toMatchObject({ status: "pending", run: 2, job_id: "none-1" });
-    expect(await tryDelivery(deps(), id, 1, 1)).toEqual({ is: "elsewhere" });
+    expect(await attemptDelivery(deps(), id, 1, 1)).toEqual({ is: "elsewhere" });
     expect(received).toEqual([]);
     expect(await deliver(id, 2)).toMatchObject({ is: "delivered" });
   });
@@ -95,13 +95,13 @@ describe("a try that is done again", () => {
     await happened("w1");
     await dispatchOnly();
     const [{ id } = { id: "" }] = await deliveries();
-    const first = await tryDelivery(deps(), id, 1, 1);
+    const first = await attemptDelivery(deps(), id, 1, 1);
     expect(first).toEqual({ is: "again", at: Date.parse("2031-05-14T14:13:11Z"), error: "Answered 503." });
-    expect(await tryDelivery(deps(), id, 1, 1)).toEqual({ ...first, error: null });
+    expect(await attemptDelivery(deps(), id, 1, 1)).toEqual({ ...first, error: null });
     expect(received).toHaveLength(1);
     expect((await readDelivery(id)).attempts).toHaveLength(1);
     await deliver(id);
-    expect(await tryDelivery(deps(), id, 1, 5)).toMatchObject({ is: "failed", reason: "tries_used_up" });
+    expect(await attemptDelivery(deps(), id, 1, 5)).toMatchObject({ is: "failed", reason: "tries_used_up" });
     expect({ requests: received.length, failures: (await readWebhook(webhook)).failures }).toEqual({ requests: 5, failures: 1 });
   });
 
@@ -116,7 +116,7 @@ describe("a try that is done again", () => {
     await happened("w1");
     await dispatchOnly();
     const [{ id } = { id: "" }] = await deliveries();
-    await Promise.all([tryDelivery(deps(), id, 1, 1), tryDelivery(deps(), id, 1, 1)]);
+    await Promise.all([attemptDelivery(deps(), id, 1, 1), attemptDelivery(deps(), id, 1, 1)]);
     expect({ requests: received.length, tries: (await readDelivery(id)).attempts.length }).toEqual({ requests: 2, tries: 1 });
     expect(await readWebhook(webhook)).toMatchObject({ status: "disabled", failures: 1 });
   });
@@ -128,10 +128,10 @@ describe("a try that is done again", () => {
     await dispatchOnly();
     const [{ id } = { id: "" }] = await deliveries();
     await failWrites("webhook_attempts");
-    await expect(tryDelivery(deps(), id, 1, 1)).rejects.toThrow("The database did not answer.");
+    await expect(attemptDelivery(deps(), id, 1, 1)).rejects.toThrow("The database did not answer.");
     await healWrites("webhook_attempts");
     expect(await readWebhook(webhook)).toMatchObject({ status: "enabled", failures: 0 });
-    expect(await tryDelivery(deps(), id, 1, 1)).toMatchObject({ is: "failed", reason: "gone" });
+    expect(await attemptDelivery(deps(), id, 1, 1)).toMatchObject({ is: "failed", reason: "gone" });
     expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
     expect(await readWebhook(webhook)).toMatchObject({ status: "disabled", failures: 1 });
   });
@@ -142,9 +142,9 @@ describe("a try that is done again", () => {
     await happened("w1");
     await dispatchOnly();
     const [{ id } = { id: "" }] = await deliveries();
-    await tryDelivery(deps(), id, 1, 1);
+    await attemptDelivery(deps(), id, 1, 1);
     right(await patch(`/api/projects/shop/webhooks/${webhook}`, { url: "https://moved.example/" }));
-    expect(await tryDelivery(deps(), id, 1, 2)).toMatchObject({ is: "delivered" });
+    expect(await attemptDelivery(deps(), id, 1, 2)).toMatchObject({ is: "delivered" });
     expect(received.map(({ url }) => url)).toEqual([RECEIVER, "https://moved.example/"]);
   });
 
@@ -155,7 +155,7 @@ describe("a try that is done again", () => {
     await dispatchOnly();
     const [{ id } = { id: "" }] = await deliveries();
     await rows("UPDATE webhooks SET url = 'https://10.0.0.1/'");
-    expect(await tryDelivery(deps(), id, 1, 1)).toMatchObject({ is: "failed", reason: "address_refused" });
+    expect(await attemptDelivery(deps(), id, 1, 1)).toMatchObject({ is: "failed", reason: "address_refused" });
     expect({ received, tries: (await readDelivery(id)).attempts.length }).toEqual({ received: [], tries: 1 });
   });
 });

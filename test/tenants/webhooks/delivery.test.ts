@@ -40,7 +40,7 @@ afterEach(async () => {
 const dispatch = async () => dispatchEvents(deps());
 
 describe("an event", () => {
-  test("of a change by hand reaches the receiver soon, signed as Standard Webhooks says", async () => {
+  test("of a manual change reaches the receiver soon, signed as Standard Webhooks requires", async () => {
     const received = receiver();
     const { secret } = await makeWebhook();
     right(await post("/api/projects/shop/suspend", { reason: "Invoice 4711" }));
@@ -60,11 +60,15 @@ describe("an event", () => {
       timestamp: "2031-05-14T14:03:11Z",
       data: { project_id: "shop", reasons: [{ reason: "admin", detail: "Invoice 4711" }] },
     });
-    const [shown] = await deliveries();
-    const job = await ended(shown?.job_id ?? "");
-    expect(job).toMatchObject({ status: "completed", project_id: "shop", result: { delivery_id: shown?.id, delivered: true, tries: 1 } });
-    expect(job.payload).toMatchObject({ webhook_id: shown?.webhook_id, project_id: "shop", url: "[redacted]" });
-    expect(await readDelivery(shown?.id ?? "")).toMatchObject({
+    const [delivery] = await deliveries();
+    const job = await ended(delivery?.job_id ?? "");
+    expect(job).toMatchObject({
+      status: "completed",
+      project_id: "shop",
+      result: { delivery_id: delivery?.id, delivered: true, tries: 1 },
+    });
+    expect(job.payload).toMatchObject({ webhook_id: delivery?.webhook_id, project_id: "shop", url: "[redacted]" });
+    expect(await readDelivery(delivery?.id ?? "")).toMatchObject({
       event_id: expect.stringMatching(/^project\.suspended:shop:/u),
       run: 1,
       tries: 1,
@@ -73,7 +77,7 @@ describe("an event", () => {
     });
   });
 
-  test("that a job tells is handed on at its end", async () => {
+  test("of a job is dispatched at its end", async () => {
     const received = receiver();
     await makeWebhook("shop", { events: ["project.suspended"] });
     await happened("late", { type: "project.suspended" });
@@ -82,7 +86,7 @@ describe("an event", () => {
     expect(received).toHaveLength(1);
   });
 
-  test("goes to each endpoint that wants it, was there, and is of that project, under one id", async () => {
+  test("goes to each subscribed endpoint of the project that existed then, under one id", async () => {
     await makeProject("other");
     const received = receiver();
     await makeWebhook("shop", { url: "https://all.example/" });
@@ -102,7 +106,7 @@ describe("an event", () => {
 });
 
 describe("a receiver that fails", () => {
-  test("four times gets the fifth: the same id and body, each time signed anew", async () => {
+  test("four times gets a fifth attempt: the same id and body, each signed separately", async () => {
     const received = receiver((_, nth) => new Response(`no ${nth}`, { status: nth < 5 ? 500 : 200 }));
     const { id, secret } = await makeWebhook();
     await happened("w1");
@@ -112,8 +116,8 @@ describe("a receiver that fails", () => {
     expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
     expect(new Set(received.map(({ body }) => body)).size).toBe(1);
     for (const message of received) expect(verified(message, secret)).toMatchObject({ type: "quota.warning" });
-    const [shown] = await deliveries();
-    expect((await readDelivery(shown?.id ?? "")).attempts).toMatchObject([
+    const [delivery] = await deliveries();
+    expect((await readDelivery(delivery?.id ?? "")).attempts).toMatchObject([
       { attempt: 1, status_code: 500, error: "Answered 500.", response: "no 1" },
       { attempt: 2, status_code: 500 },
       { attempt: 3, status_code: 500 },
@@ -121,14 +125,14 @@ describe("a receiver that fails", () => {
       { attempt: 5, status_code: 200, error: null, response: "no 5" },
     ]);
     expect(await readWebhook(id)).toMatchObject({ failures: 0, status: "enabled" });
-    const job = await ended(shown?.job_id ?? "");
+    const job = await ended(delivery?.job_id ?? "");
     expect(job.attempts.map(({ step, outcome }) => `${step} ${String(outcome)}`)).toEqual([
       "take succeeded",
       ...[1, 2, 3, 4, 5].map((attempt) => `try ${attempt} succeeded`),
     ]);
   });
 
-  test("five times is given up, and counts as one failure; the job is failed with why", async () => {
+  test("five times fails the delivery, and counts as one failure, and the job has the reason", async () => {
     const received = receiver(() => new Response("", { status: 302, headers: { location: "https://elsewhere.example/" } }));
     const { id } = await makeWebhook();
     await happened("w1");
@@ -136,33 +140,33 @@ describe("a receiver that fails", () => {
     await untilOutcomes(["quota.warning failed tries_used_up"]);
     expect(received.map(({ url }) => url)).toEqual(Array.from({ length: 5 }, () => RECEIVER));
     expect(await readWebhook(id)).toMatchObject({ failures: 1, status: "enabled", replayable: { deliveries: 1 } });
-    const [shown] = await deliveries();
-    expect(await ended(shown?.job_id ?? "")).toMatchObject({
+    const [delivery] = await deliveries();
+    expect(await ended(delivery?.job_id ?? "")).toMatchObject({
       status: "failed",
-      error: "Not delivered: Answered 302: redirects are not followed. Name the address where it leads to.",
+      error: "Not delivered: Answered 302: redirects are not followed. Use the final address.",
     });
   });
 });
 
-describe("a job that is asked for by hand", () => {
+describe("a job requested manually", () => {
   const message = { type: "shop.opened", timestamp: "2031-05-14T09:00:00Z", data: { hello: "Bücher" } };
 
-  test("sends its own message, and retried sends it under the same id", async () => {
+  test("sends its own message, and a retry sends it under the same id", async () => {
     const received = receiver((_, nth) => new Response("", { status: nth <= 5 ? 500 : 200 }));
     const { id, secret } = await makeWebhook();
-    const asked = { webhookId: id, projectId: "shop", url: RECEIVER, payload: message };
-    const job = (await deps().jobs.enqueueDeliverWebhookJob(asked, { requestedBy: "admin" })).id;
+    const request = { webhookId: id, projectId: "shop", url: RECEIVER, payload: message };
+    const job = (await deps().jobs.enqueueDeliverWebhookJob(request, { requestedBy: "admin" })).id;
     expect(await ended(job)).toMatchObject({ status: "failed", project_id: "shop" });
     const again = right(await post<{ id: string }>(`/api/jobs/${job}/retry`)).id;
     expect(await ended(again)).toMatchObject({ status: "completed", result: { delivered: true, tries: 1 } });
     expect(received.map((each) => verified(each, secret))).toEqual(Array.from({ length: 6 }, () => message));
     expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
-    const [shown, ...others] = await deliveries();
+    const [delivery, ...others] = await deliveries();
     expect(others).toEqual([]);
-    expect(await readDelivery(shown?.id ?? "")).toMatchObject({ event_id: null, run: 2, tries: 1, status: "delivered", job_id: again });
+    expect(await readDelivery(delivery?.id ?? "")).toMatchObject({ event_id: null, run: 2, tries: 1, status: "delivered", job_id: again });
   });
 
-  test("does nothing where the project has no such endpoint, or no such delivery of it", async () => {
+  test("does nothing if the project has no such endpoint, or no such delivery of it", async () => {
     const received = receiver();
     await makeProject("other");
     const { id } = await makeWebhook();

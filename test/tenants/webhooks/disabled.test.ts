@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { catchUp } from "../../../worker/src/tenants/webhooks/dispatch.ts";
-import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { logged } from "../../telemetry/support.ts";
 import { freshStart, get, post, setClock } from "../../support/worker.ts";
 import { makeOrganization, makeProject, patch, remove, right, rows } from "../../support/tenants/http.ts";
@@ -17,9 +17,9 @@ import {
   readDelivery,
   readWebhook,
   receiver,
-  toldOf,
+  deliverEvent,
 } from "./support.ts";
-import type { ShownWebhook } from "./support.ts";
+import type { WebhookWithSecret } from "./support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -35,24 +35,24 @@ const at = "/api/projects/shop/webhooks";
 const dead = () => new Response("", { status: 500 });
 
 async function failFive(): Promise<void> {
-  for (const event of ["w1", "w2", "w3", "w4", "w5"]) await toldOf(event);
+  for (const event of ["w1", "w2", "w3", "w4", "w5"]) await deliverEvent(event);
 }
 
 const events = async () => right(await get<{ events: { id: string; type: string; data: unknown }[] }>("/api/projects/shop/events")).events;
 
-describe("an endpoint that gave five deliveries up in a row", () => {
-  test("is disabled, the sixth event is not attempted, and its owner learns by another way", async () => {
+describe("an endpoint with five consecutive failed deliveries", () => {
+  test("is disabled, the sixth event is not attempted, and its owner is notified by other means", async () => {
     let answer = dead;
     const received = receiver(({ url }) => (url === RECEIVER ? answer() : new Response("")));
     const { id } = await makeWebhook("shop", { url: RECEIVER });
     await failFive();
     expect(received).toHaveLength(25);
     expect(await readWebhook(id)).toMatchObject({ status: "disabled", status_reason: "failures", failures: 5 });
-    expect(await toldOf("w6")).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
+    expect(await deliverEvent("w6")).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
     expect(received).toHaveLength(25);
     expect((await events()).map(({ type }) => type).slice(0, 3)).toEqual(["quota.warning", "webhook.disabled", "quota.warning"]);
-    const told = (await events()).find(({ type }) => type === "webhook.disabled");
-    expect(told?.data).toEqual({
+    const disabledEvent = (await events()).find(({ type }) => type === "webhook.disabled");
+    expect(disabledEvent?.data).toEqual({
       project_id: "shop",
       webhook_id: id,
       address: "https://receiver.example",
@@ -62,13 +62,13 @@ describe("an endpoint that gave five deliveries up in a row", () => {
       status_code: 500,
       error: "Answered 500.",
     });
-    // Never through that endpoint, whatever it subscribed to.
+    // Never through that endpoint, regardless of its subscriptions.
     expect(await outcomes()).toEqual([
       ...Array.from({ length: 5 }, () => "quota.warning failed tries_used_up"),
       "quota.warning skipped webhook_disabled",
     ]);
     answer = () => new Response("");
-    expect(right(await patch<ShownWebhook>(`${at}/${id}`, { enabled: true }))).toMatchObject({
+    expect(right(await patch<WebhookWithSecret>(`${at}/${id}`, { enabled: true }))).toMatchObject({
       status: "enabled",
       status_reason: null,
       failures: 0,
@@ -76,7 +76,7 @@ describe("an endpoint that gave five deliveries up in a row", () => {
     });
   });
 
-  test("is told of to the project's other endpoints, and to operators once", async () => {
+  test("is reported to the project's other endpoints, and to operators once", async () => {
     const received = receiver(({ url }) => (url === RECEIVER ? dead() : new Response("")));
     const { id } = await makeWebhook();
     await makeWebhook("shop", { url: "https://other.example/", events: ["webhook.disabled"] });
@@ -96,45 +96,45 @@ describe("an endpoint that gave five deliveries up in a row", () => {
     expect(await deliver(notice?.id ?? "")).toMatchObject({ is: "delivered" });
     expect(received.at(-1)?.url).toBe("https://other.example/");
     expect(JSON.parse(received.at(-1)?.body ?? "")).toMatchObject({ type: "webhook.disabled", data: { webhook_id: id } });
-    expect(lines.filter(({ message }) => message === "Operators are to know: webhook.disabled")).toMatchObject([
+    expect(lines.filter(({ message }) => message === "Operator notice: webhook.disabled")).toMatchObject([
       { level: "error", project_id: "shop", event: { webhook_id: id, reason: "failures" } },
     ]);
   });
 
-  test("is not disabled where one of them arrived: the row begins anew", async () => {
+  test("is not disabled if one of them succeeded, which resets the count", async () => {
     let status = 500;
     receiver(() => new Response(null, { status }));
     const { id } = await makeWebhook();
-    for (const event of ["w1", "w2", "w3", "w4"]) await toldOf(event);
+    for (const event of ["w1", "w2", "w3", "w4"]) await deliverEvent(event);
     status = 204;
-    await toldOf("w5");
+    await deliverEvent("w5");
     expect(await readWebhook(id)).toMatchObject({ failures: 0 });
     status = 500;
-    for (const event of ["w6", "w7", "w8", "w9"]) await toldOf(event);
+    for (const event of ["w6", "w7", "w8", "w9"]) await deliverEvent(event);
     expect(await readWebhook(id)).toMatchObject({ status: "enabled", failures: 4 });
   });
 
-  test("stops what is still being tried, and counts nothing twice", async () => {
+  test("ends deliveries that are still retried, and counts nothing twice", async () => {
     const received = receiver(dead);
     const { id } = await makeWebhook();
     for (const event of ["w0", "w1", "w2", "w3", "w4", "w5"]) await happened(event);
     await dispatchOnly();
     const [slow = { id: "" }, ...others] = (await deliveries()).toReversed();
-    await tryDelivery(deps(), slow.id, 1, 1);
-    // All at once: each is one of the row.
+    await attemptDelivery(deps(), slow.id, 1, 1);
+    // Concurrently: each counts as one failure.
     await Promise.all(others.map(async (each) => deliver(each.id)));
     expect(await readWebhook(id)).toMatchObject({ status: "disabled", failures: 5 });
-    expect(await tryDelivery(deps(), slow.id, 1, 2)).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
+    expect(await attemptDelivery(deps(), slow.id, 1, 2)).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
     expect(received).toHaveLength(26);
     expect((await events()).filter(({ type }) => type === "webhook.disabled")).toHaveLength(1);
   });
 });
 
 describe("an endpoint that answers 410", () => {
-  test("is disabled at once, and told of", async () => {
+  test("is disabled immediately, with an event", async () => {
     const received = receiver(() => new Response("", { status: 410 }));
     const { id } = await makeWebhook();
-    expect(await toldOf("w1")).toEqual({ is: "failed", reason: "gone", error: "Answered 410: the receiver wants no more." });
+    expect(await deliverEvent("w1")).toEqual({ is: "failed", reason: "gone", error: "Answered 410: the receiver no longer exists." });
     expect(received).toHaveLength(1);
     expect(await readWebhook(id)).toMatchObject({ status: "disabled", status_reason: "gone", failures: 1 });
     expect((await events())[0]).toMatchObject({ type: "webhook.disabled", data: { reason: "gone", status_code: 410 } });
@@ -160,7 +160,7 @@ describe("enabling again", () => {
       status: 422,
       body: {
         code: "unprocessable",
-        detail: "The webhook stays disabled, for its test was not answered with 2xx. Answered 500.",
+        detail: "The webhook stays disabled, because its test was not answered with 2xx. Answered 500.",
         webhook: { id, status: "disabled", status_reason: "test_failed", url: "https://moved.example/" },
       },
     });
@@ -175,13 +175,13 @@ describe("enabling again", () => {
     expect(await events()).toEqual([]);
   });
 
-  test("that is interrupted is finished by a job, whose test decides", async () => {
+  test("that is interrupted is completed by a job, whose test decides", async () => {
     receiver(dead);
     const { id } = await makeWebhook();
     right(await patch(`${at}/${id}`, { enabled: false }));
     await patch(`${at}/${id}`, { enabled: true });
     const [test] = await deliveries();
-    // As it stands when the Worker dies before it sent.
+    // The state if the Worker dies before it sent the test.
     await rows("DELETE FROM webhook_attempts");
     await rows("UPDATE webhook_deliveries SET status = 'pending', reason = NULL, attempts = 0, ended_at = NULL");
     await rows("UPDATE webhooks SET status = 'probation', status_reason = 'test'");
@@ -195,9 +195,9 @@ describe("enabling again", () => {
     expect(await readWebhook(id)).toMatchObject({ status: "enabled", replayable: { deliveries: 1 } });
   });
 
-  test("its test decides, and no other message that was on its way", async () => {
+  test("is decided by its test, and by no other message in flight", async () => {
     receiver(async () => {
-      // As it stands when somebody switches it off and on meanwhile.
+      // The state if the endpoint is disabled and enabled meanwhile.
       await rows("UPDATE webhooks SET status = 'probation', status_reason = 'test'");
       return dead();
     });
@@ -205,11 +205,11 @@ describe("enabling again", () => {
     await happened("w1");
     await dispatchOnly();
     await rows("UPDATE webhook_deliveries SET attempts = 4");
-    expect(await tryDelivery(deps(), (await deliveries())[0]?.id ?? "", 1, 5)).toMatchObject({ is: "failed", reason: "tries_used_up" });
+    expect(await attemptDelivery(deps(), (await deliveries())[0]?.id ?? "", 1, 5)).toMatchObject({ is: "failed", reason: "tries_used_up" });
     expect(await readWebhook(id)).toMatchObject({ status: "probation", status_reason: "test" });
   });
 
-  test("a test that was answered at one address enables no other", async () => {
+  test("a test sent to an old address enables no endpoint", async () => {
     const elsewhere = "https://other.example/";
     const received = receiver(async (_, nth) => {
       if (nth === 1) right(await patch(`${at}/${id}`, { url: elsewhere }));
@@ -219,14 +219,17 @@ describe("enabling again", () => {
     right(await patch(`${at}/${id}`, { enabled: false }));
     expect(await patch(`${at}/${id}`, { enabled: true })).toMatchObject({
       status: 422,
-      body: { detail: expect.stringContaining("It was changed meanwhile."), webhook: { status: "disabled", status_reason: "test_failed" } },
+      body: {
+        detail: expect.stringContaining("The webhook was changed meanwhile."),
+        webhook: { status: "disabled", status_reason: "test_failed" },
+      },
     });
     expect(right(await patch(`${at}/${id}`, { enabled: true }))).toMatchObject({ status: "enabled", url: elsewhere });
     expect(received.map(({ url }) => url)).toEqual([RECEIVER, elsewhere]);
   });
 
-  describe("whose test nobody sends", () => {
-    /** As it stands when the Worker dies before it sent. Returns the webhook and its test, which is due to the job j. */
+  describe("without a sent test", () => {
+    /** The state if the Worker dies before it sent the test. Returns the webhook and its test, which is assigned to the job j. */
     const interrupted = async () => {
       receiver(dead);
       const { id } = await makeWebhook();
@@ -240,7 +243,7 @@ describe("enabling again", () => {
     };
     const disabled = { status: "disabled", status_reason: "test_failed", status_since: "2031-05-14T14:03:11Z" };
 
-    test("for its job was cancelled, is disabled", async () => {
+    test("because its job was cancelled, is disabled", async () => {
       const { id, delivery } = await interrupted();
       await rows(`INSERT INTO jobs (id, type, status, payload, requested_by, root_id, run, max_tries, created_at, ended_at, updated_at)
         VALUES ('j', 'deliver_webhook', 'cancelled', '{}', 'dispatch', 'j', 1, 5, 0, 1, 0)`);
@@ -249,7 +252,7 @@ describe("enabling again", () => {
       expect(await readWebhook(id)).toMatchObject(disabled);
     });
 
-    test("for the project was archived, is disabled", async () => {
+    test("because the project was archived, is disabled", async () => {
       const { id, delivery } = await interrupted();
       right(await remove("/api/projects/shop"));
       expect(await deliver(delivery)).toMatchObject({ is: "skipped", reason: "project_archived" });
@@ -257,7 +260,7 @@ describe("enabling again", () => {
     });
   });
 
-  test("one that is enabled sends nothing, and switching off twice is once", async () => {
+  test("enabling an enabled endpoint sends nothing, and disabling is idempotent", async () => {
     const received = receiver();
     const { id } = await makeWebhook();
     right(await patch(`${at}/${id}`, { enabled: true }));

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { catchUp, dispatchBeside, dispatchEvents } from "../../../worker/src/tenants/webhooks/dispatch.ts";
-import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { catchUp, dispatchInBackground, dispatchEvents } from "../../../worker/src/tenants/webhooks/dispatch.ts";
+import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { createDeps } from "../../../worker/src/deps.ts";
 import { ask, ended } from "../../jobs/support.ts";
 import { failWrites, healWrites } from "../../library/support.ts";
@@ -18,7 +18,7 @@ import {
   quiet,
   readDelivery,
   receiver,
-  toldOf,
+  deliverEvent,
   untilOutcomes,
 } from "./support.ts";
 
@@ -35,7 +35,7 @@ afterEach(async () => {
 const jobs = async (): Promise<number> => Number((await rows("SELECT count(*) AS n FROM jobs WHERE type = 'deliver_webhook'"))[0]?.["n"]);
 
 describe("handing on", () => {
-  test("by many at once makes one delivery, one job and one request for each event", async () => {
+  test("done concurrently makes one delivery, one job and one request per event", async () => {
     const received = receiver();
     await makeWebhook();
     for (let n = 0; n < 8; n += 1) await happened(`w${n}`);
@@ -53,7 +53,7 @@ describe("handing on", () => {
     });
   });
 
-  test("of more than one round's worth leaves nothing behind, whether anybody wants it or not", async () => {
+  test("of more than one round dispatches all events, with and without subscribers", async () => {
     await makeProject("quiet");
     await makeWebhook();
     const fill = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
@@ -63,7 +63,7 @@ describe("handing on", () => {
     expect(await rows("SELECT count(*) AS n FROM events WHERE dispatched_at IS NULL")).toEqual([{ n: 0 }]);
   });
 
-  test("that dies before the jobs are asked for is finished by the next, and after they were, asks for no second", async () => {
+  test("that dies before requesting jobs is completed by the next, and after that requests no second job", async () => {
     const received = receiver();
     await makeWebhook();
     await happened("w1");
@@ -71,7 +71,7 @@ describe("handing on", () => {
     await expect(dispatchEvents({ ...deps(), jobs: { enqueueMany: dying } })).rejects.toThrow("the Worker died");
     expect(await deliveries()).toMatchObject([{ status: "pending", job_id: null }]);
     await failWrites("webhook_deliveries");
-    await dispatchBeside(deps());
+    await dispatchInBackground(deps());
     await healWrites("webhook_deliveries");
     expect(await jobs()).toBe(1);
     await dispatchEvents(deps());
@@ -92,7 +92,7 @@ describe("handing on", () => {
     expect(received).toHaveLength(1);
   });
 
-  test("of what no job takes ends that, and stands in nobody's way", async () => {
+  test("of an event that no job accepts ends it, and blocks no others", async () => {
     receiver();
     await makeWebhook();
     await happened("w1", { type: "Not a name" });
@@ -102,7 +102,7 @@ describe("handing on", () => {
     await untilOutcomes(["Not a name failed unsendable", "quota.warning failed unsendable", "quota.warning delivered"]);
   });
 
-  test("is done by housekeeping, whatever was left behind", async () => {
+  test("is completed by housekeeping", async () => {
     receiver();
     await makeWebhook();
     await happened("w1");
@@ -113,7 +113,7 @@ describe("handing on", () => {
   });
 });
 
-test("what has nothing to hand on reads next to nothing, however long the past", async () => {
+test("without events reads almost nothing, however long the history", async () => {
   await makeWebhook();
   const fill = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) INSERT INTO`;
   await rows(
@@ -142,8 +142,8 @@ test("an archived project is sent nothing, and can be sent it when it is back; a
   await dispatchOnly();
   const [{ id } = { id: "" }] = await deliveries();
   right(await remove("/api/projects/shop"));
-  expect(await tryDelivery(deps(), id, 1, 1)).toMatchObject({ is: "skipped", reason: "project_archived" });
-  expect(await toldOf("w2")).toMatchObject({ is: "skipped", reason: "project_archived" });
+  expect(await attemptDelivery(deps(), id, 1, 1)).toMatchObject({ is: "skipped", reason: "project_archived" });
+  expect(await deliverEvent("w2")).toMatchObject({ is: "skipped", reason: "project_archived" });
   expect(await post(`/api/projects/shop/webhooks/deliveries/${id}/replay`)).toMatchObject({ status: 409 });
   right(await patch("/api/projects/shop", { status: "ACTIVE" }));
   expect(await post(`/api/projects/shop/webhooks/deliveries/${id}/replay`)).toMatchObject({ status: 202 });
@@ -153,20 +153,20 @@ test("an archived project is sent nothing, and can be sent it when it is back; a
   expect(await dispatchOnly()).toMatchObject({ events: 1, deliveries: 0 });
 });
 
-test("lists are filtered and read by pages, and what is 30 days old goes with its tries", async () => {
+test("lists are filtered and paged, and deliveries are removed after 30 days with their attempts", async () => {
   receiver(() => new Response("", { status: 500 }));
   const { id } = await makeWebhook();
-  await toldOf("w1");
+  await deliverEvent("w1");
   await setClock("2031-05-20T00:00:00Z");
   await makeWebhook("shop", { url: "https://other.example/" });
   await happened("w2");
   await dispatchOnly();
-  const shown = async (query: string) => (await deliveries(query)).map(({ event_id, status }) => `${String(event_id)} ${status}`);
-  expect(await shown("")).toEqual(["w2 pending", "w2 pending", "w1 failed"]);
-  expect(await shown("status=failed")).toEqual(["w1 failed"]);
-  expect(await shown(`webhook_id=${id}`)).toEqual(["w2 pending", "w1 failed"]);
-  expect(await shown(`webhook_id=${id}&status=pending`)).toEqual(["w2 pending"]);
-  expect(await shown("status=skipped")).toEqual([]);
+  const listed = async (query: string) => (await deliveries(query)).map(({ event_id, status }) => `${String(event_id)} ${status}`);
+  expect(await listed("")).toEqual(["w2 pending", "w2 pending", "w1 failed"]);
+  expect(await listed("status=failed")).toEqual(["w1 failed"]);
+  expect(await listed(`webhook_id=${id}`)).toEqual(["w2 pending", "w1 failed"]);
+  expect(await listed(`webhook_id=${id}&status=pending`)).toEqual(["w2 pending"]);
+  expect(await listed("status=skipped")).toEqual([]);
   await setClock("2031-06-13T14:03:11Z");
   const kept = async () => ended((await ask({ payload: { retention: true } })).body.id);
   expect((await kept()).result).toMatchObject({ removed: { webhook_deliveries: 0 } });
@@ -178,7 +178,7 @@ test("lists are filtered and read by pages, and what is 30 days old goes with it
   expect(await env.DB.prepare("SELECT count(*) AS n FROM webhook_deliveries WHERE event_id = 'w1'").first("n")).toBe(0);
 });
 
-test("a delivery that was sent once more without end shows its last 50 tries", async () => {
+test("a delivery resent many times has its last 50 attempts listed", async () => {
   await makeWebhook();
   await happened("w1");
   await dispatchOnly();
@@ -187,11 +187,11 @@ test("a delivery that was sent once more without end shows its last 50 tries", a
     INSERT INTO webhook_attempts (delivery_id, run, attempt, at, duration_ms, status_code) SELECT ?, (i + 1) / 2, 2 - i % 2, 1, 1, 500 FROM n`;
   await rows(sql, id);
   const { attempts } = await readDelivery(id);
-  const shown = attempts.map(({ run, attempt }) => `${run}.${attempt}`);
-  expect([shown.length, ...shown.slice(0, 2), ...shown.slice(-2)]).toEqual([50, "41.1", "41.2", "65.1", "65.2"]);
+  const listed = attempts.map(({ run, attempt }) => `${run}.${attempt}`);
+  expect([listed.length, ...listed.slice(0, 2), ...listed.slice(-2)]).toEqual([50, "41.1", "41.2", "65.1", "65.2"]);
 });
 
-test("of a delivery that is sent once more without end the tries of ten runs are kept", async () => {
+test("of a delivery resent many times, the attempts of ten runs are kept", async () => {
   receiver(() => new Response("", { status: 500 }));
   await makeWebhook();
   await happened("w1");
@@ -200,14 +200,14 @@ test("of a delivery that is sent once more without end the tries of ten runs are
   const runs = Array.from({ length: 12 }, (_, index) => index + 1);
   for (const run of runs) {
     await rows("UPDATE webhook_deliveries SET run = ?, attempts = 0, status = 'pending'", run);
-    // The first try of a run that is over stays as long as the others of its run.
-    for (const attempt of run === 3 ? [1, 2] : [1]) await tryDelivery(deps(), id, run, attempt);
+    // The first attempt of a past run stays as long as the others of its run.
+    for (const attempt of run === 3 ? [1, 2] : [1]) await attemptDelivery(deps(), id, run, attempt);
   }
   const kept = (await rows("SELECT run, attempt FROM webhook_attempts")).map(({ run, attempt }) => `${String(run)}.${String(attempt)}`);
   expect(kept).toEqual(["3.1", "3.2", ...runs.slice(3).map((run) => `${run}.1`)]);
 });
 
-test("operators who cannot be reached are tried once a pass, and one message that is refused stands in no other's way", async () => {
+test("unreachable operators cost one attempt per pass, and one refused message blocks no others", async () => {
   let status = 500;
   const received = receiver((_, nth) => {
     const given = status === 400 && nth > 2 ? 200 : status;

@@ -15,7 +15,7 @@ import {
   stop,
 } from "../../support/tenants/http.ts";
 import { RECEIVER, deliveries, dispatchOnly, happened, makeWebhook, readWebhook, receiver, verified } from "./support.ts";
-import type { ShownDelivery, ShownWebhook } from "./support.ts";
+import type { ShownDelivery, WebhookWithSecret } from "./support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -27,13 +27,13 @@ afterEach(() => void vi.restoreAllMocks());
 const at = "/api/projects/shop/webhooks";
 
 describe("a webhook", () => {
-  test("is made with a secret that is shown once, and read, changed and deleted", async () => {
+  test("is created with a secret that is returned once, and read, changed and deleted", async () => {
     const made = right(
-      await post<ShownWebhook>(at, { url: `${RECEIVER}#x`, description: " Alarms ", events: ["quota.warning", "quota.warning"] }),
+      await post<WebhookWithSecret>(at, { url: `${RECEIVER}#x`, description: " Alarms ", events: ["quota.warning", "quota.warning"] }),
     );
-    const { secret, ...shown } = made;
+    const { secret, ...webhook } = made;
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/u);
-    expect(shown).toEqual({
+    expect(webhook).toEqual({
       id: expect.stringMatching(/^wh_[0-9A-Za-z]{20}$/u),
       project_id: "shop",
       url: RECEIVER,
@@ -49,9 +49,9 @@ describe("a webhook", () => {
     });
     const one = `${at}/${made.id}`;
     const nothing = { replayable: { deliveries: 0, since: null } };
-    expect(right(await get(one))).toEqual({ ...shown, ...nothing });
+    expect(right(await get(one))).toEqual({ ...webhook, ...nothing });
     await setClock("2031-05-14T15:00:00Z");
-    const changed = { ...shown, description: "", events: null, url: "https://other.example/a", updated_at: "2031-05-14T15:00:00Z" };
+    const changed = { ...webhook, description: "", events: null, url: "https://other.example/a", updated_at: "2031-05-14T15:00:00Z" };
     const change = { description: "", events: null, url: "https://other.example/a" };
     expect(right(await patch(one, change))).toEqual({ ...changed, ...nothing });
     await setClock("2031-05-14T16:00:00Z");
@@ -73,7 +73,7 @@ describe("a webhook", () => {
     });
   });
 
-  test("that nobody may have is refused, by the field that is wrong", async () => {
+  test("with a forbidden address is refused with the name of the field", async () => {
     const wrong = [
       [{ url: "http://example.com/" }, 422, "url"],
       [{ url: "https://127.1/" }, 422, "url"],
@@ -92,13 +92,13 @@ describe("a webhook", () => {
     expect(await rows("SELECT * FROM webhooks")).toEqual([]);
   });
 
-  test("cannot be given a private address later either", async () => {
+  test("cannot be changed to a private address later either", async () => {
     const { id } = await makeWebhook();
     expect(refusal(await patch(`${at}/${id}`, { url: "https://[::ffff:10.0.0.1]/" }))).toMatchObject({ status: 422, paths: ["url"] });
     expect(await readWebhook(id)).toMatchObject({ url: RECEIVER });
   });
 
-  test("may stand on this machine where that is allowed, and only there", async () => {
+  test("may be on this machine if that is allowed, and only then", async () => {
     const init = (url: string) => ({
       method: "POST",
       headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" },
@@ -110,7 +110,7 @@ describe("a webhook", () => {
     expect(await callWith({}, at, init("http://127.0.0.1:9000/"))).toMatchObject({ status: 422 });
   });
 
-  test("is one of at most twenty, also where many are made at once", async () => {
+  test("is limited to twenty, also for concurrent requests", async () => {
     const answers = await concurrently(24, 6, async (n) => post(at, { url: `https://n${n}.example/` }));
     const made = answers.filter(({ status }) => status === 201).length;
     expect(made).toBe((await rows("SELECT * FROM webhooks")).length);
@@ -122,7 +122,7 @@ describe("a webhook", () => {
     const made = [await makeWebhook(), await makeWebhook(), await makeWebhook()].map(({ id }) => id);
     await setClock("2031-05-14T14:03:12Z");
     made.push((await makeWebhook()).id);
-    const { found, pages } = await allPages(`${at}?limit=2`, (body) => body["webhooks"] as ShownWebhook[]);
+    const { found, pages } = await allPages(`${at}?limit=2`, (body) => body["webhooks"] as WebhookWithSecret[]);
     expect({ pages, ids: found.map(({ id }) => id).toSorted(), first: found[0]?.id }).toEqual({
       pages: 2,
       ids: made.toSorted(),
@@ -131,7 +131,7 @@ describe("a webhook", () => {
     expect(JSON.stringify(found)).not.toContain("whsec_");
   });
 
-  test("of another project is not there", async () => {
+  test("of another project is not found", async () => {
     await makeProject("other");
     const { id } = await makeWebhook();
     await happened("w1");
@@ -153,15 +153,15 @@ describe("a webhook", () => {
     expect(await readWebhook(id)).toMatchObject({ description: "" });
   });
 
-  test("is managed by a key of the project that may, and the audit log says by which", async () => {
+  test("is managed by an authorized key of the project, which the audit log names", async () => {
     const { api_key } = await makeProject("mine", { key: { name: "boss", scopes: ["admin"] } });
-    const made = right(await call<ShownWebhook>("POST", "/api/projects/mine/webhooks", { url: RECEIVER }, { token: api_key.key }));
+    const made = right(await call<WebhookWithSecret>("POST", "/api/projects/mine/webhooks", { url: RECEIVER }, { token: api_key.key }));
     expect((await audit(`subject=webhook:${made.id}`))[0]).toMatchObject({ actor: `key:${api_key.id}`, project_id: "mine" });
   });
 });
 
 describe("a test", () => {
-  test("is sent at once and only once, and tells what came back", async () => {
+  test("is sent immediately and once, and returns the response", async () => {
     const received = receiver(() => new Response("no thanks", { status: 404 }));
     const { id, secret } = await makeWebhook("shop", { events: ["project.suspended"] });
     const tested = right(await post<ShownDelivery>(`${at}/${id}/test`));
@@ -184,7 +184,7 @@ describe("a test", () => {
     expect(await post(`${at}/deliveries/${tested.id}/replay`)).toMatchObject({ status: 409 });
   });
 
-  test("is refused to who sends them all the time, and to a project that abuses us, but not to the administrator", async () => {
+  test("is refused for too many tests and for a project suspended for abuse, but not for the admin", async () => {
     const received = receiver();
     const { api_key } = await makeProject("mine", { key: { name: "boss", scopes: ["admin"] } });
     const { id } = await makeWebhook("mine");

@@ -1,23 +1,11 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { replayDeliveries } from "../../../worker/src/store/webhooks/deliveries.ts";
-import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { postWith } from "../../routes/support.ts";
 import { freshStart, post, setClock } from "../../support/worker.ts";
 import { makeOrganization, makeProject, outrun, patch, remove, right, rows } from "../../support/tenants/http.ts";
-import {
-  deliveries,
-  deps,
-  dispatchOnly,
-  happened,
-  makeWebhook,
-  outcomes,
-  quiet,
-  readDelivery,
-  readWebhook,
-  receiver,
-  toldOf,
-} from "./support.ts";
+import { deliveries, deps, dispatchOnly, happened, makeWebhook, outcomes, quiet, readDelivery, readWebhook, receiver } from "./support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -36,7 +24,7 @@ describe("replay", () => {
   test("sends one once more under the same id, whatever became of it, and twice is once", async () => {
     const received = receiver();
     const { id } = await makeWebhook();
-    await toldOf("w1");
+    await outcomes("w1");
     const [shown] = await deliveries();
     const path = `${at}/deliveries/${shown?.id ?? ""}/replay`;
     expect(await post(path)).toMatchObject({ status: 202, body: { status: "pending", run: 2, tries: 0 } });
@@ -52,7 +40,7 @@ describe("replay", () => {
   test("asked for by two at one moment is one", async () => {
     receiver();
     const { id: webhookId } = await makeWebhook();
-    await toldOf("w1");
+    await outcomes("w1");
     const deliveryId = (await deliveries())[0]?.id ?? "";
     const replay = { projectId: "shop", webhookId, deliveryId, since: 0, limit: 1 };
     const ask = async (id: string) => replayDeliveries(env.DB, replay, { id, actor: "admin", now: Date.now() });
@@ -66,14 +54,14 @@ describe("replay", () => {
     receiver(() => new Response("", { status }));
     const { id } = await makeWebhook();
     await makeWebhook("shop", { url: "https://other.example/", events: ["project.suspended"] });
-    await toldOf("w1");
+    await outcomes("w1");
     await setClock("2031-05-14T15:00:00Z");
-    await toldOf("w2");
+    await outcomes("w2");
     await post(`${at}/${id}/test`);
     status = 200;
-    await toldOf("w3");
+    await outcomes("w3");
     right(await patch(`${at}/${id}`, { enabled: false }));
-    await toldOf("w4");
+    await outcomes("w4");
     const replay = async () => post(`${at}/${id}/replay`, { since: "2031-05-14T15:00:00Z" });
     expect(await replay()).toMatchObject({ status: 409 });
     right(await patch(`${at}/${id}`, { enabled: true }));
@@ -98,7 +86,7 @@ describe("replay", () => {
     const [shown] = await deliveries();
     right(await remove(`${at}/${id}`));
     expect(await outcomes()).toEqual(["quota.warning skipped webhook_deleted"]);
-    expect(await tryDelivery(deps(), shown?.id ?? "", 1, 1)).toMatchObject({ is: "skipped", reason: "webhook_deleted" });
+    expect(await attemptDelivery(deps(), shown?.id ?? "", 1, 1)).toMatchObject({ is: "skipped", reason: "webhook_deleted" });
     expect(await post(`${at}/deliveries/${shown?.id ?? ""}/replay`)).toMatchObject({
       status: 409,
       body: { detail: `The webhook ${id} was deleted.` },
@@ -112,7 +100,7 @@ describe("replay", () => {
     const answers: unknown[] = [];
     for (const [name, path] of Object.entries(replays)) {
       const { id } = await makeWebhook();
-      await toldOf(name);
+      await outcomes(name);
       const [shown] = await deliveries();
       const db = outrun(async () => remove(`${at}/${id}`));
       const body = name === "one" ? {} : { since: "2031-05-14T00:00:00Z" };

@@ -1,12 +1,12 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createDeps } from "../../../worker/src/deps.ts";
-import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { ON, collector, logged, named } from "../../telemetry/support.ts";
 import { freshStart, post, setClock } from "../../support/worker.ts";
 import { audited, makeOrganization, makeProject, right, rows } from "../../support/tenants/http.ts";
-import { RECEIVER, deliveries, dispatchOnly, happened, makeWebhook, receiver, toldOf, verified } from "./support.ts";
-import type { ShownWebhook } from "./support.ts";
+import { RECEIVER, deliveries, dispatchOnly, happened, makeWebhook, receiver, outcomes, verified } from "./support.ts";
+import type { WebhookWithSecret } from "./support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -21,14 +21,14 @@ describe("rotating the secret", () => {
   test("signs with both for 24 hours, the new one first, and then with the new one alone", async () => {
     const received = receiver();
     const { id, secret: first } = await makeWebhook();
-    const rotated = right(await post<ShownWebhook>(`${at}/${id}/rotate-secret`));
+    const rotated = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`));
     expect(rotated).toMatchObject({ id, previous_secret_until: "2031-05-15T14:03:11Z" });
     expect(rotated.secret).not.toBe(first);
-    await toldOf("w1");
+    await outcomes("w1");
     await setClock("2031-05-15T14:03:10Z");
-    await toldOf("w2");
+    await outcomes("w2");
     await setClock("2031-05-15T14:03:11Z");
-    await toldOf("w3");
+    await outcomes("w3");
     expect(received.map(({ headers }) => String(headers["webhook-signature"]).split(" ").length)).toEqual([2, 2, 1]);
     const [one, two, three] = received;
     if (!one || !two || !three) throw new Error("not received");
@@ -47,14 +47,14 @@ describe("rotating the secret", () => {
   test("twice within the grace is refused, unless what leaked is to go at once", async () => {
     const received = receiver();
     const { id, secret: first } = await makeWebhook();
-    const second = right(await post<ShownWebhook>(`${at}/${id}/rotate-secret`)).secret;
+    const second = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`)).secret;
     expect(await post(`${at}/${id}/rotate-secret`, {})).toMatchObject({
       status: 409,
       body: { previous_secret_until: "2031-05-15T14:03:11Z" },
     });
-    const third = right(await post<ShownWebhook>(`${at}/${id}/rotate-secret`, { immediate: true }));
+    const third = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`, { immediate: true }));
     expect(third.previous_secret_until).toBeNull();
-    await toldOf("w1");
+    await outcomes("w1");
     const [message] = received;
     expect(message && verified(message, third.secret)).toBeDefined();
     for (const old of [first, second]) expect(() => message && verified(message, old)).toThrow("No matching signature found");
@@ -69,7 +69,7 @@ test("nothing that is secret leaves in a log or a trace", async () => {
   await happened("w1");
   await dispatchOnly();
   const traced = createDeps({ ...env, ...ON }, () => Date.now());
-  await traced.trace.span("job", {}, async (trace) => tryDelivery({ ...traced, trace }, (await deliveries())[0]?.id ?? "", 1, 1));
+  await traced.trace.span("job", {}, async (trace) => attemptDelivery({ ...traced, trace }, (await deliveries())[0]?.id ?? "", 1, 1));
   expect(named(await spans(2), "webhook.deliver")).toMatchObject({
     attributes: {
       "webhook.id": id,
@@ -86,9 +86,9 @@ test("nothing that is secret leaves in a log or a trace", async () => {
 test("no secret stands in any table", async () => {
   receiver();
   const { id, secret } = await makeWebhook();
-  const rotated = right(await post<ShownWebhook>(`${at}/${id}/rotate-secret`)).secret;
+  const rotated = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`)).secret;
   right(await post(`${at}/${id}/test`));
-  await toldOf("w1");
+  await outcomes("w1");
   const tables = (await rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'")).map(
     ({ name }) => String(name),
   );

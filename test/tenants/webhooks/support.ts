@@ -1,10 +1,10 @@
-/** A receiver that stands in for the network, and a project with webhooks. */
+/** A receiver that replaces the network, and a project with webhooks. */
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { Webhook } from "standardwebhooks";
 import { dispatchEvents } from "../../../worker/src/tenants/webhooks/dispatch.ts";
-import { tryDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
-import type { TryResult } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.ts";
+import type { AttemptOutcome } from "../../../worker/src/tenants/webhooks/delivery.ts";
 import { createDeps } from "../../../worker/src/deps.ts";
 import { look } from "../../support/secret-watch.ts";
 import { get, post } from "../../support/worker.ts";
@@ -23,7 +23,7 @@ export interface Received {
 
 type Respond = (received: Received, nth: number) => Response | Promise<Response>;
 
-/** From now on whatever ends in `.example` is answered like this; every other address is answered as ever. */
+/** From now on every host that ends in `.example` is answered by this receiver. Other addresses are answered as before. */
 export function receiver(respond: Respond = () => new Response("thanks")): Received[] {
   const real = globalThis.fetch;
   const all: Received[] = [];
@@ -39,7 +39,7 @@ export function receiver(respond: Respond = () => new Response("thanks")): Recei
   return all;
 }
 
-export interface ShownWebhook extends Body {
+export interface WebhookWithSecret extends Body {
   readonly id: string;
   readonly secret: string;
   readonly status: string;
@@ -68,26 +68,26 @@ export interface ShownDelivery extends Body {
   }[];
 }
 
-export const makeWebhook = async (project = "shop", body: Body = {}): Promise<ShownWebhook> =>
-  right(await post<ShownWebhook>(`/api/projects/${project}/webhooks`, { url: RECEIVER, ...body }));
+export const makeWebhook = async (project = "shop", body: Body = {}): Promise<WebhookWithSecret> =>
+  right(await post<WebhookWithSecret>(`/api/projects/${project}/webhooks`, { url: RECEIVER, ...body }));
 
-export const readWebhook = async (id: string, project = "shop"): Promise<ShownWebhook> =>
-  right(await get<ShownWebhook>(`/api/projects/${project}/webhooks/${id}`));
+export const readWebhook = async (id: string, project = "shop"): Promise<WebhookWithSecret> =>
+  right(await get<WebhookWithSecret>(`/api/projects/${project}/webhooks/${id}`));
 
-/** The newest first. */
+/** Newest first. */
 export const deliveries = async (query = "", project = "shop"): Promise<ShownDelivery[]> =>
   right(await get<{ deliveries: ShownDelivery[] }>(`/api/projects/${project}/webhooks/deliveries?limit=200&${query}`)).deliveries;
 
 export const readDelivery = async (id: string, project = "shop"): Promise<ShownDelivery> =>
   right(await get<ShownDelivery>(`/api/projects/${project}/webhooks/deliveries/${id}`));
 
-/** What of each delivery matters, the oldest first. */
+/** The relevant fields of each delivery, oldest first. */
 export const outcomes = async (query = "", project = "shop"): Promise<string[]> =>
   (await deliveries(query, project))
     .map(({ type, status, reason }) => [type, status, ...(reason === null ? [] : [reason])].join(" "))
     .toReversed();
 
-/** Waits until the deliveries of a project are so. */
+/** Waits until the deliveries of a project have these states. */
 export const untilOutcomes = async (wanted: readonly string[], query = ""): Promise<void> => {
   await vi.waitFor(
     async () => {
@@ -104,7 +104,7 @@ interface Happening {
   readonly data?: Body;
 }
 
-/** An event of the project, as something else in the product writes it; nobody hands it on by itself. */
+/** An event of the project, as the product writes it. It is not dispatched automatically. */
 export async function happened(id: string, { project = "shop", type = "quota.warning", data = {} }: Happening = {}): Promise<void> {
   const sql = "INSERT INTO events (id, type, project_id, data, created_at) VALUES (?, ?, ?, ?, ?)";
   await env.DB.prepare(sql)
@@ -112,26 +112,26 @@ export async function happened(id: string, { project = "shop", type = "quota.war
     .run();
 }
 
-/** What the Worker's services are made of, with some bindings of the test's own. */
+/** Builds the Worker's services with some bindings of the test. */
 export const deps = (changed: Partial<Env> = {}) => createDeps({ ...env, ...changed }, () => Date.now());
 
-/** What a receiver with this secret makes of a message; throws where the signature is not right. Its clock is the test's. */
+/** A receiver's verification of a message with this secret. Throws if the signature is wrong. It uses the test's clock. */
 export const verified = ({ body, headers }: Received, secret: string): unknown => new Webhook(secret).verify(body, headers);
 
-/** Hands on without any job: the test does itself what a job would. */
+/** Dispatches without any job. The test does the job's work itself. */
 export const dispatchOnly = async () =>
-  dispatchEvents({ ...deps(), jobs: { enqueueMany: async (_type, asked) => asked.map((_, index) => `none-${index}`) } });
+  dispatchEvents({ ...deps(), jobs: { enqueueMany: async (_type, payloads) => payloads.map((_, index) => `none-${index}`) } });
 
-/** A delivery as a job does it, without the pauses. */
-export async function deliver(id: string, run = 1): Promise<TryResult> {
+/** Makes a delivery's attempts as its job does, without the pauses. */
+export async function deliver(id: string, run = 1): Promise<AttemptOutcome> {
   for (let attempt = 1; ; attempt += 1) {
-    const tried = await tryDelivery(deps(), id, run, attempt);
-    if (tried.is !== "again") return tried;
+    const outcome = await attemptDelivery(deps(), id, run, attempt);
+    if (outcome.is !== "again") return outcome;
   }
 }
 
-/** An event that becomes one delivery, which is tried to its end. */
-export async function toldOf(event: string, more: Happening = {}): Promise<TryResult> {
+/** An event with one delivery, which is attempted until it ends. */
+export async function deliverEvent(event: string, more: Happening = {}): Promise<AttemptOutcome> {
   await happened(event, more);
   await dispatchOnly();
   const [newest] = await deliveries("", more.project);
@@ -139,12 +139,12 @@ export async function toldOf(event: string, more: Happening = {}): Promise<TryRe
   return deliver(newest.id);
 }
 
-/** A test is over when its jobs are: what they still write would get into the next one's tables. */
+/** A test ends when its jobs have ended. Otherwise they would write into the next test's tables. */
 export async function quiet(): Promise<void> {
   await vi.waitFor(
     async () => {
       const open = await env.DB.prepare("SELECT count(*) AS n FROM jobs WHERE ended_at IS NULL").first("n");
-      if (open !== 0) throw new Error(`${String(open)} jobs are under way`);
+      if (open !== 0) throw new Error(`${String(open)} jobs are in progress`);
     },
     { timeout: 20_000, interval: 20 },
   );

@@ -1,4 +1,4 @@
-/** Every variable and secret there is, with its default and what is expected of it. No I/O. No clock. */
+/** Every variable and secret, with its default and accepted values. No I/O. No clock. */
 import { Cron } from "croner";
 import { z } from "zod";
 
@@ -8,14 +8,14 @@ export type Enforcement = (typeof ENFORCEMENTS)[number];
 const BULK_BILLINGS = ["per_request", "per_isbn", "auto"] as const;
 export type BulkBilling = (typeof BULK_BILLINGS)[number];
 
-/** The highest number of calls any setting may name: far above every plan, far below what JSON numbers lose. */
+/** Maximum number of calls in any setting. Far above every plan, and exact as a JSON number. */
 export const MAX_CALLS = 100_000_000;
-/** Requests per second; above it the pace is better switched off with 0. */
+/** Requests per second. For a higher pace, switch it off with 0. */
 export const MAX_RATE_PER_SECOND = 1_000;
 /** One request in 100 s. */
 export const MIN_RATE_PER_SECOND = 0.01;
 
-/** What must never be shown; several are optional, and what they open stays shut without them. */
+/** Never shown. Several are optional, and their features are off without them. */
 export const SECRETS: ReadonlySet<string> = new Set([
   "ADMIN_TOKEN",
   "ISBNDB_API_KEY",
@@ -29,10 +29,10 @@ export const SECRETS: ReadonlySet<string> = new Set([
 ]);
 const MIN_TOKEN_LENGTH = 16;
 const VISIBLE_ASCII = /^[\u0021-\u007e]+$/u;
-/** Shorter than the life of a reservation, so that nothing is still under way when its hold expires. */
+/** Shorter than the lifetime of a reservation, so that no request is in flight when its reservation expires. */
 const MAX_TIMEOUT_SECONDS = 100;
 
-/** wrangler.jsonc may hold a number where the platform's own variables are text. */
+/** wrangler.jsonc may contain a number, while the platform's own variables are text. */
 const number = (fallback: number, expected: string, form: RegExp, fits: (value: number) => boolean) =>
   z
     .union([z.string(), z.number().transform(String)], expected)
@@ -47,7 +47,7 @@ const calls = (fallback: number) => whole(fallback, 0, MAX_CALLS);
 
 const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) => z.enum(words, `one of ${words.join(", ")}`);
 
-const CRON = "a cron expression of five fields, which stands among the cron triggers too";
+const CRON = "a cron expression of five fields, which is also one of the cron triggers";
 
 function isCron(text: string): boolean {
   try {
@@ -70,12 +70,12 @@ function isPlainAddress(url: URL | null): boolean {
   return url !== null && /^https?:$/u.test(url.protocol) && url.username === "" && url.password === "";
 }
 
-const BOT_TOKEN = "a bot's token, as @BotFather gives it (digits, a colon, letters)";
-const CHAT = "the id of a chat, or @name of a channel";
+const BOT_TOKEN = "a bot's token from @BotFather (digits, a colon, letters)";
+const CHAT = "the id of a chat, or the @name of a channel";
 
-/** Travels in a header, where nothing else can stand. */
+/** It is sent in a header, which allows only these characters. */
 const token = z.string(TOKEN).refine((text) => text.length >= MIN_TOKEN_LENGTH && VISIBLE_ASCII.test(text), TOKEN);
-/** Credentials in it would end up in errors; fetch refuses them anyway. */
+/** Credentials in it would appear in errors, and fetch refuses them anyway. */
 const address = z.string(PLAIN_ADDRESS).refine((text) => isPlainAddress(URL.parse(text)), PLAIN_ADDRESS);
 const flag = z.union([z.enum(["true", "false"]), z.boolean().transform(String)], SWITCH).default("false");
 

@@ -8,8 +8,8 @@ import type { JobExecutionResult } from "../jobs/job-run.ts";
 import { takeDelivery } from "../store/webhooks/attempts.ts";
 import { addDelivery } from "../store/webhooks/deliveries.ts";
 import { messageId } from "../tenants/webhooks/dispatch.ts";
-import { tryDelivery } from "../tenants/webhooks/delivery.ts";
-import type { TryResult } from "../tenants/webhooks/delivery.ts";
+import { attemptDelivery } from "../tenants/webhooks/delivery.ts";
+import type { AttemptOutcome } from "../tenants/webhooks/delivery.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 type Payload = JobPayload<"deliver_webhook">;
@@ -24,10 +24,10 @@ export const deliverWebhookHandler: JobHandler<"deliver_webhook"> = async (paylo
   job.log.info("Starting: one message", { webhook_id, project_id, delivery_id: id, run });
   // Bounded by what is written down: the last try says that it is the last.
   for (let attempt = 1; ; attempt += 1) {
-    const tried = await job.step(`try ${attempt}`, async (_attempt, deps) => tryDelivery(deps, id, run, attempt));
-    if (tried.is !== "again") return resultOf(tried, id, attempt);
-    job.log.warn(`Not delivered by try ${attempt}`, { delivery_id: id, error: tried.error });
-    await job.sleepUntil(`before try ${attempt + 1}`, tried.at);
+    const outcome = await job.step(`try ${attempt}`, async (_attempt, deps) => attemptDelivery(deps, id, run, attempt));
+    if (outcome.is !== "again") return resultOf(outcome, id, attempt);
+    job.log.warn(`Not delivered by try ${attempt}`, { delivery_id: id, error: outcome.error });
+    await job.sleepUntil(`before try ${attempt + 1}`, outcome.at);
   }
 };
 
@@ -46,20 +46,20 @@ async function take(payload: Payload, job: JobContext, { db, clock }: Deps) {
   return taken && { id, run: taken.run, job_id: taken.job_id };
 }
 
-function resultOf(tried: Exclude<TryResult, { is: "again" }>, id: string, tries: number): JobExecutionResult {
-  const data = { delivery_id: id, delivered: tried.is === "delivered", tries };
-  switch (tried.is) {
+function resultOf(outcome: Exclude<AttemptOutcome, { is: "again" }>, id: string, tries: number): JobExecutionResult {
+  const data = { delivery_id: id, delivered: outcome.is === "delivered", tries };
+  switch (outcome.is) {
     case "delivered":
       return { success: true, data };
     case "skipped":
-      return { success: true, data: { ...data, reason: tried.reason } };
+      return { success: true, data: { ...data, reason: outcome.reason } };
     case "elsewhere":
       return { success: true, data: { ...data, reason: "it was sent once more, or is gone" } };
     case "failed":
       return {
         success: false,
-        data: { ...data, reason: tried.reason },
-        error: `Not delivered: ${tried.error ?? tried.reason ?? "it failed"}`,
+        data: { ...data, reason: outcome.reason },
+        error: `Not delivered: ${outcome.error ?? outcome.reason ?? "it failed"}`,
       };
   }
 }

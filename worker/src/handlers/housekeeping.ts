@@ -3,10 +3,10 @@ import type { Deps } from "../deps.ts";
 import { relaySignals } from "../monitoring/intake.ts";
 import { RETAINED_TABLES, removeExpired } from "../store/retention.ts";
 import type { Removal } from "../store/retention.ts";
-import { lookForAbuse } from "../tenants/abuse/watch.ts";
+import { detectAbuse } from "../tenants/abuse/watch.ts";
 import { closeAbandonedRestores } from "../tenants/backups/restore.ts";
 import { removeExpiredBackups } from "../tenants/backups/retention.ts";
-import { resumeLeftBehind } from "../tenants/provisioning/recovery.ts";
+import { resumeStalledWork } from "../tenants/provisioning/recovery.ts";
 import { catchUp } from "../tenants/webhooks/dispatch.ts";
 import { orNull } from "./context.ts";
 import type { JobHandler } from "./context.ts";
@@ -41,8 +41,8 @@ export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider
   const woken = restarted_at && (await part("wake", async (deps) => wakeAll(deps, Date.parse(restarted_at))));
   const relayed = await part("relay", async ({ relay }) => relay.relay());
   const signals = await part("signals", relaySignals);
-  const abuse = await part("abuse", lookForAbuse);
-  const resumed = await part("resume", async (deps) => resumeLeftBehind(deps, job.id));
+  const abuse = await part("abuse", detectAbuse);
+  const resumed = await part("resume", async (deps) => resumeStalledWork(deps, job.id));
   const dispatched = await part("dispatch", catchUp);
   const removed: Record<string, number | null> = {};
   for (const [name, cleanup] of CLEANUPS) {

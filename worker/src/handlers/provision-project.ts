@@ -7,12 +7,12 @@ import { rootId } from "../jobs/job-id.ts";
 import type { JobExecutionResult } from "../jobs/job-run.ts";
 import { SERVICES } from "../services/registration.ts";
 import { beginProvisioning, failProvisioning } from "../store/provisioning/provisionings.ts";
-import type { Held } from "../store/provisioning/provisionings.ts";
+import type { ProvisioningOwner } from "../store/provisioning/provisionings.ts";
 import {
   deregisterProject,
   destroyDatabase,
-  makeDatabase,
-  makeReady,
+  createDatabase,
+  completeProvisioning,
   registerProject,
   removeProject,
 } from "../tenants/provisioning/provisioning.ts";
@@ -43,18 +43,18 @@ interface Failure {
   readonly error: string;
 }
 
-async function provision(held: Held, job: JobContext): Promise<JobExecutionResult> {
+async function provision(held: ProvisioningOwner, job: JobContext): Promise<JobExecutionResult> {
   const steps: Record<string, unknown> = {};
   let step: ProvisioningStep = "database";
   try {
-    const version = await job.step(step, async (_attempt, deps) => makeDatabase(deps, held));
+    const version = await job.step(step, async (_attempt, deps) => createDatabase(deps, held));
     steps["database"] = { schema_version: version };
     for (const service of SERVICES) {
       step = service;
       steps[service] = await job.step(service, async (_attempt, deps) => registerProject(deps, held, service));
     }
     step = "key";
-    await job.step(step, async (_attempt, deps) => makeReady(deps, held));
+    await job.step(step, async (_attempt, deps) => completeProvisioning(deps, held));
   } catch (thrown) {
     if (!(thrown instanceof StepFailed)) throw thrown;
     return undo(held, { step, error: thrown.message }, job);
@@ -64,7 +64,7 @@ async function provision(held: Held, job: JobContext): Promise<JobExecutionResul
 }
 
 /** `failure` null: it failed before, and only what is left is undone. */
-async function undo(held: Held, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
+async function undo(held: ProvisioningOwner, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
   const { projectId: project_id } = held;
   const told = failure === null ? "" : `${failure.step}: ${failure.error.replace(/\.?$/u, ".")} `;
   const failed = (outcome: string, left: readonly string[], error: string): JobExecutionResult => ({
@@ -97,7 +97,7 @@ async function undo(held: Held, failure: Failure | null, job: JobContext): Promi
 
 /** The last step may have had its effect although no answer came; otherwise another job is at it. */
 async function notHeld(
-  held: Held,
+  held: ProvisioningOwner,
   failed: (outcome: string, left: readonly string[], error: string) => JobExecutionResult,
   job: JobContext,
 ): Promise<JobExecutionResult> {

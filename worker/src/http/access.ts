@@ -1,6 +1,6 @@
 /** What routes may ask about who calls. The front door's middleware answers it; routes need not know how. */
 import type { Demand } from "../store/limits/admissions.ts";
-import type { Tally } from "../store/abuse/rates.ts";
+import type { RequestCounts } from "../store/abuse/rates.ts";
 
 /** A project that was let in. */
 export interface ProjectPrincipal {
@@ -15,9 +15,9 @@ export interface ProjectPrincipal {
 export interface KeyPrincipal {
   readonly kind: "key";
   /** Looks it up, and lets it in. Throws the problem that says why not. */
-  readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly giveBack: () => void }>;
+  readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly returnUse: () => void }>;
   /** Counts an answer for its project, where the key works. */
-  readonly count: (tally: Tally) => Promise<void>;
+  readonly count: (tally: RequestCounts) => Promise<void>;
 }
 
 export interface AdminPrincipal {

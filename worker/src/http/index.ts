@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import type { Deps } from "../deps.ts";
 import { Problem, problemBody } from "../errors.ts";
 import type { ProblemCode } from "../errors.ts";
-import { shown } from "../lib/shown.ts";
+import { describeValue } from "../lib/describe-value.ts";
 import { projectCaller, publicStatus, rateLimitFields } from "../quota/index.ts";
 import type { QuotaStatus } from "../quota/index.ts";
 import type { Principal } from "./access.ts";
@@ -83,7 +83,7 @@ export function createRouter(): OpenAPIHono<AppEnv> {
       throw invalidFields(
         result.error.issues.flatMap(oneByOne).map(({ path, message }) => {
           const value = path.length === 0 ? undefined : valueAt(given, path);
-          return { path: path.join(".") || whole, message, ...(value === undefined ? {} : { value: shown(value) }) };
+          return { path: path.join(".") || whole, message, ...(value === undefined ? {} : { value: describeValue(value) }) };
         }),
       );
     },

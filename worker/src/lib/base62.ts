@@ -1,8 +1,8 @@
-/** Base 62: digits and letters, for identifiers that survive a double click, an address and a file name. */
+/** Base 62: digits and letters, for identifiers that are safe in URLs and file names and selected by a double click. */
 
 export const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/** Bytes from here on would make some characters likelier than others. */
+/** Larger bytes are skipped, because they would make some characters more likely. */
 const FAIR_BYTES = 256 - (256 % BASE62.length);
 
 /** `length` characters, each equally likely. */
@@ -16,7 +16,7 @@ export function randomBase62(length: number): string {
   return text;
 }
 
-/** A whole number from 0, with leading zeros. */
+/** A non-negative integer with leading zeros. */
 export function toBase62(value: number, length: number): string {
   let text = "";
   for (let rest = value; text.length < length; rest = Math.floor(rest / BASE62.length)) text = BASE62.charAt(rest % BASE62.length) + text;

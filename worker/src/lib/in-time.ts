@@ -1,4 +1,4 @@
-/** An answer, or a failure once it took too long. What was asked goes on all the same: only the waiting ends. */
+/** Waits for an answer and throws after a time limit. The underlying work continues. */
 export async function inTime<Answer>(what: string, limitMs: number, answer: Promise<Answer>): Promise<Answer> {
   let forget = (): void => undefined;
   const late = new Promise<never>((_, reject) => {

@@ -1,42 +1,43 @@
-/** Structured logs: one JSON object a line, which Workers Logs indexes by field. */
+/** Structured logs: one JSON object per line, which Workers Logs indexes by field. */
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** The secret in an API key. Keys are pasted into addresses, and end up in what errors say; their ids stay, and say whose they are. */
+/** The secret part of an API key. Keys are often pasted into URLs, which appear in errors. The id remains, to identify the key. */
 const KEY_SECRETS = /(qc_(?:live|test)_[0-9A-Za-z]{10}_)[0-9A-Za-z]{38}/gu;
 
-/** A text as it may be kept. */
+/** Text that may be stored. */
 export const withoutKeySecrets = (text: string): string => text.replaceAll(KEY_SECRETS, "$1…");
 
-/** Of a secret that can be blotted out: a shorter one may be a part of any word. */
+/** Minimum length of a secret to redact. Shorter ones could match ordinary words. */
 export const MIN_SECRET_LENGTH = 8;
 
-/** Our own, as they stand in JSON: the same for an instance's whole life. */
-const ours = new Set<string>();
+/** Our own secrets, escaped as in JSON. They stay the same while an instance exists. */
+const ownSecrets = new Set<string>();
 
-/** From now on no line holds them: they are pasted into addresses too. */
-export function keepSecret(secrets: readonly string[]): void {
-  for (const secret of secrets) if (secret.length >= MIN_SECRET_LENGTH) ours.add(JSON.stringify(secret).slice(1, -1));
+/** Redacts these secrets from every later line. They are often pasted into URLs too. */
+export function redactSecrets(secrets: readonly string[]): void {
+  for (const secret of secrets) if (secret.length >= MIN_SECRET_LENGTH) ownSecrets.add(JSON.stringify(secret).slice(1, -1));
 }
 
-const withoutOurs = (json: string): string => [...ours].reduce((text, secret) => text.replaceAll(secret, "[secret]"), json);
+const withoutOwnSecrets = (json: string): string => [...ownSecrets].reduce((text, secret) => text.replaceAll(secret, "[secret]"), json);
 
 /**
- * What every line of one request, cron tick or job says. Held aside instead of handed down: a line is written in the deepest places, and
- * one whose author forgot the ids is the one that is searched for. Nothing is decided by it.
+ * Fields of every line of one request, cron tick or job. Stored here instead of passed down, so that lines of deep functions have the ids
+ * too. No decision depends on them.
  */
-const shared = new AsyncLocalStorage<Fields>();
+const sharedFields = new AsyncLocalStorage<Fields>();
 
-/** Every line that `work` writes, however deep, carries these fields; a line's own win. They do not reach Durable Objects. */
-export const withLogFields = <Result>(fields: Fields, work: () => Result): Result => shared.run({ ...shared.getStore(), ...fields }, work);
+/** Adds these fields to every line that `work` logs. A line's own fields take precedence. They do not reach Durable Objects. */
+export const withLogFields = <Result>(fields: Fields, work: () => Result): Result =>
+  sharedFields.run({ ...sharedFields.getStore(), ...fields }, work);
 
 function line(level: "info" | "warn" | "error", message: string, fields: Fields): string {
-  return withoutKeySecrets(withoutOurs(JSON.stringify({ level, message, ...shared.getStore(), ...fields })));
+  return withoutKeySecrets(withoutOwnSecrets(JSON.stringify({ level, message, ...sharedFields.getStore(), ...fields })));
 }
 
-/** An error as fields. The stack is for the log only; nothing of it reaches a caller. */
+/** An error as fields. The stack is only for the log and never reaches a caller. */
 export function errorFields(error: unknown): Fields {
   if (!(error instanceof Error)) return { error: String(error) };
   return { error: error.message, error_name: error.name, stack: error.stack };

@@ -1,23 +1,23 @@
-/** Reading bodies that may be cut off, endless or never come. */
+/** Reads bodies that may be cut off, endless or never arrive. */
 
-interface Beginning {
+interface TextStart {
   readonly text: string;
-  /** Whether that is all: it ended by itself, and in time. */
-  readonly whole: boolean;
+  /** Whether this is the complete body, received in time. */
+  readonly complete: boolean;
 }
 
 /**
- * The whole body as text; null if it broke off, exceeds `maxBytes` or `signal` aborted first. Nothing is left unread:
- * an open body would hold one of the six connections.
+ * The complete body as text. Null if it broke off, exceeds `maxBytes`, or `signal` aborted first. The rest is cancelled, because an open
+ * body would occupy one of the six connections.
  */
 export async function readText(body: ReadableStream<Uint8Array> | null, maxBytes: number, signal: AbortSignal): Promise<string | null> {
-  const { text, whole } = await readBeginning(body, maxBytes, signal);
-  return whole ? text : null;
+  const { text, complete } = await readStart(body, maxBytes, signal);
+  return complete ? text : null;
 }
 
-/** The first `maxBytes` of a body as text, or what came of it before it broke off or `signal` aborted. The rest is not waited for. */
-export async function readBeginning(body: ReadableStream<Uint8Array> | null, maxBytes: number, signal: AbortSignal): Promise<Beginning> {
-  if (body === null) return { text: "", whole: true };
+/** The first `maxBytes` of a body as text, or the part received before it broke off or `signal` aborted. The rest is cancelled. */
+export async function readStart(body: ReadableStream<Uint8Array> | null, maxBytes: number, signal: AbortSignal): Promise<TextStart> {
+  if (body === null) return { text: "", complete: true };
   const reader = body.getReader();
   const { promise: aborted, resolve: abort } = Promise.withResolvers<null>();
   const onAbort = (): void => abort(null);
@@ -30,19 +30,19 @@ export async function readBeginning(body: ReadableStream<Uint8Array> | null, max
     for (;;) {
       const read = await Promise.race([reader.read(), aborted]);
       if (read === null) break;
-      if (read.done) return { text: text + decoder.decode(), whole: true };
+      if (read.done) return { text: text + decoder.decode(), complete: true };
       text += decoder.decode(read.value.subarray(0, left), { stream: true });
       left -= read.value.byteLength;
       if (left < 0) break;
     }
   } catch {
-    // Broken off: the stream is errored already, cancelling it below does nothing.
+    // The stream broke off and is errored already. Cancelling it below does nothing.
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
-  // Not awaited: whoever doesn't deliver may not acknowledge either.
+  // Not awaited: a sender that does not deliver may not acknowledge either.
   reader.cancel().catch(() => undefined);
-  return { text, whole: false };
+  return { text, complete: false };
 }
 
 /** The value of a body that should be JSON; undefined for anything else, and for one that broke off. */

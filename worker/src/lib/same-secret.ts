@@ -1,19 +1,19 @@
-/** Comparing what somebody sent with what only we know. */
+/** Compares received secrets with known ones. */
 
 const encoder = new TextEncoder();
 const digestOf = async (text: string): Promise<ArrayBuffer> => crypto.subtle.digest("SHA-256", encoder.encode(text));
 
-/** Of the secret compared with last: mostly the administrator's, which is the same for an instance's whole life. */
+/** Digest of the last known secret: mostly the admin token, which stays the same while an instance exists. */
 let known: { readonly secret: string; readonly digest: ArrayBuffer } | null = null;
 
-/** Takes the same time whatever is wrong with it: digests are of one length, so that the comparison tells nothing of the secret's. */
+/** Constant time. Digests have the same length, so that the comparison does not reveal the secret's length. */
 export async function sameSecret(given: string, secret: string): Promise<boolean> {
   const seen = known?.secret === secret ? known : { secret, digest: await digestOf(secret) };
   known = seen;
   return crypto.subtle.timingSafeEqual(await digestOf(given), seen.digest);
 }
 
-/** The same of two hashes, of which one is kept: whoever could see how much of it is right would know where to go on. */
+/** Compares two hashes, one of them stored, in constant time. Otherwise response times would reveal how many leading digits match. */
 export function sameHash(given: string, kept: string): boolean {
   return given.length === kept.length && crypto.subtle.timingSafeEqual(encoder.encode(given), encoder.encode(kept));
 }

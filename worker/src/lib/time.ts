@@ -13,18 +13,18 @@ export function startOfDay(now: number): number {
   return Math.floor(now / DAY_MS) * DAY_MS;
 }
 
-/** The next 00:00 UTC: always later than `now`. */
+/** The next 00:00 UTC, always after `now`. */
 export function endOfDay(now: number): number {
   return startOfDay(now) + DAY_MS;
 }
 
-/** The first of the times that are known. */
+/** The earliest of the known times. */
 export function earliest(...times: (number | null)[]): number | null {
   const known = times.filter((at) => at !== null);
   return known.length === 0 ? null : Math.min(...known);
 }
 
-/** 0 to 23, UTC. */
+/** UTC, 0 to 23. */
 export function hourOf(now: number): number {
   return Math.floor((now - startOfDay(now)) / HOUR_MS);
 }

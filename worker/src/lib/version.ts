@@ -1,2 +1,2 @@
-/** Of the product: in the API's document, and in what outlives it. */
+/** The product's version, used in the API document and in backups. */
 export const VERSION = "1.0.0";

@@ -1,11 +1,11 @@
-/** The story of a batch: ISBNs in, books in the catalogue, at most one paid call. */
+/** Enriches a batch of ISBNs from the catalog and at most one paid call. */
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
 import type { BooksPage } from "../providers/isbndb/index.ts";
 import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { findBooks, freshIsbns, saveBooks, saveMisses } from "../store/library/books.ts";
-import type { CatalogueBook } from "../store/library/books.ts";
+import type { CatalogBook } from "../store/library/books.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
 import { sortIsbns } from "./isbn.ts";
 import type { SortedIsbns } from "./isbn.ts";
@@ -13,12 +13,12 @@ import { payFor, problemOf, spendingOf } from "./provider-call.ts";
 
 export interface BatchRequest extends Spender {
   readonly isbns: SortedIsbns;
-  /** Asks the provider again for what the catalogue holds. */
+  /** Queries the provider again for books in the catalog. */
   readonly refresh: boolean;
   readonly withBooks: boolean;
 }
 
-const NOT_STORED = "found, but it could not be stored";
+const NOT_STORED = "found but not stored";
 
 interface FailedIsbn {
   readonly isbn: string;
@@ -26,30 +26,30 @@ interface FailedIsbn {
 }
 
 export interface BatchResult {
-  /** ISBNs as given, repetitions included. */
+  /** Number of given ISBNs, including repetitions. */
   readonly requested: number;
-  /** Distinct books that the catalogue holds now: enriched and cached. */
+  /** Distinct books now in the catalog: enriched and cached. */
   readonly found: number;
-  /** Fetched from the provider in this call. */
+  /** Fetched from the provider by this call. */
   readonly enriched: number;
-  /** Answered by the catalogue, for nothing. */
+  /** Found in the catalog, free. */
   readonly cached: number;
   readonly not_found: readonly string[];
   readonly invalid: SortedIsbns["invalid"];
   readonly failed: readonly FailedIsbn[];
   readonly api_calls: number;
   readonly quota: QuotaStatus | null;
-  readonly books?: readonly CatalogueBook[];
+  readonly books?: readonly CatalogBook[];
 }
 
-/** What was given, sorted. Throws `invalid_request` where nothing of it is valid: that is known before anything is counted or asked. */
+/** Parses the given ISBNs. Throws `invalid_request` if none is valid, before any call is reserved or sent. */
 export function readIsbns(given: readonly string[]): SortedIsbns {
   const sorted = sortIsbns(given);
   if (sorted.valid.length === 0) throw nothingValid(given, sorted.invalid);
   return sorted;
 }
 
-/** Throws a problem where the quota refuses, the provider fails, or the catalogue cannot be read. */
+/** Throws a problem if the quota refuses, the provider fails, or the catalog cannot be read. */
 export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<BatchResult> {
   const now = deps.clock();
   const { given, valid, invalid } = request.isbns;
@@ -59,14 +59,17 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
   const cached = valid.filter((isbn) => fresh.books.has(isbn));
   const wanted = valid.filter((isbn) => !fresh.books.has(isbn) && !fresh.misses.has(isbn));
   const knownMisses = valid.filter((isbn) => fresh.misses.has(isbn) && !fresh.books.has(isbn));
-  // Read before anything is paid for: a database that fails later cannot take the answer away.
+  // Read before anything is paid for, so that a database that fails later cannot lose the result.
   const cachedBooks = request.withBooks && cached.length > 0 ? await findBooks(deps.db, cached) : [];
 
   const { maxBatch } = deps.config.isbndb;
   if (wanted.length > maxBatch) {
-    throw new Problem("unprocessable", `${wanted.length} ISBNs are to be asked of the provider; its plan takes ${maxBatch} a request.`);
+    throw new Problem(
+      "unprocessable",
+      `${wanted.length} ISBNs need a request, but the provider's plan accepts ${maxBatch} per request. Send fewer ISBNs.`,
+    );
   }
-  const fetched = wanted.length === 0 ? await nothingFetched(deps, request) : await fetchBatch(deps, wanted, request);
+  const fetched = wanted.length === 0 ? await cachedOnly(deps, request) : await fetchBatch(deps, wanted, request);
   return {
     requested: given,
     found: cached.length + fetched.enriched.length,
@@ -81,7 +84,7 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
   };
 }
 
-function inOrder(isbns: readonly string[], books: readonly CatalogueBook[]): CatalogueBook[] {
+function inOrder(isbns: readonly string[], books: readonly CatalogBook[]): CatalogBook[] {
   const byIsbn = new Map(books.map((book) => [book.isbn13, book]));
   return isbns.map((isbn) => byIsbn.get(isbn)).filter((book) => book !== undefined);
 }
@@ -92,19 +95,19 @@ function nothingValid(given: readonly string[], invalid: SortedIsbns["invalid"])
     path: `isbns.${index}`,
     message: `${JSON.stringify(isbn)}: ${reasons.get(isbn) ?? "not valid"}`,
   }));
-  return new Problem("invalid_request", "None of the ISBNs is valid; nothing was asked of the provider.", { members: { errors } });
+  return new Problem("invalid_request", "None of the ISBNs is valid. No request was sent to the provider.", { members: { errors } });
 }
 
 interface Fetched {
-  readonly enriched: readonly CatalogueBook[];
+  readonly enriched: readonly CatalogBook[];
   readonly notFound: readonly string[];
   readonly failed: readonly FailedIsbn[];
   readonly charged: number;
   readonly status: QuotaStatus | null;
 }
 
-/** The catalogue knew everything: no quota is needed, so no quota can be missing. */
-async function nothingFetched({ quota }: Deps, { caller }: Spender): Promise<Fetched> {
+/** Result for a batch that is completely cached. It needs no quota. */
+async function cachedOnly({ quota }: Deps, { caller }: Spender): Promise<Fetched> {
   const status = await quota.getStatus({ view: { own: caller } }).catch(() => null);
   return { enriched: [], notFound: [], failed: [], charged: 0, status };
 }
@@ -114,11 +117,11 @@ async function fetchBatch(deps: Deps, isbns: readonly string[], spender: Spender
   const paid = await payFor(deps, spending, async (options) => deps.isbndb.books(isbns, options));
   if (paid.result !== "answered") throw problemOf(paid);
   const { charged, status } = paid;
-  return { ...(await keep(deps, isbns, paid.value)), charged, status };
+  return { ...(await store(deps, isbns, paid.value)), charged, status };
 }
 
-/** Stores what came back. It is paid for: where the catalogue fails now, each ISBN says so, and nothing is called "not found". */
-async function keep({ db, clock }: Deps, isbns: readonly string[], page: BooksPage): Promise<Omit<Fetched, "charged" | "status">> {
+/** Stores a paid result. If the catalog fails, each ISBN reports it, and none is reported as not found. */
+async function store({ db, clock }: Deps, isbns: readonly string[], page: BooksPage): Promise<Omit<Fetched, "charged" | "status">> {
   const now = clock();
   const records = new Map(page.books.map((book) => [book.isbn13, book]));
   const arrived = isbns.map((isbn) => records.get(isbn)).filter((book) => book !== undefined);
@@ -131,9 +134,9 @@ async function keep({ db, clock }: Deps, isbns: readonly string[], page: BooksPa
   }));
 
   const [books, misses] = await Promise.allSettled([saveBooks(db, page.books, now), saveMisses(db, notFound, now)]);
-  // A miss that is not remembered only costs being asked for again.
-  if (misses.status === "rejected") log.error("ISBNs nobody knows could not be remembered", errorFields(misses.reason));
+  // An unrecorded miss only costs another call later.
+  if (misses.status === "rejected") log.error("Unknown ISBNs not recorded", errorFields(misses.reason));
   if (books.status === "fulfilled") return { enriched: arrived.map((book) => ({ ...book, fetched_at: now })), notFound, failed };
-  log.error("Books that were paid for could not be stored", { isbns: arrived.length, ...errorFields(books.reason) });
+  log.error("Paid books not stored", { isbns: arrived.length, ...errorFields(books.reason) });
   return { enriched: [], notFound, failed: [...arrived.map(({ isbn13 }) => ({ isbn: isbn13, error: NOT_STORED })), ...failed] };
 }

@@ -1,4 +1,4 @@
-/** The story of a bibliography: an author's books, page by paid page, going on where an earlier call had to stop. */
+/** Enriches an author's bibliography page by paid page. It resumes where an earlier call stopped. */
 import type { Deps } from "../deps.ts";
 import type { Problem } from "../errors.ts";
 import type { AuthorPage } from "../providers/isbndb/index.ts";
@@ -16,7 +16,7 @@ export interface BibliographyRequest extends Spender {
   readonly authorName: string;
   readonly maxPages: number;
   readonly pageSize: number;
-  /** Starts again from the first page. */
+  /** Starts again at the first page. */
   readonly refresh: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface BibliographyResult {
   readonly quota: QuotaStatus | null;
 }
 
-/** Throws a problem where not one page could be had. What was paid for is stored and counted, however the rest ends. */
+/** Throws a problem if no page was fetched. Paid pages are stored and counted, regardless of later failures. */
 export async function enrichBibliography(deps: Deps, request: BibliographyRequest): Promise<BibliographyResult> {
   const { authorName, pageSize, maxPages, refresh } = request;
   const known = await findBibliography(deps.db, authorName);
@@ -67,7 +67,7 @@ function nothingYet(name: string, now: number): Bibliography {
   return { author_key: authorKey(name), name, total: null, results_covered: 0, books_found: 0, state: "open", updated_at: now };
 }
 
-/** Nothing affordable refuses the whole; less than the plan goes as far as it can be paid. */
+/** Throws if no page is affordable. If some are, the run stops when the quota is used up. */
 async function checkPlan(deps: Deps, planned: number, spender: Spender): Promise<void> {
   const check = await deps.quota.check(spendingOf(spender, { calls: 1 }));
   if (check.refusal) throw refusalProblem({ ...check.refusal, callsNeeded: planned }, check.status);
@@ -85,19 +85,19 @@ async function fromCatalogue({ quota }: Deps, known: Bibliography, { pageSize, c
     cached: true,
     complete: known.state !== "truncated",
     quota_exhausted: false,
-    errors: remarks(known, pageSize),
+    errors: warnings(known, pageSize),
     quota: await quota.getStatus({ view: { own: caller } }).catch(() => null),
   };
 }
 
-/** What a caller should know of an ending that is not simply the last page. */
-function remarks({ state, total, results_covered }: Bibliography, pageSize: number): PageError[] {
+/** Warnings about an end that is not the last page. */
+function warnings({ state, total, results_covered }: Bibliography, pageSize: number): PageError[] {
   if (state === "unknown") return [{ page: 1, code: "author_not_found", message: "The provider does not know this author." }];
   if (state !== "truncated") return [];
   return [{ page: nextPage(results_covered, pageSize), code: "provider_limit", message: truncation({ results_covered, total }, pageSize) }];
 }
 
-/** One call's way through the pages. */
+/** One call's progress through the pages. */
 class BibliographyRun {
   readonly #deps: Deps;
   readonly #request: BibliographyRequest;
@@ -109,7 +109,7 @@ class BibliographyRun {
   #charged = 0;
   #quota: QuotaStatus | null = null;
   #quotaExhausted = false;
-  /** The first page of a new pass replaces how far an earlier one came. */
+  /** The first page of a new pass replaces the earlier progress. */
   #restarts: boolean;
   readonly #errors: PageError[] = [];
 
@@ -133,7 +133,7 @@ class BibliographyRun {
     return this.#result();
   }
 
-  /** Fetches and stores one page. A problem, given back or thrown, is where this call ends. */
+  /** Fetches and stores one page. A returned or thrown problem ends the call. */
   async #page(page: number): Promise<Problem | null> {
     const paid = await this.#fetch(page);
     this.#charged += paid.charged;
@@ -151,7 +151,7 @@ class BibliographyRun {
     return payFor(this.#deps, spending, async (options) => this.#deps.isbndb.author(authorName, page, pageSize, options));
   }
 
-  /** Books first, then how far we are: a failure in between only stores the same books once more. */
+  /** Stores books before the progress. A failure between the two only stores the same books again. */
   async #keep(page: number, { books, unreadable, total, name }: AuthorPage): Promise<void> {
     const now = this.#deps.clock();
     const distinct = [...new Map(books.map((book) => [book.isbn13, book])).values()];
@@ -164,14 +164,14 @@ class BibliographyRun {
     this.#existed += existed;
     const { pageSize } = this.#request;
     const { state, resultsCovered } = afterPage({ received: books.length + unreadable, total, page, pageSize });
-    // A page may overlap what another page size covered before: those books are stored again, but found only once.
+    // A page may overlap one of another page size. Its books are stored again but counted once.
     const before = page === 1 ? 0 : this.#at.books_found;
     const books_found = Math.min(before + distinct.length, resultsCovered);
     const at = { name: name ?? this.#at.name, total, results_covered: resultsCovered, books_found, state, updated_at: now };
     await this.#remember({ ...this.#at, ...at });
   }
 
-  /** 404: of an author of whom nothing came yet, nobody knows anything; later, there is no such page any more. */
+  /** A 404 for an author without any results means an unknown author. Later it means the page no longer exists. */
   async #end(): Promise<void> {
     const { results_covered, total } = this.#at;
     const updated_at = this.#deps.clock();
@@ -199,7 +199,7 @@ class BibliographyRun {
       complete: this.#at.state === "complete" || this.#at.state === "unknown",
       quota_exhausted: this.#quotaExhausted,
       ...(open ? { next_page: nextPage(this.#at.results_covered, this.#request.pageSize) } : {}),
-      errors: [...this.#errors, ...remarks(this.#at, this.#request.pageSize)],
+      errors: [...this.#errors, ...warnings(this.#at, this.#request.pageSize)],
       quota: this.#quota,
     };
   }

@@ -1,4 +1,4 @@
-/** ISBNs, checked and normalised to ISBN-13. No I/O. No clock. Source: ISBN Users' Manual, 7th edition. */
+/** Parses ISBNs and normalizes them to ISBN-13. No I/O. No clock. Source: ISBN Users' Manual, 7th edition. */
 
 export type ParsedIsbn = { readonly isbn13: string } | { readonly reason: string };
 
@@ -31,9 +31,9 @@ function checkDigit13(body: string): number {
 }
 
 export interface SortedIsbns {
-  /** How many were given, repetitions included. */
+  /** Number of given ISBNs, including repetitions. */
   readonly given: number;
-  /** ISBN-13s in the order given, each once. */
+  /** ISBN-13s in the given order, without repetitions. */
   readonly valid: readonly string[];
   readonly invalid: readonly { readonly isbn: string; readonly reason: string }[];
 }

@@ -1,4 +1,4 @@
-/** The story of new releases: months × subjects × pages, paid page by page, with a cursor where the day ends midway. */
+/** Enriches new releases page by paid page: months × subjects × pages. If the quota runs out, the result has a cursor to resume. */
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import type { BooksPage } from "../providers/isbndb/index.ts";
@@ -8,27 +8,27 @@ import { saveBooks } from "../store/library/books.ts";
 import { afterPage, truncation } from "./paging.ts";
 import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";
 import { RELEASES_PAGE_SIZE, cursorOf, monthsBetween, pagesAllowed, positionOf } from "./releases-range.ts";
-import type { Position, ReleasesQuestion, ReleasesRange } from "./releases-range.ts";
+import type { Position, ReleasesQuery, ReleasesRange } from "./releases-range.ts";
 
-export interface NewReleasesRequest extends ReleasesQuestion, Spender {
-  /** Leaves books alone that the catalogue holds. */
+export interface NewReleasesRequest extends ReleasesQuery, Spender {
+  /** Does not update books that are in the catalog. */
   readonly skipExisting: boolean;
-  /** What is to be looked through, and from where. */
-  readonly over: ReleasesRange;
+  /** The range to fetch, and the position to start at. */
+  readonly range: ReleasesRange;
   readonly start: Position;
 }
 
-/** What a question asks for. Throws `invalid_request` and `unprocessable`: that is known before anything is counted or asked. */
-export function readReleases(question: ReleasesQuestion, resume: string | undefined): Pick<NewReleasesRequest, "over" | "start"> {
-  const months = monthsBetween(question.startMonth, question.endMonth);
-  const over: ReleasesRange = { months, subjects: question.subjects.length === 0 ? [null] : question.subjects };
-  return { over, start: resume === undefined ? { month: 0, subject: 0, page: 1 } : positionOf(question, over, resume) };
+/** Parses a request. Throws `invalid_request` and `unprocessable` before any call is reserved or sent. */
+export function readReleases(query: ReleasesQuery, resume: string | undefined): Pick<NewReleasesRequest, "range" | "start"> {
+  const months = monthsBetween(query.startMonth, query.endMonth);
+  const range: ReleasesRange = { months, subjects: query.subjects.length === 0 ? [null] : query.subjects };
+  return { range, start: resume === undefined ? { month: 0, subject: 0, page: 1 } : positionOf(query, range, resume) };
 }
 
 export interface NewReleasesResult {
   readonly start_month: string;
   readonly end_month: string;
-  /** Finished in this call. */
+  /** Completed by this call. */
   readonly months_processed: number;
   readonly total_books_found: number;
   readonly already_existed: number;
@@ -42,20 +42,20 @@ export interface NewReleasesResult {
   readonly quota: QuotaStatus | null;
 }
 
-/** Throws a problem where not one page could be had. What was paid for is stored and counted, however the rest ends. */
+/** Throws a problem if no page was fetched. Paid pages are stored and counted, regardless of later failures. */
 export async function enrichNewReleases(deps: Deps, request: NewReleasesRequest): Promise<NewReleasesResult> {
-  const { over, start } = request;
-  // At least one page for each month and subject that is left: what is known before anything was fetched.
-  const planned = (over.months.length - start.month) * over.subjects.length - start.subject;
+  const { range, start } = request;
+  // At least one page for each remaining month and subject. More is unknown before the first fetch.
+  const planned = (range.months.length - start.month) * range.subjects.length - start.subject;
   const check = await deps.quota.check(spendingOf(request, { calls: 1 }));
   if (check.refusal) throw refusalProblem({ ...check.refusal, callsNeeded: planned }, check.status);
-  return new ReleasesRun(deps, request, over).run(start);
+  return new ReleasesRun(deps, request, range).run(start);
 }
 
 class ReleasesRun {
   readonly #deps: Deps;
   readonly #request: NewReleasesRequest;
-  readonly #over: ReleasesRange;
+  readonly #range: ReleasesRange;
   #found = 0;
   #existed = 0;
   #failed = 0;
@@ -66,16 +66,16 @@ class ReleasesRun {
   #quotaExhausted = false;
   readonly #errors: { month: string; code: string; message: string }[] = [];
 
-  constructor(deps: Deps, request: NewReleasesRequest, over: ReleasesRange) {
+  constructor(deps: Deps, request: NewReleasesRequest, range: ReleasesRange) {
     this.#deps = deps;
     this.#request = request;
-    this.#over = over;
+    this.#range = range;
   }
 
   async run(start: Position): Promise<NewReleasesResult> {
     let position: Position | null = start;
     while (position !== null) {
-      const month = this.#over.months[position.month];
+      const month = this.#range.months[position.month];
       if (month === undefined) break;
       const more = await this.#page(month, position).catch(asProblem);
       if (more instanceof Problem) {
@@ -89,9 +89,9 @@ class ReleasesRun {
     return this.#result(null);
   }
 
-  /** Fetches and stores one page; says whether its month and subject have another. A problem, given back or thrown, ends this call. */
+  /** Fetches and stores one page. Returns whether its month and subject have another. A returned or thrown problem ends the call. */
   async #page(month: string, { subject, page }: Position): Promise<"more" | "last" | Problem> {
-    const about = this.#over.subjects[subject] ?? null;
+    const about = this.#range.subjects[subject] ?? null;
     const query = { month, page, pageSize: RELEASES_PAGE_SIZE, ...(about === null ? {} : { subject: about }) };
     const spending = spendingOf(this.#request, { calls: 1 });
     const paid = await payFor(this.#deps, spending, async (options) => this.#deps.isbndb.released(query, options));
@@ -100,10 +100,10 @@ class ReleasesRun {
     const absent = paid.result === "failed" && paid.outcome.meaning === "not_found";
     if (paid.result !== "answered" && !absent) return problemOf(paid);
     this.#pages += 1;
-    return paid.result === "answered" ? this.#keep(month, page, paid.value) : "last";
+    return paid.result === "answered" ? this.#store(month, page, paid.value) : "last";
   }
 
-  async #keep(month: string, page: number, { books, unreadable, total }: BooksPage): Promise<"more" | "last"> {
+  async #store(month: string, page: number, { books, unreadable, total }: BooksPage): Promise<"more" | "last"> {
     const distinct = [...new Map(books.map((book) => [book.isbn13, book])).values()];
     this.#found += distinct.length + unreadable;
     this.#failed += unreadable;
@@ -124,9 +124,9 @@ class ReleasesRun {
 
   #next({ month, subject, page }: Position, more: "more" | "last"): Position | null {
     if (more === "more") return { month, subject, page: page + 1 };
-    if (subject + 1 < this.#over.subjects.length) return { month, subject: subject + 1, page: 1 };
+    if (subject + 1 < this.#range.subjects.length) return { month, subject: subject + 1, page: 1 };
     this.#monthsDone += 1;
-    return month + 1 < this.#over.months.length ? { month: month + 1, subject: 0, page: 1 } : null;
+    return month + 1 < this.#range.months.length ? { month: month + 1, subject: 0, page: 1 } : null;
   }
 
   #result(stoppedAt: Position | null): NewReleasesResult {

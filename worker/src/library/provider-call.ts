@@ -8,7 +8,7 @@ import { refusalProblem } from "../quota/index.ts";
 import type { QuotaStatus, Refusal, Settlement, Spender, Spending, WithQuota } from "../quota/index.ts";
 import { PROVIDER_RESET_LAG_MS } from "../quota/period.ts";
 import { SECOND_MS, endOfDay, startOfDay } from "../lib/time.ts";
-import { requesting, spenderAttributes, watching } from "./quota-spans.ts";
+import { traceRequest, spenderAttributes, traceCall } from "./quota-spans.ts";
 
 export type Paid<Value> =
   | { readonly result: "answered"; readonly value: Value; readonly charged: number; readonly status: QuotaStatus | null }
@@ -45,8 +45,9 @@ export async function payFor<Value>(
   return trace.span("provider.call", spenderAttributes(spending), async (call) => {
     const done = await quota.withQuota(
       spending,
-      async ({ deadline, settle }) => requesting(call, async () => send({ deadline, onOutcome: (report) => settle(settlementOf(report)) })),
-      watching(call, spending),
+      async ({ deadline, settle }) =>
+        traceRequest(call, async () => send({ deadline, onOutcome: (report) => settle(settlementOf(report)) })),
+      traceCall(call, spending),
     );
     const paid = paidBy(done);
     call.set({ "provider.result": paid.result, "quota.charged": paid.charged });

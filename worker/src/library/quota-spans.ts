@@ -1,11 +1,11 @@
-/** What the quota decides and the provider answers, as spans. Callers stand in them as a class; whose project it was stands beside. */
+/** Spans of quota decisions and provider requests. They name callers by class, and the project in its own attribute. */
 import type { Answer, CallReport } from "../providers/isbndb/index.ts";
 import { PROJECT_CALLER_PREFIX } from "../quota/types.ts";
 import type { CommitAnswer, ProviderCount, ReleaseAnswer, ReserveAnswer, Spender } from "../quota/types.ts";
 import type { Spending, Watch } from "../quota/index.ts";
 import type { Attributes, Span, Trace } from "../telemetry/index.ts";
 
-/** "project" for every project, so that a dashboard has as many groups as there are kinds of callers. */
+/** "project" for every project, so that a dashboard has one group per class of callers. */
 export function spenderAttributes({ caller, priority }: Spender): Attributes {
   const isProject = caller.startsWith(PROJECT_CALLER_PREFIX);
   return {
@@ -34,23 +34,26 @@ function decision(answer: ReserveAnswer): Attributes {
 }
 
 /** `quota.reserve`. */
-export async function reserving<Asked extends { readonly answer: ReserveAnswer }>(
+export async function traceReservation<Reserved extends { readonly answer: ReserveAnswer }>(
   trace: Trace,
   { cost, ...spender }: Spending,
-  ask: () => Promise<Asked>,
-): Promise<Asked> {
-  const asked = "calls" in cost ? { "quota.calls": cost.calls } : { "quota.batch_of": cost.batchOf };
-  return trace.span("quota.reserve", { ...spenderAttributes(spender), ...asked }, async (span) => {
-    const turn = await ask();
+  work: () => Promise<Reserved>,
+): Promise<Reserved> {
+  const costAttributes = "calls" in cost ? { "quota.calls": cost.calls } : { "quota.batch_of": cost.batchOf };
+  return trace.span("quota.reserve", { ...spenderAttributes(spender), ...costAttributes }, async (span) => {
+    const turn = await work();
     span.set(decision(turn.answer));
     return turn;
   });
 }
 
-/** `quota.settle`, of a reservation that its holder commits or releases. */
-export async function settling<Settled extends CommitAnswer | ReleaseAnswer>(trace: Trace, ask: () => Promise<Settled>): Promise<Settled> {
+/** `quota.settle`: a commit or release of a reservation by its holder. */
+export async function traceSettlement<Settled extends CommitAnswer | ReleaseAnswer>(
+  trace: Trace,
+  work: () => Promise<Settled>,
+): Promise<Settled> {
   return trace.span("quota.settle", {}, async (span) => {
-    const answer = await ask();
+    const answer = await work();
     span.set({
       "quota.result": answer.result,
       "quota.charged": answer.result === "committed" ? answer.charged : answer.result === "released" ? 0 : null,
@@ -59,22 +62,22 @@ export async function settling<Settled extends CommitAnswer | ReleaseAnswer>(tra
   });
 }
 
-/** The same around one provider call: what is asked for it hangs below it. */
-export function watching(call: Trace, spending: Spending): Watch {
+/** The same around one provider call. Spans of the call are its children. */
+export function traceCall(call: Trace, spending: Spending): Watch {
   return {
-    reserve: async (ask) => reserving(call, spending, ask),
-    settle: async (ask) =>
+    reserve: async (work) => traceReservation(call, spending, work),
+    settle: async (work) =>
       call.span("quota.settle", {}, async (span) => {
-        const settled = await ask();
+        const settled = await work();
         span.set({ "quota.charged": settled.charged });
         return settled;
       }),
-    count: async (ask) =>
+    count: async (work) =>
       call.span(
         "isbndb.request",
         { "isbndb.endpoint": "key", "http.request.method": "GET", "isbndb.charged": false },
         async (span) => {
-          const count: ProviderCount = await ask();
+          const count: ProviderCount = await work();
           span.set({ "isbndb.outcome": count.kind });
           if (count.kind === "failed") span.fail(count.kind);
           return count;
@@ -84,10 +87,10 @@ export function watching(call: Trace, spending: Spending): Watch {
   };
 }
 
-/** What an answer without an error may mean. The others stop a caller, and are errors of the request. */
-const WELL: ReadonlySet<string> = new Set(["ok", "not_found", "never_sent"]);
+/** Meanings that are not errors. The others stop a caller. */
+const SUCCESSFUL: ReadonlySet<string> = new Set(["ok", "not_found", "never_sent"]);
 
-function tell(span: Span, { endpoint, outcome, status }: CallReport): void {
+function setReport(span: Span, { endpoint, outcome, status }: CallReport): void {
   span.set({
     "isbndb.endpoint": endpoint,
     "isbndb.outcome": outcome.meaning,
@@ -95,17 +98,17 @@ function tell(span: Span, { endpoint, outcome, status }: CallReport): void {
     "http.request.method": endpoint === "books" ? "POST" : "GET",
     "http.response.status_code": status,
   });
-  if (!WELL.has(outcome.meaning)) span.fail(outcome.meaning, outcome.detail);
+  if (!SUCCESSFUL.has(outcome.meaning)) span.fail(outcome.meaning, outcome.detail);
 }
 
-/** `isbndb.request`: one request to the provider. Neither its address nor its headers are told: one names what was looked for, one our key. */
-export async function requesting<Value>(trace: Trace, send: () => Promise<Answer<Value>>): Promise<Answer<Value>> {
+/** `isbndb.request`: one request to the provider. Omits the address, which names the search, and the headers, which contain the API key. */
+export async function traceRequest<Value>(trace: Trace, send: () => Promise<Answer<Value>>): Promise<Answer<Value>> {
   return trace.span(
     "isbndb.request",
     {},
     async (span) => {
       const answer = await send();
-      tell(span, answer.report);
+      setReport(span, answer.report);
       return answer;
     },
     "client",

@@ -5,21 +5,21 @@ import { fromBase64Url, toBase64Url } from "../lib/base64url.ts";
 import { lastPage } from "./paging.ts";
 
 export const RELEASES_PAGE_SIZE = 1_000;
-/** Two years a request: more is a harvest. */
+/** Two years per request. The harvest is meant for more. */
 export const MAX_MONTHS = 24;
 
-export interface ReleasesQuestion {
-  /** YYYY-MM, both included. */
+export interface ReleasesQuery {
+  /** YYYY-MM, both inclusive. */
   readonly startMonth: string;
   readonly endMonth: string;
   readonly maxPagesPerMonth: number;
-  /** None: everything that appeared. */
+  /** Empty: all new releases. */
   readonly subjects: readonly string[];
 }
 
 export interface ReleasesRange {
   readonly months: readonly string[];
-  /** null: about anything. */
+  /** null: any subject. */
   readonly subjects: readonly (string | null)[];
 }
 
@@ -35,11 +35,11 @@ function index(month: string): number {
   return Number(month.slice(0, 4)) * 12 + Number(month.slice(5, 7)) - 1;
 }
 
-/** "2025-11" to "2026-02" → four months. Throws where the order is wrong or the span too long. */
+/** For example, "2025-11" to "2026-02" are four months. Throws if the order is wrong or the span too long. */
 export function monthsBetween(startMonth: string, endMonth: string): string[] {
   const count = index(endMonth) - index(startMonth) + 1;
-  if (count < 1) throw invalid("end_month", `${JSON.stringify(endMonth)} lies before start_month ${JSON.stringify(startMonth)}`);
-  if (count > MAX_MONTHS) throw invalid("end_month", `${count} months are asked for; expected at most ${MAX_MONTHS}`);
+  if (count < 1) throw invalid("end_month", `${JSON.stringify(endMonth)} is before start_month ${JSON.stringify(startMonth)}`);
+  if (count > MAX_MONTHS) throw invalid("end_month", `the range has ${count} months, but at most ${MAX_MONTHS} are accepted`);
   return Array.from({ length: count }, (_, offset) => {
     const month = index(startMonth) + offset;
     return `${String(Math.floor(month / 12)).padStart(4, "0")}-${String((month % 12) + 1).padStart(2, "0")}`;
@@ -50,30 +50,30 @@ function invalid(path: string, message: string): Problem {
   return new Problem("invalid_request", `${path}: ${message}`, { members: { errors: [{ path, message }] } });
 }
 
-/** What a cursor belongs to: it makes no sense for another question. */
-function questionOf({ startMonth, endMonth, maxPagesPerMonth, subjects }: ReleasesQuestion): string {
+/** Identifies the query of a cursor, which is valid only for that query. */
+function fingerprintOf({ startMonth, endMonth, maxPagesPerMonth, subjects }: ReleasesQuery): string {
   return JSON.stringify([startMonth, endMonth, maxPagesPerMonth, subjects]);
 }
 
-export function cursorOf(request: ReleasesQuestion, { month, subject, page }: Position): string {
-  return toBase64Url(JSON.stringify({ at: [month, subject, page], of: questionOf(request) }));
+export function cursorOf(request: ReleasesQuery, { month, subject, page }: Position): string {
+  return toBase64Url(JSON.stringify({ at: [month, subject, page], of: fingerprintOf(request) }));
 }
 
 const cursor = z.object({ at: z.tuple([z.int().min(0), z.int().min(0), z.int().min(1)]), of: z.string() });
 
-/** Where a cursor points to. Throws where it is none, or belongs to another question. */
-export function positionOf(request: ReleasesQuestion, { months, subjects }: ReleasesRange, resume: string): Position {
+/** The position of a cursor. Throws if it is malformed or belongs to another query. */
+export function positionOf(request: ReleasesQuery, { months, subjects }: ReleasesRange, resume: string): Position {
   const parsed = cursor.safeParse(fromBase64Url(resume));
-  if (!parsed.success) throw invalid("resume", "this is not a cursor from an earlier answer");
-  if (parsed.data.of !== questionOf(request))
-    throw invalid("resume", "this cursor belongs to other months, subjects or pages; repeat the earlier request with it");
+  if (!parsed.success) throw invalid("resume", "this is not a cursor from an earlier response");
+  if (parsed.data.of !== fingerprintOf(request))
+    throw invalid("resume", "this cursor belongs to other months, subjects or pages, so repeat the earlier request with it");
   const [month, subject, page] = parsed.data.at;
   const within = month < months.length && subject < subjects.length && page <= pagesAllowed(request);
-  if (!within) throw invalid("resume", "this is not a cursor from an earlier answer");
+  if (!within) throw invalid("resume", "this is not a cursor from an earlier response");
   return { month, subject, page };
 }
 
-/** Pages of one month and subject that may be fetched. */
-export function pagesAllowed({ maxPagesPerMonth }: ReleasesQuestion): number {
+/** Maximum pages per month and subject. */
+export function pagesAllowed({ maxPagesPerMonth }: ReleasesQuery): number {
   return Math.min(maxPagesPerMonth, lastPage(RELEASES_PAGE_SIZE));
 }

@@ -1,15 +1,15 @@
 /** Who is asking, from the Authorization header. */
 import { createMiddleware } from "hono/factory";
 import type { KeyPrincipal, Principal } from "../http/access.ts";
-import { beside } from "../http/background.ts";
+import { inBackground } from "../http/background.ts";
 import { bearerToken, countFailure } from "../http/guards.ts";
 import type { AppContext, AppEnv } from "../http/index.ts";
 import { sameSecret } from "../lib/same-secret.ts";
 import { isoSeconds } from "../lib/time.ts";
 import type { Demand } from "../store/limits/admissions.ts";
 import { countRequestOfKey, minuteOf } from "../store/abuse/rates.ts";
-import type { Tally } from "../store/abuse/rates.ts";
-import { admitKey, giveBack, noteUse } from "../tenants/limits/admission.ts";
+import type { RequestCounts } from "../store/abuse/rates.ts";
+import { admitKey, returnUse, recordKeyUse } from "../tenants/limits/admission.ts";
 import { looksLikeKey, readKey, storedHash } from "../tenants/keys/api-key.ts";
 import type { PresentedKey } from "../tenants/keys/api-key.ts";
 import { admissionProblem } from "../tenants/limits/refusals.ts";
@@ -30,26 +30,27 @@ async function principalOf(c: AppContext, token: string | undefined): Promise<Pr
 
 async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnType<KeyPrincipal["admit"]> {
   const deps = c.get("deps");
-  const giveBackBeside = (id: string): void => beside(c, "A refused use could not be given back, and stays counted", giveBack(deps, id));
-  const admission = await admitKey(deps, key, demand, giveBackBeside);
+  const returnInBackground = (id: string): void =>
+    inBackground(c, "A refused use could not be given back, and stays counted", returnUse(deps, id));
+  const admission = await admitKey(deps, key, demand, returnInBackground);
   if (admission.result === "refused") {
     if (admission.refusal.why === "unknown_key") await countFailure(c);
     throw admissionProblem(admission.refusal);
   }
   const { caller } = admission;
   if (caller.versionEndsAt !== null) c.header("x-api-key-expires", isoSeconds(caller.versionEndsAt));
-  beside(c, "A key's last use could not be noted", noteUse(deps, caller));
+  inBackground(c, "A key's last use could not be noted", recordKeyUse(deps, caller));
   const { projectId, keyId, share, admissionId } = caller;
   return {
     project: { kind: "project", projectId, keyId, share },
-    giveBack: () => {
-      if (admissionId !== null) giveBackBeside(admissionId);
+    returnUse: () => {
+      if (admissionId !== null) returnInBackground(admissionId);
     },
   };
 }
 
 /** Counts what was refused before anybody looked up whose key it is. */
-async function count(c: AppContext, key: PresentedKey, tally: Tally): Promise<void> {
+async function count(c: AppContext, key: PresentedKey, tally: RequestCounts): Promise<void> {
   const { db, config, clock } = c.get("deps");
   const now = clock();
   const hash = await storedHash(key.digest, config.keyPepper);

@@ -1,6 +1,6 @@
 /** Datadog's webhook, in the shape of our template: all values are texts. No I/O. No clock. */
 import { z } from "zod";
-import { shown } from "../lib/shown.ts";
+import { describeValue } from "../lib/describe-value.ts";
 import { aboutProject, complaintsOf, metricsAmong, patternOrNull, projectOrNull, idText, textOrNull } from "./signal.ts";
 import type { ReadBody } from "./signal.ts";
 
@@ -33,7 +33,7 @@ export function readDatadog(body: unknown): ReadBody {
   );
   if (unexpanded.length > 0) {
     const message = (value: unknown) =>
-      `expected a value, and Datadog left ${shown(value)} as it was: the monitor has none, or the template is wrong`;
+      `expected a value, and Datadog left ${describeValue(value)} as it was: the monitor has none, or the template is wrong`;
     return { result: "refused", errors: unexpanded.map(([path, value]) => ({ path, message: message(value) })) };
   }
   const read = template.safeParse(body);

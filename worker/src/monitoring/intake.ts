@@ -1,7 +1,7 @@
 /** From signals to jobs: written down first, then each that names a project and a pattern becomes one job, once, also after a crash. */
 import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { markAsked, storeSignals, waitingSignals } from "../store/monitoring/signals.ts";
+import { markJobRequested, storeSignals, waitingSignals } from "../store/monitoring/signals.ts";
 import type { SignalOutcome, SignalRow, StoredSignal } from "../store/monitoring/signals.ts";
 import type { Complaint, ReadAlert } from "./signal.ts";
 
@@ -67,6 +67,6 @@ async function askFor({ db, jobs }: Pick<Deps, "db" | "jobs">, signal: SignalRow
   const metrics = JSON.parse(signal.metrics) as Record<string, number | string>;
   const wanted = { projectId, patternType: pattern, metrics, enforceAction: enforce === 1, asOf };
   const { id, created } = await jobs.enqueueAutoSuspendJob(wanted, { requestedBy: `signal:${source}`, idempotencyKey: key });
-  await markAsked(db, seq, id);
+  await markJobRequested(db, seq, id);
   return Number(created);
 }

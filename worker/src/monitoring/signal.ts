@@ -1,7 +1,7 @@
 /** What the readers of all sources share: one alert in, one `Signal` or a complaint that names the field. No I/O. No clock. */
 import { z } from "zod";
 import { abuseMetrics } from "../jobs/catalog.ts";
-import { shown } from "../lib/shown.ts";
+import { describeValue } from "../lib/describe-value.ts";
 import { ABUSE_PATTERNS } from "../store/abuse/abuse.ts";
 import type { AbusePattern } from "../store/abuse/abuse.ts";
 import type { Signal } from "../store/monitoring/signals.ts";
@@ -75,7 +75,7 @@ export function metricsAmong(given: Readonly<Record<string, unknown>>, place: st
   if (read.success) return { metrics: read.data };
   const errors = read.error.issues.map(({ path }) => {
     const name = String(path[0]);
-    return { path: `${place}.${name}`, message: `expected a number that can be one of ${name} (given: ${shown(given[name])})` };
+    return { path: `${place}.${name}`, message: `expected a number that can be one of ${name} (given: ${describeValue(given[name])})` };
   });
   return { errors };
 }
@@ -85,7 +85,7 @@ export function complaintsOf(error: z.ZodError, given: unknown, place = ""): rea
   return error.issues.map(({ path, message }) => {
     const at = [...(place === "" ? [] : [place]), ...path.map(String)].join(".");
     const value = path.reduce<unknown>((inner, key) => (isObject(inner) ? Reflect.get(inner, key) : undefined), given);
-    return { path: at === "" ? "body" : at, message: `${message} (given: ${shown(value)})` };
+    return { path: at === "" ? "body" : at, message: `${message} (given: ${describeValue(value)})` };
   });
 }
 

@@ -1,11 +1,12 @@
 /**
- * The only way to the services that learn of projects (AUTH_URL, REALTIME_URL, STORAGE_URL): POST when one is created, DELETE when its
- * creation is undone. Both may be sent twice. Errors never hold the address: its query may be nobody's business.
+ * The only client of the services that are notified of projects (AUTH_URL, REALTIME_URL, STORAGE_URL). It sends POST when a project is
+ * created and DELETE when its creation is rolled back. Both are idempotent. Errors never contain the address, because its query may be
+ * confidential.
  */
 import type { Service, ServicesConfig } from "../env.ts";
 import { readText } from "../lib/read-text.ts";
 
-/** In the order in which they learn of a project; undone in the opposite one. */
+/** Order of registration. A rollback uses the opposite order. */
 export const SERVICES = ["auth", "realtime", "storage"] as const satisfies readonly Service[];
 
 const TIMEOUT_MS = 10_000;
@@ -17,7 +18,7 @@ export interface Registration {
   readonly name: string;
   readonly region: string | null;
   readonly ownerId: string | null;
-  /** The same for every try, so that the service can tell a retry. */
+  /** The same for every attempt, so that the service can recognize a retry. */
   readonly idempotencyKey: string;
 }
 
@@ -28,7 +29,10 @@ export class ServiceRegistry {
     this.#urls = urls;
   }
 
-  /** Makes a project known. `local`: there is no such service. Throws unless the service answers 2xx, or 409: it knows the project already. */
+  /**
+   * Registers a project. Returns `local` if the service is not configured. Throws unless the service responds with 2xx, or with 409 for a
+   * known project.
+   */
   async register(
     service: Service,
     project: Registration,
@@ -43,7 +47,7 @@ export class ServiceRegistry {
     return { status: "registered", reference: referenceIn(text) };
   }
 
-  /** Makes it unknown again: DELETE of the project's id below the address. One that is not known there (404, 410) is as good. */
+  /** Sends DELETE for the project's id below the address. An unknown project (404, 410) counts as success. */
   async deregister(service: Service, projectId: string): Promise<void> {
     const configured = this.#urls[service];
     if (configured === null) return;
@@ -57,8 +61,8 @@ export class ServiceRegistry {
 const isSuccess = (status: number): boolean => status >= 200 && status < 300;
 
 function refused(service: Service, method: string, status: number): string {
-  const hint = status >= 300 && status < 400 ? "; redirects are not followed" : "";
-  return `The service ${service} answered ${method} with ${status}${hint}`;
+  const hint = status >= 300 && status < 400 ? ". Redirects are not followed" : "";
+  return `The service ${service} responded to ${method} with ${status}${hint}`;
 }
 
 async function send(service: Service, url: URL, init: RequestInit): Promise<{ readonly status: number; readonly text: string | null }> {
@@ -72,7 +76,7 @@ async function send(service: Service, url: URL, init: RequestInit): Promise<{ re
   }
 }
 
-/** What the service calls the project: `id` of its answer, where that is one. */
+/** The service's own id of the project: `id` of its response, if it has one. */
 function referenceIn(text: string | null): string | null {
   try {
     const { id }: { readonly id?: unknown } = Object(JSON.parse(text ?? "null"));

@@ -1,11 +1,11 @@
 /**
- * Administrators' changes. Each is decided on a row as it was seen, written only if that row is still the same, and stands in the audit log
- * in the same transaction, with what was before and after.
+ * Administrators' changes. Each change is based on a row as it was read and is written only if that row is still the same. The audit log
+ * records it in the same transaction, with the values before and after.
  */
 import { olderThan, stored, where } from "./database.ts";
 import type { Condition } from "./database.ts";
 
-/** Who does what, and when; `id` is one for all that a request changes. */
+/** The actor and time of a change. `id` is shared by all changes of one request. */
 export interface Operation {
   readonly id: string;
   readonly actor: string;
@@ -26,27 +26,27 @@ type Owner = "organizations" | "projects" | "backups";
 /** The row that a change was decided on. */
 export interface Seen {
   readonly id: string;
-  /** The operation that wrote it last. */
+  /** The operation that last wrote it. */
   readonly changed_by: string;
 }
 
-/** Holds in a statement whose ?1 is the row's id and ?2 the operation's, once the operation has claimed the row. */
+/** SQL condition: true once the operation has claimed the row. ?1 is the row's id and ?2 the operation's. */
 export const claimed = (owner: Owner): string => `EXISTS (SELECT 1 FROM ${owner} WHERE ${owner}.id = ?1 AND ${owner}.changed_by = ?2)`;
 
-/** A statement that does nothing unless the operation has claimed the row; ?1 and ?2 are bound here, `values` from ?3 on. */
+/** A statement that does nothing unless the operation has claimed the row. ?1 and ?2 are bound here, `values` start at ?3. */
 export function ifClaimed(db: D1Database, id: string, operation: Operation, sql: string, ...values: unknown[]): D1PreparedStatement {
   return db.prepare(sql).bind(id, operation.id, ...values);
 }
 
-/** What only the transaction knows of a change, as SQL around the note's own words, ?8 and ?9; ?1 is the row's id, ?3 now. */
-interface Known {
+/** SQL for values that only the transaction knows. It wraps the note's own values, ?8 and ?9. ?1 is the row's id, ?3 is now. */
+interface AuditValues {
   readonly before: string;
   readonly after: string;
-  /** From ?10 on. */
+  /** Bound from ?10 on. */
   readonly values: readonly unknown[];
 }
 
-const NOTHING_MORE: Known = { before: "?8", after: "?9", values: [] };
+const ONLY_THE_NOTE: AuditValues = { before: "?8", after: "?9", values: [] };
 
 export function auditStatement(
   db: D1Database,
@@ -54,7 +54,7 @@ export function auditStatement(
   id: string,
   operation: Operation,
   note: AuditNote,
-  known = NOTHING_MORE,
+  known = ONLY_THE_NOTE,
 ): D1PreparedStatement {
   const sql = `INSERT INTO audit_log (operation, at, actor, action, subject, project_id, before, after)
     SELECT ?2, ?3, ?4, ?5, ?6, ?7, ${known.before}, ${known.after} WHERE ${claimed(owner)}`;
@@ -69,13 +69,13 @@ interface Change {
   readonly operation: Operation;
   /** null: the statements write their own entry. */
   readonly note: AuditNote | null;
-  /** About the row, what must hold too; its values from ?5 on. */
+  /** A further condition on the row. Its values are bound from ?5 on. */
   readonly condition?: Condition;
 }
 
 /**
- * Writes a change with its audit entry, in one transaction. False where somebody else changed the row meanwhile, or the condition does not
- * hold: nothing was written.
+ * Writes a change with its audit entry in one transaction. Returns false, and writes nothing, if the row was changed meanwhile or the
+ * condition does not hold.
  */
 export async function applyChange(db: D1Database, change: Change, statements: readonly D1PreparedStatement[]): Promise<boolean> {
   const { owner, seen, operation, note, condition = { sql: "true", values: [] } } = change;
@@ -107,7 +107,7 @@ export interface AuditFilter {
   readonly limit: number;
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function listAudit(db: D1Database, { projectId, subject, before, limit }: AuditFilter): Promise<AuditRow[]> {
   const { sql, values } = where([
     projectId !== null && { sql: "project_id = ?", values: [projectId] },
@@ -119,7 +119,7 @@ export async function listAudit(db: D1Database, { projectId, subject, before, li
   return results;
 }
 
-/** A change whose truth lies elsewhere, such as the ledger's: noted once an operation. */
+/** Records a change whose source of truth is elsewhere, such as the ledger. Call it once per operation. */
 export async function addAudit(db: D1Database, operation: Operation, note: AuditNote): Promise<void> {
   const sql = `INSERT INTO audit_log (operation, at, actor, action, subject, project_id, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
   const { action, subject, projectId, before, after } = note;

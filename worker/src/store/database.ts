@@ -1,36 +1,36 @@
-/** How every statement reaches D1: a failure is the problem `storage_unavailable`, never an empty answer. */
+/** Runs every D1 statement. A failure is the problem `storage_unavailable`, never an empty result. */
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
 
-/** Where a list goes on that shows the newest first: after this row. */
+/** Cursor of a list that shows the newest first: the last row of the page before. */
 export interface After {
   readonly createdAt: number;
   readonly id: string;
 }
 
-/** Something that must hold of a row, with the values of its placeholders. */
+/** A condition on a row, with the values of its placeholders. */
 export interface Condition {
   readonly sql: string;
   readonly values: readonly unknown[];
 }
 
-/** A list's WHERE from the conditions that are given, and from no others: so each list finds the index that fits what was asked. */
+/** A list's WHERE clause from the given conditions only, so that each list uses the index that fits its filters. */
 export function where(conditions: readonly (Condition | false)[]): Condition {
   const given = conditions.filter((condition) => condition !== false);
   const sql = given.map((condition) => `(${condition.sql})`).join(" AND ");
   return { sql: given.length === 0 ? "" : `WHERE ${sql}`, values: given.flatMap(({ values }) => values) };
 }
 
-/** Of a list by running number, the newest first: where it goes on. */
+/** Cursor condition of a list by sequence number, newest first. */
 export const olderThan = (seq: number | null): Condition | false => seq !== null && { sql: "seq < ?", values: [seq] };
 
-/** Of a list by time of creation, the newest first: where it goes on. */
+/** Cursor condition of a list by time of creation, newest first. */
 export const createdBefore = (after: After | null, table: string): Condition | false =>
   after !== null && { sql: `(${table}.created_at, ${table}.id) < (?, ?)`, values: [after.createdAt, after.id] };
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** Runs statements on D1. Throws `storage_unavailable` where the database fails. */
+/** Runs statements on D1. Throws `storage_unavailable` if the database fails. */
 export async function stored<Result>(run: () => Promise<Result>): Promise<Result> {
   try {
     return await run();
@@ -40,10 +40,10 @@ export async function stored<Result>(run: () => Promise<Result>): Promise<Result
   }
 }
 
-/** A JSON parameter may hold 2 MB; far below that, so that a statement stays quick. */
+/** A JSON parameter may have 2 MB. This is far below, which keeps statements quick. */
 const JSON_PARAMETER_CHARACTERS = 400_000;
 
-/** Lists as JSON arrays for `json_each`: D1 binds at most 100 parameters, and limits the size of each. */
+/** Splits rows into JSON arrays for `json_each`. D1 binds at most 100 parameters and limits the size of each. */
 export function jsonChunks(rows: readonly unknown[]): string[] {
   const chunks: string[] = [];
   let members: string[] = [];
@@ -62,7 +62,7 @@ export function jsonChunks(rows: readonly unknown[]): string[] {
   return chunks;
 }
 
-/** Whether the database and its schema are there. Never throws. */
+/** Whether the database and its schema are available. Never throws. */
 export async function databaseAnswers(db: D1Database): Promise<boolean> {
   try {
     await db.prepare("SELECT 1 FROM books LIMIT 1").all();

@@ -1,11 +1,11 @@
 /**
- * Events: what is to be told to those who asked to be told. Written in the transaction of what happened, so that none is told that did not
- * happen and none is forgotten; the id says what it is about, so that none is written twice. Times are epoch milliseconds.
+ * Events for webhooks and notices. Each is written in the transaction that caused it, so that none is lost and none is invented. The id
+ * names its subject, so that none is written twice. Times are epoch milliseconds.
  */
 import { claimed, ifClaimed } from "./changes.ts";
 import type { Operation } from "./changes.ts";
 import { olderThan, stored, where } from "./database.ts";
-import { heldBy } from "./suspension/reasons.ts";
+import { activeReasons } from "./suspension/reasons.ts";
 
 export const EVENT_TYPES = [
   "quota.warning",
@@ -24,26 +24,26 @@ export const EVENT_TYPES = [
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
-/** The columns that every writer fills in this order. */
+/** Every writer fills these columns in this order. */
 export const INSERT_EVENT = "INSERT INTO events (id, type, project_id, data, created_at)";
 
-/** A change by hand stopped the project: told where it was not stopped before. */
+/** Event of a manual suspension. Written only if the project was not suspended before. */
 export function suspendedStatement(db: D1Database, projectId: string, operation: Operation): D1PreparedStatement {
-  const held = `SELECT json_group_array(json_object('reason', s.reason, 'detail', s.detail)) ${heldBy("?1", "?3")}`;
+  const held = `SELECT json_group_array(json_object('reason', s.reason, 'detail', s.detail)) ${activeReasons("?1", "?3")}`;
   const sql = `${INSERT_EVENT}
     SELECT 'project.suspended:' || ?1 || ':' || ?2, 'project.suspended', ?1, json_object('project_id', ?1, 'reasons', json((${held}))), ?3
-    WHERE ${claimed("projects")} AND (SELECT count(*) ${heldBy("?1", "?3")}) = 1`;
+    WHERE ${claimed("projects")} AND (SELECT count(*) ${activeReasons("?1", "?3")}) = 1`;
   return ifClaimed(db, projectId, operation, sql, operation.now);
 }
 
-/** A change by hand lifted the last reason. */
+/** Event of a manual change that lifted the last reason. */
 export function reactivatedStatement(db: D1Database, projectId: string, operation: Operation): D1PreparedStatement {
   const lifted = "FROM suspensions s WHERE s.project_id = ?1 AND s.lifted_at = ?3 AND s.lifted_by = ?4";
   const sql = `${INSERT_EVENT}
     SELECT 'project.reactivated:' || ?1 || ':' || ?2, 'project.reactivated', ?1,
       json_object('project_id', ?1, 'reasons', json((SELECT json_group_array(s.reason ORDER BY s.reason) ${lifted}))), ?3
     WHERE ${claimed("projects")} AND EXISTS (SELECT 1 ${lifted})
-      AND NOT EXISTS (SELECT 1 ${heldBy("?1", "?3")})`;
+      AND NOT EXISTS (SELECT 1 ${activeReasons("?1", "?3")})`;
   return ifClaimed(db, projectId, operation, sql, operation.now, operation.actor);
 }
 
@@ -55,7 +55,7 @@ export interface EventRow {
   readonly created_at: number;
 }
 
-/** What happened to a project, the newest first. */
+/** Events of a project, newest first. */
 export async function listEvents(
   db: D1Database,
   projectId: string,

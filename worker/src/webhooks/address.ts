@@ -1,15 +1,14 @@
 /**
- * Which addresses a webhook may have. Whoever names one makes us send requests from where we stand, so it must be one that everybody
- * could reach. A name is judged by its form only: what it resolves to is decided by the network that it is fetched from, and
- * Cloudflare's reaches public addresses only (wrangler.jsonc: `global_fetch_strictly_public`). Any port is allowed: behind public
- * addresses it opens nothing that is not open to everybody. No I/O. No clock.
+ * Rules for webhook addresses. A tenant's address makes the coordinator send requests, so it must be publicly reachable. Host names are
+ * checked by their form only. The network resolves them, and Cloudflare's reaches only public addresses (wrangler.jsonc:
+ * `global_fetch_strictly_public`). Any port is allowed, because public addresses are open to every client anyway. No I/O. No clock.
  */
 import ipaddr from "ipaddr.js";
 
 export interface AddressRules {
-  /** Local only: http, names and addresses of private networks too. */
+  /** Local only: also accepts http, and names and addresses of private networks. */
   readonly allowPrivate: boolean;
-  /** Where we are reached, as in `URL.host`; null where nobody knows. */
+  /** The coordinator's own host as in `URL.host`. Null if it is unknown. */
   readonly ownHost: string | null;
 }
 
@@ -18,7 +17,7 @@ export type Address = { readonly url: string } | { readonly refused: string };
 export const MAX_URL_CHARACTERS = 2_000;
 const TOO_LONG = `expected a URL of at most ${MAX_URL_CHARACTERS} characters`;
 
-/** Endings that no public name has: RFC 6761, 6762, 7686, 8375, ICANN's `internal`, and what networks at home and at work use. */
+/** Endings without public names: RFC 6761, 6762, 7686, 8375, ICANN's `internal`, and common private networks. */
 const PRIVATE_ENDINGS = [
   "localhost",
   "local",
@@ -34,45 +33,47 @@ const PRIVATE_ENDINGS = [
   "invalid",
 ];
 
-/** The address as it is called, or what is wrong with it. */
+/** The normalized address, or the reason for refusing it. */
 export function readAddress(text: string, { allowPrivate, ownHost }: AddressRules): Address {
   const url = text.length > MAX_URL_CHARACTERS ? null : URL.parse(text);
   if (!url) return { refused: TOO_LONG };
   if (url.protocol !== "https:" && !(allowPrivate && url.protocol === "http:")) {
     return { refused: `expected https, not ${url.protocol.slice(0, -1)}` };
   }
-  if (`${url.username}${url.password}` !== "") return { refused: "expected no user name or password in it" };
-  if (url.hostname === "") return { refused: "expected the name of a host" };
-  const why = (isOwn(url, ownHost, allowPrivate) ? "it is our own address" : null) ?? (allowPrivate ? null : privateHost(url.hostname));
-  if (why !== null) return { refused: `expected an address that everybody can reach: ${why}` };
+  if (`${url.username}${url.password}` !== "") return { refused: "expected no user name or password" };
+  if (url.hostname === "") return { refused: "expected a host name" };
+  const why =
+    (isOwn(url, ownHost, allowPrivate) ? "this is the coordinator's own address" : null) ??
+    (allowPrivate ? null : privateHost(url.hostname));
+  if (why !== null) return { refused: `expected a public address, but ${why}` };
   // A fragment is never sent.
   url.hash = "";
-  // Percent-encoded it may have grown.
+  // Percent-encoding may have made it longer.
   return url.href.length > MAX_URL_CHARACTERS ? { refused: TOO_LONG } : { url: url.href };
 }
 
-/** Locally a receiver stands at another port of the same machine; elsewhere another port is ours too. */
+/** Locally a receiver uses another port of the same machine. Elsewhere every port of the host belongs to the coordinator. */
 function isOwn(url: URL, ownHost: string | null, byPort: boolean): boolean {
   if (ownHost === null) return false;
   const own = URL.parse(`${url.protocol}//${ownHost}`);
   return own !== null && bare(own.hostname) === bare(url.hostname) && (!byPort || own.port === url.port);
 }
 
-/** `URL` has made one form of all that IPv4 addresses can be written in: decimal, octal, hexadecimal, in one to four parts. */
+/** `URL` has normalized all notations of IPv4 addresses: decimal, octal, hexadecimal, in one to four parts. */
 const bare = (hostname: string): string => hostname.toLowerCase().replaceAll(/^\[|\]$|\.+$/gu, "");
 
-/** Why a host is not public; null where it is, as far as its form tells. */
+/** Why a host is not public. Null if its form is public. */
 function privateHost(hostname: string): string | null {
   const host = bare(hostname);
-  if (ipaddr.isValid(host)) return isPublic(ipaddr.parse(host)) ? null : `${host} is no public address`;
-  if (!host.includes(".")) return `${JSON.stringify(host)} is no full name`;
+  if (ipaddr.isValid(host)) return isPublic(ipaddr.parse(host)) ? null : `${host} is not public`;
+  if (!host.includes(".")) return `${JSON.stringify(host)} is not a fully qualified name`;
   const ending = PRIVATE_ENDINGS.find((each) => host.endsWith(`.${each}`));
   return ending === undefined ? null : `names that end in .${ending} are private`;
 }
 
 /**
- * Only plain unicast: no form of IPv6 that wraps an IPv4 address (mapped, translated, 6to4, Teredo) is taken apart, all are refused. What the
- * library has no name for is unicast to it, so IPv6 must lie in 2000::/3 too, which is all that was ever given out.
+ * Accepts only plain unicast. IPv6 forms that embed an IPv4 address (mapped, translated, 6to4, Teredo) are refused. The library treats
+ * unknown ranges as unicast. IPv6 must therefore lie in 2000::/3, the only allocated range.
  */
 function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   if (address.range() !== "unicast") return false;

@@ -1,30 +1,28 @@
 /**
- * An endpoint's secret. It must sign, so a hash would not do; kept encrypted it would be a ciphertext under a key derived from KEY_PEPPER.
- * The secret itself is derived from it instead: as strong, and nothing is stored that could leak, be lost or have to be encrypted anew. As
- * with API keys, another pepper means other secrets.
+ * An endpoint's secret. It must sign, so storing a hash is not enough. It is derived from KEY_PEPPER instead of being stored. The derived
+ * secret is as strong as a stored encrypted one and cannot leak or be lost. As with API keys, another pepper means other secrets.
  */
 
 const SECRET_BITS = 256;
 const encoder = new TextEncoder();
 
-/** `whsec_` and base64, as Standard Webhooks writes it. Versions count from 1. */
+/** `whsec_` and base64, the format of Standard Webhooks. Versions start at 1. */
 export async function webhookSecret(pepper: string, webhookId: string, version: number): Promise<string> {
   const key = await crypto.subtle.importKey("raw", encoder.encode(pepper), "HKDF", false, ["deriveBits"]);
-  // HKDF's purpose: many keys from one, none of which tells of the others. What it is for stands in `info`, so that nothing else made from
-  // the pepper is ever the same.
+  // HKDF derives many independent keys from one. `info` contains the purpose, so that no other value derived from the pepper is equal.
   const info = encoder.encode(`quota-coordinator webhook secret\n${webhookId}\n${version}`);
   const bits = await crypto.subtle.deriveBits({ name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info }, key, SECRET_BITS);
   return `whsec_${btoa(String.fromCharCode(...new Uint8Array(bits)))}`;
 }
 
-/** When the versions of an endpoint sign. */
+/** Which versions of an endpoint's secret sign. */
 export interface SecretVersions {
   readonly secret_version: number;
-  /** Epoch milliseconds; null: only the newest signs. */
+  /** Epoch milliseconds. null: only the newest signs. */
   readonly previous_until: number | null;
 }
 
-/** The secrets that sign at `now`, the newest first. */
+/** The secrets that sign at `now`, newest first. */
 export async function signingSecrets(
   pepper: string,
   webhookId: string,

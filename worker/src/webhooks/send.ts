@@ -1,10 +1,10 @@
-/** The only place that calls an endpoint. One call is at most one request; what the receiver does is data, and nothing it does throws. */
-import { readBeginning } from "../lib/read-text.ts";
+/** Makes all requests to endpoints. One call makes at most one request. The receiver's behavior is data and never throws. */
+import { readStart } from "../lib/read-text.ts";
 import { retryAfterSeconds } from "../lib/retry-after.ts";
 import { readAddress } from "./address.ts";
 import { signedHeaders } from "./signature.ts";
 
-/** Of headers and body together. */
+/** Covers headers and body. */
 const TIMEOUT_SECONDS = 15;
 const MAX_RESPONSE_BYTES = 20_000;
 
@@ -13,18 +13,18 @@ export interface Outgoing {
   /** The header `webhook-id`. */
   readonly messageId: string;
   readonly body: string;
-  /** The newest first; each signs. */
+  /** Newest first. Each adds a signature. */
   readonly secrets: readonly string[];
 }
 
 export interface Answer {
-  /** False where the address may not be called: nothing left the house. */
+  /** False if the address was blocked before any request was made. */
   readonly sent: boolean;
-  /** null: no answer came. */
+  /** null: no response. */
   readonly status: number | null;
-  /** In words; null for a 2xx. */
+  /** An explanation for people. Null for a 2xx. */
   readonly error: string | null;
-  /** The first 20 KB of the body; null where no answer came. */
+  /** The first 20 KB of the body. Null without a response. */
   readonly response: string | null;
   readonly retryAfterSeconds: number | null;
   /** Epoch milliseconds of the given clock. */
@@ -32,14 +32,14 @@ export interface Answer {
   readonly endedAt: number;
 }
 
-/** `clock` gives epoch milliseconds. */
+/** `clock` returns epoch milliseconds. */
 export async function send(
   { url, messageId, body, secrets }: Outgoing,
   { allowPrivate, clock }: { readonly allowPrivate: boolean; readonly clock: () => number },
 ): Promise<Answer> {
   const startedAt = clock();
   const none = { status: null, response: null, retryAfterSeconds: null, startedAt };
-  // Looked at again: what was allowed when it was named may not be today.
+  // Checked again, because the rules may have changed since the endpoint was created.
   const address = readAddress(url, { allowPrivate, ownHost: null });
   if ("refused" in address) return { ...none, sent: false, error: `Not sent: ${address.refused}.`, endedAt: startedAt };
 
@@ -48,23 +48,23 @@ export async function send(
   const signal = AbortSignal.timeout(TIMEOUT_SECONDS * 1_000);
   let response: Response;
   try {
-    // "manual": a redirect would carry the message to a place that nobody has looked at.
+    // "manual": a redirect would send the message to an unchecked address.
     response = await globalThis.fetch(address.url, { method: "POST", headers, body, redirect: "manual", signal });
   } catch {
     const error = signal.aborted
-      ? `No answer within ${TIMEOUT_SECONDS} s.`
-      : "No connection: the name is not known, nobody listens there, or the certificate is not valid.";
+      ? `No response within ${TIMEOUT_SECONDS} s.`
+      : "Connection failed: unknown host name, closed port, or invalid certificate.";
     return { ...none, sent: true, error, endedAt: clock() };
   }
   const { status } = response;
-  // The status decides, however the body goes on: a receiver that said 2xx has the message.
-  const { text } = await readBeginning(response.body, MAX_RESPONSE_BYTES, signal);
+  // The status decides, even if the body is cut off. A receiver that responded with 2xx has the message.
+  const { text } = await readStart(response.body, MAX_RESPONSE_BYTES, signal);
   const endedAt = clock();
   return {
     sent: true,
     status,
     error: complaint(status),
-    // SQLite ends texts at a NUL where it shows them.
+    // SQLite ends displayed texts at a NUL.
     response: text.replaceAll("\0", "\u{FFFD}"),
     retryAfterSeconds: retryAfterSeconds(response.headers.get("retry-after"), endedAt),
     startedAt,
@@ -74,6 +74,6 @@ export async function send(
 
 function complaint(status: number): string | null {
   if (status >= 200 && status <= 299) return null;
-  if (status >= 300 && status <= 399) return `Answered ${status}: redirects are not followed. Name the address where it leads to.`;
-  return status === 410 ? "Answered 410: the receiver wants no more." : `Answered ${status}.`;
+  if (status >= 300 && status <= 399) return `Answered ${status}: redirects are not followed. Use the final address.`;
+  return status === 410 ? "Answered 410: the receiver no longer exists." : `Answered ${status}.`;
 }

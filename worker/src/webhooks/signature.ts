@@ -4,14 +4,14 @@ const PREFIX = "whsec_";
 const encoder = new TextEncoder();
 
 export interface Message {
-  /** The same on every try. */
+  /** The same for every attempt. */
   readonly id: string;
-  /** Seconds since 1970, of this try. */
+  /** Time of this attempt in seconds since 1970. */
   readonly timestamp: number;
   readonly body: string;
 }
 
-/** The headers that tell the receiver who sent it: one signature for each secret, in their order. */
+/** Headers that authenticate the sender, with one signature per secret in the given order. */
 export async function signedHeaders({ id, timestamp, body }: Message, secrets: readonly string[]): Promise<Record<string, string>> {
   const content = encoder.encode(`${id}.${timestamp}.${body}`);
   const signatures = await Promise.all(secrets.map(async (secret) => `v1,${await signature(content, secret)}`));

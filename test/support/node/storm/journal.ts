@@ -1,28 +1,28 @@
-/** What a storm's clients saw: every answer by what was asked and how it was answered, and what nobody knows. No I/O. */
+/** The clients' records of a storm: every response by request and result, and the unknown ones. No I/O. */
 
-/** Between a refusal and the unit that is given back beside it. */
+/** Between a refusal and the return of its use in the background. */
 const GIVEN_BACK_WITHIN_MS = 1_000;
-/** An answer may be read a little after the death of whoever sent it. */
+/** A response may be read a little after its sender died. */
 const READ_WITHIN_MS = 500;
 
-/** What a project's metered requests came to. */
+/** Results of a project's metered requests. */
 interface MeterBook {
   /** Answered in a way that counts. */
   sure: number;
-  /** The answer was lost: perhaps counted. */
+  /** The response was lost: it may be counted. */
   lost: number;
-  /** When those were refused whose unit is given back beside the answer; a kill may come between. */
+  /** Times of refusals whose use is returned in the background. A kill may come first. */
   readonly givenBackAt: number[];
 }
 
 export class Journal {
   readonly answers = new Map<string, Map<string, number>>();
   readonly figures = new Map<string, number>();
-  /** What must never happen, in words. */
+  /** Descriptions of forbidden events. */
   readonly faults: string[] = [];
-  /** When the Worker was killed, or its objects were. */
+  /** When the Worker or its objects were killed. */
   readonly brokenAt: number[] = [];
-  /** What projects were given, and when. */
+  /** Requests to projects by time. */
   readonly served: { readonly project: string; readonly askedAt: number; readonly answeredAt: number }[] = [];
   readonly #meters = new Map<string, MeterBook>();
 
@@ -51,7 +51,7 @@ export class Journal {
     return book;
   }
 
-  /** The least and the most that a counter may show. */
+  /** The accepted range of a counter. */
   bounds(project: string, meter: string): { readonly least: number; readonly most: number } {
     const { sure, lost, givenBackAt } = this.meter(project, meter);
     const cut = givenBackAt.filter((at) =>

@@ -1,4 +1,4 @@
-/** A local workerd that can be killed as by a machine that loses its power, and begun anew on what is on its disk. */
+/** A local workerd that can be killed like a machine that loses power, and restarted with the state on its disk. */
 import "../../../../scripts/start/offline.ts";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";
 import type { V4WorkerOptions } from "miniflare";
@@ -14,7 +14,7 @@ export interface Logged {
 }
 
 interface LocalWorkerdOptions {
-  /** The first is whom requests are for. */
+  /** The first one receives the requests. */
   readonly workers: V4WorkerOptions[];
   /** Folder for all storage. */
   readonly state: string;
@@ -42,23 +42,23 @@ export class LocalWorkerd {
       port,
       resourcePersistencePath: state,
       handleStructuredLogs: onLog,
-      // Ticks of the clock by `/cdn-cgi/local/scheduled`, and a look into the objects' stores.
+      // Ticks of the clock by `/cdn-cgi/local/scheduled`, and access to the objects' stores.
       unsafeTriggerHandlers: true,
       unsafeInspectDurableObjects: true,
     });
     await inTime(miniflare.ready);
     this.#process = workerds().find(({ id }) => !before.has(id))?.id ?? 0;
-    if (this.#process === 0) throw new Error("the workerd that was started cannot be found");
+    if (this.#process === 0) throw new Error("the started workerd was not found");
     this.#miniflare = miniflare;
   }
 
-  /** Everything in it at once, in the middle of whatever it does. */
+  /** Kills everything in it immediately, regardless of its work. */
   async kill(): Promise<void> {
     const { miniflare } = this;
     this.#miniflare = null;
     process.kill(this.#process, "SIGKILL");
     while (lives(this.#process)) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    // Only what stood around it.
+    // Kills only the processes around it.
     await miniflare.dispose().catch(() => undefined);
   }
 
@@ -90,7 +90,7 @@ async function inTime(ready: Promise<unknown>): Promise<void> {
 
 const workerds = () => liveProcesses().filter(({ parent, name }) => parent === process.pid && name.startsWith("workerd"));
 
-/** Until its end was noticed, too. */
+/** Also waits until its end was noticed. */
 function lives(id: number): boolean {
   try {
     return process.kill(id, 0);

@@ -1,4 +1,4 @@
-/** Chance that can be repeated: the same seed decides the same, and each part of a storm has a stream of its own. No I/O. No clock. */
+/** Repeatable randomness: the same seed gives the same decisions, and each part of a storm has its own stream. No I/O. No clock. */
 
 export class Random {
   #state: number;
@@ -9,12 +9,12 @@ export class Random {
     this.#state = hash(seed);
   }
 
-  /** Another stream, which this one's use does not disturb. */
+  /** An independent stream. */
   fork(name: string): Random {
     return new Random(`${this.#seed}/${name}`);
   }
 
-  /** From 0 up to, and not, 1 (mulberry32). */
+  /** From 0 (inclusive) to 1 (exclusive), mulberry32. */
   next(): number {
     this.#state = (this.#state + 0x6d_2b_79_f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
@@ -22,7 +22,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   }
 
-  /** Both ends included. */
+  /** Both ends are included. */
   whole(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1));
   }
@@ -33,11 +33,11 @@ export class Random {
 
   pick<Item>(items: readonly Item[]): Item {
     const item = items[this.whole(0, items.length - 1)];
-    if (item === undefined) throw new Error("there is nothing to pick from");
+    if (item === undefined) throw new Error("nothing to pick from");
     return item;
   }
 
-  /** Each as often as its weight says. */
+  /** Each with a probability by its weight. */
   weighted<Item>(items: readonly (readonly [item: Item, weight: number])[]): Item {
     let left = this.next() * items.reduce((sum, [, weight]) => sum + weight, 0);
     for (const [item, weight] of items) {

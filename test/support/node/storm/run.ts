@@ -1,4 +1,4 @@
-/** A storm from its beginning to its end: everything at once, then quiet, until nothing moves any more. */
+/** A complete storm: concurrent work, then quiet, until all work has ended. */
 import { HarvestBook, HarvestRun } from "./around/harvests.ts";
 import { OperatorBook, operate, raise } from "./around/operator.ts";
 import { Receiver } from "./around/receiver.ts";
@@ -20,11 +20,11 @@ export interface Force {
   readonly clients: number;
   /** How often the Worker is killed. */
   readonly kills: number;
-  /** Fewer than these, and it lasts up to twice as long. */
+  /** With fewer than these, it takes up to twice as long. */
   readonly answers: number;
   readonly harvests: number;
   readonly authorsOfEach: number;
-  /** Whether holds of the dead are waited for; otherwise their lives are made shorter. */
+  /** Whether reservations of lost clients are waited for. Otherwise their lifetimes are shortened. */
   readonly patient: boolean;
 }
 
@@ -36,15 +36,15 @@ const CLIENTS = [
   [report, 10],
 ] as const;
 
-/** More than the harvests and the cron's need. */
+/** More than the harvests and the cron need. */
 const ENOUGH = 100_000;
 const FIRST_LIMIT = 80;
 const QUIET_MS = 200;
-/** Appointments sooner than this are waited for, to see that they are kept; a third try is 40 s away. */
+/** Retries sooner than this are waited for, to verify that they happen. A third attempt is 40 s away. */
 const SOON_MS = 8_000;
 const SECOND_MS = 1_000;
 
-/** Setting up, and everything after the storm. */
+/** Setup, and everything after the storm. */
 const AROUND_SECONDS = { patient: 400, impatient: 90 } as const;
 const DAY_MS = 86_400_000;
 
@@ -71,14 +71,14 @@ export async function begin(seed: string, force: Force): Promise<World> {
   return world;
 }
 
-/** The books are of one UTC day: a storm that would meet its end begins after it. What midnight does has tests of its own. */
+/** The comparison covers one UTC day. A storm that would reach its end starts after midnight. Midnight has its own tests. */
 async function dayThatLasts({ seconds, patient }: Force): Promise<void> {
   const leftMs = DAY_MS - (Date.now() % DAY_MS);
   const neededMs = (seconds + (patient ? AROUND_SECONDS.patient : AROUND_SECONDS.impatient)) * SECOND_MS;
   if (leftMs < neededMs) await new Promise((resolve) => setTimeout(resolve, leftMs + SECOND_MS));
 }
 
-/** Returns when nobody is under way any more. */
+/** Returns when no client is active. */
 export async function rage(world: World, force: Force): Promise<void> {
   const { storm } = world;
   const { random } = storm;
@@ -101,7 +101,7 @@ export async function rage(world: World, force: Force): Promise<void> {
     guarded(storm, async () => death(storm, random.fork("death"), force)),
   ];
   await storm.pause(force.seconds * SECOND_MS);
-  // On a machine that is busy with other things, until there is something to be compared.
+  // On a busy machine, until there is enough to compare.
   for (let more = 0; more < force.seconds && isThin(storm, force); more += 1) await storm.pause(SECOND_MS);
   storm.ending.abort();
   await Promise.all([...clients, ...around]);
@@ -116,7 +116,7 @@ function isThin({ journal }: Storm, { kills, answers }: Force): boolean {
   return journal.figure("kills") < kills || given.reduce((sum, count) => sum + count, 0) < answers;
 }
 
-/** One after the other, with a pause of up to twice as long as given between them. */
+/** One after the other, with a pause of up to twice the given time between them. */
 async function again(storm: Storm, random: Random, pauseMs: number, work: (random: Random) => Promise<void>): Promise<void> {
   return guarded(storm, async () => {
     while (!storm.over) {
@@ -126,7 +126,7 @@ async function again(storm: Storm, random: Random, pauseMs: number, work: (rando
   });
 }
 
-/** What goes wrong in the storm itself ends it, and is told with all the rest. */
+/** An error of the storm itself ends it, and is reported with the others. */
 async function guarded(storm: Storm, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -136,7 +136,7 @@ async function guarded(storm: Storm, work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** At moments that lie evenly over the storm, each somewhere in its part of it. */
+/** At times spread evenly over the storm, each at a random point in its part. */
 async function death(storm: Storm, random: Random, { kills, seconds }: Force): Promise<void> {
   const part = (seconds * SECOND_MS) / kills;
   const began = performance.now();
@@ -147,15 +147,15 @@ async function death(storm: Storm, random: Random, { kills, seconds }: Force): P
   }
 }
 
-/** Waits until nothing is held and no job is under way that has not an appointment, and says what still was. */
+/** Waits until no call is reserved and every open job has a scheduled retry. Then returns the work still in progress. */
 export async function quiet(world: World, { patient }: Force): Promise<readonly string[]> {
   const { storm, ticks } = world;
   if (!patient) {
     await storm.ledger("UPDATE reservations SET expires_at = ? WHERE state = 'held'", Date.now() - SECOND_MS);
-    // It remembers when the next life ends.
+    // It remembers when the next reservation expires.
     await storm.evict("QuotaLedger");
   }
-  // What a crash left behind: jobs that were never begun show no sign of life for a minute, and then housekeeping begins them.
+  // After a crash, jobs that never started show no progress for a minute. Then housekeeping starts them.
   const giveUpAt = performance.now() + 180 * SECOND_MS;
   await storm.wake(Date.now());
   for (let housekeepingAt = performance.now(); ;) {

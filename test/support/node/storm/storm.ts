@@ -1,4 +1,4 @@
-/** The scene of a storm: the built Worker and the simulated provider, each in a workerd of its own, what clients saw of them, and chance. */
+/** The stage of a storm: the built Worker and the simulated provider, each in its own workerd, the clients' records, and randomness. */
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,7 +30,7 @@ export interface Question {
   readonly method?: string;
   readonly path: string;
   readonly body?: unknown;
-  /** Default: the administrator's. */
+  /** Default: the admin's. */
   readonly token?: string | null;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -39,7 +39,7 @@ export class Storm {
   readonly journal: Journal;
   readonly random: Random;
   readonly folder: string;
-  /** Aborted when the clients are to come to an end. */
+  /** Aborted when the clients must end. */
   readonly ending = new AbortController();
   readonly product: LocalWorkerd;
   readonly simulator: LocalWorkerd;
@@ -68,13 +68,13 @@ export class Storm {
     return this.ending.signal.aborted;
   }
 
-  /** Ends early where the storm does. */
+  /** Ends early if the storm does. */
   async pause(milliseconds: number): Promise<void> {
     const until = performance.now() + milliseconds;
     while (!this.over && performance.now() < until) await sleep(Math.min(LOOK_MS, milliseconds));
   }
 
-  /** One question; null where its answer was lost, and nobody knows what became of it. It waits while there is nobody to ask. */
+  /** One request. Null if its response was lost, so that its result is unknown. It waits while the Worker is down. */
   async ask(kind: string, { method = "GET", path, body, token = ADMIN_TOKEN, headers = {} }: Question): Promise<Answer | null> {
     const sent = {
       method,
@@ -96,7 +96,7 @@ export class Storm {
         this.#answered(kind, path, answer);
         return answer;
       } catch (error) {
-        // Nobody was there: it was not sent.
+        // The Worker was down, so it was not sent.
         if (codeOf(error) === "ECONNREFUSED") continue;
         if (error instanceof Error && error.name === "TimeoutError") this.journal.fault(`${kind}: no answer within ${ANSWER_WITHIN_MS} ms`);
         this.journal.answered(kind, "lost");
@@ -105,7 +105,7 @@ export class Storm {
     }
   }
 
-  /** Asks the same until it is answered by something else than a failure: only for what may be asked twice. */
+  /** Repeats a request until the response is not a failure. Only for idempotent requests. */
   async insist(kind: string, question: Question): Promise<Answer> {
     for (;;) {
       const answer = await this.ask(kind, question);
@@ -114,7 +114,7 @@ export class Storm {
     }
   }
 
-  /** The simulator's control. */
+  /** Controls the simulator. */
   async control<Body = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Body> {
     const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
     const response = await fetch(`${this.simulator.url}/_simulator${path}`, init);
@@ -122,7 +122,7 @@ export class Storm {
     return (await response.json()) as Body;
   }
 
-  /** As by `npm start`: the new process asks for what the old one left asleep. */
+  /** Like `npm start`: the new process wakes the work that the old one left asleep. */
   async restart(pauseMs: number): Promise<void> {
     this.journal.brokenAt.push(Date.now());
     this.journal.count("kills");
@@ -134,7 +134,7 @@ export class Storm {
   }
 
   async wake(startedAt: number): Promise<void> {
-    // One that something else of the storm breaks off is made up for by the one that follows it.
+    // A wake that the storm interrupts is replaced by the next one.
     await wakeJobs({ url: this.product.url, token: ADMIN_TOKEN }, startedAt, () => this.journal.count("wakes that failed"));
   }
 
@@ -161,7 +161,7 @@ export class Storm {
     return this.#inside<Row>({ of: "TenantDatabase", name: project, sql, values: [] });
   }
 
-  /** Takes an object out of memory that is idle; its next request begins it anew. False where it is busy, or not in memory. */
+  /** Evicts an idle object from memory. Its next request starts it again. Returns false if it is busy or not in memory. */
   async evict(of: "QuotaLedger" | "TenantDatabase", name = LEDGER): Promise<boolean> {
     return this.#inside({ of, name }).then(
       () => true,
@@ -169,7 +169,7 @@ export class Storm {
     );
   }
 
-  /** Breaks every object off in the middle of whatever it does, D1 and the engine of Workflows too; the Worker itself lives on. */
+  /** Aborts every object, regardless of its work, including D1 and the engine of Workflows. The Worker itself keeps running. */
   async abortObjects(): Promise<void> {
     this.journal.brokenAt.push(Date.now());
     await this.#inside({});
@@ -198,7 +198,7 @@ export class Storm {
 
 const sleep = async (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Errors in the log are counted by their words. */
+/** Errors in the log are counted by their message. */
 function note(journal: Journal, name: string) {
   return ({ level, message }: Logged): void => {
     if (level !== "error") return;

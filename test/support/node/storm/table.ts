@@ -1,4 +1,4 @@
-/** A storm in figures, for people. No I/O. */
+/** The figures of a storm as a table. No I/O. */
 import type { Books } from "./books/index.ts";
 import type { Journal } from "./journal.ts";
 
@@ -12,7 +12,7 @@ export function tableOf(journal: Journal, books: Books): string {
     books.unfinished,
     ...[quota, tenants, jobs, deliveries, harvests].map(({ discrepancies }) => discrepancies),
   ].flat();
-  const figures = [...journal.figures].filter(([name]) => !/^(told|untold) /u.test(name));
+  const figures = [...journal.figures].filter(([name]) => !/^(reported|unreported) /u.test(name));
   const sections: (readonly [title: string, rows: readonly Row[]])[] = [
     ["Requests", [...journal.answers].filter(([kind]) => !kind.endsWith(" logs")).map(([kind, statuses]) => [kind, listed(statuses)])],
     ["What happened", figures],
@@ -23,7 +23,7 @@ export function tableOf(journal: Journal, books: Books): string {
     ["Counters of tenants", Object.entries(tenants.figures)],
     ["Harvests", Object.entries(harvests.figures)],
     ["Errors logged", [...journal.answers].filter(([kind]) => kind.endsWith(" logs")).map(([kind, words]) => [kind, listed(words)])],
-    ["Losses", [["what the books do not agree on", losses.length]]],
+    ["Losses", [["differences", losses.length]]],
   ];
   return sections
     .map(([title, rows]) => [title, ...sorted(rows).map(([name, value]) => `  ${name.padEnd(34)} ${value}`)].join("\n"))

@@ -1,4 +1,4 @@
-/** Who lives in the storm: projects of every kind, each with a key, and what the books later ask of them. */
+/** The tenants of a storm: projects of every kind, each with a key, and the records to compare later. */
 import type { Storm } from "./storm.ts";
 
 const READY_WITHIN_MS = 30_000;
@@ -17,21 +17,21 @@ export const ALLOWANCE = "org_allowance";
 
 /** `share` and the caps are small enough to be used up. */
 const PROJECTS = {
-  /** No limit but the day's. */
+  /** No limit except the daily one. */
   readers: { organization: "org_open", caps: {}, calls_per_day: null },
-  /** Two caps that its clients run into. */
+  /** Two caps that its clients reach. */
   tight: { organization: "org_open", caps: { db_queries_per_day: 25, function_invocations_per_day: 12 }, calls_per_day: null },
-  /** A part of the provider's day. */
+  /** A share of the provider's daily limit. */
   share: { organization: "org_open", caps: {}, calls_per_day: 10 },
-  /** Its organisation's month ends early. */
+  /** Its organization's month ends early. */
   thrifty: { organization: ALLOWANCE, caps: {}, calls_per_day: null },
-  /** Suspended by hand, from the beginning to the end. */
+  /** Suspended manually throughout the storm. */
   stopped: { organization: "org_open", caps: {}, calls_per_day: null },
-  /** Suspended and let go again and again. */
+  /** Suspended and reactivated repeatedly. */
   toggled: { organization: "org_open", caps: {}, calls_per_day: null },
   /** Used by other services, which report it: sweeps warn and suspend it. */
   reported: { organization: "org_reported", caps: { storage_uploads_per_day: 400, realtime_connections: 60 }, calls_per_day: null },
-  /** Its key is replaced again and again. */
+  /** Its key is replaced repeatedly. */
   rotating: { organization: "org_open", caps: {}, calls_per_day: null },
 } as const;
 
@@ -44,7 +44,7 @@ export const MONTHLY = 40;
 
 export async function settle(storm: Storm): Promise<Tenants> {
   const organizations = [["org_open", null] as const, [ALLOWANCE, MONTHLY] as const, ["org_reported", null] as const];
-  // Before anything that is reported of today.
+  // Before all reported usage of today.
   const billing_anchor = `${new Date().toISOString().slice(0, 10)}T00:00:00Z`;
   for (const [id, api_calls] of organizations) {
     await need(storm, "/api/organizations", { id, name: id, billing_anchor, quotas: { api_calls } }, 201);

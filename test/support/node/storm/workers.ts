@@ -1,4 +1,4 @@
-/** The product as it would be deployed, and the simulated provider, each ready for a workerd of its own. */
+/** The product as deployed, and the simulated provider, each ready for its own workerd. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,13 +13,13 @@ export const METRICS_TOKEN = "storm-metrics-token-0123456789";
 export const PROVIDER_KEY = "simulator-key";
 
 const PRODUCT = "quota-coordinator";
-/** Stands beside the product, in its workerd, and reaches what it holds. */
+/** A Worker in the product's workerd that can read its state. */
 export const CONTROL = "storm-control";
 
 const COMPATIBILITY_DATE = "2026-11-01";
 const PRODUCT_CONFIG = `${ROOT}wrangler.jsonc`;
 
-/** What a storm changes of the configuration. */
+/** Configuration changes for the storm. */
 const VARS = {
   ADMIN_TOKEN,
   METRICS_TOKEN,
@@ -27,9 +27,9 @@ const VARS = {
   KEY_PEPPER: "storm-key-pepper-0123456789",
   SESSION_SECRET: "storm-session-secret-0123456789",
   ALLOW_PRIVATE_WEBHOOKS: "true",
-  // Fifty clients at three a second would wait for their turn and do nothing else.
+  // With three requests per second, fifty clients would spend all their time waiting.
   ISBNDB_RATE_PER_SECOND: "0",
-  // The same price for every request, so that requests can be counted against calls.
+  // The same price for every request, so that requests can be compared with calls.
   ISBNDB_BULK_BILLING: "per_request",
   ISBNDB_TIMEOUT_SECONDS: "2",
   QUOTA_BACKGROUND_FLOOR: "20",
@@ -49,8 +49,7 @@ export async function productWorkers(folder: string, vars: Readonly<Record<strin
 }
 
 /**
- * What Miniflare could be asked for too, but it waits for its answers with a thread that does nothing else: while workerd, in a storm, waits
- * for that thread to read its log.
+ * Miniflare could do this too, but it waits for responses in a blocking thread. In a storm, workerd waits for that thread to read its log.
  */
 const CONTROL_CODE = `
 import unsafe from "workerd:unsafe";
@@ -88,7 +87,7 @@ function controlWorker({ d1Databases }: Partial<V4WorkerOptions>): NamedWorker {
   };
 }
 
-/** Through wrangler itself, so that it is what would be uploaded. */
+/** Through wrangler itself, so that it equals an upload. */
 function bundle(folder: string): string {
   const outdir = join(folder, "bundle");
   const args = [`${ROOT}node_modules/wrangler/bin/wrangler.js`, "deploy", "--dry-run", "--outdir", outdir, "--config", PRODUCT_CONFIG];

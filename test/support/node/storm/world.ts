@@ -1,4 +1,4 @@
-/** What the parts of a storm share. */
+/** Shared by the parts of a storm. */
 import type { HarvestBook } from "./around/harvests.ts";
 import type { OperatorBook } from "./around/operator.ts";
 import type { Receiver } from "./around/receiver.ts";
@@ -12,7 +12,7 @@ import type { Tenants } from "./tenants.ts";
 export interface World {
   readonly storm: Storm;
   readonly tenants: Tenants;
-  /** Of an administrator's session. */
+  /** Cookie of an admin's session. */
   readonly cookie: string;
   readonly receiver: Receiver;
   readonly holds: HoldBook;

@@ -1,6 +1,6 @@
 /** Who changed what, from what to what. */
 import type { AuditRow } from "../../store/changes.ts";
-import { shown } from "../../lib/shown.ts";
+import { describeValue } from "../../lib/describe-value.ts";
 import { counted } from "../format.ts";
 import { Card, Filters, Heading, Paging, Table, Time, isFiltered } from "../parts.tsx";
 import type { ListPage } from "../parts.tsx";
@@ -56,9 +56,9 @@ const membersOf = (json: string): Members | null => {
 const text = (value: unknown): string => {
   if (value === undefined) return "–";
   if (Array.isArray(value))
-    return value.length === 0 ? "none" : value.map((each) => (typeof each === "string" ? each : shown(each))).join(", ");
+    return value.length === 0 ? "none" : value.map((each) => (typeof each === "string" ? each : describeValue(each))).join(", ");
   if (typeof value === "string") return value === "" ? '""' : value;
-  return typeof value === "object" && value !== null ? JSON.stringify(value).replaceAll(",", ", ") : shown(value);
+  return typeof value === "object" && value !== null ? JSON.stringify(value).replaceAll(",", ", ") : describeValue(value);
 };
 
 /** What differs between before and after, member by member. */

@@ -1,7 +1,7 @@
 /** All projects, with how close each is to its caps. */
 import { PROJECT_STATUSES } from "../../store/projects/projects.ts";
 import type { ProjectStatus, ProjectView } from "../../store/projects/projects.ts";
-import type { CapStanding } from "../../tenants/limits/usage.ts";
+import type { CapUsageView } from "../../tenants/limits/usage.ts";
 import { Meter } from "../charts/meter.tsx";
 import { capName, grouped, reasonDetail, reasonName } from "../format.ts";
 import { Filters, Heading, Nothing, Paging, State, Time, addressOf, isFiltered } from "../parts.tsx";
@@ -9,7 +9,7 @@ import type { ListPage, Query } from "../parts.tsx";
 
 export interface ProjectRow {
   readonly project: ProjectView;
-  readonly caps: readonly CapStanding[];
+  readonly caps: readonly CapUsageView[];
 }
 
 export interface ProjectQuery extends Query {
@@ -101,7 +101,7 @@ function ProjectList({ rows, now }: { readonly rows: readonly ProjectRow[]; read
 }
 
 /** The four caps as bars. */
-export function Caps({ caps }: { readonly caps: readonly CapStanding[] }) {
+export function Caps({ caps }: { readonly caps: readonly CapUsageView[] }) {
   return (
     <dl class="caps">
       {caps.map(({ cap_type, used, cap, percent, state }) => (

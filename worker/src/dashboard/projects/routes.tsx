@@ -19,7 +19,7 @@ import { listWebhooks } from "../../store/webhooks/webhooks.ts";
 import { BY_ADMIN } from "../../tenants/changing.ts";
 import { getProject } from "../../tenants/projects/projects.ts";
 import { reactivateProject, suspendProject } from "../../tenants/suspension/suspension.ts";
-import { capStanding, getProjectUsage } from "../../tenants/limits/usage.ts";
+import { capUsage, getProjectUsage } from "../../tenants/limits/usage.ts";
 import { confirmed } from "../confirm.tsx";
 import { REFRESH_SECONDS, beforeSeq, chosenOf, pageBySeq, pathParameter, signedIn, soughtText } from "../guard.ts";
 import { sendPage } from "../page.tsx";
@@ -51,7 +51,7 @@ projectPages.get(
     const shown = rows.map((project) => {
       const caps = CAP_TYPES.map((type) => {
         const use = used.find(({ project_id, meter }) => project_id === project.id && meter === type);
-        return capStanding(type, use, project.caps.find(({ cap_type }) => cap_type === type)?.value ?? null);
+        return capUsage(type, use, project.caps.find(({ cap_type }) => cap_type === type)?.value ?? null);
       });
       return { project, caps };
     });

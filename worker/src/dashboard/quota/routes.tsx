@@ -10,7 +10,7 @@ import { errorFields, log } from "../../lib/log.ts";
 import { sameSecret } from "../../lib/same-secret.ts";
 import { publicStatus } from "../../quota/index.ts";
 import { dayOf } from "../../lib/time.ts";
-import { closeToCaps, stoppedProjects } from "../../store/projects/overview.ts";
+import { listCapsNearlyReached, listSuspendedProjects } from "../../store/projects/overview.ts";
 import { THRESHOLDS } from "../../tenants/limits/thresholds.ts";
 import { signedIn } from "../guard.ts";
 import { sendPage } from "../page.tsx";
@@ -62,8 +62,8 @@ async function riskOf({ db, clock }: Deps): Promise<Risk> {
   const now = clock();
   try {
     const risks = Promise.all([
-      closeToCaps(db, { day: dayOf(now), now, percent: THRESHOLDS[0], limit: RISKS_SHOWN }),
-      stoppedProjects(db, now, RISKS_SHOWN),
+      listCapsNearlyReached(db, { day: dayOf(now), now, percent: THRESHOLDS[0], limit: RISKS_SHOWN }),
+      listSuspendedProjects(db, now, RISKS_SHOWN),
     ]);
     const [close, stopped] = await inTime("The database", RISK_TIMEOUT_MS, risks);
     return { close, stopped };

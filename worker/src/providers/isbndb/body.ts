@@ -1,9 +1,9 @@
-/** What bodies say, that may be garbage. */
+/** Parses response bodies, which may be malformed. */
 import { z } from "zod";
 
 const MAX_MESSAGE_CHARACTERS = 300;
 
-/** Undefined for what is no JSON. */
+/** Returns undefined if the text is not JSON. */
 export function parseJson(text: string | null): unknown {
   if (text === null) return undefined;
   try {
@@ -16,14 +16,14 @@ export function parseJson(text: string | null): unknown {
 const word = z.string().trim().min(1).optional().catch(undefined);
 const refusal = z.object({ message: word, errorMessage: word, error_message: word });
 
-/** What a refusal says: three spellings of one field over the years, or bare text. `secret` is blotted out should it be quoted. */
+/** The message of a refusal: three historic spellings of one field, or plain text. A quoted `secret` is redacted. */
 export function messageOf(text: string | null, secret: string): string | null {
   const parsed = refusal.safeParse(parseJson(text));
   const said = parsed.success ? (parsed.data.message ?? parsed.data.errorMessage ?? parsed.data.error_message) : bareText(text);
   return said?.replaceAll(secret, "[key]").slice(0, MAX_MESSAGE_CHARACTERS) ?? null;
 }
 
-/** A proxy's HTML page may contain any word and decides nothing. */
+/** Ignores a proxy's HTML page, which may contain any word. */
 function bareText(text: string | null): string | undefined {
   const bare = text?.trim() ?? "";
   return bare === "" || /^[<{[]/u.test(bare) || bare.length > MAX_MESSAGE_CHARACTERS ? undefined : bare;

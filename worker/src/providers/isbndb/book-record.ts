@@ -1,4 +1,4 @@
-/** What the provider calls a book, made dependable. No I/O. No clock. */
+/** Normalizes the provider's book records. No I/O. No clock. */
 import { z } from "zod";
 import { languageCode } from "./language.ts";
 
@@ -10,7 +10,7 @@ export interface BookRecord {
   publisher: string | null;
   /** ISO 639-1 */
   language: string | null;
-  /** YYYY, YYYY-MM or YYYY-MM-DD: as much as the provider knows. */
+  /** YYYY, YYYY-MM or YYYY-MM-DD, as precise as the provider's data. */
   date_published: string | null;
   pages: number | null;
   binding: string | null;
@@ -18,22 +18,22 @@ export interface BookRecord {
   subjects: string[];
   synopsis: string | null;
   image: string | null;
-  /** In the provider's unnamed currency; 0 is what it said, not a missing price. */
+  /** In the provider's unnamed currency. 0 is a reported price, not a missing one. */
   msrp: number | null;
   dewey_decimal: string[];
 }
 
-// Numbers stand where text is documented: a book called 1984, a dewey_decimal of 813.54, an isbn13 without quotes.
+// Accepts numbers in text fields: a title of 1984, a dewey_decimal of 813.54, an unquoted isbn13.
 const someText = z
   .union([z.string(), z.number()])
   .transform((value) => String(value).trim())
   .pipe(z.string().min(1));
 const text = someText.nullable().catch(null);
 
-/** Text that `read` understands, else null. */
+/** Text that `read` understands. Otherwise null. */
 const textRead = <T>(read: (value: string) => T | null) => someText.transform(read).nullable().catch(null);
 
-/** An array, a keyed map or a single value; nulls and repetitions fall out. */
+/** An array, a keyed map or a single value. Nulls and repetitions are removed. */
 const texts = z
   .unknown()
   .optional()
@@ -42,7 +42,7 @@ const texts = z
     return [...new Set(members.map((member) => text.parse(member)).filter((member) => member !== null))];
   });
 
-// `image_original` is not kept: it expires after two hours.
+// Omits `image_original`, because it expires after two hours.
 const looseBook = z.object({
   isbn13: textRead(isbn13From),
   isbn10: textRead(isbn10From),
@@ -63,12 +63,12 @@ const looseBook = z.object({
   dewey_decimal: texts,
 });
 
-/** Null for what is no book: without an ISBN-13 or a title nothing can be done with it. Every other field may be missing. */
+/** Returns null if the record is not a usable book, because ISBN-13 or title is missing. Every other field is optional. */
 export function readBook(raw: unknown): BookRecord | null {
   const parsed = looseBook.safeParse(raw);
   if (!parsed.success) return null;
   const { isbn, title_long, ...book } = parsed.data;
-  // `isbn` is deprecated and has been both: an ISBN-13 today, an ISBN-10 in older answers.
+  // `isbn` is deprecated. It is an ISBN-13 today and an ISBN-10 in older responses.
   const isbn13 = book.isbn13 ?? isbn13From(isbn ?? "");
   const title = book.title ?? title_long;
   if (isbn13 === null || title === null) return null;
@@ -85,7 +85,7 @@ function isbn10From(value: string): string | null {
   return /^\d{9}[\dX]$/u.test(digits) ? digits : null;
 }
 
-/** Drops only the part that is no date: "2004-00-00" is 2004, "2004-02-31" is February 2004. */
+/** Drops only the invalid part: "2004-00-00" is 2004, "2004-02-31" is February 2004. */
 function dateFrom(value: string): string | null {
   const [, year, month, day] = /^([12]\d{3})(?:-?(\d{2})(?:-?(\d{2}))?)?(?:[T ].*)?$/u.exec(value) ?? [];
   if (year === undefined) return null;

@@ -1,6 +1,6 @@
 /**
- * The only door to the provider, ISBNdb's API v2. One method call is at most one request; it never retries and never counts.
- * What the provider does is data: a report, and a value exactly when the meaning is "ok". Only wrong arguments of ours throw.
+ * The only client of the provider, ISBNdb's API v2. One method call makes at most one request and never retries or counts. The provider's
+ * behavior is data: a report, and a value only if the meaning is "ok". Only invalid arguments throw.
  */
 import { readText } from "../../lib/read-text.ts";
 import { messageOf, parseJson } from "./body.ts";
@@ -20,14 +20,14 @@ import {
 import { retryAfterSeconds } from "../../lib/retry-after.ts";
 import { type AuthorPage, type BooksPage, type KeyStatus, readAuthorPage, readBookAnswer, readBooksPage, readKeyAnswer } from "./schema.ts";
 
-/** What was asked for, in one word. */
+/** Name of the requested operation. */
 export type Endpoint = keyof IsbndbClient;
 
-/** Times are epoch milliseconds of the given clock; `receivedAt` is when the headers came, or when we gave up. */
+/** Times are epoch milliseconds of the given clock. `receivedAt` is when the headers arrived or the request was given up. */
 export interface CallReport extends RateLimits {
   endpoint: Endpoint;
   outcome: Outcome;
-  /** Null where no answer came. */
+  /** Null if no response arrived. */
   status: number | null;
   requestedAt: number;
   receivedAt: number;
@@ -36,12 +36,12 @@ export interface CallReport extends RateLimits {
 export type Answer<T> = { report: CallReport; value: T } | { report: CallReport; value: null };
 
 export interface CallOptions {
-  /** Epoch milliseconds; after it nothing is sent. */
+  /** Epoch milliseconds. No request is sent after it. */
   deadline?: number;
   /**
-   * Called exactly once a call (unless an argument is wrong, which throws), as soon as the cost is known: for a 2xx when its headers arrive, before the body is read.
-   * Should that body turn out cut off or malformed, the returned report says "unreadable" where this one said "ok"; both
-   * are charged alike.
+   * Called exactly once per call as soon as the cost is known, unless an invalid argument throws. For a 2xx that is when its headers
+   * arrive, before the body is read. If the body turns out to be cut off or malformed, the returned report says "unreadable" instead of
+   * "ok". Both are charged alike.
    */
   onOutcome?: (report: CallReport) => void;
 }
@@ -51,29 +51,29 @@ export interface ClientConfig {
   apiKey: string;
   /** Epoch milliseconds. */
   clock: () => number;
-  /** For headers and body together. */
+  /** Covers headers and body. */
   timeoutMs?: number;
 }
 
 export interface IsbndbClient {
-  /** Unknown ISBNs are left out of the answer. How many one request may hold depends on the plan: 10, 100 or 1,000. */
+  /** Unknown ISBNs are missing from the result. The maximum per request depends on the plan: 10, 100 or 1,000. */
   books(isbns: readonly string[], options?: CallOptions): Promise<Answer<BooksPage>>;
   book(isbn: string, options?: CallOptions): Promise<Answer<BookRecord>>;
   author(name: string, page: number, pageSize: number, options?: CallOptions): Promise<Answer<AuthorPage>>;
-  /** What appeared in one month, about one subject or any. */
+  /** New releases of one month, optionally about one subject. */
   released(query: Released, options?: CallOptions): Promise<Answer<BooksPage>>;
-  /** The provider's own count of today. Free of charge. */
+  /** The provider's own count for today. Free of charge. */
   key(options?: CallOptions): Promise<Answer<KeyStatus>>;
 }
 
-// A bulk answer over about 6 MB is a 500 of the provider's; this much only a broken one sends.
+// The provider fails with a 500 above about 6 MB. Only a broken response is this large.
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const MAX_REFUSAL_BYTES = 64 * 1024;
 const UNTOLD: RateLimits = { daily: null, rate: null };
 
 export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 }: ClientConfig): IsbndbClient {
-  // Refused here and without a quotation: fetch would quote the key, and only after the call was paid for.
-  if (!/^[\u0021-\u007e]+$/u.test(apiKey)) throw new TypeError("apiKey is expected to be visible ASCII characters");
+  // Checked here without quoting the key. fetch would quote it in its error, after the call was paid for.
+  if (!/^[\u0021-\u007e]+$/u.test(apiKey)) throw new TypeError("apiKey must consist of visible ASCII characters");
   const root = new URL(baseUrl).href.replace(/\/+$/u, "");
 
   async function call<T>(
@@ -146,7 +146,7 @@ export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 
 }
 
 function initOf(request: ProviderRequest, apiKey: string, signal: AbortSignal): RequestInit {
-  // The key goes without a scheme word. "no-store": an answer out of a cache would carry the count of another moment.
+  // The key has no scheme prefix. "no-store": a cached response would have an outdated count.
   const shared = { method: request.method, redirect: "manual", cache: "no-store", signal } satisfies RequestInit;
   const headers = { authorization: apiKey, accept: "application/json" };
   return request.method === "GET"

@@ -1,9 +1,9 @@
-/** What became of one request: what it means, whether it counts, whether to try again. No I/O. No clock. */
+/** Interprets one request: its meaning, its cost, and whether to retry. No I/O. No clock. */
 import type { RateLimits } from "./ratelimit.ts";
 
 export type NeverSentReason = "past_deadline" | "text_too_long" | "text_unusable";
 
-/** The facts of one request, before anybody says what they mean. */
+/** The facts of one request, before interpretation. */
 export type Exchange =
   | { kind: "never_sent"; reason: NeverSentReason }
   | { kind: "no_answer"; reason: "timed_out" | "connection_lost" }
@@ -11,9 +11,9 @@ export type Exchange =
       kind: "answered";
       status: number;
       retryAfterSeconds: number | null;
-      /** What the provider wrote into the body of a refusal. */
+      /** Message in the body of a refusal. */
       message: string | null;
-      /** A 2xx whose body, as far as it was read, is what was asked for. */
+      /** Whether the body of a 2xx, as far as it was read, has the expected shape. */
       readable: boolean;
       limits: RateLimits;
     };
@@ -22,18 +22,18 @@ type Answered = Extract<Exchange, { kind: "answered" }>;
 
 export type Meaning =
   | "ok"
-  /** May still appear within 24 hours. */
+  /** It may appear within 24 hours. */
   | "not_found"
-  /** Per-second or per-minute pace: a moment, not the day. */
+  /** Limit per second or minute. It ends soon. */
   | "wait"
-  /** Until 00:00 UTC, not a moment. */
+  /** Daily limit. It ends at 00:00 UTC. */
   | "day_over"
-  /** Wrong plan, or the wrong host for the plan. */
+  /** Wrong plan, or wrong host for the plan. */
   | "plan_refused"
   | "key_refused"
   | "request_refused"
   | "provider_failed"
-  /** A 2xx cut off, malformed or of no known shape. */
+  /** A 2xx whose body is cut off, malformed or of an unknown shape. */
   | "unreadable"
   | "timed_out"
   | "connection_lost"
@@ -41,24 +41,24 @@ export type Meaning =
 
 export interface Outcome {
   meaning: Meaning;
-  /** Whether the provider counted it. "maybe" must be charged as well: only "no" gives calls back. */
+  /** Whether the provider counted it. "maybe" is charged too. Only "no" releases the calls. */
   sent: "no" | "yes" | "maybe";
   retry: "no" | "later" | "after_reset";
-  /** From Retry-After, else from the `ratelimit` header of a refusal; null where nobody said, or there is nothing to wait for. */
+  /** From Retry-After, or from the `ratelimit` header of a refusal. Null if neither is known or waiting does not help. */
   retryAfterSeconds: number | null;
-  /** A sentence for people. */
+  /** An explanation for people. */
   detail: string;
 }
 
 const NEVER_SENT = {
   past_deadline: { retry: "later", detail: "not sent: the deadline had passed" },
-  text_too_long: { retry: "no", detail: "not sent: the provider takes at most 150 characters" },
-  text_unusable: { retry: "no", detail: "not sent: the text is empty or cannot stand in an address" },
+  text_too_long: { retry: "no", detail: "not sent: the provider accepts at most 150 characters" },
+  text_unusable: { retry: "no", detail: "not sent: the text is empty or not valid in a URL" },
 } as const satisfies Record<NeverSentReason, Pick<Outcome, "retry" | "detail">>;
 
 const NO_ANSWER = {
-  timed_out: "sent, but no answer came in time",
-  connection_lost: "the connection was lost before an answer came",
+  timed_out: "sent, but no response arrived in time",
+  connection_lost: "the connection was lost before a response arrived",
 } as const;
 
 export function outcomeOf(exchange: Exchange): Outcome {
@@ -72,14 +72,14 @@ export function outcomeOf(exchange: Exchange): Outcome {
   }
 }
 
-/** Whatever reached the provider counts there: 403, 404 and 500 too, as far as anyone saw. */
+/** Every request that reached the provider counts, including 403, 404 and 500. */
 function answered(exchange: Answered): Outcome {
   const meaning = meaningOf(exchange);
   return {
     meaning,
     sent: "yes",
     ...retryOf(meaning, exchange),
-    detail: `the provider answered ${exchange.status}${explanation(meaning, exchange)}`,
+    detail: `the provider responded with ${exchange.status}${explanation(meaning, exchange)}`,
   };
 }
 
@@ -106,7 +106,7 @@ function meaningOf({ status, readable, message, limits }: Answered): AnsweredMea
   return "provider_failed";
 }
 
-/** The older dialect ends the day with a 403 ("daily hits reached"); a limit of the plan on one request is no such end. */
+/** Older responses report the used-up daily limit with a 403 ("daily hits reached"). A limit of the plan per request is different. */
 function saysAllowanceIsSpent(message: string): boolean {
   return (
     /\b(daily|per day|hits|quota|limit)\b/iu.test(message) &&
@@ -115,7 +115,7 @@ function saysAllowanceIsSpent(message: string): boolean {
   );
 }
 
-/** "Limit Exceeded" doesn't say which limit, and some sentences name both: then the count in the header decides. */
+/** "Limit Exceeded" does not name the limit, and some messages name both. The count in the header then decides. */
 function tooMany(message: string, limits: RateLimits): "wait" | "day_over" {
   const pace = /\b(per[ -](second|minute)|rate)\b/iu.test(message);
   const day = /\b(daily|per[ -]day)\b/iu.test(message);
@@ -139,12 +139,12 @@ function retryOf(meaning: AnsweredMeaning, exchange: Answered): Pick<Outcome, "r
     case "unreadable":
       return { retry: "later", retryAfterSeconds: null };
     case "provider_failed":
-      // Below 500 (a redirect, a 405) the same request would only cost the same again.
+      // Below 500 (a redirect, a 405) a retry would only be charged again.
       return status >= 500 ? { retry: "later", retryAfterSeconds: exchange.retryAfterSeconds } : { retry: "no", retryAfterSeconds: null };
   }
 }
 
 function explanation(meaning: AnsweredMeaning, { message }: Answered): string {
-  if (meaning === "unreadable") return ", but the body was cut off or is not what the provider documents";
+  if (meaning === "unreadable") return ", but the body was cut off or has an undocumented shape";
   return message === null ? "" : `: ${message}`;
 }

@@ -1,7 +1,7 @@
-/** What the provider's `ratelimit` and `ratelimit-policy` headers say (draft-ietf-httpapi-ratelimit-headers). No I/O. No clock. */
+/** Parses the provider's `ratelimit` and `ratelimit-policy` headers (draft-ietf-httpapi-ratelimit-headers). No I/O. No clock. */
 import { type BareItem, type List, parseList, Token } from "structured-headers";
 
-/** Null is "the provider didn't say", never "nothing left". */
+/** Null means unknown, never zero. */
 export interface RateLimits {
   daily: { left: number; limit: number | null; resetSeconds: number | null } | null;
   rate: { left: number; resetSeconds: number | null } | null;
@@ -21,7 +21,7 @@ export function readRateLimits(headers: Headers): RateLimits {
   };
 }
 
-/** RFC 9651: a field that doesn't parse is ignored as a whole. */
+/** RFC 9651: a malformed field is ignored completely. */
 function listOf(field: string | null): List {
   if (field === null) return [];
   try {

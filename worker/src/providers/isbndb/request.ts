@@ -1,10 +1,13 @@
-/** What is asked of the provider. No I/O. No clock. Wrong arguments of ours throw; text that came from users is refused as data. */
+/**
+ * Builds requests to the provider. No I/O. No clock. Invalid arguments of our own code throw. Unusable text from users is returned as a
+ * refusal.
+ */
 import type { NeverSentReason } from "./outcome.ts";
 
 export type ProviderRequest = { method: "GET"; path: string } | { method: "POST"; path: string; json: unknown };
 export type Asked = ProviderRequest | { refused: NeverSentReason };
 
-/** Page numbers start at 1; a page holds at most 1,000. */
+/** Page numbers start at 1. A page has at most 1,000 results. */
 interface Paging {
   page: number;
   pageSize: number;
@@ -20,7 +23,7 @@ const MAX_TEXT_CHARACTERS = 150;
 const MAX_PAGE_SIZE = 1000;
 
 export function booksRequest(isbns: readonly string[]): Asked {
-  if (isbns.length === 0) throw new RangeError("isbns is empty: expected at least one ISBN");
+  if (isbns.length === 0) throw new RangeError("isbns must contain at least one ISBN");
   return { method: "POST", path: "/books", json: { isbns } };
 }
 
@@ -33,9 +36,9 @@ export function authorRequest(name: string, paging: Paging): Asked {
 }
 
 export function releasedRequest({ month, subject, ...paging }: Released): Asked {
-  if (!/^\d{4}-(0[1-9]|1[0-2])$/u.test(month)) throw new RangeError(`month is "${month}": expected YYYY-MM`);
-  // Documented is only "on or after", "on or before": YYYY-MM is taken for the whole month at both ends, which also spares
-  // us asking for 31 February.
+  if (!/^\d{4}-(0[1-9]|1[0-2])$/u.test(month)) throw new RangeError(`month must be YYYY-MM (got ${month})`);
+  // The documentation says only "on or after" and "on or before". YYYY-MM covers the whole month at both ends and avoids dates such as 31
+  // February.
   const query = new URLSearchParams({ publishedFrom: month, publishedTo: month, ...pagingParameters(paging) });
   if (subject !== undefined) {
     const refused = whyUnusable(subject);
@@ -48,21 +51,21 @@ export function releasedRequest({ month, subject, ...paging }: Released): Asked 
 export const KEY_REQUEST: ProviderRequest = { method: "GET", path: "/key" };
 
 function withSegment(prefix: string, text: string, query: string): Asked {
-  // URL parsers resolve "." and ".." even when percent-encoded: the request would go somewhere else, and be charged.
+  // URL parsers resolve "." and ".." even if percent-encoded. The request would go to another path and be charged.
   const refused = text === "." || text === ".." ? "text_unusable" : whyUnusable(text);
   return refused === null ? { method: "GET", path: `${prefix}${encodeURIComponent(text)}${query}` } : { refused };
 }
 
 function whyUnusable(text: string): NeverSentReason | null {
-  // Half a surrogate pair has no UTF-8 form: encodeURIComponent throws on it.
+  // An unpaired surrogate has no UTF-8 form, and encodeURIComponent throws on it.
   if (text.trim() === "" || !text.isWellFormed()) return "text_unusable";
   return Array.from(text).length > MAX_TEXT_CHARACTERS ? "text_too_long" : null;
 }
 
 function pagingParameters({ page, pageSize }: Paging): { page: string; pageSize: string } {
-  if (!Number.isInteger(page) || page < 1) throw new RangeError(`page is ${page}: expected a whole number from 1`);
+  if (!Number.isInteger(page) || page < 1) throw new RangeError(`page must be a whole number from 1 (got ${page})`);
   if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > MAX_PAGE_SIZE) {
-    throw new RangeError(`pageSize is ${pageSize}: expected a whole number from 1 to ${MAX_PAGE_SIZE}`);
+    throw new RangeError(`pageSize must be a whole number from 1 to ${MAX_PAGE_SIZE} (got ${pageSize})`);
   }
   return { page: String(page), pageSize: String(pageSize) };
 }

@@ -1,12 +1,12 @@
-/** The provider's answers, from parsed JSON to what callers use; null for an answer of no known shape. No I/O. No clock. */
+/** Converts the provider's responses from parsed JSON. Null for an unknown shape. No I/O. No clock. */
 import { z } from "zod";
 import { type BookRecord, readBook } from "./book-record.ts";
 
 export interface BooksPage {
   books: BookRecord[];
-  /** Records that could not be read. While this is not 0, a book missing from `books` is not known to be unknown. */
+  /** Number of unreadable records. Unless it is 0, a book missing from `books` may still exist. */
   unreadable: number;
-  /** How many results the provider has in all, null where it doesn't say. */
+  /** Total number of results. Null if the provider does not report it. */
   total: number | null;
 }
 
@@ -30,7 +30,7 @@ const wholeNumber = z.union([
 const count = wholeNumber.pipe(z.int().min(0)).nullable().catch(null);
 const name = z.string().trim().min(1).nullable().catch(null);
 
-// The documents say `data`, live answers say `books`; either may be an array or, out of PHP, a keyed map.
+// The documentation says `data`, live responses say `books`. Either may be an array or a keyed map.
 const records = z
   .union([z.array(z.unknown()), z.record(z.string(), z.unknown()).transform((map) => Object.values(map))])
   .nullable()
@@ -52,7 +52,7 @@ export function readBooksPage(json: unknown): BooksPage | null {
   const parsed = pageAnswer.safeParse(json);
   if (!parsed.success) return null;
   const { total } = parsed.data;
-  // A missing list is an empty one only where the provider says that there is nothing.
+  // A missing list counts as empty only if the provider reports a total of 0.
   const found = parsed.data.books ?? parsed.data.data ?? (total === 0 ? [] : null);
   if (found === null) return null;
   const books = found.map(readBook).filter((book) => book !== null);

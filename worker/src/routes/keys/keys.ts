@@ -5,7 +5,7 @@ import { createRouter } from "../../http/index.ts";
 import { pageByTime, pageOnly } from "../../http/paging.ts";
 import { SCOPES, listKeys } from "../../store/keys/api-keys.ts";
 import { KEY_MODES } from "../../tenants/keys/api-key.ts";
-import { askForEndOfGrace, endGrace, rotate } from "../../tenants/keys/rotation.ts";
+import { requestGraceEnd, endGrace, rotate } from "../../tenants/keys/rotation.ts";
 import { createKey, getKey, keyJson, revoke } from "../../tenants/keys/keys.ts";
 import { actorOf, askingFor, existingProject, projectReader } from "../acting.ts";
 import { jobLink, linkTo } from "../jobs/schemas.ts";
@@ -159,7 +159,7 @@ operation("post", "/projects/{id}/keys/{key_id}/rotate", {
   const [deps, actor] = [c.get("deps"), actorOf(c)];
   const made = await rotate(deps, projectReader(c, id), key_id, { immediate, digest, rotation }, actor);
   const rotated = { projectId: id, keyId: key_id, version: made.rotatedVersion };
-  const job = immediate ? null : await askForEndOfGrace(deps, rotated, actor, askingFor(c));
+  const job = immediate ? null : await requestGraceEnd(deps, rotated, actor, askingFor(c));
   return c.json({ ...keyJson(made), key: made.key, job: job && linkTo(job) }, 200);
 });
 

@@ -8,7 +8,7 @@ import { enrichNewReleases, readReleases } from "../../library/new-releases.ts";
 import { MAX_MONTHS } from "../../library/releases-range.ts";
 import { isoSeconds } from "../../lib/time.ts";
 import { findBooks } from "../../store/library/books.ts";
-import type { CatalogueBook } from "../../store/library/books.ts";
+import type { CatalogBook } from "../../store/library/books.ts";
 import { activeProject, answer, jsonBody, operations } from "../operation.ts";
 import { withRateLimit } from "../quota/schemas.ts";
 import { SPENDING, afterAll, apiCalls, enriching, enrichments, spender, stop } from "./enriching.ts";
@@ -40,7 +40,7 @@ export const book = z
   })
   .openapi("Book");
 
-export function bookJson({ fetched_at, ...stored }: CatalogueBook) {
+export function bookJson({ fetched_at, ...stored }: CatalogBook) {
   return { ...stored, fetched_at: isoSeconds(fetched_at) };
 }
 

@@ -1,7 +1,7 @@
 /** What monitoring systems report: each source in its own shape, let in by its own secret, and the list of what came. */
 import { z } from "@hono/zod-openapi";
 import { Problem } from "../../errors.ts";
-import { beside } from "../../http/background.ts";
+import { inBackground } from "../../http/background.ts";
 import { instant, projectId } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
@@ -169,11 +169,11 @@ async function takeBody(c: AppContext, read: (body: unknown) => ReadBody) {
   return take(c, body.alerts);
 }
 
-/** Written down is answered; the jobs are asked for beside the answer, and by housekeeping where that fails. */
+/** Written down is answered; the jobs are asked for inBackground the answer, and by housekeeping where that fails. */
 async function take(c: AppContext, alerts: readonly ReadAlert[]) {
   const deps = c.get("deps");
   const results = await receiveSignals(deps, alerts);
-  if (results.some(({ outcome }) => outcome === "waiting")) beside(c, "Signals wait for housekeeping", relaySignals(deps));
+  if (results.some(({ outcome }) => outcome === "waiting")) inBackground(c, "Signals wait for housekeeping", relaySignals(deps));
   const having = (result: AlertResult["result"]): number => results.filter((each) => each.result === result).length;
   return {
     received: results.length,

@@ -7,7 +7,7 @@ import { moment } from "../../http/fields.ts";
 import { createRouter, invalidField, showRateLimit, visibleStatus } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
 import { spenderOf } from "../../http/spender.ts";
-import { reserving, settling } from "../../library/quota-spans.ts";
+import { traceReservation, traceSettlement } from "../../library/quota-spans.ts";
 import {
   DEFAULT_TTL_SECONDS,
   MAX_TTL_SECONDS,
@@ -84,7 +84,7 @@ active("post", "/reservations", {
     throw invalidField("ttl_seconds", `${body.ttl_seconds} is too long; a project may hold calls for at most ${longest} s`);
   const { quota, trace } = c.get("deps");
   const spending = { cost: { calls: body.calls }, caller, priority: urgency, share };
-  const { answer } = await reserving(trace, spending, async () => ({
+  const { answer } = await traceReservation(trace, spending, async () => ({
     answer: await quota.reserve(
       {
         id: ledgerId(who, name),
@@ -139,7 +139,7 @@ granted("post", "/reservations/{id}/commit", {
   const { calls: spent, sent_at } = c.req.valid("json");
   const { quota, trace } = c.get("deps");
   const who = callerOf(c);
-  const answer = await settling(trace, async () =>
+  const answer = await traceSettlement(trace, async () =>
     quota.commit({
       id: ledgerId(who, name),
       ...(who.kind === "project" ? { within: { share: who.share } } : {}),
@@ -170,7 +170,7 @@ granted("delete", "/reservations/{id}", {
 }).handle(async (c) => {
   const { id: name } = c.req.valid("param");
   const { quota, trace } = c.get("deps");
-  const answer = await settling(trace, async () => quota.release(ledgerId(callerOf(c), name)));
+  const answer = await traceSettlement(trace, async () => quota.release(ledgerId(callerOf(c), name)));
   switch (answer.result) {
     case "released":
       showRateLimit(c, answer.status);

@@ -5,7 +5,7 @@ import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
 import { pageByTime, pageOnly } from "../../http/paging.ts";
 import { EVENT_TYPES } from "../../store/events.ts";
-import { replayableOf } from "../../store/webhooks/deliveries.ts";
+import { findReplayable } from "../../store/webhooks/deliveries.ts";
 import { STATUS_REASONS, WEBHOOK_STATUSES, listWebhooks } from "../../store/webhooks/webhooks.ts";
 import type { WebhookRow } from "../../store/webhooks/webhooks.ts";
 import { deliveryDetailJson, replayJson, webhookJson } from "../../tenants/webhooks/views.ts";
@@ -207,5 +207,5 @@ operation("post", "/projects/{id}/webhooks/{webhook_id}/replay", {
 const ownHost = (c: AppContext): string => new URL(c.req.url).host;
 
 async function detailed(c: AppContext, row: WebhookRow) {
-  return { ...webhookJson(row), replayable: replayJson(await replayableOf(c.get("deps").db, row.id, MAX_REPLAYABLE)) };
+  return { ...webhookJson(row), replayable: replayJson(await findReplayable(c.get("deps").db, row.id, MAX_REPLAYABLE)) };
 }

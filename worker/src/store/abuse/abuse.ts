@@ -1,4 +1,4 @@
-/** What was decided about the abuse of projects, and from what. Times are epoch milliseconds. */
+/** Decisions about abuse, with the evidence they were based on. Times are epoch milliseconds. */
 import { claimed } from "../changes.ts";
 import type { Operation } from "../changes.ts";
 import { olderThan, stored, where } from "../database.ts";
@@ -11,36 +11,37 @@ export const ABUSE_PATTERNS = ["EXCESSIVE_USAGE", "ERROR_SPIKE", "SUSPICIOUS_PAT
 export type AbusePattern = (typeof ABUSE_PATTERNS)[number];
 
 /**
- * `suspended`: because of it. `reported`: it was to be reported only. `already_suspended`: it stood still for good before. `not_active`: it
- * is archived or deleted. In these four the pattern was there. `normal`: it was not. `insufficient`: there was too little to tell.
+ * The pattern was found in the first four. `suspended`: the project was suspended for it. `reported`: the detection was set to report only.
+ * `already_suspended`: the project was suspended without an end before. `not_active`: the project is archived or deleted. `normal`: the
+ * pattern was not found. `insufficient`: there was too little data.
  */
 export const ABUSE_DECISIONS = ["suspended", "reported", "already_suspended", "not_active", "normal", "insufficient"] as const;
 export type AbuseDecision = (typeof ABUSE_DECISIONS)[number];
 
 export interface Detection {
-  /** The job. */
+  /** Id of the job. */
   readonly run: string;
   readonly projectId: string;
   readonly pattern: AbusePattern;
-  /** The end of what was looked at. */
+  /** End of the evaluated windows. */
   readonly asOf: number;
   readonly decision: AbuseDecision;
   readonly why: string;
   readonly evidence: "measured" | "given";
   readonly enforce: boolean;
   readonly inputs: unknown;
-  /** What those are told who asked to be told. */
-  readonly told: Readonly<Record<string, unknown>>;
-  /** Where the pattern was measured: no part of what is usual any more. */
+  /** Payload of the event. */
+  readonly eventData: Readonly<Record<string, unknown>>;
+  /** Windows in which the pattern was measured. They no longer count towards the baseline. */
   readonly flagged: WindowPair | null;
 }
 
-/** A pattern that goes on is told once in so long. */
-const TOLD_EVERY_MS = 60 * 60_000;
+/** Minimum time between two reports of a pattern that continues. */
+const REPORT_INTERVAL_MS = 60 * 60_000;
 
 /**
- * The statements that write a detection down, with what follows from it. `guarded`: they do nothing unless the operation has claimed the
- * project. Twice the same is once.
+ * Statements that record a detection and its consequences. Idempotent. `guarded`: they do nothing unless the operation has claimed the
+ * project.
  */
 export function detectionStatements(
   db: D1Database,
@@ -48,7 +49,7 @@ export function detectionStatements(
   operation: Operation,
   guarded: boolean,
 ): readonly D1PreparedStatement[] {
-  const { run, projectId, pattern, asOf, decision, why, evidence, enforce, inputs, told, flagged } = detection;
+  const { run, projectId, pattern, asOf, decision, why, evidence, enforce, inputs, eventData, flagged } = detection;
   const guard = guarded ? claimed("projects") : "true";
   const own = (sql: string, ...values: unknown[]) => db.prepare(sql).bind(projectId, operation.id, ...values);
   const found = decision === "suspended" || decision === "reported";
@@ -71,33 +72,33 @@ export function detectionStatements(
         JOIN events e ON e.id = 'abuse.detected:' || d.project_id || ':' || d.run
         WHERE d.project_id = ?1 AND d.pattern = ?7 AND d.decision IN ('suspended', 'reported') AND d.as_of > ?8)) ON CONFLICT DO NOTHING`,
     run,
-    JSON.stringify(told),
+    JSON.stringify(eventData),
     operation.now,
     decision === "suspended" ? 1 : 0,
     pattern,
-    asOf - TOLD_EVERY_MS,
+    asOf - REPORT_INTERVAL_MS,
   );
   const flag = flagged === null ? [] : flagStatements(own, flagged, guard);
   return [row, ...(found ? [event] : []), ...flag];
 }
 
-/** Hours that were summed up already are summed up again, without what is flagged. */
+/** Also sums up again the hours that were summed up before, now without the flagged minutes. */
 function flagStatements(
   own: (sql: string, ...values: unknown[]) => D1PreparedStatement,
   { from, to }: WindowPair,
   guard: string,
 ): D1PreparedStatement[] {
   const flag = `UPDATE project_minutes SET flagged = 1 WHERE minute >= ?3 AND minute < ?4 AND project_id = ?1 AND ${guard}`;
-  const again = `UPDATE project_hours SET (requests, errors, windows) = (
+  const recount = `UPDATE project_hours SET (requests, errors, windows) = (
       SELECT coalesce(sum(m.requests), 0), coalesce(sum(m.errors), 0), count(DISTINCT m.minute / 5) FROM project_minutes m
       WHERE m.minute >= project_hours.hour * 60 AND m.minute < project_hours.hour * 60 + 60 AND m.project_id = ?1
         AND m.flagged = 0 AND m.requests > 0)
     WHERE project_id = ?1 AND hour >= ?3 AND hour <= ?4 AND ${guard}`;
   const hourOf = (minute: number): number => Math.floor(minute / 60);
-  return [own(flag, from, to), own(again, hourOf(from), hourOf(to - 1))];
+  return [own(flag, from, to), own(recount, hourOf(from), hourOf(to - 1))];
 }
 
-/** Writes a decision down that changes nothing of the project. */
+/** Records a decision that does not change the project. */
 export async function recordAbuseDetection(db: D1Database, detection: Detection, operation: Operation): Promise<void> {
   await stored(async () => db.batch([...detectionStatements(db, detection, operation, false)]));
 }
@@ -117,12 +118,12 @@ export interface DetectionRow {
   readonly inputs: string;
 }
 
-/** What a job decided before; null where it did not yet. */
+/** The decision of a job. Null if it has not decided yet. */
 export async function findDetection(db: D1Database, run: string): Promise<DetectionRow | null> {
   return stored(async () => db.prepare("SELECT * FROM abuse_detections WHERE run = ?").bind(run).first<DetectionRow>());
 }
 
-/** What was decided about a project, the newest first. */
+/** Decisions about a project, newest first. */
 export async function listDetections(
   db: D1Database,
   projectId: string,
@@ -134,7 +135,7 @@ export async function listDetections(
   return results;
 }
 
-/** The project as it is, with the reasons that stop it; null where there is none. */
+/** The project with its open suspensions. Null if it does not exist. */
 export const getProjectDetails = async (db: D1Database, projectId: string, now: number): Promise<ProjectView | null> =>
   findProject(db, projectId, now);
 
@@ -144,7 +145,7 @@ interface ProjectOwner {
   readonly owner_id: string | null;
 }
 
-/** Whose project it is: who is to be spoken to. */
+/** The organization and owner of a project, for contacting them. */
 export async function getProjectOwner(db: D1Database, projectId: string): Promise<ProjectOwner | null> {
   const sql = `SELECT o.id AS organization_id, o.name AS organization_name, p.owner_id
     FROM projects p JOIN organizations o ON o.id = p.organization_id WHERE p.id = ?`;

@@ -1,22 +1,22 @@
 /**
- * Metered rates: what each project asks in a minute, and what is usual for it. Minutes, windows (of five minutes) and hours are counted
- * since 1970. What is usual is an hour's sum over windows with use, so that a project that works in bursts is compared with its bursts.
+ * Request rates: each project's requests per minute, and its baseline. Minutes, five-minute windows and hours are counted since 1970. The
+ * baseline is an hour's sum over windows with use, so that a project that works in bursts is compared with its own bursts.
  */
 import { MINUTE_MS } from "../../lib/time.ts";
 import { stored } from "../database.ts";
-import { heldBy } from "../suspension/reasons.ts";
+import { activeReasons } from "../suspension/reasons.ts";
 
-/** The minute since 1970 that a moment lies in. */
+/** The minute since 1970 that contains `now`. */
 export const minuteOf = (now: number): number => Math.floor(now / MINUTE_MS);
 
-/** Requests that were answered, by what came of them. */
-export interface Tally {
+/** Requests by outcome. */
+export interface RequestCounts {
   readonly requests: number;
-  /** Of the requests: wrong ones, and failures. */
+  /** Part of the requests: client errors and failures. */
   readonly errors: number;
-  /** Of the errors: 5xx. */
+  /** Part of the errors: 5xx. */
   readonly failures: number;
-  /** Refused, and no requests. */
+  /** Refused attempts, not counted as requests. */
   readonly probes: number;
 }
 
@@ -24,84 +24,88 @@ const ADD = `ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, 
   failures = failures + excluded.failures, probes = probes + excluded.probes`;
 const COLUMNS = "(minute, project_id, requests, errors, failures, probes)";
 
-/** Counts one answer of a project. */
-export async function countRequest(db: D1Database, projectId: string, minute: number, tally: Tally): Promise<void> {
+/** Counts one response of a project. */
+export async function countRequest(db: D1Database, projectId: string, minute: number, counts: RequestCounts): Promise<void> {
   const sql = `INSERT INTO project_minutes ${COLUMNS} VALUES (?, ?, ?, ?, ?, ?) ${ADD}`;
-  const { requests, errors, failures, probes } = tally;
+  const { requests, errors, failures, probes } = counts;
   await stored(async () => db.prepare(sql).bind(minute, projectId, requests, errors, failures, probes).run());
 }
 
 /**
- * The same for a request that was refused before anybody looked its key up: counted where the key works, so that nobody can count
- * something for a project that is not theirs.
+ * Counts a request that was refused before its key was looked up. The key must be valid, so that no caller can raise the counts of
+ * another's project.
  */
 export async function countRequestOfKey(
   db: D1Database,
   key: { readonly id: string; readonly hash: string; readonly now: number },
   minute: number,
-  tally: Tally,
+  counts: RequestCounts,
 ): Promise<void> {
   const sql = `INSERT INTO project_minutes ${COLUMNS}
     SELECT ?1, k.project_id, ?2, ?3, ?4, ?5 FROM api_key_versions v JOIN api_keys k ON k.id = v.key_id
     WHERE v.key_id = ?6 AND v.hash = ?7 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?8)
       AND (v.expires_at IS NULL OR v.expires_at > ?8) ${ADD}`;
-  const { requests, errors, failures, probes } = tally;
+  const { requests, errors, failures, probes } = counts;
   await stored(async () => db.prepare(sql).bind(minute, requests, errors, failures, probes, key.id, key.hash, key.now).run());
 }
 
-/** Two windows, one after the other, by their minutes. */
+/** Two consecutive windows, by their minutes. */
 export interface WindowPair {
   readonly from: number;
   readonly middle: number;
-  /** Not part of them any more. */
+  /** Exclusive. */
   readonly to: number;
 }
 
-const SUMS = `coalesce(sum(requests), 0) AS requests, coalesce(sum(errors), 0) AS errors, coalesce(sum(failures), 0) AS failures,
+const SUMS = `SELECT coalesce(sum(requests), 0) AS requests, coalesce(sum(errors), 0) AS errors, coalesce(sum(failures), 0) AS failures,
   coalesce(sum(probes), 0) AS probes`;
 
-/** What a project asked in two windows, the earlier first. */
-export async function getProjectMetrics(db: D1Database, projectId: string, { from, middle, to }: WindowPair): Promise<[Tally, Tally]> {
-  // By keys: a range of minutes would read what all others asked, too.
-  const sql = `SELECT ${SUMS} FROM project_minutes WHERE project_id = ?1 AND minute IN (SELECT value FROM json_each(?2))`;
+/** A project's counts in two windows, the earlier first. */
+export async function getProjectMetrics(
+  db: D1Database,
+  projectId: string,
+  { from, middle, to }: WindowPair,
+): Promise<[RequestCounts, RequestCounts]> {
+  // Looks up single minutes: a range would also read the minutes of all other projects.
+  const sql = `${SUMS} FROM project_minutes WHERE project_id = ?1 AND minute IN (SELECT value FROM json_each(?2))`;
   const minutes = (first: number, end: number) => JSON.stringify(Array.from({ length: end - first }, (_, index) => first + index));
   const query = db.prepare(sql);
   const [earlier, later] = await stored(async () =>
-    db.batch<Tally>([query.bind(projectId, minutes(from, middle)), query.bind(projectId, minutes(middle, to))]),
+    db.batch<RequestCounts>([query.bind(projectId, minutes(from, middle)), query.bind(projectId, minutes(middle, to))]),
   );
-  return [earlier?.results[0] ?? NOTHING, later?.results[0] ?? NOTHING];
+  return [earlier?.results[0] ?? NO_REQUESTS, later?.results[0] ?? NO_REQUESTS];
 }
 
-const NOTHING: Tally = { requests: 0, errors: 0, failures: 0, probes: 0 };
+const NO_REQUESTS: RequestCounts = { requests: 0, errors: 0, failures: 0, probes: 0 };
 
-/** What everybody else asked in both windows together. */
-export async function getOthersMetrics(db: D1Database, projectId: string, { from, to }: WindowPair): Promise<Tally> {
-  const sql = `SELECT ${SUMS} FROM project_minutes WHERE minute >= ?1 AND minute < ?2 AND project_id <> ?3`;
-  return (await stored(async () => db.prepare(sql).bind(from, to, projectId).first<Tally>())) ?? NOTHING;
+/** Counts of all other projects in both windows together. */
+export async function getOthersMetrics(db: D1Database, projectId: string, { from, to }: WindowPair): Promise<RequestCounts> {
+  const sql = `${SUMS} FROM project_minutes WHERE minute >= ?1 AND minute < ?2 AND project_id <> ?3`;
+  return (await stored(async () => db.prepare(sql).bind(from, to, projectId).first<RequestCounts>())) ?? NO_REQUESTS;
 }
 
-/** What is usual for a project: sums over hours that are over. */
+/** The usual traffic of a project: sums over past hours. */
 export interface Baseline {
-  /** With use. */
+  /** Hours with use. */
   readonly hours: number;
-  /** UTC days that these hours lie in. */
+  /** UTC days that contain these hours. */
   readonly days: number;
   readonly requests: number;
-  /** Of five minutes, with use. */
+  /** Five-minute windows with use. */
   readonly windows: number;
 }
 
-const BASELINE = `count(*) AS hours, count(DISTINCT hour / 24) AS days, coalesce(sum(requests), 0) AS requests,
+const BASELINE = `SELECT count(*) AS hours, count(DISTINCT hour / 24) AS days, coalesce(sum(requests), 0) AS requests,
   coalesce(sum(windows), 0) AS windows FROM project_hours`;
 
-/** Of the hours from `from` on, up to and without `to`. */
+/** Baseline over the hours from `from` (inclusive) to `to` (exclusive). */
 export async function getProjectBaseline(db: D1Database, projectId: string, from: number, to: number): Promise<Baseline> {
-  const sql = `SELECT ${BASELINE} WHERE project_id = ?1 AND hour >= ?2 AND hour < ?3 AND requests > 0`;
+  const sql = `${BASELINE} WHERE project_id = ?1 AND hour >= ?2 AND hour < ?3 AND requests > 0`;
   const query = db.prepare(sql).bind(projectId, from, to);
   return (await stored(async () => query.first<Baseline>())) ?? { hours: 0, days: 0, requests: 0, windows: 0 };
 }
 
-/** Sums up the hours before `to` that were not yet, from `oldest` on: each once, for all projects in one statement. */
+/** Sums up the hours from `oldest` to `to` that have no sum yet, for all projects in one statement. */
 export async function rollUpHours(db: D1Database, oldest: number, to: number): Promise<void> {
   const sql = `INSERT INTO project_hours (project_id, hour, requests, errors, windows)
     SELECT project_id, minute / 60, sum(requests), sum(errors), count(DISTINCT minute / 5) FROM project_minutes
@@ -110,7 +114,7 @@ export async function rollUpHours(db: D1Database, oldest: number, to: number): P
   await stored(async () => db.prepare(sql).bind(oldest, to).run());
 }
 
-/** What looks like a pattern in two windows; who decides looks more closely. */
+/** A project that seems to show a pattern in two windows. The decision examines it more closely. */
 export interface Candidate {
   readonly project_id: string;
   readonly excessive: 0 | 1;
@@ -121,13 +125,13 @@ export interface Candidate {
 interface CandidateRules {
   readonly minRequests: number;
   readonly factor: number;
-  /** Hours that are compared with: from, and up to without. */
+  /** Hours to compare with: first (inclusive) and last (exclusive). */
   readonly hours: readonly [number, number];
 }
 
 /**
- * Active projects whose two windows look like a pattern, in one statement that reads what was asked in these minutes and nothing of those
- * who asked nothing. Windows that were part of a pattern before are not looked at again, nor are projects that are stopped for good.
+ * Active projects whose two windows seem to show a pattern. The statement reads only the minutes of these windows. It skips windows that
+ * were flagged before and projects that are suspended without an end.
  */
 export async function findAbuseCandidates(
   db: D1Database,
@@ -136,27 +140,27 @@ export async function findAbuseCandidates(
   now: number,
   limit: number,
 ): Promise<Candidate[]> {
-  // The rules of tenants/abuse/evidence.ts, but for how much is known of a project, which who decides finds out.
+  // The rules of tenants/abuse/evidence.ts, except the minimum baseline, which the decision checks.
   const sql = `WITH
     windows AS (
       SELECT project_id, sum(requests) AS requests, sum(errors) AS errors, sum(failures) AS failures, sum(probes) AS probes,
         max(flagged) AS flagged
       FROM project_minutes WHERE minute >= ?1 AND minute < ?3 GROUP BY project_id, minute >= ?2),
-    everybody AS (SELECT sum(requests) AS requests, sum(failures) AS failures FROM windows),
+    totals AS (SELECT sum(requests) AS requests, sum(failures) AS failures FROM windows),
     pairs AS (
       SELECT project_id, min(requests) AS requests, min(probes > requests) AND min(probes) >= ?4 AS probes,
-        min(errors * 2 > requests) AND min(requests) >= ?4 AS errors, min((errors - failures) * 2 > requests) AS own_doing,
-        sum(requests) AS asked, sum(failures) AS failed
+        min(errors * 2 > requests) AND min(requests) >= ?4 AS errors, min((errors - failures) * 2 > requests) AS own_errors,
+        sum(requests) AS own_requests, sum(failures) AS failed
       FROM windows GROUP BY project_id HAVING count(*) = 2 AND max(flagged) = 0 AND (min(requests) >= ?4 OR min(probes) >= ?4)),
     judged AS (
       SELECT pairs.project_id, pairs.requests, pairs.probes,
-        pairs.errors AND (own_doing OR (e.requests - asked >= ?4 AND (e.failures - failed) * 2 <= e.requests - asked)) AS errors,
+        pairs.errors AND (own_errors OR (e.requests - own_requests >= ?4 AND (e.failures - failed) * 2 <= e.requests - own_requests)) AS errors,
         pairs.requests >= ?4 AND coalesce((SELECT pairs.requests * sum(h.windows) > ?5 * sum(h.requests) FROM project_hours h
           WHERE h.project_id = pairs.project_id AND h.hour >= ?6 AND h.hour < ?7), 0) AS excessive
-      FROM pairs JOIN everybody e)
+      FROM pairs JOIN totals e)
     SELECT j.project_id, j.excessive, j.errors, j.probes FROM judged j JOIN projects p ON p.id = j.project_id
     WHERE (j.excessive OR j.errors OR j.probes) AND p.lifecycle = 'ACTIVE'
-      AND NOT EXISTS (SELECT 1 ${heldBy("p.id", "?8")} AND s.until IS NULL AND s.reason NOT LIKE 'quota:%')
+      AND NOT EXISTS (SELECT 1 ${activeReasons("p.id", "?8")} AND s.until IS NULL AND s.reason NOT LIKE 'quota:%')
     ORDER BY j.requests DESC, j.project_id LIMIT ?9`;
   const query = db.prepare(sql).bind(from, middle, to, minRequests, factor, hours[0], hours[1], now, limit);
   const { results } = await stored(async () => query.all<Candidate>());

@@ -1,4 +1,4 @@
-/** Organisations and their billing periods. Times are epoch milliseconds. */
+/** Organizations and their billing periods. Times are epoch milliseconds. */
 import type { AuditNote, Operation } from "../changes.ts";
 import { applyChange, auditStatement, claimed, ifClaimed } from "../changes.ts";
 import { createdBefore, stored, where } from "../database.ts";
@@ -20,7 +20,7 @@ export interface OrganizationRow {
   readonly updated_at: number;
 }
 
-/** An organisation with what it has used in the billing period that contains now; null where that period has no row yet. */
+/** An organization with the usage of its current billing period. Null if that period has no row yet. */
 export interface OrganizationView extends OrganizationRow {
   readonly api_calls: number | null;
 }
@@ -40,7 +40,7 @@ export interface PeriodRow {
 
 export type NewOrganization = Pick<OrganizationRow, "id" | "name" | "billing_anchor" | "monthly_api_calls">;
 
-/** Adds an organisation with its first billing periods, as it is then. null where the id is taken: nothing was written. */
+/** Adds an organization with its first billing periods and returns it. Returns null, and writes nothing, if the id is taken. */
 export async function addOrganization(
   db: D1Database,
   row: NewOrganization,
@@ -70,17 +70,17 @@ export async function findOrganization(db: D1Database, id: string, now: number):
 
 export interface OrganizationFilter {
   readonly status: OrganizationStatus | null;
-  /** Part of the name or the id; the letters A to Z in either case, which is all that SQLite knows of. */
+  /** Part of the name or the id. Only the letters A to Z match in either case, because SQLite knows no others. */
   readonly text: string | null;
   readonly after: After | null;
   readonly limit: number;
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function listOrganizations(db: D1Database, filter: OrganizationFilter, now: number): Promise<OrganizationView[]> {
   const { status, text, after, limit } = filter;
   const { sql, values } = where([
-    // Written out, since a partial index fits no value that is bound.
+    // A literal, because a partial index does not match a bound value.
     status !== null && { sql: `o.status = '${status}'`, values: [] },
     text !== null && { sql: "instr(lower(o.name), lower(?)) > 0 OR instr(lower(o.id), lower(?)) > 0", values: [text, text] },
     createdBefore(after, "o"),
@@ -92,7 +92,7 @@ export async function listOrganizations(db: D1Database, filter: OrganizationFilt
 
 export type OrganizationChange = Pick<OrganizationRow, "name" | "status" | "monthly_api_calls">;
 
-/** False where the organisation was changed meanwhile, or was to be archived and has active projects: nothing was written. */
+/** Returns false, and writes nothing, if the organization was changed meanwhile, or if it was to be archived and has active projects. */
 export async function changeOrganization(
   db: D1Database,
   seen: OrganizationRow,
@@ -107,19 +107,19 @@ export async function changeOrganization(
   return applyChange(db, { owner: "organizations", seen, operation, note, condition }, [statement]);
 }
 
-/** Projects of an organisation that are neither archived nor deleted. */
+/** Projects of an organization that are neither archived nor deleted. */
 export async function countActiveProjects(db: D1Database, organizationId: string): Promise<number> {
   const sql = "SELECT count(*) AS projects FROM projects WHERE organization_id = ? AND lifecycle = 'ACTIVE'";
   return (await stored(async () => db.prepare(sql).bind(organizationId).first<number>("projects"))) ?? 0;
 }
 
-/** Rows for periods that have none yet; the others stay as they are. */
+/** Adds rows for periods that have none. The others do not change. */
 export async function ensurePeriods(db: D1Database, organizationId: string, periods: readonly BillingPeriod[]): Promise<void> {
   const rows = periods.map((period) => ({ organization: organizationId, ...period }));
   await stored(async () => db.prepare(MAKE_PERIODS).bind(JSON.stringify(rows)).run());
 }
 
-/** The latest `limit` periods that have begun, the newest first. */
+/** The latest `limit` periods that have begun, newest first. */
 export async function listPeriods(db: D1Database, organizationId: string, now: number, limit: number): Promise<PeriodRow[]> {
   const sql = "SELECT * FROM billing_periods WHERE organization_id = ? AND starts_at <= ? ORDER BY period_index DESC LIMIT ?";
   const { results } = await stored(async () => db.prepare(sql).bind(organizationId, now, limit).all<PeriodRow>());

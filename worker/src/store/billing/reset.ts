@@ -1,18 +1,18 @@
-/** The monthly reset's SQL: organisations whose periods have ended, some hundred at a time. Times are epoch milliseconds. */
+/** The monthly reset's SQL: closes the periods of a page of organizations. Times are epoch milliseconds. */
 import { stored } from "../database.ts";
 import { INSERT_EVENT } from "../events.ts";
 import { MAKE_PERIODS } from "./periods.ts";
 import type { PeriodOf } from "./periods.ts";
-import { OPEN_REASONS, holds } from "../suspension/reasons.ts";
+import { OPEN_REASONS, isOpen } from "../suspension/reasons.ts";
 
 export interface DueOrganization {
   readonly id: string;
   readonly billing_anchor: number;
-  /** The first period that is not closed; null where there is no row at all. */
+  /** The first period that is not closed. Null without a row. */
   readonly first_open: number | null;
 }
 
-/** Organisations after an id that have a period to close, or none for now. */
+/** Organizations after an id that have a period to close, or no current period. */
 export async function dueOrganizations(db: D1Database, after: string, limit: number, now: number): Promise<DueOrganization[]> {
   const sql = `SELECT o.id, o.billing_anchor,
       coalesce((SELECT max(b.period_index) + 1 FROM billing_periods b WHERE b.organization_id = o.id AND b.closed_at IS NOT NULL),
@@ -29,13 +29,13 @@ export async function dueOrganizations(db: D1Database, after: string, limit: num
 export interface ResetOutcome {
   /** Periods closed. */
   readonly closed: number;
-  /** Reasons lifted that had ended. */
+  /** Reasons lifted because they had ended. */
   readonly lifted: number;
 }
 
 /**
- * Makes the periods that have no row yet, closes those that have ended, and lifts what ended with them, in one transaction. A period keeps
- * its total as it was at its end: what is reported later goes to its adjustments.
+ * Creates missing periods, closes those that have ended, and lifts the reasons that ended with them, in one transaction. A closed period
+ * keeps its total. Later reports go to its adjustments.
  */
 export async function closePeriods(
   db: D1Database,
@@ -55,7 +55,7 @@ export async function closePeriods(
       json_object('project_id', s.project_id, 'reasons', json_group_array(s.reason ORDER BY s.reason)), ?2
     FROM suspensions s JOIN projects p ON p.id = s.project_id
     WHERE p.organization_id IN (SELECT value FROM json_each(?1)) AND s.lifted_at = ?2 AND s.lifted_by = ?3
-      AND NOT EXISTS (SELECT 1 FROM suspensions o INDEXED BY ${OPEN_REASONS} WHERE o.project_id = s.project_id AND ${holds("o", "?2")})
+      AND NOT EXISTS (SELECT 1 FROM suspensions o INDEXED BY ${OPEN_REASONS} WHERE o.project_id = s.project_id AND ${isOpen("o", "?2")})
     GROUP BY s.project_id ON CONFLICT DO NOTHING`;
   const [, closed, lifted] = await stored(async () =>
     db.batch([

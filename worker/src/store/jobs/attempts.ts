@@ -1,8 +1,8 @@
-/** Every try of every step of a job: table `job_attempts`. Times are epoch milliseconds. */
+/** Every attempt of every step of a job: table `job_attempts`. Times are epoch milliseconds. */
 import { stored } from "../database.ts";
 import type { JobStatus } from "./jobs.ts";
 
-/** A step of a job: the nth of its name, from 1 on. */
+/** A step of a job: the nth of its name, starting at 1. */
 export interface StepKey {
   readonly job_id: string;
   readonly step: string;
@@ -16,21 +16,21 @@ export interface AttemptKey extends StepKey {
 export type AttemptOutcome = "succeeded" | "failed" | "timed_out" | "interrupted";
 
 export interface AttemptRow extends AttemptKey {
-  /** Null: nothing was recorded before it was over. */
+  /** null: nothing was recorded before it ended. */
   readonly started_at: number | null;
   readonly ended_at: number | null;
-  /** Null while it runs. */
+  /** null while it runs. */
   readonly outcome: AttemptOutcome | null;
   readonly error: string | null;
 }
 
-const TIMED_OUT = "It took longer than its time-out.";
-const INTERRUPTED = "The Worker died during this try.";
-const UNRECORDED = "Nothing of this try was recorded: it timed out, or the Worker died.";
+const TIMED_OUT = "The attempt timed out.";
+const INTERRUPTED = "The Worker died during this attempt.";
+const UNRECORDED = "Attempt not recorded (timeout or crash).";
 
 /**
- * Writes down that a try begins, and what its predecessors came to that never ended. Returns the job's status, which is final where the
- * work must not begin; null where the job is not known.
+ * Records that an attempt starts, and ends earlier attempts that never ended. Returns the job's status, which is final if the work must not
+ * start. Returns null if the job is unknown.
  */
 export async function beginAttempt(db: D1Database, key: AttemptKey, timeoutMs: number, now: number): Promise<JobStatus | null> {
   const { job_id, step, nth, attempt } = key;
@@ -50,7 +50,7 @@ export async function beginAttempt(db: D1Database, key: AttemptKey, timeoutMs: n
       )
       .bind(job_id, step, nth, attempt, now, timeoutMs, TIMED_OUT, INTERRUPTED),
     addMissing(db, key, earlier, "interrupted", UNRECORDED, now),
-    // A job that is over, or whose row is gone, gets no further try.
+    // A job that has ended, or whose row is gone, gets no further attempt.
     db
       .prepare(
         `INSERT INTO job_attempts (job_id, step, nth, attempt, started_at)
@@ -77,7 +77,7 @@ function addMissing(
   return db.prepare(sql).bind(job_id, step, nth, attemptsJson, now, outcome, error);
 }
 
-/** Writes down what a try came to, unless that is known already: one that timed out may come back from the dead. */
+/** Records the outcome of an attempt unless it is known already. An attempt that timed out may still report later. */
 export async function endAttempt(
   db: D1Database,
   { job_id, step, nth, attempt }: AttemptKey,
@@ -96,7 +96,7 @@ export async function endAttempt(
   );
 }
 
-/** A step was given up by the platform after so many tries: whatever of them is open or unknown ended for this reason. */
+/** Ends the open or unknown attempts of a step that the platform gave up. */
 export async function giveUpStep(
   db: D1Database,
   key: StepKey,
@@ -120,7 +120,7 @@ export async function giveUpStep(
   );
 }
 
-/** In the order in which they began. */
+/** In the order in which they started. */
 export async function attemptsOf(db: D1Database, jobId: string): Promise<AttemptRow[]> {
   const sql = "SELECT * FROM job_attempts WHERE job_id = ? ORDER BY coalesce(started_at, ended_at), step, nth, attempt";
   const { results } = await stored(async () => db.prepare(sql).bind(jobId).all<AttemptRow>());

@@ -1,16 +1,16 @@
-/** The index of jobs: table `jobs`. Workflows executes them and lists nothing; this is the list. Times are epoch milliseconds. */
+/** The index of jobs: table `jobs`. Workflows executes jobs but cannot list them. Times are epoch milliseconds. */
 import { createdBefore, jsonChunks, stored, where } from "../database.ts";
 import type { After } from "../database.ts";
 
 export const JOB_STATUSES = ["queued", "scheduled", "running", "waiting", "completed", "failed", "cancelled"] as const;
 /**
- * `queued`: not begun yet. `scheduled`: its delay is not over. `running`: a step is under way, or waits to be tried again. `waiting`: it
- * sleeps between steps. The other three are final.
+ * `queued`: not started. `scheduled`: its delay is not over. `running`: a step runs or waits for a retry. `waiting`: it sleeps between
+ * steps. The other three are final.
  */
 export type JobStatus = (typeof JOB_STATUSES)[number];
 export type FinalStatus = "completed" | "failed" | "cancelled";
 
-/** What was asked for; nothing of it changes. */
+/** The request for a job. It never changes. */
 export interface NewJob {
   readonly id: string;
   readonly type: string;
@@ -32,18 +32,18 @@ export interface NewJob {
 
 export interface JobRow extends Omit<NewJob, "status"> {
   readonly status: JobStatus;
-  /** The most that any step took. */
+  /** The most attempts that any step took. */
   readonly tries: number;
   /** JSON. */
   readonly result: string | null;
   readonly error: string | null;
   readonly started_at: number | null;
   readonly ended_at: number | null;
-  /** The last sign of life. */
+  /** Last time the job made progress. */
   readonly updated_at: number;
 }
 
-/** Writes a job down; null where its id is taken. */
+/** Adds a job. Null if its id is taken. */
 export async function insertJob(db: D1Database, job: NewJob): Promise<JobRow | null> {
   const sql = `
     INSERT INTO jobs (id, type, status, payload, requested_by, project_id, root_id, run, max_tries, cron, scheduled_for, request_id, trace_id,
@@ -56,7 +56,7 @@ export async function insertJob(db: D1Database, job: NewJob): Promise<JobRow | n
   return stored(async () => query.first<JobRow>());
 }
 
-/** Writes down many in one statement; returns the ids of those that were not there yet. Their payloads together stay below 400 KB or so. */
+/** Adds many jobs in one statement and returns the ids of the new ones. Their payloads together must stay below about 400 KB. */
 export async function insertJobs(db: D1Database, jobs: readonly NewJob[]): Promise<ReadonlySet<string>> {
   const columns = ["id", "type", "status", "payload", "requested_by", "project_id", "root_id", "run", "max_tries", "cron", "scheduled_for"];
   const names = [...columns, "request_id", "trace_id", "traceparent", "created_at"];
@@ -78,7 +78,7 @@ export interface JobFilter {
   readonly project_id?: string | undefined;
 }
 
-/** The newest first. Jobs that arrive meanwhile stand before every later page, so that none is shown twice or left out. */
+/** Newest first. Jobs that arrive meanwhile appear before every later page, so that none is shown twice or skipped. */
 export async function listJobs(db: D1Database, filter: JobFilter, after: After | null, limit: number): Promise<JobRow[]> {
   const given = (["type", "status", "project_id"] as const).map((name) => {
     const value = filter[name];
@@ -90,14 +90,14 @@ export async function listJobs(db: D1Database, filter: JobFilter, after: After |
   return results;
 }
 
-/** Jobs that have not ended, those first that showed a sign of life last. */
+/** Jobs that have not ended, most recently active first. */
 export async function unfinishedJobs(db: D1Database, limit: number): Promise<JobRow[]> {
   const sql = "SELECT * FROM jobs WHERE ended_at IS NULL ORDER BY updated_at DESC LIMIT ?";
   const { results } = await stored(async () => db.prepare(sql).bind(limit).all<JobRow>());
   return results;
 }
 
-/** The latest job of each type that a cron asked for. */
+/** The latest job of each type that a cron started. */
 export async function getScheduledJobs(
   db: D1Database,
   schedules: readonly { readonly cron: string; readonly type: string }[],
@@ -109,7 +109,7 @@ export async function getScheduledJobs(
   return results;
 }
 
-/** A sleep begins. */
+/** Records that a sleep begins. */
 export async function markWaiting(db: D1Database, id: string, now: number): Promise<void> {
   const sql = "UPDATE jobs SET status = 'waiting', updated_at = ?2 WHERE id = ?1 AND ended_at IS NULL AND status <> 'scheduled'";
   await stored(async () => db.prepare(sql).bind(id, now).run());
@@ -123,8 +123,8 @@ export interface JobEnd {
 }
 
 /**
- * Writes down how a job ended; false where it had ended already, or is not known. With `corrects` the end that was written is replaced
- * where it is that one. A try that never ended is closed with it.
+ * Records how a job ended. Returns false if it had ended already or is unknown. With `corrects` it replaces that recorded end. An attempt
+ * that never ended is closed with it.
  */
 export async function endJob(
   db: D1Database,
@@ -144,12 +144,12 @@ export async function endJob(
 }
 
 const CLOSED = {
-  completed: "Its end was not recorded.",
-  failed: "Its end was not recorded.",
+  completed: "The outcome was not recorded.",
+  failed: "The outcome was not recorded.",
   cancelled: "The job was cancelled.",
 } as const satisfies Record<FinalStatus, string>;
 
-/** Unfinished jobs that showed no sign of life since `quietSince` and were not looked at since `checkedBefore`, the longest first. */
+/** Unfinished jobs without progress since `quietSince` that were not checked since `checkedBefore`, oldest progress first. */
 export async function quietJobs(
   db: D1Database,
   { quietSince, checkedBefore, limit }: { quietSince: number; checkedBefore: number; limit: number },
@@ -166,13 +166,13 @@ export async function markChecked(db: D1Database, ids: readonly string[], now: n
   await stored(async () => db.prepare(sql).bind(JSON.stringify(ids), now).run());
 }
 
-/** The right to start what was left behind; false where somebody else has it, or it has shown life since it was read. */
+/** Claims the start of a stalled job. Returns false if another process claimed it or the job made progress since it was read. */
 export async function claimStart(db: D1Database, { id, updated_at }: JobRow, now: number): Promise<boolean> {
   const sql = "UPDATE jobs SET updated_at = ?3 WHERE id = ?1 AND updated_at = ?2 AND ended_at IS NULL RETURNING id";
   return (await stored(async () => db.prepare(sql).bind(id, updated_at, now).first())) !== null;
 }
 
-/** Jobs of a type that ended so, before then. */
+/** Jobs of a type that ended in this way before that time. */
 export interface Expired {
   readonly type: string;
   readonly status: FinalStatus;
@@ -186,7 +186,7 @@ export async function expiredJobs(db: D1Database, rules: readonly Expired[], lim
   return results.map(({ id }) => id);
 }
 
-/** Removes jobs with their tries. */
+/** Removes jobs with their attempts. */
 export async function deleteJobs(db: D1Database, ids: readonly string[]): Promise<void> {
   const list = JSON.stringify(ids);
   await stored(async () =>

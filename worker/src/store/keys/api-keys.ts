@@ -1,4 +1,4 @@
-/** API keys and their versions. Times are epoch milliseconds; a key itself is nowhere, only its keyed hash. */
+/** API keys and their versions. Only a keyed hash of each key is stored. Times are epoch milliseconds. */
 import { applyChange, claimed, ifClaimed } from "../changes.ts";
 import type { AuditNote, Operation, Seen } from "../changes.ts";
 import { createdBefore, stored, where } from "../database.ts";
@@ -20,10 +20,10 @@ export interface NewApiKey {
 export interface KeyVersion {
   readonly version: number;
   readonly created_at: number;
-  /** When it stops working; null: with the key. */
+  /** When it expires. Null: with the key. */
   readonly expires_at: number | null;
   readonly last_used_at: number | null;
-  /** Since a newer version exists. */
+  /** Requests since a newer version exists. */
   readonly grace_uses: number;
 }
 
@@ -37,7 +37,7 @@ export interface ApiKeyView {
   readonly revoked_at: number | null;
   readonly last_used_at: number | null;
   readonly created_at: number;
-  /** The newest first. */
+  /** Newest first. */
   readonly versions: readonly KeyVersion[];
 }
 
@@ -67,7 +67,7 @@ export function addKeyStatements(db: D1Database, projectId: string, key: NewApiK
   ];
 }
 
-/** False where the project was changed meanwhile: nothing was written. */
+/** Returns false, and writes nothing, if the project was changed meanwhile. */
 export async function addKey(db: D1Database, project: Seen, key: NewApiKey, operation: Operation, note: AuditNote): Promise<boolean> {
   const change = { owner: "projects", seen: project, operation, note } as const;
   return applyChange(db, change, addKeyStatements(db, project.id, key, operation));
@@ -78,7 +78,7 @@ export async function findKey(db: D1Database, projectId: string, id: string): Pr
   return row ? asView(row) : null;
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function listKeys(
   db: D1Database,
   projectId: string,
@@ -90,14 +90,14 @@ export async function listKeys(
   return results.map(asView);
 }
 
-/** Revokes a key; one that is revoked already keeps its time. False where the project was changed meanwhile. */
+/** Revokes a key. A key that is revoked already keeps its time. Returns false if the project was changed meanwhile. */
 export async function revokeKey(db: D1Database, project: Seen, keyId: string, operation: Operation, note: AuditNote): Promise<boolean> {
   const sql = `UPDATE api_keys SET revoked_at = ?4 WHERE id = ?3 AND project_id = ?1 AND revoked_at IS NULL AND ${claimed("projects")}`;
   const change = { owner: "projects", seen: project, operation, note } as const;
   return applyChange(db, change, [ifClaimed(db, project.id, operation, sql, keyId, operation.now)]);
 }
 
-/** Keys of a project that work at `now`: not revoked, not expired. Two ranges of one index, however many keys are of the past. */
+/** Keys of a project that are valid at `now`: not revoked, not expired. Reads two ranges of one index, however many old keys exist. */
 export async function countLiveKeys(db: D1Database, projectId: string, now: number): Promise<number> {
   const live = "SELECT count(*) FROM api_keys k WHERE k.project_id = ?1 AND k.revoked_at IS NULL";
   const sql = `SELECT (${live} AND k.expires_at IS NULL) + (${live} AND k.expires_at > ?2) AS live`;
@@ -108,38 +108,42 @@ export interface NewVersion {
   readonly keyId: string;
   readonly version: number;
   readonly hash: string;
-  /** When all earlier versions stop working. */
+  /** When all earlier versions expire. */
   readonly earlierEndAt: number;
-  /** Of the versions that work no more, how many are kept: the latest. */
+  /** Number of expired versions to keep, latest first. */
   readonly keepEnded: number;
-  /** The name it was asked for by, and what was asked for (JSON), so that a retry makes no other. */
+  /** Idempotency key of the rotation, so that a retry creates no second version. */
   readonly rotation: string | null;
-  readonly asked: string;
+  /** The request, as JSON. */
+  readonly request: string;
   readonly immediate: boolean;
 }
 
-/** Adds a version, ends the earlier ones and forgets those that ended long ago. False where the project was changed meanwhile: nothing was written. */
+/**
+ * Adds a version, ends the earlier ones and deletes old expired ones. Returns false, and writes nothing, if the project was changed
+ * meanwhile.
+ */
 export async function addVersion(
   db: D1Database,
   project: Seen,
-  { keyId, version, hash, earlierEndAt, keepEnded, rotation, asked, immediate }: NewVersion,
+  { keyId, version, hash, earlierEndAt, keepEnded, rotation, request, immediate }: NewVersion,
   operation: Operation,
   note: AuditNote,
 ): Promise<boolean> {
   const add = `INSERT INTO api_key_versions (key_id, version, hash, created_at, rotation, rotation_asked)
     SELECT ?3, ?4, ?5, ?6, ?7, ?8 WHERE ${claimed("projects")}`;
-  const forget = `DELETE FROM api_key_versions WHERE key_id = ?3 AND ${claimed("projects")} AND version <= (
+  const deleteOld = `DELETE FROM api_key_versions WHERE key_id = ?3 AND ${claimed("projects")} AND version <= (
     SELECT e.version FROM api_key_versions e WHERE e.key_id = ?3 AND e.expires_at <= ?4 ORDER BY e.version DESC LIMIT 1 OFFSET ?5)`;
   const change = { owner: "projects", seen: project, operation, note } as const;
   return applyChange(db, change, [
     ...endVersionsStatements(db, project.id, keyId, earlierEndAt, operation),
-    ifClaimed(db, project.id, operation, add, keyId, version, hash, operation.now, rotation, asked),
+    ifClaimed(db, project.id, operation, add, keyId, version, hash, operation.now, rotation, request),
     rotatedStatement(db, project.id, operation, { keyId, version, immediate, earlierEndAt }),
-    ifClaimed(db, project.id, operation, forget, keyId, operation.now, keepEnded),
+    ifClaimed(db, project.id, operation, deleteOld, keyId, operation.now, keepEnded),
   ]);
 }
 
-/** Ends all versions but the newest at `endAt`, or sooner where they end sooner. False where the project was changed meanwhile. */
+/** Ends all versions but the newest at `endAt`, unless they end sooner. Returns false if the project was changed meanwhile. */
 export async function endEarlierVersions(
   db: D1Database,
   project: Seen,
@@ -151,7 +155,7 @@ export async function endEarlierVersions(
   return applyChange(db, change, endVersionsStatements(db, project.id, keyId, endAt, operation, newest));
 }
 
-/** Told is the end of each grace that ends with it, or had ended and was not told yet. */
+/** Also adds an event for each grace period that ends now or has ended without an event. */
 function endVersionsStatements(
   db: D1Database,
   projectId: string,
@@ -174,11 +178,11 @@ function endVersionsStatements(
 export interface KeyUse {
   readonly keyId: string;
   readonly version: number;
-  /** Each use of a version that ends because a newer one exists is counted. */
+  /** Whether the version ends because a newer one exists. Such uses are counted. */
   readonly inGrace: boolean;
 }
 
-/** Notes that a key was used, at most once in `everyMs`. */
+/** Records that a key was used, at most once in `everyMs`. */
 export async function touchKey(db: D1Database, { keyId, version, inGrace }: KeyUse, now: number, everyMs: number): Promise<void> {
   const due = "(last_used_at IS NULL OR last_used_at <= ?2)";
   await stored(async () =>

@@ -1,13 +1,13 @@
 /**
- * The grace after a rotation: what its end is told by, and how often the earlier version was used in it. Whether a version works is
- * decided by its `expires_at` at each request; nothing here has to run for it to end. Times are epoch milliseconds.
+ * The grace period after a rotation: the events of its end, and the uses of the earlier version. Each request checks the version's
+ * `expires_at`, so a version expires without any job. Times are epoch milliseconds.
  */
 import { claimed, ifClaimed } from "../changes.ts";
 import type { Operation } from "../changes.ts";
 import { stored } from "../database.ts";
 import { INSERT_EVENT } from "../events.ts";
 
-/** A new version was made. */
+/** Event of a new version. */
 export function rotatedStatement(
   db: D1Database,
   projectId: string,
@@ -21,13 +21,13 @@ export function rotatedStatement(
 
 const iso = (time: string): string => `strftime('%Y-%m-%dT%H:%M:%SZ', ${time} / 1000, 'unixepoch')`;
 
-/** An event for each version `v` in grace; ?1 its project, `endedAt` and `now` in SQL. */
-const told = (endedAt: string, by: string, now: string): string =>
+/** An event for each version `v` in grace. ?1 is its project. `endedAt` and `now` are SQL. */
+const graceEnded = (endedAt: string, by: string, now: string): string =>
   `${INSERT_EVENT} SELECT 'key.grace_ended:' || v.key_id || ':' || v.version, 'key.grace_ended', ?1, json_object('project_id', ?1, 'key_id', v.key_id,
       'version', v.version, 'ended_at', ${iso(endedAt)}, 'ended_by', ${by}, 'uses', v.grace_uses, 'last_used_at', ${iso("v.last_used_at")}), ${now}
     FROM api_key_versions v`;
 
-/** A change ends a grace now, or finds one that is over and was not told: to be run before the versions are ended. */
+/** Events of the grace periods that a change ends, or that ended without an event. Run it before the versions are ended. */
 export function graceEndedByStatement(
   db: D1Database,
   projectId: string,
@@ -35,7 +35,7 @@ export function graceEndedByStatement(
   { keyId, below, endAt }: { readonly keyId: string; readonly below: number; readonly endAt: number },
 ): D1PreparedStatement {
   const by = "iif(v.expires_at <= ?4, 'time', 'request')";
-  const sql = `${told("min(v.expires_at, ?4)", by, "?4")} WHERE v.key_id = ?3 AND v.version < ?5 AND v.grace_ended_at IS NULL
+  const sql = `${graceEnded("min(v.expires_at, ?4)", by, "?4")} WHERE v.key_id = ?3 AND v.version < ?5 AND v.grace_ended_at IS NULL
     AND v.expires_at IS NOT NULL AND (v.expires_at <= ?4 OR ?6 <= ?4) AND ${claimed("projects")} ON CONFLICT DO NOTHING`;
   return ifClaimed(db, projectId, operation, sql, keyId, operation.now, below, endAt);
 }
@@ -50,36 +50,38 @@ export interface GraceRow {
   readonly revoked_at: number | null;
 }
 
-/** Writes down and tells that graces are over, if they are, once; returns how it stands with the one before `version`. null: forgotten. */
+/**
+ * Records that grace periods are over, with their events, once. Returns the state of the version before `version`. Null if it was deleted.
+ */
 export async function endGraceInTime(
   db: D1Database,
   { projectId, keyId, version }: { readonly projectId: string; readonly keyId: string; readonly version: number },
   now: number,
 ): Promise<GraceRow | null> {
   const over = "key_id = ?2 AND version < ?3 AND expires_at <= ?4 AND grace_ended_at IS NULL";
-  const tell = `${told("v.expires_at", "'time'", "?4")} WHERE v.key_id = ?2 AND v.version < ?3 AND v.expires_at <= ?4 AND v.grace_ended_at IS NULL
+  const addEvents = `${graceEnded("v.expires_at", "'time'", "?4")} WHERE v.key_id = ?2 AND v.version < ?3 AND v.expires_at <= ?4 AND v.grace_ended_at IS NULL
     AND EXISTS (SELECT 1 FROM api_keys k WHERE k.id = ?2 AND k.revoked_at IS NULL) ON CONFLICT DO NOTHING`;
-  const look = `SELECT k.project_id, v.version, v.expires_at, v.grace_ended_at, v.grace_uses, v.last_used_at, k.revoked_at
+  const read = `SELECT k.project_id, v.version, v.expires_at, v.grace_ended_at, v.grace_uses, v.last_used_at, k.revoked_at
     FROM api_key_versions v JOIN api_keys k ON k.id = v.key_id WHERE v.key_id = ?1 AND v.version = ?2`;
   const [, , found] = await stored(async () =>
     db.batch<GraceRow>([
-      db.prepare(tell).bind(projectId, keyId, version, now),
+      db.prepare(addEvents).bind(projectId, keyId, version, now),
       db
         .prepare(`UPDATE api_key_versions SET grace_ended_at = expires_at WHERE ?1 IS NOT NULL AND ${over}`)
         .bind(projectId, keyId, version, now),
-      db.prepare(look).bind(keyId, version - 1),
+      db.prepare(read).bind(keyId, version - 1),
     ]),
   );
   return found?.results[0] ?? null;
 }
 
-/** The project that a key belongs to; null: there is no such key. */
+/** The project that a key belongs to. Null if the key does not exist. */
 export async function projectOfKey(db: D1Database, keyId: string): Promise<string | null> {
   return stored(async () => db.prepare("SELECT project_id FROM api_keys WHERE id = ?").bind(keyId).first<string>("project_id"));
 }
 
-/** Graces that are over since before then, and nobody wrote that down. */
-export async function gracesLeftBehind(
+/** Grace periods that ended before then without being recorded. */
+export async function listOverdueGraces(
   db: D1Database,
   before: number,
   limit: number,
@@ -98,7 +100,7 @@ export interface EarlierRotation {
   readonly rotation_asked: string | null;
 }
 
-/** Versions that were asked for by this name, or that have this secret, the newest first. */
+/** Versions with this idempotency key or this secret, newest first. */
 export async function earlierRotations(
   db: D1Database,
   keyId: string,

@@ -1,7 +1,7 @@
-/** Authors and how far their bibliographies were fetched: tables `authors`, `bibliographies`. */
+/** Authors, and the progress of their bibliographies: tables `authors`, `bibliographies`. */
 import { stored } from "../database.ts";
 
-/** One key for one name, however it is spaced or cased. */
+/** One key for one name, regardless of spaces and case. */
 export function authorKey(name: string): string {
   return name.normalize("NFC").trim().replaceAll(/\s+/gu, " ").toLowerCase();
 }
@@ -12,7 +12,7 @@ export interface Author {
   readonly edition_count: number;
 }
 
-/** Recounts the authors named in a JSON list of `{author_key, name}`, from the books that the catalogue holds of them. */
+/** Recounts the books of the authors in a JSON list of `{author_key, name}`. */
 export function countAuthors(db: D1Database, namesJson: string): D1PreparedStatement {
   const sql = `
     INSERT INTO authors (author_key, name, work_count, edition_count)
@@ -24,7 +24,7 @@ export function countAuthors(db: D1Database, namesJson: string): D1PreparedState
   return db.prepare(sql).bind(namesJson);
 }
 
-/** Takes books, a JSON list of ISBNs, off their authors: the counts first, as if the books were gone already. */
+/** Removes books, a JSON list of ISBNs, from their authors. It recounts first, without these books. */
 export function takeFromAuthors(db: D1Database, isbnsJson: string): D1PreparedStatement[] {
   const recount = `
     UPDATE authors SET (work_count, edition_count) = (
@@ -38,7 +38,7 @@ export function takeFromAuthors(db: D1Database, isbnsJson: string): D1PreparedSt
   ];
 }
 
-/** Authors with the most editions first, names deciding between equals. */
+/** Authors with the most editions first, then by name. */
 export async function topAuthors(db: D1Database, page: { offset: number; limit: number }): Promise<Author[]> {
   const sql = "SELECT name AS author_name, work_count, edition_count FROM authors ORDER BY edition_count DESC, author_key LIMIT ? OFFSET ?";
   const { results } = await stored(async () => db.prepare(sql).bind(page.limit, page.offset).all<Author>());
@@ -49,10 +49,10 @@ export interface Bibliography {
   readonly author_key: string;
   readonly name: string;
   readonly total: number | null;
-  /** Results fetched from the first on, without a gap, unreadable ones included. */
+  /** Results fetched from the first on without a gap, including unreadable ones. */
   readonly results_covered: number;
   readonly books_found: number;
-  /** `truncated`: all that the provider gives, but not all it has. `unknown`: the provider does not know the name. */
+  /** `truncated`: the provider has more results than it returns. `unknown`: the provider does not know the name. */
   readonly state: "open" | "complete" | "truncated" | "unknown";
   /** Epoch milliseconds. */
   readonly updated_at: number;
@@ -64,8 +64,8 @@ export async function findBibliography(db: D1Database, name: string): Promise<Bi
 }
 
 /**
- * Remembers how far a bibliography was fetched. Of two calls at once the one that is behind changes nothing, unless it has come to the
- * end; one that `restarts` replaces what an earlier pass left.
+ * Records the progress of a bibliography. If two calls run concurrently, the one that is behind changes nothing unless it reached the end.
+ * A call that `restarts` replaces the earlier progress.
  */
 export async function saveBibliography(db: D1Database, row: Bibliography, { restarts = false } = {}): Promise<void> {
   const sql = `

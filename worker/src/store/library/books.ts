@@ -20,22 +20,22 @@ export interface StoredBook {
   readonly dewey_decimal: readonly string[];
 }
 
-/** A book of the catalogue with when the provider was asked, in epoch milliseconds. */
-export interface CatalogueBook extends StoredBook {
+/** A book in the catalog, with the time of the provider's response in epoch milliseconds. */
+export interface CatalogBook extends StoredBook {
   readonly fetched_at: number;
 }
 
-type BookRow = Omit<CatalogueBook, "authors" | "subjects" | "dewey_decimal"> & { authors: string; subjects: string; dewey_decimal: string };
+type BookRow = Omit<CatalogBook, "authors" | "subjects" | "dewey_decimal"> & { authors: string; subjects: string; dewey_decimal: string };
 
 const texts = (json: string): string[] => JSON.parse(json) as string[];
 
-function fromRow(row: BookRow): CatalogueBook {
+function fromRow(row: BookRow): CatalogBook {
   return { ...row, authors: texts(row.authors), subjects: texts(row.subjects), dewey_decimal: texts(row.dewey_decimal) };
 }
 
 /**
- * What the catalogue knows of these ISBNs, not older than the given times (epoch milliseconds). One round trip, which brings only those
- * that are no fresh books: a thousand known ones cost little more than one.
+ * Which of these ISBNs are in the catalog as books or misses newer than the given times (epoch milliseconds). The one round trip returns
+ * only ISBNs that are not fresh books, so that a thousand known ones cost little more than one.
  */
 export async function freshIsbns(
   db: D1Database,
@@ -46,11 +46,11 @@ export async function freshIsbns(
       EXISTS (SELECT 1 FROM missing_isbns m WHERE m.isbn13 = given.value AND m.missed_at > ?3) AS missed
     FROM json_each(?1) AS given WHERE NOT EXISTS (SELECT 1 FROM books b WHERE b.isbn13 = given.value AND b.fetched_at > ?2)`;
   const query = db.prepare(sql).bind(JSON.stringify(isbns), since.books, since.misses);
-  const asked = new Set(isbns);
+  const requested = new Set(isbns);
   const results = await stored(async () => {
     const rows = (await query.all<{ isbn13: string; missed: number }>()).results;
-    // A book is fresh where it is absent here: an answer about something else must not make all of them fresh.
-    if (rows.some(({ isbn13 }) => !asked.has(isbn13))) throw new Error("The catalogue answered about books that were not asked for");
+    // A book missing from the result counts as fresh. A result about other books must not make all of them fresh.
+    if (rows.some(({ isbn13 }) => !requested.has(isbn13))) throw new Error("The catalog returned books that were not requested");
     return rows;
   });
   const unknown = new Set(results.map(({ isbn13 }) => isbn13));
@@ -60,21 +60,21 @@ export async function freshIsbns(
   };
 }
 
-/** Books by ISBN-13, in no particular order; unknown ones are left out. */
-export async function findBooks(db: D1Database, isbns: readonly string[]): Promise<CatalogueBook[]> {
+/** Books by ISBN-13, in no particular order, without unknown ones. */
+export async function findBooks(db: D1Database, isbns: readonly string[]): Promise<CatalogBook[]> {
   const query = db.prepare("SELECT * FROM books WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(JSON.stringify(isbns));
   const { results } = await stored(async () => query.all<BookRow>());
   return results.map(fromRow);
 }
 
 interface Saved {
-  /** How many of them the catalogue held before. */
+  /** Number of these books that existed before. */
   readonly existed: number;
 }
 
 /**
- * Stores books in one transaction: the books, their authors with counts, and that they are no longer missing. With `replace` false
- * those that exist stay as they are.
+ * Stores books in one transaction with their authors and counts, and removes them from the missing ISBNs. With `replace` false, existing
+ * books do not change.
  */
 export async function saveBooks(db: D1Database, books: readonly StoredBook[], now: number, { replace = true } = {}): Promise<Saved> {
   if (books.length === 0) return { existed: 0 };
@@ -101,7 +101,7 @@ function saveStatements(db: D1Database, books: readonly StoredBook[], now: numbe
   ];
 }
 
-/** Editions of one work share it: the title without its subtitle, case and punctuation. */
+/** Key of a work, shared by its editions: the title without subtitle, case and punctuation. */
 function workKey(title: string): string {
   const main = title.split(/[:(]/u)[0] ?? title;
   const folded = main
@@ -139,7 +139,7 @@ const INSERT_BOOK_AUTHORS = `
   SELECT value ->> 'author_key', value ->> 'isbn13', value ->> 'work_key' FROM json_each(?1) WHERE true
   ON CONFLICT DO NOTHING`;
 
-/** Remembers that the provider does not know these ISBNs. */
+/** Records that the provider does not know these ISBNs. */
 export async function saveMisses(db: D1Database, isbns: readonly string[], now: number): Promise<void> {
   if (isbns.length === 0) return;
   const sql = `INSERT INTO missing_isbns (isbn13, missed_at) SELECT value, ?2 FROM json_each(?1) WHERE true

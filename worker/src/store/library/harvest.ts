@@ -1,4 +1,4 @@
-/** What waits to be harvested, and what each run did: tables `harvest_targets`, `harvest_runs`. Times are epoch milliseconds. */
+/** The queue and runs of the harvest: tables `harvest_targets`, `harvest_runs`. Times are epoch milliseconds. */
 import { jsonChunks, stored } from "../database.ts";
 
 export type TargetKind = "isbn" | "author";
@@ -10,13 +10,13 @@ export interface NewTarget {
 }
 
 export interface TakenTarget extends NewTarget {
-  /** Tries before this one. */
+  /** Attempts before this one. */
   readonly tries: number;
   readonly priority: number;
   readonly due_at: number;
 }
 
-/** What became of a target: done with what was found, due again later, or given up. */
+/** Result of a target: done with the number of books found, due again later, or given up. */
 export interface TargetResult extends Pick<NewTarget, "kind" | "target_key"> {
   readonly state: "due" | "done" | "failed";
   readonly tries: number;
@@ -51,8 +51,8 @@ export interface HarvestRun {
 }
 
 /**
- * Adds targets; one that waits already keeps the higher priority, one that is over becomes due again. Returns how many are new, in one
- * transaction.
+ * Adds targets in one transaction and returns how many are new. A waiting target keeps the higher priority, a finished one becomes due
+ * again.
  */
 export async function addTargets(db: D1Database, targets: readonly NewTarget[], priority: number, now: number): Promise<number> {
   const add = `
@@ -71,7 +71,7 @@ export async function addTargets(db: D1Database, targets: readonly NewTarget[], 
   return targets.length - results.flatMap((result) => result.results).reduce((sum, { known = 0 }) => sum + known, 0);
 }
 
-/** Takes due targets for one run, the highest priority first. Nobody else gets them before `until`. */
+/** Takes due targets for one run, highest priority first. No other run gets them before `until`. */
 export async function takeTargets(
   db: D1Database,
   wanted: { kind: TargetKind; limit: number; run: string; until: number },
@@ -86,11 +86,11 @@ export async function takeTargets(
     RETURNING kind, target_key, name, tries, priority, due_at`;
   const query = db.prepare(sql).bind(wanted.run, wanted.until, wanted.kind, now, wanted.limit);
   const { results } = await stored(async () => query.all<TakenTarget>());
-  // RETURNING promises no order.
+  // RETURNING does not guarantee an order.
   return results.toSorted((a, b) => b.priority - a.priority || a.due_at - b.due_at || (a.target_key < b.target_key ? -1 : 1));
 }
 
-/** Writes what became of targets, unless another run has taken them since. */
+/** Writes the results of targets, unless another run has taken them since. */
 export async function settleTargets(db: D1Database, run: string, results: readonly TargetResult[], now: number): Promise<void> {
   if (results.length === 0) return;
   const sql = `
@@ -102,7 +102,7 @@ export async function settleTargets(db: D1Database, run: string, results: readon
   await stored(async () => db.batch(jsonChunks(results).map((chunk) => db.prepare(sql).bind(chunk, run, now))));
 }
 
-/** Begins a run; false where this id has run already. A run that began before `staleSince` and never ended was interrupted. */
+/** Starts a run. Returns false if this id has run already. A run that started before `staleSince` and never ended was interrupted. */
 export async function beginRun(db: D1Database, id: string, now: number, staleSince: number): Promise<boolean> {
   const close = "UPDATE harvest_runs SET ended_at = ?1, stopped = 'interrupted' WHERE ended_at IS NULL AND started_at < ?2";
   const begin = "INSERT INTO harvest_runs (id, started_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING id";
@@ -110,7 +110,7 @@ export async function beginRun(db: D1Database, id: string, now: number, staleSin
   return (begun?.results ?? []).length > 0;
 }
 
-/** Writes a run's counts so far, and why it stopped once it did. */
+/** Writes a run's current counts, and the reason once it has stopped. */
 export async function saveRun(db: D1Database, run: HarvestRun): Promise<void> {
   const sql = "UPDATE harvest_runs SET ended_at = ?, targets = ?, calls = ?, found = ?, failed = ?, stopped = ?, detail = ? WHERE id = ?";
   const values = [run.ended_at, run.targets, run.calls, run.found, run.failed, run.stopped, run.detail, run.id];
@@ -129,7 +129,7 @@ export interface TargetCount {
   readonly next_due_at: number | null;
 }
 
-/** Targets by kind and state, the latest runs, and the targets that were given up last. */
+/** Targets by kind and state, the latest runs, and the latest targets that were given up. */
 export async function harvestOverview(db: D1Database, runs: number, failures: number) {
   const [counts, latest, failed] = await stored(async () =>
     db.batch([
@@ -150,9 +150,9 @@ export async function harvestOverview(db: D1Database, runs: number, failures: nu
   };
 }
 
-/** The kind of target that is to be taken next: the one with the highest priority, ISBNs first between equals; null where nothing is due. */
+/** The kind of the next target: highest priority first, ISBNs before authors. Null if none is due. */
 export async function nextKind(db: D1Database, now: number): Promise<TargetKind | null> {
-  // One look-up a kind, each down the index: the whole list is never read.
+  // One index look-up per kind, so that the whole list is never read.
   const first = (kind: TargetKind) => `SELECT * FROM (SELECT kind, priority FROM harvest_targets
     WHERE state = 'due' AND kind = '${kind}' AND due_at <= ?1 AND (taken_until IS NULL OR taken_until <= ?1) ORDER BY priority DESC LIMIT 1)`;
   const sql = `${first("isbn")} UNION ALL ${first("author")} ORDER BY priority DESC, kind DESC LIMIT 1`;

@@ -1,13 +1,13 @@
 /**
- * Admission: may this key do this now? One batch on the primary: the facts as they are, and, where a use is metered, its row, written
- * only if every rule permits. Triggers move the counters with the row, so that an id counts once and is given back once.
+ * Admission: whether a key may make this request now. One batch on the primary reads the facts and writes a row for a metered use if every
+ * rule permits it. Triggers update the counters with the row, so that an id counts once and is returned once.
  */
 import type { Scope } from "../keys/api-keys.ts";
 import { stored } from "../database.ts";
 import type { CapType } from "./meters.ts";
 import type { Lifecycle } from "../projects/projects.ts";
 import type { ProvisioningStatus } from "../provisioning/provisionings.ts";
-import { heldBy, reasonsJson } from "../suspension/reasons.ts";
+import { activeReasons, reasonsJson } from "../suspension/reasons.ts";
 import type { OpenSuspension } from "../suspension/reasons.ts";
 
 /** Ids begin with the time, so that old ones are one range: those from `now` on are not below this. */
@@ -15,12 +15,15 @@ export const admissionIdsFrom = (now: number): string => now.toString(16).padSta
 
 /** What a route asks of a key. */
 export type Demand =
-  /** The project must be active and have allowance left. One request counts as `meter`, and as one of the organisation's calls; null: nothing. */
+  /**
+   * The project must be active and have allowance left. One request counts as `meter` and as one of the organization's calls. A null meter
+   * counts nothing.
+   */
   | { readonly kind: "use"; readonly scope: Scope; readonly meter: CapType | null }
-  /** It asks about itself, and may when it is stopped. Scope null: every key that works may. */
+  /** Information about the key's own project, also while it is suspended. A null scope accepts every valid key. */
   | { readonly kind: "own"; readonly scope: Scope | null; readonly meter: null };
 
-/** What a key is whose id and secret are right: of the version that has this secret. */
+/** Facts about a key whose id and secret match, and about the version that has this secret. */
 export interface KeyFacts {
   readonly hash: string;
   readonly version: number;
@@ -39,11 +42,11 @@ export interface KeyFacts {
   readonly organization_status: "ACTIVE" | "ARCHIVED";
   readonly billing_anchor: number;
   readonly monthly_api_calls: number | null;
-  /** Of the billing period that contains now; null where there is no row for it yet. */
+  /** Of the current billing period. Null if it has no row yet. */
   readonly period_ends_at: number | null;
   readonly period_api_calls: number | null;
   readonly suspensions: readonly OpenSuspension[];
-  /** Of the cap asked about; null where none was. */
+  /** Of the requested meter. Null if there is none. */
   readonly cap: number | null;
   readonly has_cap: number;
   readonly used: number;
@@ -51,25 +54,25 @@ export interface KeyFacts {
 
 type FactsRow = Omit<KeyFacts, "scopes" | "suspensions"> & { readonly scopes: string; readonly suspensions: string };
 
-/** Who asks for what, when. */
-export interface Question {
+/** Input of an admission. */
+export interface AdmissionQuery {
   readonly keyId: string;
-  /** Of the whole key, with its secret. */
+  /** Hash of the whole key including its secret. */
   readonly hash: string;
   readonly now: number;
   /** UTC, YYYY-MM-DD. */
   readonly day: string;
-  /** What the use counts as; null: it is not metered. */
+  /** The meter that the use counts for. Null: it is not metered. */
   readonly meter: CapType | null;
 }
 
-/** A metered use to be written if everything permits. */
+/** A metered use, written if every rule permits it. */
 export interface Use {
   readonly id: string;
   readonly scope: Scope;
 }
 
-/** Everything that the rules look at, found by keys only: a key's past, a project's and an organisation's cost nothing. ?1 key, ?2 now, ?3 meter, ?4 day, ?5 hash. */
+/** Everything that the rules need, found by keys only, so that long histories cost nothing. ?1 key, ?2 now, ?3 meter, ?4 day, ?5 hash. */
 const FROM = `FROM api_key_versions v JOIN api_keys k ON k.id = v.key_id JOIN projects p ON p.id = k.project_id
   JOIN organizations o ON o.id = p.organization_id
   LEFT JOIN billing_periods b ON b.organization_id = o.id AND b.starts_at <= ?2 AND b.ends_at > ?2
@@ -84,26 +87,26 @@ const FACTS = `SELECT v.hash, v.version, (SELECT max(version) FROM api_key_versi
     c.value AS cap, c.cap_type IS NOT NULL AS has_cap, coalesce(n.used, 0) AS used
   ${FROM}`;
 
-/** The same rules as tenants/limits/admission.ts explains, in one statement, so that nothing can come between a check and its count. */
+/** The rules that tenants/limits/admission.ts explains. One statement, so that nothing can happen between the check and the count. */
 const ADMIT = `INSERT INTO admissions (id, project_id, organization_id, period_index, meter, day)
   SELECT ?6, p.id, o.id, b.period_index, ?3, ?4
   ${FROM}
     AND (v.expires_at IS NULL OR v.expires_at > ?2) AND (k.expires_at IS NULL OR k.expires_at > ?2) AND k.revoked_at IS NULL
     AND EXISTS (SELECT 1 FROM json_each(k.scopes) WHERE value = ?7)
     AND p.lifecycle = 'ACTIVE' AND p.provisioning = 'done' AND o.status = 'ACTIVE'
-    AND NOT EXISTS (SELECT 1 ${heldBy("p.id", "?2")})
+    AND NOT EXISTS (SELECT 1 ${activeReasons("p.id", "?2")})
     AND b.period_index IS NOT NULL AND (o.monthly_api_calls IS NULL OR b.api_calls < o.monthly_api_calls)
     AND c.cap_type IS NOT NULL AND (c.value IS NULL OR coalesce(n.used, 0) < c.value)
   ON CONFLICT DO NOTHING`;
 
 export interface AdmissionAnswer {
   readonly admitted: boolean;
-  /** As they were when it was decided; null where no key has this id and this secret. */
+  /** As they were at the decision. Null if no key has this id and secret. */
   readonly facts: KeyFacts | null;
 }
 
-/** One round trip. `use` null: only the facts. */
-export async function admit(db: D1Database, { keyId, hash, now, day, meter }: Question, use: Use | null): Promise<AdmissionAnswer> {
+/** One round trip. With `use` null it only reads the facts. */
+export async function admit(db: D1Database, { keyId, hash, now, day, meter }: AdmissionQuery, use: Use | null): Promise<AdmissionAnswer> {
   const facts = db.prepare(FACTS).bind(keyId, now, meter, day, hash);
   const write = use
     ? [
@@ -122,7 +125,7 @@ const asFacts = (row: FactsRow): KeyFacts => ({
   suspensions: JSON.parse(row.suspensions) as OpenSuspension[],
 });
 
-/** Gives back what an admission counted, once. */
+/** Returns the counted use of an admission, once. */
 export async function returnAdmission(db: D1Database, id: string, now: number): Promise<void> {
   const sql = "UPDATE admissions SET returned_at = ?2 WHERE id = ?1 AND returned_at IS NULL";
   await stored(async () => db.prepare(sql).bind(id, now).run());

@@ -1,14 +1,14 @@
-/** What other services reported, and what it moved: counters, adjustments, billing periods, gauges. Times are epoch milliseconds. */
+/** Usage reported by other services, and the counters, adjustments, billing periods and gauges it changes. Times are epoch milliseconds. */
 import { jsonChunks, stored } from "../database.ts";
 import type { Meter } from "./meters.ts";
 import { MAKE_PERIODS } from "../billing/periods.ts";
 import type { PeriodOf } from "../billing/periods.ts";
 
-/** Of a counter `count`; of a gauge how it moves. */
+/** Counters `count`. Gauges `add` or `set`. */
 export type EventMode = "count" | "add" | "set";
 
 export interface NewEvent {
-  /** Where it stood in the report: of two under one id, the first counts. */
+  /** Position in the report. Of two events with one id, the first counts. */
   readonly index: number;
   readonly source: string;
   /** Unique with its source. */
@@ -18,29 +18,29 @@ export interface NewEvent {
   readonly mode: EventMode;
   readonly quantity: number;
   readonly occurred_at: number;
-  /** What was said: another one under the same id is a conflict. */
+  /** Hash of the content. Other content under the same id is a conflict. */
   readonly fingerprint: string;
 }
 
-/** What is stored under the id of a given event. */
+/** The stored row with the id of a given event. */
 export interface StoredEvent {
   readonly index: number;
   readonly seq: number;
   readonly fingerprint: string;
-  /** Whether this report brought it, and counted it. */
-  readonly brought: boolean;
+  /** Whether this report added and counted it. */
+  readonly isNew: boolean;
   /** Whether its day or billing period was over, so that it went to the adjustments. */
   readonly late: boolean;
 }
 
-/** Who is billed for a project, and since when. */
+/** The organization billed for a project, and its billing anchor. */
 export interface Owner {
   readonly project_id: string;
   readonly organization_id: string;
   readonly billing_anchor: number;
 }
 
-/** Of those projects that are there; deleted ones are not. */
+/** Owners of the given projects that exist and are not deleted. */
 export async function findOwners(db: D1Database, projectIds: readonly string[]): Promise<Owner[]> {
   const sql = `SELECT p.id AS project_id, o.id AS organization_id, o.billing_anchor
     FROM json_each(?) AS given JOIN projects p ON p.id = given.value AND p.lifecycle <> 'DELETED' AND p.provisioning = 'done'
@@ -49,17 +49,17 @@ export async function findOwners(db: D1Database, projectIds: readonly string[]):
   return results;
 }
 
-/** The name that decides between two sets of one moment, in SQL. No source holds a control character, so that no two events share it. */
+/** Breaks ties between two sets of the same time, in SQL. Sources contain no control characters, so every event has its own name. */
 const nameOf = (event: string): string => `${event}.source || char(31) || ${event}.id`;
 
-/** The billing period that contains an event, and whether it still counts at ?2. */
+/** The billing period that contains an event, and whether it is still open at ?2. */
 const periodOf = (event: string): string =>
   `b.organization_id = p.organization_id AND b.starts_at <= ${event}.occurred_at AND b.ends_at > ${event}.occurred_at`;
 const STILL_COUNTS = "(b.closed_at IS NULL AND b.ends_at > ?2)";
 
 /**
- * ?1 batch, ?2 now, ?3 events. Only what can be counted is stored: the project is there, and where the organisation is billed for it, so is
- * the period. In the order of the report, so that of two under one id the first one wins.
+ * ?1 batch, ?2 now, ?3 events. Stores only events that can be counted: the project exists and, for billed calls, the billing period too. In
+ * the order of the report, so that the first of two equal ids wins.
  */
 const ADD_EVENTS = `WITH given AS (
     SELECT key, value ->> 'source' AS source, value ->> 'id' AS id, value ->> 'project_id' AS project_id, value ->> 'meter' AS meter,
@@ -72,7 +72,7 @@ const ADD_EVENTS = `WITH given AS (
   WHERE g.meter <> 'api_calls' OR EXISTS (SELECT 1 FROM billing_periods b WHERE ${periodOf("g")})
   ORDER BY g.key ON CONFLICT (source, id) DO NOTHING`;
 
-/** ?1 batch, ?2 the beginning of today. */
+/** ?1 batch, ?2 start of the current day. */
 const COUNT = (table: "counters" | "adjustments", column: "used" | "quantity", when: string): string =>
   `INSERT INTO ${table} (project_id, meter, day, ${column})
   SELECT project_id, meter, date(occurred_at / 1000, 'unixepoch') AS day, sum(quantity) FROM usage_events
@@ -83,16 +83,16 @@ const COUNT_LATE = COUNT("adjustments", "quantity", "occurred_at < ?2");
 
 /** ?1 batch, ?2 now. */
 const COUNT_IN_PERIODS = `UPDATE billing_periods AS b SET
-    api_calls = api_calls + iif(${STILL_COUNTS}, brought.quantity, 0), adjustments = adjustments + iif(${STILL_COUNTS}, 0, brought.quantity)
+    api_calls = api_calls + iif(${STILL_COUNTS}, isNew.quantity, 0), adjustments = adjustments + iif(${STILL_COUNTS}, 0, isNew.quantity)
   FROM (SELECT b.organization_id, b.period_index, sum(e.quantity) AS quantity FROM usage_events e JOIN projects p ON p.id = e.project_id
     JOIN billing_periods b ON ${periodOf("e")} WHERE e.batch = ?1 AND e.meter = 'api_calls' GROUP BY b.organization_id, b.period_index
-  ) AS brought
-  WHERE b.organization_id = brought.organization_id AND b.period_index = brought.period_index`;
+  ) AS isNew
+  WHERE b.organization_id = isNew.organization_id AND b.period_index = isNew.period_index`;
 
 /**
- * ?1 batch, ?2 now. A level is the latest set and all that was added after it, in whatever order they arrive. Where a report brings a
- * later set, the level is built anew from it: the index usage_events_of_gauges holds what was added since, and events are kept longer than
- * a set may be old. `mode <> 'count'` is what makes SQLite see that the index fits.
+ * ?1 batch, ?2 now. A level is the latest set plus all later additions, regardless of their order of arrival. A report with a later set
+ * recalculates the level from it. The index usage_events_of_gauges finds the additions since, and events are kept longer than a set may be
+ * old. `mode <> 'count'` lets SQLite choose that index.
  */
 const SET_GAUGES = `INSERT INTO gauges (project_id, meter, level, set_at, set_by, set_in, updated_at)
   SELECT project_id, meter, quantity + (SELECT coalesce(sum(a.quantity), 0) FROM usage_events a
@@ -107,7 +107,7 @@ const SET_GAUGES = `INSERT INTO gauges (project_id, meter, level, set_at, set_by
     updated_at = excluded.updated_at
   WHERE (excluded.set_at, excluded.set_by) > (gauges.set_at, gauges.set_by)`;
 
-/** ?1 batch, ?2 now. What this report set holds its own additions already. */
+/** ?1 batch, ?2 now. A level set by this report already includes the report's additions. */
 const ADD_TO_GAUGES = `INSERT INTO gauges (project_id, meter, level, set_at, set_by, set_in, updated_at)
   SELECT e.project_id, e.meter, sum(e.quantity), 0, '', '', ?2
   FROM usage_events e LEFT JOIN gauges g ON g.project_id = e.project_id AND g.meter = e.meter
@@ -115,22 +115,22 @@ const ADD_TO_GAUGES = `INSERT INTO gauges (project_id, meter, level, set_at, set
   GROUP BY e.project_id, e.meter
   ON CONFLICT DO UPDATE SET level = level + excluded.level, updated_at = excluded.updated_at`;
 
-/** ?1 batch, ?2 now, ?3 events, ?4 the beginning of today. */
-const FIND_EVENTS = `SELECT value ->> 'index' AS "index", e.seq, e.fingerprint, e.batch = ?1 AS brought,
+/** ?1 batch, ?2 now, ?3 events, ?4 start of the current day. */
+const FIND_EVENTS = `SELECT value ->> 'index' AS "index", e.seq, e.fingerprint, e.batch = ?1 AS isNew,
     CASE WHEN e.mode <> 'count' THEN 0
       WHEN e.meter <> 'api_calls' THEN e.occurred_at < ?4
       ELSE NOT EXISTS (SELECT 1 FROM projects p JOIN billing_periods b ON ${periodOf("e")} WHERE p.id = e.project_id AND ${STILL_COUNTS}) END AS late
   FROM json_each(?3) JOIN usage_events e ON e.source = value ->> 'source' AND e.id = value ->> 'id'`;
 
-type FoundRow = Omit<StoredEvent, "brought" | "late"> & { readonly brought: number; readonly late: number };
+type FoundRow = Omit<StoredEvent, "isNew" | "late"> & { readonly isNew: number; readonly late: number };
 
 /**
- * Stores what is new and counts it, in one transaction, with as many statements for a thousand events as for one. Returns what is stored
- * for each event; nothing for one that cannot be counted. Throws `storage_unavailable` where the database fails: whether it was counted is
- * unknown then, and whoever reports it again learns it.
+ * Stores and counts new events in one transaction, with as many statements for a thousand events as for one. Returns the stored row of each
+ * event, and nothing for one that cannot be counted. Throws `storage_unavailable` if the database fails. The caller then does not know
+ * whether they were counted and reports them again.
  *
- * Everything is counted by the batch that stored it, and every attempt is a batch of its own. When an answer is lost after the commit, the
- * next attempt finds the events under the earlier batch, brings none, and so counts none. Under the same batch it would count them twice.
+ * Each attempt is a batch of its own, and a batch counts only the events it stored. If a response is lost after the commit, the next
+ * attempt finds the events under the earlier batch and counts none. Under the same batch it would count them twice.
  */
 export async function storeEvents(
   db: D1Database,
@@ -154,5 +154,5 @@ export async function storeEvents(
   return results
     .slice(-chunks.length)
     .flatMap(({ results }) => results)
-    .map((row) => ({ ...row, brought: row.brought === 1, late: row.late === 1 }));
+    .map((row) => ({ ...row, isNew: row.isNew === 1, late: row.late === 1 }));
 }

@@ -1,4 +1,4 @@
-/** What a project has used: counters of a day, gauges, the organisation's period. Times are epoch milliseconds. */
+/** A project's usage: daily counters, gauges, and the organization's period. Times are epoch milliseconds. */
 import { stored } from "../database.ts";
 import { CAP_TYPES } from "./meters.ts";
 import type { CapType } from "./meters.ts";
@@ -7,9 +7,9 @@ export interface UsageRow {
   readonly cap_type: CapType;
   readonly cap: number | null;
   readonly revision: number;
-  /** The day's counter; null where nobody counted anything. */
+  /** The daily counter. Null without a row. */
   readonly counted: number | null;
-  /** The gauge; null where nobody ever reported one. */
+  /** The gauge. Null if it was never reported. */
   readonly level: number | null;
   readonly level_at: number | null;
 }
@@ -22,7 +22,7 @@ export interface DayUse {
   readonly adjusted: number;
 }
 
-/** Caps with their use on `day`, and the daily counters since `since`, in one round trip. */
+/** Caps with their usage on `day`, and the daily counters since `since`, in one round trip. */
 export async function projectUsage(
   db: D1Database,
   projectId: string,
@@ -45,12 +45,12 @@ export async function projectUsage(
 export interface MeterUse {
   readonly project_id: string;
   readonly meter: CapType;
-  /** The day's counter, or the gauge; null where neither is known. */
+  /** The daily counter or the gauge. Null if it is unknown. */
   readonly counted: number | null;
   readonly level: number | null;
 }
 
-/** What some projects used on a day, in one look-up for each project and cap. */
+/** Usage of several projects on one day, with one look-up per project and cap. */
 export async function usageOfProjects(db: D1Database, projectIds: readonly string[], day: string): Promise<MeterUse[]> {
   const sql = `SELECT p.value AS project_id, m.value AS meter, n.used AS counted, g.level
     FROM json_each(?1) p JOIN json_each(?2) m

@@ -1,4 +1,4 @@
-/** What monitoring counts in the database. Nothing here reads projects, and everything reads an index. Times are epoch milliseconds. */
+/** Counts for monitoring. All queries read an index, none reads projects. Times are epoch milliseconds. */
 import { stored } from "../database.ts";
 import type { JobStatus } from "../jobs/jobs.ts";
 import type { DeliveryStatus } from "../webhooks/deliveries.ts";
@@ -8,13 +8,16 @@ export interface StoredCounts {
   readonly targets: readonly { readonly state: "due" | "done" | "failed"; readonly count: number }[];
 }
 
-/** What was counted is remembered, and shown beside much else: a row that is no count is a database that does not answer. */
+/**
+ * Rejects counts that are not numbers. Counts are cached and shown with other data, so a malformed row must fail like an unavailable
+ * database.
+ */
 function counted<Row extends { readonly count: number }>(rows: readonly Row[]): readonly Row[] {
-  if (rows.some(({ count }) => !Number.isSafeInteger(count))) throw new Error("The database counted what is no number");
+  if (rows.some(({ count }) => !Number.isSafeInteger(count))) throw new Error("The database returned a count that is not a number");
   return rows;
 }
 
-/** Reads as many entries of two indexes as there are jobs that are kept, and targets. */
+/** Reads as many index entries as there are stored jobs and targets. */
 export async function storedCounts(db: D1Database): Promise<StoredCounts> {
   const jobs = `SELECT type, status, count(*) AS count FROM jobs INDEXED BY jobs_ended WHERE ended_at IS NOT NULL GROUP BY type, status
     UNION ALL SELECT type, status, count(*) FROM jobs INDEXED BY jobs_unfinished WHERE ended_at IS NULL GROUP BY type, status`;
@@ -28,7 +31,7 @@ export async function storedCounts(db: D1Database): Promise<StoredCounts> {
   });
 }
 
-/** Deliveries of webhooks by how they ended, since the database exists, and those that are under way now. Four rows. */
+/** Webhook deliveries by outcome since the database was created, and those in flight. Reads four rows. */
 export async function webhookTallies(db: D1Database): Promise<Readonly<Record<DeliveryStatus, number>>> {
   const query = db.prepare("SELECT status, count FROM webhook_tallies");
   const results = await stored(async () => {
@@ -39,11 +42,11 @@ export async function webhookTallies(db: D1Database): Promise<Readonly<Record<De
   return { pending: of("pending"), delivered: of("delivered"), failed: of("failed"), skipped: of("skipped") };
 }
 
-/** The end of a job that worked through everything. */
+/** The end of a job that finished all its work. */
 export interface RunEnd {
   readonly started_at: number;
   readonly ended_at: number;
-  /** JSON; null where it failed. */
+  /** JSON. Null if it failed. */
   readonly result: string | null;
 }
 
@@ -52,14 +55,14 @@ export interface LatestRuns {
   readonly failed: RunEnd | null;
 }
 
-/** A reset that was switched off did nothing. A sweep of some, a dry run, and a later part say nothing of the sweep. */
+/** Excludes resets that were switched off, sweeps of selected projects, dry runs, and later parts. */
 const WHOLE = {
   reset_quotas: "result ->> 'skipped' IS NULL",
   check_usage_limits: `payload ->> 'project_ids' IS NULL AND payload ->> 'cap_types' IS NULL AND payload ->> 'after' IS NULL
     AND payload ->> 'enforce_limits' = 1`,
 } as const;
 
-/** How the monthly reset and the sweep ended last. One look down an index each. */
+/** The latest end of the monthly reset and of the sweep, with one index look-up each. */
 export async function latestRuns(db: D1Database): Promise<Readonly<Record<keyof typeof WHOLE, LatestRuns>>> {
   const latest = (type: keyof typeof WHOLE, status: "completed" | "failed") =>
     db

@@ -1,22 +1,22 @@
-/** What monitoring systems sent: table `signals`. Times are epoch milliseconds. */
+/** Signals of monitoring systems: table `signals`. Times are epoch milliseconds. */
 import type { AbusePattern } from "../abuse/abuse.ts";
 import { jsonChunks, olderThan, stored, where } from "../database.ts";
 
 export const SIGNAL_SOURCES = ["alertmanager", "grafana", "datadog", "api"] as const;
 export type SignalSource = (typeof SIGNAL_SOURCES)[number];
 
-/** One alert, whoever sent it. */
+/** One alert of any source. */
 export interface Signal {
   readonly source: SignalSource;
-  /** The same for the same alert, however often it is sent, firing or resolved. */
+  /** Identifies the alert: the same each time it is sent, firing or resolved. */
   readonly key: string;
   readonly status: "firing" | "resolved";
-  /** null: it is about the whole. */
+  /** null: it names no project. */
   readonly projectId: string | null;
   readonly pattern: AbusePattern | null;
-  /** What the sender measured. */
+  /** Values measured by the sender. */
   readonly metrics: Readonly<Record<string, number | string>>;
-  /** false: it is to be reported only. */
+  /** false: report only. */
   readonly enforce: boolean;
   readonly title: string | null;
   readonly link: string | null;
@@ -24,8 +24,8 @@ export interface Signal {
 }
 
 /**
- * `waiting`: its job is to be asked for. `asked`: it was. The others have none: it names no project, no pattern, a project that is not
- * there, or it was over when we first heard of it.
+ * `waiting`: its job is not requested yet. `asked`: it was requested. The others have no job: the signal names no known project or pattern,
+ * or was resolved when it first arrived.
  */
 export const SIGNAL_OUTCOMES = ["waiting", "asked", "no_project", "no_pattern", "unknown_project", "resolved"] as const;
 export type SignalOutcome = (typeof SIGNAL_OUTCOMES)[number];
@@ -45,13 +45,13 @@ export interface SignalRow {
   readonly started_at: number;
   readonly received_at: number;
   readonly resolved_at: number | null;
-  /** How often. */
+  /** Number of times it was received. */
   readonly received: number;
   readonly outcome: SignalOutcome;
   readonly job_id: string | null;
 }
 
-/** `own`: as it was sent; a signal that was sent before is only noted, and its end annotated. An end is never taken back. ?1 signals, ?2 now. */
+/** Idempotent: a repeated signal only raises its count and may add its end. An end is never reverted. ?1 signals, ?2 now. */
 const STORE = `INSERT INTO signals (source, key, status, project_id, pattern, metrics, enforce, title, link, started_at, received_at, resolved_at, outcome)
   SELECT s.value ->> 'source', s.value ->> 'key', s.value ->> 'status', s.value ->> 'projectId', s.value ->> 'pattern',
     s.value -> 'metrics', s.value ->> 'enforce', s.value ->> 'title', s.value ->> 'link', s.value ->> 'startedAt', ?2,
@@ -66,10 +66,10 @@ const STORE = `INSERT INTO signals (source, key, status, project_id, pattern, me
     resolved_at = coalesce(resolved_at, excluded.resolved_at)
   RETURNING source, key, received, outcome`;
 
-/** What became of a signal: how often it has been received by now, and what follows. */
+/** Result of storing a signal: how often it was received, and its outcome. */
 export type StoredSignal = Pick<SignalRow, "source" | "key" | "received" | "outcome">;
 
-/** Writes signals down, all or none; one answer for each that is in the list, a signal that is there twice has two. */
+/** Stores all signals or none. Returns one result per list entry, so a duplicate has two. */
 export async function storeSignals(db: D1Database, signals: readonly Signal[], now: number): Promise<StoredSignal[]> {
   if (signals.length === 0) return [];
   const statements = jsonChunks(signals).map((chunk) => db.prepare(STORE).bind(chunk, now));
@@ -77,15 +77,15 @@ export async function storeSignals(db: D1Database, signals: readonly Signal[], n
   return results.flatMap((result) => result.results);
 }
 
-/** Signals whose job nobody has asked for yet, the oldest first. */
+/** Signals whose job is not requested yet, oldest first. */
 export async function waitingSignals(db: D1Database, limit: number): Promise<SignalRow[]> {
   const query = db.prepare("SELECT * FROM signals INDEXED BY signals_waiting WHERE outcome = 'waiting' ORDER BY seq LIMIT ?").bind(limit);
   const { results } = await stored(async () => query.all<SignalRow>());
   return results;
 }
 
-/** A signal's job is written down. */
-export async function markAsked(db: D1Database, seq: number, jobId: string): Promise<void> {
+/** Records the job of a signal. */
+export async function markJobRequested(db: D1Database, seq: number, jobId: string): Promise<void> {
   await stored(async () => db.prepare("UPDATE signals SET outcome = 'asked', job_id = ?2 WHERE seq = ?1").bind(seq, jobId).run());
 }
 
@@ -96,11 +96,11 @@ export interface SignalFilter {
   readonly limit: number;
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function listSignals(db: D1Database, { source, projectId, before, limit }: SignalFilter): Promise<SignalRow[]> {
   const { sql, values } = where([
     projectId !== null && { sql: "project_id = ?", values: [projectId] },
-    // Of one project there are few: with the plus sign SQLite takes its index, and not the source's.
+    // A project has few signals. The plus sign makes SQLite use the project's index, not the source's.
     source !== null && { sql: projectId === null ? "source = ?" : "+source = ?", values: [source] },
     olderThan(before),
   ]);

@@ -1,7 +1,7 @@
-/** Who is stopped, and who is about to be: for those who look after all projects. Times are epoch milliseconds. */
+/** Suspended projects and projects close to a cap, for operators. Times are epoch milliseconds. */
 import { stored } from "../database.ts";
 import type { CapType } from "../limits/meters.ts";
-import { OPEN_REASONS, heldBy, holds } from "../suspension/reasons.ts";
+import { OPEN_REASONS, activeReasons, isOpen } from "../suspension/reasons.ts";
 
 export interface CloseToCap {
   readonly id: string;
@@ -12,10 +12,10 @@ export interface CloseToCap {
 }
 
 /**
- * Caps that a sweep found to be close today and that still are, the fullest first: read from the warnings, of which there are few, and not
- * from the counters of all projects. Those that are stopped already are not among them.
+ * Caps that today's sweeps warned about and that are still close, fullest first, without suspended projects. Reads the few warnings instead
+ * of all counters.
  */
-export async function closeToCaps(
+export async function listCapsNearlyReached(
   db: D1Database,
   { day, now, percent, limit }: { readonly day: string; readonly now: number; readonly percent: number; readonly limit: number },
 ): Promise<CloseToCap[]> {
@@ -26,7 +26,7 @@ export async function closeToCaps(
     JOIN caps c ON c.project_id = t.project_id AND c.cap_type = t.cap_type AND c.value > 0
     LEFT JOIN counters n ON n.project_id = t.project_id AND n.meter = t.cap_type AND n.day = ?1
     LEFT JOIN gauges g ON g.project_id = t.project_id AND g.meter = t.cap_type
-    WHERE ${used} * 100 >= c.value * ?3 AND NOT EXISTS (SELECT 1 ${heldBy("p.id", "?2")})
+    WHERE ${used} * 100 >= c.value * ?3 AND NOT EXISTS (SELECT 1 ${activeReasons("p.id", "?2")})
     ORDER BY ${used} * 1.0 / c.value DESC, p.id LIMIT ?4`;
   const { results } = await stored(async () => db.prepare(sql).bind(day, now, percent, limit).all<CloseToCap>());
   return results;
@@ -35,21 +35,21 @@ export async function closeToCaps(
 export interface StoppedProject {
   readonly id: string;
   readonly name: string;
-  /** The latest reason that holds. */
+  /** The latest open reason. */
   readonly reason: string;
   readonly since: number;
 }
 
-/** Projects that are stopped, the latest first, and how many there are. */
-export async function stoppedProjects(
+/** Suspended projects, latest first, and their number. */
+export async function listSuspendedProjects(
   db: D1Database,
   now: number,
   limit: number,
 ): Promise<{ readonly count: number; readonly latest: StoppedProject[] }> {
-  // CROSS JOIN keeps the order: there are few reasons that are open, and SQLite would rather begin with all projects.
+  // CROSS JOIN fixes the order: open reasons are few, but SQLite would prefer to start with all projects.
   const from = `FROM suspensions s INDEXED BY ${OPEN_REASONS} CROSS JOIN projects p ON p.id = s.project_id AND p.lifecycle = 'ACTIVE'
-    WHERE ${holds("s", "?1")}`;
-  // With max(), SQLite takes the other columns from the row that has it.
+    WHERE ${isOpen("s", "?1")}`;
+  // With max(), SQLite takes the other columns from the row with the maximum.
   const latest = `SELECT p.id, p.name, s.reason, max(s.since) AS since ${from} GROUP BY p.id ORDER BY since DESC, p.id LIMIT ?2`;
   const count = `SELECT count(DISTINCT p.id) AS count ${from}`;
   const [first, second] = await stored(async () => db.batch([db.prepare(count).bind(now), db.prepare(latest).bind(now, limit)]));

@@ -1,4 +1,4 @@
-/** Projects, their caps and the reasons that stop them. Times are epoch milliseconds. */
+/** Projects, their caps and their suspensions. Times are epoch milliseconds. */
 import { addKeyStatements } from "../keys/api-keys.ts";
 import type { NewApiKey } from "../keys/api-keys.ts";
 import { applyChange, auditStatement, claimed, ifClaimed } from "../changes.ts";
@@ -8,12 +8,12 @@ import type { After, Condition } from "../database.ts";
 import type { CapType } from "../limits/meters.ts";
 import { PROVISIONING_JSON, addProvisioningStatement } from "../provisioning/provisionings.ts";
 import type { NewProvisioning, ProvisioningRow, ProvisioningStatus } from "../provisioning/provisionings.ts";
-import { OPEN_REASONS, heldBy, holds, reasonsJson } from "../suspension/reasons.ts";
+import { OPEN_REASONS, activeReasons, isOpen, reasonsJson } from "../suspension/reasons.ts";
 import type { OpenSuspension } from "../suspension/reasons.ts";
 import { forgetRestoreStatement } from "../backups/restores.ts";
 
 export type Lifecycle = "ACTIVE" | "ARCHIVED" | "DELETED";
-/** SUSPENDED: an ACTIVE project that is stopped by at least one reason that holds now. */
+/** SUSPENDED: an ACTIVE project with at least one open reason. */
 export const PROJECT_STATUSES = ["ACTIVE", "SUSPENDED", "ARCHIVED", "DELETED"] as const;
 export type ProjectStatus = (typeof PROJECT_STATUSES)[number];
 
@@ -24,9 +24,9 @@ export interface ProjectRow {
   readonly owner_id: string | null;
   readonly region: string | null;
   readonly lifecycle: Lifecycle;
-  /** Its part of the provider's day; null: unlimited. */
+  /** Its share of the provider's daily limit. Null: unlimited. */
   readonly calls_per_day: number | null;
-  /** Unless it is done, its keys open nothing but a look at itself. */
+  /** Until this is done, its keys only read its own state. */
   readonly provisioning: ProvisioningStatus;
   readonly changed_by: string;
   readonly created_at: number;
@@ -39,12 +39,12 @@ export interface CapRow {
   readonly revision: number;
 }
 
-/** A project as it is at one moment. */
+/** A project at one point in time. */
 export interface ProjectView extends ProjectRow {
   readonly status: ProjectStatus;
   readonly caps: readonly CapRow[];
   readonly suspensions: readonly OpenSuspension[];
-  /** null: it is older than provisioning. */
+  /** null: the project is older than provisioning. */
   readonly provisioned: ProvisioningRow | null;
 }
 
@@ -73,24 +73,24 @@ export async function findProject(db: D1Database, id: string, now: number): Prom
 export interface ProjectFilter {
   readonly organizationId: string | null;
   readonly status: ProjectStatus | null;
-  /** Part of the name or the id; the letters A to Z in either case, which is all that SQLite knows of. */
+  /** Part of the name or the id. Only the letters A to Z match in either case, because SQLite knows no others. */
   readonly text: string | null;
   readonly after: After | null;
   readonly limit: number;
 }
 
-/** In SQL whose ?1 is now. There are few reasons that are open: who is suspended is found from them, and not by asking of each project. */
+/** SQL condition, ?1 is now. Open reasons are few, so suspended projects are found from them instead of checking each project. */
 function hasStatus(status: ProjectStatus | null, ofOrganization: boolean): string {
   switch (status) {
     case null:
       return "p.lifecycle <> 'DELETED'";
     case "ACTIVE":
-      return `p.lifecycle = 'ACTIVE' AND NOT EXISTS (SELECT 1 ${heldBy("p.id", "?1")})`;
+      return `p.lifecycle = 'ACTIVE' AND NOT EXISTS (SELECT 1 ${activeReasons("p.id", "?1")})`;
     case "SUSPENDED":
-      return `p.lifecycle = 'ACTIVE' AND p.id IN (SELECT s.project_id FROM suspensions s INDEXED BY ${OPEN_REASONS} WHERE ${holds("s", "?1")})`;
+      return `p.lifecycle = 'ACTIVE' AND p.id IN (SELECT s.project_id FROM suspensions s INDEXED BY ${OPEN_REASONS} WHERE ${isOpen("s", "?1")})`;
     case "ARCHIVED":
     case "DELETED":
-      // The first half is what makes the index of those that are gone fit; in one organisation its own index is the better one.
+      // The first half makes the index of inactive projects match. Within one organization, the organization's index is better.
       return `${ofOrganization ? "" : "p.lifecycle <> 'ACTIVE' AND "}p.lifecycle = '${status}'`;
   }
 }
@@ -100,7 +100,7 @@ const inNameOrId = (text: string): Condition => ({
   values: [text, text],
 });
 
-/** The newest first; deleted ones only where they are asked for. */
+/** Newest first. Deleted projects are listed only with a status filter. */
 export async function listProjects(db: D1Database, filter: ProjectFilter, now: number): Promise<ProjectView[]> {
   const { organizationId, status, text, after, limit } = filter;
   const { sql, values } = where([
@@ -117,13 +117,13 @@ export async function listProjects(db: D1Database, filter: ProjectFilter, now: n
 export interface NewProject extends Pick<ProjectRow, "id" | "organization_id" | "name" | "owner_id" | "region" | "calls_per_day"> {
   readonly caps: Readonly<Record<CapType, number | null>>;
   readonly provisioning: NewProvisioning;
-  /** Its database is filled by the restore of this id; otherwise there is none any more. */
+  /** Its database is filled by the restore of this id. Otherwise that restore is removed. */
   readonly restored: boolean;
 }
 
 /**
- * Adds a project with its caps and first key, as it is then, for a job to provision. null where the id is taken, the organisation is not active or the restore is over: nothing was
- * written.
+ * Adds a project with its caps and first key, ready to be provisioned by a job, and returns it. Returns null, and writes nothing, if the id
+ * is taken, the organization is not active or the restore is over.
  */
 export async function addProject(
   db: D1Database,
@@ -147,7 +147,7 @@ export async function addProject(
     ...notes.map((note) => auditStatement(db, "projects", id, operation, note)),
     db.prepare(`${VIEW} WHERE p.id = ?2`).bind(operation.now, id),
   ];
-  // Read with what was written: the key is shown once, and a second statement that failed would take it away.
+  // Reads the result in the same batch: the key is shown only once, and a failed second statement would lose it.
   const results = await stored(async () => db.batch<ViewRow>(statements));
   const written = results.at(-1)?.results[0];
   return written?.changed_by === operation.id ? asView(written) : null;
@@ -155,7 +155,7 @@ export async function addProject(
 
 export type ProjectChange = Pick<ProjectRow, "name" | "owner_id" | "region" | "lifecycle" | "calls_per_day">;
 
-/** False where the project was changed meanwhile, or was to be active in an organisation that is not: nothing was written. */
+/** Returns false, and writes nothing, if the project was changed meanwhile or would become active in an inactive organization. */
 export async function changeProject(
   db: D1Database,
   seen: ProjectRow,

@@ -1,6 +1,6 @@
 /**
- * How far a project's creation has come: `projects.provisioning`, tables `provisionings` and `registrations`. Only the job that holds a
- * creation writes here, so that one that was given up and comes back from the dead changes nothing. Times are epoch milliseconds.
+ * Progress of a project's creation: `projects.provisioning`, tables `provisionings` and `registrations`. Only the job that owns a creation
+ * writes here, so that an abandoned job that resumes changes nothing. Times are epoch milliseconds.
  */
 import { applyChange, auditStatement, claimed, ifClaimed } from "../changes.ts";
 import type { AuditNote, Operation, Seen } from "../changes.ts";
@@ -8,7 +8,7 @@ import { stored } from "../database.ts";
 import { INSERT_EVENT } from "../events.ts";
 import type { Service } from "../../env.ts";
 
-/** `failed`: it is being undone, or what is left of it could not be. */
+/** `failed`: it is being rolled back, or its rollback failed. */
 export const PROVISIONING_STATUSES = ["pending", "running", "done", "failed"] as const;
 export type ProvisioningStatus = (typeof PROVISIONING_STATUSES)[number];
 
@@ -29,14 +29,15 @@ export interface ProvisioningRow {
   readonly registrations: readonly RegistrationRow[];
 }
 
-/** Of the project `p`, as JSON; null of a project that is older than provisioning. */
+/** Provisioning of the project `p` as JSON. Null for a project older than provisioning. */
 export const PROVISIONING_JSON = `(SELECT json_object('job_id', g.job_id, 'asked', g.asked, 'key_id', g.key_id, 'database_at', g.database_at,
     'ended_at', g.ended_at, 'failed_step', g.failed_step, 'error', g.error, 'registrations', json((SELECT json_group_array(
       json_object('service', r.service, 'status', r.status, 'registered_at', r.registered_at)) FROM registrations r WHERE r.project_id = p.id)))
   FROM provisionings g WHERE g.project_id = p.id)`;
 
 export interface NewProvisioning {
-  readonly asked: string;
+  /** The request, as JSON. */
+  readonly request: string;
   readonly jobId: string;
 }
 
@@ -45,40 +46,40 @@ export function addProvisioningStatement(
   db: D1Database,
   projectId: string,
   keyId: string,
-  { asked, jobId }: NewProvisioning,
+  { request, jobId }: NewProvisioning,
   operation: Operation,
 ): D1PreparedStatement {
   const sql = `INSERT INTO provisionings (project_id, asked, key_id, job_id) SELECT ?1, ?3, ?4, ?5 WHERE ${claimed("projects")}`;
-  return ifClaimed(db, projectId, operation, sql, asked, keyId, jobId);
+  return ifClaimed(db, projectId, operation, sql, request, keyId, jobId);
 }
 
-/** A project's creation and the job that works on it; in statements ?1 and ?2. */
-export interface Held {
+/** A project and the job that owns its creation. Statements bind them as ?1 and ?2. */
+export interface ProvisioningOwner {
   readonly projectId: string;
-  /** Its first run. */
+  /** Id of the job's first run. */
   readonly jobId: string;
 }
 
-const heldAs = (status: ProvisioningStatus): string =>
+const ownedWith = (status: ProvisioningStatus): string =>
   `EXISTS (SELECT 1 FROM projects p JOIN provisionings g ON g.project_id = p.id WHERE p.id = ?1 AND g.job_id = ?2 AND p.provisioning = '${status}')`;
 
-export type Beginning = "go" | "undo" | "done" | "held" | "missing";
+export type StartResult = "go" | "undo" | "done" | "held" | "missing";
 
 /**
- * Takes hold of a creation: one that nobody works on, because its job has ended or never began. `held`: another job does. `undo`: it
- * failed, and is only to be undone. Twice the same.
+ * Takes ownership of a creation whose job has ended or never started. Idempotent. `held`: another job owns it. `undo`: it failed and must
+ * be rolled back.
  */
-export async function beginProvisioning(db: D1Database, { projectId, jobId }: Held): Promise<Beginning> {
+export async function beginProvisioning(db: D1Database, { projectId, jobId }: ProvisioningOwner): Promise<StartResult> {
   const take = `UPDATE provisionings SET job_id = ?2 WHERE project_id = ?1 AND job_id <> ?2
     AND EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND provisioning <> 'done')
     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.root_id = provisionings.job_id AND j.ended_at IS NULL)`;
-  const begin = `UPDATE projects SET provisioning = 'running' WHERE id = ?1 AND ${heldAs("pending")}`;
-  const look = "SELECT p.provisioning, g.job_id FROM projects p LEFT JOIN provisionings g ON g.project_id = p.id WHERE p.id = ?1";
+  const begin = `UPDATE projects SET provisioning = 'running' WHERE id = ?1 AND ${ownedWith("pending")}`;
+  const read = "SELECT p.provisioning, g.job_id FROM projects p LEFT JOIN provisionings g ON g.project_id = p.id WHERE p.id = ?1";
   const [, , found] = await stored(async () =>
     db.batch<{ provisioning: ProvisioningStatus; job_id: string | null }>([
       db.prepare(take).bind(projectId, jobId),
       db.prepare(begin).bind(projectId, jobId),
-      db.prepare(look).bind(projectId),
+      db.prepare(read).bind(projectId),
     ]),
   );
   const row = found?.results[0];
@@ -88,39 +89,48 @@ export async function beginProvisioning(db: D1Database, { projectId, jobId }: He
   return row.provisioning === "failed" ? "undo" : "go";
 }
 
-/** Writes where the job holds the creation and it is so; false where not. */
-async function write(db: D1Database, held: Held, status: ProvisioningStatus, sql: string, ...values: unknown[]): Promise<boolean> {
-  const check = `SELECT 1 AS held WHERE ${heldAs(status)}`;
+/** Writes if the job owns the creation and it has this status. Returns false otherwise. */
+async function write(
+  db: D1Database,
+  owner: ProvisioningOwner,
+  status: ProvisioningStatus,
+  sql: string,
+  ...values: unknown[]
+): Promise<boolean> {
+  const check = `SELECT 1 AS owned WHERE ${ownedWith(status)}`;
   const [, found] = await stored(async () =>
-    db.batch([db.prepare(sql).bind(held.projectId, held.jobId, ...values), db.prepare(check).bind(held.projectId, held.jobId)]),
+    db.batch([db.prepare(sql).bind(owner.projectId, owner.jobId, ...values), db.prepare(check).bind(owner.projectId, owner.jobId)]),
   );
   return (found?.results ?? []).length > 0;
 }
 
-/** Its database is there. */
-export async function noteDatabase(db: D1Database, held: Held, now: number): Promise<boolean> {
-  const sql = `UPDATE provisionings SET database_at = coalesce(database_at, ?3) WHERE project_id = ?1 AND ${heldAs("running")}`;
-  return write(db, held, "running", sql, now);
+/** Records that the project's database exists. */
+export async function recordDatabase(db: D1Database, owner: ProvisioningOwner, now: number): Promise<boolean> {
+  const sql = `UPDATE provisionings SET database_at = coalesce(database_at, ?3) WHERE project_id = ?1 AND ${ownedWith("running")}`;
+  return write(db, owner, "running", sql, now);
 }
 
-/** Before a service is asked: from now on it may know the project. */
-export async function beginRegistration(db: D1Database, held: Held, service: Service): Promise<boolean> {
-  const sql = `INSERT INTO registrations (project_id, service, status) SELECT ?1, ?3, 'pending' WHERE ${heldAs("running")} ON CONFLICT DO NOTHING`;
-  return write(db, held, "running", sql, service);
+/** Call it before calling a service, because from then on the service may know the project. */
+export async function beginRegistration(db: D1Database, owner: ProvisioningOwner, service: Service): Promise<boolean> {
+  const sql = `INSERT INTO registrations (project_id, service, status) SELECT ?1, ?3, 'pending' WHERE ${ownedWith("running")} ON CONFLICT DO NOTHING`;
+  return write(db, owner, "running", sql, service);
 }
 
-export async function noteRegistration(
+export async function recordRegistration(
   db: D1Database,
-  held: Held,
+  owner: ProvisioningOwner,
   { service, status, reference }: { readonly service: Service; readonly status: "registered" | "local"; readonly reference: string | null },
   now: number,
 ): Promise<boolean> {
   const sql = `UPDATE registrations SET status = ?4, reference = coalesce(?5, reference), registered_at = coalesce(registered_at, ?6)
-    WHERE project_id = ?1 AND service = ?3 AND ${heldAs("running")}`;
-  return write(db, held, "running", sql, service, status, reference, now);
+    WHERE project_id = ?1 AND service = ?3 AND ${ownedWith("running")}`;
+  return write(db, owner, "running", sql, service, status, reference, now);
 }
 
-/** The project is ready: its keys work. False where it was changed meanwhile, or the job holds it no more. */
+/**
+ * Makes the project ready: its keys work from now on. Returns false if the project was changed meanwhile or the job no longer owns the
+ * creation.
+ */
 export async function finishProvisioning(
   db: D1Database,
   project: Seen,
@@ -132,7 +142,7 @@ export async function finishProvisioning(
     sql: "provisioning = 'running' AND EXISTS (SELECT 1 FROM provisionings g WHERE g.project_id = projects.id AND g.job_id = ?5)",
     values: [jobId],
   };
-  const told = `${INSERT_EVENT} SELECT 'project.provisioned:' || ?1 || ':' || ?3, 'project.provisioned', ?1,
+  const event = `${INSERT_EVENT} SELECT 'project.provisioned:' || ?1 || ':' || ?3, 'project.provisioned', ?1,
       json_object('project_id', ?1, 'name', name, 'organization_id', organization_id, 'owner_id', owner_id, 'region', region, 'job_id', ?3), ?4
     FROM projects WHERE id = ?1 AND ${claimed("projects")}`;
   return applyChange(db, { owner: "projects", seen: project, operation, note, condition }, [
@@ -144,56 +154,62 @@ export async function finishProvisioning(
       `UPDATE provisionings SET ended_at = ?3 WHERE project_id = ?1 AND ${claimed("projects")}`,
       operation.now,
     ),
-    ifClaimed(db, project.id, operation, told, jobId, operation.now),
+    ifClaimed(db, project.id, operation, event, jobId, operation.now),
   ]);
 }
 
-/** It failed, and is told; from now on it is only undone. False where the job holds it no more. Twice, the first reason stays. */
+/**
+ * Marks the creation as failed, with an event. From then on it can only be rolled back. Returns false if the job no longer owns it. A
+ * repeated call keeps the first reason.
+ */
 export async function failProvisioning(
   db: D1Database,
-  held: Held,
+  owner: ProvisioningOwner,
   { step, error }: { readonly step: string; readonly error: string },
   now: number,
 ): Promise<boolean> {
-  const why = `UPDATE provisionings SET failed_step = coalesce(failed_step, ?3), error = coalesce(error, ?4), ended_at = coalesce(ended_at, ?5)
+  const record = `UPDATE provisionings SET failed_step = coalesce(failed_step, ?3), error = coalesce(error, ?4), ended_at = coalesce(ended_at, ?5)
     WHERE project_id = ?1 AND job_id = ?2 AND EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND provisioning <> 'done')`;
-  const fail = `UPDATE projects SET provisioning = 'failed' WHERE id = ?1 AND (${heldAs("running")} OR ${heldAs("pending")})`;
-  const tell = `${INSERT_EVENT} SELECT 'project.provisioning_failed:' || ?1 || ':' || ?2, 'project.provisioning_failed', ?1,
+  const fail = `UPDATE projects SET provisioning = 'failed' WHERE id = ?1 AND (${ownedWith("running")} OR ${ownedWith("pending")})`;
+  const event = `${INSERT_EVENT} SELECT 'project.provisioning_failed:' || ?1 || ':' || ?2, 'project.provisioning_failed', ?1,
       json_object('project_id', ?1, 'name', p.name, 'organization_id', p.organization_id, 'failed_step', g.failed_step, 'error', g.error, 'job_id', ?2), ?3
     FROM projects p JOIN provisionings g ON g.project_id = p.id
     WHERE p.id = ?1 AND g.job_id = ?2 AND p.provisioning IN ('pending', 'running')`;
   const [, , , found] = await stored(async () =>
     db.batch([
-      db.prepare(why).bind(held.projectId, held.jobId, step, error, now),
-      db.prepare(tell).bind(held.projectId, held.jobId, now),
-      db.prepare(fail).bind(held.projectId, held.jobId),
-      db.prepare(`SELECT 1 AS held WHERE ${heldAs("failed")}`).bind(held.projectId, held.jobId),
+      db.prepare(record).bind(owner.projectId, owner.jobId, step, error, now),
+      db.prepare(event).bind(owner.projectId, owner.jobId, now),
+      db.prepare(fail).bind(owner.projectId, owner.jobId),
+      db.prepare(`SELECT 1 AS owned WHERE ${ownedWith("failed")}`).bind(owner.projectId, owner.jobId),
     ]),
   );
   return (found?.results ?? []).length > 0;
 }
 
-/** Services that may know a project that failed; none where the job does not hold it any more. */
-export async function registrationsOf(db: D1Database, { projectId, jobId }: Held): Promise<RegistrationRow[]> {
-  const sql = `SELECT service, status, registered_at FROM registrations WHERE project_id = ?1 AND ${heldAs("failed")}`;
+/** Services that may know a failed project. None if the job no longer owns its creation. */
+export async function listRegistrations(db: D1Database, { projectId, jobId }: ProvisioningOwner): Promise<RegistrationRow[]> {
+  const sql = `SELECT service, status, registered_at FROM registrations WHERE project_id = ?1 AND ${ownedWith("failed")}`;
   const { results } = await stored(async () => db.prepare(sql).bind(projectId, jobId).all<RegistrationRow>());
   return results;
 }
 
-/** A service was made to forget it. */
-export async function forgetRegistration(db: D1Database, held: Held, service: Service): Promise<boolean> {
-  return write(db, held, "failed", `DELETE FROM registrations WHERE project_id = ?1 AND service = ?3 AND ${heldAs("failed")}`, service);
+/** Records that a service deleted the project. */
+export async function deleteRegistration(db: D1Database, owner: ProvisioningOwner, service: Service): Promise<boolean> {
+  return write(db, owner, "failed", `DELETE FROM registrations WHERE project_id = ?1 AND service = ?3 AND ${ownedWith("failed")}`, service);
 }
 
-/** Its database was destroyed. */
-export async function forgetDatabase(db: D1Database, held: Held): Promise<boolean> {
-  return write(db, held, "failed", `UPDATE provisionings SET database_at = NULL WHERE project_id = ?1 AND ${heldAs("failed")}`);
+/** Records that the project's database was destroyed. */
+export async function recordDatabaseDestroyed(db: D1Database, owner: ProvisioningOwner): Promise<boolean> {
+  return write(db, owner, "failed", `UPDATE provisionings SET database_at = NULL WHERE project_id = ?1 AND ${ownedWith("failed")}`);
 }
 
-/** What goes with a project whose creation is undone, children first. What tells of it (audit log, events, deliveries, jobs) stays. */
+/** Tables whose rows are deleted when a creation is rolled back, children first. The audit log, events, deliveries and jobs stay. */
 export const OWNED_TABLES = ["webhooks", "suspensions", "caps", "api_keys", "registrations", "provisionings"] as const;
 
-/** Removes a failed project with its caps, keys, endpoints and reasons. False where it was changed meanwhile, or the job holds it no more. */
+/**
+ * Removes a failed project with its caps, keys, endpoints and suspensions. Returns false if the project was changed meanwhile or the job no
+ * longer owns the creation.
+ */
 export async function removeFailedProject(
   db: D1Database,
   project: Seen,
@@ -219,22 +235,22 @@ export async function removeFailedProject(
   ]);
 }
 
-export interface LeftBehind {
+export interface StalledProvisioning {
   readonly project_id: string;
   readonly name: string;
   readonly owner_id: string | null;
   readonly region: string | null;
   readonly job_id: string;
-  /** How the latest run of the job ended; null: there is none. */
+  /** Status of the job's latest run. Null if there is none. */
   readonly job_status: string | null;
 }
 
-/** Creations that nobody works on: their job was never asked for, or has ended without ending them. */
-export async function provisioningsLeftBehind(db: D1Database, before: number, limit: number): Promise<LeftBehind[]> {
+/** Creations without a running job: it was never requested, or it ended before they did. */
+export async function listStalledProvisionings(db: D1Database, before: number, limit: number): Promise<StalledProvisioning[]> {
   const latest = "SELECT max(run) FROM jobs WHERE root_id = g.job_id";
   const sql = `SELECT p.id AS project_id, p.name, p.owner_id, p.region, g.job_id, j.status AS job_status
     FROM projects p JOIN provisionings g ON g.project_id = p.id LEFT JOIN jobs j ON j.root_id = g.job_id AND j.run = (${latest})
     WHERE p.provisioning <> 'done' AND p.created_at < ?1 AND (j.id IS NULL OR j.ended_at < ?1) ORDER BY p.id LIMIT ?2`;
-  const { results } = await stored(async () => db.prepare(sql).bind(before, limit).all<LeftBehind>());
+  const { results } = await stored(async () => db.prepare(sql).bind(before, limit).all<StalledProvisioning>());
   return results;
 }

@@ -1,4 +1,4 @@
-/** When a reason stops a project, in SQL: for every statement that asks. Times are epoch milliseconds. */
+/** SQL for the reasons that currently suspend a project. Times are epoch milliseconds. */
 import type { CapType } from "../limits/meters.ts";
 
 export interface OpenSuspension {
@@ -9,18 +9,21 @@ export interface OpenSuspension {
   readonly until: number | null;
 }
 
-/** The reasons that nobody lifted: a handful for each project, whatever its past. SQLite would rather read the past: both indexes begin with the project. */
+/**
+ * Index of the open reasons: a handful per project, however long its history. It must be named, because SQLite would otherwise choose the
+ * index of the history.
+ */
 export const OPEN_REASONS = "suspensions_open";
 
-/** Whether a reason holds at `?now`: one with an end needs nobody to lift it. */
-export const holds = (suspensions: string, now: string): string =>
+/** SQL condition: the reason is open at `?now`. A reason with an end expires automatically. */
+export const isOpen = (suspensions: string, now: string): string =>
   `${suspensions}.lifted_at IS NULL AND (${suspensions}.until IS NULL OR ${suspensions}.until > ${now})`;
 
-/** FROM and WHERE of the reasons `s` that stop a project at `now`. */
-export const heldBy = (project: string, now: string): string =>
-  `FROM suspensions s INDEXED BY ${OPEN_REASONS} WHERE s.project_id = ${project} AND ${holds("s", now)}`;
+/** FROM clause and condition of the reasons `s` that suspend a project at `now`. */
+export const activeReasons = (project: string, now: string): string =>
+  `FROM suspensions s INDEXED BY ${OPEN_REASONS} WHERE s.project_id = ${project} AND ${isOpen("s", now)}`;
 
-/** The reasons that stop a project at `now`, as a JSON array. */
+/** The reasons that suspend a project at `now`, as a JSON array. */
 export const reasonsJson = (project: string, now: string): string =>
   `(SELECT json_group_array(json_object('reason', s.reason, 'cap_type', s.cap_type, 'detail', s.detail, 'since', s.since, 'until', s.until)
-      ORDER BY s.since, s.reason) ${heldBy(project, now)})`;
+      ORDER BY s.since, s.reason) ${activeReasons(project, now)})`;

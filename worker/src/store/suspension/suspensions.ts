@@ -1,10 +1,10 @@
-/** The reasons that stop a project, set and lifted one by one, and what sweeps decided. Times are epoch milliseconds. */
+/** The reasons that suspend a project, and the decisions of sweeps. Times are epoch milliseconds. */
 import { applyChange, claimed, ifClaimed } from "../changes.ts";
 import type { AuditNote, Operation, Seen } from "../changes.ts";
 import { olderThan, stored, where } from "../database.ts";
 import { reactivatedStatement, suspendedStatement } from "../events.ts";
 import type { CapType } from "../limits/meters.ts";
-import { OPEN_REASONS, heldBy, holds } from "./reasons.ts";
+import { OPEN_REASONS, activeReasons, isOpen } from "./reasons.ts";
 
 export interface NewSuspension {
   readonly reason: string;
@@ -14,9 +14,9 @@ export interface NewSuspension {
 }
 
 /**
- * Adds a reason. False where it holds already, or the project was changed meanwhile: nothing was written, in the audit log neither. One of
- * its name that has ended makes room: nobody lifted it, so `lifted_by` stays null. `more` belongs to the same transaction, and asks by itself
- * whether the project was claimed.
+ * Adds a reason. Returns false, and writes nothing, if it is open already or the project was changed meanwhile. An ended reason of the same
+ * name is closed first. Its `lifted_by` stays null, because it ended automatically. The statements `more` run in the same transaction and
+ * must check the claim themselves.
  */
 export async function suspend(
   db: D1Database,
@@ -26,7 +26,7 @@ export async function suspend(
   note: AuditNote,
   more: readonly D1PreparedStatement[] = [],
 ): Promise<boolean> {
-  const condition = { sql: `NOT EXISTS (SELECT 1 ${heldBy("projects.id", "?3")} AND s.reason = ?5)`, values: [reason] };
+  const condition = { sql: `NOT EXISTS (SELECT 1 ${activeReasons("projects.id", "?3")} AND s.reason = ?5)`, values: [reason] };
   const makeRoom = `UPDATE suspensions INDEXED BY ${OPEN_REASONS} SET lifted_at = until
     WHERE project_id = ?1 AND reason = ?3 AND lifted_at IS NULL AND until <= ?4 AND ${claimed("projects")}`;
   const add = `INSERT INTO suspensions (project_id, reason, cap_type, detail, since, until, actor)
@@ -40,13 +40,13 @@ export async function suspend(
   ]);
 }
 
-/** When somebody last lifted a reason that stood for good by hand; null: never. */
+/** The last time a manual change lifted a reason without an end. Null: never. */
 export async function lastLifted(db: D1Database, projectId: string): Promise<number | null> {
   const sql = "SELECT max(lifted_at) AS at FROM suspensions WHERE project_id = ? AND lifted_by IS NOT NULL AND reason NOT LIKE 'quota:%'";
   return (await stored(async () => db.prepare(sql).bind(projectId).first<{ at: number | null }>()))?.at ?? null;
 }
 
-/** Lifts reasons by hand. False where the project was changed meanwhile. */
+/** Lifts reasons by a manual change. Returns false if the project was changed meanwhile. */
 export async function lift(
   db: D1Database,
   project: Seen,
@@ -54,7 +54,7 @@ export async function lift(
   operation: Operation,
   note: AuditNote,
 ): Promise<boolean> {
-  const sql = `UPDATE suspensions INDEXED BY ${OPEN_REASONS} SET lifted_at = ?4, lifted_by = ?5 WHERE project_id = ?1 AND ${holds("suspensions", "?4")}
+  const sql = `UPDATE suspensions INDEXED BY ${OPEN_REASONS} SET lifted_at = ?4, lifted_by = ?5 WHERE project_id = ?1 AND ${isOpen("suspensions", "?4")}
     AND reason IN (SELECT value FROM json_each(?3)) AND ${claimed("projects")}`;
   const change = { owner: "projects", seen: project, operation, note } as const;
   return applyChange(db, change, [
@@ -71,13 +71,13 @@ export interface SuspensionRow {
   readonly since: number;
   readonly until: number | null;
   readonly actor: string;
-  /** When somebody lifted it; null of one that ended by itself. */
+  /** When it was lifted. Null if it ended automatically. */
   readonly lifted_at: number | null;
   readonly lifted_by: string | null;
   readonly holds: number;
 }
 
-/** A project's reasons, those of the past too, the newest first. */
+/** A project's reasons, including past ones, newest first. */
 export async function listSuspensions(
   db: D1Database,
   projectId: string,
@@ -85,10 +85,10 @@ export async function listSuspensions(
   now: number,
 ): Promise<SuspensionRow[]> {
   const { sql, values } = where([{ sql: "s.project_id = ?", values: [projectId] }, olderThan(before)]);
-  // Whether one that ended made room for the next of its name is the table's affair: told is who lifted it, and when.
+  // A reason that ended automatically may have `lifted_at` in the table. The result shows `lifted_at` only with `lifted_by`.
   const columns =
     "s.seq, s.reason, s.cap_type, s.detail, s.since, s.until, s.actor, iif(s.lifted_by IS NULL, NULL, s.lifted_at) AS lifted_at";
-  const list = `SELECT ${columns}, s.lifted_by, ${holds("s", "?1")} AS holds FROM suspensions s ${sql} ORDER BY s.seq DESC LIMIT ?`;
+  const list = `SELECT ${columns}, s.lifted_by, ${isOpen("s", "?1")} AS holds FROM suspensions s ${sql} ORDER BY s.seq DESC LIMIT ?`;
   const { results } = await stored(async () =>
     db
       .prepare(list)
@@ -98,7 +98,7 @@ export async function listSuspensions(
   return results;
 }
 
-/** What a sweep decided about a project and a cap. */
+/** Decision of a sweep about a project and a cap. */
 export type Decision = "ok" | "unlimited" | "unknown" | "exceeded" | "warned" | "suspended" | "lifted";
 
 export interface EvaluationRow {
@@ -115,7 +115,7 @@ export interface EvaluationRow {
   readonly dry_run: number;
 }
 
-/** Why each decision was taken, the newest first. */
+/** Decisions with the usage they are based on, newest first. */
 export async function listEvaluations(
   db: D1Database,
   projectId: string,

@@ -1,6 +1,6 @@
 /**
- * A delivery being tried: whose job it is, what each try came to, and what that means for its endpoint, in one transaction. What is done
- * again under the same number changes nothing. Times are epoch milliseconds.
+ * Attempts of a delivery: its job, the result of each attempt, and the consequences for the endpoint, in one transaction. Repeating an
+ * attempt number changes nothing. Times are epoch milliseconds.
  */
 import { stored } from "../database.ts";
 import { INSERT_EVENT } from "../events.ts";
@@ -8,10 +8,10 @@ import type { Lifecycle } from "../projects/projects.ts";
 import type { DeliveryReason, DeliveryRow } from "./deliveries.ts";
 import type { WebhookRow } from "./webhooks.ts";
 
-/** A delivery with what its next try depends on. */
-export interface TriedDelivery extends DeliveryRow {
+/** A delivery with the endpoint state that its next attempt depends on. */
+export interface DeliveryWithWebhook extends DeliveryRow {
   readonly lifecycle: Lifecycle;
-  /** null: it was deleted. */
+  /** null: the endpoint was deleted. */
   readonly webhook: Pick<WebhookRow, "url" | "status" | "secret_version" | "previous_until"> | null;
 }
 
@@ -23,7 +23,7 @@ type JoinedRow = DeliveryRow & {
   readonly previous_until: number | null;
 };
 
-export async function readForTry(db: D1Database, id: string): Promise<TriedDelivery | null> {
+export async function readForAttempt(db: D1Database, id: string): Promise<DeliveryWithWebhook | null> {
   const sql = `SELECT d.*, p.lifecycle, w.url AS webhook_url, w.status AS webhook_status, w.secret_version, w.previous_until
     FROM webhook_deliveries d JOIN projects p ON p.id = d.project_id LEFT JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?`;
   const row = await stored(async () => db.prepare(sql).bind(id).first<JoinedRow>());
@@ -33,8 +33,8 @@ export async function readForTry(db: D1Database, id: string): Promise<TriedDeliv
 }
 
 /**
- * Makes a delivery a job's own: one that nobody works at, or whose job is over, which begins it anew. Returns it as it is then, and null
- * where there is none; whose it is stands in it.
+ * Assigns a delivery to a job if no other job is working on it. If its previous job has ended, the delivery starts a new run. Returns the
+ * delivery, whose `job_id` names its owner. Null if it does not exist.
  */
 export async function takeDelivery(
   db: D1Database,
@@ -56,20 +56,20 @@ export async function takeDelivery(
   return found?.results[0] ?? null;
 }
 
-/** Of an endpoint in probation whose test came to nothing; ?1 is now. */
+/** Ends the probation of an endpoint whose test failed. ?1 is now. */
 export const TEST_FAILED =
   "UPDATE webhooks SET status = 'disabled', status_reason = 'test_failed', status_at = ?1 WHERE status = 'probation'";
 
-/** Ends a delivery without a try. Where it was to decide about an endpoint in probation, that is decided: it stays disabled. */
+/** Ends a delivery without an attempt. If it was the test of an endpoint in probation, the endpoint stays disabled. */
 export async function skipDelivery(db: D1Database, id: string, run: number, reason: DeliveryReason, now: number): Promise<void> {
   const sql = `UPDATE webhook_deliveries SET status = 'skipped', reason = ?3, next_attempt_at = NULL, ended_at = ?4
     WHERE id = ?1 AND run = ?2 AND status = 'pending'`;
-  const untested = `${TEST_FAILED} AND id = (SELECT d.webhook_id FROM webhook_deliveries d WHERE d.id = ?2 AND d.is_test = 1 AND d.status = 'skipped')`;
-  await stored(async () => db.batch([db.prepare(sql).bind(id, run, reason, now), db.prepare(untested).bind(now, id)]));
+  const failTest = `${TEST_FAILED} AND id = (SELECT d.webhook_id FROM webhook_deliveries d WHERE d.id = ?2 AND d.is_test = 1 AND d.status = 'skipped')`;
+  await stored(async () => db.batch([db.prepare(sql).bind(id, run, reason, now), db.prepare(failTest).bind(now, id)]));
 }
 
-/** What a try came to. */
-export interface Tried {
+/** Result of an attempt. */
+export interface AttemptResult {
   readonly delivery: Pick<DeliveryRow, "id" | "webhook_id" | "run" | "is_test">;
   readonly attempt: number;
   readonly startedAt: number;
@@ -78,76 +78,81 @@ export interface Tried {
   readonly error: string | null;
   readonly response: string | null;
   readonly status: "pending" | "delivered" | "failed";
-  /** Why it failed. */
+  /** Reason of the failure. */
   readonly reason: Extract<DeliveryReason, "tries_used_up" | "gone" | "address_refused" | "test_failed"> | null;
   readonly nextAttemptAt: number | null;
-  /** Failed deliveries in a row that disable the endpoint. */
+  /** Consecutive failed deliveries that disable the endpoint. */
   readonly maxFailures: number;
-  /** Tries of earlier runs are forgotten. */
+  /** Number of runs whose attempts are kept. */
   readonly keptRuns: number;
-  /** Where it was sent. */
+  /** Address of the request. */
   readonly url: string;
-  /** Of the endpoint, as its owner is shown it: without what may be secret. */
+  /** Address of the endpoint as shown to its owner, without secret parts. */
   readonly address: string;
   readonly now: number;
 }
 
 /**
- * Writes down a try with its consequences. A success ends the row of failures, a failure counts as one of it; the last one that is borne,
- * or an endpoint's own word that it is gone, disables it and tells its owner by an event. Of an endpoint in probation its test decides.
+ * Records an attempt with its consequences. A success resets the endpoint's failure count, and a failed delivery raises it. The last
+ * allowed failure, or the response 410, disables the endpoint and adds an event. For an endpoint in probation its test decides.
  */
-export async function recordTry(db: D1Database, tried: Tried): Promise<void> {
-  const { delivery, attempt, startedAt, endedAt, statusCode, error, response, status, reason, nextAttemptAt, keptRuns, now } = tried;
+export async function recordAttempt(db: D1Database, result: AttemptResult): Promise<void> {
+  const { delivery, attempt, startedAt, endedAt, statusCode, error, response, status, reason, nextAttemptAt, keptRuns, now } = result;
   const { id, webhook_id, run, is_test } = delivery;
   const token = crypto.randomUUID();
-  const noted = db
+  const record = db
     .prepare(
       `INSERT INTO webhook_attempts (delivery_id, run, attempt, at, duration_ms, status_code, error, response)
       SELECT id, run, ?3, ?4, ?5, ?6, ?7, ?8 FROM webhook_deliveries WHERE id = ?1 AND run = ?2 AND status = 'pending' ON CONFLICT DO NOTHING`,
     )
     .bind(id, run, attempt, startedAt, Math.max(0, endedAt - startedAt), statusCode, error, response);
-  const moved = db
+  const update = db
     .prepare(
       `UPDATE webhook_deliveries SET status = ?4, reason = ?5, attempts = ?3, next_attempt_at = ?6, ended_at = iif(?4 = 'pending', NULL, ?7),
         changed_by = ?8 WHERE id = ?1 AND run = ?2 AND status = 'pending' AND attempts < ?3`,
     )
     .bind(id, run, attempt, status, reason, nextAttemptAt, now, token);
-  const consequences = status === "pending" ? [] : endpointStatements(db, tried, token, { webhook_id, is_test, id, run });
-  const forgotten = db.prepare("DELETE FROM webhook_attempts WHERE delivery_id = ? AND run <= ?").bind(id, run - keptRuns);
-  await stored(async () => db.batch([noted, moved, ...consequences, ...(run > keptRuns ? [forgotten] : [])]));
+  const consequences = status === "pending" ? [] : endpointStatements(db, result, token, { webhook_id, is_test, id, run });
+  const deleteOld = db.prepare("DELETE FROM webhook_attempts WHERE delivery_id = ? AND run <= ?").bind(id, run - keptRuns);
+  await stored(async () => db.batch([record, update, ...consequences, ...(run > keptRuns ? [deleteOld] : [])]));
 }
 
 type Subject = Pick<DeliveryRow, "webhook_id" | "is_test" | "id" | "run">;
 
-/** What follows for the endpoint, ?1, if this try has moved the delivery, ?2, by its token, ?3. */
-function endpointStatements(db: D1Database, tried: Tried, token: string, { webhook_id, is_test, id, run }: Subject): D1PreparedStatement[] {
-  const mine = "id = ?1 AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.id = ?2 AND d.changed_by = ?3)";
+/** Consequences for the endpoint, ?1, if this attempt updated the delivery, ?2, identified by its token, ?3. */
+function endpointStatements(
+  db: D1Database,
+  result: AttemptResult,
+  token: string,
+  { webhook_id, is_test, id, run }: Subject,
+): D1PreparedStatement[] {
+  const matches = "id = ?1 AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.id = ?2 AND d.changed_by = ?3)";
   const own = [webhook_id, id, token];
-  const { status, reason, now, maxFailures } = tried;
+  const { status, reason, now, maxFailures } = result;
   if (status === "delivered") {
-    // A test that was answered elsewhere proves nothing of where messages would go now.
-    const proven = `UPDATE webhooks SET status = iif(url = ?5, 'enabled', 'disabled'), status_reason = iif(url = ?5, NULL, 'test_failed'),
-      status_at = ?4, failures = iif(url = ?5, 0, failures) WHERE ${mine} AND status = 'probation'`;
-    const well = `UPDATE webhooks SET failures = 0 WHERE ${mine} AND failures > 0`;
-    return [is_test === 1 ? db.prepare(proven).bind(...own, now, tried.url) : db.prepare(well).bind(...own)];
+    // A test sent to another address proves nothing about the current one.
+    const endProbation = `UPDATE webhooks SET status = iif(url = ?5, 'enabled', 'disabled'), status_reason = iif(url = ?5, NULL, 'test_failed'),
+      status_at = ?4, failures = iif(url = ?5, 0, failures) WHERE ${matches} AND status = 'probation'`;
+    const resetFailures = `UPDATE webhooks SET failures = 0 WHERE ${matches} AND failures > 0`;
+    return [is_test === 1 ? db.prepare(endProbation).bind(...own, now, result.url) : db.prepare(resetFailures).bind(...own)];
   }
-  const failing = "UPDATE webhooks SET status = 'disabled', status_reason = 'test_failed', status_at = ?4 WHERE";
-  const untested = db.prepare(`${failing} ${mine} AND status = 'probation'`).bind(...own, now);
-  if (reason !== "gone" && is_test === 1) return [untested];
-  // 410 is the receiver's own word, and needs no row of failures.
-  const why = reason === "gone" ? "gone" : "failures";
-  const over = `${mine} AND status = 'enabled' AND (failures >= ?4 OR ?5 = 'gone')`;
+  const disableTest = "UPDATE webhooks SET status = 'disabled', status_reason = 'test_failed', status_at = ?4 WHERE";
+  const failTest = db.prepare(`${disableTest} ${matches} AND status = 'probation'`).bind(...own, now);
+  if (reason !== "gone" && is_test === 1) return [failTest];
+  // The response 410 disables the endpoint without further failures.
+  const disabledReason = reason === "gone" ? "gone" : "failures";
+  const toDisable = `${matches} AND status = 'enabled' AND (failures >= ?4 OR ?5 = 'gone')`;
   const data = `json_object('project_id', w.project_id, 'webhook_id', w.id, 'address', ?8, 'reason', ?5, 'failures', w.failures, 'delivery_id', ?2,
     'status_code', ?9, 'error', ?10)`;
-  const tell = `${INSERT_EVENT} SELECT 'webhook.disabled:' || w.id || ':' || ?2 || ':' || ?7, 'webhook.disabled', w.project_id, ${data}, ?6
-    FROM webhooks w WHERE ${over} ON CONFLICT DO NOTHING`;
-  const disable = `UPDATE webhooks SET status = 'disabled', status_reason = ?5, status_at = ?6 WHERE ${over}`;
-  const bounds = [maxFailures, why];
+  const event = `${INSERT_EVENT} SELECT 'webhook.disabled:' || w.id || ':' || ?2 || ':' || ?7, 'webhook.disabled', w.project_id, ${data}, ?6
+    FROM webhooks w WHERE ${toDisable} ON CONFLICT DO NOTHING`;
+  const disable = `UPDATE webhooks SET status = 'disabled', status_reason = ?5, status_at = ?6 WHERE ${toDisable}`;
+  const bounds = [maxFailures, disabledReason];
   return [
-    ...(is_test === 1 ? [] : [db.prepare(`UPDATE webhooks SET failures = failures + 1 WHERE ${mine}`).bind(...own)]),
-    db.prepare(tell).bind(...own, ...bounds, now, run, tried.address, tried.statusCode, tried.error),
+    ...(is_test === 1 ? [] : [db.prepare(`UPDATE webhooks SET failures = failures + 1 WHERE ${matches}`).bind(...own)]),
+    db.prepare(event).bind(...own, ...bounds, now, run, result.address, result.statusCode, result.error),
     db.prepare(disable).bind(...own, ...bounds, now),
-    // Another message that only failed says nothing about a test that is still on its way.
-    ...(reason === "gone" ? [untested] : []),
+    // Another message that failed says nothing about a test in flight.
+    ...(reason === "gone" ? [failTest] : []),
   ];
 }

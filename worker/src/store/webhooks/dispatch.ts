@@ -1,6 +1,6 @@
 /**
- * From events to deliveries, and from deliveries to jobs. Each event is handed on in one transaction, which marks it, so that nobody hands
- * it on twice; each delivery gets one job by an id that follows from it. Times are epoch milliseconds.
+ * Turns events into deliveries, and deliveries into jobs. One transaction dispatches and marks an event, so that none is dispatched twice.
+ * Each delivery has one job, whose id is derived from it. Times are epoch milliseconds.
  */
 import { jsonChunks, stored } from "../database.ts";
 import type { EventRow } from "../events.ts";
@@ -8,19 +8,19 @@ import { TEST_FAILED } from "./attempts.ts";
 
 export interface WaitingEvent extends EventRow {
   readonly project_id: string;
-  /** Whether its project has endpoints at all. */
-  readonly wanted: number;
+  /** Whether the event's project has any endpoint. */
+  readonly has_endpoints: number;
 }
 
-/** Events that nobody has handed on, the oldest first. */
-export async function waitingEvents(db: D1Database, limit: number): Promise<WaitingEvent[]> {
+/** Events that are not dispatched yet, oldest first. */
+export async function listUndispatchedEvents(db: D1Database, limit: number): Promise<WaitingEvent[]> {
   const sql = `SELECT e.seq, e.id, e.type, e.project_id, e.data, e.created_at,
-      EXISTS (SELECT 1 FROM webhooks w WHERE w.project_id = e.project_id) AS wanted
+      EXISTS (SELECT 1 FROM webhooks w WHERE w.project_id = e.project_id) AS has_endpoints
     FROM events e WHERE e.dispatched_at IS NULL ORDER BY e.seq LIMIT ?`;
   return (await stored(async () => db.prepare(sql).bind(limit).all<WaitingEvent>())).results;
 }
 
-/** What is to be told of an event. */
+/** Message of an event. */
 export interface EventMessage {
   readonly event: string;
   readonly message: string;
@@ -29,8 +29,8 @@ export interface EventMessage {
 }
 
 /**
- * A delivery for each endpoint of the project that was there when it happened and wants to hear of it, but for one that the event says was
- * disabled. Where nothing can be sent now that is written down too, and can be sent once more later.
+ * A delivery for each subscribed endpoint that existed when the event happened, except the endpoint that the event reports as disabled. If
+ * sending is impossible now, the delivery is stored as skipped and can be resent later.
  */
 const DELIVER = `INSERT INTO webhook_deliveries
     (id, webhook_id, project_id, message_id, event_id, event_type, payload, status, reason, due_at, changed_by, created_at, ended_at)
@@ -45,8 +45,8 @@ const DELIVER = `INSERT INTO webhook_deliveries
     AND NOT (e.type = 'webhook.disabled' AND e.data ->> 'webhook_id' = w.id)
   WHERE true ORDER BY e.seq, w.created_at, w.id ON CONFLICT DO NOTHING RETURNING 1`;
 
-/** Hands events on, in one transaction. Returns how many deliveries that made; what somebody else handed on meanwhile makes none. */
-export async function handOn(
+/** Dispatches events in one transaction. Returns the number of new deliveries. Events dispatched by another process meanwhile add none. */
+export async function createDeliveries(
   db: D1Database,
   events: readonly { readonly seq: number }[],
   messages: readonly EventMessage[],
@@ -56,7 +56,7 @@ export async function handOn(
   const mark = "UPDATE events SET dispatched_at = ?2 WHERE dispatched_at IS NULL AND seq IN (SELECT value FROM json_each(?1))";
   const numbers = JSON.stringify(events.map(({ seq }) => seq));
   const results = await stored(async () => db.batch([...deliver, db.prepare(mark).bind(numbers, now)]));
-  return results.reduce((total, { results: made }) => total + made.length, 0);
+  return results.reduce((total, { results: added }) => total + added.length, 0);
 }
 
 export interface DueDelivery {
@@ -68,14 +68,14 @@ export interface DueDelivery {
   readonly url: string;
 }
 
-/** Deliveries that no job was asked for, the oldest first. */
-export async function dueDeliveries(db: D1Database, now: number, limit: number): Promise<DueDelivery[]> {
+/** Deliveries without a job, oldest first. */
+export async function listDueDeliveries(db: D1Database, now: number, limit: number): Promise<DueDelivery[]> {
   const sql = `SELECT d.id, d.webhook_id, d.project_id, d.payload, d.run, w.url FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id
     WHERE d.status = 'pending' AND d.enqueued_at IS NULL AND d.due_at <= ? ORDER BY d.seq LIMIT ?`;
   return (await stored(async () => db.prepare(sql).bind(now, limit).all<DueDelivery>())).results;
 }
 
-/** A job was asked for. One that is quicker than this has said so itself. */
+/** Records the jobs of deliveries. A job that is quicker than this call has recorded itself. */
 export async function markEnqueued(
   db: D1Database,
   jobs: readonly { readonly delivery: string; readonly run: number; readonly job: string }[],
@@ -87,36 +87,36 @@ export async function markEnqueued(
   await stored(async () => db.prepare(sql).bind(JSON.stringify(jobs), now).run());
 }
 
-/** Ends deliveries that no job can be asked for. */
+/** Ends deliveries for which no job can be requested. */
 export async function endUnsendable(db: D1Database, ids: readonly string[], now: number): Promise<void> {
   const sql = `UPDATE webhook_deliveries SET status = 'failed', reason = 'unsendable', ended_at = ?2, changed_by = 'dispatch'
     WHERE status = 'pending' AND enqueued_at IS NULL AND id IN (SELECT value FROM json_each(?1))`;
   await stored(async () => db.prepare(sql).bind(JSON.stringify(ids), now).run());
 }
 
-/** No run of a delivery ends in this way by chance more often. */
+/** Gives up after this many lost jobs, too many to be an accident. */
 const MAX_LOST_RUNS = 10;
 
 /**
- * Deliveries whose job is over and has not said what became of them: it was cancelled, which ends them; or it, or the database, failed,
- * and then they get another job. With a test ends the probation that it was to decide about.
+ * Recovers deliveries whose job ended without recording a result. If the job was cancelled, the delivery ends. If the job or the database
+ * failed, the delivery gets another job. If the delivery was a test, the endpoint's probation ends with it.
  */
 export async function recoverDeliveries(
   db: D1Database,
   now: number,
   limit: number,
-): Promise<{ readonly again: number; readonly ended: number }> {
+): Promise<{ readonly restarted: number; readonly ended: number }> {
   const lost = `SELECT d.seq, d.webhook_id, d.is_test FROM webhook_deliveries d JOIN jobs j ON j.id = d.job_id AND j.ended_at IS NOT NULL
     WHERE d.status = 'pending' AND d.enqueued_at IS NOT NULL AND (j.status = 'cancelled' OR d.run >= ?3) = ?4 ORDER BY d.enqueued_at, d.seq LIMIT ?2`;
   const end = `UPDATE webhook_deliveries SET status = 'failed', reason = 'job_ended', next_attempt_at = NULL, ended_at = ?1, changed_by = 'dispatch'
     WHERE seq IN (SELECT seq FROM (${lost})) RETURNING 1`;
-  const untested = `${TEST_FAILED} AND id IN (SELECT webhook_id FROM (${lost}) WHERE is_test = 1)`;
-  const again = `UPDATE webhook_deliveries SET run = run + 1, attempts = 0, next_attempt_at = NULL, due_at = ?1, job_id = NULL, enqueued_at = NULL,
+  const failTests = `${TEST_FAILED} AND id IN (SELECT webhook_id FROM (${lost}) WHERE is_test = 1)`;
+  const restart = `UPDATE webhook_deliveries SET run = run + 1, attempts = 0, next_attempt_at = NULL, due_at = ?1, job_id = NULL, enqueued_at = NULL,
       changed_by = 'dispatch' WHERE seq IN (SELECT seq FROM (${lost})) RETURNING 1`;
   const bound = [now, limit, MAX_LOST_RUNS] as const;
   const [, ended, repeated] = await stored(async () =>
-    // The endpoints first: what they ask for is not there any more once it has ended.
-    db.batch([db.prepare(untested).bind(...bound, 1), db.prepare(end).bind(...bound, 1), db.prepare(again).bind(...bound, 0)]),
+    // Endpoints first: their statement finds the deliveries only while they are pending.
+    db.batch([db.prepare(failTests).bind(...bound, 1), db.prepare(end).bind(...bound, 1), db.prepare(restart).bind(...bound, 0)]),
   );
-  return { again: repeated?.results.length ?? 0, ended: ended?.results.length ?? 0 };
+  return { restarted: repeated?.results.length ?? 0, ended: ended?.results.length ?? 0 };
 }

@@ -1,4 +1,4 @@
-/** Endpoints of webhooks. Changes by people claim the project, as those of its keys do. Times are epoch milliseconds. */
+/** Webhook endpoints. Changes by people claim the project, like changes of its keys. Times are epoch milliseconds. */
 import { applyChange, claimed, ifClaimed } from "../changes.ts";
 import type { AuditNote, Operation, Seen } from "../changes.ts";
 import { createdBefore, stored, where } from "../database.ts";
@@ -6,11 +6,14 @@ import type { After } from "../database.ts";
 import { addDeliveryStatement } from "./deliveries.ts";
 import type { NewDelivery } from "./deliveries.ts";
 
-/** `probation`: a test is on its way, and decides. */
+/** `probation`: a test is in flight and decides. */
 export const WEBHOOK_STATUSES = ["enabled", "disabled", "probation"] as const;
 export type WebhookStatus = (typeof WEBHOOK_STATUSES)[number];
 
-/** Why one is not enabled: somebody said so; five deliveries in a row were given up; it answered 410; its test is on its way, or failed. */
+/**
+ * Why an endpoint is not enabled: disabled manually, five consecutive failed deliveries, the response 410, a test in flight, or a failed
+ * test.
+ */
 export const STATUS_REASONS = ["by_hand", "failures", "gone", "test", "test_failed"] as const;
 
 export interface WebhookRow {
@@ -18,7 +21,7 @@ export interface WebhookRow {
   readonly project_id: string;
   readonly url: string;
   readonly description: string;
-  /** JSON array; null: all. */
+  /** JSON array. null: all. */
   readonly event_types: string | null;
   readonly status: WebhookStatus;
   readonly status_reason: (typeof STATUS_REASONS)[number] | null;
@@ -32,7 +35,7 @@ export interface WebhookRow {
 
 export type NewWebhook = Pick<WebhookRow, "id" | "url" | "description" | "event_types">;
 
-/** False where the project was changed meanwhile: nothing was written. */
+/** Returns false, and writes nothing, if the project was changed meanwhile. */
 export async function addWebhook(
   db: D1Database,
   project: Seen,
@@ -51,7 +54,7 @@ export async function findWebhook(db: D1Database, projectId: string, id: string)
   return stored(async () => query.first<WebhookRow>());
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function listWebhooks(
   db: D1Database,
   projectId: string,
@@ -69,13 +72,13 @@ export async function countWebhooks(db: D1Database, projectId: string): Promise<
 }
 
 export interface WebhookChange extends Pick<WebhookRow, "url" | "description" | "event_types"> {
-  /** null: as it is, whatever it became meanwhile. */
+  /** null: keeps the current status, even if it changed meanwhile. */
   readonly status: { readonly to: "disabled" | "probation"; readonly reason: "by_hand" | "test" } | null;
-  /** What is written down to be sent with the change. */
+  /** Test delivery that is added with the change. */
   readonly test: NewDelivery | null;
 }
 
-/** False where the project was changed meanwhile: nothing was written. */
+/** Returns false, and writes nothing, if the project was changed meanwhile. */
 export async function changeWebhook(
   db: D1Database,
   project: Seen,
@@ -94,7 +97,9 @@ export async function changeWebhook(
   ]);
 }
 
-/** Another version of the secret; the one before signs until `previousUntil` too. False where the project was changed meanwhile. */
+/**
+ * Adds a version of the secret. The previous version also signs until `previousUntil`. Returns false if the project was changed meanwhile.
+ */
 export async function addSecretVersion(
   db: D1Database,
   project: Seen,
@@ -108,7 +113,7 @@ export async function addSecretVersion(
   return applyChange(db, { owner: "projects", seen: project, operation, note }, [statement]);
 }
 
-/** Its deliveries stay to be read; those under way end. False where the project was changed meanwhile. */
+/** Keeps the endpoint's deliveries for reading and ends those in flight. Returns false if the project was changed meanwhile. */
 export async function deleteWebhook(
   db: D1Database,
   project: Seen,

@@ -1,6 +1,6 @@
 /**
- * The response to abuse: looks at what was measured, decides, and does what was decided, with its inputs, in one transaction. A decision is
- * taken once for a job: done again it answers the same.
+ * The response to abuse: evaluates the measurements, decides, and carries out the decision in one transaction with its inputs. A job
+ * decides once. Repeating it returns the same decision.
  */
 import type { Deps } from "../../deps.ts";
 import { MINUTE_MS, isoSeconds } from "../../lib/time.ts";
@@ -8,27 +8,27 @@ import { detectionStatements, findDetection, getProjectDetails, getProjectOwner,
 import type { AbuseDecision, AbusePattern, Detection, DetectionRow } from "../../store/abuse/abuse.ts";
 import type { ProjectView } from "../../store/projects/projects.ts";
 import { getOthersMetrics, getProjectBaseline, getProjectMetrics } from "../../store/abuse/rates.ts";
-import type { Tally, WindowPair } from "../../store/abuse/rates.ts";
+import type { RequestCounts, WindowPair } from "../../store/abuse/rates.ts";
 import { lastLifted, suspend } from "../../store/suspension/suspensions.ts";
 import { WINDOW_MINUTES, baselineHours, judgeGiven, judgeMeasured, windowsBefore } from "./evidence.ts";
 import type { GivenMetrics, Measured, Verdict } from "./evidence.ts";
 import { changing, newOperation } from "../changing.ts";
 import { projectSubject } from "../projects/projects.ts";
 
-export interface AbuseQuestion {
+export interface AbuseRequest {
   /** The job's id. */
   readonly run: string;
   readonly projectId: string;
   readonly pattern: AbusePattern;
-  /** What whoever asks has measured. */
+  /** Metrics measured by the sender. */
   readonly given: GivenMetrics;
-  /** false: it is only to be reported. */
+  /** false: report only. */
   readonly enforce: boolean;
-  /** Epoch milliseconds; null: now. */
+  /** Epoch milliseconds. null: now. */
   readonly asOf: number | null;
 }
 
-export interface AbuseAnswer {
+export interface AbuseResult {
   readonly project_id: string;
   readonly pattern_type: AbusePattern;
   readonly decision: AbuseDecision;
@@ -39,9 +39,9 @@ export interface AbuseAnswer {
   readonly metrics: unknown;
 }
 
-const answerOf = (
+const resultOf = (
   row: Pick<DetectionRow, "project_id" | "pattern" | "decision" | "why" | "evidence" | "enforce" | "as_of" | "inputs">,
-): AbuseAnswer => ({
+): AbuseResult => ({
   project_id: row.project_id,
   pattern_type: row.pattern,
   decision: row.decision,
@@ -52,78 +52,80 @@ const answerOf = (
   metrics: JSON.parse(row.inputs) as unknown,
 });
 
-/** Decides about one project; null where there is none. Throws `storage_unavailable`: then nothing was decided. */
-export async function autoSuspend({ db, clock }: Pick<Deps, "db" | "clock">, question: AbuseQuestion): Promise<AbuseAnswer | null> {
-  const { run, projectId } = question;
+/**
+ * Decides about one project. Returns null if it does not exist. Throws `storage_unavailable`, and decides unmeasured, if the database fails.
+ */
+export async function autoSuspend({ db, clock }: Pick<Deps, "db" | "clock">, request: AbuseRequest): Promise<AbuseResult | null> {
+  const { run, projectId } = request;
   const before = await findDetection(db, run);
-  if (before) return answerOf(before);
+  if (before) return resultOf(before);
   const owner = await getProjectOwner(db, projectId);
   if (owner === null) return null;
-  const asOf = question.asOf ?? clock();
+  const asOf = request.asOf ?? clock();
   const pair = windowsBefore(asOf);
-  const looked = await look(db, question, pair);
+  const observation = await observe(db, request, pair);
   const actor = { actor: `job:${run}`, tenant: false };
   await changing(async () => {
     const seen = await getProjectDetails(db, projectId, clock());
     if (seen === null) return true;
     const operation = newOperation(actor, clock());
-    const detection = detectionOf(question, { ...looked, pair, asOf: pair.to * MINUTE_MS }, decide(seen, question, looked), owner);
+    const detection = detectionOf(request, { ...observation, pair, asOf: pair.to * MINUTE_MS }, decide(seen, request, observation), owner);
     if (detection.decision !== "suspended") {
       await recordAbuseDetection(db, detection, operation);
       return true;
     }
     const reasons = seen.suspensions.map(({ reason }) => reason);
-    const reason = `abuse:${question.pattern}`;
+    const reason = `abuse:${request.pattern}`;
     const after = { reasons: [...reasons, reason], detail: detection.why };
     const note = { action: "project.suspend", subject: projectSubject(projectId), projectId, before: { reasons }, after };
     const row = { reason, capType: null, detail: detection.why, until: null };
     return (await suspend(db, seen, row, operation, note, detectionStatements(db, detection, operation, true))) || null;
   });
   const decided = await findDetection(db, run);
-  return decided && answerOf(decided);
+  return decided && resultOf(decided);
 }
 
-interface Looked {
+interface Observation {
   readonly verdict: Verdict;
   readonly evidence: "measured" | "given";
   readonly measured: Measured;
 }
 
-/** What we measured wins; what was given counts only where we measured nothing. */
-async function look(db: D1Database, { projectId, pattern, given }: AbuseQuestion, pair: WindowPair): Promise<Looked> {
+/** Our measurements take precedence. Given metrics count only if unmeasured was measured. */
+async function observe(db: D1Database, { projectId, pattern, given }: AbuseRequest, pair: WindowPair): Promise<Observation> {
   const windows = await getProjectMetrics(db, projectId, pair);
   const baseline = await getProjectBaseline(db, projectId, ...baselineHours(pair));
   const others = pattern === "ERROR_SPIKE" ? await getOthersMetrics(db, projectId, pair) : null;
   const measured = { windows, baseline, others };
-  const nothing = baseline.hours === 0 && windows.every(({ requests, probes }) => requests + probes === 0);
-  const evidence = nothing ? "given" : "measured";
-  const verdict = nothing ? judgeGiven(pattern, given) : judgeMeasured(pattern, measured);
+  const unmeasured = baseline.hours === 0 && windows.every(({ requests, probes }) => requests + probes === 0);
+  const evidence = unmeasured ? "given" : "measured";
+  const verdict = unmeasured ? judgeGiven(pattern, given) : judgeMeasured(pattern, measured);
   const lifted = await lastLifted(db, projectId);
-  // Whoever reactivated the project knew what had happened until then, whoever measured it.
+  // A person who reactivated the project already knew these windows.
   if (verdict.verdict === "evident" && lifted !== null && lifted > pair.from * MINUTE_MS) {
-    const why = `the project was reactivated at ${isoSeconds(lifted)}; what it did before is not held against it again`;
+    const why = `the project was reactivated at ${isoSeconds(lifted)}, so that earlier requests no longer count`;
     return { verdict: { verdict: "insufficient", why }, evidence, measured };
   }
   return { verdict, evidence, measured };
 }
 
-function decide({ lifecycle, suspensions }: ProjectView, { enforce }: AbuseQuestion, { verdict }: Looked): AbuseDecision {
+function decide({ lifecycle, suspensions }: ProjectView, { enforce }: AbuseRequest, { verdict }: Observation): AbuseDecision {
   if (verdict.verdict !== "evident") return verdict.verdict;
   if (lifecycle !== "ACTIVE") return "not_active";
-  // A reason with an end is none for good: it would let the project go on as before.
+  // A reason with an end does not count, because the project would resume afterwards.
   if (suspensions.some(({ reason, until }) => until === null && !reason.startsWith("quota:"))) return "already_suspended";
   return enforce ? "suspended" : "reported";
 }
 
 function detectionOf(
-  { run, projectId, pattern, given, enforce }: AbuseQuestion,
-  { verdict, evidence, measured, pair, asOf }: Looked & { readonly pair: WindowPair; readonly asOf: number },
+  { run, projectId, pattern, given, enforce }: AbuseRequest,
+  { verdict, evidence, measured, pair, asOf }: Observation & { readonly pair: WindowPair; readonly asOf: number },
   decision: AbuseDecision,
   owner: object,
 ): Detection {
-  const metrics = shownMetrics(measured);
+  const metrics = roundedMetrics(measured);
   const inputs = { ...metrics, windows: measured.windows, baseline: measured.baseline, others: measured.others, given };
-  const told = {
+  const eventData = {
     project_id: projectId,
     pattern_type: pattern,
     decision,
@@ -134,11 +136,11 @@ function detectionOf(
     ...owner,
   };
   const flagged = evidence === "measured" && verdict.verdict === "evident" ? pair : null;
-  return { run, projectId, pattern, asOf, decision, why: verdict.why, evidence, enforce, inputs, told, flagged };
+  return { run, projectId, pattern, asOf, decision, why: verdict.why, evidence, enforce, inputs, eventData, flagged };
 }
 
-/** For people: the decision was taken on the whole numbers beside them. */
-function shownMetrics({ windows: [, latest], baseline }: Measured) {
+/** Rounded for people. The decision uses the exact numbers next to them. */
+function roundedMetrics({ windows: [, latest], baseline }: Measured) {
   const perMinute = (requests: number, windows: number) => (windows === 0 ? null : rounded(requests / (windows * WINDOW_MINUTES)));
   return {
     requests_per_minute: perMinute(latest.requests, 1),
@@ -147,6 +149,6 @@ function shownMetrics({ windows: [, latest], baseline }: Measured) {
   };
 }
 
-const rateOf = ({ errors, requests }: Tally): number | null => (requests === 0 ? null : rounded(errors / requests));
+const rateOf = ({ errors, requests }: RequestCounts): number | null => (requests === 0 ? null : rounded(errors / requests));
 
 const rounded = (value: number): number => Math.round(value * 1_000) / 1_000;

@@ -1,39 +1,39 @@
 /**
- * When a project is abused: the rules, on plain numbers. No I/O. No clock. Whole numbers are compared with whole numbers; nothing is
- * divided. Every pattern needs the same evidence: enough requests, in two windows in a row, of a project whose use is known.
+ * The rules for detecting abuse, on plain numbers. No I/O. No clock. Compares integers and never divides. Every pattern needs enough
+ * requests in two consecutive windows, and a project with a known baseline.
  */
 import { MINUTE_MS } from "../../lib/time.ts";
 import type { AbusePattern } from "../../store/abuse/abuse.ts";
-import type { Baseline, Tally, WindowPair } from "../../store/abuse/rates.ts";
+import type { Baseline, RequestCounts, WindowPair } from "../../store/abuse/rates.ts";
 
 export const WINDOW_MINUTES = 5;
 const HOUR_MINUTES = 60;
 
-/** In each window: of fewer, a share says nothing. */
+/** Minimum in each window. A share of fewer requests is meaningless. */
 export const MIN_REQUESTS = 100;
 const MIN_WINDOWS = 2;
-/** What is usual is taken from the last seven days: every day of the week is among them. */
+/** Seven days, so that the baseline includes every weekday. */
 const BASELINE_HOURS = 7 * 24;
-/** With use, on at least so many days: below that nobody knows what is usual. */
+/** Minimum hours with use, spread over the minimum days. Below that the baseline is unknown. */
 const MIN_BASELINE_HOURS = 12;
 const MIN_BASELINE_DAYS = 3;
-/** EXCESSIVE_USAGE: more than so many times what is usual. */
+/** EXCESSIVE_USAGE: more than this multiple of the baseline. */
 export const EXCESS_FACTOR = 10;
 
-/** The last two windows that were complete at a moment, to the minute. */
+/** The last two complete windows before a time, to the minute. */
 export function windowsBefore(asOf: number): WindowPair {
   const to = Math.floor(asOf / MINUTE_MS);
   return { from: to - 2 * WINDOW_MINUTES, middle: to - WINDOW_MINUTES, to };
 }
 
-/** The hours that two windows are compared with: over before the first of them began. */
+/** The hours that two windows are compared with. They end before the first window starts. */
 export function baselineHours({ from }: WindowPair): readonly [number, number] {
   const to = Math.floor(from / HOUR_MINUTES);
   return [to - BASELINE_HOURS, to];
 }
 
 export interface Verdict {
-  /** `insufficient`: there is too little to tell. `normal`: there is enough, and it is not so. */
+  /** `insufficient`: too little data. `normal`: enough data, and no pattern. */
   readonly verdict: "evident" | "normal" | "insufficient";
   readonly why: string;
 }
@@ -44,30 +44,30 @@ const evident = (why: string): Verdict => ({ verdict: "evident", why });
 
 export interface Measured {
   /** The earlier first. */
-  readonly windows: readonly [Tally, Tally];
+  readonly windows: readonly [RequestCounts, RequestCounts];
   readonly baseline: Baseline;
-  /** What everybody else asked in the same time; null: the pattern does not ask. */
-  readonly others: Tally | null;
+  /** Counts of all other projects in the same windows. null: the pattern does not need them. */
+  readonly others: RequestCounts | null;
 }
 
-/** What our own metering says. */
+/** Verdict from our own measurements. */
 export function judgeMeasured(pattern: AbusePattern, { windows, baseline, others }: Measured): Verdict {
   const counted = pattern === "SUSPICIOUS_PATTERN" ? "probes" : "requests";
   const fewest = Math.min(...windows.map((window) => window[counted]));
   if (fewest < MIN_REQUESTS) {
     const each = windows.map((window) => window[counted]).join(" and ");
-    return insufficient(`${each} ${counted} in two windows of ${WINDOW_MINUTES} minutes; at least ${MIN_REQUESTS} are needed in each`);
+    return insufficient(`${each} ${counted} in two windows of ${WINDOW_MINUTES} minutes (each needs at least ${MIN_REQUESTS})`);
   }
   if (baseline.hours < MIN_BASELINE_HOURS || baseline.days < MIN_BASELINE_DAYS) {
     const needed = `${MIN_BASELINE_HOURS} hours on ${MIN_BASELINE_DAYS} days`;
-    return insufficient(`${baseline.hours} hours of use on ${baseline.days} days are known; at least ${needed} are needed`);
+    return insufficient(`the baseline has ${baseline.hours} hours of use on ${baseline.days} days (at least ${needed} are needed)`);
   }
   if (!windows.every((window) => isPattern(pattern, window, baseline))) return normal(whyOf(pattern, windows, baseline));
   const outage = pattern === "ERROR_SPIKE" ? outageIn(windows, others) : null;
   return outage === null ? evident(whyOf(pattern, windows, baseline)) : insufficient(outage);
 }
 
-function isPattern(pattern: AbusePattern, { requests, errors, probes }: Tally, baseline: Baseline): boolean {
+function isPattern(pattern: AbusePattern, { requests, errors, probes }: RequestCounts, baseline: Baseline): boolean {
   switch (pattern) {
     case "EXCESSIVE_USAGE":
       return requests * baseline.windows > EXCESS_FACTOR * baseline.requests;
@@ -79,41 +79,41 @@ function isPattern(pattern: AbusePattern, { requests, errors, probes }: Tally, b
 }
 
 /**
- * Errors that are mostly 5xx may be the provider's or our own: nobody is stopped for them unless everybody else was well at the same time.
- * null: they are the project's.
+ * Errors that are mostly 5xx may be caused by the provider or the coordinator. They count only if the other projects had few failures.
+ * Returns null if the project causes the errors.
  */
-function outageIn(windows: readonly Tally[], others: Tally | null): string | null {
-  const sum = (name: keyof Tally): number => windows.reduce((total, window) => total + window[name], 0);
+function outageIn(windows: readonly RequestCounts[], others: RequestCounts | null): string | null {
+  const sum = (name: keyof RequestCounts): number => windows.reduce((total, window) => total + window[name], 0);
   const own = sum("errors") - sum("failures");
   if (windows.every(({ requests, errors, failures }) => (errors - failures) * 2 > requests)) return null;
   if (others === null || others.requests < MIN_REQUESTS) {
-    return `${sum("failures")} of the errors are 5xx (${own} are not), and too few others asked at the time to tell whose fault they are`;
+    return `${sum("failures")} of the errors are 5xx (${own} are not), and other projects sent too few requests to identify the cause`;
   }
   return others.failures * 2 > others.requests
-    ? `${sum("failures")} of the errors are 5xx, and so were ${others.failures} of ${others.requests} answers to others at the time`
+    ? `${sum("failures")} of the errors are 5xx, like ${others.failures} of ${others.requests} responses to other projects`
     : null;
 }
 
-function whyOf(pattern: AbusePattern, windows: readonly Tally[], baseline: Baseline): string {
-  const of = (name: keyof Tally): string => windows.map((window) => window[name]).join(" and ");
+function whyOf(pattern: AbusePattern, windows: readonly RequestCounts[], baseline: Baseline): string {
+  const of = (name: keyof RequestCounts): string => windows.map((window) => window[name]).join(" and ");
   switch (pattern) {
     case "EXCESSIVE_USAGE": {
       const usual = `${baseline.requests} in ${baseline.windows} windows`;
-      return `${of("requests")} requests in two windows; usual are ${usual}, and more than ${EXCESS_FACTOR} times that is excessive`;
+      return `${of("requests")} requests in two windows (baseline: ${usual}, excessive: more than ${EXCESS_FACTOR} times that)`;
     }
     case "ERROR_SPIKE":
-      return `${of("errors")} errors in ${of("requests")} requests; more than half are a spike`;
+      return `${of("errors")} errors in ${of("requests")} requests (a spike: more than half)`;
     case "SUSPICIOUS_PATTERN":
-      return `${of("probes")} probes beside ${of("requests")} requests; more probes than requests are suspicious`;
+      return `${of("probes")} probes and ${of("requests")} requests (suspicious: more probes than requests)`;
   }
 }
 
-/** Names of numbers that a sender may give; what stands beside them is kept and means nothing here. */
+/** Metrics of a sender, by name. Other names are stored but not evaluated. */
 export type GivenMetrics = Readonly<Record<string, number | string>>;
 
 /**
- * What a sender measured, for projects that our own metering knows nothing of: the same rules, so that it must also say of how many requests
- * (in the smaller window), windows and hours of the baseline it speaks.
+ * Verdict from a sender's metrics, for projects without measurements. The rules are the same, so the sender must also give the number of
+ * requests (in the smaller window), windows, and baseline hours and days.
  */
 export function judgeGiven(pattern: AbusePattern, given: GivenMetrics): Verdict {
   const number = (name: string): number | null => (typeof given[name] === "number" ? given[name] : null);
@@ -127,12 +127,10 @@ export function judgeGiven(pattern: AbusePattern, given: GivenMetrics): Verdict 
   const missing = needed.filter(([name, least]) => (number(name) ?? 0) < least).map(([name, least]) => `${name} of at least ${least}`);
   const compared = COMPARED[pattern].filter((name) => number(name) === null);
   if (missing.length + compared.length > 0) {
-    return insufficient(
-      `we measured nothing of this project, and of the given metrics are missing: ${[...missing, ...compared].join(", ")}`,
-    );
+    return insufficient(`nothing was measured for this project, and the given metrics lack: ${[...missing, ...compared].join(", ")}`);
   }
   if (pattern === "EXCESSIVE_USAGE" && (number("baseline_requests_per_minute") ?? 0) <= 0) {
-    return insufficient("a baseline_requests_per_minute of 0 says that nothing is known, and not what is usual");
+    return insufficient("a baseline_requests_per_minute of 0 means that the baseline is unknown");
   }
   const [value, limit] = [number(COMPARED[pattern][0]) ?? 0, givenLimit(pattern, number)];
   const why = `given: ${COMPARED[pattern].map((name) => `${name} ${number(name)}`).join(", ")}`;

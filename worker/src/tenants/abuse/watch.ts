@@ -1,4 +1,4 @@
-/** Looking for abuse by ourselves: what was asked in the last minutes, compared with what is usual. */
+/** Detects abuse from the coordinator's own measurements: compares the last minutes with the baseline. */
 import { HOUR_MS, MINUTE_MS } from "../../lib/time.ts";
 import type { Deps } from "../../deps.ts";
 import { log } from "../../lib/log.ts";
@@ -7,15 +7,18 @@ import { findAbuseCandidates, rollUpHours } from "../../store/abuse/rates.ts";
 import type { Candidate } from "../../store/abuse/rates.ts";
 import { EXCESS_FACTOR, MIN_REQUESTS, WINDOW_MINUTES, baselineHours, windowsBefore } from "./evidence.ts";
 
-/** An hour is summed up when its last windows have been judged, so that what is flagged stays out. */
+/** Hours are summed up after their last windows were evaluated, so that flagged minutes are excluded. */
 const SUMMED_UP_AFTER_MS = 15 * MINUTE_MS;
-/** As long as minutes are kept: after an outage the hours of that time are summed up too. */
+/** As long as minutes are kept, so that hours of an outage are summed up later. */
 const SUMMED_UP_WITHIN_MS = 48 * HOUR_MS;
-/** Each is a job; more at once are an outage rather than abuse, and the rest is found again. */
+/** Each candidate is a job. More of them suggest an outage rather than abuse, and the next pass finds the rest. */
 const MAX_CANDIDATES = 50;
 
-/** Projects that look like a pattern, each a job whose id says project, pattern and windows: looked for twice, it is one. */
-export async function lookForAbuse({
+/**
+ * Requests a job for each project that seems to show a pattern. The job's id contains project, pattern and windows, so that repeated passes
+ * add none.
+ */
+export async function detectAbuse({
   db,
   clock,
   jobs,
@@ -28,18 +31,18 @@ export async function lookForAbuse({
   const pair = windowsBefore(asOf);
   const rules = { minRequests: MIN_REQUESTS, factor: EXCESS_FACTOR, hours: baselineHours(pair) };
   const candidates = await findAbuseCandidates(db, pair, rules, now, MAX_CANDIDATES);
-  if (candidates.length === MAX_CANDIDATES) log.warn("Many projects look abused at once", { at_least: MAX_CANDIDATES });
-  let asked = 0;
+  if (candidates.length === MAX_CANDIDATES) log.warn("Many abuse candidates found", { at_least: MAX_CANDIDATES });
+  let requested = 0;
   for (const candidate of candidates) {
     for (const patternType of patternsOf(candidate)) {
       const projectId = candidate.project_id;
       const key = `${projectId}:${patternType}:${asOf}`;
-      const wanted = { projectId, patternType, enforceAction: config.abuse.enforce, asOf };
-      const { created } = await jobs.enqueueAutoSuspendJob(wanted, { requestedBy: "housekeeping", idempotencyKey: key });
-      asked += Number(created);
+      const payload = { projectId, patternType, enforceAction: config.abuse.enforce, asOf };
+      const { created } = await jobs.enqueueAutoSuspendJob(payload, { requestedBy: "housekeeping", idempotencyKey: key });
+      requested += Number(created);
     }
   }
-  return { jobs: asked };
+  return { jobs: requested };
 }
 
 const patternsOf = ({ excessive, errors, probes }: Candidate): AbusePattern[] => [

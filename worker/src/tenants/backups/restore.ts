@@ -15,8 +15,8 @@ import { abandonedRestores, addRestore, dropRestore, findRestore, recordRestore,
 import type { RestoreRow } from "../../store/backups/restores.ts";
 import { newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
-import type { ShownKey } from "../keys/keys.ts";
-import { createProject, getProject, needNotDeleted, needNotUndone, wasAskedFor } from "../projects/projects.ts";
+import type { KeyWithSecret } from "../keys/keys.ts";
+import { createProject, getProject, assertNotDeleted, assertNotRollingBack, isRepetition } from "../projects/projects.ts";
 import type { CreatedProject, ProjectInput } from "../projects/projects.ts";
 import { getRestorable } from "./backups.ts";
 import { endedBefore } from "./retention.ts";
@@ -46,7 +46,7 @@ export interface Restoring {
   readonly restore: RestoreRow;
   readonly project: ProjectView;
   /** Of a project that was made by this request. */
-  readonly key: ShownKey | null;
+  readonly key: KeyWithSecret | null;
 }
 
 /**
@@ -58,8 +58,8 @@ export async function startRestore(deps: Deps, source: string, backupId: string,
   const backup = await getRestorable(deps, source, backupId);
   const before = await findProject(db, asked.id, clock());
   if (before !== null) {
-    needNotUndone(before);
-    needNotDeleted(before);
+    assertNotRollingBack(before);
+    assertNotDeleted(before);
     // Before anything is tried again; of another backup's project more can be told below.
     if ((await findRestore(db, asked.id))?.backup_id === backup.id) needSameRequest(before, backup, asked);
   }
@@ -80,13 +80,13 @@ export async function startRestore(deps: Deps, source: string, backupId: string,
 
 /** Throws `conflict` where the project was made by other words: whoever asks for another one is not to take this for it. */
 function needSameRequest(made: ProjectView, { id: restoredFrom }: BackupRow, { id, project }: RestoreAsked): void {
-  if (wasAskedFor(made, { ...project, restoredFrom })) return;
+  if (isRepetition(made, { ...project, restoredFrom })) return;
   const detail = `The project ${JSON.stringify(id)} was restored from this backup already, by a request that said something else of it. Choose another project_id.`;
   throw new Problem("conflict", detail);
 }
 
 /** The key is shown by whoever made the project, and only once. */
-function shownOf(made: CreatedProject | null): ShownKey | null {
+function shownOf(made: CreatedProject | null): KeyWithSecret | null {
   return made === null || made.key.key === null ? null : { ...made.key, key: made.key.key };
 }
 
@@ -175,7 +175,7 @@ export async function lookAgainAt({ db, clock }: Deps, job: string, projectId: s
   if (restore?.job_id !== job || restore.status !== "running") {
     throw new Problem("conflict", `The project ${JSON.stringify(projectId)} is not restored by this job any more.`);
   }
-  if (project !== null) needNotDeleted(project);
+  if (project !== null) assertNotDeleted(project);
   if (project?.provisioning === "done") return null;
   if (project === null || project.provisioning === "failed" || look > MAX_LOOKS) {
     throw new Problem("conflict", `The project ${JSON.stringify(projectId)} could not be provisioned.`);

@@ -1,4 +1,4 @@
-/** Organisations: who owns projects, and how many calls they have bought for a month. */
+/** Organizations: the owners of projects, with their monthly allowance. */
 import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import { randomBase62 } from "../../lib/base62.ts";
@@ -20,7 +20,7 @@ type Store = Pick<Deps, "db" | "clock">;
 export interface OrganizationInput {
   readonly id?: string | undefined;
   readonly name: string;
-  /** Epoch milliseconds; default: now, in whole seconds. */
+  /** Epoch milliseconds. Default: now, in whole seconds. */
   readonly billingAnchor?: number | undefined;
   /** null: unlimited. */
   readonly monthlyApiCalls: number | null;
@@ -29,7 +29,7 @@ export interface OrganizationInput {
 const ID_LENGTH = 12;
 const PERIODS_SHOWN = 12;
 
-/** What the audit log says of an organisation. */
+/** Fields for the audit log. */
 const facts = ({ name, status, monthly_api_calls }: Pick<OrganizationView, "name" | "status" | "monthly_api_calls">) => ({
   name,
   status,
@@ -38,12 +38,12 @@ const facts = ({ name, status, monthly_api_calls }: Pick<OrganizationView, "name
 
 const subject = (id: string): string => `organization:${id}`;
 
-const unknown = (id: string): Problem => new Problem("not_found", `There is no organisation ${JSON.stringify(id)}.`);
+const notFound = (id: string): Problem => new Problem("not_found", `Organization ${JSON.stringify(id)} not found.`);
 
-/** Throws `conflict` where the id is taken, `unprocessable` where its first period has not begun. */
+/** Throws `conflict` if the id is taken, and `unprocessable` if the first period is in the future. */
 export async function createOrganization({ db, clock }: Store, input: OrganizationInput, actor: Actor): Promise<OrganizationView> {
   const now = clock();
-  if (input.billingAnchor !== undefined && input.billingAnchor > now) throw notBegun(input.billingAnchor, now);
+  if (input.billingAnchor !== undefined && input.billingAnchor > now) throw futureAnchor(input.billingAnchor, now);
   const row = {
     id: input.id ?? `org_${randomBase62(ID_LENGTH)}`,
     name: input.name,
@@ -55,24 +55,24 @@ export async function createOrganization({ db, clock }: Store, input: Organizati
   const current = billingPeriodAt(row.billing_anchor, now);
   const periods = [current, billingPeriod(row.billing_anchor, current.index + 1)];
   const added = await addOrganization(db, row, periods, newOperation(actor, now), note);
-  if (!added) throw new Problem("conflict", `The organisation ${JSON.stringify(row.id)} exists already.`);
+  if (!added) throw new Problem("conflict", `Organization ${JSON.stringify(row.id)} already exists.`);
   return added;
 }
 
-/** Nobody has bought a period that has not begun; and use that is reported for a time before the first one is refused. */
-function notBegun(anchor: number, now: number): Problem {
-  const message = `${isoSeconds(anchor)} is to come; expected a time up to now, ${isoSeconds(now)}: the first billing period begins with it`;
+/** A future period cannot be sold, and usage reported for a time before the first period is refused. */
+function futureAnchor(anchor: number, now: number): Problem {
+  const message = `${isoSeconds(anchor)} is in the future, expected a time up to now (${isoSeconds(now)}), when the first billing period begins`;
   return new Problem("unprocessable", `billing_anchor: ${message}.`, { members: { errors: [{ path: "billing_anchor", message }] } });
 }
 
 /** Throws `not_found`. */
 export async function getOrganization({ db, clock }: Store, id: string): Promise<OrganizationView> {
   const found = await findOrganization(db, id, clock());
-  if (!found) throw unknown(id);
+  if (!found) throw notFound(id);
   return found;
 }
 
-/** Its latest billing periods, the newest first. */
+/** Its latest billing periods, newest first. */
 export async function organizationPeriods({ db, clock }: Store, id: string): Promise<PeriodRow[]> {
   return listPeriods(db, id, clock(), PERIODS_SHOWN);
 }
@@ -83,13 +83,13 @@ export interface OrganizationPatch {
   readonly monthlyApiCalls?: number | null | undefined;
 }
 
-/** Archiving needs all its projects archived or deleted first, so that nobody loses access by surprise. */
+/** Requires that all its projects are archived or deleted first, so that no caller loses access by surprise. */
 export async function patchOrganization(store: Store, id: string, patch: OrganizationPatch, actor: Actor): Promise<OrganizationView> {
   const { db, clock } = store;
   await changing(async () => {
     const now = clock();
     const seen = await findOrganization(db, id, now);
-    if (!seen) throw unknown(id);
+    if (!seen) throw notFound(id);
     const change = {
       name: patch.name ?? seen.name,
       status: patch.status ?? seen.status,
@@ -97,7 +97,7 @@ export async function patchOrganization(store: Store, id: string, patch: Organiz
     };
     const [before, after] = [facts(seen), facts(change)];
     if (JSON.stringify(before) === JSON.stringify(after)) return true;
-    if (change.status === "ARCHIVED" && seen.status !== "ARCHIVED") await needNoProjects(db, id);
+    if (change.status === "ARCHIVED" && seen.status !== "ARCHIVED") await assertNoActiveProjects(db, id);
     const action =
       change.status === seen.status ? "organization.change" : `organization.${change.status === "ARCHIVED" ? "archive" : "restore"}`;
     const note = { action, subject: subject(id), projectId: null, before, after };
@@ -106,13 +106,13 @@ export async function patchOrganization(store: Store, id: string, patch: Organiz
   return getOrganization(store, id);
 }
 
-async function needNoProjects(db: D1Database, id: string): Promise<void> {
+async function assertNoActiveProjects(db: D1Database, id: string): Promise<void> {
   const active = await countActiveProjects(db, id);
   if (active === 0) return;
-  throw new Problem("conflict", `The organisation has ${active} active ${active === 1 ? "project" : "projects"}. Archive them first.`);
+  throw new Problem("conflict", `The organization has ${active} active ${active === 1 ? "project" : "projects"}. Archive them first.`);
 }
 
-/** As the API shows it. */
+/** As the API returns it. */
 export function organizationJson(row: OrganizationView, now: number) {
   const period = billingPeriodAt(row.billing_anchor, now);
   return {

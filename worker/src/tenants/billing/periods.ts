@@ -11,7 +11,7 @@ const MONTHS_A_YEAR = 12;
 /** `Date.UTC` would take the years 0 to 99 for those of the 20th century. */
 const midnightOf = (year: number, month: number, day: number): number => new Date(0).setUTCFullYear(year, month, day);
 
-/** `months` after the anchor: the same day and time, or the month's last day where it is too short. */
+/** `months` after the anchor: the same day and time, or the last day of a shorter month. */
 export function monthsAfter(anchor: number, months: number): number {
   const from = new Date(anchor);
   const [year, month] = [from.getUTCFullYear(), from.getUTCMonth() + months];
@@ -27,6 +27,6 @@ export function billingPeriod(anchor: number, index: number): BillingPeriod {
 export function billingPeriodAt(anchor: number, now: number): BillingPeriod {
   const [from, to] = [new Date(anchor), new Date(now)];
   const months = (to.getUTCFullYear() - from.getUTCFullYear()) * MONTHS_A_YEAR + (to.getUTCMonth() - from.getUTCMonth());
-  // In the calendar month of `now` a period begins; it is that one, or the one before where it begins later than `now`.
+  // One period begins in the calendar month of `now`. If it begins after `now`, the previous one is current.
   return billingPeriod(anchor, monthsAfter(anchor, months) <= now ? months : months - 1);
 }

@@ -1,6 +1,6 @@
 /**
- * The monthly reset: closes every billing period that has ended, and begins the one that contains now. Requests need no reset for a new
- * period to begin at 0; this turns what is over into a ledger, also after an outage of months, one row for each period.
+ * The monthly reset: closes every billing period that has ended and creates the current one. New periods start at 0 without it. The reset
+ * records the totals, one row per period, even after an outage of months.
  */
 import type { Deps } from "../../deps.ts";
 import type { PeriodOf } from "../../store/billing/periods.ts";
@@ -8,13 +8,13 @@ import { closePeriods, dueOrganizations } from "../../store/billing/reset.ts";
 import type { DueOrganization } from "../../store/billing/reset.ts";
 import { billingPeriod, billingPeriodAt } from "./periods.ts";
 
-/** Some hundred organisations are one transaction of a few statements. */
+/** 500 organizations fit in one transaction of a few statements. */
 const PAGE_SIZE = 500;
-/** Anchors and outages are a matter of years: more periods than these in one organisation are a damaged row. */
+/** Anchors and outages span years at most. More periods than this indicate a damaged row. */
 const MAX_PERIODS = 1_200;
 
 export interface ResetPage {
-  /** Where to go on. */
+  /** Cursor of the next page. */
   readonly last: string;
   readonly organizations: number;
   readonly periods_closed: number;
@@ -22,7 +22,7 @@ export interface ResetPage {
   readonly errors: readonly { readonly organization_id: string; readonly error: string }[];
 }
 
-/** The next page, "" at first, done; null where nothing is due any more. Twice does nothing twice. */
+/** Resets the next page of organizations (start with ""). Returns null if no period is due. Idempotent. */
 export async function resetPage({ db, clock }: Pick<Deps, "db" | "clock">, run: string, after: string): Promise<ResetPage | null> {
   const now = clock();
   const due = await dueOrganizations(db, after, PAGE_SIZE, now);
@@ -37,11 +37,11 @@ export async function resetPage({ db, clock }: Pick<Deps, "db" | "clock">, run: 
     organizations: due.length - damaged.length,
     periods_closed: closed,
     suspensions_lifted: lifted,
-    errors: damaged.map(({ organization }) => ({ organization_id: organization.id, error: "its billing anchor is no time" })),
+    errors: damaged.map(({ organization }) => ({ organization_id: organization.id, error: "its billing anchor is not a valid time" })),
   };
 }
 
-/** From the first that is not closed to the one after the current, each from the anchor; null where the anchor is damaged. */
+/** Periods from the first open one to the one after the current. Null if the anchor is damaged. */
 function periodsOf({ id, billing_anchor, first_open }: DueOrganization, now: number): PeriodOf[] | null {
   if (!Number.isSafeInteger(billing_anchor)) return null;
   const current = billingPeriodAt(billing_anchor, now).index;

@@ -1,4 +1,4 @@
-/** API keys: made, shown once, replaced, revoked. Who holds one is told the truth about it; the database holds only keyed hashes. */
+/** API keys: created, returned once, revoked. The database stores only keyed hashes. */
 import { sha256Hex } from "../../lib/bytes.ts";
 import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
@@ -15,40 +15,40 @@ import { admissionProblem } from "../limits/refusals.ts";
 
 export type KeyDeps = Pick<Deps, "db" | "clock" | "config">;
 
-/** More is no rotation of people or machines any more, but a table that a tenant fills. */
+/** More than any rotation needs. It bounds the rows of a tenant. */
 const MAX_LIVE_KEYS = 20;
 
 export interface KeyInput {
   readonly name: string;
   readonly mode: KeyMode;
   readonly scopes: readonly Scope[];
-  /** Epoch milliseconds; null: never. */
+  /** Epoch milliseconds. null: never. */
   readonly expiresAt: number | null;
 }
 
-/** A key with what it opens, on its one appearance. */
-export interface ShownKey extends ApiKeyView {
+/** A key with its secret, as returned once on creation. */
+export interface KeyWithSecret extends ApiKeyView {
   readonly key: string;
 }
 
-interface MadeKey {
+interface NewKeyDraft {
   readonly row: NewApiKey;
-  /** What the audit log says of it: what it opens, and until when. */
-  readonly noteFor: (projectId: string) => AuditNote;
-  readonly shown: (projectId: string, now: number) => ShownKey;
+  /** Audit entry, with scopes and expiry. */
+  readonly auditNote: (projectId: string) => AuditNote;
+  readonly withSecret: (projectId: string, now: number) => KeyWithSecret;
 }
 
-/** A key that is not stored yet. Throws `unprocessable` where it could never be used. */
-export async function newKey({ config, clock }: Pick<Deps, "config" | "clock">, input: KeyInput): Promise<MadeKey> {
+/** A key that is not stored yet. Throws `unprocessable` if it has expired already. */
+export async function newKey({ config, clock }: Pick<Deps, "config" | "clock">, input: KeyInput): Promise<NewKeyDraft> {
   if (input.expiresAt !== null && input.expiresAt <= clock()) {
-    throw new Problem("unprocessable", `expires_at: ${isoSeconds(input.expiresAt)} is over; expected a time to come, or null.`);
+    throw new Problem("unprocessable", `expires_at: ${isoSeconds(input.expiresAt)} is in the past. Send a future time, or null.`);
   }
   const { id, plaintext } = mintKey(input.mode);
   const row = { id, ...input, hash: await storedHash(await sha256Hex(plaintext), config.keyPepper) };
   return {
     row,
-    noteFor: (projectId) => ({ action: "key.create", subject: keySubject(id), projectId, before: null, after: noted(input) }),
-    shown: (projectId, now) => ({
+    auditNote: (projectId) => ({ action: "key.create", subject: keySubject(id), projectId, before: null, after: auditFacts(input) }),
+    withSecret: (projectId, now) => ({
       id,
       project_id: projectId,
       name: input.name,
@@ -66,53 +66,57 @@ export async function newKey({ config, clock }: Pick<Deps, "config" | "clock">, 
 
 export const keySubject = (id: string): string => `key:${id}`;
 
-const noted = ({ name, mode, scopes, expiresAt }: KeyInput) => ({
+const auditFacts = ({ name, mode, scopes, expiresAt }: KeyInput) => ({
   name,
   mode,
   scopes,
   expires_at: isoOrNull(expiresAt),
 });
 
-/** Reads the project anew on every try: `changed_by` is what a change is decided on. */
+/** Reads the project again on every attempt, because a change is based on its `changed_by`. */
 export type ReadProject = () => Promise<ProjectView>;
 
 /**
- * A project that is stopped for abuse gets no new secrets by its own key. One that used up its day, or that was stopped by hand, does: to
- * replace what leaked must wait for nobody's invoice, and what is made opens nothing while the project is stopped.
+ * Refuses new secrets to a project that is suspended for abuse and uses its own key. A project suspended by a cap or manually may replace a
+ * leaked key. The new key grants nothing while the project is suspended.
  */
-export function needNoAbuse({ suspensions }: ProjectView, { tenant }: Actor): void {
+export function assertNotAbusive({ suspensions }: ProjectView, { tenant }: Actor): void {
   if (tenant && suspensions.some(({ reason }) => reason.startsWith("abuse:"))) throw admissionProblem({ why: "suspended", suspensions });
 }
 
-/** Exact, though it is a look of its own: a key that somebody else makes meanwhile changes the project, and then nothing is written. */
-async function needRoom(db: D1Database, projectId: string, now: number): Promise<void> {
+/** A separate query is safe: a key created meanwhile changes the project, and then nothing is written. */
+async function assertKeyLimit(db: D1Database, projectId: string, now: number): Promise<void> {
   const live = await countLiveKeys(db, projectId, now);
   if (live < MAX_LIVE_KEYS) return;
-  const detail = `The project has ${live} keys that work; the limit is ${MAX_LIVE_KEYS}. Revoke those that nobody needs.`;
+  const detail = `The project has ${live} active keys, and the limit is ${MAX_LIVE_KEYS}. Revoke unused keys first.`;
   throw new Problem("conflict", detail, { members: { limit: MAX_LIVE_KEYS } });
 }
 
-/** Throws `conflict` where the project has as many keys as it may have, `project_suspended` where it asks itself and abuses us. */
-export async function createKey(deps: KeyDeps, readProject: ReadProject, input: KeyInput, actor: Actor): Promise<ShownKey> {
+/**
+ * Throws `conflict` if the project has reached its number of keys, and `project_suspended` if it calls itself and is suspended for abuse.
+ */
+export async function createKey(deps: KeyDeps, readProject: ReadProject, input: KeyInput, actor: Actor): Promise<KeyWithSecret> {
   const { db, clock } = deps;
-  const made = await newKey(deps, input);
+  const draft = await newKey(deps, input);
   return changing(async () => {
     const project = await readProject();
     const now = clock();
-    needNoAbuse(project, actor);
-    await needRoom(db, project.id, now);
-    return (await addKey(db, project, made.row, newOperation(actor, now), made.noteFor(project.id))) ? made.shown(project.id, now) : null;
+    assertNotAbusive(project, actor);
+    await assertKeyLimit(db, project.id, now);
+    return (await addKey(db, project, draft.row, newOperation(actor, now), draft.auditNote(project.id)))
+      ? draft.withSecret(project.id, now)
+      : null;
   });
 }
 
-/** Throws `not_found`; a key of another project is not found either. */
+/** Throws `not_found`, also for a key of another project. */
 export async function getKey({ db }: Pick<Deps, "db">, projectId: string, keyId: string): Promise<ApiKeyView> {
   const key = await findKey(db, projectId, keyId);
   if (!key) throw new Problem("not_found", `The project has no key ${JSON.stringify(keyId)}.`);
   return key;
 }
 
-/** Takes effect with the next request. Twice answers the same. */
+/** Takes effect with the next request. Idempotent. */
 export async function revoke(deps: KeyDeps, readProject: ReadProject, keyId: string, actor: Actor): Promise<ApiKeyView> {
   const { db, clock } = deps;
   const projectId = await changing(async () => {
@@ -132,7 +136,7 @@ export async function revoke(deps: KeyDeps, readProject: ReadProject, keyId: str
   return getKey(deps, projectId, keyId);
 }
 
-/** As it stands when it is made. */
+/** A version as it is on creation. */
 export const newVersion = (version: number, now: number): KeyVersion => ({
   version,
   created_at: now,
@@ -141,7 +145,7 @@ export const newVersion = (version: number, now: number): KeyVersion => ({
   grace_uses: 0,
 });
 
-/** As the API shows it: never with the key itself. */
+/** As the API returns it, without the secret. */
 export function keyJson(key: ApiKeyView) {
   return {
     id: key.id,
@@ -157,7 +161,7 @@ export function keyJson(key: ApiKeyView) {
       created_at: isoSeconds(version.created_at),
       expires_at: isoOrNull(version.expires_at),
       last_used_at: isoOrNull(version.last_used_at),
-      // Before there was a newer one, nobody counted.
+      // Uses are counted only after a newer version exists.
       uses_in_grace: version.expires_at === null ? null : version.grace_uses,
     })),
   };

@@ -1,4 +1,4 @@
-/** The secret of a key replaced: a new version, and the end of those before it, after a day or at once. */
+/** Rotation of a key's secret: adds a version and ends the earlier ones, after a day or immediately. */
 import { sha256Hex } from "../../lib/bytes.ts";
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
@@ -13,36 +13,36 @@ import { earlierRotations } from "../../store/keys/grace.ts";
 import { mintVersion, storedHash } from "./api-key.ts";
 import { changing, newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
-import { getKey, keyJson, keySubject, needNoAbuse, newVersion } from "./keys.ts";
+import { getKey, keyJson, keySubject, assertNotAbusive, newVersion } from "./keys.ts";
 import type { KeyDeps, ReadProject } from "./keys.ts";
 
-/** The old version goes on working so long after a rotation, or until its own end, if that comes first. */
+/** How long the earlier version works after a rotation, unless it expires sooner. */
 const GRACE_MS = DAY_MS;
 
-/** Versions that work no more and are remembered: whoever still holds one of them is told that it was replaced, and not that it is unknown. */
+/** Number of expired versions to keep. A caller that still uses one learns that it was replaced. */
 const ENDED_VERSIONS_KEPT = 10;
 
 export interface RotationInput {
-  /** The secret leaked: earlier versions stop working now. */
+  /** The secret leaked: earlier versions stop active now. */
   readonly immediate: boolean;
-  /** SHA-256 in hex of a whole key that the caller made; null: we make it. */
+  /** SHA-256 in hex of a complete key created by the caller. null: the coordinator creates the key. */
   readonly digest: string | null;
-  /** Whoever asks again by this name gets the same version; null: nobody will. */
+  /** Idempotency key of the rotation. null: it will not be repeated. */
   readonly rotation: string | null;
 }
 
 export interface RotatedKey extends ApiKeyView {
-  /** The key itself, on its one appearance; null: the caller made it, or it was shown before. */
+  /** The key with its secret, returned once. null: the caller created it, or it was returned before. */
   readonly key: string | null;
-  /** The version that this rotation made, now or before. */
+  /** The version created by this rotation, now or by an earlier request. */
   readonly rotatedVersion: number;
 }
 
 /**
- * A new version; the earlier one goes on working for the grace. While two versions work there is no third: whoever lost the answer of a
- * rotation sees by the refusal that it happened, and asks with `immediate` for a version that replaces both. The same rotation again, by
- * its name or by the hash that the caller brought, makes nothing. Throws `conflict`, and `project_suspended` where the project asks itself
- * and abuses us.
+ * Adds a version. The earlier one keeps active during the grace period. At most two versions are active, and another rotation throws
+ * `conflict`. A caller that lost the response learns from the conflict that the rotation happened. It can then send `immediate` to replace
+ * both. Repeating a rotation with the same idempotency key or hash adds nothing. Throws `project_suspended` if the project calls itself and
+ * is suspended for abuse.
  */
 export async function rotate(
   deps: KeyDeps,
@@ -53,77 +53,84 @@ export async function rotate(
 ): Promise<RotatedKey> {
   const { db, clock, config } = deps;
   const { immediate, digest, rotation } = input;
-  const own = digest === null ? null : await storedHash(digest, config.keyPepper);
-  const asked = JSON.stringify({ immediate, own });
+  const callerHash = digest === null ? null : await storedHash(digest, config.keyPepper);
+  const request = JSON.stringify({ immediate, own: callerHash });
   return changing(async () => {
     const project = await readProject();
-    needNoAbuse(project, actor);
+    assertNotAbusive(project, actor);
     const now = clock();
     const key = await getKey(deps, project.id, keyId);
     const [newest] = key.versions;
     if (!newest) throw new Error(`Key ${keyId} has no version`);
-    const done = rotation === null && own === null ? null : await madeBefore(deps, key, { rotation, own, asked });
-    if (done !== null) return { ...key, key: null, rotatedVersion: done };
-    needLive(key, now);
+    const earlierVersion =
+      rotation === null && callerHash === null ? null : await findRotation(deps, key, { rotation, callerHash, request });
+    if (earlierVersion !== null) return { ...key, key: null, rotatedVersion: earlierVersion };
+    assertUsable(key, now);
     const inGrace = key.versions.find(({ version, expires_at }) => version < newest.version && expires_at !== null && expires_at > now);
     if (inGrace && !immediate) throw stillInGrace(key, newest.version, inGrace.expires_at ?? now);
     const next = newest.version + 1;
-    const plaintext = own === null ? mintVersion(key.mode, keyId).plaintext : null;
-    const hash = own ?? (await storedHash(await sha256Hex(plaintext ?? ""), config.keyPepper));
+    const plaintext = callerHash === null ? mintVersion(key.mode, keyId).plaintext : null;
+    const hash = callerHash ?? (await storedHash(await sha256Hex(plaintext ?? ""), config.keyPepper));
     const earlierEndAt = immediate ? now : Math.min(now + GRACE_MS, key.expires_at ?? Number.POSITIVE_INFINITY);
     const note = {
       action: "key.rotate",
       subject: keySubject(keyId),
       projectId: project.id,
       before: { version: newest.version },
-      after: { version: next, earlier_end_at: isoSeconds(earlierEndAt), ...(own === null ? {} : { made_by: "caller" }) },
+      after: { version: next, earlier_end_at: isoSeconds(earlierEndAt), ...(callerHash === null ? {} : { made_by: "caller" }) },
     };
-    const version = { keyId, version: next, hash, earlierEndAt, keepEnded: ENDED_VERSIONS_KEPT, rotation, asked, immediate };
+    const version = { keyId, version: next, hash, earlierEndAt, keepEnded: ENDED_VERSIONS_KEPT, rotation, request, immediate };
     if (!(await addVersion(db, project, version, newOperation(actor, now), note))) return null;
-    const versions = [newVersion(next, now), ...endedBy(key.versions, earlierEndAt, now)];
+    const versions = [newVersion(next, now), ...withEarlierEnded(key.versions, earlierEndAt, now)];
     return { ...key, versions, key: plaintext, rotatedVersion: next };
   });
 }
 
-/** The version that the same rotation made before; null: none. Throws `conflict` where another one did, under this name or with this key. */
-async function madeBefore(
+/**
+ * The version that the same rotation created before. Null if there is none. Throws `conflict` if another rotation used this idempotency key
+ * or this secret.
+ */
+async function findRotation(
   { db }: Pick<KeyDeps, "db">,
   key: ApiKeyView,
-  { rotation, own, asked }: { readonly rotation: string | null; readonly own: string | null; readonly asked: string },
+  { rotation, callerHash, request }: { readonly rotation: string | null; readonly callerHash: string | null; readonly request: string },
 ): Promise<number | null> {
-  const known = await earlierRotations(db, key.id, rotation, own);
+  const known = await earlierRotations(db, key.id, rotation, callerHash);
   const named = rotation === null ? undefined : known.find((row) => row.rotation === rotation);
   if (named) {
-    if (named.rotation_asked === asked) return named.version;
-    throw new Problem("conflict", `idempotency_key: version ${named.version} was asked for by this key with another body.`);
+    if (named.rotation_asked === request) return named.version;
+    throw new Problem(
+      "conflict",
+      `idempotency_key: version ${named.version} was created with this key and another body. Use a new idempotency key.`,
+    );
   }
   const [same] = known;
   if (!same) return null;
-  if (rotation === null && same.rotation_asked === asked && same.version === key.versions[0]?.version) return same.version;
-  const detail = `new_key_sha256: version ${same.version} is this very key; expected the hash of a new one.`;
+  if (rotation === null && same.rotation_asked === request && same.version === key.versions[0]?.version) return same.version;
+  const detail = `new_key_sha256: version ${same.version} already has this key. Send the hash of a new key.`;
   throw new Problem("conflict", detail, { members: { key: keyJson(key) } });
 }
 
-/** As they stand after a rotation, which reads nothing again: a look that failed would take away a key that is shown once. */
-function endedBy(versions: readonly KeyVersion[], endAt: number, now: number): KeyVersion[] {
+/** The versions after a rotation, calculated without reading again. A failed read would lose the secret, which is returned once. */
+function withEarlierEnded(versions: readonly KeyVersion[], endAt: number, now: number): KeyVersion[] {
   const all = versions.map((version) => ({ ...version, expires_at: Math.min(version.expires_at ?? endAt, endAt) }));
-  const working = all.filter(({ expires_at }) => expires_at > now).length;
-  return all.slice(0, working + ENDED_VERSIONS_KEPT);
+  const active = all.filter(({ expires_at }) => expires_at > now).length;
+  return all.slice(0, active + ENDED_VERSIONS_KEPT);
 }
 
-function needLive(key: ApiKeyView, now: number): void {
-  if (key.revoked_at !== null) throw new Problem("conflict", `The key was revoked at ${isoSeconds(key.revoked_at)}. Make a new one.`);
+function assertUsable(key: ApiKeyView, now: number): void {
+  if (key.revoked_at !== null) throw new Problem("conflict", `The key was revoked at ${isoSeconds(key.revoked_at)}. Create a new key.`);
   if (key.expires_at !== null && key.expires_at <= now) {
-    throw new Problem("conflict", `The key expired at ${isoSeconds(key.expires_at)}. Make a new one.`);
+    throw new Problem("conflict", `The key expired at ${isoSeconds(key.expires_at)}. Create a new key.`);
   }
 }
 
 function stillInGrace(key: ApiKeyView, version: number, until: number): Problem {
-  const detail = `Version ${version} exists already, and the one before works until ${isoSeconds(until)}. End it with /end-grace, or send "immediate": true for a version that replaces both now.`;
+  const detail = `Version ${version} already exists, and the previous one works until ${isoSeconds(until)}. End it with /end-grace, or send "immediate": true to replace both now.`;
   return new Problem("conflict", detail, { members: { key: keyJson(key) } });
 }
 
-/** Ends the grace: only the newest version works from now on. Twice answers the same. */
+/** Ends the grace period: only the newest version works from now on. Idempotent. */
 export async function endGrace(deps: KeyDeps, readProject: ReadProject, keyId: string, actor: Actor): Promise<ApiKeyView> {
   const { db, clock } = deps;
   const projectId = await changing(async () => {
@@ -146,19 +153,22 @@ export async function endGrace(deps: KeyDeps, readProject: ReadProject, keyId: s
   return getKey(deps, projectId, keyId);
 }
 
-/** The job that keeps the grace; asked for twice it is one. The rotation stands whatever becomes of it: housekeeping asks again. */
-export async function askForEndOfGrace(
+/**
+ * Requests the job that ends the grace period. Idempotent. The rotation is valid even if this fails, because housekeeping requests the job
+ * again.
+ */
+export async function requestGraceEnd(
   { jobs }: Pick<Deps, "jobs">,
   { projectId, keyId, version }: { readonly projectId: string; readonly keyId: string; readonly version: number },
   { actor }: Actor,
-  asking: Pick<EnqueueOptions, "requestId" | "traceparent">,
+  context: Pick<EnqueueOptions, "requestId" | "traceparent">,
 ): Promise<{ readonly id: string; readonly status: JobStatus | null }> {
-  const options = { ...asking, requestedBy: actor, idempotencyKey: `${keyId}:${version}`, projectId };
+  const options = { ...context, requestedBy: actor, idempotencyKey: `${keyId}:${version}`, projectId };
   try {
     const { id, job } = await jobs.enqueueRotateKeyJob(keyId, { version, ...options });
     return { id, status: job.status };
   } catch (error) {
-    log.error("The end of a key's grace was not asked for; housekeeping will", { key_id: keyId, version, ...errorFields(error) });
+    log.error("Grace period job not requested", { key_id: keyId, version, ...errorFields(error) });
     return { id: await jobId(actor, "rotate_key", options.idempotencyKey), status: null };
   }
 }

@@ -1,13 +1,13 @@
 /**
- * Admission: key → project active → monthly allowance → metered, in one place for every route that projects use. Nothing is cached, so a
- * suspension takes effect with the next request. The rules stand twice, for two purposes: in SQL, where check and count are one
- * (store/limits/admissions.ts), and here, where a refusal is explained.
+ * Admission of every route for projects: key, active project, monthly allowance, metered cap. Nothing is cached, so that a suspension takes
+ * effect with the next request. The rules exist twice. The SQL (store/limits/admissions.ts) checks and counts in one statement. This file
+ * explains a refusal.
  */
 import type { Deps } from "../../deps.ts";
 import { sameHash } from "../../lib/same-secret.ts";
 import { isoSeconds, endOfDay, dayOf } from "../../lib/time.ts";
 import { admissionIdsFrom, admit, returnAdmission } from "../../store/limits/admissions.ts";
-import type { AdmissionAnswer, Demand, KeyFacts, Question, Use } from "../../store/limits/admissions.ts";
+import type { AdmissionAnswer, Demand, KeyFacts, AdmissionQuery, Use } from "../../store/limits/admissions.ts";
 import { touchKey } from "../../store/keys/api-keys.ts";
 import type { Scope } from "../../store/keys/api-keys.ts";
 import type { CapType } from "../../store/limits/meters.ts";
@@ -17,20 +17,20 @@ import { storedHash } from "../keys/api-key.ts";
 import type { PresentedKey } from "../keys/api-key.ts";
 import { billingPeriod, billingPeriodAt } from "../billing/periods.ts";
 
-/** The project that calls, as it was when it was admitted. */
+/** The calling project as it was at admission. */
 export interface ProjectCaller {
   readonly projectId: string;
   readonly organizationId: string;
   readonly keyId: string;
   readonly keyVersion: number;
   readonly scopes: readonly Scope[];
-  /** Its part of the provider's day; null: unlimited. */
+  /** Its share of the provider's daily limit. null: unlimited. */
   readonly share: number | null;
-  /** Of this version of the key; null: never. */
+  /** Last use of this version of the key. null: never. */
   readonly lastUsedAt: number | null;
-  /** When this version of the key stops working because a newer one exists; null where there is no end in sight. */
+  /** When this version expires because a newer one exists. Null if no end is set. */
   readonly versionEndsAt: number | null;
-  /** What was counted, to be given back where nothing was done for it; null where nothing was. */
+  /** Id of the counted use, to be returned if no work was done. Null if nothing was counted. */
   readonly admissionId: string | null;
 }
 
@@ -55,12 +55,12 @@ export type Admission =
   | { readonly result: "admitted"; readonly caller: ProjectCaller }
   | { readonly result: "refused"; readonly refusal: AdmissionRefusal };
 
-/** `last_used_at` is for people: a minute is exact enough, and a write a request would not be. */
+/** `last_used_at` is for people. A minute is exact enough, and saves a write per request. */
 const TOUCH_EVERY_MS = 60_000;
 
 /**
- * Who presents this key, and may they. Throws `storage_unavailable` where the database fails; then nothing was done for the use, and whether
- * it was counted is unknown: `abandon` is given its id, to give it back.
+ * Identifies a presented key and checks its permissions. Throws `storage_unavailable` if the database fails. The use may or may not be
+ * counted then, and `abandon` receives its id to return it.
  */
 export async function admitKey(
   { db, config, clock }: Pick<Deps, "db" | "config" | "clock">,
@@ -70,41 +70,41 @@ export async function admitKey(
 ): Promise<Admission> {
   const now = clock();
   const hash = await storedHash(presented.digest, config.keyPepper);
-  const question = { keyId: presented.id, hash, now, day: dayOf(now), meter: demand.meter };
+  const query = { keyId: presented.id, hash, now, day: dayOf(now), meter: demand.meter };
   const use = demand.meter === null ? null : { id: admissionId(now), scope: demand.scope };
-  const ofHolder = ({ facts }: AdmissionAnswer) => (facts && sameHash(facts.hash, hash) ? facts : null);
-  let answer = await admitOnce({ db, clock }, question, use, abandon);
-  const holder = ofHolder(answer);
+  const verifiedFacts = ({ facts }: AdmissionAnswer) => (facts && sameHash(facts.hash, hash) ? facts : null);
+  let answer = await admitOnce({ db, clock }, query, use, abandon);
+  const holder = verifiedFacts(answer);
   if (use && !answer.admitted && holder?.period_ends_at === null) {
-    // A new month began before the monthly reset ran: its row is made by the first who needs it.
+    // A new month has begun before the monthly reset ran. The first request creates its row.
     await ensureCurrentPeriods(db, holder, now);
-    answer = await admitOnce({ db, clock }, question, use, abandon);
+    answer = await admitOnce({ db, clock }, query, use, abandon);
   }
-  const facts = ofHolder(answer);
+  const facts = verifiedFacts(answer);
   const refusal = facts ? refusalFor(facts, demand, now) : ({ why: "unknown_key" } as const);
   if (facts && (answer.admitted || (refusal === null && use === null))) {
     return { result: "admitted", caller: callerOf(facts, presented.id, answer.admitted ? (use?.id ?? null) : null) };
   }
-  // The statement and the explanation look at the same facts: if they differ, one of them is wrong.
-  if (refusal === null) throw new Error(`Project ${facts?.project_id ?? "?"} was not admitted, and no rule says why`);
+  // The statement and the explanation use the same facts. If they differ, one of them is wrong.
+  if (refusal === null) throw new Error(`Project ${facts?.project_id ?? "?"} was not admitted, and no rule explains it`);
   return { result: "refused", refusal };
 }
 
-/** A failure that took so long is a database that hangs, until the platform ends the query: whoever asks waits for that once, not twice. */
-const WORTH_ANOTHER_TRY_MS = 5_000;
+/** A failure after this time is a database that hangs until the platform ends the query. A retry would make the caller wait twice. */
+const MAX_RETRIED_FAILURE_MS = 5_000;
 
-/** The row's id makes a second try harmless: whatever became of the first, the use counts once. */
+/** The row's id makes a retry safe: the use counts once, whether the first attempt succeeded or not. */
 async function admitOnce(
   { db, clock }: Pick<Deps, "db" | "clock">,
-  question: Question,
+  query: AdmissionQuery,
   use: Use | null,
   abandon: (admissionId: string) => void,
 ): Promise<AdmissionAnswer> {
   const began = clock();
-  return admit(db, question, use)
+  return admit(db, query, use)
     .catch(async (error: unknown) => {
-      if (clock() - began >= WORTH_ANOTHER_TRY_MS) throw error;
-      return admit(db, question, use);
+      if (clock() - began >= MAX_RETRIED_FAILURE_MS) throw error;
+      return admit(db, query, use);
     })
     .catch((error: unknown) => {
       if (use) abandon(use.id);
@@ -114,7 +114,7 @@ async function admitOnce(
 
 const admissionId = (now: number): string => `${admissionIdsFrom(now)}-${crypto.randomUUID()}`;
 
-/** The current period and the one after it. */
+/** Creates the rows of the current period and the next one. */
 export async function ensureCurrentPeriods(
   db: D1Database,
   { organization_id, billing_anchor }: Pick<KeyFacts, "organization_id" | "billing_anchor">,
@@ -124,7 +124,7 @@ export async function ensureCurrentPeriods(
   await ensurePeriods(db, organization_id, [current, billingPeriod(billing_anchor, current.index + 1)]);
 }
 
-/** The first rule that refuses, in the order of the contract; null where none does. */
+/** The first rule that refuses, in the order of the contract. Null if none does. */
 export function refusalFor(facts: KeyFacts, { scope, kind, meter }: Demand, now: number): AdmissionRefusal | null {
   if (facts.revoked_at !== null) return { why: "revoked", at: facts.revoked_at };
   if (facts.key_expires_at !== null && facts.key_expires_at <= now) return { why: "expired", at: facts.key_expires_at };
@@ -162,14 +162,14 @@ function callerOf(facts: KeyFacts, keyId: string, admitted: string | null): Proj
   };
 }
 
-/** Gives the unit back: nothing was done for it. Twice gives back once, so that a failure is tried again. */
-export async function giveBack({ db, clock }: Pick<Deps, "db" | "clock">, admission: string): Promise<void> {
+/** Returns the counted use, because no work was done for it. Idempotent, and therefore retried once. */
+export async function returnUse({ db, clock }: Pick<Deps, "db" | "clock">, admission: string): Promise<void> {
   const now = clock();
   await returnAdmission(db, admission, now).catch(async () => returnAdmission(db, admission, now));
 }
 
-/** For people: when a key was last used, and how often its earlier version still is. Costs nothing where that was noted a moment ago. */
-export async function noteUse(
+/** Records the last use of a key, and the uses of an earlier version. Writes nothing if the last use was recorded within a minute. */
+export async function recordKeyUse(
   { db, clock }: Pick<Deps, "db" | "clock">,
   { keyId, keyVersion, lastUsedAt, versionEndsAt }: ProjectCaller,
 ): Promise<void> {
@@ -179,8 +179,8 @@ export async function noteUse(
   await touchKey(db, { keyId, version: keyVersion, inGrace }, now, TOUCH_EVERY_MS);
 }
 
-/** A reason as callers see it. */
-export function shownReason({ reason, cap_type, detail, since, until }: OpenSuspension) {
+/** A reason as the API returns it. */
+export function reasonJson({ reason, cap_type, detail, since, until }: OpenSuspension) {
   return {
     reason,
     ...(cap_type === null ? {} : { cap_type }),

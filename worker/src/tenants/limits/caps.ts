@@ -1,18 +1,18 @@
-/** The four caps and what they mean. No I/O. No clock. */
+/** The four caps. No I/O. No clock. */
 import { CAP_TYPES } from "../../store/limits/meters.ts";
 import type { CapType } from "../../store/limits/meters.ts";
 
-/** null: unlimited. 0: nothing at all. */
+/** null: unlimited. 0: nothing is allowed. */
 export type CapValue = number | null;
 export type CapValues = Readonly<Record<CapType, CapValue>>;
-/** Some of them. */
+/** A subset of the caps. */
 export type SomeCaps = { readonly [Type in CapType]?: CapValue | undefined };
 
-/** Far above every plan; a hundred times it is still an exact integer, which the comparison with a percentage needs. */
+/** Far above every plan. A hundred times this value is still an exact integer, which the comparison with percentages needs. */
 export const MAX_CAP = 1_000_000_000_000;
 
 interface Cap {
-  /** A counter counts up within a UTC day; a gauge is a level that goes up and down. */
+  /** A counter adds up within a UTC day. A gauge is a level that rises and falls. */
   readonly kind: "counter" | "gauge";
   readonly byDefault: number;
 }

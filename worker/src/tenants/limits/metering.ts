@@ -1,6 +1,6 @@
 /**
- * Metering: use that other services report. Each event is judged by itself: what is wrong with one is said in its row, and the others
- * count. The same event counts once, whoever sends it, however often, in one report or in many at once.
+ * Metering of usage reported by other services. Each event is checked separately: invalid ones get an error in their row, the others count.
+ * An event counts once, even if it is sent several times, by several senders, or concurrently.
  */
 import type { Deps } from "../../deps.ts";
 import { isoSeconds, startOfDay } from "../../lib/time.ts";
@@ -10,11 +10,11 @@ import type { NewEvent, StoredEvent } from "../../store/limits/usage-events.ts";
 import { difference, periodOfEvent, readEvent } from "./usage-event.ts";
 import type { ReadEvent } from "./usage-event.ts";
 
-/** late: its day or billing period was over, whose total never changes any more; it is counted beside it, as an adjustment. */
+/** late: its day or billing period was over. Closed totals never change, so it counts as an adjustment. */
 export const EVENT_RESULTS = ["counted", "late", "duplicate", "conflict", "refused"] as const;
 
 export interface EventResult {
-  /** Its place in the report. */
+  /** Its position in the report. */
   readonly index: number;
   readonly id: string | null;
   readonly status: 200 | 400 | 404 | 409 | 422;
@@ -22,7 +22,9 @@ export interface EventResult {
   readonly error?: string;
 }
 
-/** One result for each event, in the order given. Throws `storage_unavailable` where the database fails; reporting all again is safe. */
+/**
+ * Returns one result per event, in the given order. Throws `storage_unavailable` if the database fails. Reporting all events again is safe.
+ */
 export async function reportUsage({ db, clock }: Pick<Deps, "db" | "clock">, given: readonly unknown[]): Promise<EventResult[]> {
   const now = clock();
   const { reads, periods } = await withPeriods(
@@ -32,31 +34,31 @@ export async function reportUsage({ db, clock }: Pick<Deps, "db" | "clock">, giv
   const events = reads.flatMap((read) => (read.result === "read" ? [read.event] : []));
   const found = events.length === 0 ? [] : await storeEvents(db, events, periods, { now, dayStart: startOfDay(now) });
   const byIndex = new Map(found.map((stored) => [stored.index, stored]));
-  const told = new Set<number>();
+  const counted = new Set<number>();
   return reads.map((read, index) => {
     if (read.result === "refused") return { index, id: read.id, status: read.status, result: read.result, error: read.error };
     const stored = byIndex.get(index);
-    const first = stored !== undefined && !told.has(stored.seq);
+    const first = stored !== undefined && !counted.has(stored.seq);
     const result = resultOf(read.event, stored, first);
-    if (stored && result.status === 200) told.add(stored.seq);
+    if (stored && result.status === 200) counted.add(stored.seq);
     return { index, id: read.event.id, ...result };
   });
 }
 
-/** `first`: no event before it in this report is the stored one. */
+/** `first`: no earlier event of this report has the same row. */
 function resultOf(event: NewEvent, stored: StoredEvent | undefined, first: boolean): Pick<EventResult, "status" | "result" | "error"> {
   if (!stored) {
-    const error = `project_id: expected a project that is there, ready and not deleted (given: ${JSON.stringify(event.project_id)})`;
+    const error = `project_id: expected an existing, provisioned project (got ${JSON.stringify(event.project_id)})`;
     return { status: 404, result: "refused", error };
   }
   if (stored.fingerprint !== event.fingerprint) return { status: 409, result: "conflict", error: difference(event, stored) };
-  if (!stored.brought || !first) return { status: 200, result: "duplicate" };
+  if (!stored.isNew || !first) return { status: 200, result: "duplicate" };
   return { status: 200, result: stored.late ? "late" : "counted" };
 }
 
 /**
- * The billing periods that calls fall into, to be written with them where they have no row yet: a new month may have begun before anybody
- * needed it. Asks for the owners only where something is billed to them. A project that nobody knows stays as it is: storing finds out.
+ * The billing periods of the calls, to be created if they have no row. A new month may have begun before any request needed it. Reads
+ * owners only for billed events. Unknown projects are left to the insert, which finds them.
  */
 async function withPeriods(db: D1Database, reads: readonly ReadEvent[]): Promise<{ reads: readonly ReadEvent[]; periods: PeriodOf[] }> {
   const billed = reads.flatMap((read) => (read.result === "read" && read.event.meter === "api_calls" ? [read.event.project_id] : []));
@@ -69,7 +71,7 @@ async function withPeriods(db: D1Database, reads: readonly ReadEvent[]): Promise
     const { event } = read;
     const period = periodOfEvent(event, owner);
     if (!period) {
-      const error = `occurred_at: expected at or after ${isoSeconds(owner.billing_anchor)}, when the organisation's first billing period began (given: ${isoSeconds(event.occurred_at)})`;
+      const error = `occurred_at: expected at or after ${isoSeconds(owner.billing_anchor)}, the organization's first billing period (got ${isoSeconds(event.occurred_at)})`;
       return { result: "refused", id: event.id, status: 422, error };
     }
     periods.set(`${period.index} ${owner.organization_id}`, { organization: owner.organization_id, ...period });

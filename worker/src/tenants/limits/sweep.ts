@@ -1,6 +1,6 @@
 /**
- * The sweep: one pass that compares counters and gauges with caps, warns at 80 and 90 %, stops what is over, and lifts what has ended.
- * It goes page by page, so that it can be continued, and one page is one transaction.
+ * The sweep: compares counters and gauges with caps. It warns at 80 and 90 %, suspends projects over a cap, and lifts reasons that have
+ * ended. It works page by page, each in one transaction, so that it can resume.
  */
 import type { Deps } from "../../deps.ts";
 import { endOfDay, dayOf } from "../../lib/time.ts";
@@ -18,32 +18,32 @@ export interface SweepRequest {
   readonly projectIds: readonly string[] | null;
   /** null: all caps. */
   readonly capTypes: readonly CapType[] | null;
-  /** false: a dry run, which writes what it would do, and does nothing. */
+  /** false: a dry run, which records its decisions without carrying them out. */
   readonly enforce: boolean;
 }
 
 export interface SweepDetail {
   readonly project_id: string;
   readonly exceeded: readonly CapType[];
-  /** As "suspended:<cap>", "warned:<cap>:<percent>", "lifted:<cap>". */
+  /** Such as "suspended:<cap>", "warned:<cap>:<percent>", "lifted:<cap>". */
   readonly actions: readonly string[];
 }
 
-/** One page's part of the result. */
+/** Result of one page. */
 export interface SweptPage {
   readonly projects_checked: number;
   readonly projects_suspended: number;
   readonly warnings_sent: number;
-  /** Projects that something was done about. */
+  /** Projects with at least one action. */
   readonly acted_on: number;
   readonly details: readonly SweepDetail[];
   readonly errors: readonly Damage[];
 }
 
-/** 8,000 rows of caps: a transaction of a fraction of a second, and few enough pages for D1's 1,000 queries an invocation. */
+/** 8,000 rows of caps take a fraction of a second, and the pages stay within D1's 1,000 queries per invocation. */
 const PAGE_SIZE = 2_000;
 
-/** The next page, "" at first, done; null where no project is left. `last` is where to go on. */
+/** Checks the next page of projects (start with ""). Returns null after the last project. `last` is the cursor of the next page. */
 export async function sweepPage(
   { db, clock }: Pick<Deps, "db" | "clock">,
   { run, projectIds, capTypes, enforce }: SweepRequest,

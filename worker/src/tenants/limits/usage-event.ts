@@ -1,6 +1,6 @@
-/** One reported use: how it is read, what makes two of them the same, and which billing period it falls into. No I/O. No clock. */
+/** One reported usage event: its validation, identity and billing period. No I/O. No clock. */
 import { z } from "zod";
-import { shown } from "../../lib/shown.ts";
+import { describeValue } from "../../lib/describe-value.ts";
 import { DAY_MS, MINUTE_MS, isoSeconds } from "../../lib/time.ts";
 import { METERS } from "../../store/limits/meters.ts";
 import type { Meter } from "../../store/limits/meters.ts";
@@ -9,23 +9,23 @@ import type { EventMode, NewEvent, Owner, StoredEvent } from "../../store/limits
 import { CAPS } from "./caps.ts";
 import { billingPeriodAt } from "../billing/periods.ts";
 
-/** Far above what anybody uses in a day; a thousand such events a report add up far below 2^53. */
+/** Far above a day's real usage. A thousand such events in a report stay far below 2^53. */
 const MAX_QUANTITY = 1_000_000_000;
 const MAX_ID_CHARACTERS = 128;
 const MAX_SOURCE_CHARACTERS = 64;
 
-/** Clocks differ; more than this is no clock. */
+/** Maximum accepted clock skew. */
 const MAX_AHEAD_MINUTES = 5;
 /**
- * The longest billing period, 31 days, and a day's grace. Ids are kept for 33 days from their arrival: an event that is sent again either
- * is still known by its id or is refused here as too old, so that it never counts twice. (One without `occurred_at` is always of now, and
- * is told apart for those 33 days only.)
+ * The longest billing period (31 days) plus one day. Ids are kept for 33 days after arrival. A repeated event is therefore recognized by
+ * its id or refused as too old, and never counts twice. (An event without `occurred_at` uses the current time. It is recognized only during
+ * those 33 days.)
  */
 const MAX_AGE_DAYS = 32;
 
 const ID = `expected 1 to ${MAX_ID_CHARACTERS} visible characters`;
-const SOURCE = `expected at most ${MAX_SOURCE_CHARACTERS} characters without control characters and broken surrogates`;
-const TIME = "expected a time in ISO 8601 and UTC, such as 2025-12-30T14:03:11Z";
+const SOURCE = `expected at most ${MAX_SOURCE_CHARACTERS} characters, without control characters or broken surrogates`;
+const TIME = "expected an ISO 8601 time in UTC, such as 2025-12-30T14:03:11Z";
 const MODE = "expected add or set";
 
 const visible = z
@@ -34,33 +34,33 @@ const visible = z
   .max(MAX_ID_CHARACTERS, ID)
   .refine((text) => /^[\p{L}\p{M}\p{N}\p{P}\p{S}]+$/u.test(text), ID);
 
-/** As it is written; what may stand together, and which times are too far away, is looked at afterwards. */
+/** The shape of an event. Combinations of fields and the range of times are checked afterwards. */
 export const usageEventSchema = z.strictObject({
-  id: visible.describe("Unique with `source`: the same event sent again counts once"),
+  id: visible.describe("Unique with `source`. Sending the same event again does not count twice"),
   project_id: visible,
   type: z.enum(METERS, `expected one of ${METERS.join(", ")}`),
   quantity: z
     .int("expected a whole number")
     .default(1)
-    .describe(`1 to ${MAX_QUANTITY}; of a gauge: to be set, from 0; to be added, negative too, but not 0`),
-  mode: z.enum(["add", "set"], MODE).default("add").describe("set: of a gauge, its level from this moment on"),
+    .describe(`1 to ${MAX_QUANTITY}. For a gauge, 0 or more with mode set, any integer except 0 with mode add`),
+  mode: z.enum(["add", "set"], MODE).default("add").describe("set: the gauge's level from this time on"),
   source: z
     .string(SOURCE)
     .max(MAX_SOURCE_CHARACTERS, SOURCE)
     .refine((text) => /^[^\p{Cc}\p{Cs}]*$/u.test(text), SOURCE)
     .default("")
-    .describe("Who reports"),
+    .describe("Name of the reporting service"),
   occurred_at: z.iso
     .datetime(TIME)
     .optional()
-    .describe(`ISO 8601 in UTC; now, where it is missing. At most ${MAX_AHEAD_MINUTES} minutes ahead, and ${MAX_AGE_DAYS} days old`),
+    .describe(`ISO 8601 in UTC. Default: now. At most ${MAX_AHEAD_MINUTES} minutes in the future and ${MAX_AGE_DAYS} days in the past`),
 });
 
 type Given = z.output<typeof usageEventSchema>;
 
 export interface RefusedEvent {
   readonly result: "refused";
-  /** null where it has none that could be one. */
+  /** Null if the event has no valid id. */
   readonly id: string | null;
   readonly status: 400 | 404 | 422;
   readonly error: string;
@@ -68,23 +68,23 @@ export interface RefusedEvent {
 
 export type ReadEvent = { readonly result: "read"; readonly event: NewEvent } | RefusedEvent;
 
-const MEMBERS: ReadonlySet<string> = new Set(Object.keys(usageEventSchema.shape));
+const FIELDS: ReadonlySet<string> = new Set(Object.keys(usageEventSchema.shape));
 
 export function readEvent(given: unknown, index: number, now: number): ReadEvent {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    return { result: "refused", id: null, status: 400, error: `event: expected an object (given: ${shown(given)})` };
+    return { result: "refused", id: null, status: 400, error: `event: expected an object (got ${describeValue(given)})` };
   }
   const { data: id = null } = visible.safeParse(Reflect.get(given, "id"));
   const refused = (status: 400 | 422, field: string, expected: string, value: unknown): RefusedEvent => ({
     result: "refused",
     id,
     status,
-    error: `${field}: ${expected} (given: ${shown(value)})`,
+    error: `${field}: ${expected} (got ${describeValue(value)})`,
   });
 
-  // Before the schema, which would name all of them, and there may be a hundred thousand.
-  const unknown = Object.keys(given).find((name) => !MEMBERS.has(name));
-  if (unknown !== undefined) return refused(400, "event", `expected no members but ${[...MEMBERS].join(", ")}`, unknown);
+  // Checked before the schema, which would list all unknown fields. There may be a hundred thousand.
+  const unknown = Object.keys(given).find((name) => !FIELDS.has(name));
+  if (unknown !== undefined) return refused(400, "event", `unknown field. Accepted fields: ${[...FIELDS].join(", ")}`, unknown);
   const parsed = usageEventSchema.safeParse(given);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -94,7 +94,7 @@ export function readEvent(given: unknown, index: number, now: number): ReadEvent
 
   const use = parsed.data;
   const mode = modeOf(use);
-  if (mode === null) return refused(400, "mode", `expected add, or nothing: ${use.type} is a counter`, use.mode);
+  if (mode === null) return refused(400, "mode", `expected add or no mode, because ${use.type} is a counter`, use.mode);
   const wrong = quantityExpected(mode, use.quantity);
   if (wrong !== null) return refused(400, "quantity", wrong, use.quantity);
   const occurredAt = use.occurred_at === undefined ? now : Date.parse(use.occurred_at);
@@ -117,54 +117,55 @@ export function readEvent(given: unknown, index: number, now: number): ReadEvent
 
 const isGauge = (meter: Meter): boolean => meter !== "api_calls" && CAPS[meter].kind === "gauge";
 
-/** null where a counter is to be set. */
+/** Returns null if a counter should be set. */
 function modeOf({ type, mode }: Given): EventMode | null {
   if (isGauge(type)) return mode;
   return mode === "set" ? null : "count";
 }
 
-/** What was expected of a quantity; null where it fits. */
+/** The accepted quantities. Null if the quantity is accepted. */
 function quantityExpected(mode: EventMode, quantity: number): string | null {
   switch (mode) {
     case "count":
       return quantity >= 1 && quantity <= MAX_QUANTITY ? null : `expected 1 to ${MAX_QUANTITY}`;
     case "set":
-      return quantity >= 0 && quantity <= MAX_QUANTITY ? null : `expected 0 to ${MAX_QUANTITY} where a level is set`;
+      return quantity >= 0 && quantity <= MAX_QUANTITY ? null : `expected 0 to ${MAX_QUANTITY} for mode set`;
     case "add":
       return quantity !== 0 && Math.abs(quantity) <= MAX_QUANTITY
         ? null
-        : `expected -${MAX_QUANTITY} to ${MAX_QUANTITY}, and not 0, where it is added to a level`;
+        : `expected -${MAX_QUANTITY} to ${MAX_QUANTITY}, except 0, for mode add`;
   }
 }
 
-/** What was expected of a time; null where it fits. */
+/** The accepted times. Null if the time is accepted. */
 function timeExpected(occurredAt: number, now: number): string | null {
   if (occurredAt > now + MAX_AHEAD_MINUTES * MINUTE_MS)
-    return `expected at most ${MAX_AHEAD_MINUTES} minutes after now, ${isoSeconds(now)}`;
-  if (occurredAt < now - MAX_AGE_DAYS * DAY_MS) return `expected at most ${MAX_AGE_DAYS} days before now, ${isoSeconds(now)}`;
+    return `expected at most ${MAX_AHEAD_MINUTES} minutes after now (${isoSeconds(now)})`;
+  if (occurredAt < now - MAX_AGE_DAYS * DAY_MS) return `expected at most ${MAX_AGE_DAYS} days before now (${isoSeconds(now)})`;
   return null;
 }
 
-const SAID = ["project_id", "type", "mode", "quantity", "occurred_at"] as const;
+const FINGERPRINT_FIELDS = ["project_id", "type", "mode", "quantity", "occurred_at"] as const;
 
 /**
- * What an event says, whatever the order of its members and whether a default is written out: two with one id and one fingerprint are the
- * same event. Only a default `occurred_at` is no part of it, since it differs with every try. Readable, so that a conflict can be explained.
+ * Identifies the content of an event, regardless of the order of its fields and of omitted defaults. Two events with one id and one
+ * fingerprint are equal. A default `occurred_at` is excluded, because it differs with every attempt. It is readable, so that a conflict can
+ * be explained.
  */
 function fingerprint({ project_id, type, quantity, occurred_at }: Given, mode: EventMode): string {
   const time = occurred_at === undefined ? null : new Date(occurred_at).toISOString();
   return JSON.stringify([project_id, type, mode, quantity, time]);
 }
 
-/** How an event differs from the one that is stored under its id. */
+/** The difference between an event and the stored event with its id. */
 export function difference(event: Pick<NewEvent, "fingerprint">, stored: Pick<StoredEvent, "fingerprint">): string {
   const [given, counted] = [event, stored].map(({ fingerprint }) => JSON.parse(fingerprint) as unknown[]);
-  const at = SAID.findIndex((_, place) => given?.[place] !== counted?.[place]);
-  const [now, before] = [given, counted].map((said) => shown(said?.[at] ?? undefined));
-  return `${SAID[at] ?? "event"}: expected ${before}, as it was counted under this id (given: ${now})`;
+  const at = FINGERPRINT_FIELDS.findIndex((_, place) => given?.[place] !== counted?.[place]);
+  const [now, before] = [given, counted].map((values) => describeValue(values?.[at] ?? undefined));
+  return `${FINGERPRINT_FIELDS[at] ?? "event"}: expected ${before}, as counted under this id (got ${now})`;
 }
 
-/** The billing period that an event falls into; null where it happened before the organisation's first one. */
+/** The billing period of an event. Null if it happened before the organization's first period. */
 export function periodOfEvent({ occurred_at }: Pick<NewEvent, "occurred_at">, owner: Pick<Owner, "billing_anchor">): BillingPeriod | null {
   const period = billingPeriodAt(owner.billing_anchor, occurred_at);
   return period.index < 0 ? null : period;

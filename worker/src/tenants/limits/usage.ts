@@ -1,4 +1,4 @@
-/** What a project has used, against what it may: everything in one look. */
+/** A project's usage compared with its limits. */
 import type { Deps } from "../../deps.ts";
 import { projectCaller } from "../../quota/index.ts";
 import { DAY_MS, isoSeconds, endOfDay, dayOf } from "../../lib/time.ts";
@@ -7,28 +7,28 @@ import type { CapType } from "../../store/limits/meters.ts";
 import { findOrganization } from "../../store/billing/organizations.ts";
 import { projectUsage } from "../../store/limits/usage.ts";
 import type { UsageRow } from "../../store/limits/usage.ts";
-import { shownReason } from "./admission.ts";
+import { reasonJson } from "./admission.ts";
 import { CAPS } from "./caps.ts";
 import { organizationJson } from "../billing/organizations.ts";
 import { getProject } from "../projects/projects.ts";
 import { capState, percentOf, thresholdsReached } from "./thresholds.ts";
 
-/** Use of a cap; null where the source is silent, which is not 0. A level below 0 is one whose opening was not reported yet. */
+/** Usage of a cap. Null if the source has no data, which is not 0. A level below 0 is a closing whose opening was not reported yet. */
 function usedOf(row: Pick<UsageRow, "counted" | "level"> | undefined, kind: "counter" | "gauge"): number | null {
   if (!row) return null;
   if (kind === "counter") return row.counted ?? 0;
   return row.level === null ? null : Math.max(0, row.level);
 }
 
-/** A cap with what is used of it. */
-export function capStanding(type: CapType, row: Pick<UsageRow, "counted" | "level"> | undefined, cap: number | null) {
+/** A cap with its usage. */
+export function capUsage(type: CapType, row: Pick<UsageRow, "counted" | "level"> | undefined, cap: number | null) {
   const standing = { used: usedOf(row, CAPS[type].kind), cap };
   return { cap_type: type, kind: CAPS[type].kind, ...standing, percent: percentOf(standing), state: capState(type, standing) };
 }
 
-export type CapStanding = ReturnType<typeof capStanding>;
+export type CapUsageView = ReturnType<typeof capUsage>;
 
-/** `days`: how many UTC days of history, today included. Throws `not_found`. */
+/** `days`: UTC days of history, including today. Throws `not_found`. */
 export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">, projectId: string, days: number) {
   const { db, clock, quota } = deps;
   const now = clock();
@@ -37,12 +37,12 @@ export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">
   const [{ caps, days: history }, organization, upstream] = await Promise.all([
     projectUsage(db, projectId, { day: dayOf(now), since }),
     findOrganization(db, project.organization_id, now),
-    // What the tables know is worth showing without the ledger; what it would say is unknown then.
+    // The tables are useful without the ledger. Its values are then unknown.
     quota.callerUse(projectCaller(projectId)).catch(() => null),
   ]);
-  const shown = CAP_TYPES.map((type) => {
+  const capViews = CAP_TYPES.map((type) => {
     const row = caps.find(({ cap_type }) => cap_type === type);
-    const { percent, state, ...standing } = capStanding(type, row, row?.cap ?? null);
+    const { percent, state, ...standing } = capUsage(type, row, row?.cap ?? null);
     return {
       ...standing,
       remaining: standing.used === null || standing.cap === null ? null : Math.max(0, standing.cap - standing.used),
@@ -59,11 +59,11 @@ export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">
   return {
     project_id: projectId,
     status: project.status,
-    reasons: project.suspensions.map(shownReason),
+    reasons: project.suspensions.map(reasonJson),
     as_of: isoSeconds(now),
     date: dayOf(now),
     reset_at: isoSeconds(endOfDay(now)),
-    caps: shown,
+    caps: capViews,
     organization: {
       id: project.organization_id,
       api_calls: {

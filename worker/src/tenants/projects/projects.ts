@@ -1,4 +1,4 @@
-/** Projects: the tenants, from their creation to their end. */
+/** Projects, from creation to deletion. */
 import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import type { EnqueueOptions } from "../../jobs/enqueue.ts";
@@ -14,7 +14,7 @@ import { CAP_TYPES } from "../../store/limits/meters.ts";
 import { findOrganization } from "../../store/billing/organizations.ts";
 import { addProject, changeProject, findProject } from "../../store/projects/projects.ts";
 import type { Lifecycle, NewProject, ProjectView } from "../../store/projects/projects.ts";
-import { shownReason } from "../limits/admission.ts";
+import { reasonJson } from "../limits/admission.ts";
 import type { CapValues, SomeCaps } from "../limits/caps.ts";
 import { withDefaults } from "../limits/caps.ts";
 import { changing, newOperation } from "../changing.ts";
@@ -33,31 +33,31 @@ export interface ProjectInput {
   readonly ownerId: string | null;
   readonly region: string | null;
   readonly caps: SomeCaps;
-  /** Its part of the provider's day; null: unlimited. */
+  /** Its share of the provider's daily limit. null: unlimited. */
   readonly callsPerDay: number | null;
   readonly key: KeyInput;
-  /** Whose content its database is to have. */
+  /** Id of the restore that fills its database. */
   readonly restoredFrom?: string | undefined;
 }
 
 export interface CreatedProject {
-  /** False: by the same request before. */
+  /** false: an earlier equal request created it. */
   readonly created: boolean;
   readonly project: ProjectView;
-  /** With the key itself: only where it was created, and never again. */
+  /** Includes the secret only in the response that created it. */
   readonly key: ApiKeyView & { readonly key: string | null };
-  /** Status null: the index of jobs does not know it (yet, or any more). */
+  /** Status null: the index of jobs does not contain it. */
   readonly job: { readonly id: string; readonly status: JobStatus | null };
 }
 
-/** Three tries of every service take so long. */
-const UNDONE_AFTER_SECONDS = 60;
+/** Duration of three attempts for every service. */
+const ROLLBACK_RETRY_SECONDS = 60;
 
 const ID_LENGTH = 12;
 
 export const projectSubject = (id: string): string => `project:${id}`;
 
-/** What the audit log says of a project. */
+/** Fields for the audit log. */
 const facts = (row: Pick<ProjectView, "name" | "owner_id" | "region" | "lifecycle" | "calls_per_day">) => ({
   name: row.name,
   owner_id: row.owner_id,
@@ -66,22 +66,23 @@ const facts = (row: Pick<ProjectView, "name" | "owner_id" | "region" | "lifecycl
   calls_per_day: row.calls_per_day,
 });
 
-/** Every project has a row for each cap. */
+/** Every project has one row per cap. */
 export const capValues = ({ caps }: Pick<ProjectView, "caps">): CapValues =>
   Object.fromEntries(caps.map(({ cap_type, value }) => [cap_type, value])) as unknown as CapValues;
 
-/** Who asks for a job, for its log lines and its trace. */
-type Asking = Pick<EnqueueOptions, "requestId" | "traceparent">;
+/** The request that causes a job, for its log lines and its trace. */
+type RequestContext = Pick<EnqueueOptions, "requestId" | "traceparent">;
 
 /**
- * With its caps and first key, in one transaction; a job makes the rest, and until it has, the key opens nothing. The same again under
- * the same id answers with what the first one made. Throws `conflict` where the id is taken, `unprocessable` where nobody can own it.
+ * Creates a project with its caps and first key in one transaction. A job provisions it, and the key works only afterwards. Repeating the
+ * request with the same id returns the existing project. Throws `conflict` if the id is taken, and `unprocessable` if the organization
+ * cannot own it.
  */
 export async function createProject(
   deps: Pick<Deps, "db" | "clock" | "config" | "jobs">,
   input: ProjectInput,
   actor: Actor,
-  asking: Asking,
+  context: RequestContext,
 ): Promise<CreatedProject> {
   const { db, clock } = deps;
   const now = clock();
@@ -97,74 +98,84 @@ export async function createProject(
     calls_per_day: input.callsPerDay,
     caps: withDefaults(input.caps),
     restored: input.restoredFrom !== undefined,
-    provisioning: { asked: askedFor(input), jobId: await jobId(job.requestedBy, "provision_project", job.idempotencyKey) },
+    provisioning: { request: requestFingerprint(input), jobId: await jobId(job.requestedBy, "provision_project", job.idempotencyKey) },
   };
   const key = await newKey(deps, input.key);
   const after = { ...facts({ ...row, lifecycle: "ACTIVE" }), organization_id: row.organization_id, caps: row.caps, key_id: key.row.id };
   const note = { action: "project.create", subject: projectSubject(id), projectId: id, before: null, after };
-  const project = await addProject(db, row, key.row, operation, [note, key.noteFor(id)]);
-  if (!project) return createdBefore(deps, id, row);
-  const asked = { projectId: id, projectName: row.name, ownerId: row.owner_id, region: row.region };
-  // The project is there, and its key is shown only now: if the job is not asked for, housekeeping will.
-  const enqueued = await deps.jobs.enqueueProvisionProjectJob(asked, { ...asking, ...job }).catch((error: unknown) => {
-    log.error("A project's provisioning was not asked for; housekeeping will", { project_id: id, ...errorFields(error) });
+  const project = await addProject(db, row, key.row, operation, [note, key.auditNote(id)]);
+  if (!project) return findExisting(deps, id, row);
+  const payload = { projectId: id, projectName: row.name, ownerId: row.owner_id, region: row.region };
+  // The project exists, and its key is returned only now. If requesting the job fails, housekeeping requests it.
+  const enqueued = await deps.jobs.enqueueProvisionProjectJob(payload, { ...context, ...job }).catch((error: unknown) => {
+    log.error("Provisioning job not requested", { project_id: id, ...errorFields(error) });
     return null;
   });
-  return { created: true, project, key: key.shown(id, now), job: { id: row.provisioning.jobId, status: enqueued?.job.status ?? null } };
+  return {
+    created: true,
+    project,
+    key: key.withSecret(id, now),
+    job: { id: row.provisioning.jobId, status: enqueued?.job.status ?? null },
+  };
 }
 
-/** What was asked for, so that the same again is known: no secret stands in it. */
-function askedFor({ organizationId, name, ownerId, region, caps, callsPerDay, key, restoredFrom }: ProjectInput): string {
+/** Identifies the request, to recognize its repetition. It contains no secret. */
+function requestFingerprint({ organizationId, name, ownerId, region, caps, callsPerDay, key, restoredFrom }: ProjectInput): string {
   const { name: keyName, mode, scopes, expiresAt } = key;
   const sorted = CAP_TYPES.map((type) => withDefaults(caps)[type]);
-  const asked = [organizationId, name, ownerId, region, sorted, callsPerDay, keyName, mode, [...scopes].toSorted(), expiresAt];
-  return JSON.stringify(restoredFrom === undefined ? asked : [...asked, restoredFrom]);
+  const fields = [organizationId, name, ownerId, region, sorted, callsPerDay, keyName, mode, [...scopes].toSorted(), expiresAt];
+  return JSON.stringify(restoredFrom === undefined ? fields : [...fields, restoredFrom]);
 }
 
-/** Whether the project was made by this request, which may leave its owner and its name to what they were. Of an old one nobody knows. */
-export function wasAskedFor(
+/**
+ * Whether this request created the project. An organization or name of null matches any. For projects older than provisioning it is
+ * unknown.
+ */
+export function isRepetition(
   { provisioned }: Pick<ProjectView, "provisioned">,
   input: Omit<ProjectInput, "organizationId" | "name"> & { readonly organizationId: string | null; readonly name: string | null },
 ): boolean {
   if (provisioned === null) return true;
   const [organizationId, name] = JSON.parse(provisioned.asked) as [string, string];
-  return askedFor({ ...input, organizationId: input.organizationId ?? organizationId, name: input.name ?? name }) === provisioned.asked;
+  return (
+    requestFingerprint({ ...input, organizationId: input.organizationId ?? organizationId, name: input.name ?? name }) === provisioned.asked
+  );
 }
 
-/** The id is taken: by the same request, or by another one. */
-async function createdBefore(deps: Store, id: string, row: NewProject): Promise<CreatedProject> {
+/** The id is taken, by the same request or by another one. */
+async function findExisting(deps: Store, id: string, row: NewProject): Promise<CreatedProject> {
   const project = await findProject(deps.db, id, deps.clock());
   if (!project) {
-    await needOwner(deps, row.organization_id);
-    throw new Problem("conflict", `The project ${JSON.stringify(id)} was undone at this moment. Try again.`, { retryAfterSeconds: 1 });
+    await assertOrganizationActive(deps, row.organization_id);
+    throw new Problem("conflict", `The project ${JSON.stringify(id)} was just rolled back. Try again.`, { retryAfterSeconds: 1 });
   }
   const { provisioned } = project;
-  needNotUndone(project);
-  const key = provisioned?.asked === row.provisioning.asked ? await findKey(deps.db, id, provisioned.key_id) : null;
+  assertNotRollingBack(project);
+  const key = provisioned?.asked === row.provisioning.request ? await findKey(deps.db, id, provisioned.key_id) : null;
   if (provisioned === null || key === null || project.lifecycle === "DELETED") {
-    throw new Problem("conflict", `The project ${JSON.stringify(id)} exists already.`);
+    throw new Problem("conflict", `The project ${JSON.stringify(id)} already exists.`);
   }
   const job = await findJob(deps.db, provisioned.job_id);
   return { created: false, project, key: { ...key, key: null }, job: { id: provisioned.job_id, status: job?.status ?? null } };
 }
 
-/** Throws `conflict` for a project that is being undone: nothing can be made of it any more. */
-export function needNotUndone({ id, provisioning, provisioned }: ProjectView): void {
+/** Throws `conflict` for a project that is being rolled back, because it will be removed. */
+export function assertNotRollingBack({ id, provisioning, provisioned }: ProjectView): void {
   if (provisioning !== "failed") return;
-  const detail = `The project ${JSON.stringify(id)} could not be provisioned, and is being undone. Its id is free as soon as that is done.`;
-  throw new Problem("conflict", detail, { members: { job_id: provisioned?.job_id }, retryAfterSeconds: UNDONE_AFTER_SECONDS });
+  const detail = `The project ${JSON.stringify(id)} could not be provisioned and is being rolled back. Its id is free when that is complete.`;
+  throw new Problem("conflict", detail, { members: { job_id: provisioned?.job_id }, retryAfterSeconds: ROLLBACK_RETRY_SECONDS });
 }
 
-async function noOwner({ db, clock }: Store, organizationId: string): Promise<Problem> {
+async function invalidOrganization({ db, clock }: Store, organizationId: string): Promise<Problem> {
   const organization = await findOrganization(db, organizationId, clock());
-  const why = organization ? "it is archived" : "there is none";
+  const why = organization ? "it is archived" : "it does not exist";
   return new Problem("unprocessable", `organization_id: ${JSON.stringify(organizationId)} cannot own a project: ${why}.`);
 }
 
 /** Throws `not_found`. */
 export async function getProject({ db, clock }: Store, id: string): Promise<ProjectView> {
   const found = await findProject(db, id, clock());
-  if (!found) throw new Problem("not_found", `There is no project ${JSON.stringify(id)}.`);
+  if (!found) throw new Problem("not_found", `Project ${JSON.stringify(id)} not found.`);
   return found;
 }
 
@@ -175,14 +186,14 @@ export async function readyProject(store: Store, id: string): Promise<ProjectVie
   return project;
 }
 
-/** A project that is there to be changed. Throws `not_found`, and `conflict` where it was deleted. */
+/** A project that may be changed. Throws `not_found`, and `conflict` if it was deleted. */
 export async function changeableProject(store: Store, id: string): Promise<ProjectView> {
   const project = await getProject(store, id);
-  needNotDeleted(project);
+  assertNotDeleted(project);
   return project;
 }
 
-export function needNotDeleted({ id, lifecycle }: ProjectView): void {
+export function assertNotDeleted({ id, lifecycle }: ProjectView): void {
   if (lifecycle === "DELETED") throw new Problem("conflict", `The project ${JSON.stringify(id)} was deleted.`);
 }
 
@@ -198,13 +209,13 @@ const ACTIONS: Readonly<Record<Lifecycle, string>> = { ACTIVE: "project.restore"
 
 const chosen = <Value>(given: Value | undefined, otherwise: Value): Value => (given === undefined ? otherwise : given);
 
-/** A change to what is already so is none, and leaves no trace. Throws `conflict` where it is to be active and is suspended. */
+/** A change that changes nothing leaves no audit entry. Throws `conflict` if a suspended project should become active. */
 export async function patchProject(store: Store, id: string, patch: ProjectPatch, actor: Actor): Promise<ProjectView> {
   const { db, clock } = store;
   await changing(async () => {
     const seen = await getProject(store, id);
     if (seen.lifecycle === "DELETED") {
-      // Deleting twice answers the same; everything else comes too late.
+      // Deleting is idempotent. No other change is possible after it.
       if (patch.lifecycle === "DELETED") return true;
       throw new Problem("conflict", `The project ${JSON.stringify(id)} was deleted.`);
     }
@@ -221,26 +232,26 @@ export async function patchProject(store: Store, id: string, patch: ProjectPatch
     const action = change.lifecycle === seen.lifecycle ? "project.change" : ACTIONS[change.lifecycle];
     const note = { action, subject: projectSubject(id), projectId: id, before, after };
     if (await changeProject(db, seen, change, newOperation(actor, clock()), note)) return true;
-    if (change.lifecycle === "ACTIVE" && seen.lifecycle !== "ACTIVE") await needOwner(store, seen.organization_id);
+    if (change.lifecycle === "ACTIVE" && seen.lifecycle !== "ACTIVE") await assertOrganizationActive(store, seen.organization_id);
     return null;
   });
   return getProject(store, id);
 }
 
-/** It is active already: what stops it are its reasons, which are lifted one by one. */
+/** It is active already. Its suspensions are lifted separately. */
 function stillSuspended({ id, suspensions }: ProjectView): Problem {
-  const reasons = suspensions.map(shownReason);
-  const told = reasons.map(({ reason }) => reason).join(", ");
-  const detail = `The project ${JSON.stringify(id)} is suspended: ${told}. Lift that with POST /api/projects/${id}/reactivate.`;
+  const reasons = suspensions.map(reasonJson);
+  const list = reasons.map(({ reason }) => reason).join(", ");
+  const detail = `The project ${JSON.stringify(id)} is suspended: ${list}. Lift that with POST /api/projects/${id}/reactivate.`;
   return new Problem("conflict", detail, { members: { reasons } });
 }
 
-async function needOwner(store: Store, organizationId: string): Promise<void> {
+async function assertOrganizationActive(store: Store, organizationId: string): Promise<void> {
   const organization = await findOrganization(store.db, organizationId, store.clock());
-  if (organization?.status !== "ACTIVE") throw await noOwner(store, organizationId);
+  if (organization?.status !== "ACTIVE") throw await invalidOrganization(store, organizationId);
 }
 
-/** As the API shows it. */
+/** As the API returns it. */
 export function projectJson(row: ProjectView) {
   return {
     id: row.id,
@@ -249,7 +260,7 @@ export function projectJson(row: ProjectView) {
     owner_id: row.owner_id,
     region: row.region,
     status: row.status,
-    reasons: row.suspensions.map(shownReason),
+    reasons: row.suspensions.map(reasonJson),
     caps: capValues(row),
     upstream_share: { calls_per_day: row.calls_per_day },
     provisioning: provisioningJson(row),

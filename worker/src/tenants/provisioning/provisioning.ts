@@ -1,6 +1,6 @@
 /**
- * What makes a new project ready, and what undoes it, step by step. Each may run twice, and does nothing for a job that does not hold the
- * project's creation any more.
+ * The steps that provision a new project and roll it back. Each is idempotent, and does nothing if the job no longer owns the project's
+ * creation.
  */
 import type { Deps } from "../../deps.ts";
 import { StepFailed } from "../../jobs/failure.ts";
@@ -10,14 +10,14 @@ import type { ProjectView } from "../../store/projects/projects.ts";
 import {
   beginRegistration,
   finishProvisioning,
-  forgetDatabase,
-  forgetRegistration,
-  noteDatabase,
-  noteRegistration,
-  registrationsOf,
+  recordDatabaseDestroyed,
+  deleteRegistration,
+  recordDatabase,
+  recordRegistration,
+  listRegistrations,
   removeFailedProject,
 } from "../../store/provisioning/provisionings.ts";
-import type { Held } from "../../store/provisioning/provisionings.ts";
+import type { ProvisioningOwner } from "../../store/provisioning/provisionings.ts";
 import { findRestore } from "../../store/backups/restores.ts";
 import { regionOf } from "../../tenant-database/index.ts";
 import { importOf } from "../backups/load.ts";
@@ -25,33 +25,33 @@ import { openIfNotRestored } from "../backups/restore.ts";
 import { changing, newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
 
-/** What we put into every project's database, version by version. Its tables are the project's, so the first one is empty. */
+/** Our part of every project's database, by schema version. The tables belong to the project, so the first version is empty. */
 const SCHEMA: readonly (readonly string[])[] = [[]];
 
-/** Another job took the creation over, because this one had ended by the index: nothing more is to be done here. */
-function needHeld(held: boolean): void {
-  if (!held) throw new StepFailed("Another job has taken this project over.");
+/** Another job took over the creation, because the index shows this job as ended. This one must stop. */
+function assertOwner(isOwner: boolean): void {
+  if (!isOwner) throw new StepFailed("Another job has taken this project over.");
 }
 
-const byJob = ({ jobId }: Held): Actor => ({ actor: `job:${jobId}`, tenant: false });
+const byJob = ({ jobId }: ProvisioningOwner): Actor => ({ actor: `job:${jobId}`, tenant: false });
 
-async function projectOf({ db, clock }: Pick<Deps, "db" | "clock">, { projectId }: Held): Promise<ProjectView> {
+async function readProject({ db, clock }: Pick<Deps, "db" | "clock">, { projectId }: ProvisioningOwner): Promise<ProjectView> {
   const project = await findProject(db, projectId, clock());
-  if (!project) throw new StepFailed(`There is no project ${JSON.stringify(projectId)} any more.`);
+  if (!project) throw new StepFailed(`Project ${JSON.stringify(projectId)} no longer exists.`);
   return project;
 }
 
-/** Its database with our schema. Returns the schema's version. */
-export async function makeDatabase(deps: Pick<Deps, "db" | "clock" | "tenantDatabases">, held: Held): Promise<number> {
+/** Creates the project's database with our schema. Returns the schema version. */
+export async function createDatabase(deps: Pick<Deps, "db" | "clock" | "tenantDatabases">, owner: ProvisioningOwner): Promise<number> {
   const { db, clock, tenantDatabases } = deps;
-  const project = await projectOf(deps, held);
-  needHeld(project.provisioning === "running" && project.provisioned?.job_id === held.jobId);
+  const project = await readProject(deps, owner);
+  assertOwner(project.provisioning === "running" && project.provisioned?.job_id === owner.jobId);
   await tenantDatabases.create(project.id, regionOf(project.region));
-  // What is to be filled from a backup is nobody's to write to before that is done.
+  // No caller may write to a database that a backup will fill.
   const restore = await findRestore(db, project.id);
   if (restore?.status === "running") await reserveForImport(deps, project.id, importOf(restore.backup_id));
-  else await takeSchema(deps, project.id);
-  needHeld(await noteDatabase(db, held, clock()));
+  else await applySchema(deps, project.id);
+  assertOwner(await recordDatabase(db, owner, clock()));
   return SCHEMA.length;
 }
 
@@ -60,65 +60,72 @@ async function reserveForImport({ tenantDatabases }: Pick<Deps, "tenantDatabases
   if (answer.result !== "ready") throw new Error("detail" in answer ? answer.detail : answer.result);
 }
 
-async function takeSchema({ tenantDatabases }: Pick<Deps, "tenantDatabases">, projectId: string): Promise<void> {
+async function applySchema({ tenantDatabases }: Pick<Deps, "tenantDatabases">, projectId: string): Promise<void> {
   for (const [index, statements] of SCHEMA.entries()) {
     const answer = await tenantDatabases.call(projectId, async (database) => database.migrate(index + 1, statements));
     if (answer.result === "migrated" || answer.result === "already") continue;
     throw new Error(
-      `The project's database did not take schema version ${index + 1}: ${"message" in answer ? answer.message : answer.result}`,
+      `Schema version ${index + 1} was not applied to the project's database: ${"message" in answer ? answer.message : answer.result}`,
     );
   }
 }
 
-/** A row, and a POST where the service is configured. The row comes first: whatever happens then is known to be undone. */
+/** Adds a row, and sends a POST if the service is configured. The row comes first, so that a rollback covers the request in any case. */
 export async function registerProject(
   deps: Pick<Deps, "db" | "clock" | "services">,
-  held: Held,
+  owner: ProvisioningOwner,
   service: Service,
 ): Promise<"registered" | "local"> {
   const { db, clock, services } = deps;
-  const { id: projectId, name, region, owner_id: ownerId } = await projectOf(deps, held);
-  needHeld(await beginRegistration(db, held, service));
-  const idempotencyKey = `${held.jobId}-${service}`;
+  const { id: projectId, name, region, owner_id: ownerId } = await readProject(deps, owner);
+  assertOwner(await beginRegistration(db, owner, service));
+  const idempotencyKey = `${owner.jobId}-${service}`;
   const { status, reference } = await services.register(service, { projectId, name, region, ownerId, idempotencyKey });
-  needHeld(await noteRegistration(db, held, { service, status, reference }, clock()));
+  assertOwner(await recordRegistration(db, owner, { service, status, reference }, clock()));
   return status;
 }
 
-/** From now on its keys work. */
-export async function makeReady(deps: Deps, held: Held): Promise<void> {
+/** Completes the provisioning. From now on the project's keys work. */
+export async function completeProvisioning(deps: Deps, owner: ProvisioningOwner): Promise<void> {
   await changing(async () => {
-    const project = await projectOf(deps, held);
+    const project = await readProject(deps, owner);
     if (project.provisioning === "done") return true;
-    needHeld(project.provisioning === "running" && project.provisioned?.job_id === held.jobId);
+    assertOwner(project.provisioning === "running" && project.provisioned?.job_id === owner.jobId);
     const [before, after] = [{ provisioning: project.provisioning }, { provisioning: "done" }];
     const note = { action: "project.provision", subject: `project:${project.id}`, projectId: project.id, before, after };
-    return (await finishProvisioning(deps.db, project, held.jobId, newOperation(byJob(held), deps.clock()), note)) || null;
+    return (await finishProvisioning(deps.db, project, owner.jobId, newOperation(byJob(owner), deps.clock()), note)) || null;
   });
-  await openIfNotRestored(deps, held.projectId);
+  await openIfNotRestored(deps, owner.projectId);
 }
 
-/** Makes a service forget it that may know it. */
-export async function deregisterProject({ db, services }: Pick<Deps, "db" | "services">, held: Held, service: Service): Promise<void> {
-  const known = (await registrationsOf(db, held)).find((row) => row.service === service);
+/** Deletes the project from a service that may know it. */
+export async function deregisterProject(
+  { db, services }: Pick<Deps, "db" | "services">,
+  owner: ProvisioningOwner,
+  service: Service,
+): Promise<void> {
+  const known = (await listRegistrations(db, owner)).find((row) => row.service === service);
   if (!known) return;
-  if (known.status !== "local") await services.deregister(service, held.projectId);
-  needHeld(await forgetRegistration(db, held, service));
+  if (known.status !== "local") await services.deregister(service, owner.projectId);
+  assertOwner(await deleteRegistration(db, owner, service));
 }
 
-export async function destroyDatabase({ db, tenantDatabases }: Pick<Deps, "db" | "tenantDatabases">, held: Held): Promise<void> {
-  // Asked first: the project may have been undone and created again since.
-  needHeld(await forgetDatabase(db, held));
-  await tenantDatabases.call(held.projectId, async (database) => database.destroy());
+export async function destroyDatabase(
+  { db, tenantDatabases }: Pick<Deps, "db" | "tenantDatabases">,
+  owner: ProvisioningOwner,
+): Promise<void> {
+  // The record comes first, because the project may have been rolled back and created again.
+  assertOwner(await recordDatabaseDestroyed(db, owner));
+  await tenantDatabases.call(owner.projectId, async (database) => database.destroy());
 }
 
-/** The project itself, with its keys. What it was, and why it is gone, stands in the audit log. */
-export async function removeProject(deps: Pick<Deps, "db" | "clock">, held: Held): Promise<void> {
+/** Removes the project and its keys. The audit log keeps its fields and the reason. */
+export async function removeProject(deps: Pick<Deps, "db" | "clock">, owner: ProvisioningOwner): Promise<void> {
   const { db, clock } = deps;
   await changing(async () => {
-    const project = await findProject(db, held.projectId, clock());
-    // Gone by an earlier try; or created again since, which is no affair of this job.
-    if (!project || project.provisioned?.job_id !== held.jobId) return true;
+    const project = await findProject(db, owner.projectId, clock());
+    // Removed by an earlier attempt, or created again by another job.
+    if (!project || project.provisioned?.job_id !== owner.jobId) return true;
     const { name, owner_id, region, organization_id, provisioned } = project;
     const before = { name, owner_id, region, organization_id, key_id: provisioned.key_id };
     const after = { failed_step: provisioned.failed_step, error: provisioned.error };
@@ -129,6 +136,6 @@ export async function removeProject(deps: Pick<Deps, "db" | "clock">, held: Held
       before,
       after: { removed: true, ...after },
     };
-    return (await removeFailedProject(db, project, held.jobId, newOperation(byJob(held), clock()), note)) || null;
+    return (await removeFailedProject(db, project, owner.jobId, newOperation(byJob(owner), clock()), note)) || null;
   });
 }

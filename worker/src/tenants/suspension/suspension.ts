@@ -1,4 +1,4 @@
-/** Stopping and starting a project by hand, and changing its caps, which may start it too. */
+/** Manual suspension and reactivation of projects, and changes of caps, which may reactivate them. */
 import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import { dayOf } from "../../lib/time.ts";
@@ -15,18 +15,18 @@ import { THRESHOLDS } from "../limits/thresholds.ts";
 
 type Store = Pick<Deps, "db" | "clock">;
 
-/** The reason of a suspension by hand. */
+/** The reason of a manual suspension. */
 const BY_HAND = "admin";
 
 const reasonsOf = ({ suspensions }: ProjectView): string[] => suspensions.map(({ reason }) => reason);
 
-/** Takes effect with the project's next request. Twice answers the same, and the first reason given stays. */
+/** Takes effect with the project's next request. Idempotent: the first detail is kept. */
 export async function suspendProject(store: Store, id: string, detail: string, actor: Actor): Promise<ProjectView> {
   const { db, clock } = store;
   await changing(async () => {
     const seen = await changeableProject(store, id);
     if (seen.lifecycle === "ARCHIVED")
-      throw new Problem("conflict", `The project ${JSON.stringify(id)} is archived: nothing is left to suspend.`);
+      throw new Problem("conflict", `The project ${JSON.stringify(id)} is archived and cannot be suspended.`);
     if (reasonsOf(seen).includes(BY_HAND)) return true;
     const before = { reasons: reasonsOf(seen) };
     const after = { reasons: [...reasonsOf(seen), BY_HAND], detail };
@@ -38,8 +38,7 @@ export async function suspendProject(store: Store, id: string, detail: string, a
 }
 
 /**
- * Lifts the reasons given, or all; twice answers the same. A project that is still over a cap is stopped again by the next sweep: raise the cap to keep it going.
- * One that has no reason stays as it is.
+ * Lifts the given reasons, or all. Idempotent. The next sweep suspends a project again that is still over a cap, unless the cap is raised.
  */
 export async function reactivateProject(
   store: Store,
@@ -60,7 +59,7 @@ export async function reactivateProject(
   return getProject(store, id);
 }
 
-/** Sets some caps. A raise lifts the suspension that it cures, in the same transaction. */
+/** Sets some caps. A raised cap lifts the suspension that it resolves, in the same transaction. */
 export async function setCaps(store: Store, id: string, caps: SomeCaps, actor: Actor): Promise<ProjectView> {
   const { db, clock } = store;
   await changing(async () => {

@@ -1,10 +1,10 @@
-/** One try of a delivery: read anew, sent, written down with what follows from it. */
+/** One attempt of a delivery: read, sent, and recorded with its consequences. */
 import type { Deps } from "../../deps.ts";
-import { readForTry, recordTry, skipDelivery } from "../../store/webhooks/attempts.ts";
-import type { TriedDelivery } from "../../store/webhooks/attempts.ts";
+import { readForAttempt, recordAttempt, skipDelivery } from "../../store/webhooks/attempts.ts";
+import type { DeliveryWithWebhook } from "../../store/webhooks/attempts.ts";
 import type { DeliveryReason, DeliveryRow, DeliveryStatus } from "../../store/webhooks/deliveries.ts";
 import { webhookDelivery } from "../../telemetry/index.ts";
-import { DELIVERY_TRIES, KEPT_RUNS, MAX_FAILURES, meaningOf, pauseAfter } from "../../webhooks/retry.ts";
+import { DELIVERY_ATTEMPTS, KEPT_RUNS, MAX_FAILURES, meaningOf, pauseAfter } from "../../webhooks/retry.ts";
 import type { Meaning } from "../../webhooks/retry.ts";
 import { signingSecrets } from "../../webhooks/secret.ts";
 import { send } from "../../webhooks/send.ts";
@@ -12,30 +12,30 @@ import type { Answer } from "../../webhooks/send.ts";
 
 type DeliveryDeps = Pick<Deps, "db" | "clock" | "config" | "trace">;
 
-/** What became of a try: another one at a time in epoch milliseconds, or the end. `elsewhere`: it is not this run's any more. */
-export type TryResult =
+/** Outcome of an attempt: a retry at a time in epoch milliseconds, or the end. `elsewhere`: another run replaced this one. */
+export type AttemptOutcome =
   | { readonly is: "again"; readonly at: number; readonly error: string | null }
   | { readonly is: Exclude<DeliveryStatus, "pending">; readonly reason: DeliveryReason | null; readonly error: string | null }
   | { readonly is: "elsewhere" };
 
-/** A test is sent once: whoever asked for it waits. */
-const triesOf = ({ is_test }: Pick<DeliveryRow, "is_test">): number => (is_test === 1 ? 1 : DELIVERY_TRIES);
+/** A test has one attempt, because its caller waits for it. */
+const maxAttempts = ({ is_test }: Pick<DeliveryRow, "is_test">): number => (is_test === 1 ? 1 : DELIVERY_ATTEMPTS);
 
-/** The `attempt`th try of a run, from 1 on. Done again it sends nothing that was sent and written down, and tells the same. */
-export async function tryDelivery(deps: DeliveryDeps, id: string, run: number, attempt: number): Promise<TryResult> {
-  const delivery = await readForTry(deps.db, id);
+/** Makes the given attempt of a run, starting at 1. Idempotent: a recorded attempt is not sent again, and returns the same outcome. */
+export async function attemptDelivery(deps: DeliveryDeps, id: string, run: number, attempt: number): Promise<AttemptOutcome> {
+  const delivery = await readForAttempt(deps.db, id);
   if (delivery === null || delivery.run !== run) return { is: "elsewhere" };
   const { status, reason } = delivery;
   if (status !== "pending") return { is: status, reason, error: null };
   if (delivery.attempts >= attempt) return { is: "again", at: delivery.next_attempt_at ?? deps.clock(), error: null };
-  const skip = whyNot(delivery);
+  const skip = skipReason(delivery);
   if (skip === null && delivery.webhook !== null) return sendAndRecord(deps, delivery, delivery.webhook, attempt);
   await skipDelivery(deps.db, id, run, skip ?? "webhook_deleted", deps.clock());
   return { is: "skipped", reason: skip, error: null };
 }
 
-/** Why nobody is to be asked; null where somebody is. A test asks whether one that is disabled is there. */
-function whyNot({ webhook, lifecycle, is_test }: TriedDelivery): DeliveryReason | null {
+/** Reason not to send. Null if it may be sent. A test may be sent to a disabled endpoint. */
+function skipReason({ webhook, lifecycle, is_test }: DeliveryWithWebhook): DeliveryReason | null {
   if (webhook === null) return "webhook_deleted";
   if (lifecycle !== "ACTIVE") return "project_archived";
   return is_test === 0 && webhook.status !== "enabled" ? "webhook_disabled" : null;
@@ -43,21 +43,21 @@ function whyNot({ webhook, lifecycle, is_test }: TriedDelivery): DeliveryReason 
 
 async function sendAndRecord(
   { db, clock, config, trace }: DeliveryDeps,
-  delivery: TriedDelivery,
-  webhook: NonNullable<TriedDelivery["webhook"]>,
+  delivery: DeliveryWithWebhook,
+  webhook: NonNullable<DeliveryWithWebhook["webhook"]>,
   attempt: number,
-): Promise<TryResult> {
+): Promise<AttemptOutcome> {
   const { webhook_id: webhookId, project_id: projectId, message_id: messageId, payload: body } = delivery;
   const secrets = await signingSecrets(config.keyPepper, webhookId, webhook, clock());
   const answer = await webhookDelivery(trace, { webhookId, projectId, attempt }, async () =>
     send({ url: webhook.url, messageId, body, secrets }, { allowPrivate: config.webhooks.allowPrivate, clock }),
   );
-  const meaning = meaningOf(answer, attempt, triesOf(delivery));
+  const meaning = meaningOf(answer, attempt, maxAttempts(delivery));
   const nextAttemptAt = meaning === "again" ? answer.endedAt + pauseAfter(attempt, answer, Math.random()) : null;
   const status = STATUS[meaning];
   const reason = reasonOf(meaning, answer, delivery);
   const { startedAt, endedAt, status: statusCode, error, response } = answer;
-  await recordTry(db, {
+  await recordAttempt(db, {
     delivery,
     attempt,
     startedAt,
@@ -75,7 +75,7 @@ async function sendAndRecord(
     now: clock(),
   });
   if (status !== "pending") return { is: status, reason, error };
-  // Where somebody ended it meanwhile, the next try finds that out.
+  // If the delivery was ended meanwhile, the next attempt notices it.
   return { is: "again", at: nextAttemptAt ?? endedAt, error };
 }
 
@@ -84,7 +84,7 @@ const STATUS = { delivered: "delivered", again: "pending", given_up: "failed", g
   DeliveryStatus
 >;
 
-function reasonOf(meaning: Meaning, { sent }: Answer, { is_test }: TriedDelivery) {
+function reasonOf(meaning: Meaning, { sent }: Answer, { is_test }: DeliveryWithWebhook) {
   switch (meaning) {
     case "delivered":
     case "again":

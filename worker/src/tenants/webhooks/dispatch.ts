@@ -1,6 +1,6 @@
 /**
- * Hands events on to webhooks: soon after they happened (after a change by hand and after every job), and by housekeeping whatever was left
- * behind. May run any number of times at once: an event makes one delivery for each endpoint, and a delivery one job.
+ * Dispatches events to webhooks, soon after manual changes and jobs. Housekeeping dispatches the rest. Concurrent calls are safe: an event
+ * has one delivery per endpoint, and a delivery has one job.
  */
 import { sha256Hex } from "../../lib/bytes.ts";
 import type { Deps } from "../../deps.ts";
@@ -8,17 +8,24 @@ import { JOBS } from "../../jobs/catalog.ts";
 import type { JobQueue } from "../../jobs/enqueue.ts";
 import { errorFields, log } from "../../lib/log.ts";
 import { isoSeconds } from "../../lib/time.ts";
-import { dueDeliveries, endUnsendable, handOn, markEnqueued, recoverDeliveries, waitingEvents } from "../../store/webhooks/dispatch.ts";
+import {
+  listDueDeliveries,
+  endUnsendable,
+  createDeliveries,
+  markEnqueued,
+  recoverDeliveries,
+  listUndispatchedEvents,
+} from "../../store/webhooks/dispatch.ts";
 import type { DueDelivery, EventMessage, WaitingEvent } from "../../store/webhooks/dispatch.ts";
-import { tellOperators } from "./operator-notices.ts";
+import { sendOperatorNotices } from "./operator-notices.ts";
 
 type DispatchDeps = Pick<Deps, "db" | "clock" | "trace" | "telegram"> & { readonly jobs: Pick<JobQueue, "enqueueMany"> };
 
-/** Events, and deliveries, of one round: a transaction of a fraction of a second. */
+/** Events and deliveries per round. Such a transaction takes a fraction of a second. */
 const ROUND = 200;
-/** A sweep may stop hundreds of projects at once. What is more is left to housekeeping. */
+/** A sweep may suspend hundreds of projects. Housekeeping dispatches the rest. */
 const MAX_ROUNDS = 10;
-/** Of one pass of housekeeping. */
+/** Maximum per pass of housekeeping. */
 const MAX_RECOVERED = 500;
 
 export interface Dispatched {
@@ -28,41 +35,41 @@ export interface Dispatched {
   readonly operators_told: number;
 }
 
-/** Who asks for the jobs: their ids follow from the delivery and its run, so that asking twice is asking once. */
+/** The requester of the jobs. Their ids are derived from the delivery and its run, so that a repeated request adds no job. */
 const REQUESTED_BY = "dispatch";
 
 export async function dispatchEvents(deps: DispatchDeps): Promise<Dispatched> {
   const total = { events: 0, deliveries: 0, jobs: 0 };
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const events = await waitingEvents(deps.db, ROUND);
-    if (events.length > 0) total.deliveries += await handOn(deps.db, events, await messagesOf(events), deps.clock());
+    const events = await listUndispatchedEvents(deps.db, ROUND);
+    if (events.length > 0) total.deliveries += await createDeliveries(deps.db, events, await messagesOf(events), deps.clock());
     total.events += events.length;
-    const { due, jobs } = await askForJobs(deps);
+    const { due, jobs } = await requestJobs(deps);
     total.jobs += jobs;
     if (events.length < ROUND && due < ROUND) break;
   }
-  return { ...total, operators_told: await tellOperators(deps) };
+  return { ...total, operators_told: await sendOperatorNotices(deps) };
 }
 
-/** For work that nobody waits for: what fails is left to housekeeping. */
-export async function dispatchBeside(deps: DispatchDeps): Promise<void> {
+/** For background work. Housekeeping repeats it after a failure. */
+export async function dispatchInBackground(deps: DispatchDeps): Promise<void> {
   try {
     await dispatchEvents(deps);
   } catch (error) {
-    log.warn("Events were not handed on; housekeeping will", errorFields(error));
+    log.warn("Event dispatch failed", errorFields(error));
   }
 }
 
-/** All that was left behind: events, deliveries without a job, and deliveries whose job is over and does not say what became of them. */
+/** Resumes all unfinished work: events, deliveries without a job, and deliveries whose job ended without a result. */
 export async function catchUp(deps: DispatchDeps): Promise<Dispatched & { readonly recovered: number }> {
-  const { again, ended } = await recoverDeliveries(deps.db, deps.clock(), MAX_RECOVERED);
-  return { ...(await dispatchEvents(deps)), recovered: again + ended };
+  const { restarted, ended } = await recoverDeliveries(deps.db, deps.clock(), MAX_RECOVERED);
+  return { ...(await dispatchEvents(deps)), recovered: restarted + ended };
 }
 
 async function messagesOf(events: readonly WaitingEvent[]): Promise<EventMessage[]> {
-  const wanted = events.filter((event) => event.wanted === 1);
+  const subscribed = events.filter((event) => event.has_endpoints === 1);
   return Promise.all(
-    wanted.map(async ({ id, type, data, created_at }) => ({
+    subscribed.map(async ({ id, type, data, created_at }) => ({
       event: id,
       message: await messageId(id),
       payload: JSON.stringify({ type, timestamp: isoSeconds(created_at), data: JSON.parse(data) as unknown }),
@@ -72,22 +79,22 @@ async function messagesOf(events: readonly WaitingEvent[]): Promise<EventMessage
 
 const MESSAGE_HEX_DIGITS = 32;
 
-/** The same for every endpoint that is told of it. A hash, for it must hold no full stop. */
+/** Id of a message, equal for all its endpoints. A hash, because it must not contain a full stop. */
 export async function messageId(about: string): Promise<string> {
   return `msg_${(await sha256Hex(about)).slice(0, MESSAGE_HEX_DIGITS)}`;
 }
 
-async function askForJobs({ db, clock, jobs, trace }: DispatchDeps): Promise<{ readonly due: number; readonly jobs: number }> {
-  const due = await dueDeliveries(db, clock(), ROUND);
+async function requestJobs({ db, clock, jobs, trace }: DispatchDeps): Promise<{ readonly due: number; readonly jobs: number }> {
+  const due = await listDueDeliveries(db, clock(), ROUND);
   if (due.length === 0) return { due: 0, jobs: 0 };
   const sendable = due.filter(isSendable);
   const unsendable = due.filter((delivery) => !isSendable(delivery)).map(({ id }) => id);
   if (unsendable.length > 0) {
-    log.error("Deliveries hold what no webhook can be sent", { deliveries: unsendable });
+    log.error("Unsendable webhook deliveries found", { deliveries: unsendable });
     await endUnsendable(db, unsendable, clock());
   }
   if (sendable.length === 0) return { due: due.length, jobs: 0 };
-  const ids = await jobs.enqueueMany("deliver_webhook", sendable.map(asked), {
+  const ids = await jobs.enqueueMany("deliver_webhook", sendable.map(jobRequest), {
     requestedBy: REQUESTED_BY,
     traceparent: trace.traceparent,
   });
@@ -99,14 +106,14 @@ async function askForJobs({ db, clock, jobs, trace }: DispatchDeps): Promise<{ r
   return { due: due.length, jobs: sendable.length };
 }
 
-/** A job refuses more. */
+/** Jobs refuse larger payloads. */
 const MAX_PAYLOAD_CHARACTERS = 250_000;
 
-/** Whether a job takes it. One that it does not must not stand in the way of all the others. */
+/** Whether a job accepts the delivery. An unacceptable one must not block the others. */
 const isSendable = (delivery: DueDelivery): boolean =>
-  delivery.payload.length <= MAX_PAYLOAD_CHARACTERS && JOBS.deliver_webhook.payload.safeParse(asked(delivery).payload).success;
+  delivery.payload.length <= MAX_PAYLOAD_CHARACTERS && JOBS.deliver_webhook.payload.safeParse(jobRequest(delivery).payload).success;
 
-const asked = ({ id, run, webhook_id, project_id, url, payload }: DueDelivery) => ({
+const jobRequest = ({ id, run, webhook_id, project_id, url, payload }: DueDelivery) => ({
   payload: { webhook_id, project_id, url, payload: JSON.parse(payload) as Message, delivery_id: id },
   idempotencyKey: `${id}:${run}`,
   projectId: project_id,

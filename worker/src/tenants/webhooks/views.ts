@@ -1,4 +1,4 @@
-/** Webhooks and their deliveries as the API shows them: never with a secret. No I/O. No clock. */
+/** Webhooks and their deliveries as the API returns them, without secrets. No I/O. No clock. */
 import { isoOrNull, isoSeconds } from "../../lib/time.ts";
 import type { AttemptRow, DeliveryRow, Replayable } from "../../store/webhooks/deliveries.ts";
 import type { WebhookRow } from "../../store/webhooks/webhooks.ts";

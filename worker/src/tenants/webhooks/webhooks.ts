@@ -1,11 +1,11 @@
-/** A project's endpoints: made, changed, tested, removed. Secrets are shown once; nothing of them is stored. */
+/** A project's endpoints: created, changed, tested, removed. Secrets are returned once and never stored. */
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
 import { randomBase62 } from "../../lib/base62.ts";
 import { DAY_MS, MINUTE_MS, isoSeconds } from "../../lib/time.ts";
 import type { EventType } from "../../store/events.ts";
 import type { ProjectView } from "../../store/projects/projects.ts";
-import { addDelivery, findDelivery, hasFewTests } from "../../store/webhooks/deliveries.ts";
+import { addDelivery, findDelivery, isBelowTestLimit } from "../../store/webhooks/deliveries.ts";
 import type { DeliveryRow, NewDelivery, TestBound } from "../../store/webhooks/deliveries.ts";
 import { addSecretVersion, addWebhook, changeWebhook, countWebhooks, deleteWebhook, findWebhook } from "../../store/webhooks/webhooks.ts";
 import type { WebhookChange, WebhookRow } from "../../store/webhooks/webhooks.ts";
@@ -13,40 +13,40 @@ import { readAddress } from "../../webhooks/address.ts";
 import { webhookSecret } from "../../webhooks/secret.ts";
 import { changing, newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
-import { needNoAbuse } from "../keys/keys.ts";
+import { assertNotAbusive } from "../keys/keys.ts";
 import type { ReadProject } from "../keys/keys.ts";
-import { tryDelivery } from "./delivery.ts";
+import { attemptDelivery } from "./delivery.ts";
 import { webhookJson } from "./views.ts";
 
 type WebhookDeps = Pick<Deps, "db" | "clock" | "config" | "trace">;
 
-/** Every event becomes a message for each of them. */
+/** Every event becomes a message for each endpoint. */
 const MAX_WEBHOOKS = 20;
-/** The secret before signs so long after a rotation. */
+/** How long the previous secret signs after a rotation. */
 const GRACE_MS = DAY_MS;
-/** A test is sent by whoever asked for it. If they die over it, a job does it so long after. */
-const TEST_TAKES_MS = 60_000;
+/** A request sends its test itself. If it dies, a job sends the test after this time. */
+const TEST_TIMEOUT_MS = 60_000;
 
-/** Of one endpoint, so that nobody makes us knock at somebody's door all day. */
+/** Per endpoint, so that a tenant cannot flood another server with tests. */
 const MAX_TESTS_A_MINUTE = 10;
-const TESTS_LOOKED_AT = 100;
-const testsUntil = (now: number): TestBound => ({ since: now - MINUTE_MS, among: TESTS_LOOKED_AT, most: MAX_TESTS_A_MINUTE });
+const MAX_DELIVERIES_CHECKED = 100;
+const testLimit = (now: number): TestBound => ({ since: now - MINUTE_MS, among: MAX_DELIVERIES_CHECKED, most: MAX_TESTS_A_MINUTE });
 
 const ID_LENGTH = 20;
 
 export interface WebhookInput {
   readonly url: string;
   readonly description: string;
-  /** null: all, also those to come. */
+  /** null: all, including future types. */
   readonly events: readonly EventType[] | null;
 }
 
-/** An endpoint with its secret, on its one appearance. */
-export type ShownWebhook = WebhookRow & { readonly secret: string };
+/** An endpoint with its secret, which is returned once. */
+export type WebhookWithSecret = WebhookRow & { readonly secret: string };
 
 const subject = (id: string): string => `webhook:${id}`;
 
-/** What the audit log says of it. The address only as far as it holds nothing that may be secret. */
+/** Fields for the audit log. The address is only the origin, without secret parts. */
 const facts = ({ url, description, event_types, status }: Pick<WebhookRow, "url" | "description" | "event_types" | "status">) => ({
   address: new URL(url).origin,
   description,
@@ -56,16 +56,16 @@ const facts = ({ url, description, event_types, status }: Pick<WebhookRow, "url"
 
 const typesJson = (events: readonly EventType[] | null): string | null => (events === null ? null : JSON.stringify([...new Set(events)]));
 
-/** `ownHost`: where the request came to. Throws `unprocessable`. */
-function needAddress({ config }: Pick<Deps, "config">, url: string, ownHost: string): string {
+/** `ownHost`: the host of the request. Throws `unprocessable`. */
+function validateAddress({ config }: Pick<Deps, "config">, url: string, ownHost: string): string {
   const address = readAddress(url, { allowPrivate: config.webhooks.allowPrivate, ownHost });
   if ("url" in address) return address.url;
   throw new Problem("unprocessable", `url: ${address.refused}.`, { members: { errors: [{ path: "url", message: address.refused }] } });
 }
 
 /**
- * Throws `unprocessable` for an address that nobody may name, `conflict` where the project has as many as it may have,
- * `project_suspended` where it is for abuse: we knock on nobody's door for who abuses us.
+ * Throws `unprocessable` for a forbidden address, `conflict` if the project has the maximum number of endpoints, and `project_suspended` if
+ * it is suspended for abuse.
  */
 export async function createWebhook(
   deps: WebhookDeps,
@@ -73,19 +73,19 @@ export async function createWebhook(
   { url: given, description, events }: WebhookInput,
   ownHost: string,
   actor: Actor,
-): Promise<ShownWebhook> {
+): Promise<WebhookWithSecret> {
   const { db, clock, config } = deps;
-  const url = needAddress(deps, given, ownHost);
+  const url = validateAddress(deps, given, ownHost);
   const id = `wh_${randomBase62(ID_LENGTH)}`;
   const row = { id, url, description, event_types: typesJson(events) };
   const secret = await webhookSecret(config.keyPepper, id, 1);
   return changing(async () => {
     const project = await readProject();
-    needNoAbuse(project, actor);
-    // Exact: one that is made meanwhile changes the project, and then nothing is written.
+    assertNotAbusive(project, actor);
+    // A separate query is safe: an endpoint created meanwhile changes the project, and then nothing is written.
     const count = await countWebhooks(db, project.id);
     if (count >= MAX_WEBHOOKS) {
-      const detail = `The project has ${count} webhooks; the limit is ${MAX_WEBHOOKS}. Delete those that nobody needs.`;
+      const detail = `The project has ${count} webhooks, and the limit is ${MAX_WEBHOOKS}. Delete unused webhooks first.`;
       throw new Problem("conflict", detail, { members: { limit: MAX_WEBHOOKS } });
     }
     const operation = newOperation(actor, clock());
@@ -98,7 +98,7 @@ export async function createWebhook(
   });
 }
 
-/** Throws `not_found`; one of another project is not found either. */
+/** Throws `not_found`, also for a webhook of another project. */
 export async function getWebhook({ db }: Pick<Deps, "db">, projectId: string, id: string): Promise<WebhookRow> {
   const webhook = await findWebhook(db, projectId, id);
   if (!webhook) throw new Problem("not_found", `The project has no webhook ${JSON.stringify(id)}.`);
@@ -113,8 +113,8 @@ export interface WebhookPatch {
 }
 
 /**
- * A change to what is already so is none. Enabling one that is not writes down a test with the rest of the change, sends it, and leaves the
- * decision to the receiver: only a 2xx enables. Throws `unprocessable` where it was another answer: the rest of the change stays.
+ * A change that changes nothing leaves no audit entry. Enabling an endpoint adds a test with the change and sends it. Only a 2xx response
+ * enables the endpoint. Throws `unprocessable` for any other result. The rest of the change is kept.
  */
 export async function patchWebhook(
   deps: WebhookDeps,
@@ -125,14 +125,14 @@ export async function patchWebhook(
   actor: Actor,
 ): Promise<WebhookRow> {
   const { db, clock } = deps;
-  const url = patch.url === undefined ? null : needAddress(deps, patch.url, ownHost);
+  const url = patch.url === undefined ? null : validateAddress(deps, patch.url, ownHost);
   const done = await changing(async () => {
     const project = await readProject();
     const seen = await getWebhook(deps, project.id, webhookId);
-    if (url !== null && url !== seen.url) needNoAbuse(project, actor);
+    if (url !== null && url !== seen.url) assertNotAbusive(project, actor);
     const now = clock();
     const status = statusOf(seen, patch.enabled);
-    if (status?.to === "probation") await needTestable(db, project, webhookId, now, actor);
+    if (status?.to === "probation") await assertTestAllowed(db, project, webhookId, now, actor);
     const test = status?.to === "probation" ? newTest(seen, now) : null;
     const event_types = patch.events === undefined ? seen.event_types : typesJson(patch.events);
     const change: WebhookChange = { url: url ?? seen.url, description: patch.description ?? seen.description, event_types, status, test };
@@ -143,7 +143,7 @@ export async function patchWebhook(
     const written = await changeWebhook(db, project, webhookId, change, newOperation(actor, now), note);
     return written ? { projectId: project.id, test } : null;
   });
-  if (done.test !== null) await needProof(deps, done.test);
+  if (done.test !== null) await requireSuccessfulTest(deps, done.test);
   return getWebhook(deps, done.projectId, webhookId);
 }
 
@@ -152,12 +152,12 @@ function statusOf({ status }: WebhookRow, enabled: boolean | undefined): Webhook
   return enabled === false && status !== "disabled" ? { to: "disabled", reason: "by_hand" } : null;
 }
 
-async function needProof(deps: WebhookDeps, test: NewDelivery): Promise<void> {
-  const tried = await tryDelivery(deps, test.id, 1, 1);
+async function requireSuccessfulTest(deps: WebhookDeps, test: NewDelivery): Promise<void> {
+  const outcome = await attemptDelivery(deps, test.id, 1, 1);
   const webhook = await getWebhook(deps, test.project_id, test.webhook_id);
   if (webhook.status === "enabled") return;
-  const why = "error" in tried && tried.error !== null ? tried.error : "It was changed meanwhile.";
-  throw new Problem("unprocessable", `The webhook stays disabled, for its test was not answered with 2xx. ${why}`, {
+  const why = "error" in outcome && outcome.error !== null ? outcome.error : "The webhook was changed meanwhile.";
+  throw new Problem("unprocessable", `The webhook stays disabled, because its test was not answered with 2xx. ${why}`, {
     members: { webhook: webhookJson(webhook), delivery_id: test.id },
   });
 }
@@ -173,45 +173,48 @@ function newTest({ id, project_id }: Pick<WebhookRow, "id" | "project_id">, now:
     event_type: payload.type,
     payload: JSON.stringify(payload),
     isTest: true,
-    dueAt: now + TEST_TAKES_MS,
+    dueAt: now + TEST_TIMEOUT_MS,
     jobId: null,
   };
 }
 
-/** Nothing is sent for a project that is archived. */
-export function needActive({ id, lifecycle }: ProjectView): void {
-  if (lifecycle !== "ACTIVE") throw new Problem("conflict", `The project ${JSON.stringify(id)} is archived: nothing is sent for it.`);
+/** Archived projects send nothing. */
+export function assertProjectActive({ id, lifecycle }: ProjectView): void {
+  if (lifecycle !== "ACTIVE") throw new Problem("conflict", `The project ${JSON.stringify(id)} is archived and sends no messages.`);
 }
 
-/** Throws `conflict` for an archived project, `project_suspended` for one that asks itself and abuses us, `pace_exceeded` for too many. */
-async function needTestable(db: D1Database, project: ProjectView, webhookId: string, now: number, actor: Actor): Promise<void> {
-  needActive(project);
-  needNoAbuse(project, actor);
-  if (await hasFewTests(db, webhookId, testsUntil(now))) return;
-  throw new Problem("pace_exceeded", `A webhook is tested at most ${MAX_TESTS_A_MINUTE} times a minute.`, {
+/**
+ * Throws `conflict` for an archived project and `pace_exceeded` for too many tests. Throws `project_suspended` if the project calls itself
+ * and is suspended for abuse.
+ */
+async function assertTestAllowed(db: D1Database, project: ProjectView, webhookId: string, now: number, actor: Actor): Promise<void> {
+  assertProjectActive(project);
+  assertNotAbusive(project, actor);
+  if (await isBelowTestLimit(db, webhookId, testLimit(now))) return;
+  throw new Problem("pace_exceeded", `A webhook accepts at most ${MAX_TESTS_A_MINUTE} tests per minute.`, {
     retryAfterSeconds: MINUTE_MS / 1_000,
   });
 }
 
-/** Sends a test, whatever the endpoint's status, and waits for what becomes of it. Throws what `needTestable` throws. */
+/** Sends a test, regardless of the endpoint's status, and waits for its result. Throws the errors of `assertTestAllowed`. */
 export async function testWebhook(deps: WebhookDeps, readProject: ReadProject, webhookId: string, actor: Actor): Promise<DeliveryRow> {
   const { db, clock } = deps;
   const project = await readProject();
   const webhook = await getWebhook(deps, project.id, webhookId);
   const now = clock();
-  await needTestable(db, project, webhookId, now, actor);
+  await assertTestAllowed(db, project, webhookId, now, actor);
   const test = newTest(webhook, now);
-  // Many at one moment have all been let through to here. Deleted meanwhile, it is not found below.
-  if (await addDelivery(db, test, newOperation(actor, now), { tests: testsUntil(now) })) await tryDelivery(deps, test.id, 1, 1);
-  else await needTestable(db, project, webhookId, now, actor);
+  // Concurrent requests may all reach this point, so the insert checks again. A deleted endpoint is reported below.
+  if (await addDelivery(db, test, newOperation(actor, now), { tests: testLimit(now) })) await attemptDelivery(deps, test.id, 1, 1);
+  else await assertTestAllowed(db, project, webhookId, now, actor);
   const delivery = await findDelivery(db, project.id, test.id);
-  if (!delivery) throw new Problem("not_found", `The project has no webhook ${JSON.stringify(webhookId)} any more.`);
+  if (!delivery) throw new Problem("not_found", `The webhook ${JSON.stringify(webhookId)} no longer exists.`);
   return delivery;
 }
 
 /**
- * A new secret; the one before signs too until the grace is over, and with `immediate` no more. While two sign there is no third: whoever
- * lost the answer of a rotation sees by the refusal that it happened. Throws `conflict`.
+ * Creates a new secret. The previous one also signs during the grace period, unless `immediate`. At most two secrets are active, and
+ * another rotation throws `conflict`. A caller that lost the response learns from the conflict that the rotation happened.
  */
 export async function rotateSecret(
   deps: WebhookDeps,
@@ -219,7 +222,7 @@ export async function rotateSecret(
   webhookId: string,
   { immediate }: { readonly immediate: boolean },
   actor: Actor,
-): Promise<ShownWebhook> {
+): Promise<WebhookWithSecret> {
   const { db, clock, config } = deps;
   return changing(async () => {
     const project = await readProject();
@@ -228,7 +231,7 @@ export async function rotateSecret(
     const { now } = operation;
     if (!immediate && seen.previous_until !== null && seen.previous_until > now) {
       const until = isoSeconds(seen.previous_until);
-      const detail = `The secret was rotated, and the one before signs until ${until}. Send "immediate": true for one that replaces both now.`;
+      const detail = `The secret was rotated, and the previous one signs until ${until}. Send "immediate": true to replace both now.`;
       throw new Problem("conflict", detail, { members: { previous_secret_until: until } });
     }
     const version = seen.secret_version + 1;
@@ -246,7 +249,7 @@ export async function rotateSecret(
   });
 }
 
-/** Its deliveries stay to be read. Throws `not_found`, also the second time. */
+/** Keeps the deliveries for reading. Throws `not_found`, also when repeated. */
 export async function removeWebhook(deps: WebhookDeps, readProject: ReadProject, webhookId: string, actor: Actor): Promise<WebhookRow> {
   const { db, clock } = deps;
   return changing(async () => {

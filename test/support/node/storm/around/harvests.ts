@@ -1,4 +1,4 @@
-/** Harvests of the command line, each with a list and a checkpoint of its own, killed and resumed, until every author is done. */
+/** Harvests from the command line, each with its own list and checkpoint. They are killed and resumed until every author is done. */
 import { readFileSync } from "node:fs";
 import { HarvestDesk } from "../../harvest.ts";
 import type { SavedCheckpoint } from "../../harvest.ts";
@@ -8,9 +8,9 @@ import type { Storm } from "../storm.ts";
 import { ADMIN_TOKEN } from "../workers.ts";
 
 const SOME_TIME_MS = 1_000;
-/** Ends that a later start goes on from. */
+/** Exit codes after which a later start continues. */
 const EXIT = { done: 0, fatal: 1, exhausted: 2, failures: 3 } as const;
-/** While nothing goes wrong any more. */
+/** Used once the faults have stopped. */
 const MAX_STARTS = 10;
 
 export class HarvestBook {
@@ -22,7 +22,7 @@ export class HarvestRun {
   readonly #desk = new HarvestDesk();
   readonly #storm: Storm;
   readonly #random: Random;
-  /** Everything that all its processes printed. */
+  /** All output of all its processes. */
   output = "";
 
   constructor(storm: Storm, random: Random, place: number, authors: number) {
@@ -31,7 +31,7 @@ export class HarvestRun {
     this.names = Array.from({ length: authors }, (_, index) => `${index % 7 === 3 ? "Nobody" : "Bulk Writer"} ${place}-${index}`);
   }
 
-  /** Starts, kills and resumes until all authors are done; it is killed only while the storm lasts. */
+  /** Starts, kills and resumes until all authors are done. It is killed only during the storm. */
   async toEnd(): Promise<void> {
     const source = `--authors=${this.#desk.list(this.names)}`;
     let options = [source];
@@ -58,7 +58,7 @@ export class HarvestRun {
     this.#desk.clear();
   }
 
-  /** The exit code; null where it was killed. */
+  /** The exit code. Null if it was killed. */
   async #watched(command: Command): Promise<number | null> {
     let ended = false;
     const end = command.ended.finally(() => {
@@ -71,7 +71,7 @@ export class HarvestRun {
     return end;
   }
 
-  /** Killed before its first checkpoint, it begins anew. */
+  /** Killed before its first checkpoint, it starts again. */
   #begun(): boolean {
     try {
       readFileSync(this.#desk.checkpoint);

@@ -1,12 +1,12 @@
-/** Operators: they raise limits, stop projects and let them go, ask for jobs and backups, and for what is to be harvested. */
+/** Operators: they raise limits, suspend and reactivate projects, and request jobs, backups and harvest targets. */
 import type { Random } from "../random.ts";
 import type { Storm } from "../storm.ts";
 
-/** Calls by which the day is raised each time. */
+/** Calls by which the daily limit is raised each time. */
 const RAISE = 60;
 
 interface Stop {
-  /** From when it was acknowledged until somebody began to end it; epoch milliseconds. */
+  /** From its acknowledgement until its end was requested, in epoch milliseconds. */
   readonly from: number;
   until: number;
 }
@@ -18,7 +18,7 @@ interface Around {
 }
 
 export class OperatorBook {
-  /** The day's limit that was acknowledged last. */
+  /** The last acknowledged daily limit. */
   limit = 0;
   readonly stops: Stop[] = [];
   readonly jobs = new Map<string, string>();
@@ -58,7 +58,7 @@ export async function operate(world: Around, random: Random): Promise<void> {
   }
 }
 
-/** Limits only rise, so that at every moment all that was ever promised lies below the one of that moment. */
+/** Limits only rise, so that all earlier promises stay below the current limit. */
 export async function raise({ storm, operator }: Around, by: number, floor = 0): Promise<void> {
   const daily_limit = operator.limit + by;
   const body = { daily_limit, safety_buffer: 0, background_floor: floor };
@@ -79,17 +79,17 @@ async function stopAndGo({ storm, operator }: Around, random: Random): Promise<v
   if (reactivated.status !== 200) storm.journal.fault(`reactivate: ${reactivated.status} ${reactivated.text}`);
 }
 
-/** A raise lifts what the cap before it stopped; a new revision may warn anew. */
+/** A raise lifts the suspensions of the lower cap, and a new revision may warn again. */
 async function changeCaps({ storm }: Around, random: Random): Promise<void> {
   const body = { storage_uploads_per_day: random.whole(100, 1_500), realtime_connections: random.whole(30, 90) };
   const answer = await storm.insist("caps", { method: "PUT", path: "/api/projects/reported/caps", body });
   if (answer.status !== 200) storm.journal.fault(`caps: ${answer.status} ${answer.text}`);
 }
 
-/** Asked for twice under one key, it is one. */
+/** Repeated with one idempotency key, it is one. */
 async function askForJob({ storm, operator }: Around, random: Random): Promise<void> {
   const key = `storm-${operator.next()}`;
-  // Those that sleep first are asleep when the Worker dies.
+  // The first ones are asleep when the Worker dies.
   const delay = random.chance(70) ? { delay_seconds: random.whole(1, 5) } : {};
   const body = { type: "check_usage_limits", payload: { enforce_limits: random.chance(70) }, idempotency_key: key, ...delay };
   for (let times = random.whole(1, 2); times > 0; times -= 1) {

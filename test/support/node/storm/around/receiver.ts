@@ -1,4 +1,4 @@
-/** Where webhooks arrive: a receiver that fails now and then, and remembers what it took. */
+/** The receiver of webhooks, which sometimes fails and records the messages it accepted. */
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -29,15 +29,15 @@ const ENDPOINTS: readonly (readonly [TenantName, readonly string[] | null])[] = 
 
 export class Receiver {
   readonly endpoints: Endpoint[] = [];
-  /** `<endpoint> <message>`, and what was in it. */
+  /** `<endpoint> <message>`, with its body. */
   readonly seen = new Map<string, string>();
-  /** Those of them that were taken, with 2xx. */
+  /** Those accepted with 2xx. */
   readonly taken = new Set<string>();
   readonly #server = createServer((request, response) => void this.#receive(request, response));
   readonly #secrets = new Map<string, Webhook>();
   readonly #random: Random;
   readonly #journal: Journal;
-  /** From then on it takes whatever comes. */
+  /** From then on it accepts every message. */
   calm = false;
 
   constructor(random: Random, journal: Journal) {
@@ -70,7 +70,7 @@ export class Receiver {
     const name = `${this.endpoints[Number(path.slice(1))]?.id ?? path} ${message}`;
     this.#check(path, name, request, body);
     this.#journal.count("webhooks received");
-    // Whoever has taken a message takes it again: that is what its id is for.
+    // A receiver accepts a message again, which it recognizes by its id.
     const how = this.taken.has(name) || this.calm ? "take" : this.#random.weighted(HOWS);
     this.#journal.count(`webhooks: ${how}`);
     switch (how) {
@@ -92,7 +92,7 @@ export class Receiver {
 
   #take(name: string, response: ServerResponse): void {
     if (this.taken.has(name)) this.#journal.count("webhooks taken again");
-    // Handed to the system: whether it is read, nobody here learns.
+    // Passed to the system. Whether it is read is unknown here.
     response.writeHead(204).end(() => this.taken.add(name));
   }
 

@@ -1,4 +1,4 @@
-/** A tenant that replaces its key again and again, at once: only the newest may open anything. */
+/** A tenant that replaces its key repeatedly and immediately. Only the newest key may work. */
 import type { Random } from "../random.ts";
 import type { World } from "../world.ts";
 
@@ -6,18 +6,18 @@ export async function rotate({ storm, tenants }: World, random: Random, name: st
   const tenant = tenants.rotating;
   const old = tenant.key;
   const path = `/api/projects/${tenant.id}/keys/${tenant.keyId}/rotate`;
-  // One that is lost is asked for once more by its name; its key was shown to nobody, so another one is asked for.
+  // A lost rotation is repeated with its idempotency key. Its secret is lost, so another rotation follows.
   for (let attempt = 0; ; attempt += 1) {
     const body = { immediate: true, idempotency_key: `${name}-${attempt}` };
     const answer = await storm.insist("rotate", { method: "POST", path, body });
     if (answer.status !== 200) return storm.journal.fault(`rotate: ${answer.status} ${answer.text}`);
-    const shown = answer.body["key"];
+    const newKey = answer.body["key"];
     storm.journal.count("keys rotated");
-    if (typeof shown === "string") {
-      tenant.key = shown;
+    if (typeof newKey === "string") {
+      tenant.key = newKey;
       break;
     }
-    storm.journal.count("keys that nobody saw");
+    storm.journal.count("keys whose response was lost");
   }
   await storm.pause(random.whole(0, 300));
   const question = { path: `/api/projects/${tenant.id}/usage` };

@@ -1,4 +1,4 @@
-/** The clock: ticks of every trigger, some of them twice, as platforms do that promise at least once. */
+/** The clock: ticks of every trigger, some of them twice, like platforms that deliver at least once. */
 import type { Random } from "../random.ts";
 import type { Storm } from "../storm.ts";
 
@@ -8,7 +8,7 @@ const MINUTE_MS = 60_000;
 export interface Tick {
   readonly cron: string;
   readonly time: number;
-  /** Whether anybody said that it was heard. */
+  /** Whether it was acknowledged. */
   heard: boolean;
 }
 
@@ -22,7 +22,7 @@ export class TickBook {
   readonly ticks: Tick[] = [];
   #minute = Math.floor(Date.now() / MINUTE_MS);
 
-  /** Each tick has a minute of its own. */
+  /** Each tick has its own minute. */
   next(cron: string): Tick {
     this.#minute += 1;
     const tick = { cron, time: this.#minute * MINUTE_MS, heard: false };
@@ -41,7 +41,7 @@ export async function tick({ storm, ticks }: Around, random: Random): Promise<vo
   }
 }
 
-/** By the runtime's own door; what is lost is not sent again by anybody. */
+/** Uses the runtime's own endpoint. Lost ticks are not repeated. */
 export async function send(storm: Storm, one: Tick): Promise<void> {
   const query = new URLSearchParams({ cron: one.cron, time: String(one.time), format: "json" });
   const answer = await storm.ask("tick", { path: `/cdn-cgi/local/scheduled?${query.toString()}`, token: null });

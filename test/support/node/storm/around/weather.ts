@@ -1,11 +1,11 @@
-/** What goes wrong from outside: the provider misbehaves, objects are evicted, the Worker dies. */
+/** External faults: the provider misbehaves, objects are evicted, the Worker dies. */
 import type { Random } from "../random.ts";
 import type { Storm } from "../storm.ts";
 
 const KINDS: readonly (readonly [(random: Random) => object, number])[] = [
   [(random) => ({ kind: "status", status: random.pick([500, 502, 503]) }), 4],
   [() => ({ kind: "status", status: 503, headers: { "retry-after": "1" } }), 1],
-  // Longer than the Worker waits: billed, and nobody hears of it.
+  // Longer than the Worker waits: billed, but without a response.
   [() => ({ kind: "hang_after_billing", hang_ms: 2_600 }), 3],
   [() => ({ kind: "hang_before_billing", hang_ms: 300 }), 2],
   [() => ({ kind: "minute_quota", headers: { "retry-after": "1" } }), 1],
@@ -19,7 +19,7 @@ const KINDS: readonly (readonly [(random: Random) => object, number])[] = [
 ];
 
 export async function misbehave(storm: Storm, random: Random): Promise<void> {
-  // Only for a while: where few ask, what nobody met would wait for all who come.
+  // Limited in time: with few requests, an unused fault would remain for all later clients.
   await storm.control("DELETE", "/faults");
   const fault = { ...random.weighted(KINDS)(random), times: random.whole(1, 3), after: random.whole(0, 3) };
   await storm.control("POST", "/faults", fault);
@@ -33,7 +33,7 @@ export async function evict(storm: Storm, random: Random): Promise<void> {
   if (evicted) storm.journal.count(project === "" ? "evictions of the ledger" : "evictions of tenants' databases");
 }
 
-/** As when the platform moves objects to another machine, in the middle of requests. */
+/** Like the platform moving objects to another machine during requests. */
 export async function breakOff(storm: Storm): Promise<void> {
   while (!storm.product.running) await storm.pause(10);
   storm.journal.count("times that all objects were aborted");

@@ -1,4 +1,4 @@
-/** Two books that have to say the same. What they do not agree on is said in words. No I/O. */
+/** Compares two records that must agree, and describes their differences. No I/O. */
 
 export class Comparison {
   readonly discrepancies: string[] = [];

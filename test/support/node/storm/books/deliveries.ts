@@ -1,4 +1,4 @@
-/** What happened, whom it was to be told, and what arrived. */
+/** Compares the events, their recipients, and the received messages. */
 import type { World } from "../world.ts";
 import { Comparison } from "./compare.ts";
 
@@ -27,7 +27,7 @@ export async function deliveryBooks({ storm, receiver }: World): Promise<{ discr
     "SELECT webhook_id, message_id, event_id, status, next_attempt_at, ended_at FROM webhook_deliveries ORDER BY seq",
   );
   books.none(
-    "events that were handed on to nobody",
+    "events that were not dispatched",
     events.filter(({ dispatched_at }) => dispatched_at === null),
   );
 
@@ -43,13 +43,13 @@ export async function deliveryBooks({ storm, receiver }: World): Promise<{ discr
   const made = rows.map(({ webhook_id, event_id }) => `${webhook_id} ${event_id}`);
   books.same("deliveries, one for each event and endpoint", made.toSorted(), wanted.toSorted());
   books.none(
-    "deliveries without an end or a next try",
+    "deliveries without an end or a next attempt",
     rows.filter(({ status, ended_at, next_attempt_at }) => (status === "pending" ? next_attempt_at : ended_at) === null),
   );
 
   const byMessage = new Map(rows.map((row) => [`${row.webhook_id} ${row.message_id}`, row]));
   books.none(
-    "messages that nobody wrote down",
+    "messages without a record",
     [...receiver.seen.keys()].filter((name) => !byMessage.has(name)),
   );
   books.none(

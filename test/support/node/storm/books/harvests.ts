@@ -1,4 +1,4 @@
-/** Checkpoints: every author of every harvest done once, with as many books as the catalogue has of them. */
+/** Checkpoints: every author of every harvest is done once, with as many books as the catalog has. */
 import type { HarvestRun } from "../around/harvests.ts";
 import type { World } from "../world.ts";
 import { Comparison, total } from "./compare.ts";
@@ -20,20 +20,20 @@ async function compare({ storm }: World, books: Comparison, name: string, run: H
     { settled, processed, failed, unfinished, authors: totals.authors },
     { settled: all, processed: all, failed: [], unfinished: null, authors: all },
   );
-  const told = [...output.matchAll(/^\[\d+\/\d+\] ([^:\n]+): (?!failed)/gmu)].map((match) => match[1] ?? "");
+  const reported = [...output.matchAll(/^\[\d+\/\d+\] ([^:\n]+): (?!failed)/gmu)].map((match) => match[1] ?? "");
   books.none(
     `${name}: authors that were done twice`,
-    told.filter((author, place) => told.indexOf(author) !== place),
+    reported.filter((author, place) => reported.indexOf(author) !== place),
   );
   books.none(
     `${name}: authors that are not its own`,
-    told.filter((author) => !names.includes(author)),
+    reported.filter((author) => !names.includes(author)),
   );
 
   const known = names.filter((author) => !author.startsWith("Nobody"));
   const found = await Promise.all(
     known.map(async (author_name) => {
-      // Its bibliography is complete: this costs nothing.
+      // Its bibliography is complete, so this is free.
       const { body } = await storm.insist("look again", {
         method: "POST",
         path: "/api/authors/enrich-bibliography",

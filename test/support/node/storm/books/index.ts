@@ -1,4 +1,4 @@
-/** All books of a storm, compared with one another when it is over. */
+/** Compares all records of a storm when it is over. */
 import type { World } from "../world.ts";
 import { deliveryBooks } from "./deliveries.ts";
 import { harvestBooks } from "./harvests.ts";
@@ -7,7 +7,7 @@ import { quotaBooks } from "./quota.ts";
 import type { QuotaFigures } from "./quota.ts";
 import { tenantBooks } from "./tenants.ts";
 
-/** What does not agree, in words, and what there was. */
+/** Descriptions of the differences, and the totals. */
 interface Book<Figures> {
   readonly discrepancies: readonly string[];
   readonly figures: Figures;
@@ -16,7 +16,7 @@ interface Book<Figures> {
 type Counts = Readonly<Record<string, number>>;
 
 export interface Books {
-  /** What was still under way when it should have been quiet. */
+  /** Work still in progress when it should have ended. */
   readonly unfinished: readonly string[];
   readonly quota: Book<QuotaFigures>;
   readonly tenants: Book<Counts>;

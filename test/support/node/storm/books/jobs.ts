@@ -1,4 +1,4 @@
-/** Jobs, the ticks that asked for them, and what they were to bring about: backups, keys, targets of the harvest. */
+/** Jobs, the ticks that started them, and their effects: backups, keys, harvest targets. */
 import type { World } from "../world.ts";
 import { Comparison } from "./compare.ts";
 
@@ -11,16 +11,16 @@ interface JobRow {
   readonly scheduled_for: number | null;
 }
 
-/** A receiver may fail as often as a delivery is tried. */
+/** A receiver may fail as often as a delivery has attempts. */
 const NOT_DELIVERED = /^Not delivered: /u;
-/** Tries that a storm ends: the Worker died, or its database was broken off. */
+/** Attempts ended by the storm: the Worker died, or its database was aborted. */
 const BROKEN = "(a.outcome = 'interrupted' OR coalesce(a.error, '') LIKE '%did not answer%')";
 
 export async function jobBooks(world: World): Promise<{ discrepancies: string[]; figures: Record<string, number> }> {
   const { storm } = world;
   const books = new Comparison();
   const jobs = await storm.d1<JobRow>("SELECT id, type, status, error, cron, scheduled_for FROM jobs");
-  // A job that failed has a step of which every single try was ended by the storm.
+  // A failed job has a step of which every single attempt was ended by the storm.
   const broken = await storm.d1<{ job_id: string }>(
     `SELECT DISTINCT job_id FROM (SELECT a.job_id FROM job_attempts a GROUP BY a.job_id, a.step, a.nth HAVING min(coalesce(${BROKEN}, 0)) = 1)`,
   );
@@ -34,12 +34,12 @@ export async function jobBooks(world: World): Promise<{ discrepancies: string[];
     jobs.filter(({ status }) => status === "cancelled"),
   );
   books.none(
-    "tries of ended jobs that have no end",
+    "attempts of ended jobs without an end",
     await storm.d1("SELECT a.* FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE j.ended_at IS NOT NULL AND a.outcome IS NULL"),
   );
   ticked(world, books, jobs);
-  const asked = new Set(world.operator.jobs.values());
-  books.same("jobs that operators asked for", jobs.filter(({ id }) => asked.has(id)).length, world.operator.jobs.size);
+  const requested = new Set(world.operator.jobs.values());
+  books.same("jobs requested by operators", jobs.filter(({ id }) => requested.has(id)).length, world.operator.jobs.size);
   await backups(world, books);
   await keys(world, books);
   await targets(world, books);
@@ -48,7 +48,7 @@ export async function jobBooks(world: World): Promise<{ discrepancies: string[];
   return { discrepancies: books.discrepancies, figures };
 }
 
-/** A tick that was heard is one job, however often it came; one that nobody confirmed is one or none. */
+/** A tick that was acknowledged is one job, however often it came. One without acknowledgement is one or none. */
 function ticked({ ticks }: World, books: Comparison, jobs: readonly JobRow[]): void {
   const name = (cron: string | null, time: number | null): string => `${cron ?? ""} ${time ?? ""}`;
   const made = Map.groupBy(
@@ -71,7 +71,7 @@ async function backups({ storm, operator }: World, books: Comparison): Promise<v
   );
   const known = new Set(rows.map(({ id }) => id));
   books.none(
-    "backups that were asked for and are lost",
+    "lost backups",
     operator.backups.filter((id) => !known.has(id)),
   );
 }
@@ -85,7 +85,7 @@ async function keys({ storm, tenants }: World, books: Comparison): Promise<void>
   );
   books.same("versions of the key that work", live.length, 1);
   const opened = await storm.insist("new key", { path: `/api/projects/${id}/usage`, token: key });
-  books.same("what the newest key opens", opened.status, 200);
+  books.same("the newest key's response", opened.status, 200);
 }
 
 async function targets({ storm, operator }: World, books: Comparison): Promise<void> {

@@ -1,4 +1,4 @@
-/** The provider's count, the ledger, its callers, and what the clients were told. */
+/** The provider's count, the ledger, its callers, and the responses to the clients. */
 import { HAND } from "../clients/holding.ts";
 import { SHARE } from "../tenants.ts";
 import type { World } from "../world.ts";
@@ -21,22 +21,22 @@ interface CallerUse {
   readonly used: number;
 }
 
-/** Where a charge is more than a bill, by what explains it. */
+/** Explanations of charges above the bill. */
 export interface QuotaFigures {
   readonly billed: number;
   readonly charged: number;
-  /** Clients that were never heard of again, and had not spent what they held. */
+  /** Clients that disappeared with unspent reservations. */
   readonly handOver: number;
-  /** The provider refused, or did not get to it: charged all the same. */
+  /** The provider refused or did not process it, but it was charged. */
   readonly unbilled: number;
-  /** Granted, and the Worker died before it was sent or before anybody knew. */
+  /** Granted, and the Worker died before the request was sent or confirmed. */
   readonly unseen: number;
   readonly refused: number;
   readonly outcomes: Readonly<Record<string, number>>;
 }
 
 const FREE = new Set(["GET /key", "GET /feeds/books/updates", "unauthorized"]);
-/** Outcomes of which nobody knows whether the provider saw the request. */
+/** Outcomes that do not show whether the provider received the request. */
 const UNCERTAIN = ["unknown", "timed_out", "connection_lost"];
 
 export async function quotaBooks(world: World): Promise<{ discrepancies: string[]; figures: QuotaFigures }> {
@@ -57,10 +57,10 @@ export async function quotaBooks(world: World): Promise<{ discrepancies: string[
 
   const { body: status } = await storm.insist("status", { path: "/api/quota/status" });
   const callers = new Map((status["callers"] as readonly CallerUse[]).map(({ caller, used }) => [caller, used]));
-  books.same("what is used", status["used"], charged);
-  books.same("what is reserved", status["reserved"], 0);
-  books.same("what callers used", total(callers.values()), charged);
-  books.same("what nobody of us spent", day?.untracked, 0);
+  books.same("used calls", status["used"], charged);
+  books.same("reserved calls", status["reserved"], 0);
+  books.same("the callers' used calls", total(callers.values()), charged);
+  books.same("untracked calls", day?.untracked, 0);
   books.same("the limit", status["safety_limit"], operator.limit);
   books.holds(`${charged} are used of ${operator.limit}`, charged <= operator.limit);
   const { body: history } = await storm.insist("history", { path: "/api/quota/history?days=1" });
@@ -68,7 +68,7 @@ export async function quotaBooks(world: World): Promise<{ discrepancies: string[
   books.same("the history", today?.used, charged);
   books.same("the history's callers", total((today?.callers ?? []).map(({ used }) => used)), charged);
   books.same("the history's hours", total((today?.hours ?? []).map(({ used }) => used)), charged);
-  books.within("a project's part of the day", callers.get("project:share") ?? 0, { least: 0, most: SHARE });
+  books.within("a project's share", callers.get("project:share") ?? 0, { least: 0, most: SHARE });
 
   const figures = await provider(world, books, { rows, charged, refused: day?.refused ?? 0 });
   compareCallers(world, books, { rows, callers });
@@ -78,7 +78,7 @@ export async function quotaBooks(world: World): Promise<{ discrepancies: string[
 const byHand = ({ id }: ReservationRow): boolean => /(^|:)hold-\d+$/u.test(id);
 const wasCharged = ({ charged }: ReservationRow): boolean => (charged ?? 0) > 0;
 
-/** Nothing was billed that was not charged, and what was charged beyond the bill is explained call by call. */
+/** Every billed call was charged, and charges above the bill are explained call by call. */
 async function provider(
   { storm, holds }: World,
   books: Comparison,
@@ -99,7 +99,7 @@ async function provider(
   const outcomes = Object.fromEntries(tallies.map(({ label, count }) => [label, count]));
   const uncertain = rows.filter((row) => !byHand(row) && (row.state === "expired" || row.state === "late")).length;
   const ambiguous = uncertain + total(UNCERTAIN.slice(1).map((label) => outcomes[label] ?? 0));
-  books.same("what a request was charged", total(requests.map((row) => row.charged ?? 0)), requests.length);
+  books.same("the charge of a request", total(requests.map((row) => row.charged ?? 0)), requests.length);
   const unseen = requests.length - seen;
   books.within("requests that were charged, and that the provider never saw", unseen, { least: 0, most: ambiguous });
   const [unbilled, handOver] = [seen - billedRequests, total([...holds.holds.values()].map((hold) => hold.charge - hold.spent))];
@@ -107,7 +107,7 @@ async function provider(
   return { billed: spent, charged, handOver, unbilled, unseen, refused, outcomes };
 }
 
-/** What clients were told they spent stands in the ledger under their names; more only where an answer was lost, or a hold's life ended. */
+/** The ledger has the calls that clients reported under their names. It has more only if a response was lost or a reservation expired. */
 function compareCallers(
   { storm, holds }: World,
   books: Comparison,
@@ -115,13 +115,13 @@ function compareCallers(
 ): void {
   const handOf = (caller: string): number =>
     total([...holds.holds.values()].flatMap((hold) => (hold.caller === caller ? [hold.charge] : [])));
-  books.same("what was spent by hand", callers.get(HAND) ?? 0, handOf(HAND));
-  for (const [name, told] of storm.journal.figures) {
-    const caller = /^told (.+)$/u.exec(name)?.[1];
+  books.same("calls spent with reservations", callers.get(HAND) ?? 0, handOf(HAND));
+  for (const [name, reported] of storm.journal.figures) {
+    const caller = /^reported (.+)$/u.exec(name)?.[1];
     if (caller === undefined) continue;
     const used = (callers.get(caller) ?? 0) - handOf(caller);
     const unsettled = rows.filter((row) => row.caller === caller && !byHand(row) && (row.state === "expired" || row.state === "late"));
-    const untold = storm.journal.figure(`untold ${caller}`) > 0;
-    books.within(`what ${caller} used`, used, { least: told, most: untold ? Infinity : told + unsettled.length });
+    const unreported = storm.journal.figure(`unreported ${caller}`) > 0;
+    books.within(`calls used by ${caller}`, used, { least: reported, most: unreported ? Infinity : reported + unsettled.length });
   }
 }

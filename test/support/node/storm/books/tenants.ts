@@ -1,4 +1,4 @@
-/** Counters, allowances, rows of tenants' databases, suspensions and warnings, against what the clients saw. */
+/** Compares counters, allowances, rows of tenants' databases, suspensions and warnings with the clients' records. */
 import type { UsageEvent } from "../clients/reporting.ts";
 import { ALLOWANCE, MONTHLY, TENANT_NAMES } from "../tenants.ts";
 import type { World } from "../world.ts";
@@ -52,7 +52,7 @@ async function requests({ storm, tenants }: World, books: Comparison, used: Used
   books.within("the month's allowance", billed(ALLOWANCE), { least: 0, most: MONTHLY });
 }
 
-/** Each event that was acknowledged counts once, whatever became of its first report. */
+/** Each acknowledged event counts once, regardless of its first report. */
 async function reported({ storm, reports }: World, books: Comparison, used: Used): Promise<void> {
   const events = [...reports.events.values()];
   const sum = (type: UsageEvent["type"]): number => total(events.flatMap((event) => (event.type === type ? [event.quantity] : [])));
@@ -68,7 +68,7 @@ async function reported({ storm, reports }: World, books: Comparison, used: Used
   books.same("stored events", stored?.events, events.length);
 }
 
-/** The latest setting, and all that was added after it, in whatever order they came. */
+/** The latest set and all later additions, in any order. */
 function levelOf(events: readonly UsageEvent[]): number {
   const moves = events.filter(({ type }) => type === "realtime_connections");
   const name = ({ source, id }: UsageEvent): string => `${source}\u001F${id}`;
@@ -104,7 +104,7 @@ async function suspensions({ storm, operator }: World, books: Comparison): Promi
   );
   books.none("suspensions without evidence", unfounded);
   books.none(
-    "suspensions that nobody asked for",
+    "unrequested suspensions",
     all.filter(({ project_id, reason }) =>
       reason.startsWith("quota:") ? project_id === "stopped" : reason !== "admin" || !["stopped", "toggled"].includes(project_id),
     ),
@@ -132,5 +132,5 @@ async function warnings({ storm }: World, books: Comparison): Promise<void> {
   books.none("warnings that were given twice", twice);
   const count = async (sql: string) => (await storm.d1<{ n: number }>(sql))[0]?.n;
   const decided = await count("SELECT count(*) AS n FROM evaluations WHERE decision = 'warned' AND dry_run = 0");
-  books.same("warnings that were told", await count("SELECT count(*) AS n FROM events WHERE type = 'quota.warning'"), decided);
+  books.same("warnings with an event", await count("SELECT count(*) AS n FROM events WHERE type = 'quota.warning'"), decided);
 }

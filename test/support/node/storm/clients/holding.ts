@@ -1,23 +1,23 @@
 /**
- * Clients that call the provider themselves: they reserve, spend, and say so; or give back; or are never heard of again. They ask again
- * under the same id until they are answered, and sometimes although they were.
+ * Clients that call the provider themselves: they reserve, spend and commit, or release, or disappear. They repeat requests with the same
+ * id until they are answered, and sometimes afterwards.
  */
 import type { Random } from "../random.ts";
 import type { Answer, Question, Storm } from "../storm.ts";
 import type { Tenants } from "../tenants.ts";
 
-/** So short that those who are never heard of again are charged within the storm. */
+/** So short that the reservations of lost clients expire within the storm. */
 const LIFE_SECONDS = 8;
 
 export const HAND = "storm.hand";
 
 interface Hold {
   readonly caller: string;
-  /** As granted. */
+  /** Granted calls. */
   readonly calls: number;
-  /** Calls that the provider got to see. */
+  /** Calls that reached the provider. */
   readonly spent: number;
-  /** What the ledger has to charge for it, in the end. */
+  /** The ledger's final charge. */
   readonly charge: number;
 }
 
@@ -52,14 +52,13 @@ export async function hold(world: Around, random: Random): Promise<void> {
   const body = byProject ? { id, calls: wanted, ...life } : { id, calls: wanted, caller: HAND, ...life };
   const reserve = { method: "POST", path: "/api/quota/reservations", body };
   const granted = await settled("reserve", reserve);
-  // It was granted, the answer was lost, and before it was asked again its life was over.
+  // It was granted, the response was lost, and it expired before it was requested again.
   if (granted.status === 409) holds.holds.set(id, { caller, calls: wanted, spent: 0, charge: wanted });
   if (granted.status !== 201) return;
   const calls = Number(granted.body["calls"]);
   if (random.chance(15)) {
     const again = await settled("reserve again", reserve);
-    if (again.status === 201 && again.body["calls"] !== calls)
-      storm.journal.fault(`${id}: granted ${calls}, and asked again ${again.text}`);
+    if (again.status === 201 && again.body["calls"] !== calls) storm.journal.fault(`${id}: granted ${calls}, and repeated ${again.text}`);
   }
   await storm.pause(random.whole(0, 300));
 
@@ -67,15 +66,15 @@ export async function hold(world: Around, random: Random): Promise<void> {
   const end = random.weighted([["commit", 70] as const, ["release", 20] as const, ["forget", 10] as const]);
   if (end === "release") {
     const released = await settled("release", { method: "DELETE", path });
-    // Late: its life was over, and it was charged.
+    // Late: it had expired and was charged.
     holds.holds.set(id, { caller, calls, spent: 0, charge: released.status === 200 ? 0 : calls });
     if (released.status === 200 && random.chance(20)) {
       const again = await settled("release again", { method: "DELETE", path });
-      if (again.status !== 200) storm.journal.fault(`${id}: released, and asked again ${again.status} ${again.text}`);
+      if (again.status !== 200) storm.journal.fault(`${id}: released, and repeated ${again.status} ${again.text}`);
     }
     return;
   }
-  // Nothing may be sent after the end of its life.
+  // Nothing may be sent after it expired.
   const inTime = Date.now() < Date.parse(String(granted.body["expires_at"])) - 500;
   const spent = inTime ? (end === "forget" ? random.whole(0, calls) : random.chance(80) ? calls : random.whole(1, calls)) : 0;
   if (spent > 0) await storm.control("POST", "/spend", { calls: spent });
@@ -93,6 +92,6 @@ export async function hold(world: Around, random: Random): Promise<void> {
   if (charged !== (late ? calls : spent)) storm.journal.fault(`${id}: spent ${spent} of ${calls}, charged ${committed.text}`);
   if (random.chance(20)) {
     const again = await settled("commit again", commit);
-    if (again.body["charged"] !== charged) storm.journal.fault(`${id}: charged ${charged}, and asked again ${again.text}`);
+    if (again.body["charged"] !== charged) storm.journal.fault(`${id}: charged ${charged}, and repeated ${again.text}`);
   }
 }

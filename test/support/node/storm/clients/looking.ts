@@ -1,4 +1,4 @@
-/** Those who only look: at the status, the metrics, the pages, at their own use. What they see must never contradict itself. */
+/** Clients that only read: the status, the metrics, the pages, their own usage. The results must never contradict each other. */
 import type { Random } from "../random.ts";
 import type { Storm } from "../storm.ts";
 import { TENANT_NAMES } from "../tenants.ts";
@@ -30,7 +30,7 @@ export async function look({ storm, tenants, cookie }: World, random: Random): P
   }
 }
 
-/** While limits only rise, nothing may ever be promised beyond them. */
+/** While limits only rise, reservations and usage must never exceed them. */
 async function lookAtStatus(storm: Storm): Promise<void> {
   const answer = await storm.ask("status", { path: "/api/quota/status" });
   if (answer === null || answer.status !== 200 || answer.body["source"] !== "ledger") return;
@@ -50,7 +50,7 @@ async function lookAtPage(storm: Storm, cookie: string, path: string): Promise<v
   if (answer !== null && answer.status !== 200 && answer.status !== 503) storm.journal.fault(`page ${path}: ${answer.status}`);
 }
 
-/** The cookie of an administrator's session. */
+/** The cookie of an admin's session. */
 export async function signIn(storm: Storm): Promise<string> {
   const body = new URLSearchParams({ token: ADMIN_TOKEN, next: "/" });
   const init = { method: "POST", body, redirect: "manual" as const, headers: { origin: storm.product.url } };

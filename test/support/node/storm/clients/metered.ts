@@ -1,12 +1,12 @@
-/** A request that counts for a project: what its answer says about the counter. */
+/** A request that counts for a project, and the effect of its response on the counter. */
 import type { Answer, Question, Storm } from "../storm.ts";
 import type { Tenant } from "../tenants.ts";
 
 export type ClientMeter = "db_queries_per_day" | "function_invocations_per_day";
 
-/** Refused by admission itself: nothing was ever counted. */
+/** Refused by the admission itself: it was never counted. */
 const NEVER_ADMITTED = new Set(["unauthorized", "forbidden", "project_suspended", "cap_exceeded", "monthly_quota_exceeded"]);
-/** As the contract says: a refusal that cost nothing gives its unit back. */
+/** As the contract promises: a refusal without cost returns the use. */
 const GIVES_BACK = new Set([400, 403, 404, 422, 429, 503]);
 
 export async function metered(

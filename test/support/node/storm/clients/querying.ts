@@ -1,4 +1,4 @@
-/** Clients of tenants' databases. A row that was acknowledged is there, once; one that was refused is not. */
+/** Clients of tenants' databases. An acknowledged row exists once, and a refused one does not exist. */
 import type { Random } from "../random.ts";
 import type { Tenant, TenantName, Tenants } from "../tenants.ts";
 import type { Storm } from "../storm.ts";
@@ -41,12 +41,12 @@ export class RowBook {
 const TABLE = "CREATE TABLE IF NOT EXISTS storm (id TEXT PRIMARY KEY, text TEXT NOT NULL)";
 const INSERT = "INSERT INTO storm (id, text) VALUES (?, ?)";
 const SELECT = "SELECT count(*), max(length(text)) FROM storm";
-/** SQLite sees it and complains: it counts. */
+/** SQLite receives and refuses it, so it counts. */
 const WRONG = "INSERT INTO storm (id) VALUES ('without a text')";
 
 const METER = "db_queries_per_day";
 
-/** Through the door of administrators, which is not counted. */
+/** Through the admin's route, which is not counted. */
 export async function makeTables({ storm, tenants }: Around): Promise<void> {
   const names = WHO.map(([name]) => name);
   await Promise.all(names.map(async (name) => storm.insist("setting up", { method: "POST", ...at(tenants[name]), body: { sql: TABLE } })));
@@ -68,7 +68,7 @@ export async function query({ storm, tenants, rows }: Around, random: Random): P
   if (kind === "wrong" && answer?.status === 200) storm.journal.fault(`a wrong statement was answered 200: ${answer.text}`);
 }
 
-/** What failed inside may have been written before it did. */
+/** A request that failed may have been written before it failed. */
 const fateOf = (status: number): Fate => (status === 503 ? "unknown" : "refused");
 
 const at = ({ id }: Tenant) => ({ path: `/api/projects/${id}/database/query` });

@@ -1,4 +1,4 @@
-/** Services that report use: in shuffled order, twice, and again until they are answered. An event counts once, whatever happens. */
+/** Services that report usage: in shuffled order, twice, and again until they are answered. An event counts once in any case. */
 import type { Random } from "../random.ts";
 import type { Storm } from "../storm.ts";
 
@@ -55,7 +55,7 @@ export async function report({ storm, reports }: Around, random: Random): Promis
   const fresh = Array.from({ length: random.whole(1, 8) }, () => reports.make(random, Date.now()));
   const known = [...reports.events.values()];
   const old = known.length > 0 && random.chance(40) ? [random.pick(known), random.pick(known)] : [];
-  // Another body under an id that is counted: it is refused, and changes nothing.
+  // Another body under a counted id: it is refused, and changes nothing.
   const forged = known.length > 0 && random.chance(10) ? [{ ...random.pick(known), quantity: 999_999 }] : [];
   const twice = random.chance(30) ? fresh.slice(0, 1) : [];
   const events = random.shuffled([...fresh, ...twice, ...old, ...forged]);

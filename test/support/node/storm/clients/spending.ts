@@ -1,4 +1,4 @@
-/** Clients that want books: in batches, by author, by month. What they are told they spent must be found in the ledger. */
+/** Clients that request books: in batches, by author, by month. The ledger must contain the calls in their responses. */
 import { isbns } from "../../../../../scripts/bench/product.ts";
 import type { Random } from "../random.ts";
 import type { Answer, Question } from "../storm.ts";
@@ -6,7 +6,7 @@ import type { TenantName } from "../tenants.ts";
 import type { World } from "../world.ts";
 import { metered } from "./metered.ts";
 
-/** Few enough to be met again, so that the catalogue answers too. */
+/** Few enough to be requested again, so that the catalog is used too. */
 const AUTHORS = 400;
 const ISBNS = 20_000;
 const FIRST_MONTH_OF = 2_020;
@@ -31,14 +31,14 @@ export async function spend(world: World, random: Random): Promise<void> {
       ? await storm.ask(kind, question)
       : await metered(storm, { tenant: tenants[who], meter: "function_invocations_per_day", kind }, question);
   const caller = who === "admin" ? kind : `project:${who}`;
-  if (answer !== null) storm.journal.count(`told ${caller}`, toldOf(answer));
-  else storm.journal.count(`untold ${caller}`);
+  if (answer !== null) storm.journal.count(`reported ${caller}`, reportedCalls(answer));
+  else storm.journal.count(`unreported ${caller}`);
 }
 
-/** Calls that an answer says were charged. */
-function toldOf({ body }: Answer): number {
-  const told = body["api_calls"] ?? body["calls_charged"] ?? 0;
-  return typeof told === "number" ? told : 0;
+/** Calls charged according to a response. */
+function reportedCalls({ body }: Answer): number {
+  const calls = body["api_calls"] ?? body["calls_charged"] ?? 0;
+  return typeof calls === "number" ? calls : 0;
 }
 
 function wanted(random: Random): readonly [kind: string, path: string, body: object] {
