@@ -2,31 +2,25 @@
 import { execute } from "./harvest/command.ts";
 import { EXIT } from "./harvest/exit-codes.ts";
 import { watchInterruptions } from "./harvest/interruption.ts";
-import { readOptions } from "./harvest/options.ts";
-import { JsonReporter } from "./harvest/report-json.ts";
-import { PlainReporter } from "./harvest/report-plain.ts";
-import { TerminalReporter } from "./harvest/report-terminal.ts";
-import type { Reporter } from "./harvest/events.ts";
+import { COMMAND_LINE, readOptions } from "./harvest/options.ts";
+import { Reporter } from "./harvest/report.ts";
+import { helpOf } from "./lib/options.ts";
 import { Foreseen } from "./start/foreseen.js";
 
 const args = process.argv.slice(2);
+// Known before the options are read: their errors are reported, too.
 const json = args.includes("--json");
-const isTerminal = process.stdout.isTTY && !json;
-
-function reporterFor(): Reporter {
-  if (json) return new JsonReporter();
-  return isTerminal ? new TerminalReporter() : new PlainReporter();
-}
-
-const reporter = reporterFor();
+const terminal = process.stdout.isTTY && !json;
+const reporter = new Reporter({ json, terminal });
 const interrupted = watchInterruptions(() => {
-  reporter.tell({ type: "warning", message: "Stopping after the answer in flight. Once more ends it at once." });
+  reporter.tell({ type: "warning", message: "Stopping after the answer in flight. Interrupt again to end immediately." });
 });
 
 try {
   const options = readOptions(args, process.env);
-  const attended = isTerminal && process.stdin.isTTY;
-  if (options) process.exitCode = await execute(options, { reporter, interrupted, attended });
+  const attended = terminal && process.stdin.isTTY;
+  if (options === null) console.log(helpOf(COMMAND_LINE));
+  else process.exitCode = await execute(options, { reporter, interrupted, attended });
 } catch (error) {
   reporter.close();
   if (error instanceof Foreseen) reporter.tell({ type: "error", message: error.message });

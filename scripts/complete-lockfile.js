@@ -6,29 +6,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 const LOCKFILE = new URL("../package-lock.json", import.meta.url);
 
-/** @type {Record<string, string>} */
-const SYSTEMS = {
-  android: "android",
-  darwin: "darwin",
-  freebsd: "freebsd",
-  linux: "linux",
-  openharmony: "openharmony",
-  win32: "win32",
-  windows: "win32",
-};
-
-/** @type {Record<string, string>} */
-const PROCESSORS = {
-  arm: "arm",
-  arm64: "arm64",
-  x64: "x64",
-  64: "x64",
-  ia32: "ia32",
-  ppc64: "ppc64",
-  riscv64: "riscv64",
-  s390x: "s390x",
-  wasm32: "wasm32",
-};
+const SYSTEMS = new Set(["android", "darwin", "freebsd", "linux", "openharmony", "win32"]);
+const PROCESSORS = new Set(["arm", "arm64", "x64", "ia32", "ppc64", "riscv64", "s390x", "wasm32"]);
+/** Names that some packages use instead. @type {Record<string, string>} */
+const OTHER_NAMES = { windows: "win32", 64: "x64" };
 
 /**
  * @typedef {{ version?: string, dev?: boolean, optional?: boolean, os?: string[], cpu?: string[], optionalDependencies?: Record<string, string> }} Entry
@@ -37,9 +18,9 @@ const PROCESSORS = {
 
 /** The entry of a package that only its name tells about. @param {string} name @param {string} version @param {Entry} parent @returns {Entry} */
 function entryOf(name, version, parent) {
-  const words = name.split(/[/-]/u);
-  const os = words.map((word) => SYSTEMS[word]).find((word) => word !== undefined);
-  const cpu = words.map((word) => PROCESSORS[word]).find((word) => word !== undefined);
+  const words = name.split(/[/-]/u).map((word) => OTHER_NAMES[word] ?? word);
+  const os = words.find((word) => SYSTEMS.has(word));
+  const cpu = words.find((word) => PROCESSORS.has(word));
   return {
     version,
     ...(cpu === undefined ? {} : { cpu: [cpu] }),

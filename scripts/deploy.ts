@@ -8,41 +8,35 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { PATH, columns, runCommand } from "./lib/options.ts";
+import type { Values } from "./lib/options.ts";
 import { checkConfiguration, checkCrons } from "./start/configuration.ts";
 import { Foreseen } from "./start/foreseen.js";
 import type { RuntimeLog } from "./start/logs.ts";
 import { applyMigrations } from "./start/migrations.ts";
 import { DATABASE, ROOT, WORKER_CONFIG } from "./start/places.ts";
 import { startRuntime } from "./start/runtime.ts";
-import { localSecrets, readVars } from "./start/vars.ts";
+import { OPTIONAL_SECRETS, REQUIRED_SECRETS, localSecrets, readVars } from "./start/vars.ts";
 
-const HELP = `npm run deploy -- [options]     checks, migrates and deploys
+const SECRETS = `The Worker's secrets (set one with \`npx wrangler secret put NAME\`):
+${columns([
+  ["required", REQUIRED_SECRETS.join(", ")],
+  ["optional", `${OPTIONAL_SECRETS.join(", ")} (docs/configuration.md)`],
+])}`;
 
-  --dry-run             check and build (into dist/); nothing leaves this machine
-  --secrets-file FILE   NAME=VALUE lines, uploaded together with the Worker: for
-                        the first deployment, or to change a secret
-  --help                this page
-
-Needs \`npx wrangler login\`, or CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID.
-`;
-
-interface Options {
-  readonly dryRun: boolean;
-  readonly secretsFile: string | null;
-}
-
-function readOptions(args: readonly string[]): Options | null {
-  try {
-    const options = { "dry-run": { type: "boolean" }, "secrets-file": { type: "string" }, help: { type: "boolean", short: "h" } } as const;
-    const { values } = parseArgs({ args: [...args], options });
-    if (values.help) return null;
-    return { dryRun: values["dry-run"] ?? false, secretsFile: values["secrets-file"] ?? null };
-  } catch (error) {
-    const [first = ""] = error instanceof Error ? error.message.split(/[.\n]/u, 1) : [];
-    throw new Foreseen(`${first}; npm run deploy -- --help shows what there is.`);
-  }
-}
+const COMMAND_LINE = {
+  command: "npm run deploy",
+  about: "Checks, migrates and deploys.",
+  options: {
+    "dry-run": { help: "check and build (into dist/); nothing leaves this machine" },
+    "secrets-file": {
+      value: "FILE",
+      kind: PATH,
+      help: "NAME=VALUE lines, uploaded together with the Worker: for the first deployment, or to change a secret",
+    },
+  },
+  after: `Needs \`npx wrangler login\`, or CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID.\n\n${SECRETS}`,
+} as const;
 
 /** Runs the built Worker with its migrations and wrangler.jsonc's variables, away from the network. Returns the database's name. */
 async function checkLocally(secrets: Readonly<Record<string, string>>): Promise<string> {
@@ -83,8 +77,8 @@ function databaseExists(name: string): boolean {
   return Array.isArray(listed) && listed.some((database: { name?: unknown }) => database.name === name);
 }
 
-async function deploy({ dryRun, secretsFile }: Options): Promise<void> {
-  const given = secretsFile === null ? {} : readVars(secretsFile);
+async function deploy({ "dry-run": dryRun, "secrets-file": secretsFile }: Values<typeof COMMAND_LINE.options>): Promise<void> {
+  const given = secretsFile === undefined ? {} : readVars(secretsFile);
   if (given === null) throw new Foreseen(`--secrets-file is ${JSON.stringify(secretsFile)}; there is no such file.`);
   const database = await checkLocally({ ...localSecrets(), ...given });
   if (dryRun) {
@@ -94,17 +88,9 @@ async function deploy({ dryRun, secretsFile }: Options): Promise<void> {
   }
   if (!databaseExists(database)) wrangler(["d1", "create", database, "--update-config=false"]);
   wrangler(["d1", "migrations", "apply", database, "--remote"]);
-  wrangler(["deploy", ...(secretsFile === null ? [] : ["--secrets-file", secretsFile])], { mayAsk: true });
-  const names = Object.keys(localSecrets()).join(" and ");
-  console.log(`\nDeployed. It needs the secrets ${names} once: npx wrangler secret put NAME`);
+  wrangler(["deploy", ...(secretsFile === undefined ? [] : ["--secrets-file", secretsFile])], { mayAsk: true });
+  console.log(`\nDeployed. ${SECRETS}`);
   console.log("Check it from outside: npm run smoke -- --base-url https://…");
 }
 
-try {
-  const options = readOptions(process.argv.slice(2));
-  if (options === null) console.log(HELP);
-  else await deploy(options);
-} catch (error) {
-  console.error(error instanceof Foreseen ? error.message : error);
-  process.exitCode = 1;
-}
+await runCommand(COMMAND_LINE, deploy);

@@ -8,6 +8,7 @@ import type { Browser } from "playwright-core";
 import { startBrowser } from "../test/support/node/browser.ts";
 import { startProduct } from "../test/support/node/product.ts";
 import type { Product } from "../test/support/node/product.ts";
+import { runCommand } from "./lib/options.ts";
 import { terminalPage } from "./screenshots/terminal.ts";
 import { makeLively } from "./screenshots/lively.ts";
 import { ROOT } from "./start/places.ts";
@@ -72,14 +73,22 @@ function keep(file: string, image: Buffer): void {
   console.log(`docs/images/${file}  ${Math.ceil(image.byteLength / 1_000)} kB`);
 }
 
-mkdirSync(FOLDER, { recursive: true });
-const product = await startProduct();
-const browser = await startBrowser();
-try {
-  await makeLively(product, Date.now());
-  for (const picture of PICTURES) await take(browser, product, picture);
-  await takeTerminal(browser);
-} finally {
-  await browser.close();
-  await product.stop();
-}
+const COMMAND_LINE = {
+  command: "npm run screenshots",
+  about: "Takes the pictures of the README anew, into docs/images. They show the hour: take them in the afternoon (UTC).",
+  options: {},
+} as const;
+
+await runCommand(COMMAND_LINE, async () => {
+  mkdirSync(FOLDER, { recursive: true });
+  const product = await startProduct();
+  const browser = await startBrowser();
+  try {
+    await makeLively(product, Date.now());
+    for (const picture of PICTURES) await take(browser, product, picture);
+    await takeTerminal(browser);
+  } finally {
+    await browser.close();
+    await product.stop();
+  }
+});

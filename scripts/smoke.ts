@@ -1,13 +1,13 @@
 /** `npm run smoke`: a checklist for a deployment, over HTTP alone. What it changes it puts back, however it ends. */
+import { runCommand } from "./lib/options.ts";
 import { Client } from "./smoke/client.ts";
 import { Unexpected } from "./smoke/expect.ts";
 import { leaksIn } from "./smoke/leaks.ts";
-import { HELP, readOptions } from "./smoke/options.ts";
+import { COMMAND_LINE, optionsFrom } from "./smoke/options.ts";
 import type { Options } from "./smoke/options.ts";
 import { checkHealth, checkReading, checkStatus, checkToken } from "./smoke/reading-checks.ts";
 import { Report } from "./smoke/report.ts";
 import { CountByHand, checkCounting, checkRefusing } from "./smoke/spending-checks.ts";
-import { Foreseen } from "./start/foreseen.js";
 
 async function runChecks(client: Client, report: Report, count: CountByHand, { yes, secrets }: Options): Promise<void> {
   if (!(await checkHealth(client, report))) return;
@@ -23,7 +23,7 @@ async function runChecks(client: Client, report: Report, count: CountByHand, { y
   await report.check("nothing leaked: no secret, no stack, no provider address", async () => {
     const leaks = leaksIn(client.answers, secrets);
     if (leaks.length > 0) throw new Unexpected("nothing of the kind", leaks.join("; "));
-    return { note: `${client.answers.length} answers searched`, result: null };
+    return `${client.answers.length} answers searched`;
   });
 }
 
@@ -61,11 +61,6 @@ async function smoke(options: Options): Promise<number> {
   return report.failed ? 1 : Number(process.exitCode ?? 0);
 }
 
-try {
-  const options = readOptions(process.argv.slice(2), process.env);
-  if (options === null) console.log(HELP);
-  else process.exitCode = await smoke(options);
-} catch (error) {
-  console.error(error instanceof Foreseen ? error.message : error);
-  process.exitCode = 1;
-}
+await runCommand(COMMAND_LINE, async (values) => {
+  process.exitCode = await smoke(optionsFrom(values, process.env));
+});

@@ -2,6 +2,8 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { join, resolve } from "node:path";
+import { helpOf } from "./lib/options.ts";
+import { onNpmEnd } from "./lib/parent.ts";
 import { superviseChildren } from "./start/children.ts";
 import { checkConfiguration, checkCrons } from "./start/configuration.ts";
 import { tickCrons } from "./start/crons.ts";
@@ -11,7 +13,7 @@ import { Foreseen } from "./start/foreseen.js";
 import { tryLock } from "./start/lock.js";
 import { LogScreen } from "./start/log-screen.ts";
 import { applyMigrations } from "./start/migrations.ts";
-import { HELP, readOptions } from "./start/options.ts";
+import { COMMAND_LINE, readOptions } from "./start/options.ts";
 import type { Options } from "./start/options.ts";
 import { DATABASE, SIMULATOR_CONFIG, WORKER_CONFIG } from "./start/places.ts";
 import { HOST, needPort } from "./start/ports.ts";
@@ -113,10 +115,11 @@ async function main(): Promise<void> {
   process.on("SIGINT", () => stop("\nStopped.", 130));
   process.on("SIGTERM", () => stop("Stopped.", 143));
   process.on("SIGHUP", () => stop("Stopped.", 129));
+  onNpmEnd(() => stop("Stopped.", 143));
   enableCompileCache();
   try {
     const options = readOptions(process.argv.slice(2));
-    if (options === null) console.log(HELP);
+    if (options === null) console.log(helpOf(COMMAND_LINE));
     else await start(options);
   } catch (error) {
     stop(error instanceof Foreseen ? error.message : String(error instanceof Error ? error.stack : error), 1);

@@ -1,7 +1,7 @@
 /** What runs in workerd: the product as `wrangler deploy` would upload it, and beside it the bench's own Workers. */
 import { readFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import type { Plugin } from "esbuild";
 import "../start/offline.ts";
@@ -22,13 +22,14 @@ export interface Bundles {
   readonly limiter: string | null;
 }
 
+const SOURCE = `${ROOT}worker/src/`;
 const BENCH = `${ROOT}scripts/bench/worker/`;
 
 export async function buildAll(folder: string, limiterModules: string | null): Promise<Bundles> {
   const [bare, counter, silent, bench, simulator, limiter] = await Promise.all([
-    bundle(`${ROOT}worker/src/index.ts`, { plugins: [instead("store", "admissions.ts", BARE)] }),
-    bundle(`${ROOT}worker/src/index.ts`, { plugins: [instead("quota", "ledger.ts", ONE_STATEMENT)] }),
-    bundle(`${ROOT}worker/src/index.ts`, { drop: ["console"] }),
+    productWith("store/limits/admissions.ts", "bare-admission.ts"),
+    productWith("quota/ledger.ts", "one-statement-ledger.ts"),
+    bundle(`${SOURCE}index.ts`, { drop: ["console"] }),
     bundle(`${BENCH}index.ts`),
     bundle(SIMULATOR_CONFIG.replace("wrangler.jsonc", "worker.ts")),
     limiterModules === null ? null : bundle(`${BENCH}rate-limiter.ts`, { modules: limiterModules }),
@@ -68,52 +69,22 @@ async function bundle(
   return outputFiles[0]?.text ?? "";
 }
 
-/** The first admission of an instance is the real one; after it, its facts, behind the cheapest round trip that there is. */
-const BARE = `
-import { admit as real } from "./admissions.ts?real";
-export { returnAdmission } from "./admissions.ts?real";
-let known = null;
-export async function admit(db, question, use) {
-  if (known === null) return (known = await real(db, question, use));
-  await db.prepare("SELECT 1").first();
-  return { ...known, admitted: use !== null };
-}`;
-
-/** One statement instead of the ledger's transaction, and a status that was worked out once: all else is the product's. */
-const ONE_STATEMENT = `
-import { QuotaLedger as Real } from "./ledger.ts?real";
-export class QuotaLedger extends Real {
-  #status = null;
-  constructor(ctx, env) {
-    super(ctx, env);
-    ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY, used INTEGER NOT NULL)");
-    ctx.storage.sql.exec("INSERT INTO counter VALUES (1, 0) ON CONFLICT DO NOTHING");
-  }
-  async reserve({ id, cost, caller, ttlSeconds }) {
-    this.#status ??= await super.status({ own: caller });
-    if ("empty" in this.#status) return [this.#status, (this.#status = null)][0];
-    const sql = "UPDATE counter SET used = used + ?1 WHERE used + ?1 <= ?2 RETURNING used";
-    const [row] = this.ctx.storage.sql.exec(sql, cost.calls, this.#status.safety_limit).toArray();
-    if (row === undefined) throw new Error("The bench asked for more than there is");
-    const now = Date.now();
-    const reservation = { id, calls: cost.calls, expiresAt: now + ttlSeconds * 1000, startAt: now, decidedAt: now, probe: false };
-    return { result: "granted", reservation, status: this.#status };
-  }
-}`;
-
-/** A module of the product with another in its place, which may still ask for the real one as `<name>?real`. */
-function instead(folder: string, file: string, contents: string): Plugin {
-  const resolveDir = `${ROOT}worker/src/${folder}/`;
-  return {
-    name: `instead of ${file}`,
+/** The product with one of its modules replaced; the other module may import the real one as `product/…`. Throws where nothing imports it. */
+export async function productWith(module: string, variant: string): Promise<string> {
+  const replaced = `${SOURCE}${module}`;
+  let imports = 0;
+  const plugin: Plugin = {
+    name: `instead of ${module}`,
     setup: (build) => {
-      build.onResolve({ filter: /\?real$/ }, () => ({ path: `${resolveDir}${file}`, namespace: "real" }));
-      build.onLoad({ filter: /.*/, namespace: "real" }, ({ path }) => ({ contents: readFileSync(path, "utf8"), loader: "ts", resolveDir }));
-      build.onLoad({ filter: new RegExp(`/${folder}/${file.replaceAll(".", "\\.")}$`), namespace: "file" }, () => ({
-        contents,
-        loader: "ts",
-        resolveDir,
-      }));
+      build.onResolve({ filter: /^product\// }, ({ path }) => ({ path: path.replace("product/", SOURCE) }));
+      build.onResolve({ filter: /^\./ }, ({ path, resolveDir }) => {
+        if (resolve(resolveDir, path) !== replaced) return undefined;
+        imports += 1;
+        return { path: `${ROOT}scripts/bench/variants/${variant}` };
+      });
     },
   };
+  const contents = await bundle(`${SOURCE}index.ts`, { plugins: [plugin] });
+  if (imports === 0) throw new Error(`Nothing in the product imports ${module}, so ${variant} would replace nothing`);
+  return contents;
 }

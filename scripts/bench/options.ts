@@ -1,7 +1,8 @@
 /** The command line of `npm run bench`. */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { PATH, columns, numberFrom, text, wholeFrom } from "../lib/options.ts";
+import type { Values } from "../lib/options.ts";
 import { Foreseen } from "../start/foreseen.js";
 import type { Measure, Scale } from "./measure.ts";
 
@@ -38,36 +39,46 @@ const QUICK: Scale = {
 
 const LIMITER_FOLDER = join(tmpdir(), "quota-coordinator-bench");
 
-export const helpOf = (
-  measures: readonly Measure[],
-): string => `npm run bench -- [options]     measures the product beside what one would build instead
+export const commandLine = (measures: readonly Measure[]) =>
+  ({
+    command: "npm run bench",
+    about: "Measures the product beside what one would build instead.",
+    options: {
+      quick: { help: "small sizes and short rounds: about a minute, and only a hint" },
+      only: {
+        value: "NAMES",
+        kind: text("names of measures"),
+        many: true,
+        help: "only these measures, separated by commas; may be repeated",
+      },
+      rounds: { value: "N", kind: wholeFrom(3, 50), help: `rounds of each contender, 3 to 50 (${FULL.rounds})` },
+      seconds: {
+        value: "S",
+        kind: numberFrom(0.1, 60),
+        help: `of load in each round, 0.1 to 60 (${FULL.seconds}; with --quick ${QUICK.seconds})`,
+      },
+      json: { value: "FILE", kind: PATH, help: "write every round as JSON too" },
+      limiter: { value: "DIR", kind: PATH, help: `where hono-rate-limiter is installed on the first run (${LIMITER_FOLDER})` },
+      "no-limiter": { help: "leave hono-rate-limiter out, as happens automatically without a network" },
+    },
+    after: `Measures:
+${columns(measures.map(({ name, about }) => [name, about]))}
 
-  --quick          small sizes and short rounds: about a minute, and only a hint
-  --only NAMES     only these measures, separated by commas; may be given more than once
-  --rounds N       rounds of each contender, 3 to 50 (${FULL.rounds})
-  --seconds S      of load in each round, 0.1 to 60 (${FULL.seconds}; with --quick ${QUICK.seconds})
-  --json FILE      writes every round as JSON too
-  --limiter DIR    where hono-rate-limiter is installed on the first run
-                   (${LIMITER_FOLDER})
-  --no-limiter     leaves hono-rate-limiter out; without a network it is left out by itself
-  --help           this page
+Everything runs here: workerd, and a process that makes the load, on loopback.
+Nothing is left behind but hono-rate-limiter's folder. Exit code: 0 done,
+1 something failed. A missed target is shown and is no failure.`,
+  }) as const;
 
-Measures:
-${measures.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`).join("\n")}
-
-Everything runs here: workerd, and a process that makes the load, on loopback. Nothing is left behind but
-hono-rate-limiter's folder. Exit code: 0 done, 1 something failed; a missed target is shown and is no failure.
-`;
-
-/** Null where the help was asked for. Throws `Foreseen` for what makes no sense. */
-export function readOptions(args: readonly string[], all: readonly Measure[]): Options | null {
-  const values = parsed(args);
-  if (values.help) return null;
-  const scale = values.quick ? QUICK : FULL;
-  const rounds = numberIn("--rounds", values.rounds, { least: 3, most: 50, whole: true }) ?? scale.rounds;
-  const seconds = numberIn("--seconds", values.seconds, { least: 0.1, most: 60, whole: false }) ?? scale.seconds;
-  const limiter = values["no-limiter"] ? null : (values.limiter ?? LIMITER_FOLDER);
-  return { measures: chosen(values.only, all), scale: { ...scale, rounds, seconds }, json: values.json ?? null, limiter };
+/** Throws `Foreseen` for what makes no sense. */
+export function optionsFrom(values: Values<ReturnType<typeof commandLine>["options"]>, all: readonly Measure[]): Options {
+  const { quick, rounds, seconds, only, json = null, limiter = LIMITER_FOLDER } = values;
+  const scale = quick ? QUICK : FULL;
+  return {
+    measures: chosen(only, all),
+    scale: { ...scale, rounds: rounds ?? scale.rounds, seconds: seconds ?? scale.seconds },
+    json,
+    limiter: values["no-limiter"] ? null : limiter,
+  };
 }
 
 function chosen(only: readonly string[] | undefined, all: readonly Measure[]): readonly Measure[] {
@@ -77,36 +88,4 @@ function chosen(only: readonly string[] | undefined, all: readonly Measure[]): r
   const unknown = [...names].find((name) => !known.includes(name));
   if (unknown !== undefined) throw new Foreseen(`--only is ${JSON.stringify(unknown)}; expected one of ${known.join(", ")}`);
   return all.filter(({ name }) => names.has(name));
-}
-
-function numberIn(
-  flag: string,
-  given: string | undefined,
-  { least, most, whole }: { readonly least: number; readonly most: number; readonly whole: boolean },
-): number | null {
-  if (given === undefined) return null;
-  const value = given.trim() === "" ? Number.NaN : Number(given);
-  if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
-  throw new Foreseen(`${flag} is ${JSON.stringify(given)}; expected a ${whole ? "whole number" : "number"} from ${least} to ${most}`);
-}
-
-function parsed(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        quick: { type: "boolean", default: false },
-        only: { type: "string", multiple: true },
-        rounds: { type: "string" },
-        seconds: { type: "string" },
-        json: { type: "string" },
-        limiter: { type: "string" },
-        "no-limiter": { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }).values;
-  } catch (error) {
-    const [first = ""] = error instanceof Error ? error.message.split(/[.\n]/u, 1) : [];
-    throw new Foreseen(`${first}; npm run bench -- --help shows what there is.`);
-  }
 }

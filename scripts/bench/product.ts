@@ -1,4 +1,6 @@
 /** The product as its administrator uses it, and the bench's own Worker. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { isbn13Of } from "../isbndb-simulator/isbn.ts";
 import { ADMIN_TOKEN } from "./workerd.ts";
 import type { Workerd } from "./workerd.ts";
 
@@ -40,7 +42,7 @@ export async function runJob<Result>(workerd: Workerd, type: string): Promise<Re
     const job = await ask<Job<Result>>(workerd, "GET", `/api/jobs/${id}`);
     if (job.status === "completed" && job.result !== null) return job.result;
     if (["failed", "cancelled", "completed"].includes(job.status)) throw new Error(`${type}: ${JSON.stringify(job).slice(0, 500)}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await sleep(POLL_MS);
   }
 }
 
@@ -54,11 +56,6 @@ export async function newProject(workerd: Workerd): Promise<{ readonly id: strin
   return { id: created.project.id, key: created.api_key.key };
 }
 
-/** The nth of very many valid ISBN-13s. */
-function isbnNumber(n: number): string {
-  const body = `978${String(100_000_000 + n)}`;
-  const sum = Array.from(body).reduce((total, digit, index) => total + Number(digit) * (index % 2 === 0 ? 1 : 3), 0);
-  return `${body}${(10 - (sum % 10)) % 10}`;
-}
-
-export const isbns = (from: number, count: number): string[] => Array.from({ length: count }, (_, index) => isbnNumber(from + index));
+/** Valid ISBN-13s, as many as are wanted. */
+export const isbns = (from: number, count: number): string[] =>
+  Array.from({ length: count }, (_, index) => isbn13Of(978_100_000_000 + from + index));

@@ -1,9 +1,8 @@
 /** One workerd with all contenders in it, each on a socket of its own, with nothing in front of it. */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import "../start/offline.ts";
-import type { Miniflare, V4WorkerOptions } from "miniflare";
+import type { V4WorkerOptions } from "miniflare";
+import { applyMigrations } from "../start/migrations.ts";
 import { ROOT, WORKER_CONFIG } from "../start/places.ts";
 import type { Bundles } from "./bundles.ts";
 
@@ -98,7 +97,8 @@ export async function startWorkerd(bundles: Partial<Bundles>, { migrated = true,
   for (const [name, bundle] of Object.entries(bundles)) {
     if (bundle !== null) urls.set(name, (await miniflare.unsafeGetDirectURL(name)).origin);
   }
-  if (migrated && bundles.product !== undefined) await migrate(miniflare);
+  if (migrated && bundles.product !== undefined)
+    await applyMigrations(await miniflare.getD1Database("DB", "product"), `${ROOT}worker/migrations`);
   const id = [...workerdProcesses().keys()].find((process) => !before.has(process));
   return {
     url: (name) => urls.get(name) ?? missing(name),
@@ -110,16 +110,6 @@ export async function startWorkerd(bundles: Partial<Bundles>, { migrated = true,
 
 function missing(name: string): never {
   throw new Error(`There is no Worker ${name} in this run`);
-}
-
-async function migrate(miniflare: Miniflare): Promise<void> {
-  const { unstable_splitSqlQuery: statementsOf } = await import("wrangler");
-  const folder = `${ROOT}worker/migrations`;
-  const database = await miniflare.getD1Database("DB", "product");
-  for (const name of readdirSync(folder).toSorted()) {
-    const statements = statementsOf(readFileSync(join(folder, name), "utf8")).map((sql) => database.prepare(sql));
-    await database.batch(statements);
-  }
 }
 
 /** Our own, by id, with their resident kilobytes. */

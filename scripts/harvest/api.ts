@@ -25,12 +25,13 @@ interface Request<Body> {
 export class Api {
   readonly #baseUrl: string;
   readonly #token: string;
-  readonly #interrupted: AbortSignal;
+  readonly #late = new AbortController();
 
   constructor(baseUrl: string, token: string, interrupted: AbortSignal) {
     this.#baseUrl = baseUrl;
     this.#token = token;
-    this.#interrupted = interrupted;
+    const abort = (): void => this.#late.abort(new Error("interrupted"));
+    interrupted.addEventListener("abort", () => setTimeout(abort, GRACE_MS).unref(), { once: true });
   }
 
   async status(): Promise<Reply<QuotaStatus>> {
@@ -49,7 +50,7 @@ export class Api {
   }
 
   async #send<Body>({ method, path, body, schema, timeoutMs }: Request<Body>): Promise<Reply<Body>> {
-    const { signal, done } = this.#timeLimit(timeoutMs);
+    const signal = AbortSignal.any([this.#late.signal, AbortSignal.timeout(timeoutMs)]);
     try {
       const response = await fetch(`${this.#baseUrl}${path}`, {
         method,
@@ -65,23 +66,7 @@ export class Api {
       return trouble(`The server's answer makes no sense (${JSON.stringify(text.slice(0, 60))})`);
     } catch (error) {
       return trouble(`The server gave no answer (${reasonOf(error)})`);
-    } finally {
-      done();
     }
-  }
-
-  #timeLimit(milliseconds: number): { signal: AbortSignal; done: () => void } {
-    const controller = new AbortController();
-    const timers = [setTimeout(() => controller.abort(new Error(`nothing for ${milliseconds / 1_000} s`)), milliseconds)];
-    const shorten = (): void => {
-      timers.push(setTimeout(() => controller.abort(new Error("interrupted")), GRACE_MS));
-    };
-    this.#interrupted.addEventListener("abort", shorten, { once: true });
-    const done = (): void => {
-      timers.forEach(clearTimeout);
-      this.#interrupted.removeEventListener("abort", shorten);
-    };
-    return { signal: controller.signal, done };
   }
 }
 

@@ -117,13 +117,8 @@ export class CheckpointFile {
   #writeWhole(path: string, text: string): void {
     const temporary = `${path}.tmp`;
     try {
-      const descriptor = openSync(temporary, "w", 0o644);
-      try {
-        writeFileSync(descriptor, text);
-        fsyncSync(descriptor);
-      } finally {
-        closeSync(descriptor);
-      }
+      // On disk before it has its name.
+      writeFileSync(temporary, text, { mode: 0o644, flush: true });
       renameSync(temporary, path);
     } catch (error) {
       const kept = existsSync(path) ? "; the one written before is still there" : "";
@@ -137,11 +132,8 @@ export class CheckpointFile {
 function syncFolder(folder: string): void {
   try {
     const descriptor = openSync(folder, "r");
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+    fsyncSync(descriptor);
+    closeSync(descriptor);
   } catch {
     // The file itself is safe already.
   }

@@ -63,9 +63,3 @@ export type HarvestEvent =
       readonly message: string;
     }
   | { readonly type: "error"; readonly message: string };
-
-export interface Reporter {
-  readonly tell: (event: HarvestEvent) => void;
-  /** Leaves the terminal as it was. */
-  readonly close: () => void;
-}

@@ -1,14 +1,15 @@
 /** The command line of `npm run harvest`. Reads the environment and the file of local secrets, nothing else. */
 import { resolve } from "node:path";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { PATH, address, columns, oneOf, readOptions as readTable, text, wholeFrom } from "../lib/options.ts";
+import type { Kind, Values } from "../lib/options.ts";
 import { Foreseen } from "../start/foreseen.js";
 import { ROOT } from "../start/places.ts";
 import { readVars } from "../start/vars.ts";
-import { HELP_AFTER } from "./help.ts";
 import { TIER_NAMES, distinct } from "./source.ts";
-import type { Source, Tier } from "./source.ts";
+import type { Source } from "./source.ts";
 
 export const DEFAULT_BASE_URL = "http://127.0.0.1:8787";
+const DEFAULT_CHECKPOINT = "harvest-checkpoint.json";
 
 export interface Options {
   /** Null: what the checkpoint says. */
@@ -30,35 +31,68 @@ export interface Options {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-interface Values {
-  tier?: Tier;
-  author?: string[];
-  authors?: string;
-  resume?: true;
-  retryFailed?: true;
-  dryRun?: true;
-  checkQuota?: true;
-  wait?: true;
-  json?: true;
-  force?: true;
-  maxPages?: number;
-  baseUrl?: string;
-  token?: string;
-  checkpoint: string;
-  statusInterval: number;
-  retryPause: number;
-}
+const SECONDS: Kind<number> = {
+  expected: "seconds above 0, such as 60 or 0.5",
+  read: (given) => (/^\d{1,5}(\.\d{1,3})?$/u.test(given) && Number(given) > 0 ? Number(given) : undefined),
+};
 
-/** Null where the help was asked for, and shown. Throws `Foreseen` for what makes no sense. */
+export const COMMAND_LINE = {
+  command: "npm run harvest",
+  about: "Fetches the bibliographies of many authors, over as many days as their calls take.",
+  options: {
+    tier: { value: "TIER", kind: oneOf(TIER_NAMES), help: `authors by their place in the catalogue: ${TIER_NAMES.join(", ")}` },
+    author: { value: "NAME", kind: text("a name"), many: true, help: "one author; may be repeated" },
+    authors: {
+      value: "FILE",
+      kind: PATH,
+      help: "text with a name a line (# comments), or .csv with a column author, author_name or name",
+    },
+    resume: { help: "continue where the checkpoint stands" },
+    "retry-failed": { help: "the same, and then try the failed authors again" },
+    "max-pages": { value: "N", kind: wholeFrom(1, 100), help: "pages of 1,000 books an author, at most (default: all the provider gives)" },
+    "dry-run": { help: "say how many calls and days it takes; spend nothing" },
+    "check-quota": { help: "show today's remaining calls: exit code 0, or 2 if there are none" },
+    wait: { help: "when the day's calls are used up, wait for new ones and continue" },
+    "base-url": { value: "URL", kind: address(DEFAULT_BASE_URL), help: `the coordinator's address (default: ${DEFAULT_BASE_URL})` },
+    token: { value: "TOKEN", kind: text("the admin token"), help: "the admin token (default: ADMIN_TOKEN, else what .dev.vars says)" },
+    checkpoint: { value: "FILE", kind: PATH, help: `the file that keeps the progress (default: ${DEFAULT_CHECKPOINT})` },
+    force: { help: "start again over a checkpoint; with --resume: at another address" },
+    json: { help: "print one JSON object a line" },
+    "status-interval": { value: "SECONDS", kind: SECONDS, help: "how often a waiting run looks for new calls (default: 60)" },
+    "retry-pause": { value: "SECONDS", kind: SECONDS, help: "pause after a failure, doubled with each in a row (default: 2)" },
+  },
+  after: `Name the authors with one of --tier, --author and --authors, or use --resume.
+Calls are spent one at a time. Authors that the catalogue holds are free.
+
+Exit code: 0 done, 1 fatal, 2 the day's calls are used up (progress is saved),
+3 finished, but some authors failed, 130 interrupted (progress is saved).
+
+With --json every line is an object with a type and the time:
+${columns([
+  ["start", "source, authors, settled, base_url, checkpoint, resumed"],
+  ["quota", "the status: used, safety_limit, remaining, reset_at, …"],
+  ["author", "author, result (done, limited, truncated, unknown, failed), books, pages, calls, settled, total, next_page?, reason?"],
+  ["pause", "author, because (pace, trouble), seconds, message"],
+  ["exhausted", "next_author, waiting, message, reset_at"],
+  ["continued", "next_author, waited_seconds"],
+  ["warning", "message"],
+  ["plan", "authors, calls, days, full_days, … (--dry-run)"],
+  ["end", "ending, exit_code, totals, failed, message"],
+  ["error", "message (it could not begin)"],
+])}`,
+} as const;
+
+/** Null where the help was asked for. Throws `Foreseen` for what makes no sense. */
 export function readOptions(args: readonly string[], environment: Environment): Options | null {
-  const values = parsed(args);
-  if (values === null) return null;
+  const read = readTable(COMMAND_LINE, args);
+  if (read === null) return null;
+  const { values } = read;
   const at = (path: string): string => resolve(environment["npm_lifecycle_event"] ? (environment["INIT_CWD"] ?? "") : "", path);
   const source = sourceIn(values, at);
-  const task = values.checkQuota ? "check_quota" : values.dryRun ? "dry_run" : "harvest";
-  const from = values.retryFailed ? "retry_failed" : values.resume ? "resume" : "anew";
+  const task = values["check-quota"] ? "check_quota" : values["dry-run"] ? "dry_run" : "harvest";
+  const from = values["retry-failed"] ? "retry_failed" : values.resume ? "resume" : "anew";
   if (source === null && task !== "check_quota" && from === "anew") {
-    throw new Foreseen("Nobody to harvest; name one of --tier, --author and --authors, or --resume.");
+    throw new Foreseen("There are no authors to harvest; pass one of --tier, --author and --authors, or --resume.");
   }
   const { ADMIN_TOKEN: local } = readVars(`${ROOT}.dev.vars`) ?? {};
   const token = values.token ?? environment["ADMIN_TOKEN"] ?? local ?? "";
@@ -69,18 +103,18 @@ export function readOptions(args: readonly string[], environment: Environment): 
     task,
     from,
     token,
-    baseUrl: values.baseUrl ?? null,
-    maxPages: values.maxPages ?? null,
-    wait: values.wait ?? false,
-    checkpoint: at(values.checkpoint),
-    json: values.json ?? false,
-    force: values.force ?? false,
-    statusIntervalMs: values.statusInterval * 1_000,
-    retryPauseMs: values.retryPause * 1_000,
+    baseUrl: values["base-url"] ?? null,
+    maxPages: values["max-pages"] ?? null,
+    wait: values.wait,
+    checkpoint: at(values.checkpoint ?? DEFAULT_CHECKPOINT),
+    json: values.json,
+    force: values.force,
+    statusIntervalMs: (values["status-interval"] ?? 60) * 1_000,
+    retryPauseMs: (values["retry-pause"] ?? 2) * 1_000,
   };
 }
 
-function sourceIn({ tier, author, authors }: Values, at: (path: string) => string): Source | null {
+function sourceIn({ tier, author, authors }: Values<typeof COMMAND_LINE.options>, at: (path: string) => string): Source | null {
   const sources: Source[] = [
     ...(tier === undefined ? [] : [{ kind: "tier", tier } as const]),
     ...(author === undefined ? [] : [{ kind: "author", names: distinct(author) } as const]),
@@ -88,78 +122,4 @@ function sourceIn({ tier, author, authors }: Values, at: (path: string) => strin
   ];
   if (sources.length > 1) throw new Foreseen("--tier, --author and --authors are given together; expected one of them.");
   return sources[0] ?? null;
-}
-
-function parsed(args: readonly string[]): Values | null {
-  const quiet = { writeErr: () => undefined };
-  const command = commandLine().exitOverride().configureOutput(quiet);
-  try {
-    return command.parse(args, { from: "user" }).opts<Values>();
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return null;
-    const sentence = error.message.replace(/^error: /u, "").replace(/\.?$/u, "");
-    throw new Foreseen(`${sentence.slice(0, 1).toUpperCase()}${sentence.slice(1)}; npm run harvest -- --help shows what there is.`);
-  }
-}
-
-function commandLine(): Command {
-  return new Command("npm run harvest --")
-    .usage("[options]")
-    .allowExcessArguments(false)
-    .description("Fetches the bibliographies of many authors, over as many days as their calls take.")
-    .addOption(new Option("--tier <tier>", `authors by their place in the catalogue: ${TIER_NAMES.join(", ")}`).argParser(tierOf))
-    .option("--author <name>", "one author; may be repeated", nameOf)
-    .option("--authors <file>", "text with a name a line (# comments), or .csv with a column author, author_name or name", pathOf)
-    .option("--resume", "go on where the checkpoint stands")
-    .option("--retry-failed", "the same, and then try again what failed")
-    .option("--max-pages <n>", "pages of 1,000 books an author, at most (default: all the provider gives)", pagesOf)
-    .option("--dry-run", "say how many calls and days it takes; spend nothing")
-    .option("--check-quota", "say what is left today: exit code 0, or 2 if nothing is")
-    .option("--wait", "when the day's calls are used up, wait for new ones and go on")
-    .option("--base-url <url>", `where the coordinator is (default: ${DEFAULT_BASE_URL})`, urlOf)
-    .option("--token <token>", "the admin token (default: ADMIN_TOKEN, else what .dev.vars says)")
-    .option("--checkpoint <file>", "where progress is kept", pathOf, "harvest-checkpoint.json")
-    .option("--force", "start anew over a checkpoint; with --resume: at another address")
-    .option("--json", "one JSON object a line")
-    .option("--status-interval <seconds>", "how often a waiting run looks for new calls", secondsOf, 60)
-    .option("--retry-pause <seconds>", "pause after a failure, doubled with each in a row", secondsOf, 2)
-    .helpOption("--help", "this page")
-    .addHelpText("after", HELP_AFTER);
-}
-
-function expected(what: string): InvalidArgumentError {
-  return new InvalidArgumentError(`Expected ${what}`);
-}
-
-function tierOf(text: string): Tier {
-  const tier = TIER_NAMES.find((name) => name === text);
-  if (tier === undefined) throw expected(`one of ${TIER_NAMES.join(", ")}`);
-  return tier;
-}
-
-function nameOf(text: string, before: string[] = []): string[] {
-  if (text.trim() === "") throw expected("a name");
-  return [...before, text];
-}
-
-function pathOf(text: string): string {
-  if (text === "") throw expected("a path");
-  return text;
-}
-
-function pagesOf(text: string): number {
-  if (!/^\d{1,3}$/u.test(text) || Number(text) < 1 || Number(text) > 100) throw expected("a whole number from 1 to 100");
-  return Number(text);
-}
-
-function secondsOf(text: string): number {
-  if (!/^\d{1,5}(\.\d{1,3})?$/u.test(text) || Number(text) <= 0) throw expected("seconds above 0, such as 60 or 0.5");
-  return Number(text);
-}
-
-function urlOf(text: string): string {
-  const { protocol, href } = URL.parse(text) ?? {};
-  if (href === undefined || !/^https?:$/u.test(protocol ?? "")) throw expected(`an address such as ${DEFAULT_BASE_URL}`);
-  return href.replace(/\/+$/u, "");
 }

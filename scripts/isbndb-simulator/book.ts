@@ -32,20 +32,21 @@ export interface Book {
 }
 
 /** One salt a property, so that books with equal publishers do not also share their pages and prices. */
-const SALT = {
-  form: 1,
-  adjective: 2,
-  noun: 3,
-  second: 4,
-  publisher: 5,
-  pages: 6,
-  price: 7,
-  subject: 8,
-  year: 9,
-  day: 10,
-  binding: 11,
-  size: 12,
-} as const;
+const PROPERTIES = [
+  "form",
+  "adjective",
+  "noun",
+  "second",
+  "publisher",
+  "pages",
+  "price",
+  "subject",
+  "year",
+  "day",
+  "binding",
+  "size",
+] as const;
+const SALT = Object.fromEntries(PROPERTIES.map((name, index) => [name, index + 1])) as Record<(typeof PROPERTIES)[number], number>;
 
 const BINDINGS = ["Hardcover", "Paperback", "Mass Market Paperback", "Kindle Edition", "Library Binding"] as const;
 const LANGUAGES = ["en", "en", "en", "en", "en", "en", "en", "es", "fr", "de"] as const;

@@ -2,21 +2,33 @@
 import { z } from "zod";
 import { whole } from "./input.ts";
 
-export const FAULT_KINDS = [
-  "status",
+/** Faults that need no more than a kind. */
+const PLAIN_KINDS = [
+  /** The day is over, whatever the count says; not billed. */
   "daily_quota",
+  /** The same in the older form: 403. Not billed. */
   "daily_403",
+  /** Too fast; not billed. */
   "minute_quota",
+  /** 403 about plan or host; billed. */
   "wrong_plan",
-  "hang_after_billing",
-  "hang_before_billing",
   "malformed_json",
+  /** A complete HTTP message whose JSON stops midway. */
   "cut_off_json",
+  /** The right answer without `ratelimit` and `ratelimit-policy`. */
   "missing_headers",
+  /** 500, as for an answer over about 6 MB; billed. */
   "too_large",
+  /** The headers show the count as it was before this request. */
   "stale_count",
+  /** Billed; the connection dies in the middle of the body. */
   "reset_connection",
 ] as const;
+
+/** Billed, then answered rightly after `hang_ms`; or never counted, and 504 after `hang_ms`. */
+const HANGING_KINDS = ["hang_after_billing", "hang_before_billing"] as const;
+
+export const FAULT_KINDS = ["status", ...HANGING_KINDS, ...PLAIN_KINDS] as const;
 
 const headers = z.record(z.string(), z.string({ error: "a header's value as text" }), { error: 'headers such as {"retry-after": "2"}' });
 
@@ -35,36 +47,13 @@ const common = {
   headers: headers.optional(),
 };
 
-const hang = { ...common, hang_ms: whole(0, 600_000).default(30_000) };
-
 export const faultSchema = z.discriminatedUnion(
   "kind",
   [
     /** Billed, then this status; `body` may be anything, text is sent as it is. */
     z.strictObject({ kind: z.literal("status"), ...common, status: whole(200, 599), body: z.unknown().optional() }),
-    /** The day is over, whatever the count says; not billed. */
-    z.strictObject({ kind: z.literal("daily_quota"), ...common }),
-    /** The same in the older form: 403. Not billed. */
-    z.strictObject({ kind: z.literal("daily_403"), ...common }),
-    /** Too fast; not billed. */
-    z.strictObject({ kind: z.literal("minute_quota"), ...common }),
-    /** 403 about plan or host; billed. */
-    z.strictObject({ kind: z.literal("wrong_plan"), ...common }),
-    /** Billed at once, answered rightly after `hang_ms`. */
-    z.strictObject({ kind: z.literal("hang_after_billing"), ...hang }),
-    /** Never reaches the count: 504 after `hang_ms`. */
-    z.strictObject({ kind: z.literal("hang_before_billing"), ...hang }),
-    z.strictObject({ kind: z.literal("malformed_json"), ...common }),
-    /** A complete HTTP message whose JSON stops midway. */
-    z.strictObject({ kind: z.literal("cut_off_json"), ...common }),
-    /** The right answer without `ratelimit` and `ratelimit-policy`. */
-    z.strictObject({ kind: z.literal("missing_headers"), ...common }),
-    /** 500, as for an answer over about 6 MB; billed. */
-    z.strictObject({ kind: z.literal("too_large"), ...common }),
-    /** The headers show the count as it was before this request. */
-    z.strictObject({ kind: z.literal("stale_count"), ...common }),
-    /** Billed; the connection dies in the middle of the body. */
-    z.strictObject({ kind: z.literal("reset_connection"), ...common }),
+    z.strictObject({ kind: z.enum(HANGING_KINDS), ...common, hang_ms: whole(0, 600_000).default(30_000) }),
+    z.strictObject({ kind: z.enum(PLAIN_KINDS), ...common }),
   ],
   { error: `one of ${FAULT_KINDS.join(", ")}` },
 );

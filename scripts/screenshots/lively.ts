@@ -1,4 +1,5 @@
 /** A coordinator that looks as if a company had worked with it for a month: what the pictures show. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { DAY_MS, HOUR_MS, daysBefore, isoDay, wave } from "./month.ts";
 import { outbound } from "./outbound.ts";
 
@@ -144,7 +145,7 @@ async function untilEnded(call: Instance["call"], id: string): Promise<void> {
     const { status } = (await need(call("GET", `/api/jobs/${id}`), 200)) as { status: string };
     if (status === "completed") return;
     if (status === "failed") throw new Error(`the job ${id} failed`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
   }
 }
 
@@ -157,38 +158,19 @@ const jobName = (type: string, number: number): string => `${type}-${String(numb
 
 function jobs(now: number): (readonly [string, ...(string | number | null)[]])[] {
   const minutes = (count: number): number => now - (now % 60_000) - count * 60_000;
+  const midnight = now - (now % DAY_MS);
   const failed = jobName("harvest", 1);
   const lost = "storage_unavailable: The database did not answer.";
   return [
     ...[31, 61, 91, 121].map((ago, index) => {
-      const result = JSON.stringify({ run: null, next: null });
-      return [
-        ADD_JOB,
-        jobName("harvest", index + 2),
-        "completed",
-        1,
-        result,
-        null,
-        "*/30 * * * *",
-        minutes(ago),
-        minutes(ago) + 94_000,
-      ] as const;
+      const [id, at, result] = [jobName("harvest", index + 2), minutes(ago), JSON.stringify({ run: null, next: null })];
+      return [ADD_JOB, id, "completed", 1, result, null, "*/30 * * * *", at, at + 94_000] as const;
     }),
     [ADD_JOB, failed, "failed", 3, null, lost, "*/30 * * * *", minutes(151), minutes(150)],
     [ADD_TRY, failed, "run", 1, minutes(151), minutes(151) + 400, "failed", lost],
     [ADD_TRY, failed, "run", 2, minutes(151) + 5_400, minutes(151) + 5_900, "failed", lost],
     [ADD_TRY, failed, "run", 3, minutes(151) + 16_000, minutes(150), "failed", lost],
-    [
-      ADD_JOB,
-      jobName("reset_quotas", 1),
-      "completed",
-      1,
-      JSON.stringify({ rows_updated: 2 }),
-      null,
-      "0 0 * * *",
-      now - (now % DAY_MS),
-      now - (now % DAY_MS) + 2_100,
-    ],
+    [ADD_JOB, jobName("reset_quotas", 1), "completed", 1, '{"rows_updated":2}', null, "0 0 * * *", midnight, midnight + 2_100],
     [ADD_JOB, jobName("housekeeping", 1), "completed", 1, "{}", null, "*/5 * * * *", minutes(3), minutes(3) + 1_200],
     [ADD_JOB, jobName("harvest", 9), "running", 1, null, null, "*/30 * * * *", minutes(1), null],
   ];
@@ -197,6 +179,7 @@ function jobs(now: number): (readonly [string, ...(string | number | null)[]])[]
 function harvest(now: number): (readonly [string, ...(string | number | null)[]])[] {
   const target = `INSERT INTO harvest_targets (kind, target_key, name, priority, state, tries, due_at, found, reason, added_at, updated_at)
     SELECT 'author', ?1 || value, 'Author ' || value, 50, ?1, ?2, ?3, 12, ?4, ?3, ?3 FROM json_each(?5)`;
+  const ends = ["enough_for_one_run", "enough_for_one_run", "below_floor", "nothing_due", "provider_failing"];
   const many = (count: number): string => JSON.stringify([...Array(count).keys()]);
   const run =
     "INSERT INTO harvest_runs (id, started_at, ended_at, targets, calls, found, failed, stopped, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -206,20 +189,9 @@ function harvest(now: number): (readonly [string, ...(string | number | null)[]]
     [target, "failed", 5, now - 7 * HOUR_MS, "the provider answered 500", many(3)],
     ...[31, 61, 91, 121, 181].map((ago, index) => {
       const from = now - ago * 60_000;
-      const stopped =
-        ["enough_for_one_run", "enough_for_one_run", "below_floor", "nothing_due", "provider_failing"][index] ?? "nothing_due";
-      return [
-        run,
-        `demo-${ago}`,
-        from,
-        from + 94_000,
-        48 - index * 7,
-        60 - index * 9,
-        2_410 - index * 310,
-        index === 4 ? 3 : 0,
-        stopped,
-        null,
-      ] as const;
+      const stopped = ends[index] ?? "nothing_due";
+      const [targets, calls, found, failures] = [48 - index * 7, 60 - index * 9, 2_410 - index * 310, index === 4 ? 3 : 0];
+      return [run, `demo-${ago}`, from, from + 94_000, targets, calls, found, failures, stopped, null] as const;
     }),
   ];
 }

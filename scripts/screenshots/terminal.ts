@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ROOT } from "../start/places.ts";
 
 /** The end of the last thing to try. */
@@ -23,7 +24,7 @@ async function firstScreen(port: number): Promise<string> {
     const giveUpAt = performance.now() + WITHIN_MS;
     while (!output.includes(LAST_LINE)) {
       if (child.exitCode !== null || performance.now() > giveUpAt) throw new Error(`npm start did not come up:\n${output}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
     // As on the reader's machine: the usual ports and folder.
     return output

@@ -29,8 +29,9 @@ export function quotaIn(answer: Answer): Quota {
   };
 }
 
-export async function readQuota(client: Client): Promise<Quota> {
-  const answer = await client.send("GET", "/api/quota/status");
+/** `token` null: as anybody may read it. */
+export async function readQuota(client: Client, token?: null): Promise<Quota> {
+  const answer = await client.send("GET", "/api/quota/status", token === null ? { token } : {});
   expectStatus(answer, 200);
   return quotaIn(answer);
 }

@@ -1,7 +1,7 @@
 /** Checks that change nothing and spend nothing. */
 import type { Client } from "./client.ts";
 import { expect, expectProblem, expectStatus, seenIn } from "./expect.ts";
-import { quotaIn } from "./quota.ts";
+import { readQuota } from "./quota.ts";
 import type { Quota } from "./quota.ts";
 import type { Report } from "./report.ts";
 
@@ -22,27 +22,22 @@ export async function checkHealth(client: Client, report: Report): Promise<boole
     const answer = await client.send("GET", "/health", { token: null });
     expectStatus(answer, 200);
     expect(answer.json["status"] === "ok", 'status "ok"', seenIn(answer));
-    return { result: true };
+    return true;
   });
   return healthy !== null || client.answers.length > 0;
 }
 
 /** The quota as it stands. Null where it could not be read. */
 export async function checkStatus(client: Client, report: Report): Promise<Quota | null> {
-  return report.check("status: today's count", async () => {
-    const answer = await client.send("GET", "/api/quota/status", { token: null });
-    expectStatus(answer, 200);
-    const quota = quotaIn(answer);
-    const today = quota.used > 0 ? ": in use today" : "";
-    return { note: `${quota.used} of ${quota.safetyLimit} used${today}`, result: quota };
-  });
+  const noteOf = ({ used, safetyLimit }: Quota): string => `${used} of ${safetyLimit} used${used > 0 ? ": in use today" : ""}`;
+  return report.check("status: today's count", async () => readQuota(client, null), noteOf);
 }
 
 /** False where the token is not accepted: what needs it makes no sense then. */
 export async function checkToken(client: Client, report: Report): Promise<boolean> {
   const accepted = await report.check("the admin token is accepted", async () => {
     expectStatus(await client.send("GET", "/api/quota/history?days=1"), 200);
-    return { result: true };
+    return true;
   });
   return accepted !== null;
 }
@@ -55,7 +50,6 @@ export async function checkReading(client: Client, report: Report): Promise<void
     expect(typeof openapi === "string" && openapi.startsWith("3."), "an OpenAPI 3 document", seenIn(document));
     expectStatus(await client.send("GET", "/docs", { token: null }), 200);
     expectStatus(await client.send("GET", "/docs-assets/swagger-ui.css", { token: null }), 200);
-    return { result: null };
   });
 
   await report.check("unauthorised requests: 401, before anything else is looked at", async () => {
@@ -67,13 +61,11 @@ export async function checkReading(client: Client, report: Report): Promise<void
       await client.send("PUT", "/api/quota/usage", { token: null, body: {} }),
     ];
     for (const answer of answers) expectProblem(answer, 401, "unauthorized");
-    return { result: null };
   });
 
   await report.check("what does not exist is a problem too", async () => {
     expectProblem(await client.send("GET", "/no-such-page", { token: null }), 404, "not_found");
     expectProblem(await client.send("DELETE", "/api/quota/status", { token: null }), 405, "method_not_allowed");
-    return { result: null };
   });
 
   await report.check("security headers", async () => {
@@ -86,6 +78,5 @@ export async function checkReading(client: Client, report: Report): Promise<void
         expect(value.test(headers.get(name) ?? ""), `${name} like ${value.source}`, `${headers.get(name) ?? "none"} from ${request}`);
       }
     }
-    return { result: null };
   });
 }

@@ -9,10 +9,11 @@ export class Report {
   #failed = 0;
   #skipped = 0;
 
-  /** Runs a check and prints its line; `check` returns what the line says beyond its name. Null where it failed. */
-  async check<Result>(name: string, check: () => Promise<{ note?: string; result: Result }>): Promise<Result | null> {
+  /** Runs a check and prints its line, with the result of `check` where that is a text. Null where it failed. */
+  async check<Result>(name: string, check: () => Promise<Result>, noteOf?: (result: Result) => string): Promise<Result | null> {
     try {
-      const { note, result } = await check();
+      const result = await check();
+      const note = typeof result === "string" ? result : noteOf?.(result);
       this.#passed += 1;
       console.log(`  ${paint("green", "ok")}       ${name}${note === undefined ? "" : paint("dim", `  ${note}`)}`);
       return result;

@@ -26,7 +26,7 @@ export async function checkCounting(client: Client, report: Report, inUse: boole
     expect(before.date === after.date, "one UTC day", `${after.date} after ${before.date}: run this again`);
     const rise = after.charged - before.charged;
     expect(inUse ? rise >= calls : rise === calls, `the count to go up by ${calls}`, `${before.charged} before, ${after.charged} after`);
-    return { note: `${calls} ${calls === 1 ? "call" : "calls"}; ${after.used} used now`, result: null };
+    return `${calls} ${calls === 1 ? "call" : "calls"}; ${after.used} used now`;
   });
 }
 
@@ -70,19 +70,18 @@ export async function checkRefusing(client: Client, report: Report, count: Count
       `${safetyLimit} used, 0 remaining`,
       `${quota.used} used, ${quota.remaining} remaining`,
     );
-    return { result: quota };
+    return quota;
   });
   if (set === null) return report.skip("refusing: 429 quota_exhausted", "the day could not be ended");
 
   const refusal = await report.check("refusing: 429 quota_exhausted", async () => {
     const answer = await client.send("POST", PATH, { body: BATCH });
     expectProblem(answer, 429, "quota_exhausted");
-    return { result: answer };
+    return answer;
   });
   if (refusal === null) return report.skip("the refusal explains itself", "there was none");
   await report.check("the refusal explains itself", async () => {
     expectExplanation(refusal, set);
-    return { result: null };
   });
 }
 

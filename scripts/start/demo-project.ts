@@ -1,6 +1,7 @@
 /** A tenant to begin with, made over the API like any other: an organisation, a project, and a key that stays the same between runs. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Foreseen } from "./foreseen.js";
 
 export const DEMO_PROJECT = "demo";
@@ -58,7 +59,7 @@ async function untilReady(url: string, key: string): Promise<void> {
     const answer = await fetch(`${url}/api/projects/${DEMO_PROJECT}`, { headers: { authorization: `Bearer ${key}` } });
     const { provisioning } = (await answer.json()) as { readonly provisioning?: { readonly status: string } };
     if (provisioning?.status !== "pending" && provisioning?.status !== "running") return;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await sleep(LOOK_EVERY_MS);
   }
 }
 

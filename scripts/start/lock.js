@@ -1,60 +1,72 @@
-/** One process at a time. The lock is a listening socket: the system lets go of it however its holder ends. */
-import { createHash } from "node:crypto";
-import { rmSync } from "node:fs";
+/** One process at a time. Each contender listens on a socket of its own: the system closes it however its owner ends. */
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Contenders that meet all withdraw, and try again after a random pause. */
+const ATTEMPTS = 6;
+const LONGEST_PAUSE_MS = 100;
 
 /**
  * @param {string} name
- * @returns {Promise<(() => void) | null>} what releases the lock, or null while another process holds it
+ * @returns {Promise<(() => void) | null>} the function that releases the lock, or null while another process holds it
  */
 export async function tryLock(name) {
   // Hashed, because the path of a socket may have about 100 characters.
-  const path = join(tmpdir(), `lock-${createHash("sha256").update(name).digest("hex").slice(0, 24)}.sock`);
-  const release = await listen(path);
-  if (release) return release;
-  if (await answers(path)) return null;
-  // Left behind by a process that was killed.
-  rmSync(path, { force: true });
-  return listen(path);
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, 16);
+  const folder = join(tmpdir(), `npm-start-locks-${userInfo().uid}`);
+  mkdirSync(folder, { recursive: true });
+  for (let attempt = 1; ; attempt += 1) {
+    const release = await contend(folder, hash);
+    if (release || attempt === ATTEMPTS) return release;
+    await sleep(Math.random() * LONGEST_PAUSE_MS);
+  }
 }
 
 /**
- * @param {string} path
- * @returns {Promise<(() => void) | null>}
+ * Of two contenders, the one that looks later sees the socket of the other: both cannot win. Sockets have names of their own, so that
+ * removing a dead one never removes a live one. A socket between its creation and its first connection looks dead, too: its owner
+ * notices the removal when it looks.
+ * @param {string} folder
+ * @param {string} prefix of the sockets of one lock
  */
-function listen(path) {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
-    server.unref();
-    server.once("error", (error) => {
-      if ("code" in error && error.code === "EADDRINUSE") resolve(null);
-      else reject(error);
-    });
-    server.listen(path, () => {
-      const remove = () => rmSync(path, { force: true });
-      process.once("exit", remove);
-      resolve(() => {
-        process.off("exit", remove);
-        server.close();
-      });
-    });
-  });
+async function contend(folder, prefix) {
+  const own = `${prefix}-${process.pid}-${randomBytes(3).toString("hex")}`;
+  const server = createServer((socket) => socket.destroy()).unref();
+  await once(server.listen(join(folder, own)), "listening");
+  const names = readdirSync(folder).filter((name) => name.startsWith(prefix));
+  const others = names.filter((name) => name !== own).map((name) => join(folder, name));
+  const live = await Promise.all(others.map(isLive));
+  if (!names.includes(own) || live.includes(true)) {
+    server.close();
+    return null;
+  }
+  for (const dead of others) rmSync(dead, { force: true });
+  const release = () => {
+    process.off("exit", release);
+    // Removes the file, too.
+    server.close();
+  };
+  process.on("exit", release);
+  return release;
 }
 
 /**
  * @param {string} path
  * @returns {Promise<boolean>}
  */
-function answers(path) {
+function isLive(path) {
   return new Promise((resolve) => {
     const socket = connect(path);
-    const answer = (/** @type {boolean} */ held) => {
+    socket.once("connect", () => {
       socket.destroy();
-      resolve(held);
-    };
-    socket.once("connect", () => answer(true));
-    socket.once("error", () => answer(false));
+      resolve(true);
+    });
+    // Any other error, such as a full queue, comes from a socket that somebody listens on.
+    socket.once("error", (error) => resolve(!("code" in error && /^E(CONNREFUSED|NOENT|NOTSOCK)$/.test(String(error.code)))));
   });
 }

@@ -1,8 +1,8 @@
-/** The steps of setup, and how their failures are told. Runs on Node 20 with nothing installed. */
+/** The steps of setup. Runs on Node 20 with nothing installed. */
 import { fileURLToPath } from "node:url";
-import { Foreseen } from "./foreseen.js";
-import { ensureDependencies } from "./dependencies.js";
 import { copyAssets } from "./assets.js";
+import { ensureDependencies } from "./dependencies.js";
+import { Foreseen } from "./foreseen.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 

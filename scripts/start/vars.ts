@@ -9,9 +9,13 @@ export type Vars = Readonly<Record<string, string>>;
 /** What the Worker calls the provider with; the simulator is told to expect whatever stands in the file. */
 const SIMULATOR_KEY = "simulator-key";
 
+export const REQUIRED_SECRETS = ["ADMIN_TOKEN", "ISBNDB_API_KEY", "KEY_PEPPER", "SESSION_SECRET"];
+/** Each turns on a way to be monitored. */
+export const OPTIONAL_SECRETS = ["METRICS_TOKEN", "ALERTMANAGER_TOKEN", "GRAFANA_SECRET", "DATADOG_TOKEN"];
+
 /** Secrets that nobody chooses: a file from before one of them was needed gets it added. */
 function randomSecrets(): Vars {
-  const names = ["KEY_PEPPER", "SESSION_SECRET", "METRICS_TOKEN", "ALERTMANAGER_TOKEN", "GRAFANA_SECRET", "DATADOG_TOKEN"];
+  const names = [...REQUIRED_SECRETS, ...OPTIONAL_SECRETS].slice(2);
   return Object.fromEntries(names.map((name) => [name, `local-${randomBytes(24).toString("hex")}`]));
 }
 

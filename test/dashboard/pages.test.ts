@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import { TITLES } from "../../worker/src/dashboard/failure.tsx";
 import { emptyLedger, freshStart, get, ledger, post, put, setClock, settings } from "../support/worker.ts";
 import { count, makeOrganization, makeProject, stop } from "../support/tenants/http.ts";
 import { Browser, signedIn } from "./support.ts";
@@ -128,7 +129,7 @@ describe("the page at /", () => {
     vi.spyOn(env.QUOTA_KV, "get").mockRejectedValue(new Error("KV is away"));
     const { status, text, html } = await new Browser().open("/");
     expect(status).toBe(503);
-    expect(text).toContain("Nobody knows how much is left");
+    expect(text).toContain(TITLES.quota_unavailable);
     expect(html).toContain('data-refresh="5"');
   });
 
@@ -140,7 +141,7 @@ describe("the page at /", () => {
     expect(text).toContain("The database does not answer, so nobody knows.");
     const projects = await browser.open("/projects");
     expect({ status: projects.status, retry: projects.headers.get("retry-after") }).toEqual({ status: 503, retry: "5" });
-    expect(projects.text).toContain("The database does not answer");
+    expect(projects.text).toContain(TITLES.storage_unavailable);
     expect(projects.html).toContain('data-refresh="5"');
     expect(projects.text).not.toContain("D1 is away");
   });
@@ -235,7 +236,7 @@ describe("what is not there", () => {
   test("is a page for who looks with a browser, and a problem for the others", async () => {
     const page = await new Browser().open("/nothing");
     expect({ status: page.status, type: page.headers.get("content-type") }).toEqual({ status: 404, type: "text/html; charset=UTF-8" });
-    expect(page.text).toContain("There is nothing here");
+    expect(page.text).toContain(TITLES.not_found);
     const problem = await get("/nothing", { token: null });
     expect(problem.body).toMatchObject({ status: 404, code: "not_found" });
     const api = await new Browser().open("/api/nothing");

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import { DECISION_WORDS, DELIVERY_REASON_WORDS, SIGNAL_OUTCOME_WORDS, STATUS_REASON_WORDS } from "../../worker/src/dashboard/outcomes.ts";
 import { ended } from "../jobs/support.ts";
 import { freshStart, post } from "../support/worker.ts";
 import { audit, makeOrganization, makeProject, right, rows } from "../support/tenants/http.ts";
@@ -45,7 +46,7 @@ describe("webhooks", () => {
     await rows("UPDATE webhooks SET status = 'disabled', status_reason = 'failures', status_at = ?, failures = 5", NOW - 3_600_000);
     const { text, html } = await browser.open("/projects/shop");
     expect(text).toContain(
-      `https://receiver.example/… ${id} disabled too many deliveries in a row were given up, 13:03 UTC , 1 h ago quota.warning 5 Test`,
+      `https://receiver.example/… ${id} disabled ${STATUS_REASON_WORDS.failures}, 13:03 UTC , 1 h ago quota.warning 5 Test`,
     );
     expect(text).toContain("Nothing was sent yet.");
     expect(html).not.toMatch(/T0P-SECRET|key=abc/u);
@@ -63,7 +64,9 @@ describe("webhooks", () => {
       dlv(11),
     );
     const first = await browser.open("/projects/shop");
-    expect(first.text).toContain("quota.warning failed every try failed 14:01 UTC , 1 min ago https://receiver.example/… 5 –");
+    expect(first.text).toContain(
+      `quota.warning failed ${DELIVERY_REASON_WORDS.tries_used_up} 14:01 UTC , 1 min ago https://receiver.example/… 5 –`,
+    );
     const messages = (html: string): string[] => [...html.matchAll(/webhooks\/deliveries\/(dlv_\d+)"/gu)].map(([, found = ""]) => found);
     expect(messages(first.html)).toEqual([11, 10, 9, 8, 7, 6, 5, 4, 3, 2].map(dlv));
     const older = /href="([^"]*deliveries_before=\d+)#deliveries"/u.exec(first.html)?.[1] ?? "";
@@ -101,12 +104,12 @@ describe("webhooks", () => {
     const tested = await does("test");
     expect(tested.path).toMatch(/^\/projects\/shop\/webhooks\/deliveries\/dlv_/u);
     expect(tested.text).toMatch(/webhook\.test delivered About To https:\/\/receiver\.example\/… .* 204/u);
-    expect((await does("disable")).text).toContain("disabled switched off by hand");
+    expect((await does("disable")).text).toContain(`disabled ${STATUS_REASON_WORDS.by_hand}`);
     answer = 500;
     const refused = await does("enable");
     expect(refused.status).toBe(400);
     expect(refused.text).toContain("The webhook stays disabled, for its test was not answered with 2xx.");
-    expect(await textOf()).toContain("disabled its test was not answered with 2xx");
+    expect(await textOf()).toContain(`disabled ${STATUS_REASON_WORDS.test_failed}`);
     answer = 200;
     expect((await does("enable")).path).toBe("/projects/shop#webhooks");
     expect((await readWebhook(id)).status).toBe("enabled");
@@ -208,7 +211,7 @@ test("decisions about abuse stand there with their numbers, and signals on a pag
   );
   const { text, html } = await browser.open("/projects/shop");
   expect(text).toContain(
-    "14:03 UTC , just now Error spike suspended the project was suspended 250 and 260 errors in 300 and 310 requests ; measured by us All numbers",
+    `14:03 UTC , just now Error spike suspended ${DECISION_WORDS.suspended} 250 and 260 errors in 300 and 310 requests ; measured by us All numbers`,
   );
   expect(text).toContain('"error_rate": 0.839 } auto_suspend');
   expect(html).toContain('href="/signals?project=shop"');
@@ -224,7 +227,7 @@ test("decisions about abuse stand there with their numbers, and signals on a pag
   right(await post("/api/monitoring/signal", { id: "waf-18", title: "All is slow", link: "https://grafana.example/d/1" }));
   const all = await browser.open("/signals");
   expect(all.text).toContain(
-    "14:03 UTC , just now api firing the whole , All is slow – nothing: it names no project 14:03 UTC , just now api resolved 14:03 UTC , just now shop , <b>Many</b> Error spike nothing: it was over already ; only to be reported",
+    `14:03 UTC , just now api firing the whole , All is slow – ${SIGNAL_OUTCOME_WORDS.no_project} 14:03 UTC , just now api resolved 14:03 UTC , just now shop , <b>Many</b> Error spike ${SIGNAL_OUTCOME_WORDS.resolved} ; only to be reported`,
   );
   expect(all.html).toContain('href="https://grafana.example/d/1"');
   expect(all.html).not.toMatch(/href="javascript|<b>Many/u);

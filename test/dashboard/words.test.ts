@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { dayCurve } from "../../worker/src/dashboard/charts/day.ts";
 import { dayName, duration, moment, reasonDetail, reasonName, relative } from "../../worker/src/dashboard/format.ts";
 import { noticesOf, verdictOf } from "../../worker/src/dashboard/words.ts";
-import { EXAMPLE_STATUS } from "../../worker/src/routes/schemas.ts";
+import { EXAMPLE_STATUS } from "../../worker/src/routes/quota/example.ts";
 import type { QuotaStatus } from "../../worker/src/quota/index.ts";
 
 const NOW = Date.parse("2025-12-30T14:03:11Z");

@@ -34,6 +34,14 @@ export interface Job {
   readonly [name: string]: unknown;
 }
 
+type Work = (...given: [...Parameters<JobHandler<"housekeeping">>, attempt: number]) => ReturnType<JobHandler<"housekeeping">>;
+
+/** A handler that is one step. */
+export const oneStep =
+  (name: string, work: Work): JobHandler<"housekeeping"> =>
+  async (payload, job) =>
+    job.step(name, async (attempt) => work(payload, job, attempt));
+
 /** The code of `housekeeping` is the test's own until the mocks are restored; its policy stays the catalogue's. */
 export function handledBy(handler: JobHandler<"housekeeping">): void {
   vi.spyOn(HANDLERS, "housekeeping").mockImplementation(handler);

@@ -3,13 +3,11 @@ import { env } from "cloudflare:workers";
 import { callWith, postWith } from "../routes/support.ts";
 import { freshStart, get, post, setClock } from "../support/worker.ts";
 import { makeOrganization, makeProject, refusal, rows } from "../support/tenants/http.ts";
-import { FIRING, RESOLVED } from "./alertmanager-bytes.ts";
 import { watchedDb } from "../support/tenants/keys.ts";
 import {
   alert,
   askedTwice,
   autoSuspendJobs,
-  detections,
   events,
   group,
   newAlerts,
@@ -20,6 +18,7 @@ import {
   suspended,
   toAlertmanager,
   usual,
+  datadog,
 } from "./support.ts";
 
 beforeEach(async () => {
@@ -27,197 +26,6 @@ beforeEach(async () => {
   await freshStart();
   await makeOrganization("org");
   await makeProject("mine");
-});
-
-const COUNTS = { received: 1, accepted: 0, resolved: 0, duplicates: 0, refused: 0 };
-const key = (): string => `${ownId()}:${Date.parse("2031-05-14T14:00:00.123Z")}`;
-const datadog = (more: object = {}) => ({
-  schema: "qc.datadog.v1",
-  cycle_key: "1936620000",
-  transition: "Triggered",
-  alert_id: ownId(),
-  title: "Requests of mine",
-  project_id: "mine",
-  pattern: "EXCESSIVE_USAGE",
-  date_ms: "1936620000000",
-  link: "https://app.datadoghq.com/event/1",
-  ...more,
-});
-
-describe("Alertmanager", () => {
-  test("a firing alert stops a project of which we have evidence, once, however often it comes; its end is noted and lifts nothing", async () => {
-    await usual("mine", 100);
-    await askedTwice("mine", { requests: 1_001 });
-    const first = await toAlertmanager(group(alert()));
-    expect(first).toMatchObject({
-      status: 200,
-      body: { ...COUNTS, accepted: 1, results: [{ index: 0, result: "accepted", key: key(), outcome: "waiting" }] },
-    });
-    const [job] = await settled(1);
-    expect(job?.payload).toEqual({
-      project_id: "mine",
-      pattern_type: "EXCESSIVE_USAGE",
-      metrics: {},
-      enforce_action: true,
-      as_of: "2031-05-14T14:03:11.000Z",
-    });
-    expect(await suspended("mine")).toEqual(["abuse:EXCESSIVE_USAGE"]);
-    expect((await toAlertmanager(group(alert(), alert()))).body).toMatchObject({ received: 2, duplicates: 2 });
-    const over = alert({ status: "resolved", endsAt: "2031-05-14T14:03:00Z" });
-    expect((await toAlertmanager(group(over))).body).toMatchObject({ ...COUNTS, resolved: 1 });
-    // A late copy of the beginning takes nothing back.
-    expect((await toAlertmanager(group(alert()))).body).toMatchObject({ ...COUNTS, duplicates: 1 });
-    expect(await suspended("mine")).toEqual(["abuse:EXCESSIVE_USAGE"]);
-    expect((await settled(1)).length).toBe(1);
-    expect(await events()).toEqual(["project.suspended mine", "abuse.detected mine"]);
-    expect(await signals()).toEqual([
-      {
-        source: "alertmanager",
-        key: key(),
-        status: "resolved",
-        project_id: "mine",
-        pattern: "EXCESSIVE_USAGE",
-        metrics: {},
-        enforce_action: true,
-        title: "Many requests",
-        link: "http://prometheus.test/graph",
-        started_at: "2031-05-14T14:00:00Z",
-        received_at: "2031-05-14T14:03:11Z",
-        resolved_at: "2031-05-14T14:03:11Z",
-        received: 5,
-        outcome: "asked",
-        job_id: job?.id,
-      },
-    ]);
-  });
-
-  test("one alert that is wrong does not keep the others of its group from being taken", async () => {
-    const numbers = { requests_per_minute: "640.5", baseline_requests_per_minute: "12", error_rate: "", errors: " ", note: "x" };
-    const body = group(
-      alert({ fingerprint: `a${ownId()}`, annotations: numbers }),
-      alert({ fingerprint: `b${ownId()}`, labels: { project_id: "mine", abuse_pattern: "TOO_MUCH" } }),
-      alert({ fingerprint: `c${ownId()}`, labels: { alertname: "QuotaResetFailed" } }),
-      alert({ fingerprint: `d${ownId()}`, labels: { project_id: "nobody", abuse_pattern: "ERROR_SPIKE" } }),
-      alert({ fingerprint: `e${ownId()}`, labels: { project_id: "mine" } }),
-      alert({ fingerprint: `f${ownId()}`, status: "resolved" }),
-      alert({ fingerprint: `g${ownId()}`, startsAt: "yesterday" }),
-      alert({ fingerprint: `h${ownId()}`, annotations: { error_rate: "51" } }),
-      alert({ fingerprint: `j${ownId()}`, annotations: { enforce_action: "False" } }),
-      alert({ fingerprint: `i${ownId()}`, labels: { project_id: "mine", abuse_pattern: "error_spike", enforce_action: "false" } }),
-    );
-    const { status, body: answer } = await toAlertmanager(body);
-    expect({ status, ...answer, results: undefined }).toMatchObject({ status: 200, received: 10, accepted: 5, resolved: 1, refused: 4 });
-    const results = answer["results"] as { result: string; outcome?: string; errors?: unknown }[];
-    expect(results.map(({ result, outcome, errors }) => errors ?? `${result} ${outcome ?? ""}`)).toEqual([
-      "accepted waiting",
-      [
-        {
-          path: "alerts.1.labels.abuse_pattern",
-          message: 'expected one of EXCESSIVE_USAGE, ERROR_SPIKE, SUSPICIOUS_PATTERN (given: "TOO_MUCH")',
-        },
-      ],
-      "accepted no_project",
-      "accepted unknown_project",
-      "accepted no_pattern",
-      "resolved resolved",
-      [{ path: "alerts.6.startsAt", message: 'expected an ISO 8601 time (given: "yesterday")' }],
-      [{ path: "alerts.7.annotations.error_rate", message: 'expected a number that can be one of error_rate (given: "51")' }],
-      [{ path: "alerts.8.annotations.enforce_action", message: 'expected true or false (given: "False")' }],
-      "accepted waiting",
-    ]);
-    const jobs = await settled(2);
-    expect(
-      jobs
-        .map(({ payload }) => [payload["pattern_type"], payload["metrics"], payload["enforce_action"]])
-        .toSorted(([a], [b]) => String(a).localeCompare(String(b))),
-    ).toEqual([
-      ["ERROR_SPIKE", {}, false],
-      ["EXCESSIVE_USAGE", { requests_per_minute: 640.5, baseline_requests_per_minute: 12 }, true],
-    ]);
-    expect((await detections("mine")).map(({ decision }) => decision)).toEqual(["insufficient", "insufficient"]);
-  });
-
-  test("a body that cannot be read at all is refused, with the field", async () => {
-    const wrong: Record<string, [body: unknown, path: string]> = {
-      "cut off": [JSON.stringify(group(alert())).slice(0, 200), "body"],
-      "of another version": [{ ...group(alert()), version: "3" }, "version"],
-      "without alerts": [{ ...group(), alerts: undefined }, "alerts"],
-      "of no alerts": [group(), "alerts"],
-      "of nothing but alerts that are wrong": [group(alert({ labels: undefined })), "alerts.0.labels"],
-      "no object": ["[]", "body"],
-      "of more alerts than so many bytes can hold": [{ ...group(), alerts: Array.from({ length: 10_001 }, () => 0) }, "alerts"],
-    };
-    for (const [name, [body, path]] of Object.entries(wrong)) {
-      expect({ name, ...(refusal(await toAlertmanager(body)) as object) }).toEqual({
-        name,
-        status: 422,
-        code: "unprocessable",
-        paths: [path],
-      });
-    }
-    expect(await signals()).toEqual([]);
-  });
-
-  test("a body that is too large is refused", async () => {
-    expect(refusal(await toAlertmanager(group(alert({ annotations: { long: "x".repeat(1_100_000) } }))))).toMatchObject({ status: 413 });
-  });
-
-  test("is let in by its token, as bearer or as a password, and by nothing else", async () => {
-    const { ALERTMANAGER_TOKEN: token, DATADOG_TOKEN: other } = env;
-    const wrong = [
-      `Basic ${btoa(`${token}:`)}`,
-      `Basic ${btoa("any:other")}`,
-      `Basic ${btoa(token)}`,
-      "Basic ???",
-      `Bearer ${other}`,
-      token,
-      null,
-    ];
-    const send = async (authorization: string | null) =>
-      post("/api/monitoring/alertmanager", group(alert()), { token: null, headers: authorization === null ? {} : { authorization } });
-    for (const authorization of wrong) {
-      const { status, headers } = await send(authorization);
-      expect({ authorization, status, challenge: headers.get("www-authenticate") }).toEqual({
-        authorization,
-        status: 401,
-        challenge: "Bearer",
-      });
-    }
-    expect(await signals()).toEqual([]);
-    for (const authorization of [`Bearer ${token}`, `basic ${btoa(`any:${token}`)}`]) expect((await send(authorization)).status).toBe(200);
-    expect(await signals()).toMatchObject([{ received: 2 }]);
-    await settled(1);
-  });
-});
-
-describe("what a real Alertmanager sent", () => {
-  test("stops the project that it names, of which we measured nothing, once; its end is noted", async () => {
-    await makeProject("proj_reading_list");
-    const sent = async (body: string) => (await toAlertmanager(body)).body;
-    expect([await sent(FIRING), await sent(FIRING), await sent(RESOLVED)]).toMatchObject([
-      { accepted: 1 },
-      { duplicates: 1 },
-      { resolved: 1 },
-    ]);
-    const [job] = await settled(1);
-    expect(job?.payload["metrics"]).toEqual({
-      requests_per_minute: 640,
-      baseline_requests_per_minute: 50,
-      requests: 3_200,
-      windows: 2,
-      baseline_hours: 168,
-      baseline_days: 7,
-    });
-    expect(await suspended("proj_reading_list")).toEqual(["abuse:EXCESSIVE_USAGE"]);
-    expect(await signals()).toMatchObject([
-      {
-        key: `f1823218b2cc69e4:${Date.parse("2026-11-22T20:40:23.417Z")}`,
-        link: "http://prometheus.example.com:9090/graph?g0.expr=x%3E1&g0.tab=1",
-        received: 3,
-        status: "resolved",
-      },
-    ]);
-  });
 });
 
 test("a source whose secret nobody set is let in by nobody", async () => {
@@ -233,110 +41,6 @@ test("a source whose secret nobody set is let in by nobody", async () => {
       });
     }
   }
-});
-
-describe("Grafana", () => {
-  const encoder = new TextEncoder();
-  const sign = async (text: string, secret = env.GRAFANA_SECRET): Promise<string> => {
-    const key = await crypto.subtle.importKey("raw", encoder.encode(secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-    return Array.from(new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(text))), (byte) =>
-      byte.toString(16).padStart(2, "0"),
-    ).join("");
-  };
-  const signedKey = key();
-  const body = JSON.stringify({
-    ...group(alert({ values: { A: 1, requests_per_minute: 640, error_rate: null } })),
-    version: "1",
-    orgId: 1,
-    title: "T",
-    state: "alerting",
-    message: "ü",
-  });
-  const send = async (signature: string | null, timestamp: string | null = null, text = body) =>
-    post("/api/monitoring/grafana", text, {
-      token: null,
-      headers: {
-        ...(signature === null ? {} : { "x-grafana-alerting-signature": signature }),
-        ...(timestamp === null ? {} : { "x-grafana-alerting-timestamp": timestamp }),
-      },
-    });
-  const now = Date.parse("2031-05-14T14:03:11Z") / 1_000;
-
-  test("is let in by its signature over the body, or over the timestamp and the body", async () => {
-    expect((await send(await sign(body))).body).toMatchObject({ accepted: 1 });
-    expect((await send((await sign(`${now - 300}:${body}`)).toUpperCase(), String(now - 300))).body).toMatchObject({ duplicates: 1 });
-    expect((await send(await sign(`${now + 300}:${body}`), String(now + 300))).body).toMatchObject({ duplicates: 1 });
-    expect(await signals("source=grafana")).toMatchObject([{ received: 3, key: signedKey, metrics: { requests_per_minute: 640 } }]);
-  });
-
-  test("is refused without one, with a wrong one, an old one, and over another body", async () => {
-    const answers = [
-      await send(null),
-      await send(""),
-      await send("00".repeat(32)),
-      await send(await sign(body, "another-secret-0123456789")),
-      await send(await sign(`${body} `)),
-      await send(await sign(body), String(now)),
-      await send(await sign(`${now}:${body}`)),
-      await send(await sign(`${now - 301}:${body}`), String(now - 301)),
-      await send(await sign(`${now + 301}:${body}`), String(now + 301)),
-      await send(await sign(`soon:${body}`), "soon"),
-      await send((await sign(body)).slice(2)),
-    ];
-    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 401));
-    expect(answers.map(({ body: { detail } }) => detail)[7]).toBe("The timestamp that was signed is more than 5 minutes away from now.");
-    expect(await signals()).toEqual([]);
-  });
-
-  test("what is rightly signed and damaged all the same is refused with the field", async () => {
-    const damaged = body.slice(0, -3);
-    expect(refusal(await send(await sign(damaged), null, damaged))).toEqual({ status: 422, code: "unprocessable", paths: ["body"] });
-    const other = body.replace('"version":"1"', '"version":"4"');
-    expect(refusal(await send(await sign(other), null, other))).toEqual({ status: 422, code: "unprocessable", paths: ["version"] });
-  });
-});
-
-describe("Datadog", () => {
-  const send = async (body: unknown, token: string | null = env.DATADOG_TOKEN, headers = {}) =>
-    post("/api/monitoring/datadog", body, { token, headers });
-
-  test("is told by its cycle, project and alert: a beginning, a copy, an end", async () => {
-    expect((await send(datadog())).body).toMatchObject({ accepted: 1, results: [{ outcome: "waiting" }] });
-    expect((await send(datadog({ transition: "Re-Triggered" }))).body).toMatchObject({ duplicates: 1 });
-    expect((await send(datadog({ transition: "Recovered" }))).body).toMatchObject({ resolved: 1 });
-    expect((await send(datadog({ cycle_key: "2" }))).body).toMatchObject({ accepted: 1 });
-    expect((await send(datadog({ project_id: "", pattern: "" }), null, { "x-datadog-token": env.DATADOG_TOKEN })).body).toMatchObject({
-      accepted: 1,
-      results: [{ outcome: "no_project" }],
-    });
-    expect((await settled(2)).map(({ project_id }) => project_id)).toEqual(["mine", "mine"]);
-    expect((await signals("project_id=mine")).map(({ status, received }) => [status, received])).toEqual([
-      ["firing", 1],
-      ["resolved", 3],
-    ]);
-  });
-
-  test("a warning is no alarm, and does not hide the alarm after it", async () => {
-    expect((await send(datadog({ transition: "Warn" }))).body).toMatchObject({ results: [{ result: "accepted", outcome: "no_pattern" }] });
-    expect((await send(datadog())).body).toMatchObject({ results: [{ result: "accepted", outcome: "waiting" }] });
-    await settled(1);
-  });
-
-  test("names what Datadog left unexpanded, and what is missing or wrong", async () => {
-    const answer = await send(datadog({ project_id: "$TAGS[project_id]", date_ms: "$DATE" }));
-    expect(refusal(answer)).toEqual({ status: 422, code: "unprocessable", paths: ["project_id", "date_ms"] });
-    expect(answer.body["detail"]).toContain('"$TAGS[project_id]"');
-    expect(refusal(await send(datadog({ schema: "v2" })))).toMatchObject({ status: 422, paths: ["schema"] });
-    expect(refusal(await send(datadog({ cycle_key: "", date_ms: "soon" })))).toMatchObject({
-      status: 422,
-      paths: ["cycle_key", "date_ms"],
-    });
-    expect(refusal(await send(datadog({ pattern: "X" })))).toMatchObject({ status: 422, paths: ["pattern"] });
-    expect(refusal(await send('{"schema": "qc.data'))).toMatchObject({ status: 422, paths: ["body"] });
-    expect(refusal(await send(datadog(), "wrong-token-0123456789"))).toMatchObject({ status: 401 });
-    expect(refusal(await send(datadog(), null, { "x-datadog-token": env.ALERTMANAGER_TOKEN }))).toMatchObject({ status: 401 });
-    expect(await signals()).toEqual([]);
-  });
 });
 
 describe("an id that the database would keep as another", () => {

@@ -129,3 +129,16 @@ export const group = (...alerts: Body[]): Body => ({
 
 export const toAlertmanager = async (body: unknown, token = env.ALERTMANAGER_TOKEN): Promise<Answer> =>
   post("/api/monitoring/alertmanager", body, { token });
+
+export const datadog = (more: object = {}) => ({
+  schema: "qc.datadog.v1",
+  cycle_key: "1936620000",
+  transition: "Triggered",
+  alert_id: ownId(),
+  title: "Requests of mine",
+  project_id: "mine",
+  pattern: "EXCESSIVE_USAGE",
+  date_ms: "1936620000000",
+  link: "https://app.datadoghq.com/event/1",
+  ...more,
+});

@@ -2,9 +2,8 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { app } from "../../worker/src/app.ts";
 import { ADMIN_TOKEN, call, freshStart, get, post, simulator } from "../support/worker.ts";
-import type { Answer } from "../support/worker.ts";
 import { PAGES, ROUTES, addressOf, routeName } from "./all-routes.ts";
-import { callWith } from "./support.ts";
+import { callWith, insane, problemIn, problem } from "./support.ts";
 
 beforeAll(async () => freshStart());
 afterEach(() => void vi.restoreAllMocks());
@@ -24,34 +23,6 @@ const WRONG_CREDENTIALS: [string, string][] = [
   ["the token in another scheme", `Token ${ADMIN_TOKEN}`],
   ["two tokens", `Bearer ${ADMIN_TOKEN} ${ADMIN_TOKEN}`],
 ];
-
-/** What every answer has, whatever it says: the headers that are not as they should be. */
-const insane = ({ headers }: { headers: Headers }): string[] => {
-  const expected: Record<string, RegExp> = {
-    "x-request-id": /^[\w.:-]{1,128}$/u,
-    "x-content-type-options": /^nosniff$/u,
-    "x-frame-options": /^DENY$/u,
-    "content-security-policy": /\bframe-ancestors 'none'/u,
-    "cache-control": /\bno-store\b/u,
-    "referrer-policy": /^same-origin$/u,
-    "strict-transport-security": /^max-age=\d+/u,
-  };
-  return Object.entries(expected)
-    .filter(([name, form]) => !form.test(headers.get(name) ?? ""))
-    .map(([name]) => name);
-};
-
-/** Status and code of an error, and what is wrong with it as a problem. */
-const problemIn = (answer: Answer): { status: number; code: unknown; wrong: string[] } => {
-  const { status, headers, body } = answer;
-  const wrong = insane(answer);
-  if (headers.get("content-type") !== "application/problem+json") wrong.push("content-type");
-  if (body["type"] !== "about:blank" || body["status"] !== status) wrong.push("type or status");
-  if (typeof body["title"] !== "string" || typeof body["detail"] !== "string") wrong.push("title or detail");
-  return { status, code: body["code"], wrong };
-};
-
-const problem = (status: number, code: string) => ({ status, code, wrong: [] });
 
 const SIGNATURE_NEEDED = "Sign the body: x-grafana-alerting-signature is missing.";
 
@@ -171,104 +142,6 @@ describe("HEAD and OPTIONS", () => {
 
   test("OPTIONS of nothing is 404", async () => {
     expect(problemIn(await call("OPTIONS", "/nothing"))).toEqual(problem(404, "not_found"));
-  });
-});
-
-describe("bodies", () => {
-  const isbns = ["9780201633610"];
-
-  test("of 1 MiB are read, and one byte more is 413, whether the length is announced or not", async () => {
-    const sized = (bytes: number): string => JSON.stringify({ isbns }).padEnd(bytes, " ");
-    expect((await post("/api/enrich/batch-direct", sized(1_048_576))).status).toBe(200);
-    const announced = await post("/api/enrich/batch-direct", sized(1_048_577));
-    expect(problemIn(announced)).toEqual(problem(413, "payload_too_large"));
-    expect(announced.body["detail"]).toBe("The body is larger than 1048576 bytes (1 MiB).");
-
-    const streamed = new Blob([sized(1_048_577)]).stream();
-    const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
-    expect(await callWith({}, "/api/enrich/batch-direct", { method: "POST", headers, body: streamed })).toMatchObject({ status: 413 });
-    const short = new Blob([sized(1_000)]).stream();
-    expect(await callWith({}, "/api/enrich/batch-direct", { method: "POST", headers, body: short })).toMatchObject({ status: 200 });
-  });
-
-  test.each(["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", "text/json", ""])(
-    "of the type %j: 415",
-    async (type) => {
-      const answer = await post("/api/enrich/batch-direct", JSON.stringify({ isbns }), { headers: { "content-type": type } });
-      expect(problemIn(answer)).toEqual(problem(415, "unsupported_media_type"));
-    },
-  );
-
-  test.each(["application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.api+json"])(
-    "of the type %j are read",
-    async (type) => {
-      const answer = await post("/api/enrich/batch-direct", JSON.stringify({ isbns }), { headers: { "content-type": type } });
-      expect(answer.status).toBe(200);
-    },
-  );
-
-  test.each(["{", "{'isbns': []}", '{"isbns": ["9780201633610"],}', " ", "\uFEFF{", "undefined", "[".repeat(100_000)])(
-    "that are no JSON (%#): 400",
-    async (body) => {
-      const answer = await post("/api/enrich/batch-direct", body);
-      expect(problemIn(answer)).toEqual(problem(400, "invalid_request"));
-      expect(answer.body["errors"]).toEqual([{ path: "body", message: "not valid JSON" }]);
-    },
-  );
-
-  test.each(["null", "7", '"text"', "[]", "true"])("that are %s: 400 that names the body", async (body) => {
-    const answer = await post("/api/enrich/batch-direct", body);
-    expect(problemIn(answer)).toEqual(problem(400, "invalid_request"));
-    expect(answer.body["errors"]).toEqual([{ path: "body", message: expect.any(String) }]);
-  });
-
-  test("that are missing or empty: 400 where one is needed", async () => {
-    expect(problemIn(await post("/api/enrich/batch-direct"))).toEqual(problem(400, "invalid_request"));
-    expect(problemIn(await post("/api/enrich/batch-direct", ""))).toEqual(problem(400, "invalid_request"));
-  });
-
-  test("that are announced and empty are none where none is needed", async () => {
-    await post("/api/quota/reservations", { calls: 1, id: "empty-body" });
-    const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
-    expect(await callWith({}, "/api/quota/reservations/empty-body/commit", { method: "POST", headers })).toMatchObject({ status: 200 });
-  });
-
-  test("with a thousand mistakes get a short answer", async () => {
-    const wrong = Array.from({ length: 1_000 }, () => 7);
-    const answer = await post<{ detail: string; errors: unknown[] }>("/api/enrich/batch-direct", { isbns: wrong });
-    expect({ status: answer.status, errors: answer.body.errors.length }).toEqual({ status: 400, errors: 50 });
-    expect(answer.body.detail).toMatch(/^isbns\.0: .*; and 995 more$/u);
-  });
-});
-
-describe("x-request-id", () => {
-  test.each(["abc", "7f9c1c9e-52a2-4f1d-9d5c-0a1b2c3d4e5f", "a.b:c_d-1", "x".repeat(128)])("%j is kept", async (id) => {
-    for (const path of ["/health", "/nothing", "/api/authors/top?limit=x"]) {
-      expect((await get(path, { headers: { "x-request-id": id } })).headers.get("x-request-id")).toBe(id);
-    }
-    expect((await call("DELETE", "/health", undefined, { headers: { "x-request-id": id } })).headers.get("x-request-id")).toBe(id);
-    expect((await get("/api/authors/top", { token: null, headers: { "x-request-id": id } })).headers.get("x-request-id")).toBe(id);
-  });
-
-  test.each(["", "x".repeat(129), "two words", "a,b", "a/b", "ä", "<script>", '"', "a\tb", "%0d%0a"])("%j is replaced", async (id) => {
-    const { headers } = await get("/health", { headers: { "x-request-id": id } });
-    expect(headers.get("x-request-id")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/u);
-  });
-
-  test("without one, each answer gets its own", async () => {
-    const ids = await Promise.all(Array.from({ length: 5 }, async () => (await get("/health")).headers.get("x-request-id")));
-    expect(new Set(ids).size).toBe(5);
-  });
-
-  test("stands in the log line of its request, which holds no credentials", async () => {
-    const line = vi.spyOn(console, "log").mockImplementation(() => undefined);
-    await callWith({}, "/api/authors/top?limit=x", { headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "x-request-id": "find-me" } });
-    const logged = line.mock.calls.map(([text]) => String(text));
-    const ids = { request_id: "find-me", trace_id: expect.stringMatching(/^[\da-f]{32}$/u) as string };
-    expect(logged.map((text) => JSON.parse(text) as unknown)).toEqual([
-      { level: "info", message: "request", ...ids, method: "GET", path: "/api/authors/top", status: 400, duration_ms: 0 },
-    ]);
-    expect(logged.join()).not.toContain(ADMIN_TOKEN);
   });
 });
 

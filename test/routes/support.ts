@@ -3,6 +3,7 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { env } from "cloudflare:workers";
 import worker from "../../worker/src/index.ts";
 import { ADMIN_TOKEN } from "../support/worker.ts";
+import type { Answer } from "../support/worker.ts";
 
 export interface Reply {
   readonly status: number;
@@ -31,3 +32,31 @@ export async function postWith(changed: Record<string, unknown>, path: string, b
   const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
   return callWith(changed, path, { method: "POST", headers, body: JSON.stringify(body) });
 }
+
+/** What every answer has, whatever it says: the headers that are not as they should be. */
+export const insane = ({ headers }: { headers: Headers }): string[] => {
+  const expected: Record<string, RegExp> = {
+    "x-request-id": /^[\w.:-]{1,128}$/u,
+    "x-content-type-options": /^nosniff$/u,
+    "x-frame-options": /^DENY$/u,
+    "content-security-policy": /\bframe-ancestors 'none'/u,
+    "cache-control": /\bno-store\b/u,
+    "referrer-policy": /^same-origin$/u,
+    "strict-transport-security": /^max-age=\d+/u,
+  };
+  return Object.entries(expected)
+    .filter(([name, form]) => !form.test(headers.get(name) ?? ""))
+    .map(([name]) => name);
+};
+
+/** Status and code of an error, and what is wrong with it as a problem. */
+export const problemIn = (answer: Answer): { status: number; code: unknown; wrong: string[] } => {
+  const { status, headers, body } = answer;
+  const wrong = insane(answer);
+  if (headers.get("content-type") !== "application/problem+json") wrong.push("content-type");
+  if (body["type"] !== "about:blank" || body["status"] !== status) wrong.push("type or status");
+  if (typeof body["title"] !== "string" || typeof body["detail"] !== "string") wrong.push("title or detail");
+  return { status, code: body["code"], wrong };
+};
+
+export const problem = (status: number, code: string) => ({ status, code, wrong: [] });

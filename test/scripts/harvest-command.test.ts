@@ -153,14 +153,14 @@ describe.concurrent("tiers", () => {
 });
 
 it.concurrent.for<readonly [string[], string | RegExp]>([
-  [[], "Nobody to harvest; name one of --tier, --author and --authors, or --resume."],
-  [["--tier=best"], /^Option '--tier <tier>' argument 'best' is invalid\. Expected one of top-100, .*; npm run harvest -- --help/u],
-  [["--max-pages=0", "--tier=all"], /'--max-pages <n>' argument '0' is invalid\. Expected a whole number from 1 to 100;/u],
-  [["--base-url=ftp://x", "--tier=all"], /'--base-url <url>' argument 'ftp:\/\/x' is invalid\. Expected an address/u],
-  [["--status-interval=soon"], /argument 'soon' is invalid\. Expected seconds above 0/u],
-  [["--author="], /Expected a name;/u],
-  [["--autor=x"], /^Unknown option '--autor=x'/u],
-  [["top-100"], /^Too many arguments/u],
+  [[], "There are no authors to harvest; pass one of --tier, --author and --authors, or --resume."],
+  [["--tier=best"], /^--tier is "best"; expected one of top-100, .*all\.$/u],
+  [["--max-pages=0", "--tier=all"], '--max-pages is "0"; expected a whole number from 1 to 100.'],
+  [["--base-url=ftp://x", "--tier=all"], '--base-url is "ftp://x"; expected an address such as http://127.0.0.1:8787.'],
+  [["--status-interval=soon"], '--status-interval is "soon"; expected seconds above 0, such as 60 or 0.5.'],
+  [["--author="], '--author is ""; expected a name.'],
+  [["--autor=x"], /^Unknown option --autor; expected one of --tier, --author, .*--help/u],
+  [["top-100"], 'Unexpected argument "top-100"; write options after "--": npm run harvest -- --tier TIER'],
   [["--tier=all", "--author=x"], "--tier, --author and --authors are given together; expected one of them."],
   [["--authors=/nowhere/a.txt"], /^--authors \/nowhere\/a\.txt could not be read \(ENOENT/u],
 ])("%j: one sentence, and 1", async ([options, sentence], { desk }) => {

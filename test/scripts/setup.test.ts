@@ -73,7 +73,7 @@ describe("setup", () => {
   ])("installs again when %s", async (_, path) => {
     await ensure();
     rmSync(join(root, path), { recursive: true });
-    rmSync(join(root, "node_modules/.setup.json"));
+    rmSync(join(root, "node_modules/.setup"));
     await ensure();
     expect(installs).toBe(2);
   });
@@ -91,6 +91,11 @@ describe("setup", () => {
       rmSync(join(folder, "node_modules/.bin/node"));
     };
     await expect(ensureDependencies(root, withoutScripts)).rejects.toThrow(/node_modules\/\.bin\/node does not run/u);
+  });
+
+  it("says how to restore a missing package-lock.json", async () => {
+    rmSync(join(root, "package-lock.json"));
+    await expect(ensure()).rejects.toThrow("git checkout package-lock.json");
   });
 
   it("waits for another setup instead of installing twice", async () => {

@@ -101,12 +101,12 @@ describe("npm run smoke, against a deployment that", () => {
   });
 
   it.each([
-    [[], "--base-url is missing; expected the deployment's address, such as https://quota-coordinator.example.workers.dev\n"],
+    [[], "--base-url is missing; expected the deployment's address, such as https://quota-coordinator.example.workers.dev.\n"],
+    [["--base-url=nowhere"], `--base-url is "nowhere"; expected an address such as https://quota-coordinator.example.workers.dev.\n`],
     [
-      ["--base-url=nowhere"],
-      `--base-url is "nowhere"; expected the deployment's address, such as https://quota-coordinator.example.workers.dev\n`,
+      ["--bsae-url=x"],
+      "Unknown option --bsae-url; expected one of --base-url, --token, --yes, --help (npm run smoke -- --help explains them).\n",
     ],
-    [["--bsae-url=x"], "Unknown option '--bsae-url'; npm run smoke -- --help shows what there is.\n"],
   ])("%j names: one sentence", async (options, sentence) => {
     expect(await run([SMOKE, ...options], ENVIRONMENT)).toEqual({ code: 1, output: sentence });
   });

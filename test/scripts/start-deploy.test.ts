@@ -30,6 +30,12 @@ describe("npm run deploy", () => {
     expect(code).toBe(1);
   });
 
+  it("names the secrets that are required, and those that are optional", async () => {
+    const { output } = await run([DEPLOY, "--help"]);
+    expect(output).toContain("\n  required  ADMIN_TOKEN, ISBNDB_API_KEY, KEY_PEPPER, SESSION_SECRET\n");
+    expect(output).toContain("\n  optional  METRICS_TOKEN, ALERTMANAGER_TOKEN, GRAFANA_SECRET, DATADOG_TOKEN\n");
+  });
+
   it("wants a secrets file that is there", async () => {
     const { code, output } = await run([DEPLOY, "--dry-run", "--secrets-file", "no-such-file"]);
     expect({ code, output }).toEqual({ code: 1, output: `--secrets-file is "no-such-file"; there is no such file.\n` });

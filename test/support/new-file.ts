@@ -7,6 +7,8 @@ import { env } from "cloudflare:workers";
 import { beforeAll, vi } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
 import { restoreBindings } from "./bindings.ts";
+import { workEnded } from "./in-progress.ts";
+import { emptyLedger } from "./worker.ts";
 
 vi.restoreAllMocks();
 vi.useRealTimers();
@@ -14,4 +16,10 @@ restoreBindings();
 // Another clock: the services of the file before are replaced.
 createDeps(env, () => Date.now());
 
-beforeAll(async () => reset());
+beforeAll(async () => {
+  await reset();
+  await workEnded();
+  // A reset may spare a ledger that still works for the file before.
+  await emptyLedger();
+  await reset();
+});

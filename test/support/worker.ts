@@ -4,6 +4,7 @@ import type { D1Migration } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { QuotaLedger } from "../../worker/src/index.ts";
+import { createTables } from "./empty-database.ts";
 import { notOurs } from "./secret-watch.ts";
 import { JobQueue } from "../../worker/src/jobs/enqueue.ts";
 import type { JobRow } from "../../worker/src/store/jobs/jobs.ts";
@@ -116,8 +117,7 @@ export async function emptied(): Promise<void> {
 /** Empty stores, an untouched provider, the given time, and no pace: a test that needs one switches it on. */
 export async function freshStart(time = AFTERNOON): Promise<void> {
   await emptied();
-  // In one transaction: hundreds of tests begin with it.
-  await env.DB.batch(env.TEST_MIGRATIONS.flatMap(({ queries }) => queries.map((query) => env.DB.prepare(query))));
+  await createTables();
   vi.useFakeTimers({ toFake: ["Date"] });
   await simulator.control("POST", "/reset");
   vi.setSystemTime(new Date(time));

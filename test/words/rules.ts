@@ -74,7 +74,8 @@ export function remarksOn(passage: Passage): Remark[] {
       remarks.push({ line, message: `“what”: write a noun instead of the clause: “${shortened(sentence)}”` });
     }
     // In a table's cell it separates two short facts.
-    if (/;\s/u.test(sentence) && kind !== "cell") remarks.push({ line, message: `a semicolon: begin a new sentence: “${shortened(sentence)}”` });
+    if (/;\s/u.test(sentence) && kind !== "cell")
+      remarks.push({ line, message: `a semicolon: begin a new sentence: “${shortened(sentence)}”` });
   }
   return remarks;
 }

@@ -12,10 +12,13 @@ import { notFound, onError } from "./middleware/problems.ts";
 import { rates } from "./middleware/rates.ts";
 import { requestContext } from "./middleware/request-context.ts";
 import { backupRoutes } from "./routes/backups/backups.ts";
-import { catalogueRoutes } from "./routes/library/catalog.ts";
+import { restoreRoutes } from "./routes/backups/restores.ts";
+import { changeRoutes } from "./routes/changes.ts";
+import { authorRoutes } from "./routes/library/authors.ts";
+import { batchRoutes } from "./routes/library/batch.ts";
+import { bookRoutes } from "./routes/library/books.ts";
 import { databaseRoutes } from "./routes/projects/database.ts";
-import { docsRoutes, documentOf, getDocument } from "./routes/docs.ts";
-import { enrichRoutes } from "./routes/library/enrich.ts";
+import { docsRoutes, serveDocument } from "./routes/docs.ts";
 import { harvestRoutes } from "./routes/library/harvest.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { organizationRoutes } from "./routes/billing/organizations.ts";
@@ -27,9 +30,11 @@ import { projectDetectionRoutes } from "./routes/abuse/detections.ts";
 import { jobRoutes } from "./routes/jobs/jobs.ts";
 import { metricsRoutes } from "./routes/monitoring/metrics.ts";
 import { quotaRoutes } from "./routes/quota/quota.ts";
+import { settingsRoutes } from "./routes/quota/settings.ts";
 import { reservationRoutes } from "./routes/quota/reservations.ts";
 import { webhookDeliveryRoutes } from "./routes/webhooks/deliveries.ts";
 import { webhookRoutes } from "./routes/webhooks/webhooks.ts";
+import { suspensionRoutes } from "./routes/suspension/suspension.ts";
 import { usageEventRoutes } from "./routes/limits/usage-events.ts";
 
 export const app = createRouter();
@@ -68,23 +73,28 @@ app.route("/", healthRoutes);
 app.route("/", docsRoutes);
 app.route("/", metricsRoutes);
 app.route("/api/quota", quotaRoutes);
+app.route("/api/quota", settingsRoutes);
 app.route("/api/quota", reservationRoutes);
 app.route("/api/harvest", harvestRoutes);
 app.route("/api/usage", usageEventRoutes);
 app.route("/api/jobs", jobRoutes);
 app.route("/api/monitoring", monitoringRoutes);
-app.route("/api", enrichRoutes);
-app.route("/api", catalogueRoutes);
+app.route("/api", batchRoutes);
+app.route("/api", authorRoutes);
+app.route("/api", bookRoutes);
 app.route("/api", organizationRoutes);
 app.route("/api", projectRoutes);
 app.route("/api", projectKeyRoutes);
+app.route("/api", suspensionRoutes);
 app.route("/api", projectUsageRoutes);
+app.route("/api", changeRoutes);
 app.route("/api", projectDetectionRoutes);
 // Before the webhooks themselves: "deliveries" is no id.
 app.route("/api", webhookDeliveryRoutes);
 app.route("/api", webhookRoutes);
 app.route("/api", databaseRoutes);
 app.route("/api", backupRoutes);
+app.route("/api", restoreRoutes);
 
 app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
   type: "http",
@@ -102,4 +112,4 @@ app.openAPIRegistry.registerComponent("securitySchemes", "project", {
   description: "An API key of a project: qc_live_… or qc_test_…",
 });
 for (const [name, scheme] of Object.entries(SOURCE_SCHEMES)) app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
-app.openapi(getDocument, (c) => c.json(documentOf(app), 200));
+serveDocument(app);

@@ -1,4 +1,5 @@
 /** Granting and refusing over HTTP, how exact each contender is, and reading the state. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Load, LoadResult } from "../load-process.ts";
 import { inTurns, ratio } from "../measure.ts";
 import type { Bench, Contender, Measure, Outcome } from "../measure.ts";
@@ -142,7 +143,7 @@ export const status: Measure = {
     const base = `${bench.workerd.url("product")}/api/quota/status`;
     // Until the ledger has published once, the other reads the ledger too.
     await ask(bench.workerd, "PUT", "/api/quota/usage", { used: 1 });
-    await new Promise((resolve) => setTimeout(resolve, PUBLISHED_WITHIN_MS));
+    await sleep(PUBLISHED_WITHIN_MS);
     const reading = (url: string): Target => ({ url, method: "GET", headers: {} });
     const { [OBJECT]: object } = targets(bench, "status", UNBOUNDED);
     if (object === undefined) throw new Error(OBJECT);

@@ -8,6 +8,12 @@ import type { Demand, Limits } from "./reference.ts";
  */
 export type Moment = { readonly life: number } | { readonly fromMidnight: number };
 
+/** A count of the provider's, and how long ago it was asked for. */
+export interface Count {
+  readonly spent: number;
+  readonly age: number;
+}
+
 export type Operation =
   | { readonly does: "reserve"; readonly id: string; readonly demand: Demand }
   | {
@@ -15,17 +21,18 @@ export type Operation =
       readonly id: string;
       readonly calls: number | null;
       readonly sent: Moment | null;
-      readonly spent: number | null;
+      readonly counted: Count | null;
     }
   | { readonly does: "release" | "abandon"; readonly id: string }
   | { readonly does: "add"; readonly id: string; readonly caller: string; readonly calls: number }
   | { readonly does: "pass"; readonly milliseconds: number }
   /** To this many milliseconds before (or after) the next midnight. */
   | { readonly does: "go to midnight"; readonly offset: number }
-  | { readonly does: "evict" | "reset" | "alarm" }
+  | { readonly does: "evict" | "alarm" }
+  | { readonly does: "reset"; readonly fresh: Count | null }
   | { readonly does: "KV"; readonly fails: boolean }
-  | { readonly does: "set usage"; readonly used: number }
-  | { readonly does: "observe"; readonly spent: number }
+  | { readonly does: "set usage"; readonly used: number; readonly fresh: Count | null }
+  | { readonly does: "observe"; readonly counted: Count }
   | { readonly does: "change"; readonly limits: Partial<Limits> };
 
 /** Plain objects, because fast-check's own objects have no prototype and cannot be sent to the ledger. */
@@ -77,21 +84,25 @@ const passing = fc.oneof(
 );
 const aroundMidnight = fc.oneof(fc.integer({ min: -10 * SECOND, max: 10 * SECOND }), fc.integer({ min: 0, max: 130 * SECOND }));
 const charged = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 70 }));
-const providerCount = fc.integer({ min: 0, max: 300 });
+const count: fc.Arbitrary<Count> = record({
+  spent: fc.integer({ min: 0, max: 300 }),
+  age: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 60 * SECOND }) }),
+});
 
 /** Weighted choice of operations. */
 const WEIGHTED: readonly (readonly [number, fc.Arbitrary<Operation>])[] = [
-  [10, record({ does: of("reserve"), id, demand: orderly })],
-  [8, record({ does: of("commit"), id, calls: orNothing(charged, 2), sent: orNothing(moment, 2), spent: orNothing(providerCount, 1) })],
+  [10, record({ does: of("reserve"), id, asked: orderly })],
+  [8, record({ does: of("commit"), id, calls: orNothing(charged, 2), sent: orNothing(moment, 2), counted: orNothing(count, 1) })],
   [3, record({ does: fc.constantFrom("release" as const, "abandon" as const), id })],
   [2, record({ does: of("add"), id, caller, calls: fc.integer({ min: 0, max: 20 }) })],
   // Mostly within the lifetime of reservations, sometimes beyond it, and sometimes a few seconds back.
   [5, record({ does: of("pass"), milliseconds: passing })],
   [1, record({ does: of("go to midnight"), offset: aroundMidnight })],
-  [1, record({ does: fc.constantFrom("evict" as const, "reset" as const, "alarm" as const, "alarm" as const) })],
+  [1, record({ does: fc.constantFrom("evict" as const, "alarm" as const, "alarm" as const) })],
+  [1, record({ does: of("reset"), fresh: orNothing(count, 3) })],
   [1, record({ does: of("KV"), fails: fc.boolean() })],
-  [1, record({ does: of("set usage"), used: fc.integer({ min: 0, max: 250 }) })],
-  [1, record({ does: of("observe"), spent: providerCount })],
+  [1, record({ does: of("set usage"), used: fc.integer({ min: 0, max: 250 }), fresh: orNothing(count, 3) })],
+  [2, record({ does: of("observe"), counted: count })],
   [1, record({ does: of("change"), limits })],
 ];
 

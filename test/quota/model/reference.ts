@@ -33,9 +33,18 @@ interface Reservation {
 interface Day {
   readonly by: Map<string, number>;
   untracked: number;
-  /** The provider's count when an operator last set the count. */
+  /** The provider's count when an operator last set ours, less what ours was set to: from there on both are compared. */
   base: number;
+  /** The provider's largest count since then. */
   spent: number | null;
+  /** Counts that were requested before it are of an account, or of a day, that the operator has corrected. */
+  correctedAt: number;
+}
+
+/** What the provider said it had counted, and when it was asked. */
+export interface Counted {
+  readonly spent: number;
+  readonly askedAt: number;
 }
 
 export interface Limits {
@@ -104,22 +113,18 @@ export class ReferenceLedger {
     return { result: "granted", calls };
   }
 
-  /** `spent`: the provider's count from its answer, if any. */
-  commit(id: string, given: { calls: number | null; sentAt: number | null; spent: number | null }, now: number): Outcome {
-    const reservation = this.reservations.get(id);
-    if (!reservation) return { result: "unknown" };
-    const late = reservation.state === "expired" || reservation.state === "late";
-    if (reservation.state === "committed" || reservation.state === "late")
-      return { result: "committed", charged: reservation.charged, late };
+  /** `counted`: what the provider's answer said it has counted, if it said so. */
+  commit(id: string, given: { calls: number | null; sentAt: number | null; counted: Counted | null }, now: number): Outcome {
+    const hold = this.holds.get(id);
+    if (!hold) return { result: "unknown" };
+    const late = hold.state === "expired" || hold.state === "late";
+    if (hold.state === "committed" || hold.state === "late") return { result: "committed", charged: hold.charged, late };
 
     const { sentAt } = given;
     if (sentAt !== null && (sentAt < reservation.openedAt - MARGIN || sentAt > now + MARGIN)) return { result: "impossible" };
     const sides = sentAt === null ? null : datesOf(sentAt - MARGIN, sentAt + MARGIN);
-    const cost = given.calls ?? reservation.calls;
-    if (given.spent !== null) {
-      const others = this.reserved - (reservation.state === "open" ? reservation.calls : 0);
-      this.observe(given.spent, now, others + Math.max(0, cost - reservation.charged));
-    }
+    const cost = given.calls ?? hold.calls;
+    if (given.counted !== null) this.observe(given.counted, now);
     if (late) {
       const already = datesOf(reservation.openedAt, reservation.expiresAt);
       this.#charge(reservation.caller, already, Math.max(0, cost - reservation.charged));
@@ -153,33 +158,51 @@ export class ReferenceLedger {
   }
 
   add(id: string, caller: string, calls: number, now: number): Outcome {
-    const terms = JSON.stringify(["added", calls, caller]);
-    const known = this.reservations.get(id);
-    if (known && known.terms !== terms) return { result: "impossible" };
-    if (!known) this.#add(id, { terms, caller, calls, state: "open" }, now);
-    return this.commit(id, { calls, sentAt: null, spent: null }, now);
+    const asked = JSON.stringify(["added", calls, caller]);
+    const known = this.holds.get(id);
+    if (known && known.asked !== asked) return { result: "impossible" };
+    if (!known) this.#note(id, { asked, caller, calls, state: "held" }, now);
+    return this.commit(id, { calls, sentAt: null, counted: null }, now);
   }
 
-  /** Takes the provider's count. Calls that we neither spent nor reserved are untracked. */
-  observe(spent: number, now: number, pending = this.reserved): void {
-    if (now % DAY < PROVIDER_LAG) return;
+  /** The provider's own count. Counts arrive late and out of order, so the largest is the latest. */
+  observe(counted: Counted, now: number): void {
     const day = this.#day(now);
-    day.untracked = Math.max(day.untracked, spent - day.base - sum(day.by.values()) - pending);
-    day.spent = Math.max(day.spent ?? 0, spent);
+    if (!this.#isTodays(counted, now) || counted.askedAt < day.correctedAt) return;
+    day.spent = Math.max(day.spent ?? 0, counted.spent);
   }
 
-  setUsage(used: number, now: number): void {
+  /** To be called when everything else of a step is done: what the provider counted, and we neither spent nor hold, others spent. */
+  findOthers(now: number): void {
     const day = this.#day(now);
+    if (day.spent !== null) day.untracked = Math.max(day.untracked, day.spent - day.base - sum(day.by.values()) - this.reserved);
+  }
+
+  /** `fresh`: the provider's count, asked for just before. It may be below an earlier one: the count that an operator corrects can fall. */
+  setUsage(used: number, fresh: Counted | null, now: number): void {
     const was = this.used(now);
-    day.base = Math.max(0, this.#counted(day) - used);
+    this.#correct(used, fresh, now);
     this.#charge("operator", [dateOf(now)], used - was);
   }
 
-  reset(now: number): void {
+  reset(fresh: Counted | null, now: number): void {
     const day = this.#day(now);
-    day.base = this.#counted(day);
+    this.#correct(0, fresh, now);
     day.by.clear();
     day.untracked = 0;
+  }
+
+  #correct(used: number, fresh: Counted | null, now: number): void {
+    const day = this.#day(now);
+    const known = fresh !== null && this.#isTodays(fresh, now) ? fresh : null;
+    day.base = (known?.spent ?? this.#counted(day)) - used;
+    day.spent = known?.spent ?? day.spent;
+    day.correctedAt = known?.askedAt ?? now;
+  }
+
+  /** Asked for on this day, and not while the provider may still count the day before. */
+  #isTodays({ askedAt }: Counted, now: number): boolean {
+    return dateOf(askedAt) === dateOf(now) && askedAt % DAY >= PROVIDER_LAG;
   }
 
   change(limits: Partial<Limits>): Outcome {
@@ -245,7 +268,7 @@ export class ReferenceLedger {
 
   #day(time: number): Day {
     const date = dateOf(time);
-    const day = this.#days.get(date) ?? { by: new Map<string, number>(), untracked: 0, base: 0, spent: null };
+    const day = this.#days.get(date) ?? { by: new Map<string, number>(), untracked: 0, base: 0, spent: null, correctedAt: 0 };
     this.#days.set(date, day);
     return day;
   }

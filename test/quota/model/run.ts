@@ -5,9 +5,9 @@ import { assert, vi } from "vitest";
 import type { QuotaLedger } from "../../../worker/src/index.ts";
 import type { QuotaStatus, Settlement } from "../../../worker/src/quota/types.ts";
 import { AFTERNOON } from "../../support/worker.ts";
-import type { Moment, Operation } from "./operations.ts";
+import type { Count, Moment, Operation } from "./operations.ts";
 import { PROVIDER_LIMIT, ReferenceLedger } from "./reference.ts";
-import type { Limits, Outcome } from "./reference.ts";
+import type { Counted, Limits, Outcome } from "./reference.ts";
 
 const START = Date.parse(AFTERNOON);
 const DAY = 86_400_000;
@@ -43,7 +43,9 @@ export class Run {
   async step(operation: Operation): Promise<void> {
     this.#pass(operation);
     this.model.expire(this.#now);
+    this.model.findOthers(this.#now);
     const [actual, expected] = await this.#both(operation);
+    this.model.findOthers(this.#now);
     assert.deepEqual(actual, expected);
     const status = await this.#ledger.status();
     if ("empty" in status) throw new Error("the ledger is empty");
@@ -109,15 +111,15 @@ export class Run {
         return [outcomeOf(await this.#ledger.reserve(request, null)), model.reserve(operation.id, operation.demand, now)];
       }
       case "commit": {
-        const { id, calls, spent } = operation;
-        const sentAt = operation.sent === null ? null : sentWhen(operation.sent, model.reservations.get(id)?.openedAt ?? now, now);
+        const { id, calls, counted } = operation;
+        const sentAt = operation.sent === null ? null : sentWhen(operation.sent, model.holds.get(id)?.openedAt ?? now, now);
         const request = {
           id,
           ...(calls === null ? {} : { calls }),
           ...(sentAt === null ? {} : { sentAt }),
-          ...(spent === null ? {} : { settlement: settlement(spent, now) }),
+          ...(counted === null ? {} : { settlement: settlement(counted, now) }),
         };
-        return [outcomeOf(await this.#ledger.commit(request)), model.commit(id, { calls, sentAt, spent }, now)];
+        return [outcomeOf(await this.#ledger.commit(request)), model.commit(id, { calls, sentAt, counted: asked(counted, now) }, now)];
       }
       case "release":
         return [outcomeOf(await this.#ledger.release(operation.id)), model.release(operation.id)];
@@ -135,16 +137,16 @@ export class Run {
         return [{ result }, model.change(operation.limits)];
       }
       case "observe":
-        await this.#ledger.observe(settlement(operation.spent, now).report);
-        model.observe(operation.spent, now);
+        await this.#ledger.observe(report(operation.counted, now));
+        model.observe(asked(operation.counted, now), now);
         return [done, done];
       case "set usage":
-        await this.#ledger.setUsage(operation.used, this.#operation(), null);
-        model.setUsage(operation.used, now);
+        await this.#ledger.setUsage(operation.used, this.#operation(), operation.fresh && report(operation.fresh, now));
+        model.setUsage(operation.used, asked(operation.fresh, now), now);
         return [done, done];
       case "reset":
-        await this.#ledger.reset(this.#operation(), null);
-        model.reset(now);
+        await this.#ledger.reset(this.#operation(), operation.fresh && report(operation.fresh, now));
+        model.reset(asked(operation.fresh, now), now);
         return [done, done];
       case "evict":
         await evictDurableObject(this.#ledger);
@@ -182,9 +184,18 @@ function sentWhen(moment: Moment, opened: number, now: number): number {
 
 type Report = NonNullable<Settlement["report"]>;
 
-function settlement(spent: number, now: number): Settlement & { report: Report } {
-  const report = { requestedAt: now, receivedAt: now, daily: { left: PROVIDER_LIMIT - spent, limit: PROVIDER_LIMIT }, rate: null };
-  return { sent: "yes", underWay: null, delivered: true, report, signal: "none", retryAfterSeconds: null };
+/** When it was asked for. */
+function asked<Given extends Count | null>(count: Given, now: number): Given extends null ? null : Counted;
+function asked(count: Count | null, now: number): Counted | null {
+  return count && { spent: count.spent, askedAt: now - count.age };
+}
+
+function report({ spent, age }: Count, now: number): Report {
+  return { requestedAt: now - age, receivedAt: now, daily: { left: PROVIDER_LIMIT - spent, limit: PROVIDER_LIMIT }, rate: null };
+}
+
+function settlement(count: Count, now: number): Settlement {
+  return { sent: "yes", underWay: null, delivered: true, report: report(count, now), signal: "none", retryAfterSeconds: null };
 }
 
 type Answered = Awaited<ReturnType<DurableObjectStub<QuotaLedger>["reserve" | "commit" | "release" | "add"]>>;

@@ -3,15 +3,15 @@ import type { WorkflowIntrospector } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { JobQueue } from "../../../worker/src/jobs/enqueue.ts";
-import { OWNED_TABLES } from "../../../worker/src/store/provisioning/provisionings.ts";
 import { TenantDatabases } from "../../../worker/src/tenant-database/index.ts";
-import { ask, ended, until } from "../../jobs/support.ts";
+import { ended, until } from "../../jobs/support.ts";
 import type { Job } from "../../jobs/support.ts";
-import { concurrently, freshStart, get, post, withTheirJobs, setClock } from "../../support/worker.ts";
-import { audit, audited, count, makeOrganization, readProject, rows } from "../../support/tenants/http.ts";
+import { concurrently, freshStart, get, post, withTheirJobs } from "../../support/worker.ts";
+import { audited, count, makeOrganization, readProject, rows } from "../../support/tenants/http.ts";
 import { said } from "../../support/tenants/keys.ts";
-import { create, createdBy, leftOf, services } from "../../support/tenants/provisioning.ts";
+import { create, createdBy, services } from "../../support/tenants/provisioning.ts";
 import { addProject } from "../../support/tenants/rows.ts";
+import { stepsOf } from "./support.ts";
 
 let workflows: WorkflowIntrospector;
 
@@ -26,26 +26,7 @@ afterEach(async () => {
   await workflows.dispose();
   vi.restoreAllMocks();
 });
-
-const stepsOf = async (): Promise<string[]> => {
-  const { provisioning } = (await readProject("shop")) as unknown as {
-    provisioning: { status: string; steps: { step: string; status: string }[] };
-  };
-  return [provisioning.status, ...provisioning.steps.map(({ step, status }) => `${step} ${status}`)];
-};
 const stateOf = async () => env.TENANT_DATABASE.getByName("shop").state();
-
-async function housekeeping(): Promise<{ resumed: { provisionings: number } }> {
-  const job = await ended((await ask()).body.id);
-  expect(job.status).toBe("completed");
-  return job.result as { resumed: { provisionings: number } };
-}
-
-/** The latest job of a type. */
-const latest = async (): Promise<Job> => {
-  const [row] = (await get<{ jobs: Job[] }>("/api/jobs?type=provision_project&limit=1")).body.jobs;
-  return ended(row?.id ?? "");
-};
 
 describe("a project is provisioned", () => {
   test("step by step, each to be seen while it runs; its key works as soon as all is done", async () => {
@@ -178,199 +159,6 @@ describe("a project is provisioned", () => {
   });
 });
 
-/** A step that fails three times. */
-const refuse = {
-  database: () => vi.spyOn(TenantDatabases.prototype, "create").mockRejectedValue(new Error("no room")),
-  key: async () =>
-    env.DB.prepare(
-      "CREATE TRIGGER never_done BEFORE UPDATE OF provisioning ON projects WHEN new.provisioning = 'done' BEGIN SELECT RAISE(ABORT, 'disk full'); END",
-    ).run(),
-};
-
-describe("a failure is undone in the opposite order, and leaves nothing", () => {
-  const ALL = ["POST auth", "POST realtime", "POST storage"];
-  const DELETES = ["DELETE storage", "DELETE realtime", "DELETE auth"];
-
-  test.each([
-    ["database", null, "database: no room", []],
-    ["auth", () => new Response(null, { status: 500 }), "auth: The service auth answered POST with 500", DELETES.slice(2)],
-    [
-      "realtime",
-      () => new Response(null, { status: 302, headers: { location: "http://realtime.test/other" } }),
-      "realtime: The service realtime answered POST with 302; redirects are not followed",
-      DELETES.slice(1),
-    ],
-    [
-      "storage",
-      () => {
-        throw new Error("connection refused by http://storage.test/v1?zone=a");
-      },
-      "storage: The service storage could not be reached",
-      DELETES,
-    ],
-    ["key", null, "key: storage_unavailable: The database did not answer", DELETES],
-  ] as const)("of the step %s", async (step, answer, error, deletes) => {
-    const asked = services((what) => (what === `POST ${step}` && answer !== null ? answer() : null));
-    if (step === "database" || step === "key") await refuse[step]();
-    const { made, job } = await createdBy();
-    expect(job).toMatchObject({
-      status: "failed",
-      tries: 3,
-      error: `${error}. Everything was undone.`,
-      result: { project_id: "shop", outcome: "rolled_back", failed_step: step, left: [] },
-    });
-    expect(asked.map(({ what }) => what).filter((what) => what.startsWith("DELETE"))).toEqual(deletes);
-    expect(
-      asked
-        .filter(({ what }) => what.startsWith("DELETE"))
-        .map(({ url }) => url)
-        .at(-1),
-    ).toBe(deletes.length === 0 ? undefined : "http://auth.test/projects/shop");
-    const reached = [...ALL].filter((what) => asked.some((each) => each.what === what));
-    expect(reached).toEqual(step === "database" ? [] : step === "key" ? ALL : ALL.slice(0, ALL.indexOf(`POST ${step}`) + 1));
-    expect(await leftOf("shop", made.api_key.id)).toEqual([]);
-    expect(said(await get("/api/projects/shop"))).toBe("404 not_found");
-    expect(said(await get("/api/authors/top", { token: made.api_key.key }))).toBe("401 unauthorized");
-    expect(await rows("SELECT type, json_extract(data, '$.failed_step') AS step FROM events")).toEqual([
-      { type: "project.provisioning_failed", step },
-    ]);
-    const [last] = await audit("subject=project:shop");
-    expect(last).toMatchObject({
-      actor: `job:${job.id}`,
-      action: "project.provisioning_failed",
-      before: { name: "Shop", key_id: made.api_key.id },
-      after: { removed: true, failed_step: step },
-    });
-  });
-
-  test("and the same id is as good as new", async () => {
-    let healthy = false;
-    services((what) => (what === "POST storage" && !healthy ? new Response(null, { status: 500 }) : null));
-    const first = await createdBy();
-    healthy = true;
-    const second = await createdBy();
-    expect(second.job).toMatchObject({ status: "completed", run: 1 });
-    expect(second.made.job.id).not.toBe(first.made.job.id);
-    expect(said(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
-    // The job of the first one cannot bring it back, and does nothing to the second.
-    const { body } = await post<Job>(`/api/jobs/${first.job.id}/retry`);
-    expect(await ended(body.id)).toMatchObject({ status: "completed" });
-    expect(said(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
-  });
-
-  test("nor an endpoint that was to hear of it", async () => {
-    const { promise: added, resolve } = Promise.withResolvers<void>();
-    services(async (what) => {
-      await added;
-      return what === "POST storage" ? new Response(null, { status: 500 }) : null;
-    });
-    const { body } = await create();
-    const endpoint = await post("/api/projects/shop/webhooks", { url: "https://shop.example/hook" });
-    expect(said(endpoint)).toBe("201");
-    resolve();
-    expect(await ended(body.job.id)).toMatchObject({ status: "failed", result: { outcome: "rolled_back", left: [] } });
-    expect(await leftOf("shop", body.api_key.id)).toEqual([]);
-  });
-
-  test("also of a service that does not answer in time", async () => {
-    vi.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort());
-    services((what) => {
-      if (what.startsWith("POST")) throw new DOMException("aborted", "TimeoutError");
-      return new Response(null, { status: 404 });
-    });
-    const { made, job } = await createdBy();
-    expect(job.error).toBe("auth: The service auth did not answer within 10 s. Everything was undone.");
-    expect(await leftOf("shop", made.api_key.id)).toEqual([]);
-  });
-
-  test("and what cannot be undone is told, stays written down, and is undone by housekeeping", async () => {
-    let healthy = false;
-    const asked = services((what) => (!healthy && /storage|DELETE realtime/u.test(what) ? new Response(null, { status: 503 }) : null));
-    const { made, job } = await createdBy();
-    expect(job).toMatchObject({
-      status: "failed",
-      error: "storage: The service storage answered POST with 503. Not undone yet: storage, realtime, project; housekeeping tries again.",
-      result: { outcome: "rollback_incomplete", left: ["storage", "realtime", "project"] },
-    });
-    expect(await stepsOf()).toEqual(["failed", "database pending", "auth pending", "realtime done", "storage failed", "key pending"]);
-    expect(await get("/api/authors/top", { token: made.api_key.key })).toMatchObject({
-      status: 503,
-      body: { detail: "The project shop could not be provisioned, and is being undone: create it again." },
-    });
-    const taken = await create();
-    expect([said(taken), taken.headers.get("retry-after"), taken.body["job_id"]]).toEqual(["409 conflict", "60", job.id]);
-
-    await setClock("2031-05-14T14:12:00Z");
-    expect((await housekeeping()).resumed).toMatchObject({ provisionings: 0 });
-    healthy = true;
-    await setClock("2031-05-14T14:14:00Z");
-    expect((await housekeeping()).resumed).toMatchObject({ provisionings: 1 });
-    expect(await latest()).toMatchObject({ status: "completed", result: { outcome: "rolled_back", left: [] } });
-    expect(asked.filter(({ what }) => what === "DELETE auth")).toHaveLength(1);
-    expect(await leftOf("shop", made.api_key.id)).toEqual([]);
-    expect(await rows("SELECT type FROM events")).toEqual([{ type: "project.provisioning_failed" }]);
-  });
-});
-
-describe("what nobody ends any more is ended by housekeeping", () => {
-  test("a project whose job was never asked for is provisioned", async () => {
-    vi.spyOn(JobQueue.prototype, "enqueueProvisionProjectJob").mockRejectedValueOnce(new Error("the index is away"));
-    const { status, body } = await create();
-    expect({ status, job: body.job.status }).toEqual({ status: 201, job: null });
-    await setClock("2031-05-14T14:14:00Z");
-    expect((await housekeeping()).resumed).toMatchObject({ provisionings: 1 });
-    expect((await latest()).status).toBe("completed");
-    expect(said(await get("/api/authors/top", { token: body.api_key.key }))).toBe("200");
-    expect((await housekeeping()).resumed).toMatchObject({ provisionings: 0 });
-  });
-
-  test("one whose job was cancelled is undone", async () => {
-    let goOn = (): void => undefined;
-    const held = new Promise<void>((resolve) => {
-      goOn = resolve;
-    });
-    const asked = services(async (what) => {
-      if (what === "POST realtime") await held;
-      return null;
-    });
-    const { body } = await create();
-    await vi.waitFor(() => expect(asked).toHaveLength(2), 5_000);
-    expect((await post(`${body.job.href}/cancel`)).status).toBe(200);
-    goOn();
-    await setClock("2031-05-14T14:14:00Z");
-    await housekeeping();
-    expect(await latest()).toMatchObject({ status: "completed", result: { outcome: "rolled_back" } });
-    expect(await leftOf("shop", body.api_key.id)).toEqual([]);
-    expect(asked.map(({ what }) => what).slice(2)).toEqual(["DELETE realtime", "DELETE auth"]);
-  });
-
-  test("one whose job is gone is provisioned by another, and the old one, back from the dead, changes nothing", async () => {
-    let goOn = (): void => undefined;
-    const held = new Promise<void>((resolve) => {
-      goOn = resolve;
-    });
-    const asked = services(async (what, times) => {
-      if (what === "POST realtime" && times === 1) {
-        await held;
-        return new Response(null, { status: 500 });
-      }
-      return null;
-    });
-    const { body } = await create();
-    await vi.waitFor(() => expect(asked).toHaveLength(2), 5_000);
-    const second = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "shop" } });
-    expect(await ended(second.body.id)).toMatchObject({ status: "failed", error: 'Another job provisions the project "shop".' });
-    await rows("UPDATE jobs SET status = 'failed', ended_at = ? WHERE id = ?", Date.now(), body.job.id);
-    const third = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "shop" } });
-    expect(await ended(third.body.id)).toMatchObject({ status: "completed", result: { outcome: "provisioned" } });
-    goOn();
-    await vi.waitFor(async () => expect((await (await env.JOBS.get(body.job.id)).status()).status).toMatch(/errored|complete/u), 5_000);
-    expect((await stepsOf())[0]).toBe("done");
-    expect(asked.map(({ what }) => what).filter((what) => what.startsWith("DELETE"))).toEqual([]);
-    expect(said(await get("/api/authors/top", { token: body.api_key.key }))).toBe("200");
-  });
-});
-
 test("a project from before there was provisioning is ready, and is created by no request again", async () => {
   await addProject("shop", "org");
   expect(await readProject("shop")).toMatchObject({ provisioning: { status: "done", job_id: null, steps: [], error: null } });
@@ -404,15 +192,4 @@ test("a job for a project that is not there says so; for one that is ready it ha
     result: { outcome: "provisioned", steps: {} },
   });
   expect(await rows("SELECT type FROM events")).toEqual([{ type: "project.provisioned" }]);
-});
-
-test("every table that names projects goes with one whose creation is undone, or tells of what was", async () => {
-  const tables = await rows("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%project_id TEXT%'");
-  // No key works before a project is ready and no use of it is counted, so that these hold nothing of one that never was.
-  const counted = ["counters", "adjustments", "gauges", "admissions", "usage_events", "threshold_notices", "evaluations"];
-  // Nor is a backup taken.
-  const unused = [...counted, "backups"];
-  const told = ["audit_log", "events", "jobs", "restores", "webhook_deliveries"];
-  const history = [...told, "project_minutes", "project_hours", "abuse_detections", "signals"];
-  expect(tables.map(({ name }) => String(name)).toSorted()).toEqual([...OWNED_TABLES, ...unused, ...history].toSorted());
 });

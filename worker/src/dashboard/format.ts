@@ -1,6 +1,5 @@
 /** Numbers and times as people read them. No I/O. No clock: `now` is given, all times are epoch milliseconds. */
-import { dayOf } from "../lib/time.ts";
-import { DAY_MS, HOUR_MS, MINUTE_MS, isoSeconds } from "../lib/time.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, dayOf, isoSeconds } from "../lib/time.ts";
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -54,6 +53,17 @@ export function relative(time: number, now: number): string {
 export function took(milliseconds: number): string {
   if (milliseconds < 1_000) return `${milliseconds} ms`;
   return milliseconds < MINUTE_MS ? `${(milliseconds / 1_000).toFixed(1)} s` : duration(milliseconds);
+}
+
+/** What a piece of work took; a dash while that is unknown. */
+export function tookOf({
+  started_at: from,
+  ended_at: to,
+}: {
+  readonly started_at: number | null;
+  readonly ended_at: number | null;
+}): string {
+  return from === null || to === null ? "–" : took(to - from);
 }
 
 const UNITS = ["kB", "MB", "GB"];

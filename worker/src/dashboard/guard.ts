@@ -5,6 +5,9 @@ import { pathOf } from "./page.tsx";
 import { sessionOf } from "./session.ts";
 import type { Session } from "./session.ts";
 
+/** Of pages whose content changes by the minute. */
+export const REFRESH_SECONDS = 15;
+
 /** A page for who is signed in; everybody else is led to the sign-in, and back. */
 export function signedIn(show: (c: AppContext, session: Session) => Promise<Response>): (c: AppContext) => Promise<Response> {
   return async (c) => {

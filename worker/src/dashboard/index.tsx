@@ -5,7 +5,9 @@ import { createRouter } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { backupPages } from "./backups/routes.tsx";
-import { operationsPages } from "./jobs/routes.tsx";
+import { jobPages } from "./jobs/routes.tsx";
+import { libraryPages } from "./library/routes.tsx";
+import { monitoringPages } from "./monitoring/routes.tsx";
 import { sendPage } from "./page.tsx";
 import { FailurePage } from "./failure.tsx";
 import { projectPages } from "./projects/routes.tsx";
@@ -17,11 +19,8 @@ const LOOKS_AGAIN_SECONDS = 5;
 
 export const dashboard = createRouter();
 dashboard.onError(async (error, c) => failurePage(c, error));
-dashboard.route("/", quotaPages);
-dashboard.route("/", projectPages);
-dashboard.route("/", webhookPages);
-dashboard.route("/", backupPages);
-dashboard.route("/", operationsPages);
+const ROOMS = [quotaPages, projectPages, webhookPages, backupPages, jobPages, libraryPages, monitoringPages];
+for (const pages of ROOMS) dashboard.route("/", pages);
 
 /** Whether somebody looks with a browser, at an address that is no API's. */
 export function isForPeople(c: AppContext): boolean {

@@ -23,12 +23,14 @@ const PLACES = [
   { path: "/audit", name: "Audit" },
 ] as const;
 
+export type Place = (typeof PLACES)[number]["path"];
+
 export interface PageOptions {
   readonly title: string;
   /** null: nobody is signed in. */
   readonly session: Session | null;
   /** Where it belongs in the navigation. */
-  readonly place?: (typeof PLACES)[number]["path"];
+  readonly place?: Place;
   /** Seconds between refreshes; none: the page stays as it is. */
   readonly refresh?: number;
   readonly status?: ContentfulStatusCode;

@@ -25,8 +25,13 @@ export function PreciseTime({ at }: { readonly at: number }) {
   );
 }
 
-export function TimeOrNone({ at, now, none = "–" }: { readonly at: number | null; readonly now: number; readonly none?: string }) {
-  return at === null ? <span class="muted">{none}</span> : <Time at={at} now={now} />;
+export function TimeOrNone({ at, now, none }: { readonly at: number | null; readonly now: number; readonly none?: string }) {
+  return at === null ? <None>{none}</None> : <Time at={at} now={now} />;
+}
+
+/** In place of a value that is absent: a dash, or why. */
+export function None({ children }: PropsWithChildren) {
+  return <span class="muted">{children ?? "–"}</span>;
 }
 
 const MARKS: Readonly<Record<Level, string>> = {
@@ -43,6 +48,16 @@ export function Mark({ level }: { readonly level: Level }) {
       <circle cx="12" cy="12" r="11" />
       <path d={MARKS[level]} />
     </svg>
+  );
+}
+
+/** Why something was not done. */
+export function Failure({ children }: PropsWithChildren) {
+  return (
+    <p class="notice bad" role="alert" id="failure">
+      <Mark level="bad" />
+      <span>{children}</span>
+    </p>
   );
 }
 
@@ -63,39 +78,14 @@ export function Notices({ all }: { readonly all: readonly Said[] }) {
   );
 }
 
-const TONES: Readonly<Record<string, Level | "quiet">> = {
-  ACTIVE: "good",
-  SUSPENDED: "bad",
-  ARCHIVED: "quiet",
-  DELETED: "quiet",
-  completed: "good",
-  succeeded: "good",
-  running: "info",
-  waiting: "info",
-  queued: "info",
-  scheduled: "info",
-  failed: "bad",
-  timed_out: "bad",
-  interrupted: "warn",
-  cancelled: "quiet",
-  due: "info",
-  done: "good",
-  warned: "warn",
-  exceeded: "bad",
-  suspended: "bad",
-  lifted: "good",
-  ok: "good",
-  pending: "info",
-  delivered: "good",
-  enabled: "good",
-  probation: "info",
-  disabled: "bad",
-  verified: "good",
-  reported: "warn",
-  normal: "good",
-  firing: "bad",
-  resolved: "good",
-};
+const TONES: Readonly<Record<string, Level>> = Object.fromEntries(
+  Object.entries({
+    good: "ACTIVE completed succeeded done lifted ok delivered enabled verified normal resolved",
+    info: "running waiting queued scheduled due pending probation",
+    warn: "interrupted warned reported",
+    bad: "SUSPENDED failed timed_out exceeded suspended disabled firing",
+  }).flatMap(([level, states]) => states.split(" ").map((state) => [state, level as Level])),
+);
 
 /** A state in a word. */
 export function State({ name }: { readonly name: string }) {
@@ -130,10 +120,13 @@ interface TableProps<Row> {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly keyOf?: (row: Row) => string;
+  /** In place of a table without rows. */
+  readonly none?: Child;
 }
 
 /** Wider than a small screen: scrolls by itself, by keyboard too. */
-export function Table<Row>({ label, columns, rows, keyOf }: TableProps<Row>) {
+export function Table<Row>({ label, columns, rows, keyOf, none }: TableProps<Row>) {
+  if (rows.length === 0 && none !== undefined) return <Nothing>{none}</Nothing>;
   return (
     <div class="scroll" role="group" aria-label={label} tabindex={0}>
       <table>
@@ -187,18 +180,84 @@ export function Facts({ all }: { readonly all: readonly (readonly [string, Child
   );
 }
 
-/** On to the next page of a list, and back to its beginning. */
-export function Paging({ first, next }: { readonly first: string | null; readonly next: string | null }) {
-  if (first === null && next === null) return null;
+/** What a list is narrowed to: null or "" is not. */
+export type Query = Readonly<Record<string, string | null>>;
+
+/** The address of a list. */
+export function addressOf(path: string, query: Query): string {
+  const search = new URLSearchParams(Object.entries(query).flatMap(([name, value]) => (value ? [[name, value]] : [])));
+  return search.size === 0 ? path : `${path}?${search.toString()}`;
+}
+
+export const isFiltered = (query: Query): boolean => Object.values(query).some((value) => value !== null && value !== "");
+
+/** One page of a list that has an address of its own. */
+export interface ListPage<Row, Filter extends Query> {
+  readonly rows: readonly Row[];
+  readonly query: Filter;
+  readonly isFirst: boolean;
+  /** Cursor of the next page; null on the last one. */
+  readonly next: string | null;
+  readonly now: number;
+}
+
+interface FiltersProps {
+  readonly action: string;
+  readonly button?: string;
+  /** Beside the form. */
+  readonly aside?: Child;
+}
+
+/** What a list can be narrowed to. */
+export function Filters({ action, button = "Show", aside, children }: PropsWithChildren<FiltersProps>) {
+  return (
+    <div class="filters" data-still>
+      <form method="get" action={action} role="search">
+        {children}
+        <button class="button" type="submit">
+          {button}
+        </button>
+      </form>
+      {aside ?? null}
+    </div>
+  );
+}
+
+interface ChoiceProps {
+  readonly id: string;
+  readonly label: string;
+  readonly all: readonly string[];
+  readonly chosen: string | null;
+}
+
+export function Choice({ id, label, all, chosen }: ChoiceProps) {
+  return (
+    <>
+      <label for={id}>{label}</label>
+      <select id={id} name={id}>
+        <option value="">all</option>
+        {all.map((each) => (
+          <option value={each} selected={each === chosen}>
+            {each}
+          </option>
+        ))}
+      </select>
+    </>
+  );
+}
+
+/** Back to the beginning of a list, and on to its next page. */
+export function Paging({ path, page: { query, isFirst, next } }: { readonly path: string; readonly page: ListPage<unknown, Query> }) {
+  if (isFirst && next === null) return null;
   return (
     <nav class="paging" aria-label="More of this list">
-      {first === null ? null : (
-        <a class="button quiet" href={first}>
+      {isFirst ? null : (
+        <a class="button quiet" href={addressOf(path, query)}>
           Newest
         </a>
       )}
       {next === null ? null : (
-        <a class="button" href={next} rel="next">
+        <a class="button" href={addressOf(path, { ...query, cursor: next })} rel="next">
           Older
         </a>
       )}

@@ -1,5 +1,5 @@
 /** Where the administrator's token is given. */
-import { Mark } from "./parts.tsx";
+import { Failure } from "./parts.tsx";
 
 interface SignInProps {
   readonly next: string;
@@ -14,12 +14,7 @@ export function SignInPage({ next, failure, possible }: SignInProps) {
     <section class="card narrow" aria-labelledby="sign-in">
       <h1 id="sign-in">Sign in</h1>
       <p>Projects, jobs, the harvest and the audit log are for operators. What the day's quota looks like is public.</p>
-      {failure === null ? null : (
-        <p class="notice bad" role="alert" id="failure">
-          <Mark level="bad" />
-          <span>{failure}</span>
-        </p>
-      )}
+      {failure === null ? null : <Failure>{failure}</Failure>}
       {possible ? (
         <form method="post" action="/sign-in" class="stack">
           <input type="hidden" name="next" value={next} />
@@ -41,10 +36,7 @@ export function SignInPage({ next, failure, possible }: SignInProps) {
           </button>
         </form>
       ) : (
-        <p class="notice bad" role="alert">
-          <Mark level="bad" />
-          <span>This connection is not encrypted, so no token may be sent over it. Open this page with https.</span>
-        </p>
+        <Failure>This connection is not encrypted, so no token may be sent over it. Open this page with https.</Failure>
       )}
     </section>
   );

@@ -1,13 +1,14 @@
 /** `auto_suspend`: looks at one project, and stops it where there is evidence of abuse. */
 import { autoSuspend } from "../tenants/abuse/abuse.ts";
-import { oneStep } from "./context.ts";
+import type { JobHandler } from "./context.ts";
 
-export const autoSuspendHandler = oneStep<"auto_suspend">("decide", async (payload, job, _attempt, deps) => {
-  const { project_id: projectId, pattern_type: pattern, metrics: given, enforce_action: enforce, as_of } = payload;
-  job.log.info(`Starting: ${projectId}, ${pattern}`, { project_id: projectId, pattern_type: pattern, enforce_action: enforce });
-  const asOf = as_of === undefined ? null : Date.parse(as_of);
-  const data = await autoSuspend(deps, { run: job.id, projectId, pattern, given, enforce, asOf });
-  if (data === null) return { success: false, error: `There is no project ${JSON.stringify(projectId)}.` };
-  job.log.info(`Done: ${data.decision}`, { project_id: projectId, pattern_type: pattern, decision: data.decision, why: data.why });
-  return { success: true, data };
-});
+export const autoSuspendHandler: JobHandler<"auto_suspend"> = async (payload, job) =>
+  job.step("decide", async (_attempt, deps) => {
+    const { project_id: projectId, pattern_type: pattern, metrics: given, enforce_action: enforce, as_of } = payload;
+    job.log.info(`Starting: ${projectId}, ${pattern}`, { project_id: projectId, pattern_type: pattern, enforce_action: enforce });
+    const asOf = as_of === undefined ? null : Date.parse(as_of);
+    const data = await autoSuspend(deps, { run: job.id, projectId, pattern, given, enforce, asOf });
+    if (data === null) return { success: false, error: `There is no project ${JSON.stringify(projectId)}.` };
+    job.log.info(`Done: ${data.decision}`, { project_id: projectId, pattern_type: pattern, decision: data.decision, why: data.why });
+    return { success: true, data };
+  });

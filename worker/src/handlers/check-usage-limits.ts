@@ -3,6 +3,7 @@ import { inactiveAmong } from "../store/limits/sweep.ts";
 import { usageSweepPage } from "../telemetry/index.ts";
 import { sweepPage } from "../tenants/limits/sweep.ts";
 import type { SweepRequest, SweptPage } from "../tenants/limits/sweep.ts";
+import { continueAs } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 /** Ten D1 queries a page, and 1,000 an invocation, which all steps of one instance may share: the rest is a job of its own. */
@@ -28,7 +29,8 @@ export const checkUsageLimitsHandler: JobHandler<"check_usage_limits"> = async (
     ({ last } = page);
   }
   const last = pages.at(-1)?.last;
-  const next = pages.length === MAX_PAGES && last !== undefined ? await goOn({ ...payload, after: last }, job) : null;
+  const isWhole = pages.length < MAX_PAGES || last === undefined;
+  const next = isWhole ? null : await continueAs("begin the next part", "check_usage_limits", { ...payload, after: last }, job);
   const data = { ...summed(pages, unknown), next };
   job.log.info(`Done: ${data.projects_checked} checked, ${data.projects_suspended} suspended, ${data.warnings_sent} warned`, {
     errors: data.errors.length,
@@ -49,14 +51,6 @@ async function nextPage(number: number, request: SweepRequest, after: string, jo
 async function unknownProjects(ids: readonly string[], job: JobContext) {
   const unknown = await job.step("look for the projects", async (_attempt, { db }) => inactiveAmong(db, ids));
   return unknown.map((project_id) => ({ project_id, error: "there is no such active project" }));
-}
-
-async function goOn(payload: Parameters<JobHandler<"check_usage_limits">>[0], job: JobContext): Promise<string> {
-  return job.step("begin the next part", async (_attempt, { jobs }) => {
-    const { requestId, traceparent } = job;
-    const asked = { requestedBy: `job:${job.id}`, idempotencyKey: "next", requestId, traceparent };
-    return (await jobs.enqueueJob("check_usage_limits", payload, asked)).id;
-  });
 }
 
 function summed(pages: readonly Swept[], unknown: SweptPage["errors"]) {

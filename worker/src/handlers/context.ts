@@ -1,6 +1,6 @@
 /** What a handler is given, and what it gives back. */
 import type { Deps } from "../deps.ts";
-import type { JobPayload, JobType } from "../jobs/catalog.ts";
+import type { JobPayload, JobPayloadInput, JobType } from "../jobs/catalog.ts";
 import { StepFailed } from "../jobs/failure.ts";
 import type { JobLog } from "../jobs/job-log.ts";
 import type { JobExecutionResult, JobRun } from "../jobs/job-run.ts";
@@ -31,12 +31,11 @@ export interface JobContext extends Pick<JobRun, "sleepUntil"> {
  */
 export type JobHandler<Type extends JobType> = (payload: JobPayload<Type>, job: JobContext) => Promise<JobExecutionResult>;
 
-/** A handler that is one step. */
-export function oneStep<Type extends JobType>(
-  name: string,
-  work: (payload: JobPayload<Type>, job: JobContext, attempt: number, deps: Deps) => Promise<JobExecutionResult>,
-): JobHandler<Type> {
-  return async (payload, job) => job.step(name, async (attempt, deps) => work(payload, job, attempt, deps));
+/** Goes on as a job of its own, for which the platform's limits begin anew. Returns its id. */
+export async function continueAs<Type extends JobType>(step: string, type: Type, payload: JobPayloadInput<Type>, job: JobContext) {
+  const { id, requestId, traceparent } = job;
+  const options = { requestedBy: `job:${id}`, idempotencyKey: "next", requestId, traceparent };
+  return job.step(step, async (_attempt, { jobs }) => (await jobs.enqueueJob(type, payload, options)).id);
 }
 
 /** What a step came to where its failure is to stop nothing else: null once it is given up. */

@@ -5,6 +5,7 @@
 import { MINUTE_MS } from "../lib/time.ts";
 import { runHarvest } from "../library/harvest.ts";
 import type { Stop } from "../store/library/harvest.ts";
+import { continueAs } from "./context.ts";
 import type { JobHandler } from "./context.ts";
 
 /** Of one run: the 5 minutes of a try less the longest request (100 s) and the longest pause of the pace (15 s). */
@@ -26,11 +27,6 @@ export const harvestHandler: JobHandler<"harvest"> = async ({ until }, job) => {
     return { done, goes_on: stopped !== null && GOES_ON.has(stopped) && deps.clock() < last };
   });
   if (!run.goes_on) return { success: true, data: { run: run.done, next: null } };
-  const next = await job.step("begin the next run", async (_attempt, { jobs }) => {
-    const payload = { until: new Date(last).toISOString() };
-    const { requestId, traceparent } = job;
-    const asked = { requestedBy: `job:${job.id}`, idempotencyKey: "next", requestId, traceparent };
-    return (await jobs.enqueueJob("harvest", payload, asked)).id;
-  });
+  const next = await continueAs("begin the next run", "harvest", { until: new Date(last).toISOString() }, job);
   return { success: true, data: { run: run.done, next } };
 };

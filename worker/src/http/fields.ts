@@ -1,4 +1,4 @@
-/** What people write in a line, wherever they write it: in the API and in the dashboard. */
+/** Parts of what people send and read, wherever they do: in the API and in the dashboard. */
 import { z } from "@hono/zod-openapi";
 
 const NAME_CHARACTERS = 200;
@@ -17,3 +17,41 @@ const canBeSeen = (text: string): boolean => text.isWellFormed() && !/[\p{Cc}\p{
 
 export const name = line(NAME_CHARACTERS);
 export const note = line(NOTE_CHARACTERS);
+
+/** Text that can stand in an address of the provider's, which takes at most 150 characters. */
+export const addressable = z
+  .string()
+  .trim()
+  .min(1, "expected at least one character")
+  .max(150, "expected at most 150 characters")
+  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "expected text without control characters and broken surrogates")
+  .refine((text) => !/^\.{1,2}$/u.test(text), "expected more than dots");
+
+/** Query parameter of lists. */
+export const searchText = z.string().max(200).optional().describe("Part of the name or the id; A to Z in either case");
+
+export const identifier = z.string().regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -");
+export const projectId = identifier.describe("Of a project").openapi({ example: "proj_reading_list" });
+export const webhookId = z
+  .string()
+  .regex(/^wh_[0-9A-Za-z]{20}$/u, "expected wh_ and 20 letters and digits")
+  .describe("Of a webhook")
+  .openapi({ example: "wh_3kTMd9Qw8ZbXv5RnLcY2" });
+
+/** Path parameters. */
+export const ofProject = z.object({ id: projectId });
+
+/** Optional: what it means, its description says. */
+export const idempotencyKey = z.string().min(1).max(200).optional();
+
+/** A moment in an answer. */
+export const time = z.string().describe("ISO 8601 in UTC, without milliseconds");
+
+/** A moment in a request. */
+export const moment = z.iso.datetime({ error: "expected an ISO 8601 time in UTC, such as 2025-12-30T23:59:58Z" });
+
+/** A moment to the second, as all answers show them. What is no time at all was complained of before. */
+export const instant = moment.refine((text) => !(Math.abs(Date.parse(text) % 1_000) > 0), "expected whole seconds");
+
+/** Of a schema with a name: `.nullable()` would become one in the document that no null fits. */
+export const orNull = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.null()]);

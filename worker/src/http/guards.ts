@@ -16,8 +16,11 @@ const CREDENTIALS_NEEDED = "Send an API key or the administrator's token as `Aut
 /** How long an address waits that sent wrong credentials too often; the binding's period in wrangler.jsonc. */
 const FAILURES_PERIOD_SECONDS = 60;
 
+/** What is sent as `Authorization: Bearer`; undefined where nothing is, or something else. */
+export const bearerToken = (c: AppContext): string | undefined => /^Bearer +(\S+)$/iu.exec(c.req.header("authorization") ?? "")?.[1];
+
 /** Lets only the administrator pass. A project's key that works is told so; anything else learns only that it is not accepted. */
-export const adminOnly = createMiddleware<AppEnv>(async (c, next) => {
+export const adminOnly = createMiddleware<AppEnv>(async function adminOnly(c, next) {
   await needAdmin(c);
   await next();
 });
@@ -38,7 +41,7 @@ export async function needAdmin(c: AppContext): Promise<void> {
 /** Lets the administrator pass, and whoever has the token that reads metrics and nothing else. */
 export async function needMetricsReader(c: AppContext): Promise<void> {
   const { metricsToken } = c.get("deps").config;
-  const given = /^Bearer +(\S+)$/iu.exec(c.req.header("authorization") ?? "")?.[1];
+  const given = bearerToken(c);
   if (metricsToken !== null && given !== undefined && (await sameSecret(given, metricsToken))) return;
   await needAdmin(c);
 }
@@ -50,7 +53,7 @@ export const projects = (scope: Scope) => letIn({ scope, kind: "use", meter: nul
 export const grantedProjects = (scope: Scope) => letIn({ scope, kind: "own", meter: null });
 
 function letIn(demand: Demand) {
-  return createMiddleware<AppEnv>(async (c, next) => {
+  return createMiddleware<AppEnv>(async function letInProject(c, next) {
     await callerOf(c, demand);
     await next();
   });
@@ -58,15 +61,19 @@ function letIn(demand: Demand) {
 
 /** Lets the administrator and the project named by `{id}` pass, even while it is stopped. Any other project is told that there is nothing here. */
 export const ownProject = (scope: Scope) =>
-  createMiddleware<AppEnv>(async (c, next) => {
+  createMiddleware<AppEnv>(async function ownProject(c, next) {
     const caller = await callerOf(c, { scope, kind: "own", meter: null });
     const id = c.req.param("id");
     if (caller.kind === "project" && caller.projectId !== id) {
       c.set("probe", true);
-      throw new Problem("not_found", `There is no project ${JSON.stringify(id)} that this key may see.`);
+      throw hiddenProject(id);
     }
     await next();
   });
+
+/** Another project's key learns no more of it than that it may not see it. */
+export const hiddenProject = (id: string | undefined): Problem =>
+  new Problem("not_found", `There is no project ${JSON.stringify(id)} that this key may see.`);
 
 async function callerOf(c: AppContext, demand: Demand): Promise<Caller> {
   const principal = c.get("principal");
@@ -85,7 +92,7 @@ async function callerOf(c: AppContext, demand: Demand): Promise<Caller> {
 }
 
 /** Refuses those who sent nothing that could be credentials, before anybody looks at what they ask. A key is looked up by `metered`. */
-export const credentialed = createMiddleware<AppEnv>(async (c, next) => {
+export const credentialed = createMiddleware<AppEnv>(async function credentialed(c, next) {
   if (c.get("principal").kind === "anonymous") throw await refusedCredentials(c, CREDENTIALS_NEEDED);
   await next();
 });

@@ -18,29 +18,31 @@ export const pageQuery = {
   cursor: z.string().max(MAX_CURSOR_CHARACTERS).optional().describe("`next_cursor` of the page before"),
 };
 
+/** Of lists that take nothing else. */
+export const pageOnly = z.object(pageQuery);
+
 /** Member of every page. */
 export const nextCursor = z.string().nullable().describe("Where the next page begins; null on the last one");
 
 const byTime = z.tuple([z.int(), z.string()]);
 const bySeq = z.int().min(0);
 
-const wrong = () => invalidField("cursor", "expected `next_cursor` of an earlier answer, as it was");
+/** What a cursor holds; null without one. Throws `invalid_request`. */
+function heldBy<Held>(cursor: string | undefined, schema: z.ZodType<Held>): Held | null {
+  if (cursor === undefined) return null;
+  const read = schema.safeParse(fromBase64Url(cursor));
+  if (!read.success) throw invalidField("cursor", "expected `next_cursor` of an earlier answer, as it was");
+  return read.data;
+}
 
 /** Of a list by time of creation. Throws `invalid_request`. */
 export function timeCursor(cursor: string | undefined): { readonly createdAt: number; readonly id: string } | null {
-  if (cursor === undefined) return null;
-  const read = byTime.safeParse(fromBase64Url(cursor));
-  if (!read.success) throw wrong();
-  return { createdAt: read.data[0], id: read.data[1] };
+  const held = heldBy(cursor, byTime);
+  return held && { createdAt: held[0], id: held[1] };
 }
 
 /** Of a list by running number. Throws `invalid_request`. */
-export function seqCursor(cursor: string | undefined): number | null {
-  if (cursor === undefined) return null;
-  const read = bySeq.safeParse(fromBase64Url(cursor));
-  if (!read.success) throw wrong();
-  return read.data;
-}
+export const seqCursor = (cursor: string | undefined): number | null => heldBy(cursor, bySeq);
 
 /** Cuts a list that was read with one row more than the page holds; that row tells that there is more. */
 export function page<Row>(
@@ -53,5 +55,43 @@ export function page<Row>(
   return { rows: shown, next: rows.length > limit && last !== undefined ? toBase64Url(JSON.stringify(keyOf(last))) : null };
 }
 
-export const timeKey = ({ created_at, id }: { readonly created_at: number; readonly id: string }): unknown => [created_at, id];
-export const seqKey = ({ seq }: { readonly seq: number }): unknown => seq;
+interface ByTime {
+  readonly created_at: number;
+  readonly id: string;
+}
+interface BySeq {
+  readonly seq: number;
+}
+
+export const timeKey = ({ created_at, id }: ByTime): unknown => [created_at, id];
+export const seqKey = ({ seq }: BySeq): unknown => seq;
+
+interface PageQuery {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+interface Page<Shown> {
+  readonly items: Shown[];
+  readonly next_cursor: string | null;
+}
+
+/** One page of a list by time of creation. */
+export async function pageByTime<Row extends ByTime, Shown>(
+  { limit, cursor }: PageQuery,
+  read: (slice: { readonly after: ReturnType<typeof timeCursor>; readonly limit: number }) => Promise<readonly Row[]>,
+  show: (row: Row) => Shown,
+): Promise<Page<Shown>> {
+  const { rows, next } = page(await read({ after: timeCursor(cursor), limit: limit + 1 }), limit, timeKey);
+  return { items: rows.map((row) => show(row)), next_cursor: next };
+}
+
+/** One page of a list by running number. */
+export async function pageBySeq<Row extends BySeq, Shown>(
+  { limit, cursor }: PageQuery,
+  read: (slice: { readonly before: number | null; readonly limit: number }) => Promise<readonly Row[]>,
+  show: (row: Row) => Shown,
+): Promise<Page<Shown>> {
+  const { rows, next } = page(await read({ before: seqCursor(cursor), limit: limit + 1 }), limit, seqKey);
+  return { items: rows.map((row) => show(row)), next_cursor: next };
+}

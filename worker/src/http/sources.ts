@@ -1,21 +1,19 @@
 /** Monitoring systems, each let in by a secret of its own; the administrator may send in place of each. */
 import { Problem } from "../errors.ts";
 import { sameSecret } from "../lib/same-secret.ts";
-import { countFailure } from "./guards.ts";
+import { bearerToken, countFailure } from "./guards.ts";
 import type { AppContext } from "./index.ts";
 
 /** What is sent in place of a bearer token. */
 const BASIC = /^Basic +([\w+/=-]+)$/iu;
-const BEARER = /^Bearer +(\S+)$/iu;
 
 /** The token of a request: as bearer, as the password of basic authentication with any user, or in the source's own header. */
 function tokenOf(c: AppContext, ownHeader: string | null): string | null {
   const own = ownHeader === null ? undefined : c.req.header(ownHeader);
   if (own !== undefined) return own;
-  const header = c.req.header("authorization") ?? "";
-  const bearer = BEARER.exec(header)?.[1];
+  const bearer = bearerToken(c);
   if (bearer !== undefined) return bearer;
-  const basic = BASIC.exec(header)?.[1];
+  const basic = BASIC.exec(c.req.header("authorization") ?? "")?.[1];
   return basic === undefined ? null : passwordOf(basic);
 }
 

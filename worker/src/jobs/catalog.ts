@@ -27,10 +27,10 @@ interface JobKind {
   readonly keptDays: Readonly<Record<FinalStatus, number>>;
 }
 
-/** "Retryable types wait 5 s, then exponentially; each try may take 5 minutes." */
-const RETRYABLE = { tries: 3, delaySeconds: 5, backoff: "exponential", timeoutMinutes: 5 } as const;
 /** Failures are kept for those who look once a month; successes for a look back over the week. */
 const KEPT_DAYS = { completed: 7, failed: 30, cancelled: 7 } as const;
+/** "Retryable types wait 5 s, then exponentially; each try may take 5 minutes." */
+const RETRYABLE = { tries: 3, delaySeconds: 5, backoff: "exponential", timeoutMinutes: 5, keptDays: KEPT_DAYS } as const;
 
 const projectId = z.string().regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -");
 
@@ -78,7 +78,6 @@ export const JOBS = {
         path: ["project_ids"],
         error: "expected project_ids where check_all is false",
       }),
-    keptDays: KEPT_DAYS,
   },
   reset_quotas: {
     ...RETRYABLE,
@@ -99,7 +98,6 @@ export const JOBS = {
       owner_id: z.string().max(200).nullable().optional(),
       region: z.string().max(64).nullable().optional(),
     }),
-    keptDays: KEPT_DAYS,
   },
   rotate_key: {
     ...RETRYABLE,
@@ -123,7 +121,6 @@ export const JOBS = {
       }),
     // A hash, of 190 random bits: no secret, and nobody's business.
     redact: ["new_key_sha256"],
-    keptDays: KEPT_DAYS,
   },
   harvest: {
     ...RETRYABLE,
@@ -132,7 +129,6 @@ export const JOBS = {
     payload: z.strictObject({
       until: z.iso.datetime().optional().describe("No further run is begun after it; 28 minutes after its tick by default"),
     }),
-    keptDays: KEPT_DAYS,
   },
   auto_suspend: {
     ...RETRYABLE,
@@ -177,7 +173,6 @@ export const JOBS = {
     }),
     // An address may hold a secret of its owner's.
     redact: ["url"],
-    keptDays: KEPT_DAYS,
   },
   housekeeping: {
     ...RETRYABLE,

@@ -6,15 +6,6 @@ import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { claimStart, endJob, findJob, insertJob, insertJobs } from "../store/jobs/jobs.ts";
 import type { JobRow, NewJob } from "../store/jobs/jobs.ts";
-import type {
-  AutoSuspend,
-  CheckUsageLimits,
-  DeliverWebhook,
-  EnqueueOptions,
-  ExportBackup,
-  ProvisionProject,
-  RotateKey,
-} from "./job-requests.ts";
 import { JOBS, isJobType } from "./catalog.ts";
 import type { JobPayloadInput, JobType } from "./catalog.ts";
 import { Instances } from "./instances.ts";
@@ -30,6 +21,32 @@ const CREATED_WITHIN_MS = 10_000;
 
 /** W3C trace context; all zeros mean no trace. */
 const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
+
+export interface EnqueueOptions {
+  /** `admin`, `cron`, `job:<id>`. */
+  readonly requestedBy: string;
+  /** The same key of the same asker and type is the same job; none: a job of its own. */
+  readonly idempotencyKey?: string | undefined;
+  readonly delaySeconds?: number | undefined;
+  /** Instead of the type's. */
+  readonly maxAttempts?: number | undefined;
+  readonly projectId?: string | undefined;
+  readonly requestId?: string | null | undefined;
+  readonly traceparent?: string | null | undefined;
+  /** The cron whose tick this is. */
+  readonly cron?: { readonly expression: string; readonly scheduledTime: number } | undefined;
+}
+
+type CamelCase<Name> = Name extends `${infer Head}_${infer Rest}` ? `${Head}${Capitalize<CamelCase<Rest>>}` : Name;
+
+type Listed<Value> = Value extends readonly (infer Item)[] ? readonly Item[] : Value;
+
+/** A type's payload with its fields in camelCase, as the methods take it that are named after a type. */
+type JobRequest<Type extends JobType> = {
+  readonly [Field in keyof JobPayloadInput<Type> as CamelCase<Field>]: Listed<JobPayloadInput<Type>[Field]>;
+};
+
+type AutoSuspend = Omit<JobRequest<"auto_suspend">, "asOf"> & { readonly asOf?: number };
 
 export interface Enqueued {
   readonly id: string;
@@ -106,71 +123,48 @@ export class JobQueue {
   }
 
   /** The sweep: of all active projects and caps, unless some are named; `enforceLimits: false` is a dry run. */
-  async enqueueCheckUsageLimitsJob(
-    { checkAll, projectIds, capTypes, enforceLimits }: CheckUsageLimits,
-    options: EnqueueOptions,
-  ): Promise<Enqueued> {
-    const payload = {
-      ...(checkAll === undefined ? {} : { check_all: checkAll }),
-      ...(projectIds === undefined ? {} : { project_ids: [...projectIds] }),
-      ...(capTypes === undefined ? {} : { cap_types: [...capTypes] }),
-      ...(enforceLimits === undefined ? {} : { enforce_limits: enforceLimits }),
-    };
-    return this.enqueueJob("check_usage_limits", payload, options);
+  async enqueueCheckUsageLimitsJob(request: JobRequest<"check_usage_limits">, options: EnqueueOptions): Promise<Enqueued> {
+    return this.#enqueueNamed("check_usage_limits", request, options);
   }
 
-  /** A look at one project; without `enforceAction: false` it is suspended where there is evidence. */
-  async enqueueAutoSuspendJob(
-    { projectId, patternType, metrics, enforceAction, asOf }: AutoSuspend,
-    options: EnqueueOptions,
-  ): Promise<Enqueued> {
-    const payload = {
-      project_id: projectId,
-      pattern_type: patternType,
-      ...(metrics === undefined ? {} : { metrics }),
-      ...(enforceAction === undefined ? {} : { enforce_action: enforceAction }),
-      ...(asOf === undefined ? {} : { as_of: new Date(asOf).toISOString() }),
-    };
-    return this.enqueueJob("auto_suspend", payload, { projectId, ...options });
+  /** A look at one project; without `enforceAction: false` it is suspended where there is evidence. `asOf`: epoch milliseconds. */
+  async enqueueAutoSuspendJob({ asOf, ...request }: AutoSuspend, options: EnqueueOptions): Promise<Enqueued> {
+    const end = asOf === undefined ? {} : { asOf: new Date(asOf).toISOString() };
+    return this.#enqueueNamed("auto_suspend", { ...request, ...end }, options);
   }
 
   /** One message to one endpoint, beside those that events make. */
-  async enqueueDeliverWebhookJob({ webhookId, projectId, url, payload }: DeliverWebhook, options: EnqueueOptions): Promise<Enqueued> {
-    return this.enqueueJob("deliver_webhook", { webhook_id: webhookId, project_id: projectId, url, payload }, { projectId, ...options });
+  async enqueueDeliverWebhookJob(request: JobRequest<"deliver_webhook">, options: EnqueueOptions): Promise<Enqueued> {
+    return this.#enqueueNamed("deliver_webhook", request, options);
   }
 
   /** The monthly reset. */
   async enqueueResetQuotasJob(options: EnqueueOptions): Promise<Enqueued> {
-    return this.enqueueJob("reset_quotas", {}, options);
+    return this.#enqueueNamed("reset_quotas", {}, options);
   }
 
   /** A backup of a project's database, `full` unless it is to be its schema only. */
-  async enqueueExportBackupJob({ projectId, exportType }: ExportBackup, options: EnqueueOptions): Promise<Enqueued> {
-    const payload = { project_id: projectId, ...(exportType === undefined ? {} : { export_type: exportType }) };
-    return this.enqueueJob("export_backup", payload, { projectId, ...options });
+  async enqueueExportBackupJob(request: JobRequest<"export_backup">, options: EnqueueOptions): Promise<Enqueued> {
+    return this.#enqueueNamed("export_backup", request, options);
   }
 
   /** What a new project needs beside its row. */
-  async enqueueProvisionProjectJob(
-    { projectId, projectName, ownerId, region }: ProvisionProject,
-    options: EnqueueOptions,
-  ): Promise<Enqueued> {
-    const payload = { project_id: projectId, project_name: projectName, owner_id: ownerId, region };
-    return this.enqueueJob("provision_project", payload, { projectId, ...options });
+  async enqueueProvisionProjectJob(request: JobRequest<"provision_project">, options: EnqueueOptions): Promise<Enqueued> {
+    return this.#enqueueNamed("provision_project", request, options);
   }
 
   /** The rotation of a key, or with `version` the grace after one. */
-  async enqueueRotateKeyJob(
-    keyId: string,
-    { newKeySha256, immediate, version, ...options }: EnqueueOptions & RotateKey,
-  ): Promise<Enqueued> {
-    const payload = {
-      key_id: keyId,
-      ...(newKeySha256 === undefined ? {} : { new_key_sha256: newKeySha256 }),
-      ...(immediate === undefined ? {} : { immediate }),
-      ...(version === undefined ? {} : { version }),
-    };
-    return this.enqueueJob("rotate_key", payload, options);
+  async enqueueRotateKeyJob(keyId: string, options: EnqueueOptions & Omit<JobRequest<"rotate_key">, "keyId">): Promise<Enqueued> {
+    const { newKeySha256, immediate, version, ...rest } = options;
+    return this.#enqueueNamed("rotate_key", { keyId, newKeySha256, immediate, version }, rest);
+  }
+
+  /** A payload in camelCase; a job about one project belongs to it. */
+  async #enqueueNamed<Type extends JobType>(type: Type, request: JobRequest<Type>, options: EnqueueOptions): Promise<Enqueued> {
+    const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/gu, (capital) => `_${capital.toLowerCase()}`);
+    const fields = Object.entries(request).map(([name, value]) => [snakeCase(name), value] as const);
+    const { projectId } = { projectId: undefined, ...request };
+    return this.enqueueJob(type, Object.fromEntries(fields) as JobPayloadInput<Type>, { projectId, ...options });
   }
 
   /**

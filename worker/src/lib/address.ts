@@ -1,18 +1,11 @@
 /** Internet addresses. */
+import ipaddr from "ipaddr.js";
 
-const IPV6_GROUPS = 8;
 const NETWORK_GROUPS = 4;
 
 /** Who is behind an address: an IPv4 address as it is, of an IPv6 address its /64, since whoever has one address there has 2^64 of them. */
 export function networkOf(address: string): string {
-  if (!address.includes(":")) return address;
-  const [left = "", right = ""] = address.split("::");
-  const [before, after] = [groupsOf(left), groupsOf(right)];
-  const between = Array.from({ length: Math.max(0, IPV6_GROUPS - before.length - after.length) }, () => 0);
-  return [...before, ...between, ...after]
-    .slice(0, NETWORK_GROUPS)
-    .map((group) => group.toString(16))
-    .join(":");
+  if (!ipaddr.IPv6.isValid(address)) return address;
+  const groups = ipaddr.IPv6.parse(address).parts.slice(0, NETWORK_GROUPS);
+  return groups.map((group) => group.toString(16)).join(":");
 }
-
-const groupsOf = (text: string): number[] => (text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16)));

@@ -44,3 +44,12 @@ export async function readBeginning(body: ReadableStream<Uint8Array> | null, max
   reader.cancel().catch(() => undefined);
   return { text, whole: false };
 }
+
+/** The value of a body that should be JSON; undefined for anything else, and for one that broke off. */
+export function parsedJson(text: string | null): unknown {
+  try {
+    return JSON.parse(text ?? "");
+  } catch {
+    return undefined;
+  }
+}

@@ -8,7 +8,7 @@ const POLICY = "default-src 'none'; frame-ancestors 'none'";
 /** Answers are of this moment, and mostly of one caller: a key may stand in one. */
 const CACHING = "no-store";
 
-export const answerHeaders = createMiddleware<AppEnv>(async (c, next) => {
+export const answerHeaders = createMiddleware<AppEnv>(async function answerHeaders(c, next) {
   await next();
   const { headers } = c.res;
   if (!headers.has("Content-Security-Policy")) c.header("Content-Security-Policy", POLICY);

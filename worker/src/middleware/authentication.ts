@@ -2,7 +2,7 @@
 import { createMiddleware } from "hono/factory";
 import type { KeyPrincipal, Principal } from "../http/access.ts";
 import { beside } from "../http/background.ts";
-import { countFailure } from "../http/guards.ts";
+import { bearerToken, countFailure } from "../http/guards.ts";
 import type { AppContext, AppEnv } from "../http/index.ts";
 import { sameSecret } from "../lib/same-secret.ts";
 import { isoSeconds } from "../lib/time.ts";
@@ -15,9 +15,8 @@ import type { PresentedKey } from "../tenants/keys/api-key.ts";
 import { admissionProblem } from "../tenants/limits/refusals.ts";
 
 /** Sets the principal. Wrong credentials are an anonymous principal: public routes need none. A key is only read here, not looked up. */
-export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
-  const header = c.req.header("authorization");
-  if (header !== undefined) c.set("principal", await principalOf(c, /^Bearer +(\S+)$/iu.exec(header)?.[1]));
+export const authenticate = createMiddleware<AppEnv>(async function authenticate(c, next) {
+  if (c.req.header("authorization") !== undefined) c.set("principal", await principalOf(c, bearerToken(c)));
   await next();
 });
 

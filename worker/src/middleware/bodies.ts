@@ -17,7 +17,7 @@ function hasBody(request: Request): boolean {
 }
 
 /** Refuses what is not JSON before anybody tries to read it. */
-export const jsonOnly = createMiddleware<AppEnv>(async (c, next) => {
+export const jsonOnly = createMiddleware<AppEnv>(async function jsonOnly(c, next) {
   const type = c.req.header("content-type") ?? "";
   if (WITH_BODY.has(c.req.method) && hasBody(c.req.raw) && !/^application\/([\w.-]+\+)?json\s*(;|$)/iu.test(type)) {
     throw new Problem("unsupported_media_type", `The body is ${type === "" ? "of no declared type" : type}; expected application/json.`);
@@ -42,4 +42,6 @@ const limitedTo = (mebibytes: number) =>
 const limitEvents = limitedTo(MAX_EVENTS_MIB);
 const limitOthers = limitedTo(MAX_BODY_MIB);
 
-export const limitBody = createMiddleware<AppEnv>(async (c, next) => (c.req.path === EVENTS_PATH ? limitEvents : limitOthers)(c, next));
+export const limitBody = createMiddleware<AppEnv>(async function limitBody(c, next) {
+  return (c.req.path === EVENTS_PATH ? limitEvents : limitOthers)(c, next);
+});

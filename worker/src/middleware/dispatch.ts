@@ -3,7 +3,7 @@ import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "../http/index.ts";
 import { dispatchBeside } from "../tenants/webhooks/dispatch.ts";
 
-export const dispatchAfterChange = createMiddleware<AppEnv>(async (c, next) => {
+export const dispatchAfterChange = createMiddleware<AppEnv>(async function dispatchAfterChange(c, next) {
   await next();
   if (c.req.method !== "GET" && c.res.status < 400) c.executionCtx.waitUntil(dispatchBeside(c.get("deps")));
 });

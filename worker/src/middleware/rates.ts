@@ -12,7 +12,7 @@ const NOT_FOUND = 404;
 
 const PROBE: Tally = { requests: 0, errors: 0, failures: 0, probes: 1 };
 
-export const rates = createMiddleware<AppEnv>(async (c, next) => {
+export const rates = createMiddleware<AppEnv>(async function rates(c, next) {
   await next();
   const [principal, tally] = [c.get("principal"), tallyOf(c.res.status, c.get("probe"))];
   if (tally === null) return;

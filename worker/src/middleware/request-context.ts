@@ -13,7 +13,7 @@ import type { Span } from "../telemetry/index.ts";
 const SANE_REQUEST_ID = /^[\w.:-]{1,128}$/u;
 
 export function requestContext(clock: () => number) {
-  return createMiddleware<AppEnv>(async (c, next) => {
+  return createMiddleware<AppEnv>(async function requestContext(c, next) {
     const given = c.req.header("x-request-id");
     const requestId = given !== undefined && SANE_REQUEST_ID.test(given) ? given : crypto.randomUUID();
     c.set("requestId", requestId);

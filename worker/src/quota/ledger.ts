@@ -9,7 +9,7 @@ import { errorFields, log } from "../lib/log.ts";
 import { HOUR_MS, dayOf, earliest } from "../lib/time.ts";
 import { adoptSwitch, changeSettings, followMirror, resetDay, setUsage } from "./operator.ts";
 import { readableRequest } from "./protocol.ts";
-import { observe } from "./provider-count.ts";
+import { countUntracked, newlyUntracked, observe } from "./provider-count.ts";
 import { LedgerPublisher, recover } from "./publish.ts";
 import type { RecoveryEvidence } from "./publish.ts";
 import type { UnreportedRefusals } from "./refusal-memory.ts";
@@ -129,19 +129,27 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
 
   /** Takes in the provider's count from a free look (`GET /key`). */
   async observe(report: ProviderReport): Promise<QuotaStatus | EmptyLedger> {
-    return this.#afterCount(report, () => undefined);
+    return this.#change((now) => {
+      observe(this.#store, report, now);
+      countUntracked(this.#store, now);
+      return status(this.#store, now);
+    });
   }
 
   /** Sets today's count. `report`: the provider's own, fresh, so that what it has counted becomes the base. */
   async setUsage(used: number, operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
-    return this.#afterCount(report, (now) => {
-      setUsage(this.#store, used, readableRequest("setUsage", { operation, used }).operation, now);
+    return this.#change((now) => {
+      setUsage(this.#store, used, readableRequest("setUsage", { operation, used }).operation, report, now);
+      return status(this.#store, now);
     });
   }
 
   /** Sets today's count to 0; open reservations stay reserved. */
   async reset(operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
-    return this.#afterCount(report, (now) => resetDay(this.#store, readableRequest("reset", { operation }).operation, now));
+    return this.#change((now) => {
+      resetDay(this.#store, readableRequest("reset", { operation }).operation, report, now);
+      return status(this.#store, now);
+    });
   }
 
   /** Changes settings; `null` returns to the configured values. */
@@ -186,15 +194,6 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     this.#schedule(now);
   }
 
-  /** A change after the provider's count was taken in. */
-  #afterCount(report: ProviderReport | null, work: (now: number) => void): QuotaStatus | EmptyLedger {
-    return this.#change((now) => {
-      observe(this.#store, report, this.#store.reserved(), now);
-      work(now);
-      return status(this.#store, now);
-    });
-  }
-
   /** Every entry: expired reservations are charged first, so that each decision sees the truth of `now`. */
   #change<Answer>(decide: (now: number) => Answer): Answer | EmptyLedger {
     if (this.#store.state.value.initialisedAt === null) return { empty: true };
@@ -208,11 +207,12 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return answer;
   }
 
-  /** Like a change, but the snapshot only falls behind where a reservation expired. */
+  /** Like a change, but the snapshot only falls behind where something is to be counted first. */
   #read<Answer>(look: (now: number) => Answer): Answer | EmptyLedger {
-    const expiry = this.#store.nextExpiry();
     const now = Date.now();
-    if (this.#store.state.value.initialisedAt === null || (expiry !== null && expiry <= now)) return this.#change(look);
+    const begun = this.#store.state.value.initialisedAt !== null;
+    const due = begun && ((this.#store.nextExpiry() ?? Infinity) <= now || newlyUntracked(this.#store, now) > 0);
+    if (!begun || due) return this.#change(look);
     this.#publisher.lookedAt(now);
     this.#schedule(now);
     return look(now);

@@ -1,7 +1,17 @@
 /** What an operator may change: settings, today's count, a reset. Each is audited in the same transaction. Synchronous. No clock. */
 import { hourOf } from "../lib/time.ts";
-import type { DayRow, LedgerStore } from "./store.ts";
-import type { EnforcementSwitch, Operation, Overrides, Settings, SettingsAnswer, SettingsChange, SettingsMirror } from "./types.ts";
+import { rebase } from "./provider-count.ts";
+import type { LedgerStore } from "./store.ts";
+import type {
+  EnforcementSwitch,
+  Operation,
+  Overrides,
+  ProviderReport,
+  Settings,
+  SettingsAnswer,
+  SettingsChange,
+  SettingsMirror,
+} from "./types.ts";
 import { mirror, status } from "./views.ts";
 
 /** Changes settings; null returns to the configured values. */
@@ -64,12 +74,12 @@ function auditSettings(store: LedgerStore, action: string, operation: Operation,
   audit(store, action, operation, before, after, now);
 }
 
-/** Sets today's count; the difference is charged to the caller `operator`. */
-export function setUsage(store: LedgerStore, used: number, operation: Operation, now: number): void {
+/** Sets today's count; the difference is charged to the caller `operator`. `report`: the provider's own count, fresh. */
+export function setUsage(store: LedgerStore, used: number, operation: Operation, report: ProviderReport | null, now: number): void {
   if (store.wasAudited(operation.id)) return;
   const day = store.today(now);
   const before = day.charged + day.untracked;
-  rebase(store, used, day);
+  rebase(store, report, used, now);
   store.charge(day.date, "operator", hourOf(now), used - before);
   // A correction is no call that the provider could have counted since.
   store.updateDay(day.date, { charged_when_observed: day.charged_when_observed + used - before });
@@ -77,22 +87,13 @@ export function setUsage(store: LedgerStore, used: number, operation: Operation,
 }
 
 /** Today starts again from 0. The callers' charges stay readable in the audit log. */
-export function resetDay(store: LedgerStore, operation: Operation, now: number): void {
+export function resetDay(store: LedgerStore, operation: Operation, report: ProviderReport | null, now: number): void {
   if (store.wasAudited(operation.id)) return;
   const day = store.today(now);
   const before = { used: day.charged + day.untracked, untracked: day.untracked, callers: store.totals.listed(day) };
-  rebase(store, 0, day);
+  rebase(store, report, 0, now);
   store.clearDay(day.date);
   audit(store, "usage.reset", operation, before, { used: 0 }, now);
-}
-
-/**
- * What the provider has counted so far, less what stays counted here, becomes the base, so that none of it comes back as untracked. Its
- * count was read just before. Where it never gave one, our own count must do.
- */
-function rebase(store: LedgerStore, used: number, day: DayRow): void {
-  const counted = day.provider_spent ?? day.provider_base + day.charged + day.untracked;
-  store.updateDay(day.date, { provider_base: Math.max(0, counted - used) });
 }
 
 function audit(store: LedgerStore, action: string, { id, actor }: Operation, before: object, after: object, now: number): void {

@@ -13,25 +13,69 @@ import type { BulkPrice, CountsAround, ProviderReport, Settlement } from "./type
 /** A rise of a few calls is soon somebody else's: a smaller batch contradicts nothing. */
 const LEAST_CONTRADICTING_BATCH = 10;
 
-/** Takes the provider's count into today. `reserved`: what may be part of that count without being charged yet. */
-export function observe(store: LedgerStore, report: ProviderReport | null, reserved: number, now: number): void {
-  if (!report || !isTodays(report, now)) return;
-  const { state } = store;
+/** Takes the provider's count into today. Counts arrive late and out of order, so the largest is the latest. */
+export function observe(store: LedgerStore, report: ProviderReport | null, now: number): void {
   const day = store.today(now);
-  const spent = spentIn(report, day, state);
-  if (spent === null) return;
-  const untracked = untrackedCalls(day.untracked, { spent, base: day.provider_base }, { charged: day.charged, reserved });
-  const limit = report.daily?.limit ?? null;
+  const spent = spentToday(store, report, now);
+  if (report === null || spent === null) return;
   store.updateDay(day.date, {
     provider_spent: Math.max(day.provider_spent ?? 0, spent),
-    provider_limit: limit ?? day.provider_limit,
-    untracked,
+    provider_limit: report.daily?.limit ?? day.provider_limit,
     observed_at: now,
     charged_when_observed: day.charged,
   });
+  rememberLimit(store.state, report.daily?.limit ?? null);
+}
+
+/** The provider's count of today; null where the report gives none, or is of another day or from before an operator's correction. */
+function spentToday(store: LedgerStore, report: ProviderReport | null, now: number): number | null {
+  if (!report || !isTodays(report, now)) return null;
+  const day = store.today(now);
+  return report.requestedAt >= (day.corrected_at ?? 0) ? spentIn(report, day, store.state) : null;
+}
+
+/**
+ * An operator sets the count to `used`. The provider's fresh count becomes the base, and may be lower than an earlier one: from there on
+ * both counts rise together, and any difference is untracked. Without a fresh count, the last one must do, or else our own.
+ */
+export function rebase(store: LedgerStore, report: ProviderReport | null, used: number, now: number): void {
+  const day = store.today(now);
+  const fresh = report && isTodays(report, now) ? spentIn(report, day, store.state) : null;
+  const counted = fresh ?? day.provider_spent ?? day.provider_base + day.charged + day.untracked;
+  if (report === null || fresh === null) {
+    store.updateDay(day.date, { provider_base: counted - used, corrected_at: now });
+    return;
+  }
+  store.updateDay(day.date, {
+    provider_base: counted - used,
+    corrected_at: report.requestedAt,
+    provider_spent: fresh,
+    provider_limit: report.daily?.limit ?? day.provider_limit,
+    observed_at: now,
+    charged_when_observed: day.charged,
+  });
+  rememberLimit(store.state, report.daily?.limit ?? null);
+}
+
+function rememberLimit(state: LedgerState, limit: number | null): void {
   const providerLimit = limit ?? state.value.providerLimit;
   if (!state.value.everCounted || providerLimit !== state.value.providerLimit) state.update({ everCounted: true, providerLimit });
-  burnUntracked(store, untracked - day.untracked, day, now);
+}
+
+/** Calls that the provider counted and that were neither charged nor are reserved, beyond those known already. */
+export function newlyUntracked(store: LedgerStore, now: number): number {
+  const { provider_spent: spent, provider_base: base, charged, untracked } = store.today(now);
+  if (spent === null) return 0;
+  return untrackedCalls(untracked, { spent, base }, { charged, reserved: store.reserved() }) - untracked;
+}
+
+/** After every change: what others spent is counted as soon as no reservation of ours can explain it any more. */
+export function countUntracked(store: LedgerStore, now: number): void {
+  const calls = newlyUntracked(store, now);
+  if (calls <= 0) return;
+  const day = store.today(now);
+  store.updateDay(day.date, { untracked: day.untracked + calls });
+  burnUntracked(store, calls, day, now);
 }
 
 /** The provider's count of spent calls; null where it gave none, or its limit is unknown. */
@@ -41,7 +85,7 @@ function spentIn({ daily }: ProviderReport, day: DayRow, state: LedgerState): nu
   return limit !== null && limit >= daily.left ? limit - daily.left : null;
 }
 
-/** Untracked calls happened some time since the last look: only the last hour's share of them is today's pace. */
+/** Untracked calls happened some time since the last count: only the last hour's part of them is today's pace. */
 function burnUntracked({ totals }: LedgerStore, calls: number, day: DayRow, now: number): void {
   if (calls <= 0) return;
   const since = now - (day.observed_at ?? startOfDay(now));

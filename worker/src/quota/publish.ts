@@ -2,7 +2,7 @@
 import { errorFields, log } from "../lib/log.ts";
 import { MINUTE_MS, SECOND_MS, dayOf, earliest, hourOf, startOfDay } from "../lib/time.ts";
 import { MAX_TTL_SECONDS } from "./policy.ts";
-import { observe } from "./provider-count.ts";
+import { countUntracked, observe } from "./provider-count.ts";
 import { MIRROR_EVERY_MS, SNAPSHOT_EVERY_MS } from "./snapshot.ts";
 import type { LedgerSnapshot, QuotaKv } from "./snapshot.ts";
 import type { LedgerStore } from "./store.ts";
@@ -145,7 +145,8 @@ export function recover(store: LedgerStore, { snapshot, mirror, report }: Recove
   // Reservations that were open when yesterday ended count in both days.
   const openAtMidnight = snapshot?.status.date === dayOf(startOfDay(now) - 1) && now - startOfDay(now) < MAX_TTL_SECONDS * SECOND_MS;
   if (openAtMidnight) charge(({ reserved }) => reserved);
-  observe(store, report, 0, now);
+  observe(store, report, now);
+  countUntracked(store, now);
   const { charged, untracked } = store.day(today);
   if (charged + untracked !== 0) state.update({ recoveredOn: today });
   log.warn("The ledger's store was empty: today's count begins here", {

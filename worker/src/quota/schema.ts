@@ -143,6 +143,10 @@ const STEPS: readonly string[] = [
   ALTER TABLE rebuilt_audit RENAME TO audit;
   CREATE INDEX audit_by_time ON audit (at);
   `,
+  // When an operator last corrected the day: a count that was requested before may be of another account.
+  `
+  ALTER TABLE days ADD COLUMN corrected_at INTEGER;
+  `,
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

@@ -5,7 +5,7 @@
 import { isoSeconds } from "../lib/time.ts";
 import { MIDNIGHT_MARGIN_MS, chargedPeriods, hourIn, possiblePeriods } from "./period.ts";
 import { leftOfShare, remaining } from "./policy.ts";
-import { costOf, heed, observe } from "./provider-count.ts";
+import { costOf, countUntracked, heed, observe } from "./provider-count.ts";
 import type { LedgerStore, ReservationRow } from "./store.ts";
 import type { CommitAnswer, CommitRequest, Impossible, ReleaseAnswer, UnderWay } from "./types.ts";
 import { callerToday, status } from "./views.ts";
@@ -19,6 +19,7 @@ export function expire(store: LedgerStore, now: number): void {
     store.settle(row, "expired", row.calls, row.expires_at);
     store.totals.tally("requests", "unknown");
   }
+  countUntracked(store, now);
 }
 
 /** Charges what was really spent. Twice answers the same. */
@@ -41,15 +42,13 @@ function commitRow(store: LedgerStore, row: ReservationRow, request: CommitReque
   const cost = request.calls ?? (settlement ? costOf(store, row, settlement, request.counts, now) : row.calls);
   const late = row.state === "expired";
   const already = late ? (row.charged ?? 0) : 0;
-  // The provider has counted this request, and we have not yet: until it is charged it counts as reserved.
-  const reservedByOthers = store.reserved() - (row.state === "held" ? row.calls : 0);
-  const pending = reservedByOthers + Math.max(0, cost - already);
-  if (settlement) observe(store, settlement.report, pending, now);
-  if (request.counts?.after.kind === "count") observe(store, request.counts.after.report, pending, now);
+  if (settlement) observe(store, settlement.report, now);
+  if (request.counts?.after.kind === "count") observe(store, request.counts.after.report, now);
   if (late) chargeLate(store, row, cost, underWay, now);
   else charge(store, row, chargedPeriods(row.opened_at, now, underWay), cost, now);
   const charged = Math.max(cost, already);
   store.settle(row, late ? "late" : "committed", charged, now);
+  countUntracked(store, now);
   // An expired one was counted then: a counter takes nothing back.
   if (!late) store.totals.tally("requests", settlement ? (settlement.outcome ?? "unknown") : "reported");
   if (settlement) heed(store, settlement, now);
@@ -125,6 +124,7 @@ export function release(store: LedgerStore, id: string, now: number): ReleaseAns
     return { result: "conflict", detail: `The reservation is ${row.state}: ${row.charged ?? 0} calls were charged` };
   }
   if (row.state === "held") store.settle(row, "released", 0, now);
+  countUntracked(store, now);
   return { result: "released", calls: row.calls, status: status(store, now, { own: row.caller }) };
 }
 

@@ -24,6 +24,8 @@ export type DayRow = {
   provider_base: number;
   observed_at: number | null;
   charged_when_observed: number;
+  /** When an operator last corrected the count, null where none did. Counts that were requested before it say nothing any more. */
+  corrected_at: number | null;
 };
 
 export type ReservationRow = {
@@ -64,6 +66,7 @@ const NO_DAY = {
   provider_base: 0,
   observed_at: null,
   charged_when_observed: 0,
+  corrected_at: null,
 };
 
 export class LedgerStore {

@@ -1,5 +1,5 @@
 /** The OpenAPI document and its viewer, both from our own origin. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { html } from "hono/html";
 import { PROBLEMS } from "../errors.ts";
@@ -7,10 +7,9 @@ import { createRouter } from "../http/index.ts";
 import type { AppEnv } from "../http/index.ts";
 import { VERSION } from "../lib/version.ts";
 import { API_KEY_PATTERN } from "../tenants/keys/api-key.ts";
-import { problems } from "./schemas.ts";
+import { answer, everybody, operations } from "./operation.ts";
 
 const ASSETS = "/docs-assets";
-
 const ERRORS = Object.entries(PROBLEMS).map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`);
 
 const INFO = {
@@ -58,41 +57,6 @@ const INFO = {
 const DOCS_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const getDocs = createRoute({
-  method: "get",
-  path: "/docs",
-  tags: ["Service"],
-  summary: "This document in a viewer",
-  responses: { 200: { description: "A page", content: { "text/html": { schema: z.string() } } }, ...problems("internal_error") },
-});
-
-/** Served by the app, which knows all routes. */
-export const getDocument = createRoute({
-  method: "get",
-  path: "/openapi.json",
-  tags: ["Service"],
-  summary: "This document",
-  responses: {
-    200: { description: "OpenAPI 3.1", content: { "application/json": { schema: z.looseObject({ openapi: z.string() }) } } },
-    ...problems("internal_error"),
-  },
-});
-
-/** As the document has them: its schema stands there by name. */
-const written = (described: object): object =>
-  JSON.parse(
-    JSON.stringify(described, (key, value: unknown) => (key === "schema" ? { $ref: "#/components/schemas/Problem" } : value)),
-  ) as object;
-
-/** What stands in front of every operation looks at bodies also where none is expected. */
-const WITH_BODY = written(problems("payload_too_large", "unsupported_media_type"));
-const BODIES: Readonly<Record<string, object>> = {
-  post: WITH_BODY,
-  put: WITH_BODY,
-  patch: WITH_BODY,
-  delete: written(problems("payload_too_large")),
-};
-
 interface Document {
   openapi: string;
   paths: Record<string, Record<string, { responses: object; requestBody?: { required?: boolean } }>>;
@@ -115,23 +79,43 @@ function takingNone(app: OpenAPIHono<AppEnv>): ReadonlySet<string> {
  * The whole document. The generator writes a pattern's flags behind it ("$/u"), where JSON Schema knows none: they are taken off, and
  * `u` is what JSON Schema means anyway.
  */
-export function documentOf(app: OpenAPIHono<AppEnv>): Document {
+function documentOf(app: OpenAPIHono<AppEnv>): Document {
   const withoutFlags = (key: string, value: unknown): unknown =>
     key === "pattern" && typeof value === "string" ? value.replace(/\/[a-z]+$/u, "") : value;
   const { paths, ...whole } = JSON.parse(JSON.stringify(app.getOpenAPI31Document(INFO), withoutFlags)) as Document;
   const optional = takingNone(app);
   for (const [path, operations] of Object.entries(paths)) {
     for (const [method, operation] of Object.entries(operations)) {
-      operation.responses = { ...BODIES[method], ...operation.responses };
       if (operation.requestBody && optional.has(`${method} ${path}`)) operation.requestBody.required = false;
     }
   }
   return { ...whole, paths };
 }
 
+/** Serves the document of an app, with all its routes. */
+export function serveDocument(app: OpenAPIHono<AppEnv>): void {
+  operations(
+    app,
+    "Service",
+    everybody,
+    [],
+  )("get", "/openapi.json", {
+    summary: "This document",
+    responses: { 200: answer("OpenAPI 3.1", z.looseObject({ openapi: z.string() })) },
+  }).handle((c) => c.json(documentOf(app), 200));
+}
+
 export const docsRoutes = createRouter();
 
-docsRoutes.openapi(getDocs, (c) => {
+operations(
+  docsRoutes,
+  "Service",
+  everybody,
+  [],
+)("get", "/docs", {
+  summary: "This document in a viewer",
+  responses: { 200: { description: "A page", content: { "text/html": { schema: z.string() } } } },
+}).handle((c) => {
   c.header("Content-Security-Policy", DOCS_POLICY);
   return c.html(
     html`<!doctype html>

@@ -1,24 +1,22 @@
 /** Whether the service and what it stands on answer. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { createRouter } from "../http/index.ts";
 import { databaseAnswers } from "../store/database.ts";
-import { problems } from "./schemas.ts";
+import { answer, everybody, operations } from "./operation.ts";
 
 const part = z.enum(["ok", "failing"]);
 const health = z.object({ status: z.enum(["ok", "degraded"]), checks: z.object({ ledger: part, database: part }) }).openapi("Health");
-const answer = (description: string) => ({ description, content: { "application/json": { schema: health } } });
-
-const getHealth = createRoute({
-  method: "get",
-  path: "/health",
-  tags: ["Service"],
-  summary: "Do the ledger and the database answer?",
-  responses: { 200: answer("All do"), 503: answer("One does not"), ...problems("internal_error") },
-});
-
 export const healthRoutes = createRouter();
 
-healthRoutes.openapi(getHealth, async (c) => {
+operations(
+  healthRoutes,
+  "Service",
+  everybody,
+  [],
+)("get", "/health", {
+  summary: "Do the ledger and the database answer?",
+  responses: { 200: answer("All do", health), 503: answer("One does not", health) },
+}).handle(async (c) => {
   const { quota, db } = c.get("deps");
   const ledger = quota.getStatus({ view: { own: null } }).then(
     ({ source }) => source === "ledger",

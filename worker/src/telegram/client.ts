@@ -5,7 +5,6 @@
 import type { TelegramConfig } from "../env.ts";
 import { log } from "../lib/log.ts";
 import { readText } from "../lib/read-text.ts";
-import { TelegramError } from "./error.ts";
 import { readAnswer, filePath, sentFileId } from "./schema.ts";
 
 /** What a bot may fetch back with `getFile`: 20 MB, with a little air. It may send 50. */
@@ -25,6 +24,25 @@ const MAX_PAUSE_SECONDS = 10;
 const TRIES = 3;
 
 type Fields = Readonly<Record<string, string | { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }>>;
+
+interface Repetition {
+  readonly retryable?: boolean;
+  readonly retryAfterSeconds?: number | null;
+}
+
+/** Telegram refused something, or did not answer. Never holds an address, a token or a cause that might. */
+export class TelegramError extends Error {
+  override readonly name = "TelegramError";
+  readonly retryable: boolean;
+  /** As Telegram said; null where it did not. */
+  readonly retryAfterSeconds: number | null;
+
+  constructor(method: string, what: string, { retryable = false, retryAfterSeconds = null }: Repetition = {}) {
+    super(`Telegram, ${method}: ${what}`);
+    this.retryable = retryable;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
 
 export class TelegramClient {
   readonly #config: TelegramConfig;
@@ -71,10 +89,11 @@ export class TelegramClient {
       const response = await this.#fetch(method, `bot${this.#config.botToken}/${method}`, { method: "POST", body }, timeoutMs);
       const answer = readAnswer(await readText(response.body, MAX_ANSWER_BYTES, AbortSignal.timeout(timeoutMs)));
       if (answer.ok) return answer.result;
-      const { description, retryAfter, migrateTo } = answer;
-      if (tries < TRIES && migrateTo !== null) {
-        log.warn("The Telegram chat has moved: TELEGRAM_CHAT_ID is to be changed", { from: this.#chatId, to: migrateTo });
-        this.#chatId = migrateTo;
+      const { description, parameters } = answer;
+      const { retry_after: retryAfter = null, migrate_to_chat_id: movedTo } = parameters;
+      if (tries < TRIES && movedTo !== undefined) {
+        log.warn("The Telegram chat has moved: TELEGRAM_CHAT_ID is to be changed", { from: this.#chatId, to: String(movedTo) });
+        this.#chatId = String(movedTo);
         continue;
       }
       if (tries < TRIES && retryAfter !== null && retryAfter <= MAX_PAUSE_SECONDS) {

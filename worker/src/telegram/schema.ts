@@ -1,51 +1,28 @@
 /** Telegram's answers. No I/O. No clock. */
 import { z } from "zod";
+import { parsedJson } from "../lib/read-text.ts";
 
-export type TelegramAnswer =
-  | { readonly ok: true; readonly result: unknown }
-  | {
-      readonly ok: false;
-      readonly description: string;
-      /** Seconds. */
-      readonly retryAfter: number | null;
-      /** The chat has become a supergroup, with this id. */
-      readonly migrateTo: string | null;
-    };
-
-const good = z.object({ ok: z.literal(true), result: z.unknown() });
-const bad = z.object({
-  ok: z.literal(false),
-  description: z.string().catch("without a reason"),
-  parameters: z
-    .object({ retry_after: z.number().min(0).optional().catch(undefined), migrate_to_chat_id: z.number().optional().catch(undefined) })
-    .catch({})
-    .default({}),
-});
+const answer = z
+  .discriminatedUnion("ok", [
+    z.object({ ok: z.literal(true), result: z.unknown() }),
+    z.object({
+      ok: z.literal(false),
+      description: z.string().catch("without a reason"),
+      parameters: z
+        .object({
+          /** Seconds. */
+          retry_after: z.number().min(0).optional().catch(undefined),
+          /** The chat has become a supergroup, with this id. */
+          migrate_to_chat_id: z.number().optional().catch(undefined),
+        })
+        .catch({})
+        .default({}),
+    }),
+  ])
+  .catch({ ok: false, description: "in no form of Telegram's", parameters: {} });
 
 /** Of the body as text; null: it broke off. */
-export function readAnswer(text: string | null): TelegramAnswer {
-  const json = parsed(text);
-  const right = good.safeParse(json);
-  if (right.success) return { ok: true, result: right.data.result };
-  const wrong = bad.safeParse(json);
-  if (!wrong.success) return { ok: false, description: "in no form of Telegram's", retryAfter: null, migrateTo: null };
-  const { description, parameters } = wrong.data;
-  const { retry_after: retryAfter = null, migrate_to_chat_id: chat } = parameters;
-  return {
-    ok: false,
-    description,
-    retryAfter,
-    migrateTo: chat === undefined ? null : String(chat),
-  };
-}
-
-function parsed(text: string | null): unknown {
-  try {
-    return JSON.parse(text ?? "");
-  } catch {
-    return null;
-  }
-}
+export const readAnswer = (text: string | null): z.output<typeof answer> => answer.parse(parsedJson(text));
 
 const sent = z.object({ document: z.object({ file_id: z.string() }) });
 const file = z.object({ file_path: z.string().regex(/^[\w./-]+$/u) });

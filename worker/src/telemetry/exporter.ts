@@ -5,21 +5,12 @@
 import { JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import { MIN_SECRET_LENGTH, errorFields, log, withoutKeySecrets } from "../lib/log.ts";
-import { readText } from "../lib/read-text.ts";
+import { parsedJson, readText } from "../lib/read-text.ts";
 
 export interface Collector {
   readonly url: string;
   /** Whatever an error's message may have picked up, none of these leaves. */
   readonly secrets: readonly string[];
-}
-
-/** Of this instance, since it began; for `/metrics`. */
-export interface ExportCounts {
-  readonly spans_exported: number;
-  /** Lost with a failed export, or never sent because too many were under way. */
-  readonly spans_lost: number;
-  readonly exports_succeeded: number;
-  readonly exports_failed: number;
 }
 
 const TIMEOUT_MS = 5_000;
@@ -29,12 +20,13 @@ const MAX_UNDER_WAY = 64;
 const MAX_ANSWER_BYTES = 64 * 1024;
 const WARN_EVERY_MS = 60_000;
 
+/** Of this instance, since it began; for `/metrics`. Lost: with a failed export, or because too many were in flight. */
 const counts = { spans_exported: 0, spans_lost: 0, exports_succeeded: 0, exports_failed: 0 };
 /** When each began, by the clock. A request that the platform cut off never ends its own: by its age it is known to be over. */
 const underWay = new Set<{ readonly since: number }>();
 let warnedAt = Number.NEGATIVE_INFINITY;
 
-export const exportCounts = (): ExportCounts => ({ ...counts });
+export const exportCounts = (): Readonly<typeof counts> => ({ ...counts });
 
 /** Never throws. Takes at most some seconds. */
 export async function exportSpans(spans: readonly ReadableSpan[], collector: Collector, clock: () => number): Promise<void> {
@@ -81,20 +73,12 @@ async function send(body: string, url: string): Promise<number> {
 }
 
 function refusedSpans(text: string): number {
-  const answer = parsed(text);
+  const answer = parsedJson(text);
   if (typeof answer !== "object" || answer === null) throw new Error("the collector's answer is not OTLP: is the endpoint right?");
   const { partialSuccess } = answer as { readonly partialSuccess?: { readonly rejectedSpans?: number | string } | null };
   // Proto's JSON writes 64 bits as text.
   const refused = Number(partialSuccess?.rejectedSpans ?? 0);
   return Number.isSafeInteger(refused) && refused > 0 ? refused : 0;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function lost(spans: number, why: Readonly<Record<string, unknown>>, { url }: Collector, now: number): void {

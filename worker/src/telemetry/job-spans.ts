@@ -54,12 +54,7 @@ export async function quotaReset<Result extends { readonly rowsUpdated: number }
   });
 }
 
-interface Swept {
-  readonly projects_checked: number;
-  readonly projects_suspended: number;
-  readonly warnings_sent: number;
-  readonly errors: readonly unknown[];
-}
+type Swept = Readonly<Record<"projects_checked" | "projects_suspended" | "warnings_sent", number> & { errors: readonly unknown[] }>;
 
 /** `usage_sweep.page`: one page of the sweep; null where no project was left. */
 export async function usageSweepPage<Page extends { readonly swept: Swept }>(

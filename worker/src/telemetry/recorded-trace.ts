@@ -30,7 +30,6 @@ const KINDS = {
   internal: SpanKind.INTERNAL,
   server: SpanKind.SERVER,
   client: SpanKind.CLIENT,
-  producer: SpanKind.PRODUCER,
   consumer: SpanKind.CONSUMER,
 } as const satisfies Record<Kind, SpanKind>;
 
@@ -126,7 +125,7 @@ export function recordedTrace(traceId: string, parent: Place | null, { serviceNa
     fail: (type, message) => failed(span, type, message),
   });
 
-  const root = parent ? api.setSpanContext(ROOT_CONTEXT, remote(parent)) : ROOT_CONTEXT;
+  const root = parent ? api.setSpanContext(ROOT_CONTEXT, { ...parent, traceFlags: TraceFlags.SAMPLED, isRemote: true }) : ROOT_CONTEXT;
   return {
     traceId,
     // A trace that begins here has no place before its first span: one that no span will have says at least which trace it is.
@@ -140,10 +139,6 @@ export function recordedTrace(traceId: string, parent: Place | null, { serviceNa
       span.end(timeOf(endedAt));
     },
   };
-}
-
-function remote({ traceId, spanId }: Place) {
-  return { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
 }
 
 function failed(span: SdkSpan, type: string, message?: string): void {

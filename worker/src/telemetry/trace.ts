@@ -6,7 +6,7 @@
 /** What is absent is left out; a missing value is not zero. Text is cut to some hundred characters. */
 export type Attributes = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-export type Kind = "internal" | "server" | "client" | "producer" | "consumer";
+export type Kind = "internal" | "server" | "client" | "consumer";
 
 /** A place in a trace, from which spans can hang. */
 export interface Trace {

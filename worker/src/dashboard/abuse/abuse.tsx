@@ -2,7 +2,7 @@
 import type { DetectionRow } from "../../store/abuse/abuse.ts";
 import { patternName } from "../format.ts";
 import { DECISION_WORDS } from "../outcomes.ts";
-import { Card, Json, Nothing, State, Table, Time } from "../parts.tsx";
+import { Card, Json, State, Table, Time } from "../parts.tsx";
 import { Actor, More } from "../projects/history.tsx";
 import type { Page } from "../projects/history.tsx";
 
@@ -16,29 +16,26 @@ export function ProjectAbuse({ id, decisions: { rows, next }, now }: ProjectAbus
   const signals = <a href={`/signals?project=${id}`}>What monitoring systems reported</a>;
   return (
     <Card title="Abuse" id="decisions" aside={signals}>
-      {rows.length === 0 ? (
-        <Nothing>Nothing was ever decided: no pattern was noticed here, and no monitoring system named it.</Nothing>
-      ) : (
-        <Table
-          label="Abuse"
-          rows={rows}
-          keyOf={({ run }) => run}
-          columns={[
-            { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
-            { name: "Pattern", cell: ({ pattern }) => patternName(pattern) },
-            {
-              name: "Decision",
-              cell: ({ decision }) => (
-                <div class="wide">
-                  <State name={decision} /> {DECISION_WORDS[decision]}
-                </div>
-              ),
-            },
-            { name: "Why", cell: (row) => <Why row={row} /> },
-            { name: "Job", cell: ({ run }) => <Actor name={run} /> },
-          ]}
-        />
-      )}
+      <Table
+        label="Abuse"
+        rows={rows}
+        keyOf={({ run }) => run}
+        none="Nothing was ever decided: no pattern was noticed here, and no monitoring system named it."
+        columns={[
+          { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
+          { name: "Pattern", cell: ({ pattern }) => patternName(pattern) },
+          {
+            name: "Decision",
+            cell: ({ decision }) => (
+              <div class="wide">
+                <State name={decision} /> {DECISION_WORDS[decision]}
+              </div>
+            ),
+          },
+          { name: "Why", cell: (row) => <Why row={row} /> },
+          { name: "Job", cell: ({ run }) => <Actor name={run} /> },
+        ]}
+      />
       <More id={id} list="decisions" next={next} />
     </Card>
   );

@@ -4,7 +4,7 @@ import { isVerified } from "../../store/backups/backups.ts";
 import type { ProjectView } from "../../store/projects/projects.ts";
 import { counted, fileSize } from "../format.ts";
 import { COPIES_WORDS } from "../outcomes.ts";
-import { Card, Nothing, State, Table, Time } from "../parts.tsx";
+import { Card, None, State, Table, Time } from "../parts.tsx";
 import { Actor, More } from "../projects/history.tsx";
 import type { Page } from "../projects/history.tsx";
 
@@ -19,29 +19,22 @@ export function ProjectBackups({ project, backups: { rows, next }, now }: Projec
   const ask = project.lifecycle === "DELETED" ? null : <a href={`${path}/new`}>Back up now</a>;
   return (
     <Card title="Backups" id="backups" aside={ask}>
-      {rows.length === 0 ? (
-        <Nothing>There is none yet.</Nothing>
-      ) : (
-        <Table
-          label="Backups"
-          rows={rows}
-          keyOf={({ id }) => id}
-          columns={[
-            { name: "Taken", cell: (row) => <Time at={row.taken_at ?? row.created_at} now={now} /> },
-            { name: "Status", cell: (row) => <Status row={row} /> },
-            { name: "What", cell: ({ export_type: type }) => type },
-            { name: "Holds", cell: (row) => <Holds row={row} /> },
-            {
-              name: "Size",
-              number: true,
-              cell: ({ stored_bytes: bytes }) => (typeof bytes === "number" ? fileSize(bytes) : <span class="muted">–</span>),
-            },
-            { name: "Copies", cell: ({ copies }) => (copies ? COPIES_WORDS[copies] : <span class="muted">–</span>) },
-            { name: "Job", cell: ({ job_id }) => <Actor name={job_id} /> },
-            { name: "File", cell: (row) => <File row={row} /> },
-          ]}
-        />
-      )}
+      <Table
+        label="Backups"
+        rows={rows}
+        keyOf={({ id }) => id}
+        none="There is none yet."
+        columns={[
+          { name: "Taken", cell: (row) => <Time at={row.taken_at ?? row.created_at} now={now} /> },
+          { name: "Status", cell: (row) => <Status row={row} /> },
+          { name: "What", cell: ({ export_type: type }) => type },
+          { name: "Holds", cell: (row) => <Holds row={row} /> },
+          { name: "Size", number: true, cell: ({ stored_bytes: bytes }) => (typeof bytes === "number" ? fileSize(bytes) : <None />) },
+          { name: "Copies", cell: ({ copies }) => (copies ? COPIES_WORDS[copies] : <None />) },
+          { name: "Job", cell: ({ job_id }) => <Actor name={job_id} /> },
+          { name: "File", cell: (row) => <File row={row} /> },
+        ]}
+      />
       <More id={project.id} list="backups" next={next} />
     </Card>
   );
@@ -57,13 +50,13 @@ function Status({ row: { status, error } }: { readonly row: BackupRow }) {
 }
 
 function Holds({ row }: { readonly row: BackupRow }) {
-  if (!isVerified(row)) return <span class="muted">–</span>;
+  if (!isVerified(row)) return <None />;
   const held = `${counted(row.row_count, "row")}, ${counted(row.table_count, "table")}`;
   return <span class="whole">{row.export_type === "schema" ? `schema, version ${row.schema_version}` : held}</span>;
 }
 
 function File({ row }: { readonly row: BackupRow }) {
-  if (!isVerified(row)) return <span class="muted">–</span>;
+  if (!isVerified(row)) return <None />;
   return (
     <a href={`/projects/${row.project_id}/backups/${row.id}/download`} download>
       Download<span class="hidden"> {row.id}</span>

@@ -36,16 +36,13 @@ function become(from, to) {
   }
   // What somebody may be writing in.
   if (from.hasAttribute("data-still")) return;
-  for (const { name } of Array.from(from.attributes)) if (!to.hasAttribute(name) && !isReaders(from, name)) from.removeAttribute(name);
+  // Whether something is open is the reader's choice.
+  const isReaders = (/** @type {string} */ name) => from.nodeName === "DETAILS" && name === "open";
+  for (const { name } of Array.from(from.attributes)) if (!to.hasAttribute(name) && !isReaders(name)) from.removeAttribute(name);
   for (const { name, value } of to.attributes) {
-    if (from.getAttribute(name) !== value && !isReaders(from, name)) from.setAttribute(name, value);
+    if (from.getAttribute(name) !== value && !isReaders(name)) from.setAttribute(name, value);
   }
   becomeChildren(from, to);
-}
-
-/** Whether something is open is the reader's choice. @param {Element} element @param {string} attribute */
-function isReaders(element, attribute) {
-  return element.nodeName === "DETAILS" && attribute === "open";
 }
 
 /** @param {Element} from @param {Element} to */

@@ -1,19 +1,19 @@
 /** The day's burn, the forecast and the background floor, drawn. */
-import { max } from "d3-array";
 import { scaleLinear } from "d3-scale";
-import { area, line } from "d3-shape";
 import type { QuotaOverview } from "../../quota/index.ts";
-import { startOfDay } from "../../lib/time.ts";
-import { HOUR_MS } from "../../lib/time.ts";
+import { HOUR_MS, startOfDay } from "../../lib/time.ts";
 import { clockTime, counted, grouped } from "../format.ts";
 import { Table } from "../parts.tsx";
 import { dayCurve } from "./day.ts";
 import type { DayCurve, Point } from "./day.ts";
-import { Responsive, round } from "./responsive.tsx";
+import { Responsive, Ticks, round } from "./responsive.tsx";
 import type { Canvas } from "./responsive.tsx";
 
 const MARGIN = { top: 26, right: 14, bottom: 26, left: 50 };
 const HOURS = [0, 6, 12, 18, 24];
+
+/** "17:23 UTC". */
+const hourTime = ({ hour }: Point, now: number): string => clockTime(startOfDay(now) + hour * HOUR_MS);
 
 interface DayChartProps {
   readonly status: QuotaOverview["status"];
@@ -26,7 +26,7 @@ export function DayChart({ status, ledger, now }: DayChartProps) {
   const { hours, backgroundFloor } = ledger;
   const curve = dayCurve({ hours, used, limit, callsPerHour: forecast.calls_per_hour, backgroundFloor }, now);
   const end = curve.exhausts
-    ? `at this pace the safety limit is reached at ${clockTime(startOfDay(now) + curve.forecast[1].hour * HOUR_MS)}`
+    ? `at this pace the safety limit is reached at ${hourTime(curve.forecast[1], now)}`
     : `at this pace ${grouped(Math.round(curve.forecast[1].calls))} by 24:00`;
   const label = `${counted(used, "call")} by ${clockTime(now)}; ${end}; the safety limit is ${grouped(limit)}.`;
   const untracked = used - (curve.spent.at(-1)?.calls ?? 0);
@@ -67,71 +67,60 @@ interface DrawingProps {
 }
 
 function Drawing({ canvas: { size, width, height }, curve, limit, now }: DrawingProps) {
-  const top = max([limit * 1.06, curve.now.calls * 1.04, ...curve.spent.map(({ calls }) => calls), 10]) ?? limit;
-  const x = scaleLinear([0, 24], [MARGIN.left, width - MARGIN.right]);
+  const right = width - MARGIN.right;
+  const top = Math.max(limit * 1.06, curve.now.calls * 1.04, ...curve.spent.map(({ calls }) => calls), 10);
+  const x = scaleLinear([0, 24], [MARGIN.left, right]);
   const y = scaleLinear([0, top], [height - MARGIN.bottom, MARGIN.top]).clamp(true);
   const atX = ({ hour }: Point): number => round(x(hour));
   const atY = ({ calls }: Point): number => round(y(calls));
-  const path = line<Point>(atX, atY);
-  const below = area<Point>(atX, round(y(0)), atY);
+  const path = (points: readonly Point[]): string => `M${points.map((point) => `${atX(point)},${atY(point)}`).join("L")}`;
   const [, forecastEnd] = curve.forecast;
   const spentNow = curve.spent.at(-1) ?? curve.now;
+  const spentPath = path(curve.spent);
   // The two labels above the limit stand apart from one another.
   const labelsLeft = !curve.exhausts || forecastEnd.hour > 12;
   const ticks = y.ticks(size === "small" ? 3 : 5).filter((tick) => Math.abs(y(tick) - y(limit)) > 12);
   return (
     <>
-      {ticks.map((tick) => (
-        <g class="tick">
-          <line x1={MARGIN.left} x2={width - MARGIN.right} y1={round(y(tick))} y2={round(y(tick))} />
-          <text x={MARGIN.left - 8} y={round(y(tick)) + 4} text-anchor="end">
-            {grouped(tick)}
-          </text>
-        </g>
-      ))}
+      <Ticks at={ticks} y={y} left={MARGIN.left} right={right} />
       {HOURS.map((hour) => (
         <text class="axis" x={round(x(hour))} y={height - 8} text-anchor={hour === 24 ? "end" : hour === 0 ? "start" : "middle"}>
           {String(hour).padStart(2, "0")}:00
         </text>
       ))}
-      <path class="line-floor" d={path(curve.floor) ?? ""} />
+      <path class="line-floor" d={path(curve.floor)} />
       <g class="limit">
-        <line x1={MARGIN.left} x2={width - MARGIN.right} y1={round(y(limit))} y2={round(y(limit))} />
-        <text x={labelsLeft ? MARGIN.left + 2 : width - MARGIN.right} y={round(y(limit)) - 7} text-anchor={labelsLeft ? "start" : "end"}>
+        <line x1={MARGIN.left} x2={right} y1={round(y(limit))} y2={round(y(limit))} />
+        <text x={labelsLeft ? MARGIN.left + 2 : right} y={round(y(limit)) - 7} text-anchor={labelsLeft ? "start" : "end"}>
           {grouped(limit)} safety limit
         </text>
       </g>
-      <path class="area-spent" d={below(curve.spent) ?? ""} />
-      <path class="line-spent" d={path(curve.spent) ?? ""} />
+      <path class="area-spent" d={`${spentPath}V${round(y(0))}H${round(x(0))}Z`} />
+      <path class="line-spent" d={spentPath} />
       {spentNow.calls < curve.now.calls ? (
         <line class="line-untracked" x1={atX(curve.now)} x2={atX(curve.now)} y1={atY(spentNow)} y2={atY(curve.now)} />
       ) : null}
-      <path class="line-forecast" d={path(curve.forecast) ?? ""} />
-      {curve.exhausts ? <End at={forecastEnd} x={atX(forecastEnd)} y={atY(forecastEnd)} now={now} width={width} /> : null}
+      <path class="line-forecast" d={path(curve.forecast)} />
+      {curve.exhausts ? <End x={atX(forecastEnd)} y={atY(forecastEnd)} right={right} at={hourTime(forecastEnd, now)} /> : null}
       <circle class="dot-now" cx={atX(curve.now)} cy={atY(curve.now)} r="4.5" />
     </>
   );
 }
 
-function End({
-  at,
-  x,
-  y,
-  now,
-  width,
-}: {
-  readonly at: Point;
+interface EndProps {
   readonly x: number;
   readonly y: number;
-  readonly now: number;
-  readonly width: number;
-}) {
-  const fits = x < width - 50;
+  readonly right: number;
+  readonly at: string;
+}
+
+function End({ x, y, right, at }: EndProps) {
+  const fits = x < right - 36;
   return (
     <g class="end">
       <circle cx={x} cy={y} r="4.5" />
-      <text x={fits ? x : width - MARGIN.right} y={y - 10} text-anchor={fits ? "middle" : "end"}>
-        {clockTime(startOfDay(now) + at.hour * HOUR_MS)}
+      <text x={fits ? x : right} y={y - 10} text-anchor={fits ? "middle" : "end"}>
+        {at}
       </text>
     </g>
   );

@@ -1,6 +1,5 @@
 /** The day's burn as points: what was spent by when, and where it leads. No I/O. No clock. */
-import { startOfDay } from "../../lib/time.ts";
-import { DAY_MS, HOUR_MS } from "../../lib/time.ts";
+import { DAY_MS, HOUR_MS, startOfDay } from "../../lib/time.ts";
 
 export interface Point {
   /** Hours since 00:00 UTC, 0 to 24. */

@@ -1,12 +1,10 @@
 /** Daily totals as bars. */
-import { max } from "d3-array";
 import { scaleBand, scaleLinear } from "d3-scale";
-import { dayOf } from "../../lib/time.ts";
-import { DAY_MS } from "../../lib/time.ts";
+import { DAY_MS, dayOf } from "../../lib/time.ts";
 import { counted, dayName, grouped } from "../format.ts";
 import { Table } from "../parts.tsx";
 import type { Column } from "../parts.tsx";
-import { Responsive, round } from "./responsive.tsx";
+import { Responsive, Ticks, round } from "./responsive.tsx";
 import type { Canvas } from "./responsive.tsx";
 
 export interface DayBar {
@@ -34,16 +32,8 @@ interface DaysChartProps<Bar extends DayBar> {
 
 const MARGIN = { top: 20, right: 6, bottom: 24, left: 50 };
 
-export function DaysChart<Bar extends DayBar>({
-  what,
-  bars,
-  days,
-  limit,
-  limitName,
-  now,
-  columns = [],
-  third = false,
-}: DaysChartProps<Bar>) {
+export function DaysChart<Bar extends DayBar>(props: DaysChartProps<Bar>) {
+  const { what, bars, days, limit, limitName, now, columns = [], third = false } = props;
   const dates = Array.from({ length: days }, (_, index) => dayOf(now - (days - 1 - index) * DAY_MS));
   const most = bars.toSorted((a, b) => b.used - a.used)[0];
   const peak = most === undefined ? "nothing yet" : `at most ${grouped(most.used)}, on ${dayName(most.date, now)}`;
@@ -73,31 +63,20 @@ export function DaysChart<Bar extends DayBar>({
   );
 }
 
-interface BarsProps {
+interface BarsProps extends Pick<DaysChartProps<DayBar>, "bars" | "limit" | "limitName" | "now"> {
   readonly canvas: Canvas;
   readonly dates: readonly string[];
-  readonly bars: readonly DayBar[];
-  readonly limit: number | null;
-  readonly limitName: string;
-  readonly now: number;
 }
 
 function Bars({ canvas: { width, height }, dates, bars, limit, limitName, now }: BarsProps) {
-  const top = (max([limit ?? 0, ...bars.map(({ used }) => used)]) ?? 0) * 1.05 || 10;
+  const top = Math.max(limit ?? 0, ...bars.map(({ used }) => used)) * 1.05 || 10;
   const x = scaleBand(dates, [MARGIN.left, width - MARGIN.right]).padding(width < 600 ? 0.2 : 0.3);
   const y = scaleLinear([0, top], [height - MARGIN.bottom, MARGIN.top]).clamp(true);
   const ticks = y.ticks(3).filter((tick) => limit === null || Math.abs(y(tick) - y(limit)) > 14);
   const every = width < 600 ? 10 : 5;
   return (
     <>
-      {ticks.map((tick) => (
-        <g class="tick">
-          <line x1={MARGIN.left} x2={width - MARGIN.right} y1={round(y(tick))} y2={round(y(tick))} />
-          <text x={MARGIN.left - 8} y={round(y(tick)) + 4} text-anchor="end">
-            {grouped(tick)}
-          </text>
-        </g>
-      ))}
+      <Ticks at={ticks} y={y} left={MARGIN.left} right={width - MARGIN.right} />
       {bars.map(({ date, used, untracked = 0 }) => {
         const [left, wide] = [round(x(date) ?? 0), round(x.bandwidth())];
         const state = limit !== null && used > limit ? "over" : date === dates.at(-1) ? "today" : "past";

@@ -8,14 +8,8 @@ import type { Canvas } from "./responsive.tsx";
 const BAR = { top: 6, height: 26 };
 const LABELS_TOP = 50;
 
-export interface Parts {
-  /** Charged to callers we know. */
-  readonly charged: number;
-  readonly untracked: number;
-  readonly reserved: number;
-}
-
-export function partsOf({ used, reserved, callers }: QuotaStatus): Parts {
+/** `charged`: to callers we know. */
+export function partsOf({ used, reserved, callers }: QuotaStatus): Record<"charged" | "untracked" | "reserved", number> {
   const untracked = Math.max(0, callers.find(({ caller }) => caller === "untracked")?.used ?? 0);
   return { charged: Math.max(0, used - untracked), untracked, reserved };
 }

@@ -1,5 +1,6 @@
 /** One drawing in three widths: text in a picture that is only made smaller could not be read. The style sheet shows the one that fits. */
 import type { Child } from "hono/jsx";
+import { grouped } from "../format.ts";
 
 export type Size = "small" | "medium" | "large";
 
@@ -30,6 +31,29 @@ export function Responsive({ label, widths, heights, draw }: ResponsiveProps) {
           </svg>
         );
       })}
+    </>
+  );
+}
+
+interface TicksProps {
+  readonly at: readonly number[];
+  readonly y: (calls: number) => number;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** Horizontal lines with their numbers. */
+export function Ticks({ at, y, left, right }: TicksProps) {
+  return (
+    <>
+      {at.map((tick) => (
+        <g class="tick">
+          <line x1={left} x2={right} y1={round(y(tick))} y2={round(y(tick))} />
+          <text x={left - 8} y={round(y(tick)) + 4} text-anchor="end">
+            {grouped(tick)}
+          </text>
+        </g>
+      ))}
     </>
   );
 }

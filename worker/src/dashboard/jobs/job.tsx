@@ -3,9 +3,9 @@ import { isJobType, visiblePayload } from "../../jobs/catalog.ts";
 import { retryOf, timelineOf } from "../../jobs/timeline.ts";
 import type { AttemptRow } from "../../store/jobs/attempts.ts";
 import type { JobRow } from "../../store/jobs/jobs.ts";
-import { took } from "../format.ts";
+import { tookOf } from "../format.ts";
 import { FormToken } from "../page.tsx";
-import { Card, Facts, Heading, Json, Mark, Nothing, PreciseTime, State, Table, Time, TimeOrNone } from "../parts.tsx";
+import { Card, Facts, Heading, Json, Mark, None, Nothing, PreciseTime, State, Table, Time, TimeOrNone } from "../parts.tsx";
 import type { Session } from "../session.ts";
 import { Actor } from "../projects/history.tsx";
 
@@ -64,11 +64,7 @@ export function JobPage({ row, attempts, session, now }: JobPageProps) {
           <Json value={visiblePayload(row.type, JSON.parse(row.payload) as Record<string, unknown>)} />
         </Card>
         <Card title="Result" id="result">
-          {row.result === null ? (
-            <Nothing>There is none{row.ended_at === null ? " yet" : ""}.</Nothing>
-          ) : (
-            <Json value={JSON.parse(row.result)} />
-          )}
+          {row.result ? <Json value={JSON.parse(row.result)} /> : <Nothing>There is none{row.ended_at === null ? " yet" : ""}.</Nothing>}
         </Card>
       </div>
     </>
@@ -104,22 +100,18 @@ function About({ row, now }: { readonly row: JobRow; readonly now: number }) {
 }
 
 function Tries({ attempts }: { readonly attempts: readonly AttemptRow[] }) {
-  if (attempts.length === 0) return <Nothing>No step was begun.</Nothing>;
   return (
     <Table
       label="Tries"
       rows={attempts}
+      none="No step was begun."
       columns={[
         { name: "Step", cell: ({ step, nth }) => (nth === 1 ? step : `${step} (${nth})`) },
         { name: "Try", number: true, cell: ({ attempt }) => String(attempt) },
         { name: "Came to", cell: ({ outcome }) => <State name={outcome ?? "running"} /> },
-        { name: "Began", cell: ({ started_at: at }) => (at === null ? <span class="muted">not recorded</span> : <PreciseTime at={at} />) },
-        {
-          name: "Took",
-          number: true,
-          cell: ({ started_at: from, ended_at: to }) => (from === null || to === null ? "–" : took(to - from)),
-        },
-        { name: "Error", cell: ({ error }) => error ?? <span class="muted">–</span> },
+        { name: "Began", cell: ({ started_at: at }) => (at === null ? <None>not recorded</None> : <PreciseTime at={at} />) },
+        { name: "Took", number: true, cell: tookOf },
+        { name: "Error", cell: ({ error }) => error ?? <None /> },
       ]}
     />
   );

@@ -3,39 +3,26 @@ import { JOB_TYPES } from "../../jobs/catalog.ts";
 import type { ScheduleView } from "../../jobs/reading.ts";
 import { JOB_STATUSES } from "../../store/jobs/jobs.ts";
 import type { JobRow } from "../../store/jobs/jobs.ts";
-import { took } from "../format.ts";
-import { Card, Heading, Nothing, Paging, State, Table, Time, TimeOrNone } from "../parts.tsx";
-import type { Column } from "../parts.tsx";
+import { tookOf } from "../format.ts";
+import { Card, Choice, Filters, Heading, None, Paging, State, Table, Time, TimeOrNone, isFiltered } from "../parts.tsx";
+import type { Column, ListPage } from "../parts.tsx";
 
-export interface JobQuery {
-  readonly type: string | null;
-  readonly status: string | null;
-}
+export type JobQuery = Record<"type" | "status", string | null>;
 
-export function jobsAddress({ type, status }: JobQuery, cursor?: string): string {
-  const search = new URLSearchParams({
-    ...(type === null ? {} : { type }),
-    ...(status === null ? {} : { status }),
-    ...(cursor === undefined ? {} : { cursor }),
-  });
-  return search.size === 0 ? "/jobs" : `/jobs?${search.toString()}`;
+export interface JobsOverview {
+  readonly unfinished: readonly JobRow[];
+  readonly failed: readonly JobRow[];
+  readonly schedules: readonly ScheduleView[];
 }
 
 interface JobsPageProps {
   /** null where a part of the list is looked at. */
-  readonly overview: {
-    readonly unfinished: readonly JobRow[];
-    readonly failed: readonly JobRow[];
-    readonly schedules: readonly ScheduleView[];
-  } | null;
-  readonly rows: readonly JobRow[];
-  readonly query: JobQuery;
-  readonly isFirst: boolean;
-  readonly next: string | null;
-  readonly now: number;
+  readonly overview: JobsOverview | null;
+  readonly page: ListPage<JobRow, JobQuery>;
 }
 
-export function JobsPage({ overview, rows, query, isFirst, next, now }: JobsPageProps) {
+export function JobsPage({ overview, page }: JobsPageProps) {
+  const { rows, query, now } = page;
   return (
     <>
       <Heading title="Jobs" />
@@ -43,22 +30,10 @@ export function JobsPage({ overview, rows, query, isFirst, next, now }: JobsPage
         <>
           <div class="columns even">
             <Card title="Under way" id="running">
-              {overview.unfinished.length === 0 ? (
-                <Nothing>Nothing is running or waiting.</Nothing>
-              ) : (
-                <Jobs label="Under way" rows={overview.unfinished} now={now} show="under way" />
-              )}
+              <Jobs label="Under way" rows={overview.unfinished} now={now} show="under way" none="Nothing is running or waiting." />
             </Card>
-            <Card
-              title="Failed"
-              id="failed"
-              aside={overview.failed.length === 0 ? null : <a href={jobsAddress({ type: null, status: "failed" })}>All failed</a>}
-            >
-              {overview.failed.length === 0 ? (
-                <Nothing>No job has failed in the last 30 days.</Nothing>
-              ) : (
-                <Jobs label="Failed" rows={overview.failed} now={now} show="failed" />
-              )}
+            <Card title="Failed" id="failed" aside={overview.failed.length === 0 ? null : <a href="/jobs?status=failed">All failed</a>}>
+              <Jobs label="Failed" rows={overview.failed} now={now} show="failed" none="No job has failed in the last 30 days." />
             </Card>
           </div>
           <Card title="Schedules" id="schedules" aside={<span class="muted">cron, UTC</span>}>
@@ -67,49 +42,15 @@ export function JobsPage({ overview, rows, query, isFirst, next, now }: JobsPage
         </>
       )}
       <Card title="All jobs" id="all">
-        <Filter query={query} />
-        {rows.length === 0 ? (
-          <Nothing>{query.type === null && query.status === null ? "No job was ever asked for." : "No job matches."}</Nothing>
-        ) : (
-          <Jobs label="All jobs" rows={rows} now={now} />
-        )}
-        <Paging first={isFirst ? null : jobsAddress(query)} next={next === null ? null : jobsAddress(query, next)} />
+        <Filters action="/jobs">
+          <Choice id="type" label="Type" all={JOB_TYPES} chosen={query.type} />
+          <Choice id="status" label="Status" all={JOB_STATUSES} chosen={query.status} />
+        </Filters>
+        <Jobs label="All jobs" rows={rows} now={now} none={isFiltered(query) ? "No job matches." : "No job was ever asked for."} />
+        <Paging path="/jobs" page={page} />
       </Card>
     </>
   );
-}
-
-function Filter({ query }: { readonly query: JobQuery }) {
-  return (
-    <div class="filters" data-still>
-      <form method="get" action="/jobs">
-        <label for="type">Type</label>
-        <Choice id="type" all={JOB_TYPES} chosen={query.type} />
-        <label for="status">Status</label>
-        <Choice id="status" all={JOB_STATUSES} chosen={query.status} />
-        <button class="button" type="submit">
-          Show
-        </button>
-      </form>
-    </div>
-  );
-}
-
-function Choice({ id, all, chosen }: { readonly id: string; readonly all: readonly string[]; readonly chosen: string | null }) {
-  return (
-    <select id={id} name={id}>
-      <option value="">all</option>
-      {all.map((each) => (
-        <option value={each} selected={each === chosen}>
-          {each}
-        </option>
-      ))}
-    </select>
-  );
-}
-
-function JobLink({ job: { id, type } }: { readonly job: Pick<JobRow, "id" | "type"> }) {
-  return <a href={`/jobs/${id}`}>{type}</a>;
 }
 
 interface JobsProps {
@@ -117,29 +58,26 @@ interface JobsProps {
   readonly rows: readonly JobRow[];
   readonly now: number;
   readonly show?: "all" | "failed" | "under way";
+  readonly none: string;
 }
 
-function Jobs({ label, rows, now, show = "all" }: JobsProps) {
-  const type: Column<JobRow> = { name: "Type", cell: (job) => <JobLink job={job} /> };
+function Jobs({ label, rows, now, show = "all", none }: JobsProps) {
+  const type: Column<JobRow> = { name: "Type", cell: ({ id, type: name }) => <a href={`/jobs/${id}`}>{name}</a> };
   const status: Column<JobRow> = { name: "Status", cell: (job) => <State name={job.status} /> };
   const asked: Column<JobRow> = { name: "Asked for", cell: ({ created_at: at }) => <Time at={at} now={now} /> };
   const error: Column<JobRow> = {
     name: "Error",
-    cell: (job) => (job.error === null ? <span class="muted">–</span> : <span class="cut">{job.error}</span>),
+    cell: (job) => (job.error === null ? <None /> : <span class="cut">{job.error}</span>),
   };
   const by: Column<JobRow> = { name: "By", cell: (job) => <Asker job={job} /> };
   const tries: Column<JobRow> = { name: "Tries", number: true, cell: ({ tries: count, max_tries: most }) => `${count} of ${most}` };
-  const length: Column<JobRow> = {
-    name: "Took",
-    number: true,
-    cell: ({ started_at: from, ended_at: to }) => (from === null || to === null ? "–" : took(to - from)),
-  };
+  const length: Column<JobRow> = { name: "Took", number: true, cell: tookOf };
   const columns = {
     all: [type, status, asked, by, tries, length, error],
     failed: [type, asked, error],
     "under way": [type, status, asked],
   };
-  return <Table label={label} rows={rows} keyOf={({ id }) => id} columns={columns[show]} />;
+  return <Table label={label} rows={rows} keyOf={({ id }) => id} columns={columns[show]} none={none} />;
 }
 
 function Asker({ job: { requested_by: by, project_id: project } }: { readonly job: JobRow }) {
@@ -169,7 +107,7 @@ function Schedules({ all, now }: { readonly all: readonly ScheduleView[]; readon
           name: "Last run",
           cell: ({ last }) =>
             last === null ? (
-              <span class="muted">never</span>
+              <None>never</None>
             ) : (
               <a href={`/jobs/${last.id}`}>
                 <State name={last.status} /> <Time at={last.scheduled_for ?? last.created_at} now={now} />

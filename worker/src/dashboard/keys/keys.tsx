@@ -1,7 +1,7 @@
 /** A project's API keys, and how long an earlier version of one still works. */
 import type { ApiKeyView, KeyVersion } from "../../store/keys/api-keys.ts";
 import { counted } from "../format.ts";
-import { Card, Nothing, Table, Time, TimeOrNone } from "../parts.tsx";
+import { Card, Table, Time, TimeOrNone } from "../parts.tsx";
 
 interface ProjectKeysProps {
   readonly keys: readonly ApiKeyView[];
@@ -11,24 +11,21 @@ interface ProjectKeysProps {
 export function ProjectKeys({ keys, now }: ProjectKeysProps) {
   return (
     <Card title="API keys" id="keys">
-      {keys.length === 0 ? (
-        <Nothing>This project has no key.</Nothing>
-      ) : (
-        <Table
-          label="API keys"
-          rows={keys}
-          keyOf={({ id }) => id}
-          columns={[
-            { name: "Name", cell: ({ name }) => name },
-            { name: "Id", cell: ({ id, mode }) => <code>{`qc_${mode}_${id}_…`}</code> },
-            { name: "Scopes", cell: ({ scopes }) => scopes.join(", ") },
-            { name: "State", cell: (key) => keyState(key, now) },
-            { name: "Version", cell: (key) => <Versions of={key} now={now} /> },
-            { name: "Last used", cell: ({ last_used_at: at }) => <TimeOrNone at={at} now={now} none="never" /> },
-            { name: "Expires", cell: ({ expires_at: at }) => <TimeOrNone at={at} now={now} none="never" /> },
-          ]}
-        />
-      )}
+      <Table
+        label="API keys"
+        rows={keys}
+        keyOf={({ id }) => id}
+        none="This project has no key."
+        columns={[
+          { name: "Name", cell: ({ name }) => name },
+          { name: "Id", cell: ({ id, mode }) => <code>{`qc_${mode}_${id}_…`}</code> },
+          { name: "Scopes", cell: ({ scopes }) => scopes.join(", ") },
+          { name: "State", cell: (key) => keyState(key, now) },
+          { name: "Version", cell: (key) => <Versions of={key} now={now} /> },
+          { name: "Last used", cell: ({ last_used_at: at }) => <TimeOrNone at={at} now={now} none="never" /> },
+          { name: "Expires", cell: ({ expires_at: at }) => <TimeOrNone at={at} now={now} none="never" /> },
+        ]}
+      />
     </Card>
   );
 }

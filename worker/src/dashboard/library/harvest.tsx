@@ -1,7 +1,7 @@
 /** The harvest: what waits, what was done, and why each run stopped. */
 import type { HarvestRun, Stop, harvestOverview } from "../../store/library/harvest.ts";
-import { grouped, took } from "../format.ts";
-import { Card, Heading, Nothing, State, Table, Time, TimeOrNone } from "../parts.tsx";
+import { grouped, tookOf } from "../format.ts";
+import { Card, Heading, State, Table, Time, TimeOrNone } from "../parts.tsx";
 
 const STOPS: Readonly<Record<Stop, string>> = {
   nothing_due: "nothing was due any more",
@@ -30,48 +30,44 @@ export function HarvestPage({ overview: { counts, runs, failed }, now }: Harvest
     <>
       <Heading title="Harvest" />
       <Card title="Targets" id="targets">
-        {counts.length === 0 ? (
-          <Nothing>
-            Nothing is to be fetched. Add ISBNs or authors with <code>POST /api/harvest/targets</code>: <a href="/docs">the reference</a>{" "}
-            has an example to send.
-          </Nothing>
-        ) : (
-          <Table
-            label="Targets"
-            rows={["isbn", "author"] as const}
-            columns={[
-              { name: "Kind", cell: (kind) => KINDS[kind] },
-              { name: "Due", number: true, cell: (kind) => grouped(countOf(kind, "due")) },
-              { name: "Done", number: true, cell: (kind) => grouped(countOf(kind, "done")) },
-              { name: "Given up", number: true, cell: (kind) => grouped(countOf(kind, "failed")) },
-              {
-                name: "Next due",
-                cell: (kind) => (
-                  <TimeOrNone at={counts.find((row) => row.kind === kind && row.state === "due")?.next_due_at ?? null} now={now} />
-                ),
-              },
-            ]}
-          />
-        )}
+        <Table
+          label="Targets"
+          rows={counts.length === 0 ? [] : (["isbn", "author"] as const)}
+          none={
+            <>
+              Nothing is to be fetched. Add ISBNs or authors with <code>POST /api/harvest/targets</code>: <a href="/docs">the reference</a>{" "}
+              has an example to send.
+            </>
+          }
+          columns={[
+            { name: "Kind", cell: (kind) => KINDS[kind] },
+            { name: "Due", number: true, cell: (kind) => grouped(countOf(kind, "due")) },
+            { name: "Done", number: true, cell: (kind) => grouped(countOf(kind, "done")) },
+            { name: "Given up", number: true, cell: (kind) => grouped(countOf(kind, "failed")) },
+            {
+              name: "Next due",
+              cell: (kind) => (
+                <TimeOrNone at={counts.find((row) => row.kind === kind && row.state === "due")?.next_due_at ?? null} now={now} />
+              ),
+            },
+          ]}
+        />
       </Card>
       <Card title="Runs" id="runs" aside={<span class="muted">the latest first</span>}>
-        {runs.length === 0 ? <Nothing>The harvest has not run yet; it does every 30 minutes.</Nothing> : <Runs rows={runs} now={now} />}
+        <Runs rows={runs} now={now} />
       </Card>
       <Card title="Given up" id="given-up">
-        {failed.length === 0 ? (
-          <Nothing>No target was given up.</Nothing>
-        ) : (
-          <Table
-            label="Given up"
-            rows={failed}
-            columns={[
-              { name: "What", cell: ({ name }) => name },
-              { name: "Tries", number: true, cell: ({ tries }) => String(tries) },
-              { name: "Why", cell: ({ reason }) => reason ?? "–" },
-              { name: "When", cell: ({ updated_at: at }) => <Time at={at} now={now} /> },
-            ]}
-          />
-        )}
+        <Table
+          label="Given up"
+          rows={failed}
+          none="No target was given up."
+          columns={[
+            { name: "What", cell: ({ name }) => name },
+            { name: "Tries", number: true, cell: ({ tries }) => String(tries) },
+            { name: "Why", cell: ({ reason }) => reason ?? "–" },
+            { name: "When", cell: ({ updated_at: at }) => <Time at={at} now={now} /> },
+          ]}
+        />
       </Card>
     </>
   );
@@ -83,6 +79,7 @@ function Runs({ rows, now }: { readonly rows: readonly HarvestRun[]; readonly no
       label="Runs"
       rows={rows}
       keyOf={({ id }) => id}
+      none="The harvest has not run yet; it does every 30 minutes."
       columns={[
         { name: "Began", cell: ({ started_at: at }) => <Time at={at} now={now} /> },
         {
@@ -101,7 +98,7 @@ function Runs({ rows, now }: { readonly rows: readonly HarvestRun[]; readonly no
         { name: "Calls", number: true, cell: ({ calls }) => grouped(calls) },
         { name: "Books", number: true, cell: ({ found }) => grouped(found) },
         { name: "Given up", number: true, cell: ({ failed }) => grouped(failed) },
-        { name: "Took", number: true, cell: ({ started_at: from, ended_at: to }) => (to === null ? "–" : took(to - from)) },
+        { name: "Took", number: true, cell: tookOf },
       ]}
     />
   );

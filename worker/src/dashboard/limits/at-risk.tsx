@@ -13,19 +13,18 @@ export type Risk =
 const UNKNOWN = "The database does not answer, so nobody knows.";
 
 export function AtRisk({ risk, now }: { readonly risk: Risk; readonly now: number }) {
+  const { close, stopped } = risk === "unknown" ? { close: null, stopped: null } : risk;
   return (
     <div class="columns even">
       <Card title="About to be cut off" id="close" aside={<span class="muted">80 % of a cap and more</span>}>
-        {risk === "unknown" ? <Nothing>{UNKNOWN}</Nothing> : <Close all={risk.close} />}
+        {close === null ? <Nothing>{UNKNOWN}</Nothing> : <Close all={close} />}
       </Card>
       <Card
         title="Cut off"
         id="stopped"
-        aside={
-          risk === "unknown" || risk.stopped.count === 0 ? null : <a href="/projects?status=SUSPENDED">All {grouped(risk.stopped.count)}</a>
-        }
+        aside={stopped?.count ? <a href="/projects?status=SUSPENDED">All {grouped(stopped.count)}</a> : null}
       >
-        {risk === "unknown" ? <Nothing>{UNKNOWN}</Nothing> : <Stopped {...risk.stopped} now={now} />}
+        {stopped === null ? <Nothing>{UNKNOWN}</Nothing> : <Stopped {...stopped} now={now} />}
       </Card>
     </div>
   );

@@ -2,67 +2,40 @@
 import type { AuditRow } from "../../store/changes.ts";
 import { shown } from "../../lib/shown.ts";
 import { counted } from "../format.ts";
-import { Card, Heading, Nothing, Paging, Table, Time } from "../parts.tsx";
+import { Card, Filters, Heading, Paging, Table, Time, isFiltered } from "../parts.tsx";
+import type { ListPage } from "../parts.tsx";
 
-export interface AuditQuery {
-  readonly project: string;
-  readonly subject: string;
-}
+export type AuditQuery = Record<"project" | "subject", string>;
 
 /** More differences than this are folded. */
 const UNFOLDED = 3;
 
-interface AuditPageProps {
-  readonly rows: readonly AuditRow[];
-  readonly query: AuditQuery;
-  readonly isFirst: boolean;
-  readonly next: string | null;
-  readonly now: number;
-}
-
-function address({ project, subject }: AuditQuery, cursor?: string): string {
-  const search = new URLSearchParams({
-    ...(project === "" ? {} : { project }),
-    ...(subject === "" ? {} : { subject }),
-    ...(cursor === undefined ? {} : { cursor }),
-  });
-  return search.size === 0 ? "/audit" : `/audit?${search.toString()}`;
-}
-
-export function AuditPage({ rows, query, isFirst, next, now }: AuditPageProps) {
-  const filtered = query.project !== "" || query.subject !== "";
+export function AuditPage({ page }: { readonly page: ListPage<AuditRow, AuditQuery> }) {
+  const { rows, query, now } = page;
   return (
     <>
       <Heading title="Audit" />
-      <div class="filters" data-still>
-        <form method="get" action="/audit" role="search">
-          <label for="project">Project</label>
-          <input id="project" name="project" value={query.project} maxlength={64} />
-          <label for="subject">Subject</label>
-          <input id="subject" name="subject" value={query.subject} maxlength={200} placeholder="key:Q7hX2mPz4K" />
-          <button class="button" type="submit">
-            Show
-          </button>
-        </form>
-      </div>
+      <Filters action="/audit">
+        <label for="project">Project</label>
+        <input id="project" name="project" value={query.project} maxlength={64} />
+        <label for="subject">Subject</label>
+        <input id="subject" name="subject" value={query.subject} maxlength={200} placeholder="key:Q7hX2mPz4K" />
+      </Filters>
       <Card title="Changes" id="changes" aside={<span class="muted">the latest first</span>}>
-        {rows.length === 0 ? (
-          <Nothing>{filtered ? "No change matches." : "Nothing was changed yet."}</Nothing>
-        ) : (
-          <Table
-            label="Changes"
-            rows={rows}
-            keyOf={({ seq }) => String(seq)}
-            columns={[
-              { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
-              { name: "Who", cell: ({ actor }) => actor },
-              { name: "What", cell: ({ action }) => <code>{action}</code> },
-              { name: "Of", cell: (row) => <Subject row={row} /> },
-              { name: "Change", cell: ({ before, after }) => <Changes before={before} after={after} /> },
-            ]}
-          />
-        )}
-        <Paging first={isFirst ? null : address(query)} next={next === null ? null : address(query, next)} />
+        <Table
+          label="Changes"
+          rows={rows}
+          keyOf={({ seq }) => String(seq)}
+          none={isFiltered(query) ? "No change matches." : "Nothing was changed yet."}
+          columns={[
+            { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
+            { name: "Who", cell: ({ actor }) => actor },
+            { name: "What", cell: ({ action }) => <code>{action}</code> },
+            { name: "Of", cell: (row) => <Subject row={row} /> },
+            { name: "Change", cell: ({ before, after }) => <Changes before={before} after={after} /> },
+          ]}
+        />
+        <Paging path="/audit" page={page} />
       </Card>
     </>
   );

@@ -3,77 +3,50 @@ import { SIGNAL_SOURCES } from "../../store/monitoring/signals.ts";
 import type { SignalRow, SignalSource } from "../../store/monitoring/signals.ts";
 import { counted, patternName } from "../format.ts";
 import { SIGNAL_OUTCOME_WORDS } from "../outcomes.ts";
-import { Card, Heading, Nothing, Paging, State, Table, Time } from "../parts.tsx";
+import { Card, Choice, Filters, Heading, None, Paging, State, Table, Time, isFiltered } from "../parts.tsx";
+import type { ListPage, Query } from "../parts.tsx";
 import { Actor } from "../projects/history.tsx";
 
-export interface SignalQuery {
+export interface SignalQuery extends Query {
   readonly project: string;
   readonly source: SignalSource | null;
 }
 
-interface SignalsPageProps {
-  readonly rows: readonly SignalRow[];
-  readonly query: SignalQuery;
-  readonly isFirst: boolean;
-  /** Cursor of the next page. */
-  readonly next: string | null;
-  readonly now: number;
+interface SignalsProps {
+  readonly page: ListPage<SignalRow, SignalQuery>;
 }
 
-function address({ project, source }: SignalQuery, cursor?: string): string {
-  const search = new URLSearchParams({
-    ...(project === "" ? {} : { project }),
-    ...(source === null ? {} : { source }),
-    ...(cursor === undefined ? {} : { cursor }),
-  });
-  return search.size === 0 ? "/signals" : `/signals?${search.toString()}`;
-}
-
-export function SignalsPage({ rows, query, isFirst, next, now }: SignalsPageProps) {
+export function SignalsPage({ page }: SignalsProps) {
+  const { query } = page;
   return (
     <>
       <Heading title="Signals" />
-      <div class="filters" data-still>
-        <form method="get" action="/signals" role="search">
-          <label for="project">Project</label>
-          <input id="project" name="project" value={query.project} maxlength={64} />
-          <label for="source">From</label>
-          <select id="source" name="source">
-            <option value="">all</option>
-            {SIGNAL_SOURCES.map((source) => (
-              <option value={source} selected={source === query.source}>
-                {source}
-              </option>
-            ))}
-          </select>
-          <button class="button" type="submit">
-            Show
-          </button>
-        </form>
-      </div>
+      <Filters action="/signals">
+        <label for="project">Project</label>
+        <input id="project" name="project" value={query.project} maxlength={64} />
+        <Choice id="source" label="From" all={SIGNAL_SOURCES} chosen={query.source} />
+      </Filters>
       <Card title="What monitoring systems reported" id="signals" aside={<span class="muted">the latest first</span>}>
-        {rows.length === 0 ? <NoSignals query={query} isFirst={isFirst} /> : <Signals rows={rows} now={now} />}
-        <Paging first={isFirst ? null : address(query)} next={next === null ? null : address(query, next)} />
+        <Signals page={page} />
+        <Paging path="/signals" page={page} />
       </Card>
     </>
   );
 }
 
-function NoSignals({ query, isFirst }: Pick<SignalsPageProps, "query" | "isFirst">) {
-  if (query.project !== "" || query.source !== null || !isFirst) return <Nothing>No signal matches.</Nothing>;
-  return (
-    <Nothing>
-      Nothing was reported yet. Alertmanager, Grafana and Datadog report to <code>POST /api/monitoring/…</code>, each with its own secret.
-    </Nothing>
-  );
-}
+const NO_SIGNALS = (
+  <>
+    Nothing was reported yet. Alertmanager, Grafana and Datadog report to <code>POST /api/monitoring/…</code>, each with its own secret.
+  </>
+);
 
-function Signals({ rows, now }: Pick<SignalsPageProps, "rows" | "now">) {
+function Signals({ page: { rows, query, isFirst, now } }: SignalsProps) {
   return (
     <Table
       label="Signals"
       rows={rows}
       keyOf={({ seq }) => String(seq)}
+      none={isFiltered(query) || !isFirst ? "No signal matches." : NO_SIGNALS}
       columns={[
         {
           name: "Received",
@@ -94,7 +67,7 @@ function Signals({ rows, now }: Pick<SignalsPageProps, "rows" | "now">) {
           ),
         },
         { name: "About", cell: (row) => <About row={row} /> },
-        { name: "Pattern", cell: ({ pattern }) => (pattern === null ? <span class="muted">–</span> : patternName(pattern)) },
+        { name: "Pattern", cell: ({ pattern }) => (pattern === null ? <None /> : patternName(pattern)) },
         {
           name: "What became of it",
           cell: ({ outcome, job_id: job, enforce }) => (
@@ -116,7 +89,7 @@ function About({ row: { project_id: project, title, link } }: { readonly row: Si
   const opens = link !== null && /^https?:\/\//iu.test(link);
   return (
     <div class="wide">
-      {project === null ? <span class="muted">the whole</span> : <a href={`/projects/${encodeURIComponent(project)}`}>{project}</a>}
+      {project === null ? <None>the whole</None> : <a href={`/projects/${encodeURIComponent(project)}`}>{project}</a>}
       {title === null ? null : (
         <>
           ,{" "}

@@ -3,7 +3,7 @@ import { JOB_ID } from "../../jobs/job-id.ts";
 import type { EventRow } from "../../store/events.ts";
 import type { EvaluationRow, SuspensionRow } from "../../store/suspension/suspensions.ts";
 import { capName, grouped, reasonDetail, reasonName } from "../format.ts";
-import { Card, Nothing, State, Table, Time, TimeOrNone } from "../parts.tsx";
+import { Card, None, State, Table, Time, TimeOrNone } from "../parts.tsx";
 
 /** One page of a list. */
 export interface Page<Row> {
@@ -12,32 +12,28 @@ export interface Page<Row> {
   readonly next: number | string | null;
 }
 
-export interface Past {
+export interface ProjectPastProps {
+  readonly id: string;
   readonly suspensions: Page<SuspensionRow>;
   readonly evaluations: Page<EvaluationRow>;
   readonly events: Page<EventRow>;
-}
-
-interface ProjectPastProps {
-  readonly id: string;
-  readonly past: Past;
   readonly now: number;
 }
 
-export function ProjectPast({ id, past, now }: ProjectPastProps) {
+export function ProjectPast({ id, suspensions, evaluations, events, now }: ProjectPastProps) {
   return (
     <>
       <Card title="Suspensions" id="suspensions">
-        <Suspensions rows={past.suspensions.rows} now={now} />
-        <More id={id} list="suspensions" next={past.suspensions.next} />
+        <Suspensions rows={suspensions.rows} now={now} />
+        <More id={id} list="suspensions" next={suspensions.next} />
       </Card>
       <Card title="What the sweeps decided" id="evaluations" aside={<span class="muted">and from what</span>}>
-        <Evaluations rows={past.evaluations.rows} now={now} />
-        <More id={id} list="evaluations" next={past.evaluations.next} />
+        <Evaluations rows={evaluations.rows} now={now} />
+        <More id={id} list="evaluations" next={evaluations.next} />
       </Card>
       <Card title="Events" id="events" aside={<span class="muted">what webhooks tell</span>}>
-        <Events rows={past.events.rows} now={now} />
-        <More id={id} list="events" next={past.events.next} />
+        <Events rows={events.rows} now={now} />
+        <More id={id} list="events" next={events.next} />
       </Card>
     </>
   );
@@ -62,12 +58,12 @@ export function More({ id, list, next }: MoreProps) {
 }
 
 function Suspensions({ rows, now }: { readonly rows: readonly SuspensionRow[]; readonly now: number }) {
-  if (rows.length === 0) return <Nothing>It was never suspended.</Nothing>;
   return (
     <Table
       label="Suspensions"
       rows={rows}
       keyOf={({ seq }) => String(seq)}
+      none="It was never suspended."
       columns={[
         {
           name: "Why",
@@ -86,7 +82,7 @@ function Suspensions({ rows, now }: { readonly rows: readonly SuspensionRow[]; r
           name: "Lifted",
           cell: ({ lifted_at, lifted_by }) =>
             lifted_at === null ? (
-              <span class="muted">–</span>
+              <None />
             ) : (
               <>
                 <Time at={lifted_at} now={now} /> by <Actor name={lifted_by ?? "nobody"} />
@@ -105,12 +101,12 @@ export function Actor({ name }: { readonly name: string }) {
 }
 
 function Evaluations({ rows, now }: { readonly rows: readonly EvaluationRow[]; readonly now: number }) {
-  if (rows.length === 0) return <Nothing>No sweep has looked at it yet; the next one comes with the full hour.</Nothing>;
   return (
     <Table
       label="What the sweeps decided"
       rows={rows}
       keyOf={({ seq }) => String(seq)}
+      none="No sweep has looked at it yet; the next one comes with the full hour."
       columns={[
         { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
         { name: "Cap", cell: ({ cap_type }) => capName(cap_type) },
@@ -133,12 +129,12 @@ function Evaluations({ rows, now }: { readonly rows: readonly EvaluationRow[]; r
 }
 
 function Events({ rows, now }: { readonly rows: readonly EventRow[]; readonly now: number }) {
-  if (rows.length === 0) return <Nothing>Nothing has happened that anybody would be told about.</Nothing>;
   return (
     <Table
       label="Events"
       rows={rows}
       keyOf={({ seq }) => String(seq)}
+      none="Nothing has happened that anybody would be told about."
       columns={[
         { name: "When", cell: ({ created_at: at }) => <Time at={at} now={now} /> },
         { name: "Type", cell: ({ type }) => <code>{type}</code> },

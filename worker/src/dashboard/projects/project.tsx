@@ -18,28 +18,26 @@ import { ProjectBackups } from "../backups/backups.tsx";
 import { ProjectKeys } from "../keys/keys.tsx";
 import { ProjectMaking, RestoredFrom } from "../provisioning/provisioning.tsx";
 import { ProjectPast } from "./history.tsx";
-import type { Page, Past } from "./history.tsx";
+import type { Page, ProjectPastProps } from "./history.tsx";
 import { ProjectWebhooks } from "../webhooks/webhooks.tsx";
 
 export const USAGE_DAYS = 30;
 
 type Usage = Awaited<ReturnType<typeof getProjectUsage>>;
 
-interface ProjectPageProps {
+interface ProjectPageProps extends Omit<ProjectPastProps, "id"> {
   readonly project: ProjectView;
   readonly usage: Usage;
   readonly keys: readonly ApiKeyView[];
-  readonly past: Past;
   readonly webhooks: readonly WebhookRow[];
   readonly deliveries: Page<DeliveryRow>;
   readonly backups: Page<BackupRow>;
   readonly decisions: Page<DetectionRow>;
   readonly restore: RestoreRow | null;
-  readonly now: number;
 }
 
 export function ProjectPage(props: ProjectPageProps) {
-  const { project, usage, keys, past, webhooks, deliveries, backups, decisions, restore, now } = props;
+  const { project, usage, keys, suspensions, evaluations, events, webhooks, deliveries, backups, decisions, restore, now } = props;
   return (
     <>
       <Heading title={project.name} above={<a href="/projects">Projects</a>}>
@@ -59,7 +57,7 @@ export function ProjectPage(props: ProjectPageProps) {
       <Card title={`Usage of the last ${USAGE_DAYS} days`} id="usage">
         <UsageCharts usage={usage} now={now} />
       </Card>
-      <ProjectPast id={project.id} past={past} now={now} />
+      <ProjectPast id={project.id} {...{ suspensions, evaluations, events, now }} />
       <ProjectAbuse id={project.id} decisions={decisions} now={now} />
       <ProjectWebhooks project={project} webhooks={webhooks} deliveries={deliveries} now={now} />
       <ProjectBackups project={project} backups={backups} now={now} />

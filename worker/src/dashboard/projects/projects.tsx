@@ -4,81 +4,61 @@ import type { ProjectStatus, ProjectView } from "../../store/projects/projects.t
 import type { CapStanding } from "../../tenants/limits/usage.ts";
 import { Meter } from "../charts/meter.tsx";
 import { capName, grouped, reasonDetail, reasonName } from "../format.ts";
-import { Heading, Nothing, Paging, State, Time } from "../parts.tsx";
+import { Filters, Heading, Nothing, Paging, State, Time, addressOf, isFiltered } from "../parts.tsx";
+import type { ListPage, Query } from "../parts.tsx";
 
 export interface ProjectRow {
   readonly project: ProjectView;
   readonly caps: readonly CapStanding[];
 }
 
-export interface ProjectQuery {
+export interface ProjectQuery extends Query {
   readonly q: string;
   readonly status: ProjectStatus | null;
 }
 
 interface ProjectsPageProps {
-  readonly rows: readonly ProjectRow[];
-  readonly query: ProjectQuery;
-  readonly isFirst: boolean;
-  /** Cursor of the next page. */
-  readonly next: string | null;
-  readonly now: number;
+  readonly page: ListPage<ProjectRow, ProjectQuery>;
 }
 
-function address({ q, status }: ProjectQuery, cursor?: string): string {
-  const search = new URLSearchParams({
-    ...(q === "" ? {} : { q }),
-    ...(status === null ? {} : { status }),
-    ...(cursor === undefined ? {} : { cursor }),
-  });
-  return search.size === 0 ? "/projects" : `/projects?${search.toString()}`;
-}
-
-export function ProjectsPage({ rows, query, isFirst, next, now }: ProjectsPageProps) {
+export function ProjectsPage({ page }: ProjectsPageProps) {
+  const { query, rows, now } = page;
   return (
     <>
       <Heading title="Projects" />
-      <Search query={query} />
-      {rows.length === 0 ? <NoProjects query={query} isFirst={isFirst} /> : <ProjectList rows={rows} now={now} />}
-      <Paging first={isFirst ? null : address(query)} next={next === null ? null : address(query, next)} />
+      <Filters action="/projects" button="Search" aside={<Tabs query={query} />}>
+        <label for="q">Name or id</label>
+        <input id="q" name="q" type="search" value={query.q} maxlength={200} />
+        {query.status === null ? null : <input type="hidden" name="status" value={query.status} />}
+      </Filters>
+      {rows.length === 0 ? <NoProjects page={page} /> : <ProjectList rows={rows} now={now} />}
+      <Paging path="/projects" page={page} />
     </>
   );
 }
 
-function Search({ query }: { readonly query: ProjectQuery }) {
+function Tabs({ query }: { readonly query: ProjectQuery }) {
   return (
-    <div class="filters" data-still>
-      <form method="get" action="/projects" role="search">
-        <label for="q">Name or id</label>
-        <input id="q" name="q" type="search" value={query.q} maxlength={200} />
-        {query.status === null ? null : <input type="hidden" name="status" value={query.status} />}
-        <button class="button" type="submit">
-          Search
-        </button>
-      </form>
-      <nav aria-label="By status">
-        <ul class="tabs">
+    <nav aria-label="By status">
+      <ul class="tabs">
+        {[null, ...PROJECT_STATUSES].map((status) => (
           <li>
-            <a href={address({ ...query, status: null })} {...(query.status === null ? { "aria-current": "true" as const } : {})}>
-              All
+            <a
+              href={addressOf("/projects", { ...query, status })}
+              {...(query.status === status ? { "aria-current": "true" as const } : {})}
+            >
+              {status === null ? "All" : `${status.slice(0, 1)}${status.slice(1).toLowerCase()}`}
             </a>
           </li>
-          {PROJECT_STATUSES.map((status) => (
-            <li>
-              <a href={address({ ...query, status })} {...(query.status === status ? { "aria-current": "true" as const } : {})}>
-                {status.slice(0, 1)}
-                {status.slice(1).toLowerCase()}
-              </a>
-            </li>
-          ))}
-        </ul>
-      </nav>
-    </div>
+        ))}
+      </ul>
+    </nav>
   );
 }
 
-function NoProjects({ query: { q, status }, isFirst }: { readonly query: ProjectQuery; readonly isFirst: boolean }) {
-  if (q === "" && status === null && isFirst) {
+function NoProjects({ page: { query, isFirst } }: ProjectsPageProps) {
+  const { q, status } = query;
+  if (!isFiltered(query) && isFirst) {
     return (
       <Nothing>
         There are no projects yet. Make one with <code>POST /api/projects</code>: <a href="/docs">the reference</a> has an example to send.

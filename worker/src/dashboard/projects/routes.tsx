@@ -20,16 +20,12 @@ import { BY_ADMIN } from "../../tenants/changing.ts";
 import { getProject } from "../../tenants/projects/projects.ts";
 import { reactivateProject, suspendProject } from "../../tenants/suspension/suspension.ts";
 import { capStanding, getProjectUsage } from "../../tenants/limits/usage.ts";
-import { beforeSeq, chosenOf, pageBySeq, pathParameter, signedIn, soughtText } from "../guard.ts";
+import { confirmed } from "../confirm.tsx";
+import { REFRESH_SECONDS, beforeSeq, chosenOf, pageBySeq, pathParameter, signedIn, soughtText } from "../guard.ts";
 import { sendPage } from "../page.tsx";
-import { ConfirmPage, ReasonField } from "../confirm.tsx";
-import type { Past } from "./history.tsx";
 import { ProjectPage, USAGE_DAYS } from "./project.tsx";
 import { ProjectsPage, Reasons } from "./projects.tsx";
-import { sessionForm } from "../session.ts";
-import type { Session } from "../session.ts";
 
-const REFRESH_SECONDS = 15;
 const PROJECTS_SHOWN = 25;
 const KEYS_SHOWN = 50;
 const PAST_SHOWN = 10;
@@ -48,7 +44,7 @@ projectPages.get(
     const now = clock();
     const query = { q: soughtText(c, "q", MAX_SEARCH_CHARACTERS), status: chosenOf(c, "status", PROJECT_STATUSES) };
     const after = timeCursor(c.req.query("cursor"));
-    const filter = { organizationId: null, status: query.status, text: query.q === "" ? null : query.q, after, limit: PROJECTS_SHOWN + 1 };
+    const filter = { organizationId: null, status: query.status, text: query.q || null, after, limit: PROJECTS_SHOWN + 1 };
     const { rows, next } = page(await listProjects(db, filter, now), PROJECTS_SHOWN, timeKey);
     const ids = rows.map(({ id }) => id);
     const used = rows.length === 0 ? [] : await usageOfProjects(db, ids, dayOf(now));
@@ -59,7 +55,7 @@ projectPages.get(
       });
       return { project, caps };
     });
-    const content = <ProjectsPage rows={shown} query={query} isFirst={after === null} next={next} now={now} />;
+    const content = <ProjectsPage page={{ rows: shown, query, isFirst: after === null, next, now }} />;
     return sendPage(c, { title: "Projects", session, place: "/projects", refresh: REFRESH_SECONDS }, content);
   }),
 );
@@ -73,131 +69,113 @@ projectPages.get(
     const { db, clock } = deps;
     const [id, now] = [idOf(c), clock()];
     const project = await getProject(deps, id);
-    const before = {
-      deliveries: beforeSeq(c, "deliveries_before"),
-      backups: timeCursor(c.req.query("backups_before")),
-      decisions: beforeSeq(c, "decisions_before"),
-    };
-    const [usage, keys, past, webhooks, deliveries, backups, decisions, restore] = await Promise.all([
+    type Part = Readonly<{ before: number | null; limit: number }>;
+    const latest = async <Row extends { readonly seq: number }>(list: string, read: (part: Part) => Promise<readonly Row[]>) =>
+      pageBySeq(await read({ before: beforeSeq(c, `${list}_before`), limit: LIMIT }), PAST_SHOWN);
+    const backupsAfter = timeCursor(c.req.query("backups_before"));
+    const [usage, keys, webhooks, backups, restore, suspensions, evaluations, events, deliveries, decisions] = await Promise.all([
       getProjectUsage(deps, id, USAGE_DAYS),
       listKeys(db, id, { after: null, limit: KEYS_SHOWN }),
-      pastOf(c, id, now),
       listWebhooks(db, id, { after: null, limit: WEBHOOKS_SHOWN }),
-      listDeliveries(db, { projectId: id, webhookId: null, status: null, before: before.deliveries, limit: LIMIT }),
-      listBackups(db, { projectId: id, status: null, after: before.backups, limit: LIMIT }),
-      listDetections(db, id, { before: before.decisions, limit: LIMIT }),
+      listBackups(db, { projectId: id, status: null, after: backupsAfter, limit: LIMIT }),
       findRestore(db, id),
+      latest("suspensions", async (part) => listSuspensions(db, id, part, now)),
+      latest("evaluations", async (part) => listEvaluations(db, id, part)),
+      latest("events", async (part) => listEvents(db, id, part)),
+      latest("deliveries", async (part) => listDeliveries(db, { projectId: id, webhookId: null, status: null, ...part })),
+      latest("decisions", async (part) => listDetections(db, id, part)),
     ]);
-    const lists = {
-      deliveries: pageBySeq(deliveries, PAST_SHOWN),
-      backups: page(backups, PAST_SHOWN, timeKey),
-      decisions: pageBySeq(decisions, PAST_SHOWN),
-    };
-    const shown = { project, usage, keys, past, webhooks, restore, now };
-    const content = <ProjectPage {...shown} {...lists} />;
+    const lists = { suspensions, evaluations, events, deliveries, decisions, backups: page(backups, PAST_SHOWN, timeKey) };
+    const content = <ProjectPage {...{ project, usage, keys, webhooks, restore, now }} {...lists} />;
     return sendPage(c, { title: project.name, session, place: "/projects", refresh: REFRESH_SECONDS }, content);
   }),
 );
 
-async function pastOf(c: AppContext, id: string, now: number): Promise<Past> {
-  const { db } = c.get("deps");
-  const [suspensions, evaluations, events] = await Promise.all([
-    listSuspensions(db, id, { before: beforeSeq(c, "suspensions_before"), limit: LIMIT }, now),
-    listEvaluations(db, id, { before: beforeSeq(c, "evaluations_before"), limit: LIMIT }),
-    listEvents(db, id, { before: beforeSeq(c, "events_before"), limit: LIMIT }),
-  ]);
-  return {
-    suspensions: pageBySeq(suspensions, PAST_SHOWN),
-    evaluations: pageBySeq(evaluations, PAST_SHOWN),
-    events: pageBySeq(events, PAST_SHOWN),
-  };
+/** What was written as the reason. Throws `invalid_request`. */
+function reasonOf({ reason = "" }: Readonly<Record<string, string>>): string {
+  const read = note.safeParse(reason);
+  if (!read.success) throw new Problem("invalid_request", `Reason: ${read.error.issues[0]?.message ?? "not valid"}.`);
+  return read.data;
 }
 
-/** A form that was not right: what was written stays. */
-interface Tried {
-  readonly reason: string;
-  readonly failure: string | null;
-}
-
-const UNTRIED: Tried = { reason: "", failure: null };
-
-async function askSuspend(c: AppContext, session: Session, { reason, failure }: Tried): Promise<Response> {
-  const project = await getProject(c.get("deps"), idOf(c));
-  const path = `/projects/${project.id}`;
-  const fields = (
-    <ReasonField value={reason} wrong={failure !== null} help="Shown to the project with every refusal, and kept in the audit log." />
-  );
-  const content = (
-    <ConfirmPage
-      session={session}
-      title={`Suspend ${project.name}?`}
-      action={`${path}/suspend`}
-      button="Suspend"
-      danger
-      back={path}
-      failure={failure}
-      fields={fields}
-    >
-      <p>
-        From its next request on, everything that <code>{project.id}</code> asks for is refused, until somebody reactivates it.
-      </p>
-    </ConfirmPage>
-  );
-  return sendPage(c, { title: "Suspend", session, place: "/projects", status: failure === null ? 200 : 400 }, content);
-}
-
-async function askReactivate(c: AppContext, session: Session, { reason, failure }: Tried): Promise<Response> {
-  const deps = c.get("deps");
-  const project = await getProject(deps, idOf(c));
-  const path = `/projects/${project.id}`;
-  const fields = <ReasonField value={reason} wrong={failure !== null} help="Kept in the audit log, and not shown to the project." />;
-  const content = (
-    <ConfirmPage
-      session={session}
-      title={`Reactivate ${project.name}?`}
-      action={`${path}/reactivate`}
-      button="Reactivate"
-      back={path}
-      failure={failure}
-      fields={fields}
-    >
-      <p>
-        Every reason that stops it is lifted, for its next request. One that is still over a cap is stopped again by the next sweep: raise
-        the cap instead.
-      </p>
-      <Reasons project={project} now={deps.clock()} />
-    </ConfirmPage>
-  );
-  return sendPage(c, { title: "Reactivate", session, place: "/projects", status: failure === null ? 200 : 400 }, content);
-}
-
-const ACTIONS = {
-  suspend: { ask: askSuspend, act: async (c: AppContext, reason: string) => suspendProject(c.get("deps"), idOf(c), reason, BY_ADMIN) },
-  reactivate: {
-    ask: askReactivate,
-    act: async (c: AppContext, detail: string) => reactivateProject(c.get("deps"), idOf(c), { detail, reasons: null }, BY_ADMIN),
+confirmed(projectPages, {
+  path: "/projects/:id/suspend",
+  place: "/projects",
+  ask: async (c, { reason = "" }, isWrong) => {
+    const { id, name } = await getProject(c.get("deps"), idOf(c));
+    return {
+      name: "Suspend",
+      title: `Suspend ${name}?`,
+      button: "Suspend",
+      danger: true,
+      back: `/projects/${id}`,
+      text: (
+        <p>
+          From its next request on, everything that <code>{id}</code> asks for is refused, until somebody reactivates it.
+        </p>
+      ),
+      fields: <ReasonField value={reason} wrong={isWrong} help="Shown to the project with every refusal, and kept in the audit log." />,
+    };
   },
-} as const;
+  act: async (c, form) => {
+    await suspendProject(c.get("deps"), idOf(c), reasonOf(form), BY_ADMIN);
+    return `/projects/${idOf(c)}`;
+  },
+});
 
-for (const name of ["suspend", "reactivate"] as const) {
-  const { ask, act } = ACTIONS[name];
-  projectPages.get(
-    `/projects/:id/${name}`,
-    signedIn(async (c, session) => ask(c, session, UNTRIED)),
-  );
-  projectPages.post(
-    `/projects/:id/${name}`,
-    signedIn(async (c, session) => {
-      const reason = (await sessionForm(c, session))["reason"] ?? "";
-      const read = note.safeParse(reason);
-      if (!read.success) return ask(c, session, { reason, failure: `Reason: ${read.error.issues[0]?.message ?? "not valid"}.` });
-      try {
-        await act(c, read.data);
-      } catch (error) {
-        if (error instanceof Problem && error.code === "conflict") return ask(c, session, { reason, failure: error.detail });
-        throw error;
-      }
-      return c.redirect(`/projects/${idOf(c)}`, 303);
-    }),
+confirmed(projectPages, {
+  path: "/projects/:id/reactivate",
+  place: "/projects",
+  ask: async (c, { reason = "" }, isWrong) => {
+    const deps = c.get("deps");
+    const project = await getProject(deps, idOf(c));
+    return {
+      name: "Reactivate",
+      title: `Reactivate ${project.name}?`,
+      button: "Reactivate",
+      back: `/projects/${project.id}`,
+      text: (
+        <>
+          <p>
+            Every reason that stops it is lifted, for its next request. One that is still over a cap is stopped again by the next sweep:
+            raise the cap instead.
+          </p>
+          <Reasons project={project} now={deps.clock()} />
+        </>
+      ),
+      fields: <ReasonField value={reason} wrong={isWrong} help="Kept in the audit log, and not shown to the project." />,
+    };
+  },
+  act: async (c, form) => {
+    await reactivateProject(c.get("deps"), idOf(c), { detail: reasonOf(form), reasons: null }, BY_ADMIN);
+    return `/projects/${idOf(c)}`;
+  },
+});
+
+interface ReasonFieldProps {
+  readonly value: string;
+  readonly help: string;
+  readonly wrong: boolean;
+}
+
+function ReasonField({ value, help, wrong }: ReasonFieldProps) {
+  return (
+    <>
+      <label for="reason">Reason</label>
+      <input
+        id="reason"
+        name="reason"
+        value={value}
+        required
+        maxlength={500}
+        autocomplete="off"
+        autofocus
+        aria-describedby={wrong ? "failure reason-help" : "reason-help"}
+        {...(wrong ? { "aria-invalid": "true" as const } : {})}
+      />
+      <p class="muted" id="reason-help">
+        {help}
+      </p>
+    </>
   );
 }

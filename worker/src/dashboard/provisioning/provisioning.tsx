@@ -1,4 +1,5 @@
 /** A project that is not all there yet: how far its creation has come, and what its database is being filled from. */
+import type { PropsWithChildren } from "hono/jsx";
 import { provisioningJson } from "../../tenants/provisioning/status.ts";
 import type { ProjectView } from "../../store/projects/projects.ts";
 import type { RestoreRow } from "../../store/backups/restores.ts";
@@ -22,8 +23,7 @@ export function ProjectMaking({ project, restore }: ProjectMakingProps) {
   return (
     <>
       {status === "done" ? null : (
-        <div class={`notice ${status === "failed" ? "bad" : "info"}`}>
-          <Mark level={status === "failed" ? "bad" : "info"} />
+        <Notice failed={status === "failed"}>
           <div>
             <p>
               <strong>{SAID[status]}.</strong> {status === "failed" ? (error ?? "") : "Until then its keys do not work."}{" "}
@@ -37,7 +37,7 @@ export function ProjectMaking({ project, restore }: ProjectMakingProps) {
               ))}
             </ol>
           </div>
-        </div>
+        </Notice>
       )}
       {restore === null || restore.status === "completed" ? null : <Restoring restore={restore} />}
     </>
@@ -47,12 +47,21 @@ export function ProjectMaking({ project, restore }: ProjectMakingProps) {
 function Restoring({ restore }: { readonly restore: RestoreRow }) {
   const failed = restore.status === "failed";
   return (
-    <div class={`notice ${failed ? "bad" : "info"}`}>
-      <Mark level={failed ? "bad" : "info"} />
+    <Notice failed={failed}>
       <p>
         <strong>{failed ? "Its database could not be restored." : "Its database is being restored."}</strong>{" "}
         {failed ? (restore.error ?? "") : "Nobody can write to it until it was compared."} <RestoredFrom restore={restore} />
       </p>
+    </Notice>
+  );
+}
+
+function Notice({ failed, children }: PropsWithChildren<{ readonly failed: boolean }>) {
+  const level = failed ? "bad" : "info";
+  return (
+    <div class={`notice ${level}`}>
+      <Mark level={level} />
+      {children}
     </div>
   );
 }

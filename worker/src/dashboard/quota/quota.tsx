@@ -1,7 +1,6 @@
 /** Will the day's quota last, who is spending it, and who is about to be cut off? */
-import type { QuotaOverview, QuotaStatus } from "../../quota/index.ts";
 import { PROJECT_CALLER_PREFIX } from "../../quota/index.ts";
-import type { DayTotal } from "../../quota/index.ts";
+import type { DayTotal, QuotaOverview, QuotaStatus } from "../../quota/index.ts";
 import { endOfDay } from "../../lib/time.ts";
 import { DayChart } from "../charts/day-chart.tsx";
 import { DaysChart } from "../charts/days-chart.tsx";
@@ -16,6 +15,7 @@ import type { Risk } from "../limits/at-risk.tsx";
 export const HISTORY_DAYS = 30;
 /** Longer lists hide who matters. */
 const CALLERS_SHOWN = 10;
+const ENFORCEMENT = { enforce: "limits are enforced", observe: "limits are only observed", off: "limits are off" } as const;
 
 interface QuotaPageProps {
   readonly overview: QuotaOverview;
@@ -67,36 +67,25 @@ function Hero({ status, now }: { readonly status: QuotaStatus; readonly now: num
         </div>
       </div>
       <dl class="numbers">
-        <Figure name="Left" value={remaining} note={`of ${grouped(limit)}`} main />
-        <Figure name="Used" value={status.used} note={`${status.percentage_used} % of the limit`} colour="charged" />
-        <Figure name="Untracked" value={untracked} note="nobody reported them" colour="untracked" />
-        <Figure name="Reserved" value={reserved} note="promised, not settled" colour="reserved" />
-        <div class="figure">
-          <dt>New calls in</dt>
-          <dd>
-            <span class="value">{duration(endOfDay(now) - now)}</span>
-            <span class="note">at 00:00 UTC</span>
-          </dd>
-        </div>
+        <Figure name="Left" value={grouped(remaining)} note={`of ${grouped(limit)}`} main />
+        <Figure name="Used" value={grouped(status.used)} note={`${status.percentage_used} % of the limit`} colour="charged" />
+        <Figure name="Untracked" value={grouped(untracked)} note="nobody reported them" colour="untracked" />
+        <Figure name="Reserved" value={grouped(reserved)} note="promised, not settled" colour="reserved" />
+        <Figure name="New calls in" value={duration(endOfDay(now) - now)} note="at 00:00 UTC" />
       </dl>
       <Gauge status={status} />
       <p class="source muted">
         {status.provider} · {grouped(daily)} calls a day, {grouped(daily - limit)} of them kept as a buffer ·{" "}
-        <Enforcement mode={status.enforcement} /> · {status.source === "ledger" ? "counted" : "published"}{" "}
+        <span>{ENFORCEMENT[status.enforcement]}</span> · {status.source === "ledger" ? "counted" : "published"}{" "}
         <Time at={Date.parse(status.as_of)} now={now} />
       </p>
     </section>
   );
 }
 
-function Enforcement({ mode }: { readonly mode: QuotaStatus["enforcement"] }) {
-  const said = { enforce: "limits are enforced", observe: "limits are only observed", off: "limits are off" } as const;
-  return <span>{said[mode]}</span>;
-}
-
 interface FigureProps {
   readonly name: string;
-  readonly value: number;
+  readonly value: string;
   readonly note: string;
   readonly main?: boolean;
   /** Its colour in the gauge. */
@@ -108,7 +97,7 @@ function Figure({ name, value, note, main = false, colour }: FigureProps) {
     <div class={main ? "figure main" : "figure"}>
       <dt class={colour === undefined ? "" : `key ${colour}`}>{name}</dt>
       <dd>
-        <span class="value">{grouped(value)}</span>
+        <span class="value">{value}</span>
         <span class="note">{note}</span>
       </dd>
     </div>
@@ -122,10 +111,8 @@ function Callers({ status, linked }: { readonly status: QuotaStatus; readonly li
   const rest = callers.slice(CALLERS_SHOWN);
   const restUsed = rest.reduce((sum, each) => sum + each.used, 0);
   // An operator's correction may be below 0, and is nobody's share.
-  const whole = Math.max(
-    1,
-    callers.reduce((sum, each) => sum + Math.max(0, each.used), 0),
-  );
+  const sum = callers.reduce((total, each) => total + Math.max(0, each.used), 0);
+  const whole = Math.max(1, sum);
   return (
     <ul class="shares">
       {shown.map(({ caller, used: calls }) => (

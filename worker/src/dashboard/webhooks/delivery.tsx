@@ -4,7 +4,7 @@ import type { WebhookRow } from "../../store/webhooks/webhooks.ts";
 import { grouped, took } from "../format.ts";
 import { DELIVERY_REASON_WORDS, shownAddress } from "../outcomes.ts";
 import { FormToken } from "../page.tsx";
-import { Card, Facts, Heading, Json, Nothing, State, Table, Time, TimeOrNone } from "../parts.tsx";
+import { Card, Facts, Heading, Json, None, State, Table, Time, TimeOrNone } from "../parts.tsx";
 import type { Session } from "../session.ts";
 import { Actor } from "../projects/history.tsx";
 
@@ -63,30 +63,21 @@ export function DeliveryPage({ row, attempts, webhook, session, now }: DeliveryP
 }
 
 function Tries({ attempts, now }: { readonly attempts: readonly AttemptRow[]; readonly now: number }) {
-  if (attempts.length === 0) return <Nothing>Nothing was sent yet.</Nothing>;
   return (
     <Table
       label="Tries"
       rows={attempts}
       keyOf={({ run, attempt }) => `${run}-${attempt}`}
+      none="Nothing was sent yet."
       columns={[
         { name: "Run", number: true, cell: ({ run }) => String(run) },
         { name: "Try", number: true, cell: ({ attempt }) => String(attempt) },
         { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
         { name: "Took", number: true, cell: ({ duration_ms: length }) => took(length) },
-        {
-          name: "Answer",
-          number: true,
-          cell: ({ status_code: code }) => (code === null ? <span class="muted">none</span> : String(code)),
-        },
-        { name: "Error", cell: ({ error }) => (error === null ? <span class="muted">–</span> : <div class="wide">{error}</div>) },
-        { name: "What it said", cell: ({ response }) => <Response text={response} /> },
+        { name: "Answer", number: true, cell: ({ status_code: code }) => (code === null ? <None>none</None> : String(code)) },
+        { name: "Error", cell: ({ error }) => (error === null ? <None /> : <div class="wide">{error}</div>) },
+        { name: "What it said", cell: ({ response }) => (response ? <span class="cut">{response}</span> : <None>nothing</None>) },
       ]}
     />
   );
-}
-
-function Response({ text }: { readonly text: string | null }) {
-  if (text === null || text === "") return <span class="muted">nothing</span>;
-  return <span class="cut">{text}</span>;
 }

@@ -1,23 +1,18 @@
 /** Webhooks for operators: one message in full, sent once more, and endpoints tested, switched off and on. */
 import type { Child } from "hono/jsx";
-import { Problem } from "../../errors.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
-import type { WebhookRow } from "../../store/webhooks/webhooks.ts";
 import { findWebhook } from "../../store/webhooks/webhooks.ts";
 import { BY_ADMIN } from "../../tenants/changing.ts";
 import { changeableProject } from "../../tenants/projects/projects.ts";
 import { deliveryWithAttempts, replayDelivery } from "../../tenants/webhooks/replay.ts";
 import { getWebhook, patchWebhook, testWebhook } from "../../tenants/webhooks/webhooks.ts";
-import { pathParameter, signedIn } from "../guard.ts";
+import { confirmed } from "../confirm.tsx";
+import { REFRESH_SECONDS, pathParameter, signedIn } from "../guard.ts";
 import { shownAddress } from "../outcomes.ts";
 import { sendPage } from "../page.tsx";
-import { ConfirmPage } from "../confirm.tsx";
 import { DeliveryPage } from "./delivery.tsx";
 import { sessionForm } from "../session.ts";
-import type { Session } from "../session.ts";
-
-const REFRESH_SECONDS = 15;
 
 export const webhookPages = createRouter();
 
@@ -60,7 +55,7 @@ async function switched(c: AppContext, projectId: string, webhookId: string, ena
   return `/projects/${projectId}#webhooks`;
 }
 
-const ACTIONS = {
+const ACTIONS: Readonly<Record<string, Action>> = {
   test: {
     title: (address) => `Send a test to ${address}?`,
     button: "Send a test",
@@ -85,51 +80,25 @@ const ACTIONS = {
     says: "It is told nothing more. What happens meanwhile is written down, and can be sent once it is enabled again.",
     act: async (c, projectId, webhookId) => switched(c, projectId, webhookId, false),
   },
-} as const satisfies Record<string, Action>;
+};
 
-/** Refusals that whoever asked can do something about. */
-const SHOWN_AGAIN: ReadonlySet<string> = new Set(["conflict", "pace_exceeded", "unprocessable"]);
-
-async function ask(c: AppContext, session: Session, name: keyof typeof ACTIONS, failure: string | null): Promise<Response> {
-  const webhook: WebhookRow = await getWebhook(c.get("deps"), pathParameter(c, "id"), pathParameter(c, "webhook_id"));
-  const { title, button, danger, says } = ACTIONS[name];
-  const project = `/projects/${webhook.project_id}`;
-  const content = (
-    <ConfirmPage
-      session={session}
-      title={title(shownAddress(webhook.url))}
-      action={`${project}/webhooks/${webhook.id}/${name}`}
-      button={button}
-      danger={danger}
-      back={`${project}#webhooks`}
-      failure={failure}
-    >
-      <p>{says}</p>
-      <p>
-        <code>{webhook.id}</code>
-        {webhook.description === "" ? "" : `, ${webhook.description}`}
-      </p>
-    </ConfirmPage>
-  );
-  return sendPage(c, { title: button, session, place: "/projects", status: failure === null ? 200 : 400 }, content);
-}
-
-for (const name of ["test", "enable", "disable"] as const) {
-  const path = `/projects/:id/webhooks/:webhook_id/${name}`;
-  webhookPages.get(
-    path,
-    signedIn(async (c, session) => ask(c, session, name, null)),
-  );
-  webhookPages.post(
-    path,
-    signedIn(async (c, session) => {
-      await sessionForm(c, session);
-      try {
-        return c.redirect(await ACTIONS[name].act(c, pathParameter(c, "id"), pathParameter(c, "webhook_id")), 303);
-      } catch (error) {
-        if (error instanceof Problem && SHOWN_AGAIN.has(error.code)) return ask(c, session, name, error.detail);
-        throw error;
-      }
-    }),
-  );
+for (const [name, { title, button, danger, says, act }] of Object.entries(ACTIONS)) {
+  confirmed(webhookPages, {
+    path: `/projects/:id/webhooks/:webhook_id/${name}`,
+    place: "/projects",
+    ask: async (c) => {
+      const { id, project_id, url, description } = await getWebhook(c.get("deps"), pathParameter(c, "id"), pathParameter(c, "webhook_id"));
+      const text = (
+        <>
+          <p>{says}</p>
+          <p>
+            <code>{id}</code>
+            {description === "" ? "" : `, ${description}`}
+          </p>
+        </>
+      );
+      return { name: button, title: title(shownAddress(url)), button, danger, back: `/projects/${project_id}#webhooks`, text };
+    },
+    act: async (c) => act(c, pathParameter(c, "id"), pathParameter(c, "webhook_id")),
+  });
 }

@@ -4,7 +4,7 @@ import type { DeliveryRow } from "../../store/webhooks/deliveries.ts";
 import type { WebhookRow } from "../../store/webhooks/webhooks.ts";
 import { grouped } from "../format.ts";
 import { DELIVERY_REASON_WORDS, STATUS_REASON_WORDS, shownAddress } from "../outcomes.ts";
-import { Card, Nothing, State, Table, Time, TimeOrNone } from "../parts.tsx";
+import { Card, None, State, Table, Time, TimeOrNone } from "../parts.tsx";
 import { More } from "../projects/history.tsx";
 import type { Page } from "../projects/history.tsx";
 
@@ -32,18 +32,16 @@ export function ProjectWebhooks({ project, webhooks, deliveries, now }: ProjectW
 }
 
 function Endpoints({ project, webhooks, now }: Omit<ProjectWebhooksProps, "deliveries">) {
-  if (webhooks.length === 0) {
-    return (
-      <Nothing>
-        Nobody is told of its events. Make a webhook with <code>POST /api/projects/{project.id}/webhooks</code>.
-      </Nothing>
-    );
-  }
   return (
     <Table
       label="Webhooks"
       rows={webhooks}
       keyOf={({ id }) => id}
+      none={
+        <>
+          Nobody is told of its events. Make a webhook with <code>POST /api/projects/{project.id}/webhooks</code>.
+        </>
+      }
       columns={[
         {
           name: "Endpoint",
@@ -93,24 +91,23 @@ function Types({ types }: { readonly types: string | null }) {
 
 /** Each leads to a page that asks once more. */
 function Changes({ project, webhook: { id, status, url } }: { readonly project: ProjectView; readonly webhook: WebhookRow }) {
-  if (project.lifecycle !== "ACTIVE") return <span class="muted">–</span>;
+  if (project.lifecycle !== "ACTIVE") return <None />;
   const path = `/projects/${project.id}/webhooks/${id}`;
-  const of = <span class="hidden"> {shownAddress(url)}</span>;
+  const offered = [
+    ["test", "Test"],
+    ...(status === "enabled" ? [] : [["enable", "Enable"]]),
+    ...(status === "disabled" ? [] : [["disable", "Disable"]]),
+  ];
   return (
     <ul class="inline">
-      <li>
-        <a href={`${path}/test`}>Test{of}</a>
-      </li>
-      {status === "enabled" ? null : (
+      {offered.map(([action, name]) => (
         <li>
-          <a href={`${path}/enable`}>Enable{of}</a>
+          <a href={`${path}/${action}`}>
+            {name}
+            <span class="hidden"> {shownAddress(url)}</span>
+          </a>
         </li>
-      )}
-      {status === "disabled" ? null : (
-        <li>
-          <a href={`${path}/disable`}>Disable{of}</a>
-        </li>
-      )}
+      ))}
     </ul>
   );
 }
@@ -120,12 +117,12 @@ interface DeliveriesProps extends Omit<ProjectWebhooksProps, "deliveries"> {
 }
 
 function Deliveries({ project, webhooks, rows, now }: DeliveriesProps) {
-  if (rows.length === 0) return <Nothing>Nothing was sent yet.</Nothing>;
   return (
     <Table
       label="Messages to webhooks"
       rows={rows}
       keyOf={({ id }) => id}
+      none="Nothing was sent yet."
       columns={[
         {
           name: "Event",
@@ -155,5 +152,5 @@ function Deliveries({ project, webhooks, rows, now }: DeliveriesProps) {
 
 function To({ id, webhooks }: { readonly id: string; readonly webhooks: readonly WebhookRow[] }) {
   const webhook = webhooks.find((each) => each.id === id);
-  return webhook === undefined ? <span class="muted">a deleted webhook</span> : <>{shownAddress(webhook.url)}</>;
+  return webhook === undefined ? <None>a deleted webhook</None> : <>{shownAddress(webhook.url)}</>;
 }

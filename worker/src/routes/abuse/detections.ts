@@ -1,13 +1,15 @@
 /** What was decided about the abuse of a project, and from what. */
-import { createRoute, z } from "@hono/zod-openapi";
-import { ownProject } from "../../http/guards.ts";
+import { z } from "@hono/zod-openapi";
+import { ofProject, time } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
-import { nextCursor, page, pageQuery, seqCursor, seqKey } from "../../http/paging.ts";
+import { pageBySeq, pageOnly } from "../../http/paging.ts";
 import { isoSeconds } from "../../lib/time.ts";
 import { ABUSE_DECISIONS, ABUSE_PATTERNS, listDetections } from "../../store/abuse/abuse.ts";
-import { getProject } from "../../tenants/projects/projects.ts";
-import { ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "../schemas.ts";
-import { projectId, time } from "../projects/schemas.ts";
+import { existingProject } from "../acting.ts";
+import { onePage, operations, projectItself } from "../operation.ts";
+
+export const projectDetectionRoutes = createRouter();
+const operation = operations(projectDetectionRoutes, "Usage", projectItself("read"));
 
 const detection = z
   .object({
@@ -27,38 +29,19 @@ const detection = z
   })
   .openapi("Detection");
 
-const getDetections = createRoute({
-  method: "get",
-  path: "/projects/{id}/detections",
-  tags: ["Usage"],
-  security: ADMIN_OR_KEY,
-  middleware: [ownProject("read")] as const,
+operation("get", "/projects/{id}/detections", {
   summary: "What was decided about the abuse of a project, and from what; the newest first",
-  request: { params: z.object({ id: projectId }), query: z.object(pageQuery) },
-  responses: {
-    200: { description: "One page", content: json(z.object({ detections: z.array(detection), next_cursor: nextCursor })) },
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"),
-  },
-});
-
-export const projectDetectionRoutes = createRouter();
-
-projectDetectionRoutes.openapi(getDetections, async (c) => {
-  const { id } = c.req.valid("param");
-  const { limit, cursor } = c.req.valid("query");
-  const deps = c.get("deps");
-  await getProject(deps, id);
-  const { rows, next } = page(await listDetections(deps.db, id, { before: seqCursor(cursor), limit: limit + 1 }), limit, seqKey);
-  const detections = rows.map(({ at, run, pattern, decision, why, evidence, enforce, as_of, inputs }) => ({
-    at: isoSeconds(at),
-    job_id: run,
-    pattern_type: pattern,
-    decision,
-    why,
-    evidence,
-    enforce_action: enforce === 1,
-    as_of: isoSeconds(as_of),
-    metrics: JSON.parse(inputs) as Record<string, unknown>,
-  }));
-  return c.json({ detections, next_cursor: next }, 200);
+  request: { params: ofProject, query: pageOnly },
+  responses: { 200: onePage({ detections: z.array(detection) }) },
+}).handle(async (c) => {
+  const { id, db } = await existingProject(c, c.req.valid("param"));
+  const { items, next_cursor } = await pageBySeq(
+    c.req.valid("query"),
+    async (slice) => listDetections(db, id, slice),
+    ({ at, run, pattern, decision, why, evidence, enforce, as_of, inputs }) => {
+      const decided = { job_id: run, pattern_type: pattern, decision, why, evidence, enforce_action: enforce === 1 };
+      return { at: isoSeconds(at), ...decided, as_of: isoSeconds(as_of), metrics: JSON.parse(inputs) as Record<string, unknown> };
+    },
+  );
+  return c.json({ detections: items, next_cursor }, 200);
 });

@@ -1,78 +1,115 @@
-/** Backups of projects' databases. Restoring makes a project, and is the administrator's, as is removing. */
-import { createRoute, z } from "@hono/zod-openapi";
-import { Problem } from "../../errors.ts";
+/** Backups of projects' databases. Removing one is the administrator's. */
+import { z } from "@hono/zod-openapi";
+import { idempotencyKey, ofProject, projectId, time } from "../../http/fields.ts";
 import { sendFile } from "../../http/file.ts";
-import { adminOnly, ownProject } from "../../http/guards.ts";
 import { createRouter } from "../../http/index.ts";
-import type { AppContext } from "../../http/index.ts";
-import { nextCursor, page, pageQuery, timeCursor, timeKey } from "../../http/paging.ts";
-import { BACKUP_STATUSES, listBackups } from "../../store/backups/backups.ts";
+import { pageByTime, pageQuery } from "../../http/paging.ts";
+import { BACKUP_STATUSES, EXPORT_TYPES, listBackups } from "../../store/backups/backups.ts";
 import { backupJson, deleteBackupByHand, getBackup, getVerified, startBackup } from "../../tenants/backups/backups.ts";
 import { downloadOf, manifestOf } from "../../tenants/backups/download.ts";
-import { getRestore, restoreJson, startRestore } from "../../tenants/backups/restore.ts";
-import { BY_ADMIN, byKey } from "../../tenants/changing.ts";
-import type { Actor } from "../../tenants/changing.ts";
-import { keyJson } from "../../tenants/keys/keys.ts";
-import { getProject, projectJson } from "../../tenants/projects/projects.ts";
-import { backup, backupBody, backupId, restore, restoreBody, restoring } from "./schemas.ts";
-import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "../schemas.ts";
-import { projectId } from "../projects/schemas.ts";
+import { BY_ADMIN } from "../../tenants/changing.ts";
+import { actorOf, existingProject } from "../acting.ts";
+import { admin, answer, jsonBody, location, onePage, operations, projectItself } from "../operation.ts";
 
-const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
-const WITH_BODY = ["payload_too_large", "unsupported_media_type", "conflict"] as const;
+export const backupRoutes = createRouter();
+const byProject = operations(backupRoutes, "Backups", projectItself("admin"));
+const byAdmin = operations(backupRoutes, "Backups", admin);
+const start = operations(backupRoutes, "Backups", projectItself("admin"), ["storage_unavailable", "project_not_ready"]);
 
-const tags = ["Backups"];
-const byProject = { tags, security: ADMIN_OR_KEY, middleware: [ownProject("admin")] };
-const byAdmin = { tags, security: ADMIN, middleware: [adminOnly] };
-const ofProject = z.object({ id: projectId });
-const ofBackup = z.object({ id: projectId, backup_id: backupId });
+/** Of the header `Location`. */
+export const WHERE = "Where it shows how it goes";
+
+const EXAMPLE_ID = "bak_5f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d6e7f8091";
+
+const backupId = z
+  .string()
+  .regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -")
+  .describe("Of a backup")
+  .openapi({ example: EXAMPLE_ID });
+
+export const ofBackup = z.object({ id: projectId, backup_id: backupId });
+
+const exportType = z.enum(EXPORT_TYPES).describe("full: schema and rows. schema: no rows");
+
+const unknownYet = "null until it is verified";
+const count = (what: string) => z.int().nullable().describe(`${what}; ${unknownYet}`);
+
+const backup = z
+  .object({
+    id: z.string(),
+    project_id: z.string(),
+    export_type: exportType,
+    status: z
+      .enum([...BACKUP_STATUSES, "deleting"])
+      .describe("verified: it was restored from what is stored, and compared. Nothing else can be downloaded or restored"),
+    job_id: z.string().describe("Its job, which tells every try"),
+    requested_by: z.string().describe("`admin`, `key:<id>` or `job:<id>`"),
+    taken_at: time.nullable().describe("The moment that it shows; null before the database was frozen"),
+    tables: count("Tables with their rows in it; 0 for a schema"),
+    rows: count("Rows of all tables"),
+    schema_version: count("Of the migrations that were applied"),
+    schema_hash: z.string().nullable().describe(`SHA-256 of the schema; ${unknownYet}`),
+    parts: count("Objects that it is stored in"),
+    sql_bytes: count("Unpacked"),
+    stored_bytes: count("Of the file"),
+    sha256: z.string().nullable().describe(`Of the file, in hex; ${unknownYet}`),
+    copies: z.enum(["sent", "failed"]).nullable().describe("In Telegram; null where no bot is configured"),
+    error: z.string().nullable().describe("Why it failed"),
+    created_at: time,
+    ended_at: time.nullable(),
+  })
+  .openapi("Backup");
+
+const backupBody = z
+  .strictObject({
+    export_type: exportType.default("full"),
+    idempotency_key: idempotencyKey.describe("The same key is the same backup, and answers with it"),
+  })
+  .openapi({ example: { export_type: "full", idempotency_key: "before-migration-12" } });
 
 const text = (description: string) => ({ schema: { type: "string" as const }, description });
-const location = { Location: text("Where it shows how it goes") };
 const binary = { schema: { type: "string", format: "binary" } } as const;
 
-const postBackup = createRoute({
-  method: "post",
-  path: "/projects/{id}/backups",
-  ...byProject,
+start("post", "/projects/{id}/backups", {
   summary: "Start a backup of the project's database",
   description:
     "A job reads one moment's truth, part by part, and restores what it stored before it calls it verified. Writes to the database get 503 `database_busy` while it is read, and no longer. One backup of a project runs at a time: 409 names it. Of each type the newest 10 verified are kept.",
-  request: { params: ofProject, body: { required: true, content: json(backupBody) } },
-  responses: {
-    202: { description: "Asked for", headers: location, content: json(backup) },
-    ...problems(...PROBLEMS, ...WITH_BODY, "project_not_ready"),
-  },
+  request: { params: ofProject, body: jsonBody(backupBody) },
+  responses: { 202: answer("Asked for", backup, location(WHERE)) },
+  problems: ["conflict"],
+}).handle(async (c) => {
+  const { export_type: exportType_, idempotency_key: idempotencyKey } = c.req.valid("json");
+  const { id } = c.req.valid("param");
+  const asked = { exportType: exportType_, idempotencyKey, requestId: c.get("requestId") };
+  const row = await startBackup(c.get("deps"), id, asked, actorOf(c));
+  c.header("Location", `/api/projects/${id}/backups/${row.id}`);
+  return c.json(backupJson(row), 202);
 });
 
-const getBackups = createRoute({
-  method: "get",
-  path: "/projects/{id}/backups",
-  ...byProject,
+byProject("get", "/projects/{id}/backups", {
   summary: "The project's backups, the newest first",
   request: {
     params: ofProject,
     query: z.object({ status: z.enum(BACKUP_STATUSES).optional().describe("Only those that stand so"), ...pageQuery }),
   },
-  responses: {
-    200: { description: "One page", content: json(z.object({ backups: z.array(backup), next_cursor: nextCursor })) },
-    ...problems(...PROBLEMS),
-  },
+  responses: { 200: onePage({ backups: z.array(backup) }) },
+}).handle(async (c) => {
+  const { status = null, ...query } = c.req.valid("query");
+  const { id, db } = await existingProject(c, c.req.valid("param"));
+  const { items, next_cursor } = await pageByTime(query, async (slice) => listBackups(db, { projectId: id, status, ...slice }), backupJson);
+  return c.json({ backups: items, next_cursor }, 200);
 });
 
-const getOne = createRoute({
-  method: "get",
-  path: "/projects/{id}/backups/{backup_id}",
-  ...byProject,
+byProject("get", "/projects/{id}/backups/{backup_id}", {
   summary: "One backup",
   request: { params: ofBackup },
-  responses: { 200: { description: "As it is now", content: json(backup) }, ...problems(...PROBLEMS) },
+  responses: { 200: answer("As it is now", backup) },
+}).handle(async (c) => {
+  const { id, backup_id } = c.req.valid("param");
+  return c.json(backupJson(await getBackup(c.get("deps"), id, backup_id)), 200);
 });
 
-const getDownload = createRoute({
-  method: "get",
-  path: "/projects/{id}/backups/{backup_id}/download",
-  ...byProject,
+byProject("get", "/projects/{id}/backups/{backup_id}/download", {
   summary: "The backup as one file",
   description:
     "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 new.db`. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
@@ -87,126 +124,32 @@ const getDownload = createRoute({
       },
       content: { "application/gzip": binary },
     },
-    ...problems(...PROBLEMS, "conflict"),
   },
-});
-
-const getManifest = createRoute({
-  method: "get",
-  path: "/projects/{id}/backups/{backup_id}/manifest",
-  ...byProject,
-  summary: "What the backup holds: rows and content hash of each table, hashes of the parts",
-  request: { params: ofBackup },
-  responses: {
-    200: {
-      description: "The manifest",
-      content: json(z.looseObject({ format: z.string(), sha256: z.string() }).openapi("BackupManifest")),
-    },
-    ...problems(...PROBLEMS, "conflict"),
-  },
-});
-
-const deleteOne = createRoute({
-  method: "delete",
-  path: "/projects/{id}/backups/{backup_id}",
-  ...byAdmin,
-  summary: "Remove a backup",
-  description: "Also the only one. What was copied to Telegram stays there. One that runs is removed after its job was cancelled: 409.",
-  request: { params: ofBackup },
-  responses: { 200: { description: "As it was", content: json(backup) }, ...problems(...PROBLEMS, "conflict") },
-});
-
-const postRestore = createRoute({
-  method: "post",
-  path: "/projects/{id}/backups/{backup_id}/restore",
-  ...byAdmin,
-  summary: "Restore a backup into a new project",
-  description:
-    "Makes the project with its caps and first key, and fills its database by a job; until the content hashes were compared, nobody can write to it. Nothing is ever overwritten: a project that exists already is refused. The same request after a failure tries again.",
-  request: { params: ofBackup, body: { required: true, content: json(restoreBody) } },
-  responses: {
-    202: { description: "The project is there; its database follows", headers: location, content: json(restoring) },
-    ...problems(...PROBLEMS, ...WITH_BODY, "unprocessable"),
-  },
-});
-
-const getRestored = createRoute({
-  method: "get",
-  path: "/projects/{id}/restore",
-  ...byProject,
-  summary: "What the project was restored from, and how that goes",
-  request: { params: ofProject },
-  responses: { 200: { description: "As it is now", content: json(restore) }, ...problems(...PROBLEMS) },
-});
-
-export const backupRoutes = createRouter();
-
-/** After the guard. */
-function actorOf(c: AppContext): Actor {
-  const principal = c.get("principal");
-  return principal.kind === "project" ? byKey(principal.keyId) : BY_ADMIN;
-}
-
-backupRoutes.openapi(postBackup, async (c) => {
-  const { export_type: exportType_, idempotency_key: idempotencyKey } = c.req.valid("json");
-  const { id } = c.req.valid("param");
-  const asked = { exportType: exportType_, idempotencyKey, requestId: c.get("requestId") };
-  const row = await startBackup(c.get("deps"), id, asked, actorOf(c));
-  c.header("Location", `/api/projects/${id}/backups/${row.id}`);
-  return c.json(backupJson(row), 202);
-});
-
-backupRoutes.openapi(getBackups, async (c) => {
-  const { id } = c.req.valid("param");
-  const { status = null, limit, cursor } = c.req.valid("query");
-  const { db } = c.get("deps");
-  await getProject(c.get("deps"), id);
-  const rows = await listBackups(db, { projectId: id, status, after: timeCursor(cursor), limit: limit + 1 });
-  const { rows: shown, next } = page(rows, limit, timeKey);
-  return c.json({ backups: shown.map(backupJson), next_cursor: next }, 200);
-});
-
-backupRoutes.openapi(getOne, async (c) => {
-  const { id, backup_id } = c.req.valid("param");
-  return c.json(backupJson(await getBackup(c.get("deps"), id, backup_id)), 200);
-});
-
-backupRoutes.openapi(getDownload, async (c) => {
+  problems: ["conflict"],
+}).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   const deps = c.get("deps");
   return sendFile(c, await downloadOf(deps, await getVerified(deps, id, backup_id)), "application/gzip");
 });
 
-backupRoutes.openapi(getManifest, async (c) => {
+byProject("get", "/projects/{id}/backups/{backup_id}/manifest", {
+  summary: "What the backup holds: rows and content hash of each table, hashes of the parts",
+  request: { params: ofBackup },
+  responses: { 200: answer("The manifest", z.looseObject({ format: z.string(), sha256: z.string() }).openapi("BackupManifest")) },
+  problems: ["conflict"],
+}).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   const deps = c.get("deps");
   return c.json(await manifestOf(deps, await getVerified(deps, id, backup_id)), 200);
 });
 
-backupRoutes.openapi(deleteOne, async (c) => {
+byAdmin("delete", "/projects/{id}/backups/{backup_id}", {
+  summary: "Remove a backup",
+  description: "Also the only one. What was copied to Telegram stays there. One that runs is removed after its job was cancelled: 409.",
+  request: { params: ofBackup },
+  responses: { 200: answer("As it was", backup) },
+  problems: ["conflict"],
+}).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   return c.json(backupJson(await deleteBackupByHand(c.get("deps"), id, backup_id, BY_ADMIN)), 200);
 });
-
-backupRoutes.openapi(postRestore, async (c) => {
-  const { id, backup_id } = c.req.valid("param");
-  const body = c.req.valid("json");
-  if (body.project_id === id) throw new Problem("conflict", "A backup is restored into another project than its own.");
-  const { name: keyName, mode, scopes, expires_at } = body.key;
-  const project = {
-    organizationId: body.organization_id ?? null,
-    name: body.name ?? null,
-    ownerId: body.owner_id,
-    region: body.region,
-    caps: body.caps,
-    callsPerDay: body.calls_per_day,
-    key: { name: keyName, mode, scopes, expiresAt: expires_at === null ? null : Date.parse(expires_at) },
-  };
-  const asked = { id: body.project_id, project, requestId: c.get("requestId") };
-  const made = await startRestore(c.get("deps"), id, backup_id, asked, BY_ADMIN);
-  c.header("Location", `/api/projects/${body.project_id}/restore`);
-  const key = made.key === null ? {} : { api_key: { ...keyJson(made.key), key: made.key.key } };
-  return c.json({ restore: restoreJson(made.restore), project: projectJson(made.project), ...key }, 202);
-});
-
-backupRoutes.openapi(getRestored, async (c) => c.json(restoreJson(await getRestore(c.get("deps"), c.req.valid("param").id)), 200));

@@ -3,14 +3,14 @@ import { z } from "@hono/zod-openapi";
 import { JOBS, JOB_TYPES, visiblePayload } from "../../jobs/catalog.ts";
 import type { JobType } from "../../jobs/catalog.ts";
 import { retryOf, timelineOf } from "../../jobs/timeline.ts";
-import { isoSeconds } from "../../lib/time.ts";
+import { idempotencyKey, time } from "../../http/fields.ts";
+import { isoOrNull, isoSeconds } from "../../lib/time.ts";
 import type { AttemptRow } from "../../store/jobs/attempts.ts";
 import { JOB_STATUSES } from "../../store/jobs/jobs.ts";
 import type { JobRow } from "../../store/jobs/jobs.ts";
 
 const MAX_DELAY_SECONDS = 30 * 24 * 60 * 60;
 const MAX_ATTEMPTS = 20;
-
 const EXAMPLE_ID = "harvest-5f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d6e7f8091";
 
 /** One shape for each type, so that a wrong payload is told by the names of its own fields. */
@@ -19,7 +19,7 @@ function askingFor<Type extends JobType>(type: Type) {
     .strictObject({
       type: z.literal(type).describe(JOBS[type].description),
       payload: JOBS[type].payload.describe("Never put a secret in it"),
-      idempotency_key: z.string().min(1).max(200).optional().describe("The same key is the same job, and answers with it"),
+      idempotency_key: idempotencyKey.describe("The same key is the same job, and answers with it"),
       delay_seconds: z.int().min(0).max(MAX_DELAY_SECONDS).optional().describe("Not begun before"),
       max_attempts: z.int().min(1).max(MAX_ATTEMPTS).optional().describe(`Of each step; ${JOBS[type].tries} by default`),
       project_id: z.string().min(1).max(100).optional().describe("The project it is about, to find it by"),
@@ -33,7 +33,6 @@ export const jobBody = z
   .discriminatedUnion("type", requests as [(typeof requests)[number], ...typeof requests])
   .openapi({ example: { type: "housekeeping", payload: { provider_count: true }, idempotency_key: "by-hand-2025-12-30" } });
 
-const time = z.string().describe("ISO 8601 in UTC, without milliseconds");
 const count = z.int();
 
 const jobFields = {
@@ -140,8 +139,6 @@ export const jobDetail = z
     },
   });
 
-const orNull = (value: number | null): string | null => (value === null ? null : isoSeconds(value));
-
 export function jobJson(row: JobRow): z.infer<typeof job> {
   const { id, type, status, requested_by, project_id, run, tries, max_tries, error, request_id, trace_id } = row;
   return {
@@ -156,12 +153,12 @@ export function jobJson(row: JobRow): z.infer<typeof job> {
     tries,
     max_attempts: max_tries,
     error,
-    scheduled_for: orNull(row.scheduled_for),
+    scheduled_for: isoOrNull(row.scheduled_for),
     request_id,
     trace_id,
     created_at: isoSeconds(row.created_at),
-    started_at: orNull(row.started_at),
-    ended_at: orNull(row.ended_at),
+    started_at: isoOrNull(row.started_at),
+    ended_at: isoOrNull(row.ended_at),
   };
 }
 
@@ -175,8 +172,8 @@ export function jobDetailJson(row: JobRow, attempts: readonly AttemptRow[]): z.i
       attempt,
       outcome,
       error,
-      started_at: orNull(started_at),
-      ended_at: orNull(ended_at),
+      started_at: isoOrNull(started_at),
+      ended_at: isoOrNull(ended_at),
       duration_ms: started_at === null || ended_at === null ? null : ended_at - started_at,
     })),
     errors: attempts.flatMap(({ step, attempt, error, ended_at }) =>
@@ -186,5 +183,19 @@ export function jobDetailJson(row: JobRow, attempts: readonly AttemptRow[]): z.i
   };
 }
 
-export const jobQueryType = z.enum(JOB_TYPES);
-export const idParameter = z.object({ id: z.string().max(100).describe("The job's id").openapi({ example: EXAMPLE_ID }) });
+export const ofJob = z.object({ id: z.string().max(100).describe("The job's id").openapi({ example: EXAMPLE_ID }) });
+
+/** Where a job is found. */
+export const jobLink = z
+  .object({
+    id: z.string(),
+    status: z.string().nullable().describe("null: the index of jobs does not know it yet, or any more"),
+    href: z.string(),
+  })
+  .openapi("JobLink");
+
+export const linkTo = ({ id, status }: { readonly id: string; readonly status: string | null }) => ({
+  id,
+  status,
+  href: `/api/jobs/${id}`,
+});

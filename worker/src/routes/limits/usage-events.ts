@@ -1,16 +1,19 @@
 /** What other services report as used. */
-import { createRoute, z } from "@hono/zod-openapi";
-import { adminOnly } from "../../http/guards.ts";
+import { z } from "@hono/zod-openapi";
 import { createRouter } from "../../http/index.ts";
 import { EVENT_RESULTS, reportUsage } from "../../tenants/limits/metering.ts";
 import type { EventResult } from "../../tenants/limits/metering.ts";
 import { usageEventSchema } from "../../tenants/limits/usage-event.ts";
-import { ADMIN, COMMON_PROBLEMS, problems } from "../schemas.ts";
+import { admin, answer, jsonBody, operations } from "../operation.ts";
+
+export const usageEventRoutes = createRouter();
+const operation = operations(usageEventRoutes, "Usage", admin);
 
 const MAX_EVENTS = 1_000;
 
 /** Described in full, and read one by one: an event that is wrong must not refuse the others. */
 const { $schema: _, ...eventAsJsonSchema } = z.toJSONSchema(usageEventSchema, { io: "input" });
+
 const event = z.unknown().openapi(eventAsJsonSchema as object);
 
 const eventsBody = z.strictObject({ events: z.array(event).min(1).max(MAX_EVENTS) }).openapi({
@@ -24,7 +27,7 @@ const eventsBody = z.strictObject({ events: z.array(event).min(1).max(MAX_EVENTS
 
 const events = z.int();
 
-const answer = z
+const report = z
   .object({
     received: events,
     counted: events,
@@ -47,28 +50,17 @@ const answer = z
   })
   .openapi("UsageReport");
 
-const postEvents = createRoute({
-  method: "post",
-  path: "/events",
-  tags: ["Usage"],
+operation("post", "/events", {
   summary: "Report what projects have used",
   description: [
     "Each event is judged by itself: what is wrong with one stands in its row, and the others count. The same event counts once, whoever sends",
     "it and however often, so that a report without an answer can simply be sent again; another event under the same id is a conflict. Ids are",
     "remembered for 33 days. The body may have 4 MiB.",
   ].join(" "),
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  request: { body: { required: true, content: { "application/json": { schema: eventsBody } } } },
-  responses: {
-    200: { description: "What became of each event", content: { "application/json": { schema: answer } } },
-    ...problems(...COMMON_PROBLEMS, "forbidden", "invalid_request", "payload_too_large", "unsupported_media_type", "storage_unavailable"),
-  },
-});
-
-export const usageEventRoutes = createRouter();
-
-usageEventRoutes.openapi(postEvents, async (c) => {
+  request: { body: jsonBody(eventsBody) },
+  responses: { 200: answer("What became of each event", report) },
+  problems: ["forbidden"],
+}).handle(async (c) => {
   const results = await reportUsage(c.get("deps"), c.req.valid("json").events);
   const having = (result: EventResult["result"]): number => results.filter((each) => each.result === result).length;
   return c.json(

@@ -1,25 +1,22 @@
-/** What a project has used and why it is where it is, and what administrators changed. */
-import { createRoute, z } from "@hono/zod-openapi";
-import { adminOnly, ownProject } from "../../http/guards.ts";
+/** What a project has used, and why each sweep decided as it did. */
+import { z } from "@hono/zod-openapi";
+import { ofProject, time } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
-import { digits, nextCursor, page, pageQuery, seqCursor, seqKey } from "../../http/paging.ts";
-import { isoOrNull, isoSeconds } from "../../lib/time.ts";
-import { listAudit } from "../../store/changes.ts";
-import { EVENT_TYPES, listEvents } from "../../store/events.ts";
+import { digits, pageBySeq, pageOnly } from "../../http/paging.ts";
+import { isoSeconds } from "../../lib/time.ts";
 import { CAP_TYPES } from "../../store/limits/meters.ts";
-import { listEvaluations, listSuspensions } from "../../store/suspension/suspensions.ts";
+import { listEvaluations } from "../../store/suspension/suspensions.ts";
 import { PROJECT_STATUSES } from "../../store/projects/projects.ts";
-import { getProject } from "../../tenants/projects/projects.ts";
 import { getProjectUsage } from "../../tenants/limits/usage.ts";
-import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "../schemas.ts";
-import { callsPerDay, capValue, projectId, reason, time } from "../projects/schemas.ts";
+import { existingProject } from "../acting.ts";
+import { answer, onePage, operations, projectItself } from "../operation.ts";
+import { callsPerDay, capValue, reason } from "../projects/schemas.ts";
+
+export const projectUsageRoutes = createRouter();
+const operation = operations(projectUsageRoutes, "Usage", projectItself("read"));
 
 const MAX_DAYS = 400;
 const DEFAULT_DAYS = 30;
-
-const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
-const guarded = { tags: ["Usage"], security: ADMIN_OR_KEY, middleware: [ownProject("read")] };
-const params = z.object({ id: projectId });
 
 const count = z.int().nullable();
 
@@ -65,13 +62,10 @@ const usage = z
   })
   .openapi("Usage");
 
-const getUsage = createRoute({
-  method: "get",
-  path: "/projects/{id}/usage",
-  ...guarded,
+operation("get", "/projects/{id}/usage", {
   summary: "What a project has used, against what it may",
   request: {
-    params,
+    params: ofProject,
     query: z.object({
       days: z.preprocess(digits, z.int().min(1).max(MAX_DAYS).default(DEFAULT_DAYS)).openapi({
         type: "integer",
@@ -82,7 +76,10 @@ const getUsage = createRoute({
       }),
     }),
   },
-  responses: { 200: { description: "In one look", content: json(usage) }, ...problems(...PROBLEMS) },
+  responses: { 200: answer("In one look", usage) },
+}).handle(async (c) => {
+  const { id } = c.req.valid("param");
+  return c.json(await getProjectUsage(c.get("deps"), id, c.req.valid("query").days), 200);
 });
 
 const evaluation = z.object({
@@ -100,166 +97,19 @@ const evaluation = z.object({
   dry_run: z.boolean(),
 });
 
-const getEvaluations = createRoute({
-  method: "get",
-  path: "/projects/{id}/evaluations",
-  ...guarded,
+operation("get", "/projects/{id}/evaluations", {
   summary: "Why each decision of a sweep was taken, the newest first",
-  request: { params, query: z.object(pageQuery) },
-  responses: {
-    200: { description: "One page", content: json(z.object({ evaluations: z.array(evaluation), next_cursor: nextCursor })) },
-    ...problems(...PROBLEMS),
-  },
-});
-
-const suspension = reason.extend({
-  holds: z.boolean().describe("Whether it stops the project now"),
-  actor: z.string(),
-  lifted_at: time.nullable().describe("null: it holds, or ended by itself"),
-  lifted_by: z.string().nullable(),
-});
-
-const getSuspensions = createRoute({
-  method: "get",
-  path: "/projects/{id}/suspensions",
-  ...guarded,
-  summary: "The reasons that stop or stopped a project, the newest first",
-  request: { params, query: z.object(pageQuery) },
-  responses: {
-    200: { description: "One page", content: json(z.object({ suspensions: z.array(suspension), next_cursor: nextCursor })) },
-    ...problems(...PROBLEMS),
-  },
-});
-
-const event = z.object({
-  id: z.string().describe("Says what it is about: none is written twice"),
-  type: z.enum(EVENT_TYPES),
-  at: time,
-  data: z.unknown(),
-});
-
-const getEvents = createRoute({
-  method: "get",
-  path: "/projects/{id}/events",
-  ...guarded,
-  summary: "What happened to a project that its owner is told: warnings, suspensions, reactivations, disabled webhooks; the newest first",
-  request: { params, query: z.object(pageQuery) },
-  responses: {
-    200: { description: "One page", content: json(z.object({ events: z.array(event), next_cursor: nextCursor })) },
-    ...problems(...PROBLEMS),
-  },
-});
-
-const auditEntry = z
-  .object({
-    at: time,
-    actor: z.string().describe("`admin`, `key:<id>`, or the job that did it"),
-    action: z.string(),
-    subject: z.string(),
-    project_id: z.string().nullable(),
-    operation: z.string().describe("One for all that a request changed"),
-    before: z.unknown(),
-    after: z.unknown(),
-  })
-  .openapi("AuditEntry");
-
-const getAudit = createRoute({
-  method: "get",
-  path: "/audit",
-  tags: ["Audit"],
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  summary: "What was changed, by whom, from what to what; the newest first",
-  request: {
-    query: z.object({
-      project_id: projectId.optional().describe("Only what was changed of this project"),
-      subject: z.string().max(100).optional().describe("Only what was changed of this").openapi({ example: "project:proj_reading_list" }),
-      ...pageQuery,
-    }),
-  },
-  responses: {
-    200: { description: "One page", content: json(z.object({ entries: z.array(auditEntry), next_cursor: nextCursor })) },
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "storage_unavailable"),
-  },
-});
-
-export const projectUsageRoutes = createRouter();
-
-projectUsageRoutes.openapi(getUsage, async (c) => {
-  const { id } = c.req.valid("param");
-  return c.json(await getProjectUsage(c.get("deps"), id, c.req.valid("query").days), 200);
-});
-
-projectUsageRoutes.openapi(getEvaluations, async (c) => {
-  const { id } = c.req.valid("param");
-  const { limit, cursor } = c.req.valid("query");
-  const deps = c.get("deps");
-  await getProject(deps, id);
-  const { rows, next } = page(await listEvaluations(deps.db, id, { before: seqCursor(cursor), limit: limit + 1 }), limit, seqKey);
-  const evaluations = rows.map(({ at, run, cap_type, period, used, cap, revision, decision, threshold, dry_run }) => ({
-    at: isoSeconds(at),
-    job_id: run,
-    cap_type,
-    period,
-    used,
-    cap,
-    revision,
-    decision,
-    threshold,
-    dry_run: dry_run === 1,
-  }));
-  return c.json({ evaluations, next_cursor: next }, 200);
-});
-
-projectUsageRoutes.openapi(getSuspensions, async (c) => {
-  const { id } = c.req.valid("param");
-  const { limit, cursor } = c.req.valid("query");
-  const deps = c.get("deps");
-  await getProject(deps, id);
-  const found = await listSuspensions(deps.db, id, { before: seqCursor(cursor), limit: limit + 1 }, deps.clock());
-  const { rows, next } = page(found, limit, seqKey);
-  const suspensions = rows.map(({ reason: why, cap_type, detail, since, until, holds, actor, lifted_at, lifted_by }) => ({
-    reason: why,
-    ...(cap_type === null ? {} : { cap_type }),
-    ...(detail === null ? {} : { detail }),
-    since: isoSeconds(since),
-    ...(until === null ? {} : { until: isoSeconds(until) }),
-    holds: holds === 1,
-    actor,
-    lifted_at: isoOrNull(lifted_at),
-    lifted_by,
-  }));
-  return c.json({ suspensions, next_cursor: next }, 200);
-});
-
-projectUsageRoutes.openapi(getEvents, async (c) => {
-  const { id } = c.req.valid("param");
-  const { limit, cursor } = c.req.valid("query");
-  const deps = c.get("deps");
-  await getProject(deps, id);
-  const { rows, next } = page(await listEvents(deps.db, id, { before: seqCursor(cursor), limit: limit + 1 }), limit, seqKey);
-  const events = rows.map(({ id: name, type, created_at, data }) => ({
-    id: name,
-    type,
-    at: isoSeconds(created_at),
-    data: JSON.parse(data) as unknown,
-  }));
-  return c.json({ events, next_cursor: next }, 200);
-});
-
-projectUsageRoutes.openapi(getAudit, async (c) => {
-  const { project_id = null, subject = null, limit, cursor } = c.req.valid("query");
-  const filter = { projectId: project_id, subject, before: seqCursor(cursor), limit: limit + 1 };
-  const { rows, next } = page(await listAudit(c.get("deps").db, filter), limit, seqKey);
-  const entries = rows.map(({ at, actor, action, subject: about, project_id: of, operation, before, after }) => ({
-    at: isoSeconds(at),
-    actor,
-    action,
-    subject: about,
-    project_id: of,
-    operation,
-    before: JSON.parse(before) as unknown,
-    after: JSON.parse(after) as unknown,
-  }));
-  return c.json({ entries, next_cursor: next }, 200);
+  request: { params: ofProject, query: pageOnly },
+  responses: { 200: onePage({ evaluations: z.array(evaluation) }) },
+}).handle(async (c) => {
+  const { id, db } = await existingProject(c, c.req.valid("param"));
+  const { items, next_cursor } = await pageBySeq(
+    c.req.valid("query"),
+    async (slice) => listEvaluations(db, id, slice),
+    ({ at, run, cap_type, period, used, cap, revision, decision, threshold, dry_run }) => {
+      const judged = { cap_type, period, used, cap, revision, decision, threshold };
+      return { at: isoSeconds(at), job_id: run, ...judged, dry_run: dry_run === 1 };
+    },
+  );
+  return c.json({ evaluations: items, next_cursor }, 200);
 });

@@ -46,9 +46,10 @@ const OUTCOMES = Object.keys({
   reported: true,
 } satisfies Record<Exclude<Outcome["meaning"], "never_sent"> | "unknown" | "reported", true>);
 
-const gauge = (name: string, help: string, value: number | null | undefined): MetricFamily => {
-  return { name, type: "gauge", help, samples: value === null || value === undefined ? [] : [{ value }] };
-};
+const counters = (name: string, help: string, samples: readonly Sample[]): MetricFamily => ({ name, type: "counter", help, samples });
+const gauges = (name: string, help: string, samples: readonly Sample[]): MetricFamily => ({ name, type: "gauge", help, samples });
+const gauge = (name: string, help: string, value: number | null | undefined): MetricFamily =>
+  gauges(name, help, value === null || value === undefined ? [] : [{ value }]);
 
 const seconds = (time: number): number => time / 1_000;
 
@@ -56,32 +57,25 @@ export function metricFamilies({ overview, stored, exports }: Readings): MetricF
   const up = (source: string, answers: boolean): Sample => ({ labels: { source }, value: answers ? 1 : 0 });
   const ledger = overview?.ledger ? overview : null;
   return [
-    {
-      name: "coordinator_source_up",
-      type: "gauge",
-      help: "Whether what the other metrics are read from answered: the quota ledger, the database. Where it is 0, its metrics are absent.",
-      samples: [up("ledger", ledger !== null), up("d1", stored !== null)],
-    },
+    gauges(
+      "coordinator_source_up",
+      "Whether what the other metrics are read from answered: the quota ledger, the database. Where it is 0, its metrics are absent.",
+      [up("ledger", ledger !== null), up("d1", stored !== null)],
+    ),
     ...(ledger ? quotaFamilies(ledger) : []),
     ...(stored ? [...runFamilies(stored.runs), ...countFamilies(stored.counts), ...webhookFamilies(stored.webhooks)] : []),
-    {
-      name: "telemetry_exports",
-      type: "counter",
-      help: "Exports of traces to the collector. Of the isolate that answers, since it began: each has its own, so use rate() and expect resets.",
-      samples: [
+    counters(
+      "telemetry_exports",
+      "Exports of traces to the collector. Of the isolate that answers, since it began: each has its own, so use rate() and expect resets.",
+      [
         { labels: { result: "succeeded" }, value: exports.exports_succeeded },
         { labels: { result: "failed" }, value: exports.exports_failed },
       ],
-    },
-    {
-      name: "telemetry_spans",
-      type: "counter",
-      help: "Spans that reached the collector or were lost. Of the isolate that answers, since it began.",
-      samples: [
-        { labels: { result: "exported" }, value: exports.spans_exported },
-        { labels: { result: "lost" }, value: exports.spans_lost },
-      ],
-    },
+    ),
+    counters("telemetry_spans", "Spans that reached the collector or were lost. Of the isolate that answers, since it began.", [
+      { labels: { result: "exported" }, value: exports.spans_exported },
+      { labels: { result: "lost" }, value: exports.spans_lost },
+    ]),
   ];
 }
 
@@ -110,30 +104,26 @@ function quotaFamilies({ status, ledger }: QuotaOverview): MetricFamily[] {
       exhaustedAt === null ? null : seconds(Date.parse(exhaustedAt)),
     ),
     gauge("quota_reset_timestamp_seconds", "When today's count begins again at 0.", seconds(Date.parse(status.reset_at))),
-    {
-      name: "quota_enforcement",
-      type: "gauge",
-      help: "1 for the mode in force, 0 for the others.",
-      samples: ENFORCEMENTS.map((mode) => ({ labels: { mode }, value: mode === status.enforcement ? 1 : 0 })),
-    },
-    {
-      name: "quota_refusals",
-      type: "counter",
-      help: "Requests for calls that were refused, by the rule that refused them, since the ledger's store exists.",
-      samples: tallied("refusals", "reason", REASONS),
-    },
-    {
-      name: "quota_would_refuse",
-      type: "counter",
-      help: "Requests granted in observe mode that enforcing would have refused, since the ledger's store exists.",
-      samples: tallied("would_refuse", "reason", REASONS),
-    },
-    {
-      name: "provider_requests",
-      type: "counter",
-      help: "Requests sent to the provider, by what came of them, since the ledger's store exists. unknown: nobody said how it ended; reported: sent by a caller of its own.",
-      samples: tallied("requests", "outcome", OUTCOMES),
-    },
+    gauges(
+      "quota_enforcement",
+      "1 for the mode in force, 0 for the others.",
+      ENFORCEMENTS.map((mode) => ({ labels: { mode }, value: mode === status.enforcement ? 1 : 0 })),
+    ),
+    counters(
+      "quota_refusals",
+      "Requests for calls that were refused, by the rule that refused them, since the ledger's store exists.",
+      tallied("refusals", "reason", REASONS),
+    ),
+    counters(
+      "quota_would_refuse",
+      "Requests granted in observe mode that enforcing would have refused, since the ledger's store exists.",
+      tallied("would_refuse", "reason", REASONS),
+    ),
+    counters(
+      "provider_requests",
+      "Requests sent to the provider, by what came of them, since the ledger's store exists. unknown: nobody said how it ended; reported: sent by a caller of its own.",
+      tallied("requests", "outcome", OUTCOMES),
+    ),
   ];
 }
 
@@ -172,31 +162,28 @@ function countFamilies({ jobs, targets }: StoredCounts): MetricFamily[] {
   const types = [...new Set([...JOB_TYPES, ...jobs.map(({ type }) => type)])];
   const countOf = (type: string, status: string): number => jobs.find((row) => row.type === type && row.status === status)?.count ?? 0;
   return [
-    {
-      name: "jobs",
-      type: "gauge",
-      help: "Jobs that are kept, by type and status. Counted at most once a minute by each isolate.",
-      samples: types.flatMap((type) => JOB_STATUSES.map((status) => ({ labels: { type, status }, value: countOf(type, status) }))),
-    },
-    {
-      name: "harvest_targets",
-      type: "gauge",
-      help: "Targets of the harvest, by state. Counted at most once a minute by each isolate.",
-      samples: (["due", "done", "failed"] as const).map((state) => {
+    gauges(
+      "jobs",
+      "Jobs that are kept, by type and status. Counted at most once a minute by each isolate.",
+      types.flatMap((type) => JOB_STATUSES.map((status) => ({ labels: { type, status }, value: countOf(type, status) }))),
+    ),
+    gauges(
+      "harvest_targets",
+      "Targets of the harvest, by state. Counted at most once a minute by each isolate.",
+      (["due", "done", "failed"] as const).map((state) => {
         return { labels: { state }, value: targets.find((row) => row.state === state)?.count ?? 0 };
       }),
-    },
+    ),
   ];
 }
 
 function webhookFamilies({ pending, ...ended }: NonNullable<Readings["stored"]>["webhooks"]): MetricFamily[] {
   return [
-    {
-      name: "webhook_deliveries",
-      type: "counter",
-      help: "Deliveries of webhooks that ended, by how they did, since the database exists; once more for each that was sent once more. skipped: nobody was asked. Tests are left out.",
-      samples: Object.entries(ended).map(([status, value]) => ({ labels: { status }, value })),
-    },
+    counters(
+      "webhook_deliveries",
+      "Deliveries of webhooks that ended, by how they did, since the database exists; once more for each that was sent once more. skipped: nobody was asked. Tests are left out.",
+      Object.entries(ended).map(([status, value]) => ({ labels: { status }, value })),
+    ),
     gauge(
       "webhook_deliveries_pending",
       "Deliveries of webhooks that are under way or wait for their next try. Tests are left out.",

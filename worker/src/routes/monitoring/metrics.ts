@@ -1,5 +1,5 @@
 /** What Prometheus scrapes. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
 import { createRouter } from "../../http/index.ts";
 import { needMetricsReader } from "../../http/guards.ts";
@@ -10,23 +10,25 @@ import type { StoredCounts } from "../../store/monitoring/metrics.ts";
 import { EXPOSITION_TYPES, exportCounts, exposition } from "../../telemetry/index.ts";
 import { metricFamilies } from "./metric-families.ts";
 import type { Readings } from "./metric-families.ts";
-import { COMMON_PROBLEMS, METRICS, problems } from "../schemas.ts";
+import { adminOrSecret, operations } from "../operation.ts";
 
 /** A scraper gives up after 10 s by default, and would learn nothing of the other source. */
 const DATABASE_TIMEOUT_MS = 5_000;
 /** They read an entry for each job that is kept and each target: worth it once a minute, not with every scrape. */
 const COUNTED_EVERY_MS = 60_000;
-
 const OPENMETRICS = "application/openmetrics-text";
 
-const getMetrics = createRoute({
-  method: "get",
-  path: "/metrics",
-  tags: ["Service"],
+export const metricsRoutes = createRouter();
+
+operations(
+  metricsRoutes,
+  "Service",
+  adminOrSecret("metrics"),
+  [],
+)("get", "/metrics", {
   summary: "Metrics for Prometheus",
   description:
     "Text format 0.0.4, or OpenMetrics 1.0 where `Accept` prefers it. For the administrator's token or METRICS_TOKEN. What could not be read is absent, and `coordinator_source_up` says so.",
-  security: METRICS,
   request: {
     headers: z.object({ accept: z.string().optional().describe(`\`${OPENMETRICS}\` for OpenMetrics`).openapi({ example: OPENMETRICS }) }),
   },
@@ -35,13 +37,8 @@ const getMetrics = createRoute({
       description: "All metrics",
       content: { "text/plain": { schema: z.string() }, [OPENMETRICS]: { schema: z.string() } },
     },
-    ...problems(...COMMON_PROBLEMS),
   },
-});
-
-export const metricsRoutes = createRouter();
-
-metricsRoutes.openapi(getMetrics, async (c) => {
+}).handle(async (c) => {
   await needMetricsReader(c);
   const { quota, db, clock } = c.get("deps");
   const [overview, stored] = await Promise.all([

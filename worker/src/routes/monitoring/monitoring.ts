@@ -1,11 +1,11 @@
 /** What monitoring systems report: each source in its own shape, let in by its own secret, and the list of what came. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { Problem } from "../../errors.ts";
 import { beside } from "../../http/background.ts";
-import { adminOnly } from "../../http/guards.ts";
+import { instant, projectId } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
-import { page, pageQuery, seqCursor, seqKey } from "../../http/paging.ts";
+import { pageBySeq, pageQuery } from "../../http/paging.ts";
 import { needSecret, needSignature, needToken } from "../../http/sources.ts";
 import { abuseMetrics } from "../../jobs/catalog.ts";
 import { readGroup } from "../../monitoring/alertmanager.ts";
@@ -19,8 +19,10 @@ import { isoOrNull, isoSeconds } from "../../lib/time.ts";
 import { ABUSE_PATTERNS } from "../../store/abuse/abuse.ts";
 import { SIGNAL_SOURCES, listSignals } from "../../store/monitoring/signals.ts";
 import { alertmanagerBody, datadogBody, grafanaBody, received, signals } from "./schemas.ts";
-import { ADMIN, COMMON_PROBLEMS, json, problems } from "../schemas.ts";
-import { instant, projectId } from "../projects/schemas.ts";
+import { admin, adminOrSecret, answer, jsonBody, operations } from "../operation.ts";
+
+export const monitoringRoutes = createRouter();
+const operation = operations(monitoringRoutes, "Monitoring", admin);
 
 const SIGNATURE = "x-grafana-alerting-signature";
 const TIMESTAMP = "x-grafana-alerting-timestamp";
@@ -38,32 +40,29 @@ export const SOURCE_SCHEMES = {
   datadog: { type: "http", scheme: "bearer", description: `DATADOG_TOKEN; also in the header ${DATADOG_HEADER}` },
 } as const;
 
-const PROBLEMS = [...COMMON_PROBLEMS, "payload_too_large", "unsupported_media_type", "storage_unavailable"] as const;
-const tags = ["Monitoring"];
-const TAKEN = { 200: { description: "All is written down, or was before", content: json(received) } };
+const TAKEN = { 200: answer("All is written down, or was before", received) };
+
 const DESCRIPTION =
   "Each alert is judged by itself: where one can be read the answer is 200, and what is wrong with the others stands in their rows. 503: nothing was written down, and sending it again is safe. An end is noted and lifts nothing.";
 
-const fromOutside = {
-  method: "post" as const,
-  tags,
-  description: DESCRIPTION,
-  responses: { ...TAKEN, ...problems(...PROBLEMS, "unprocessable") },
-};
+/** Lets each source in by a secret of its own. */
+const from = (source: keyof typeof SOURCE_SCHEMES) => operations(monitoringRoutes, "Monitoring", adminOrSecret(source));
 
-const postAlertmanager = createRoute({
+const fromOutside = { description: DESCRIPTION, responses: TAKEN, problems: ["unprocessable"] } as const;
+
+from("alertmanager")("post", "/alertmanager", {
   ...fromOutside,
-  path: "/alertmanager",
   summary: "Alerts from Alertmanager (webhook version 4)",
-  security: [...ADMIN, { alertmanager: [] }],
   requestBody: alertmanagerBody,
+}).handle(async (c) => {
+  const { config } = c.get("deps");
+  await needToken(c, config.monitoring.alertmanagerToken);
+  return c.json(await takeBody(c, (body) => readGroup("alertmanager", body)), 200);
 });
 
-const postGrafana = createRoute({
+from("grafana")("post", "/grafana", {
   ...fromOutside,
-  path: "/grafana",
   summary: "Alerts from Grafana, signed",
-  security: [...ADMIN, { grafana: [] }],
   request: {
     headers: z.object({
       [TIMESTAMP]: z
@@ -73,14 +72,27 @@ const postGrafana = createRoute({
     }),
   },
   requestBody: grafanaBody,
+}).handle(async (c) => {
+  const { config, clock } = c.get("deps");
+  if (c.get("principal").kind !== "admin") {
+    const secret = needSecret(config.monitoring.grafanaSecret);
+    const signed = async () => {
+      const [signature, timestamp] = [c.req.header(SIGNATURE) ?? "", c.req.header(TIMESTAMP) ?? null];
+      return checkSignature({ body: await c.req.arrayBuffer(), signature, timestamp }, secret, clock());
+    };
+    await needSignature(c, signed, SIGNATURE);
+  }
+  return c.json(await takeBody(c, (body) => readGroup("grafana", body)), 200);
 });
 
-const postDatadog = createRoute({
+from("datadog")("post", "/datadog", {
   ...fromOutside,
-  path: "/datadog",
   summary: "Alerts from Datadog, in the shape of our template",
-  security: [...ADMIN, { datadog: [] }],
   requestBody: datadogBody,
+}).handle(async (c) => {
+  const { config } = c.get("deps");
+  await needToken(c, config.monitoring.datadogToken, DATADOG_HEADER);
+  return c.json(await takeBody(c, readDatadog), 200);
 });
 
 const signalBody = z
@@ -99,66 +111,12 @@ const signalBody = z
     example: { id: "waf-2025-12-30-17", project_id: "proj_reading_list", pattern: "SUSPICIOUS_PATTERN", title: "WAF: enumeration" },
   });
 
-const postSignal = createRoute({
-  method: "post",
-  path: "/signal",
-  tags,
+operation("post", "/signal", {
   summary: "One alert from anything else",
   description: DESCRIPTION,
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  request: { body: { required: true, content: json(signalBody) } },
-  responses: { ...TAKEN, ...problems(...PROBLEMS, "invalid_request") },
-});
-
-const getSignals = createRoute({
-  method: "get",
-  path: "/signals",
-  tags,
-  summary: "What monitoring systems reported, and what became of it; the newest first",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  request: {
-    query: z.object({
-      source: z.enum(SIGNAL_SOURCES).optional().describe("Only of this source"),
-      project_id: projectId.optional().describe("Only about this project"),
-      ...pageQuery,
-    }),
-  },
-  responses: {
-    200: { description: "One page", content: json(signals) },
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "storage_unavailable"),
-  },
-});
-
-export const monitoringRoutes = createRouter();
-
-monitoringRoutes.openapi(postAlertmanager, async (c) => {
-  const { config } = c.get("deps");
-  await needToken(c, config.monitoring.alertmanagerToken);
-  return c.json(await takeBody(c, (body) => readGroup("alertmanager", body)), 200);
-});
-
-monitoringRoutes.openapi(postGrafana, async (c) => {
-  const { config, clock } = c.get("deps");
-  if (c.get("principal").kind !== "admin") {
-    const secret = needSecret(config.monitoring.grafanaSecret);
-    const signed = async () => {
-      const [signature, timestamp] = [c.req.header(SIGNATURE) ?? "", c.req.header(TIMESTAMP) ?? null];
-      return checkSignature({ body: await c.req.arrayBuffer(), signature, timestamp }, secret, clock());
-    };
-    await needSignature(c, signed, SIGNATURE);
-  }
-  return c.json(await takeBody(c, (body) => readGroup("grafana", body)), 200);
-});
-
-monitoringRoutes.openapi(postDatadog, async (c) => {
-  const { config } = c.get("deps");
-  await needToken(c, config.monitoring.datadogToken, DATADOG_HEADER);
-  return c.json(await takeBody(c, readDatadog), 200);
-});
-
-monitoringRoutes.openapi(postSignal, async (c) => {
+  request: { body: jsonBody(signalBody) },
+  responses: TAKEN,
+}).handle(async (c) => {
   const { id, status, project_id = null, pattern = null, metrics, enforce_action, title, link, started_at } = c.req.valid("json");
   const startedAt = started_at === undefined ? c.get("deps").clock() : Date.parse(started_at);
   const signal = {
@@ -175,19 +133,32 @@ monitoringRoutes.openapi(postSignal, async (c) => {
   return c.json(await take(c, [{ result: "read", index: 0, signal: whole }]), 200);
 });
 
-monitoringRoutes.openapi(getSignals, async (c) => {
-  const { source = null, project_id = null, limit, cursor } = c.req.valid("query");
-  const filter = { source, projectId: project_id, before: seqCursor(cursor), limit: limit + 1 };
-  const { rows, next } = page(await listSignals(c.get("deps").db, filter), limit, seqKey);
-  const shown = rows.map(({ seq: _seq, metrics, enforce, started_at, received_at, resolved_at, ...row }) => ({
-    ...row,
-    metrics: JSON.parse(metrics) as Record<string, number | string>,
-    enforce_action: enforce === 1,
-    started_at: isoSeconds(started_at),
-    received_at: isoSeconds(received_at),
-    resolved_at: isoOrNull(resolved_at),
-  }));
-  return c.json({ signals: shown, next_cursor: next }, 200);
+operation("get", "/signals", {
+  summary: "What monitoring systems reported, and what became of it; the newest first",
+  request: {
+    query: z.object({
+      source: z.enum(SIGNAL_SOURCES).optional().describe("Only of this source"),
+      project_id: projectId.optional().describe("Only about this project"),
+      ...pageQuery,
+    }),
+  },
+  responses: { 200: answer("One page", signals) },
+}).handle(async (c) => {
+  const { source = null, project_id = null, ...query } = c.req.valid("query");
+  const { db } = c.get("deps");
+  const { items, next_cursor } = await pageBySeq(
+    query,
+    async (slice) => listSignals(db, { source, projectId: project_id, ...slice }),
+    ({ seq: _seq, metrics, enforce, started_at, received_at, resolved_at, ...row }) => ({
+      ...row,
+      metrics: JSON.parse(metrics) as Record<string, number | string>,
+      enforce_action: enforce === 1,
+      started_at: isoSeconds(started_at),
+      received_at: isoSeconds(received_at),
+      resolved_at: isoOrNull(resolved_at),
+    }),
+  );
+  return c.json({ signals: items, next_cursor }, 200);
 });
 
 async function takeBody(c: AppContext, read: (body: unknown) => ReadBody) {

@@ -4,7 +4,7 @@ import { ALERT_RESULTS } from "../../monitoring/intake.ts";
 import { ABUSE_PATTERNS } from "../../store/abuse/abuse.ts";
 import { SIGNAL_OUTCOMES, SIGNAL_SOURCES } from "../../store/monitoring/signals.ts";
 import { nextCursor } from "../../http/paging.ts";
-import { time } from "../projects/schemas.ts";
+import { time } from "../../http/fields.ts";
 
 const text = { type: "string" } as const;
 const texts = { type: "object", additionalProperties: text } as const;

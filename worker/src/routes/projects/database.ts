@@ -1,14 +1,16 @@
 /** A project's own database. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { Problem } from "../../errors.ts";
-import type { Caller } from "../../http/access.ts";
-import { credentialed, metered } from "../../http/guards.ts";
+import { ofProject } from "../../http/fields.ts";
+import { hiddenProject, metered } from "../../http/guards.ts";
 import { createRouter, invalidField } from "../../http/index.ts";
 import type { Busy } from "../../tenant-database/index.ts";
 import { prepare } from "../../tenant-database/index.ts";
 import { readyProject } from "../../tenants/projects/projects.ts";
-import { ADMIN_OR_KEY, COMMON_PROBLEMS, PROJECT_PROBLEMS, problems } from "../schemas.ts";
-import { projectId } from "./schemas.ts";
+import { answer, jsonBody, meteredProject, operations } from "../operation.ts";
+
+export const databaseRoutes = createRouter();
+const operation = operations(databaseRoutes, "Database", meteredProject, ["database_busy", "storage_unavailable"]);
 
 const MAX_ROWS = 10_000;
 const DEFAULT_ROWS = 1_000;
@@ -38,9 +40,7 @@ const queryBody = z
     read_only: z.boolean().default(false).describe("Refuse a statement that would write"),
     max_rows: z.int().min(1).max(MAX_ROWS).default(DEFAULT_ROWS).describe("The most that the answer holds"),
   })
-  .openapi({
-    example: { sql: "SELECT name, sql FROM sqlite_schema WHERE type = ?", params: ["table"], read_only: true },
-  });
+  .openapi({ example: { sql: "SELECT name, sql FROM sqlite_schema WHERE type = ?", params: ["table"], read_only: true } });
 
 const queryAnswer = z
   .object({
@@ -58,39 +58,14 @@ const queryAnswer = z
   })
   .openapi("QueryResult");
 
-const postQuery = createRoute({
-  method: "post",
-  path: "/projects/{id}/database/query",
-  tags: ["Database"],
+operation("post", "/projects/{id}/database/query", {
   summary: "One SQL statement on a project's own database",
   description:
     "Each statement is one transaction. It counts once SQLite saw it, also where SQLite then complained (422 with `counted: true`); what is refused before that counts nothing. While a backup is read, writes get 503 `database_busy`. A statement cannot be interrupted: it ends by itself, at 5,000,000 rows read while rows are given out, or at the platform's limit of 30 s CPU.",
-  security: ADMIN_OR_KEY,
-  middleware: [credentialed] as const,
-  request: {
-    params: z.object({ id: projectId }),
-    body: { required: true, content: { "application/json": { schema: queryBody } } },
-  },
-  responses: {
-    200: { description: "Its rows, and what it cost", content: { "application/json": { schema: queryAnswer } } },
-    ...problems(
-      ...COMMON_PROBLEMS,
-      ...PROJECT_PROBLEMS,
-      "invalid_request",
-      "not_found",
-      "payload_too_large",
-      "unsupported_media_type",
-      "unprocessable",
-      "cap_exceeded",
-      "database_busy",
-      "storage_unavailable",
-    ),
-  },
-});
-
-export const databaseRoutes = createRouter();
-
-databaseRoutes.openapi(postQuery, async (c) => {
+  request: { params: ofProject, body: jsonBody(queryBody) },
+  responses: { 200: answer("Its rows, and what it cost", queryAnswer) },
+  problems: ["unprocessable", "cap_exceeded"],
+}).handle(async (c) => {
   const { id } = c.req.valid("param");
   const { sql, params, read_only: readOnly, max_rows: maxRows } = c.req.valid("json");
   const prepared = prepare(sql, params);
@@ -98,7 +73,7 @@ databaseRoutes.openapi(postQuery, async (c) => {
   return metered(c, QUERY, async (caller) => {
     const deps = c.get("deps");
     if (caller.kind === "admin") await readyProject(deps, id);
-    else itsOwn(caller, id);
+    else if (caller.projectId !== id) throw hiddenProject(id);
     const began = deps.clock();
     const answer = await deps.tenantDatabases.query(id, { sql, params, readOnly, maxRows });
     switch (answer.result) {
@@ -119,12 +94,6 @@ databaseRoutes.openapi(postQuery, async (c) => {
     }
   });
 });
-
-function itsOwn(caller: Caller, id: string): void {
-  if (caller.kind === "project" && caller.projectId !== id) {
-    throw new Problem("not_found", `There is no project ${JSON.stringify(id)} that this key may see.`);
-  }
-}
 
 function busy({ why, retryAfterSeconds }: Busy): Problem {
   const reasons = {

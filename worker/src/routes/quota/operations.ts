@@ -22,13 +22,9 @@ function told(json: string): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [snakeCase(name), member as unknown]));
 }
 
-export const shownOperation = ({ at, action, actor, before, after }: AuditEntry) => ({
-  at,
-  action,
-  actor,
-  before: told(before),
-  after: told(after),
-});
+export function shownOperation({ at, action, actor, before, after }: AuditEntry) {
+  return { at, action, actor, before: told(before), after: told(after) };
+}
 
 interface Change {
   readonly action: string;

@@ -1,174 +1,34 @@
-/** The quota seen from outside: status, history, and what an operator may change. */
-import { createRoute, z } from "@hono/zod-openapi";
+/** The quota seen from outside: how it stands, and its latest days. */
+import { z } from "@hono/zod-openapi";
 import { PROVIDER } from "../../deps.ts";
-import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND, MIN_RATE_PER_SECOND } from "../../env.ts";
-import { Problem } from "../../errors.ts";
+import { identifier } from "../../http/fields.ts";
+import { needAdmin } from "../../http/guards.ts";
 import { createRouter, showRateLimit, visibleStatus } from "../../http/index.ts";
-import type { AppContext } from "../../http/index.ts";
-import { adminOnly, needAdmin } from "../../http/guards.ts";
-import { projectCaller, publicCallers, statusOfCaller } from "../../quota/index.ts";
-import type { SettingsChange } from "../../quota/index.ts";
-import { historyAnswer, historyQuery, projectId, provider } from "./schemas.ts";
-import { byAdmin, copyToAudit, shownOperation } from "./operations.ts";
-import { ADMIN, COMMON_PROBLEMS, RATE_LIMIT_HEADERS, problems, quotaStatus } from "../schemas.ts";
+import { digits } from "../../http/paging.ts";
+import { projectCaller, statusOfCaller } from "../../quota/index.ts";
+import { admin, answer, mostlyEverybody, operations } from "../operation.ts";
+import { shownOperation } from "./operations.ts";
+import { EXAMPLE_STATUS } from "./example.ts";
+import { callerUse, provider, statusAnswer } from "./schemas.ts";
 
-const providerQuery = z.object({ provider });
+export const quotaRoutes = createRouter();
+const forEverybody = operations(quotaRoutes, "Quota", mostlyEverybody, ["quota_unavailable"]);
+const forAdmin = operations(quotaRoutes, "Quota", admin, ["quota_unavailable"]);
 
-const statusAnswer = {
-  description: "The quota as it stands",
-  headers: RATE_LIMIT_HEADERS,
-  content: { "application/json": { schema: quotaStatus } },
-};
-
-const getStatus = createRoute({
-  method: "get",
-  path: "/status",
-  tags: ["Quota"],
+forEverybody("get", "/status", {
   summary: "How much of today is used, and by whom",
   description: "Public. Without the admin token, projects are summed up. If the ledger does not answer, the last published snapshot does.",
   request: {
     query: z.object({
       provider,
       fresh: z.enum(["true", "false"]).default("true").openapi({ description: "false reads the published snapshot at once: for pollers" }),
-      project_id: projectId
+      project_id: identifier
         .optional()
         .describe("For the administrator: `callers` holds this project's line alone, 0 where it spent nothing"),
     }),
   },
-  responses: { 200: statusAnswer, ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable") },
-});
-
-const getHistory = createRoute({
-  method: "get",
-  path: "/history",
-  tags: ["Quota"],
-  summary: "The latest days: what was used, by caller and by hour, and what operators changed",
-  description:
-    "Of projects, the 1,000 that spent the most are named, fewer a day where more than 10 days are asked for; the others are summed up as `projects`. With `project_id` or `caller`, only what that one spent; days on which it spent nothing are left out too.",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  request: { query: historyQuery },
-  responses: {
-    200: {
-      description: "The newest first; days on which nothing happened are left out",
-      content: { "application/json": { schema: historyAnswer } },
-    },
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable"),
-  },
-});
-
-const putUsage = createRoute({
-  method: "put",
-  path: "/usage",
-  tags: ["Quota operation"],
-  summary: "Set today's count",
-  description:
-    "Audited. The difference stands under the caller `operator`. What the provider has counted so far does not come back as untracked.",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  request: {
-    query: providerQuery,
-    body: {
-      required: true,
-      content: {
-        "application/json": { schema: z.strictObject({ used: z.int().min(0).max(MAX_CALLS) }).openapi({ example: { used: 8_456 } }) },
-      },
-    },
-  },
-  responses: {
-    200: statusAnswer,
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "payload_too_large", "unsupported_media_type", "quota_unavailable"),
-  },
-});
-
-const postReset = createRoute({
-  method: "post",
-  path: "/reset",
-  tags: ["Quota operation"],
-  summary: "Set today's count to 0",
-  description: "Audited. Open reservations stay held. What the provider has counted so far does not come back as untracked.",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  request: { query: providerQuery },
-  responses: { 200: statusAnswer, ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable") },
-});
-
-const settingsBody = z
-  .strictObject({
-    daily_limit: z.int().min(0).max(MAX_CALLS).optional(),
-    safety_buffer: z.int().min(0).max(MAX_CALLS).optional(),
-    background_floor: z.int().min(0).max(MAX_CALLS).optional(),
-    rate_per_second: z
-      .number()
-      .refine(
-        (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
-        `expected 0, or ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
-      )
-      .optional()
-      .describe("0 switches the pace off"),
-    enforcement: z
-      .enum(ENFORCEMENTS)
-      .optional()
-      .describe("enforce; observe: count, and log what would be refused; off: count only, and go on even when the ledger fails"),
-  })
-  .refine((body) => Object.keys(body).length > 0, "expected at least one setting")
-  .openapi({ example: { enforcement: "observe" } });
-
-const settings = z
-  .object({
-    daily_limit: z.int(),
-    safety_buffer: z.int(),
-    background_floor: z.int(),
-    rate_per_second: z.number(),
-    enforcement: z.enum(ENFORCEMENTS),
-    safety_limit: z.int(),
-  })
-  .openapi("QuotaSettings");
-
-const settingsAnswer = {
-  description: "The settings in force. They hold from the next decision on",
-  content: {
-    "application/json": {
-      schema: z.object({
-        applied_to: z
-          .enum(["ledger", "switch"])
-          .describe("switch: the ledger is away, so only the enforcement switch in KV was turned; the ledger follows when it is back"),
-        enforcement: z.enum(ENFORCEMENTS).nullable().describe("null: as configured"),
-        settings: settings.nullable().describe("null while the ledger is away"),
-      }),
-    },
-  },
-};
-
-const putSettings = createRoute({
-  method: "put",
-  path: "/settings",
-  tags: ["Quota operation"],
-  summary: "Change limits or the enforcement, live",
-  description: "Audited. While the ledger is away only `enforcement` can be changed.",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  request: { query: providerQuery, body: { required: true, content: { "application/json": { schema: settingsBody } } } },
-  responses: {
-    200: settingsAnswer,
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "payload_too_large", "unsupported_media_type", "unprocessable", "quota_unavailable"),
-  },
-});
-
-const deleteSettings = createRoute({
-  method: "delete",
-  path: "/settings",
-  tags: ["Quota operation"],
-  summary: "Return to the configured settings",
-  security: ADMIN,
-  middleware: [adminOnly] as const,
-  request: { query: providerQuery },
-  responses: { 200: settingsAnswer, ...problems(...COMMON_PROBLEMS, "invalid_request", "quota_unavailable") },
-});
-
-export const quotaRoutes = createRouter();
-
-quotaRoutes.openapi(getStatus, async (c) => {
+  responses: { 200: statusAnswer },
+}).handle(async (c) => {
   const { fresh, project_id } = c.req.valid("query");
   if (project_id !== undefined) await needAdmin(c);
   const one = project_id === undefined ? null : projectCaller(project_id);
@@ -179,74 +39,72 @@ quotaRoutes.openapi(getStatus, async (c) => {
   return c.json(one === null ? visibleStatus(c, status) : statusOfCaller(status, one), 200);
 });
 
-quotaRoutes.openapi(getHistory, async (c) => {
+/** Any label that may stand among the callers, projects' and the ledger's own included: at most `project:` and an id. */
+const anyCaller = z.string().regex(/^[\w.:-]{1,72}$/u, "expected 1 to 72 letters, digits or . : _ -");
+
+const historyQuery = z
+  .object({
+    provider,
+    days: z.preprocess(digits, z.int().min(1).max(400).default(30)).describe("How many UTC days, today included"),
+    project_id: identifier.optional().describe("Only what this project spent"),
+    caller: anyCaller.optional().describe("Only what this caller spent; not together with project_id").openapi({ example: "enrich.batch" }),
+  })
+  .refine(({ project_id, caller }) => project_id === undefined || caller === undefined, {
+    path: ["caller"],
+    message: "expected either project_id or caller, not both",
+  });
+
+const NOT_BY_CALLER = "null where one caller was asked for: not kept by caller";
+
+const dayHistory = z.object({
+  date: z.string(),
+  used: z.int(),
+  reserved_expired: z.int().nullable().describe(`Charged because nobody said in time what became of a reservation; ${NOT_BY_CALLER}`),
+  refused: z.int().nullable().describe(`Requests refused; ${NOT_BY_CALLER}`),
+  would_refuse: z.int().nullable().describe(`Requests granted in observe mode that enforcing would have refused; ${NOT_BY_CALLER}`),
+  untracked: z.int().nullable().describe(`Spent by somebody who did not ask us; ${NOT_BY_CALLER}`),
+  callers: z.array(callerUse).readonly(),
+  hours: z.array(z.object({ hour: z.int(), used: z.int() })).readonly(),
+});
+
+const operation = z.object({ at: z.string(), action: z.string(), actor: z.string(), before: z.unknown(), after: z.unknown() });
+
+const historyAnswer = z
+  .object({
+    provider: z.string(),
+    days: z.array(dayHistory).readonly(),
+    operations: z.array(operation).readonly().describe("What operators changed; empty where one caller was asked for"),
+  })
+  .openapi({
+    example: {
+      provider: PROVIDER,
+      days: [
+        {
+          date: "2025-12-30",
+          used: 8_456,
+          reserved_expired: 3,
+          refused: 12,
+          would_refuse: 0,
+          untracked: 56,
+          callers: EXAMPLE_STATUS.callers,
+          hours: [{ hour: 9, used: 8_400 }],
+        },
+      ],
+      operations: [],
+    },
+  });
+
+forAdmin("get", "/history", {
+  summary: "The latest days: what was used, by caller and by hour, and what operators changed",
+  description:
+    "Of projects, the 1,000 that spent the most are named, fewer a day where more than 10 days are asked for; the others are summed up as `projects`. With `project_id` or `caller`, only what that one spent; days on which it spent nothing are left out too.",
+  request: { query: historyQuery },
+  responses: { 200: answer("The newest first; days on which nothing happened are left out", historyAnswer) },
+}).handle(async (c) => {
   const { days, project_id, caller } = c.req.valid("query");
   const asked = project_id === undefined ? (caller ?? null) : projectCaller(project_id);
   const history = await c.get("deps").quotaAdmin.history(days, asked);
   showRateLimit(c, history.status);
   const operations = history.operations.map(shownOperation);
-  const isAdmin = c.get("principal").kind === "admin";
-  const shown = history.days.map((day) => (isAdmin ? day : { ...day, callers: publicCallers(day.callers) }));
-  return c.json({ provider: PROVIDER, days: shown, operations }, 200);
+  return c.json({ provider: PROVIDER, days: history.days, operations }, 200);
 });
-
-quotaRoutes.openapi(putUsage, async (c) => {
-  const operation = byAdmin();
-  const status = await c.get("deps").quotaAdmin.setUsage(c.req.valid("json").used, operation);
-  await copyToAudit(c, operation);
-  showRateLimit(c, status);
-  return c.json(status, 200);
-});
-
-quotaRoutes.openapi(postReset, async (c) => {
-  const operation = byAdmin();
-  const status = await c.get("deps").quotaAdmin.reset(operation);
-  await copyToAudit(c, operation);
-  showRateLimit(c, status);
-  return c.json(status, 200);
-});
-
-quotaRoutes.openapi(putSettings, async (c) => {
-  const body = c.req.valid("json");
-  const change = {
-    dailyLimit: body.daily_limit,
-    safetyBuffer: body.safety_buffer,
-    backgroundFloor: body.background_floor,
-    ratePerSecond: body.rate_per_second,
-    enforcement: body.enforcement,
-  };
-  return c.json(await changeSettings(c, change), 200);
-});
-
-quotaRoutes.openapi(deleteSettings, async (c) => c.json(await changeSettings(c, null), 200));
-
-async function changeSettings(c: AppContext, change: SettingsChange | null) {
-  const operation = byAdmin();
-  const answer = await c.get("deps").quotaAdmin.changeSettings(change, operation);
-  switch (answer.result) {
-    case "impossible":
-      throw new Problem("unprocessable", answer.detail);
-    case "switched": {
-      const { value: enforcement } = answer.mirror.enforcement;
-      await copyToAudit(c, operation, { action: "settings.switch", before: null, after: { enforcement } });
-      return { applied_to: "switch" as const, enforcement, settings: null };
-    }
-    case "changed": {
-      await copyToAudit(c, operation);
-      showRateLimit(c, answer.status);
-      const { dailyLimit, safetyBuffer, backgroundFloor, ratePerSecond, enforcement } = answer.settings;
-      return {
-        applied_to: "ledger" as const,
-        enforcement,
-        settings: {
-          daily_limit: dailyLimit,
-          safety_buffer: safetyBuffer,
-          background_floor: backgroundFloor,
-          rate_per_second: ratePerSecond,
-          enforcement,
-          safety_limit: answer.status.safety_limit,
-        },
-      };
-    }
-  }
-}

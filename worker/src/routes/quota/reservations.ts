@@ -1,12 +1,12 @@
 /** Reservations over HTTP: for those who call the provider themselves. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { MAX_CALLS } from "../../env.ts";
 import { Problem } from "../../errors.ts";
 import type { Caller } from "../../http/access.ts";
+import { moment } from "../../http/fields.ts";
 import { createRouter, invalidField, showRateLimit, visibleStatus } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
 import { spenderOf } from "../../http/spender.ts";
-import { grantedProjects, projects } from "../../http/guards.ts";
 import { reserving, settling } from "../../library/quota-spans.ts";
 import {
   DEFAULT_TTL_SECONDS,
@@ -17,17 +17,13 @@ import {
   refusalProblem,
 } from "../../quota/index.ts";
 import { isoSeconds } from "../../lib/time.ts";
-import { provider } from "./schemas.ts";
-import {
-  ADMIN_OR_KEY,
-  COMMON_PROBLEMS,
-  PROJECT_PROBLEMS,
-  RATE_LIMIT_HEADERS,
-  callerLabel,
-  priority,
-  problems,
-  quotaStatus,
-} from "../schemas.ts";
+import { activeProject, grantedProject, jsonBody, operations, optionalBody } from "../operation.ts";
+import { callerLabel, priority, provider, quotaStatus, withRateLimit } from "./schemas.ts";
+
+export const reservationRoutes = createRouter();
+const UNAVAILABLE = ["quota_unavailable", "storage_unavailable"] as const;
+const active = operations(reservationRoutes, "Reservations", activeProject("enrich"), UNAVAILABLE);
+const granted = operations(reservationRoutes, "Reservations", grantedProject("enrich"), UNAVAILABLE);
 
 const DEFAULT_CALLER = "api";
 
@@ -67,129 +63,12 @@ const reservation = z
   })
   .openapi("Reservation");
 
-const postReservation = createRoute({
-  method: "post",
-  path: "/reservations",
-  tags: ["Reservations"],
+active("post", "/reservations", {
   summary: "Reserve calls before you spend them",
-  security: ADMIN_OR_KEY,
-  middleware: [projects("enrich")] as const,
-  request: {
-    query: z.object({ provider }),
-    body: { required: true, content: { "application/json": { schema: reservationBody } } },
-  },
-  responses: {
-    201: { description: "Granted", headers: RATE_LIMIT_HEADERS, content: { "application/json": { schema: reservation } } },
-    ...problems(
-      ...COMMON_PROBLEMS,
-      ...PROJECT_PROBLEMS,
-      "invalid_request",
-      "payload_too_large",
-      "unsupported_media_type",
-      "conflict",
-      "unprocessable",
-      "quota_exhausted",
-      "pace_exceeded",
-      "quota_unavailable",
-      "storage_unavailable",
-    ),
-  },
-});
-
-const commitBody = z
-  .strictObject({
-    calls: z
-      .int()
-      .min(0)
-      .max(MAX_CALLS)
-      .optional()
-      .describe(
-        "What was really spent; default: all that was reserved. More is recorded, not refused; but a project is charged no more than was reserved: more is refused with 422",
-      ),
-    sent_at: z.iso
-      .datetime({ error: "expected an ISO 8601 time in UTC, such as 2025-12-30T23:59:58Z" })
-      .optional()
-      .describe("When the request was sent: decides which day pays for a reservation that was open at midnight"),
-  })
-  .openapi({ example: { calls: 7 } });
-
-const postCommit = createRoute({
-  method: "post",
-  path: "/reservations/{id}/commit",
-  tags: ["Reservations"],
-  summary: "Charge what was really spent",
-  description:
-    "Twice answers the same. After a release it charges, a project only what the day and its share still have; after the expiry it was charged already, and `late` says so.",
-  security: ADMIN_OR_KEY,
-  middleware: [grantedProjects("enrich")] as const,
-  request: {
-    query: z.object({ provider }),
-    params: z.object({ id }),
-    body: { content: { "application/json": { schema: commitBody } } },
-  },
-  responses: {
-    200: {
-      description: "Charged",
-      headers: RATE_LIMIT_HEADERS,
-      content: {
-        "application/json": {
-          schema: z.object({ id: z.string(), charged: z.int(), late: z.literal(true).optional(), quota: quotaStatus }),
-        },
-      },
-    },
-    ...problems(
-      ...COMMON_PROBLEMS,
-      "invalid_request",
-      "not_found",
-      "payload_too_large",
-      "unsupported_media_type",
-      "unprocessable",
-      "quota_unavailable",
-      "storage_unavailable",
-    ),
-  },
-});
-
-const deleteReservation = createRoute({
-  method: "delete",
-  path: "/reservations/{id}",
-  tags: ["Reservations"],
-  summary: "Give back what was surely not sent",
-  description: "Twice answers the same. After a commit or the expiry: 409.",
-  security: ADMIN_OR_KEY,
-  middleware: [grantedProjects("enrich")] as const,
-  request: { query: z.object({ provider }), params: z.object({ id }) },
-  responses: {
-    200: {
-      description: "Released",
-      headers: RATE_LIMIT_HEADERS,
-      content: { "application/json": { schema: z.object({ released: z.int().describe("Calls given back"), quota: quotaStatus }) } },
-    },
-    ...problems(...COMMON_PROBLEMS, "invalid_request", "not_found", "conflict", "quota_unavailable", "storage_unavailable"),
-  },
-});
-
-const unknownReservation = (name: string): Problem =>
-  new Problem("not_found", `There is no reservation ${JSON.stringify(name)}. Reservations are remembered for two days.`);
-
-function notCharged({ detail, field }: { readonly detail: string; readonly field?: string }): Problem {
-  const errors = field === undefined ? {} : { errors: [{ path: field, message: detail }] };
-  return new Problem("unprocessable", `${detail}.`, { members: errors });
-}
-
-/** Whom the guard let in. */
-function callerOf(c: AppContext): Caller {
-  const principal = c.get("principal");
-  if (principal.kind === "admin" || principal.kind === "project") return principal;
-  throw new Error("A reservation was asked for without credentials");
-}
-
-/** A project's ids live in a space of their own, below its label as a caller: it can neither meet nor guess those of others. */
-const ledgerId = (who: Caller, name: string): string => (who.kind === "admin" ? name : `${projectCaller(who.projectId)}:${name}`);
-
-export const reservationRoutes = createRouter();
-
-reservationRoutes.openapi(postReservation, async (c) => {
+  request: { query: z.object({ provider }), body: jsonBody(reservationBody) },
+  responses: { 201: withRateLimit("Granted", reservation) },
+  problems: ["conflict", "unprocessable", "quota_exhausted", "pace_exceeded"],
+}).handle(async (c) => {
   const who = callerOf(c);
   const body = c.req.valid("json");
   if (body.min_calls !== undefined && body.min_calls > body.calls) {
@@ -232,7 +111,30 @@ reservationRoutes.openapi(postReservation, async (c) => {
   }
 });
 
-reservationRoutes.openapi(postCommit, async (c) => {
+const commitBody = z
+  .strictObject({
+    calls: z
+      .int()
+      .min(0)
+      .max(MAX_CALLS)
+      .optional()
+      .describe(
+        "What was really spent; default: all that was reserved. More is recorded, not refused; but a project is charged no more than was reserved: more is refused with 422",
+      ),
+    sent_at: moment.optional().describe("When the request was sent: decides which day pays for a reservation that was open at midnight"),
+  })
+  .openapi({ example: { calls: 7 } });
+
+granted("post", "/reservations/{id}/commit", {
+  summary: "Charge what was really spent",
+  description:
+    "Twice answers the same. After a release it charges, a project only what the day and its share still have; after the expiry it was charged already, and `late` says so.",
+  request: { query: z.object({ provider }), params: z.object({ id }), body: optionalBody(commitBody) },
+  responses: {
+    200: withRateLimit("Charged", z.object({ id: z.string(), charged: z.int(), late: z.literal(true).optional(), quota: quotaStatus })),
+  },
+  problems: ["unprocessable"],
+}).handle(async (c) => {
   const { id: name } = c.req.valid("param");
   const { calls: spent, sent_at } = c.req.valid("json");
   const { quota, trace } = c.get("deps");
@@ -259,7 +161,13 @@ reservationRoutes.openapi(postCommit, async (c) => {
   }
 });
 
-reservationRoutes.openapi(deleteReservation, async (c) => {
+granted("delete", "/reservations/{id}", {
+  summary: "Give back what was surely not sent",
+  description: "Twice answers the same. After a commit or the expiry: 409.",
+  request: { query: z.object({ provider }), params: z.object({ id }) },
+  responses: { 200: withRateLimit("Released", z.object({ released: z.int().describe("Calls given back"), quota: quotaStatus })) },
+  problems: ["conflict"],
+}).handle(async (c) => {
   const { id: name } = c.req.valid("param");
   const { quota, trace } = c.get("deps");
   const answer = await settling(trace, async () => quota.release(ledgerId(callerOf(c), name)));
@@ -273,3 +181,21 @@ reservationRoutes.openapi(deleteReservation, async (c) => {
       throw new Problem("conflict", `${answer.detail}.`);
   }
 });
+
+const unknownReservation = (name: string): Problem =>
+  new Problem("not_found", `There is no reservation ${JSON.stringify(name)}. Reservations are remembered for two days.`);
+
+function notCharged({ detail, field }: { readonly detail: string; readonly field?: string }): Problem {
+  const errors = field === undefined ? {} : { errors: [{ path: field, message: detail }] };
+  return new Problem("unprocessable", `${detail}.`, { members: errors });
+}
+
+/** Whom the guard let in. */
+function callerOf(c: AppContext): Caller {
+  const principal = c.get("principal");
+  if (principal.kind === "admin" || principal.kind === "project") return principal;
+  throw new Error("A reservation was asked for without credentials");
+}
+
+/** A project's ids live in a space of their own, below its label as a caller: it can neither meet nor guess those of others. */
+const ledgerId = (who: Caller, name: string): string => (who.kind === "admin" ? name : `${projectCaller(who.projectId)}:${name}`);

@@ -1,64 +1,92 @@
-/** The quota's parameters and its history, as the OpenAPI document shows them. */
+/** The quota as the OpenAPI document shows it, and how a request says whose it is. */
 import { z } from "@hono/zod-openapi";
 import { PROVIDER } from "../../deps.ts";
-import { digits } from "../../http/paging.ts";
-import { EXAMPLE_STATUS, callerUse } from "../schemas.ts";
+import { time } from "../../http/fields.ts";
+import { isReservedCaller } from "../../quota/index.ts";
+import { answer } from "../operation.ts";
+import { EXAMPLE_STATUS } from "./example.ts";
 
 export const provider = z.enum([PROVIDER]).default(PROVIDER).openapi({ description: "Whose quota. One ledger a provider." });
 
-export const projectId = z.string().regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -");
+/** Who spends: the label under which calls appear in the status. Names of the ledger's own and of projects may not be chosen. */
+export const callerLabel = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._:-]{0,63}$/u, "expected 1 to 64 lower-case letters, digits or . : _ -, beginning with a letter or digit")
+  .refine((label) => !isReservedCaller(label), "this is a name of the ledger's own; choose another")
+  .describe("Who spends: the label under which the calls appear in the status");
 
-/** Any label that may stand among the callers, projects' and the ledger's own included: at most `project:` and an id. */
-const anyCaller = z.string().regex(/^[\w.:-]{1,72}$/u, "expected 1 to 72 letters, digits or . : _ -");
+export const priority = z
+  .enum(["interactive", "background"])
+  .default("interactive")
+  .describe("background: bulk work, which leaves the floor to interactive callers");
 
-export const historyQuery = z
-  .object({
-    provider,
-    days: z.preprocess(digits, z.int().min(1).max(400).default(30)).describe("How many UTC days, today included"),
-    project_id: projectId.optional().describe("Only what this project spent"),
-    caller: anyCaller.optional().describe("Only what this caller spent; not together with project_id").openapi({ example: "enrich.batch" }),
-  })
-  .refine(({ project_id, caller }) => project_id === undefined || caller === undefined, {
-    path: ["caller"],
-    message: "expected either project_id or caller, not both",
-  });
+const calls = z.int();
 
-const NOT_BY_CALLER = "null where one caller was asked for: not kept by caller";
+export const callerUse = z.object({ caller: z.string(), used: calls });
 
-const dayHistory = z.object({
-  date: z.string(),
-  used: z.int(),
-  reserved_expired: z.int().nullable().describe(`Charged because nobody said in time what became of a reservation; ${NOT_BY_CALLER}`),
-  refused: z.int().nullable().describe(`Requests refused; ${NOT_BY_CALLER}`),
-  would_refuse: z.int().nullable().describe(`Requests granted in observe mode that enforcing would have refused; ${NOT_BY_CALLER}`),
-  untracked: z.int().nullable().describe(`Spent by somebody who did not ask us; ${NOT_BY_CALLER}`),
-  callers: z.array(callerUse).readonly(),
-  hours: z.array(z.object({ hour: z.int(), used: z.int() })).readonly(),
-});
-
-const operation = z.object({ at: z.string(), action: z.string(), actor: z.string(), before: z.unknown(), after: z.unknown() });
-
-export const historyAnswer = z
+export const quotaStatus = z
   .object({
     provider: z.string(),
-    days: z.array(dayHistory).readonly(),
-    operations: z.array(operation).readonly().describe("What operators changed; empty where one caller was asked for"),
+    date: z.string().describe("The UTC day that is counted, YYYY-MM-DD"),
+    daily_limit: calls.describe("What the provider sells"),
+    safety_limit: calls.describe("daily_limit less the safety buffer: what is given out"),
+    used: calls.describe("Charged today, plus upstream.untracked"),
+    reserved: calls.describe("Promised to callers, not settled yet"),
+    remaining: calls.describe("safety_limit - used - reserved, never below 0"),
+    percentage_used: calls.describe("used / safety_limit in whole percent, rounded down"),
+    reset_at: time,
+    can_make_calls: z.boolean(),
+    safety_remaining: calls.describe("safety_limit - used"),
+    enforcement: z.enum(["enforce", "observe", "off"]),
+    source: z
+      .enum(["ledger", "snapshot"])
+      .describe("snapshot: the last published state, because the ledger did not answer or was not asked"),
+    as_of: time,
+    age_seconds: calls.optional().describe("Age of the snapshot"),
+    recovered: z
+      .literal(true)
+      .optional()
+      .describe("The ledger's store was empty, and today's count was taken from the snapshot or the provider"),
+    callers: z
+      .array(callerUse)
+      .readonly()
+      .describe(
+        "Who spent it. Projects are summed up as `projects`; in the answers to a project's own requests its line stands apart. Only `GET /api/quota/status` with the admin token names them: the 1,000 that spent the most",
+      ),
+    forecast: z.object({
+      calls_per_hour: calls.describe("Spent in the last 60 minutes"),
+      exhausted_at: z.string().nullable().describe("When the safety limit is reached at this pace; null if not today"),
+    }),
+    background: z.object({
+      floor: calls.describe("What background work leaves to interactive callers now; it shrinks to 0 towards 24:00 UTC"),
+      remaining: calls.describe("What background work may still have now"),
+    }),
+    upstream: z
+      .object({
+        limit: calls,
+        spent: calls.describe("By the provider's own count"),
+        untracked: calls.describe("Spent by somebody who did not ask us"),
+        bulk_billing: z.enum(["per_request", "per_isbn", "unknown"]),
+        bulk_billing_source: z.enum(["configured", "observed", "assumed", "unknown"]),
+        observed_at: time,
+      })
+      .nullable()
+      .describe("null until the provider has told us its count today"),
   })
-  .openapi({
-    example: {
-      provider: PROVIDER,
-      days: [
-        {
-          date: "2025-12-30",
-          used: 8_456,
-          reserved_expired: 3,
-          refused: 12,
-          would_refuse: 0,
-          untracked: 56,
-          callers: EXAMPLE_STATUS.callers,
-          hours: [{ hour: 9, used: 8_400 }],
-        },
-      ],
-      operations: [],
-    },
-  });
+  .openapi("QuotaStatus", { example: EXAMPLE_STATUS });
+
+const RATE_LIMIT_HEADERS = {
+  "RateLimit-Policy": {
+    schema: { type: "string" as const, example: '"daily";q=13000;w=86400' },
+    description: "draft-ietf-httpapi-ratelimit-headers-11",
+  },
+  RateLimit: {
+    schema: { type: "string" as const, example: '"daily";r=4544;t=36000' },
+    description: "Calls left today, and seconds to the reset",
+  },
+};
+
+export const withRateLimit = <Schema extends z.ZodType>(description: string, schema: Schema) =>
+  answer(description, schema, RATE_LIMIT_HEADERS);
+
+export const statusAnswer = withRateLimit("The quota as it stands", quotaStatus);

@@ -1,71 +1,100 @@
 /** What was sent to a project's webhooks, and what came back. */
-import { createRoute, z } from "@hono/zod-openapi";
-import { ownProject } from "../../http/guards.ts";
+import { z } from "@hono/zod-openapi";
+import { ofProject, projectId, time, webhookId } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
-import { nextCursor, page, pageQuery, seqCursor, seqKey } from "../../http/paging.ts";
-import { listDeliveries } from "../../store/webhooks/deliveries.ts";
-import { getProject } from "../../tenants/projects/projects.ts";
+import { pageBySeq, pageQuery } from "../../http/paging.ts";
+import { DELIVERY_REASONS, DELIVERY_STATUSES, listDeliveries } from "../../store/webhooks/deliveries.ts";
 import { deliveryWithAttempts, replayDelivery } from "../../tenants/webhooks/replay.ts";
 import { deliveryDetailJson, deliveryJson } from "../../tenants/webhooks/views.ts";
-import { actorOf, projectReader } from "../acting.ts";
-import { ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "../schemas.ts";
-import { delivery, deliveryDetail, deliveryQuery, ofDelivery, ofProject } from "./schemas.ts";
-
-const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
-
-const guarded = { tags: ["Webhooks"], security: ADMIN_OR_KEY, middleware: [ownProject("admin")] };
-
-const getDeliveries = createRoute({
-  method: "get",
-  path: "/projects/{id}/webhooks/deliveries",
-  ...guarded,
-  summary: "Messages to the project's webhooks, the newest first",
-  description: "Kept for 30 days.",
-  request: { params: ofProject, query: z.object({ ...deliveryQuery, ...pageQuery }) },
-  responses: {
-    200: { description: "One page", content: json(z.object({ deliveries: z.array(delivery), next_cursor: nextCursor })) },
-    ...problems(...PROBLEMS),
-  },
-});
-
-const getOne = createRoute({
-  method: "get",
-  path: "/projects/{id}/webhooks/deliveries/{delivery_id}",
-  ...guarded,
-  summary: "One message with its last 50 tries",
-  request: { params: ofDelivery },
-  responses: { 200: { description: "As it is now", content: json(deliveryDetail) }, ...problems(...PROBLEMS) },
-});
-
-const postReplay = createRoute({
-  method: "post",
-  path: "/projects/{id}/webhooks/deliveries/{delivery_id}/replay",
-  ...guarded,
-  summary: "Send a message once more",
-  description: "Under the same `webhook-id`, whatever became of it before. One that is under way stays so: twice answers the same.",
-  request: { params: ofDelivery },
-  responses: { 202: { description: "On its way", content: json(delivery) }, ...problems(...PROBLEMS, "conflict", "project_suspended") },
-});
+import { actorOf, existingProject, projectReader } from "../acting.ts";
+import { answer, onePage, operations, projectItself } from "../operation.ts";
 
 export const webhookDeliveryRoutes = createRouter();
+const operation = operations(webhookDeliveryRoutes, "Webhooks", projectItself("admin"));
 
-webhookDeliveryRoutes.openapi(getDeliveries, async (c) => {
-  const { id } = c.req.valid("param");
-  const { status = null, webhook_id = null, limit, cursor } = c.req.valid("query");
-  const deps = c.get("deps");
-  await getProject(deps, id);
-  const filter = { projectId: id, webhookId: webhook_id, status, before: seqCursor(cursor), limit: limit + 1 };
-  const { rows, next } = page(await listDeliveries(deps.db, filter), limit, seqKey);
-  return c.json({ deliveries: rows.map(deliveryJson), next_cursor: next }, 200);
+const deliveryId = z
+  .string()
+  .regex(/^dlv_[0-9a-f]{32}$/u, "expected dlv_ and 32 hexadecimal digits")
+  .describe("Of a delivery")
+  .openapi({ example: "dlv_5f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d" });
+
+const ofDelivery = z.object({ id: projectId, delivery_id: deliveryId });
+
+const delivery = z
+  .object({
+    id: z.string(),
+    webhook_id: z.string(),
+    message_id: z.string().describe("The header `webhook-id`: the same on every try, and for every webhook that is told of an event"),
+    event_id: z.string().nullable().describe("null: a test, or a job that was asked for by hand"),
+    type: z.string(),
+    is_test: z.boolean(),
+    status: z.enum(DELIVERY_STATUSES).describe("failed: its tries are used up, or none would help. skipped: nobody was asked"),
+    reason: z.enum(DELIVERY_REASONS).nullable().describe("Why it failed or was skipped"),
+    run: z.int().describe("1, and one more for each replay"),
+    tries: z.int().describe("Of this run"),
+    next_try_at: time.nullable(),
+    job_id: z.string().nullable().describe("The job that is at it, or was"),
+    created_at: time,
+    ended_at: time.nullable(),
+  })
+  .openapi("WebhookDelivery");
+
+export const deliveryDetail = delivery
+  .extend({
+    payload: z.unknown().describe("What is sent"),
+    attempts: z
+      .array(
+        z.object({
+          run: z.int(),
+          attempt: z.int(),
+          at: time,
+          duration_ms: z.int(),
+          status_code: z.int().nullable().describe("null: no answer came"),
+          error: z.string().nullable(),
+          response: z.string().nullable().describe("The first 20 KB of the answer"),
+        }),
+      )
+      .describe("The last 50 tries, the oldest of them first"),
+  })
+  .openapi("WebhookDeliveryDetail");
+
+operation("get", "/projects/{id}/webhooks/deliveries", {
+  summary: "Messages to the project's webhooks, the newest first",
+  description: "Kept for 30 days.",
+  request: {
+    params: ofProject,
+    query: z.object({
+      status: z.enum(DELIVERY_STATUSES).optional().describe("Only those that are so now"),
+      webhook_id: webhookId.optional().describe("Only those of this webhook"),
+      ...pageQuery,
+    }),
+  },
+  responses: { 200: onePage({ deliveries: z.array(delivery) }) },
+}).handle(async (c) => {
+  const { status = null, webhook_id = null, ...query } = c.req.valid("query");
+  const { id, db } = await existingProject(c, c.req.valid("param"));
+  const filter = { projectId: id, webhookId: webhook_id, status };
+  const { items, next_cursor } = await pageBySeq(query, async (slice) => listDeliveries(db, { ...filter, ...slice }), deliveryJson);
+  return c.json({ deliveries: items, next_cursor }, 200);
 });
 
-webhookDeliveryRoutes.openapi(getOne, async (c) => {
+operation("get", "/projects/{id}/webhooks/deliveries/{delivery_id}", {
+  summary: "One message with its last 50 tries",
+  request: { params: ofDelivery },
+  responses: { 200: answer("As it is now", deliveryDetail) },
+}).handle(async (c) => {
   const { id, delivery_id } = c.req.valid("param");
   const { row, attempts } = await deliveryWithAttempts(c.get("deps"), id, delivery_id);
   return c.json(deliveryDetailJson(row, attempts), 200);
 });
 
-webhookDeliveryRoutes.openapi(postReplay, async (c) => {
+operation("post", "/projects/{id}/webhooks/deliveries/{delivery_id}/replay", {
+  summary: "Send a message once more",
+  description: "Under the same `webhook-id`, whatever became of it before. One that is under way stays so: twice answers the same.",
+  request: { params: ofDelivery },
+  responses: { 202: answer("On its way", delivery) },
+  problems: ["conflict", "project_suspended"],
+}).handle(async (c) => {
   const { id, delivery_id } = c.req.valid("param");
   return c.json(deliveryJson(await replayDelivery(c.get("deps"), projectReader(c, id), delivery_id, actorOf(c))), 202);
 });

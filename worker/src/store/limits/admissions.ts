@@ -10,6 +10,9 @@ import type { ProvisioningStatus } from "../provisioning/provisionings.ts";
 import { heldBy, reasonsJson } from "../suspension/reasons.ts";
 import type { OpenSuspension } from "../suspension/reasons.ts";
 
+/** Ids begin with the time, so that old ones are one range: those from `now` on are not below this. */
+export const admissionIdsFrom = (now: number): string => now.toString(16).padStart(12, "0");
+
 /** What a route asks of a key. */
 export type Demand =
   /** The project must be active and have allowance left. One request counts as `meter`, and as one of the organisation's calls; null: nothing. */

@@ -2,7 +2,7 @@
 import { sha256Hex } from "../../lib/bytes.ts";
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
-import type { EnqueueOptions } from "../../jobs/job-requests.ts";
+import type { EnqueueOptions } from "../../jobs/enqueue.ts";
 import { jobId } from "../../jobs/job-id.ts";
 import { errorFields, log } from "../../lib/log.ts";
 import { DAY_MS, isoSeconds } from "../../lib/time.ts";

@@ -6,7 +6,7 @@
 import type { Deps } from "../../deps.ts";
 import { sameHash } from "../../lib/same-secret.ts";
 import { isoSeconds, endOfDay, dayOf } from "../../lib/time.ts";
-import { admit, returnAdmission } from "../../store/limits/admissions.ts";
+import { admissionIdsFrom, admit, returnAdmission } from "../../store/limits/admissions.ts";
 import type { AdmissionAnswer, Demand, KeyFacts, Question, Use } from "../../store/limits/admissions.ts";
 import { touchKey } from "../../store/keys/api-keys.ts";
 import type { Scope } from "../../store/keys/api-keys.ts";
@@ -111,9 +111,6 @@ async function admitOnce(
       throw error;
     });
 }
-
-/** Ids begin with the time, so that old ones are one range: those from `now` on are not below this. */
-export const admissionIdsFrom = (now: number): string => now.toString(16).padStart(12, "0");
 
 const admissionId = (now: number): string => `${admissionIdsFrom(now)}-${crypto.randomUUID()}`;
 

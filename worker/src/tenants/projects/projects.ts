@@ -1,7 +1,7 @@
 /** Projects: the tenants, from their creation to their end. */
 import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
-import type { EnqueueOptions } from "../../jobs/job-requests.ts";
+import type { EnqueueOptions } from "../../jobs/enqueue.ts";
 import { jobId } from "../../jobs/job-id.ts";
 import { randomBase62 } from "../../lib/base62.ts";
 import { errorFields, log } from "../../lib/log.ts";

@@ -1,0 +1,173 @@
+import { introspectWorkflow } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { countRows, failTable, failWrites, healTable, healWrites } from "../library/support.ts";
+import { postWith } from "../routes/support.ts";
+import { concurrently, freshStart, post, setClock } from "../support/worker.ts";
+import { ask, ended, handledBy, pause, read, until } from "./support.ts";
+import type { Job } from "./support.ts";
+
+const effects = vi.fn<(what: string) => void>();
+
+beforeEach(async () => {
+  await freshStart();
+  effects.mockClear();
+  handledBy(async (_, job) => {
+    await job.step("work", async () => effects(job.id));
+    return { success: true };
+  });
+});
+afterEach(() => void vi.restoreAllMocks());
+
+describe("cancelling", () => {
+  test("a job that waits for its delay: it never begins", async () => {
+    const { id } = (await ask({ delay_seconds: 1 })).body;
+    expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({
+      status: 200,
+      body: { status: "cancelled", ended_at: expect.any(String) },
+    });
+    await pause(1_500);
+    expect(effects).not.toHaveBeenCalled();
+    expect(await read(id)).toMatchObject({ status: "cancelled", attempts: [] });
+    expect((await (await env.JOBS.get(id)).status()).status).toBe("terminated");
+    expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({ status: 200, body: { status: "cancelled" } });
+  });
+
+  test("a job that has no instance yet: the relay leaves it alone", async () => {
+    const broken = { create: async () => Promise.reject(new Error("internal error")), get: async (id: string) => env.JOBS.get(id) };
+    const { body } = await postWith({ JOBS: broken }, "/api/jobs", { type: "housekeeping", payload: {} });
+    const id = String(body["id"]);
+    expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(200);
+    await setClock("2031-05-14T14:10:00Z");
+    expect(await read(id)).toMatchObject({ status: "cancelled" });
+    await expect(env.JOBS.get(id)).rejects.toThrow("not_found");
+  });
+
+  test.each(["as it should", "although its instance cannot be stopped"])(
+    "a running job %s: what is under way ends, nothing else begins",
+    async (how) => {
+      let goOn = (): void => undefined;
+      const held = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      handledBy(async (_, job) => {
+        await job.step("first", async () => {
+          effects("first");
+          await held;
+        });
+        await job.step("second", async () => effects("second"));
+        return { success: true };
+      });
+      const { id } = (await ask()).body;
+      await until(id, ({ attempts }) => attempts.length === 1);
+      const stubborn = { JOBS: { get: async () => Promise.reject(new Error("internal error")) } };
+      const answer =
+        how === "as it should" ? await post(`/api/jobs/${id}/cancel`) : await postWith(stubborn, `/api/jobs/${id}/cancel`, undefined);
+      expect(answer).toMatchObject({ status: 200, body: { status: "cancelled" } });
+      goOn();
+      await pause(300);
+      expect(effects.mock.calls).toEqual([["first"]]);
+      const job = await read(id);
+      expect(job).toMatchObject({ status: "cancelled", result: null, error: null });
+      expect(job.attempts).toMatchObject([{ step: "first", outcome: "interrupted", error: "The job was cancelled." }]);
+    },
+  );
+
+  test("a job that sleeps between steps", async () => {
+    handledBy(async (_, job) => {
+      await job.step("first", async () => effects("first"));
+      await job.sleepUntil("an hour", Date.now() + 3_600_000);
+      await job.step("second", async () => effects("second"));
+      return { success: true };
+    });
+    const { id } = (await ask()).body;
+    await until(id, ({ status }) => status === "waiting");
+    expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(200);
+    expect((await (await env.JOBS.get(id)).status()).status).toBe("terminated");
+  });
+
+  test("a job that has ended is 409, and keeps its end", async () => {
+    const { id } = (await ask()).body;
+    await ended(id);
+    expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({ status: 409, body: { code: "conflict" } });
+    expect(await read(id)).toMatchObject({ status: "completed" });
+  });
+
+  test("a job that was quicker keeps the end it had, although the index had not heard of it", async () => {
+    const workflows = await introspectWorkflow(env.JOBS);
+    await workflows.modifyAll(async (instance) => instance.disableRetryDelays());
+    handledBy(async (_, job) => {
+      await job.step("work", async () => failWrites("jobs"));
+      return { success: true, data: "done" };
+    });
+    const { id } = (await ask()).body;
+    await expect.poll(async () => (await (await env.JOBS.get(id)).status()).status, { timeout: 45_000 }).toBe("complete");
+    await healWrites("jobs");
+    expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({ status: 409 });
+    expect(await read(id)).toMatchObject({ status: "completed", result: "done" });
+    await workflows.dispose();
+  });
+
+  test("nothing happens where the index is away", async () => {
+    const { id } = (await ask({ delay_seconds: 60 })).body;
+    await failTable("jobs");
+    expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(503);
+    await healTable("jobs");
+    expect(await read(id)).toMatchObject({ status: "scheduled" });
+  });
+});
+
+describe("retrying", () => {
+  const failed = async (): Promise<string> => {
+    handledBy(async () => ({ success: false, error: "no" }));
+    const { id } = (await ask({ payload: { provider_count: false }, max_attempts: 2, project_id: "p1" })).body;
+    await ended(id);
+    return id;
+  };
+
+  test("a failed job runs it once more, as a job of its own", async () => {
+    const id = await failed();
+    handledBy(async (payload) => ({ success: true, data: payload }));
+    const { status, headers, body } = await post<Job>(`/api/jobs/${id}/retry`);
+    expect({ status, location: headers.get("location") }).toEqual({ status: 202, location: `/api/jobs/${id}-r2` });
+    expect(body).toMatchObject({ id: `${id}-r2`, run: 2, retry_of: id, max_attempts: 2, project_id: "p1", tries: 0, error: null });
+    expect(await ended(`${id}-r2`)).toMatchObject({ status: "completed", result: { provider_count: false } });
+    expect(await read(id)).toMatchObject({ status: "failed" });
+  });
+
+  test("twice at once gives one", async () => {
+    const id = await failed();
+    handledBy(async (_, job) => {
+      await job.step("work", async () => effects(job.id));
+      return { success: true };
+    });
+    const answers = await concurrently(10, 10, async () => post<Job>(`/api/jobs/${id}/retry`));
+    expect(answers.filter(({ status }) => status === 202).length).toBeGreaterThan(0);
+    await ended(`${id}-r2`);
+    expect(effects.mock.calls).toEqual([[`${id}-r2`]]);
+    expect(await countRows("jobs")).toBe(2);
+  });
+
+  test("what was retried already goes on with its latest run, and the third run knows the second", async () => {
+    const id = await failed();
+    await post(`/api/jobs/${id}/retry`);
+    await ended(`${id}-r2`);
+    expect(await post(`/api/jobs/${id}/retry`)).toMatchObject({ status: 409, body: { code: "conflict", retried_as: `${id}-r2` } });
+    expect(await post(`/api/jobs/${id}-r2/retry`)).toMatchObject({ status: 202, body: { id: `${id}-r3`, run: 3, retry_of: `${id}-r2` } });
+  });
+
+  test("a cancelled job, at once and without its delay", async () => {
+    const { id } = (await ask({ delay_seconds: 3_600 })).body;
+    await post(`/api/jobs/${id}/cancel`);
+    expect(await post(`/api/jobs/${id}/retry`)).toMatchObject({ status: 202, body: { status: "queued", scheduled_for: null } });
+    expect(await ended(`${id}-r2`)).toMatchObject({ status: "completed" });
+  });
+
+  test("any other is 409", async () => {
+    const waiting = (await ask({ delay_seconds: 60 })).body.id;
+    expect(await post(`/api/jobs/${waiting}/retry`)).toMatchObject({ status: 409, body: { code: "conflict" } });
+    const done = (await ask()).body.id;
+    await ended(done);
+    expect(await post(`/api/jobs/${done}/retry`)).toMatchObject({ status: 409 });
+  });
+});

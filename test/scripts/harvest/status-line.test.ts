@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { StatusLine } from "../../../scripts/harvest/status-line.ts";
+
+const NOW = Date.parse("2026-03-01T23:00:00Z");
+const START = {
+  type: "start",
+  source: "--tier all",
+  authors: 1_200,
+  settled: 600,
+  base_url: "http://x",
+  checkpoint: "c",
+  resumed: true,
+} as const;
+
+describe("the status line", () => {
+  it("is empty before the run has begun", () => {
+    expect(new StatusLine().text(NOW)).toBe("");
+  });
+
+  it("tells how far the run is, and what it does now, without control characters", () => {
+    const line = new StatusLine();
+    line.see(START);
+    line.see({ type: "asking", author: "An\u001B[31mna", page: 6 });
+    line.see({ type: "author", author: "x", result: "done", books: 3, pages: 1, calls: 2, settled: 660, total: 1_200 });
+    expect(line.text(NOW)).toBe("55 %, 660 of 1,200 authors · 2 calls spent · An [31mna, page 6");
+  });
+
+  it("counts down while the run waits for new calls, and stops when it continues", () => {
+    const line = new StatusLine();
+    line.see(START);
+    const exhausted = { next_author: "Bert", waiting: true, message: "", reset_at: "2026-03-02T00:00:00Z", looks_every_seconds: 60 };
+    line.see({ type: "exhausted", ...exhausted });
+    expect(line.text(NOW)).toBe("50 %, 600 of 1,200 authors · new calls in 01:00:00, at 00:00 UTC · next Bert");
+    line.see({ type: "continued", next_author: "Bert", waited_seconds: 60 });
+    expect(line.text(NOW)).toContain("0 calls spent");
+  });
+});

@@ -1,0 +1,42 @@
+/**
+ * What the Worker has in progress: requests, crons and runs of jobs. Loading this module starts the count. Test files share one instance
+ * of it, so each file can wait for the work that the file before left behind.
+ */
+import worker, { JobWorkflow } from "../../worker/src/index.ts";
+
+/** A test may leave a request that never ends, such as one that waits for a database that hangs. */
+const MAX_WAIT_MS = 3_000;
+
+const inProgress = new Set<symbol>();
+
+function count(target: object, name: string): void {
+  const method: unknown = Reflect.get(target, name);
+  if (typeof method !== "function") throw new Error(`There is no method ${name}.`);
+  const counted = new Proxy(method, {
+    apply(original, self, given: unknown[]) {
+      const result: unknown = Reflect.apply(original as (...values: unknown[]) => unknown, self, given);
+      if (result instanceof Promise) {
+        const work = Symbol(name);
+        inProgress.add(work);
+        const end = (): void => void inProgress.delete(work);
+        result.then(end, end);
+      }
+      return result;
+    },
+  });
+  Object.defineProperty(target, name, { value: counted, configurable: true, writable: true });
+}
+
+count(worker, "fetch");
+count(worker, "scheduled");
+count(JobWorkflow.prototype, "run");
+
+/** Waits until nothing is in progress. Returns whether it had to wait. */
+export async function workEnded(): Promise<boolean> {
+  if (inProgress.size === 0) return false;
+  const until = performance.now() + MAX_WAIT_MS;
+  while (inProgress.size > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
+  // What still hangs is not waited for again.
+  inProgress.clear();
+  return true;
+}

@@ -1,0 +1,19 @@
+/** The harvest, for operators. */
+import { createRouter } from "../../http/index.ts";
+import { harvestOverview } from "../../store/library/harvest.ts";
+import { REFRESH_SECONDS, signedIn } from "../guard.ts";
+import { sendPage } from "../page.tsx";
+import { HarvestPage } from "./harvest.tsx";
+
+const RUNS_SHOWN = 20;
+
+export const libraryPages = createRouter();
+
+libraryPages.get(
+  "/harvest",
+  signedIn(async (c, session) => {
+    const { db, clock } = c.get("deps");
+    const content = <HarvestPage overview={await harvestOverview(db, RUNS_SHOWN, RUNS_SHOWN)} now={clock()} />;
+    return sendPage(c, { title: "Harvest", session, place: "/harvest", refresh: REFRESH_SECONDS }, content);
+  }),
+);

@@ -1,0 +1,48 @@
+/** Books by ISBN, many at once. */
+import { z } from "@hono/zod-openapi";
+import { createRouter } from "../../http/index.ts";
+import { enrichBatch, readIsbns } from "../../library/batch.ts";
+import { jsonBody } from "../operation.ts";
+import { withRateLimit } from "../quota/schemas.ts";
+import { book, bookJson } from "./books.ts";
+import { SPENDING, afterAll, apiCalls, enriching, enrichments, spender } from "./enriching.ts";
+
+export const batchRoutes = createRouter();
+
+const batchBody = z
+  .strictObject({
+    isbns: z.array(z.string().max(100)).min(1).max(1_000).describe("ISBN-10 or ISBN-13, hyphens and spaces allowed"),
+    refresh: z.boolean().default(false).describe("Ask the provider again for what the catalogue holds"),
+    include: z.enum(["books"]).optional().describe("`books` puts the found books into the answer"),
+    ...spender,
+  })
+  .openapi({ example: { isbns: ["978-0-14-143951-8", "0747532699"] } });
+
+const batchAnswer = z
+  .object({
+    requested: z.int().describe("ISBNs as given, repetitions included"),
+    found: z.int().describe("Distinct books the catalogue now holds of them: enriched + cached"),
+    enriched: z.int().describe("Fetched from the provider"),
+    cached: z.int().describe("Known to the catalogue for less than 30 days, for nothing"),
+    not_found: z.array(z.string()).readonly().describe("The provider does not know them (asked again after 7 days)"),
+    invalid: z.array(z.object({ isbn: z.string(), reason: z.string() })).readonly(),
+    failed: z.array(z.object({ isbn: z.string(), error: z.string() })).readonly(),
+    api_calls: apiCalls,
+    ...afterAll,
+    books: z.array(book).readonly().optional(),
+  })
+  .openapi("BatchResult");
+
+enrichments(batchRoutes)("post", "/enrich/batch-direct", {
+  summary: "Books by ISBN, up to 1,000 in one provider request",
+  request: { body: jsonBody(batchBody) },
+  responses: { 200: withRateLimit("What became of each ISBN", batchAnswer) },
+  problems: SPENDING,
+}).handle(async (c) => {
+  const { isbns: given, refresh, include, ...rest } = c.req.valid("json");
+  const isbns = readIsbns(given);
+  const { books, ...answer } = await enriching(c, rest, "enrich.batch", async (deps, spender) =>
+    enrichBatch(deps, { isbns, refresh, withBooks: include === "books", ...spender }),
+  );
+  return c.json(books ? { ...answer, books: books.map(bookJson) } : answer, 200);
+});

@@ -1,0 +1,98 @@
+/** Problems as the OpenAPI document shows them. */
+import { z } from "@hono/zod-openapi";
+import { PROBLEMS } from "../errors.ts";
+import type { ProblemCode } from "../errors.ts";
+import { EXAMPLE_STATUS } from "./quota/example.ts";
+
+const problem = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]),
+  })
+  .openapi("Problem", { description: "RFC 9457 problem details" });
+
+/** What a problem looks like in practice, where more than its title helps. */
+const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
+  invalid_request: {
+    detail: "isbns: Too small: expected array to have >=1 items",
+    errors: [{ path: "isbns", message: "Too small: expected array to have >=1 items" }],
+  },
+  quota_exhausted: {
+    detail: "This needs 1 call, but nothing is left today (13,000 of 13,000 used). The next day begins at 2025-12-31T00:00:00Z.",
+    "violated-policies": ["daily"],
+    calls_needed: 1,
+    calls_available: 0,
+    calls_charged: 0,
+    reset_at: "2025-12-31T00:00:00Z",
+    quota: { ...EXAMPLE_STATUS, used: 13_000, remaining: 0, safety_remaining: 0, percentage_used: 100, can_make_calls: false },
+  },
+  pace_exceeded: {
+    detail: "Too many requests are already waiting for their turn with the provider. Try again in 3 s; the day is not over.",
+    "violated-policies": ["pace"],
+    calls_needed: 1,
+    calls_charged: 0,
+  },
+  project_suspended: {
+    detail: "The project is suspended: quota:function_invocations_per_day until 2025-12-31T00:00:00Z.",
+    reasons: [
+      {
+        reason: "quota:function_invocations_per_day",
+        cap_type: "function_invocations_per_day",
+        since: "2025-12-30T14:00:00Z",
+        until: "2025-12-31T00:00:00Z",
+      },
+    ],
+  },
+  monthly_quota_exceeded: {
+    detail: "The organisation has used 100,000 of its 100,000 calls. The next period begins at 2025-12-31T00:00:00Z.",
+    "violated-policies": ["monthly"],
+    quota_type: "api_calls",
+    used: 100_000,
+    limit: 100_000,
+    reset_at: "2025-12-31T00:00:00Z",
+  },
+  cap_exceeded: {
+    detail: "The project has used 5,000 of 5,000 function_invocations_per_day. The next day begins at 2025-12-31T00:00:00Z.",
+    "violated-policies": ["function_invocations_per_day"],
+    cap_type: "function_invocations_per_day",
+    used: 5_000,
+    cap: 5_000,
+    reset_at: "2025-12-31T00:00:00Z",
+  },
+  upstream_error: {
+    detail: "The provider answered 500. 1 call was charged.",
+    outcome: "provider_failed",
+    calls_charged: 1,
+    retry: "later",
+  },
+};
+
+const HEADERS = { "Retry-After": { schema: { type: "integer" as const }, description: "Seconds" } };
+
+/** The OpenAPI entry of one problem for each status; codes that share a status share the entry. */
+export function problems(codes: readonly ProblemCode[]) {
+  const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, sharing]) => [
+      status,
+      {
+        description: sharing.map((code) => `\`${code}\`: ${PROBLEMS[code].title}`).join(". "),
+        ...(status === 429 || status === 503 ? { headers: HEADERS } : {}),
+        content: {
+          "application/problem+json": {
+            schema: problem,
+            examples: Object.fromEntries(sharing.map((code) => [code, { value: exampleOf(code) }])),
+          },
+        },
+      },
+    ]),
+  );
+}
+
+function exampleOf(code: ProblemCode): Record<string, unknown> {
+  const kind: { status: number; title: string; type?: string } = PROBLEMS[code];
+  return { type: kind.type ?? "about:blank", title: kind.title, status: kind.status, detail: `${kind.title}.`, code, ...EXAMPLES[code] };
+}

@@ -1,0 +1,32 @@
+/** The quota in the examples of the OpenAPI document. */
+export const EXAMPLE_STATUS = {
+  provider: "isbndb",
+  date: "2025-12-30",
+  daily_limit: 15_000,
+  safety_limit: 13_000,
+  used: 8_456,
+  reserved: 0,
+  remaining: 4_544,
+  percentage_used: 65,
+  reset_at: "2025-12-31T00:00:00Z",
+  can_make_calls: true,
+  safety_remaining: 4_544,
+  enforcement: "enforce" as const,
+  source: "ledger" as const,
+  as_of: "2025-12-30T14:03:11Z",
+  callers: [
+    { caller: "enrich.batch", used: 7_000 },
+    { caller: "cron.harvest", used: 1_400 },
+    { caller: "untracked", used: 56 },
+  ],
+  forecast: { calls_per_hour: 612, exhausted_at: "2025-12-30T21:28:00Z" },
+  background: { floor: 415, remaining: 4_129 },
+  upstream: {
+    limit: 15_000,
+    spent: 8_456,
+    untracked: 56,
+    bulk_billing: "per_request" as const,
+    bulk_billing_source: "observed" as const,
+    observed_at: "2025-12-30T14:03:09Z",
+  },
+};

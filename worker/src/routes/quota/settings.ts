@@ -1,0 +1,144 @@
+/** What an operator may change of the quota: today's count, and the settings. */
+import { z } from "@hono/zod-openapi";
+import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND, MIN_RATE_PER_SECOND } from "../../env.ts";
+import { Problem } from "../../errors.ts";
+import { createRouter, showRateLimit } from "../../http/index.ts";
+import type { AppContext } from "../../http/index.ts";
+import type { Operation, QuotaStatus, SettingsChange } from "../../quota/index.ts";
+import { admin, answer, jsonBody, operations } from "../operation.ts";
+import { byAdmin, copyToAudit } from "./operations.ts";
+import { provider, statusAnswer } from "./schemas.ts";
+
+export const settingsRoutes = createRouter();
+const operation = operations(settingsRoutes, "Quota operation", admin, ["quota_unavailable"]);
+
+const providerQuery = z.object({ provider });
+
+async function audited(c: AppContext, by: Operation, change: Promise<QuotaStatus>): Promise<QuotaStatus> {
+  const status = await change;
+  await copyToAudit(c, by);
+  showRateLimit(c, status);
+  return status;
+}
+
+operation("put", "/usage", {
+  summary: "Set today's count",
+  description:
+    "Audited. The difference stands under the caller `operator`. What the provider has counted so far does not come back as untracked.",
+  request: {
+    query: providerQuery,
+    body: jsonBody(z.strictObject({ used: z.int().min(0).max(MAX_CALLS) }).openapi({ example: { used: 8_456 } })),
+  },
+  responses: { 200: statusAnswer },
+}).handle(async (c) => {
+  const by = byAdmin();
+  return c.json(await audited(c, by, c.get("deps").quotaAdmin.setUsage(c.req.valid("json").used, by)), 200);
+});
+
+operation("post", "/reset", {
+  summary: "Set today's count to 0",
+  description: "Audited. Open reservations stay held. What the provider has counted so far does not come back as untracked.",
+  request: { query: providerQuery },
+  responses: { 200: statusAnswer },
+}).handle(async (c) => {
+  const by = byAdmin();
+  return c.json(await audited(c, by, c.get("deps").quotaAdmin.reset(by)), 200);
+});
+
+const settingsBody = z
+  .strictObject({
+    daily_limit: z.int().min(0).max(MAX_CALLS).optional(),
+    safety_buffer: z.int().min(0).max(MAX_CALLS).optional(),
+    background_floor: z.int().min(0).max(MAX_CALLS).optional(),
+    rate_per_second: z
+      .number()
+      .refine(
+        (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
+        `expected 0, or ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
+      )
+      .optional()
+      .describe("0 switches the pace off"),
+    enforcement: z
+      .enum(ENFORCEMENTS)
+      .optional()
+      .describe("enforce; observe: count, and log what would be refused; off: count only, and go on even when the ledger fails"),
+  })
+  .refine((body) => Object.keys(body).length > 0, "expected at least one setting")
+  .openapi({ example: { enforcement: "observe" } });
+
+const settings = z
+  .object({
+    daily_limit: z.int(),
+    safety_buffer: z.int(),
+    background_floor: z.int(),
+    rate_per_second: z.number(),
+    enforcement: z.enum(ENFORCEMENTS),
+    safety_limit: z.int(),
+  })
+  .openapi("QuotaSettings");
+
+const settingsAnswer = answer(
+  "The settings in force. They hold from the next decision on",
+  z.object({
+    applied_to: z
+      .enum(["ledger", "switch"])
+      .describe("switch: the ledger is away, so only the enforcement switch in KV was turned; the ledger follows when it is back"),
+    enforcement: z.enum(ENFORCEMENTS).nullable().describe("null: as configured"),
+    settings: settings.nullable().describe("null while the ledger is away"),
+  }),
+);
+
+operation("put", "/settings", {
+  summary: "Change limits or the enforcement, live",
+  description: "Audited. While the ledger is away only `enforcement` can be changed.",
+  request: { query: providerQuery, body: jsonBody(settingsBody) },
+  responses: { 200: settingsAnswer },
+  problems: ["unprocessable"],
+}).handle(async (c) => {
+  const body = c.req.valid("json");
+  const change = {
+    dailyLimit: body.daily_limit,
+    safetyBuffer: body.safety_buffer,
+    backgroundFloor: body.background_floor,
+    ratePerSecond: body.rate_per_second,
+    enforcement: body.enforcement,
+  };
+  return c.json(await changeSettings(c, change), 200);
+});
+
+operation("delete", "/settings", {
+  summary: "Return to the configured settings",
+  request: { query: providerQuery },
+  responses: { 200: settingsAnswer },
+}).handle(async (c) => c.json(await changeSettings(c, null), 200));
+
+async function changeSettings(c: AppContext, change: SettingsChange | null) {
+  const by = byAdmin();
+  const changed = await c.get("deps").quotaAdmin.changeSettings(change, by);
+  switch (changed.result) {
+    case "impossible":
+      throw new Problem("unprocessable", changed.detail);
+    case "switched": {
+      const { value: enforcement } = changed.mirror.enforcement;
+      await copyToAudit(c, by, { action: "settings.switch", before: null, after: { enforcement } });
+      return { applied_to: "switch" as const, enforcement, settings: null };
+    }
+    case "changed": {
+      await copyToAudit(c, by);
+      showRateLimit(c, changed.status);
+      const { dailyLimit, safetyBuffer, backgroundFloor, ratePerSecond, enforcement } = changed.settings;
+      return {
+        applied_to: "ledger" as const,
+        enforcement,
+        settings: {
+          daily_limit: dailyLimit,
+          safety_buffer: safetyBuffer,
+          background_floor: backgroundFloor,
+          rate_per_second: ratePerSecond,
+          enforcement,
+          safety_limit: changed.status.safety_limit,
+        },
+      };
+    }
+  }
+}
