@@ -219,7 +219,7 @@ describe("each technique in one place", () => {
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test("each file of the product begins with a line that says what it holds", () => {
+  test("each file of the product begins with a comment about its content", () => {
     expect([...sources, ...scripts].filter((file) => !readFileSync(file, "utf8").startsWith("/**")).map(shown)).toEqual([]);
   });
 });
@@ -230,7 +230,7 @@ describe("each technique in one place", () => {
  * new job type.
  */
 describe("steps of jobs", () => {
-  /** As they stand in the source, in its order, sleeps among them; a step in a variable has its name where that is set. */
+  /** Names of steps and sleeps, in the order of the source. */
   const NAMES =
     /(?:\.step|\.sleepUntil|\bcontinueAs|\bpart|\bundone|steps\.(?:do|sleep))\(\s*("[^"]+"|`[^`]+`)|\bstep(?:: \w+)? = ("\w+")/gu;
   const named = (file: string): string[] =>

@@ -101,8 +101,8 @@ describe("the document", () => {
 
   test("documents the answers to invalid bodies and to other content types", () => {
     for (const { name, operation } of endpoints.filter(({ operation: { requestBody } }) => requestBody !== undefined)) {
-      const wrong = sources.has(name) ? "422" : "400";
-      expect({ name, answers: [wrong, "415"].filter((status) => !(status in operation.responses)) }).toEqual({ name, answers: [] });
+      const invalid = sources.has(name) ? "422" : "400";
+      expect({ name, answers: [invalid, "415"].filter((status) => !(status in operation.responses)) }).toEqual({ name, answers: [] });
     }
   });
 

@@ -10,8 +10,8 @@ beforeEach(async () => {
   return () => vi.restoreAllMocks();
 });
 
-describe("an emptied ledger", () => {
-  test("goes on from the snapshot: what was reserved counts as spent, settings and price come back", async () => {
+describe("a ledger without data", () => {
+  test("continues from the snapshot: reserved calls count as spent, settings and price are restored", async () => {
     await put("/api/quota/settings", { daily_limit: 14_000 });
     await enrichOne(1);
     await post("/api/quota/reservations", { calls: 40, caller: "x" });
@@ -30,7 +30,7 @@ describe("an emptied ledger", () => {
     });
   });
 
-  test("believes the provider where it counted more", async () => {
+  test("takes the provider's count if it is higher", async () => {
     await enrichOne(1);
     passSeconds(6);
     await publish();
@@ -39,7 +39,7 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ used: 501, recovered: true, upstream: { untracked: 500 } });
   });
 
-  test("takes a snapshot that it cannot read for no zero", async () => {
+  test("does not treat an unreadable snapshot as zero", async () => {
     await put("/api/quota/usage", { used: 12_000 });
     await env.QUOTA_KV.put("snapshot:isbndb", JSON.stringify({ version: 99 }));
     await emptyLedger();
@@ -47,7 +47,7 @@ describe("an emptied ledger", () => {
     expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(503);
   });
 
-  test("does not begin with other limits than the operator's because KV gave only half", async () => {
+  test("does not start with wrong limits if KV returned only a part", async () => {
     await put("/api/quota/settings", { daily_limit: 3_000 });
     passSeconds(6);
     await publish();
@@ -60,7 +60,7 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ daily_limit: 3_000 });
   });
 
-  test("begun without KV, takes the operator's limits from it as soon as it answers, and overwrites nothing", async () => {
+  test("started without KV, takes the limits from KV later and overwrites nothing", async () => {
     await put("/api/quota/settings", { daily_limit: 3_000 });
     passSeconds(6);
     await publish();
@@ -72,7 +72,7 @@ describe("an emptied ledger", () => {
     expect(await env.QUOTA_KV.get("settings:isbndb", "json")).toMatchObject({ overrides: { dailyLimit: 3_000 } });
   });
 
-  test("begun without KV, is not hurried by KV's silence, and keeps what the operator says meanwhile", async () => {
+  test("started without KV, keeps changes by operators until KV answers", async () => {
     await put("/api/quota/settings", { daily_limit: 3_000, safety_buffer: 100 });
     passSeconds(6);
     await publish();
@@ -92,7 +92,7 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ daily_limit: 15_000, safety_limit: 13_000 });
   });
 
-  test("just after midnight counts what yesterday still held", async () => {
+  test("just after midnight counts yesterday's open reservations", async () => {
     await setClock("2031-05-14T23:59:50Z");
     await post("/api/quota/reservations", { calls: 40 });
     await publish();
@@ -101,13 +101,13 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ date: "2031-05-15", used: 40, callers: [{ caller: "api", used: 40 }] });
   });
 
-  test("just after midnight, without KV, does not believe a provider that may still count yesterday", async () => {
+  test("just after midnight, without KV, ignores a count that may be yesterday's", async () => {
     await setClock("2031-05-15T00:01:00Z");
     await emptyLedger();
     expect((await callWith({ QUOTA_KV: brokenKv() }, "POST", "/api/quota/reservations", { calls: 1 })).status).toBe(503);
   });
 
-  test("does not take yesterday's snapshot for today", async () => {
+  test("ignores yesterday's snapshot", async () => {
     await put("/api/quota/usage", { used: 9_000 });
     passSeconds(6);
     await publish();
@@ -116,7 +116,7 @@ describe("an emptied ledger", () => {
     expect(await quotaStatus()).toMatchObject({ used: 0 });
   });
 
-  test("with KV failing asks the provider, and without its answer decides nothing", async () => {
+  test("uses the provider's count if KV fails, and decides nothing without it", async () => {
     await enrichOne(1);
     await emptyLedger();
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/key", times: 1 });
@@ -131,7 +131,7 @@ describe("an emptied ledger", () => {
     });
   });
 
-  test("an operator's reset survives it", async () => {
+  test("keeps an operator's reset", async () => {
     await simulator.control("POST", "/spend", { calls: 5_000 });
     await enrichOne(1);
     await post("/api/quota/reset");

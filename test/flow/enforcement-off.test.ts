@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 
 describe("enforcement off", () => {
-  test("set through the API is live at once, and goes on while the ledger fails; set back, it holds again", async () => {
+  test("applies immediately, survives a failing ledger, and ends when it is enforced again", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     expect((await enrichOne(1)).status).toBe(429);
     await put("/api/quota/settings", { enforcement: "off" });
@@ -25,7 +25,7 @@ describe("enforcement off", () => {
     expect((await enrichOne(5)).status).toBe(503);
   });
 
-  test("can be switched while the ledger fails, and back; the ledger follows when it is there again", async () => {
+  test("can be changed while the ledger fails, and the ledger follows later", async () => {
     failLedger();
     expect((await enrichOne(1)).status).toBe(503);
     const off = await put("/api/quota/settings", { enforcement: "off" });
@@ -44,18 +44,18 @@ describe("enforcement off", () => {
     expect(await quotaStatus()).toMatchObject({ enforcement: "enforce" });
   });
 
-  test("an instance that never heard of the switch reads it from KV when the ledger is away", async () => {
+  test("an instance without the switch in memory reads it from KV if the ledger is unavailable", async () => {
     await put("/api/quota/settings", { enforcement: "off" });
     passSeconds(6);
     await publish();
     failLedger();
-    const elsewhere = { get: env.QUOTA_KV.get.bind(env.QUOTA_KV) } as unknown as KVNamespace;
-    expect(await callWith({ QUOTA_KV: elsewhere }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).toMatchObject({
+    const otherKv = { get: env.QUOTA_KV.get.bind(env.QUOTA_KV) } as unknown as KVNamespace;
+    expect(await callWith({ QUOTA_KV: otherKv }, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).toMatchObject({
       status: 200,
     });
   });
 
-  test("an older word about the switch does not undo a later one, wherever it comes from", async () => {
+  test("an older value of the switch never replaces a newer one", async () => {
     await put("/api/quota/settings", { enforcement: "off" });
     const older = { value: "enforce", changedAt: 1 } as const;
     await ledger().reserve({ id: "a", cost: { calls: 1 }, caller: "x", priority: "interactive" }, older);
@@ -67,7 +67,7 @@ describe("enforcement off", () => {
     expect((await enrichOne(1)).status).toBe(200);
   });
 
-  test("what an operator says now is later than what any instance remembers", async () => {
+  test("an operator's change is newer than every cached value", async () => {
     failLedger();
     vi.setSystemTime(Date.now() + 5_000);
     await put("/api/quota/settings", { enforcement: "off" });
@@ -78,7 +78,7 @@ describe("enforcement off", () => {
     expect(await quotaStatus()).toMatchObject({ enforcement: "enforce" });
   });
 
-  test("observe lets pass what the pace would refuse, and says so", async () => {
+  test("observe grants requests beyond the pace and counts them", async () => {
     await put("/api/quota/settings", { enforcement: "observe", rate_per_second: 1 });
     for (let index = 0; index < 14; index += 1) expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(201);
     expect((await get<{ days: unknown[] }>("/api/quota/history")).body.days).toMatchObject([{ would_refuse: 4 }]);

@@ -11,7 +11,7 @@ beforeEach(async () => {
   return () => vi.restoreAllMocks();
 });
 
-/** The real ledger, but the first answer of one method is lost on its way back, as the platform reports it. */
+/** The real ledger, with the first answer of one method lost. */
 function losingAnswers(method: "reserve" | "commit", flags: object = { retryable: true }) {
   let calls = 0;
   const lossy = (stub: object) =>
@@ -32,7 +32,7 @@ function losingAnswers(method: "reserve" | "commit", flags: object = { retryable
 }
 
 describe("with the ledger failing", () => {
-  test("enrichment answers 503, the provider sees nothing, and status answers from the snapshot", async () => {
+  test("enrichment answers 503, the provider gets no request, and status comes from the snapshot", async () => {
     await enrichOne(1);
     passSeconds(6);
     await publish();
@@ -64,14 +64,14 @@ describe("with the ledger failing", () => {
     expect(await get("/api/quota/status")).toMatchObject({ status: 503, body: { code: "quota_unavailable" } });
   });
 
-  test("what the catalogue holds is still served", async () => {
+  test("books in the catalog are still served", async () => {
     await enrichOne(1);
     failLedger();
     expect(await enrichOne(1)).toMatchObject({ status: 200, body: { cached: 1, api_calls: 0 } });
   });
 
-  test("a commit that does not get through leaves the hold to be charged by its expiry", async () => {
-    const commit = vi.spyOn(QuotaLedger.prototype, "commit").mockRejectedValue(new Error("ledger is away"));
+  test("a failed commit leaves the reservation, which is charged when it expires", async () => {
+    const commit = vi.spyOn(QuotaLedger.prototype, "commit").mockRejectedValue(new Error("ledger is unavailable"));
     expect(await enrichOne(1)).toMatchObject({ status: 200, body: { api_calls: 1 } });
     commit.mockRestore();
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 1 });

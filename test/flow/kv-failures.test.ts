@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 
 describe("with KV failing", () => {
-  test("everything but the snapshot works", async () => {
+  test("everything works except the snapshot", async () => {
     const broken = { QUOTA_KV: brokenKv() };
     expect(await callWith(broken, "POST", "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).toMatchObject({ status: 200 });
     expect(await callWith(broken, "GET", "/api/quota/status?fresh=false")).toMatchObject({
@@ -21,7 +21,7 @@ describe("with KV failing", () => {
     expect(await callWith(broken, "PUT", "/api/quota/settings", { background_floor: 10 })).toMatchObject({ status: 200 });
   });
 
-  test("the ledger goes on, and publishes when KV is back", async () => {
+  test("the ledger continues, and publishes when KV is back", async () => {
     const put = vi.spyOn(env.QUOTA_KV, "put").mockRejectedValue(new Error("KV PUT failed: 429"));
     await enrichOne(1);
     passSeconds(6);
@@ -47,7 +47,7 @@ describe("with KV failing", () => {
     expect(await quotaStatus()).toMatchObject({ enforcement: "off", background: { floor: 3 } });
   });
 
-  test("a KV that hangs keeps nobody waiting long", async () => {
+  test("a KV that hangs delays no request for long", async () => {
     await enrichOne(1);
     passSeconds(6);
     await publish();
@@ -60,7 +60,7 @@ describe("with KV failing", () => {
     });
   });
 
-  test("each key is written at most once a second, whatever happens", async () => {
+  test("each key is written at most once a second", async () => {
     const writes: { key: string; at: number }[] = [];
     const real = env.QUOTA_KV.put.bind(env.QUOTA_KV);
     await runInDurableObject(ledger(), () => {

@@ -1,4 +1,4 @@
-/** The provider's count: what it shows of others, whatever an operator corrects and whatever is reserved meanwhile. */
+/** Untracked calls from the provider's count, with corrections by operators and open reservations. */
 import { beforeEach, describe, expect, test } from "vitest";
 import type { ProviderReport } from "../../worker/src/quota/index.ts";
 import { AFTERNOON, call, freshStart, isbnNumber, ledger, post, put, quotaStatus, simulator } from "../support/worker.ts";
@@ -6,7 +6,7 @@ import { AFTERNOON, call, freshStart, isbnNumber, ledger, post, put, quotaStatus
 const one = async (n: number) => post("/api/enrich/batch-direct", { isbns: [isbnNumber(n)] });
 const othersSpend = async (calls: number) => simulator.control("POST", "/spend", { calls });
 
-/** The provider's account as new: nothing is counted. */
+/** Resets the provider's account to zero. */
 async function newAccount(): Promise<void> {
   await simulator.control("POST", "/reset");
   await simulator.control("PUT", "/settings", { rate_per_second: 0, clock: AFTERNOON });
@@ -28,10 +28,10 @@ describe("after the provider's count fell", () => {
 
   test.each([
     ["a reset", async () => post("/api/quota/reset"), 0, 0],
-    ["a correction to what the new account counted", async () => put("/api/quota/usage", { used: 0 }), 0, 9_000],
-    ["a correction above what the new account counted", async () => put("/api/quota/usage", { used: 700 }), 700, 9_000],
-  ])("and %s, the fresh count is the base: what others spend from then on is seen", async (_, correct, used, before) => {
-    // A correction leaves what was untracked before as it is, and charges the difference to the operator.
+    ["a correction to the count of the new account", async () => put("/api/quota/usage", { used: 0 }), 0, 9_000],
+    ["a correction above the count of the new account", async () => put("/api/quota/usage", { used: 700 }), 700, 9_000],
+  ])("and %s, the fresh count is the base for later untracked calls", async (_, correct, used, before) => {
+    // A correction keeps earlier untracked calls and charges the difference to the operator.
     await correct();
     expect(await quotaStatus()).toMatchObject({ used });
     await othersSpend(5_000);
@@ -54,7 +54,7 @@ describe("after the provider's count fell", () => {
   });
 });
 
-describe("while our own reservations could explain what the provider counted", () => {
+describe("while our own reservations could explain the provider's count", () => {
   beforeEach(async () => {
     await post("/api/quota/reservations", { calls: 5_000, id: "open" });
     await othersSpend(4_000);

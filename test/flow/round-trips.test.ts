@@ -78,9 +78,9 @@ describe("an answer waits for", () => {
   test("nothing if the day is known to be exhausted", async () => {
     const { trips, bindings } = watched();
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
-    const asked = async () =>
+    const statusOf = async () =>
       (await callWith(bindings, "/api/quota/reservations", { method: "POST", headers, body: '{"calls":14000}' })).status;
-    expect([await asked(), await asked(), await asked()]).toEqual([429, 429, 429]);
+    expect([await statusOf(), await statusOf(), await statusOf()]).toEqual([429, 429, 429]);
     expect(trips).toEqual(["ledger reserve"]);
   });
 
@@ -104,7 +104,7 @@ describe("an answer waits for", () => {
 
 test("a call is charged while its answer is still being read", async () => {
   let commitStarted = (): void => undefined;
-  const asked = new Promise<void>((resolve) => (commitStarted = resolve));
+  const started = new Promise<void>((resolve) => (commitStarted = resolve));
   const { trips, bindings } = watched(async (method) => {
     if (method === "commit") commitStarted();
   });
@@ -113,7 +113,7 @@ test("a call is charged while its answer is still being read", async () => {
     const underWay = { from: Date.now(), to: Date.now() };
     settle({ sent: "yes", underWay, delivered: true, report: null, signal: "none", retryAfterSeconds: null });
     // The rest of the answer arrives only after the commit was sent. A commit that waited for it would never end.
-    await asked;
+    await started;
     return "the rest";
   });
   expect(done).toMatchObject({ result: "done", value: "the rest", charged: 1 });

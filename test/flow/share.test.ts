@@ -41,8 +41,8 @@ describe("a share is never exceeded", () => {
     );
     const of = (project: string) => answers.filter((answer) => answer.project === project).map(({ paid }) => paid);
     const refused = of("a").flatMap((paid) => (paid.result === "refused" ? [paid.refusal.refusedBy] : []));
-    expect({ asked: of("a").length, refused: refused.length, by: [...new Set(refused)] }).toEqual({
-      asked: 200,
+    expect({ total: of("a").length, refused: refused.length, by: [...new Set(refused)] }).toEqual({
+      total: 200,
       refused: 140,
       by: ["share"],
     });

@@ -9,7 +9,7 @@ export const enrichOne = async (n: number) => post("/api/enrich/batch-direct", {
 export const publish = async () => runDurableObjectAlarm(ledger());
 export const passSeconds = (seconds: number): void => void vi.setSystemTime(Date.now() + seconds * 1_000);
 
-/** The ledger fails in every entry method. */
+/** Makes every method of the ledger fail. */
 export function failLedger(): void {
   for (const name of [
     "reserve",
@@ -23,11 +23,11 @@ export function failLedger(): void {
     "reset",
     "add",
   ] as const) {
-    vi.spyOn(QuotaLedger.prototype, name).mockRejectedValue(new Error("ledger is away"));
+    vi.spyOn(QuotaLedger.prototype, name).mockRejectedValue(new Error("ledger is unavailable"));
   }
 }
 
-/** One request with KV replaced by one that refuses everything. The ledger's own KV is mocked apart. */
+/** A KV that refuses everything, for one request. The ledger's own KV is mocked separately. */
 export function brokenKv(): KVNamespace {
   const refuse = async () => Promise.reject(new Error("KV PUT failed: 429 Too Many Requests"));
   return { get: refuse, put: refuse } as unknown as KVNamespace;

@@ -25,7 +25,7 @@ const usageOf = async (project: string): Promise<Usage> => right(await get<Usage
 const used = async (project: string): Promise<Record<string, number | null>> =>
   Object.fromEntries((await usageOf(project)).caps.map(({ cap_type, used }) => [cap_type, used]));
 
-const held = { calls: 40, caller: "cron.harvest", priority: "background", ttl_seconds: 3600 };
+const terms = { calls: 40, caller: "cron.harvest", priority: "background", ttl_seconds: 3600 };
 
 // The tests of a release build on one another. The fourth release changed none of this state, so it is left out.
 describe.each(RELEASES.filter(({ migrations }) => migrations !== 4))("from $name", (release: Recording) => {
@@ -49,10 +49,10 @@ describe.each(RELEASES.filter(({ migrations }) => migrations !== 4))("from $name
 
   test("ids stay idempotent, and reservations stay with their callers", async () => {
     const before = await quotaStatus();
-    const again = await post("/api/quota/reservations", { id: "held-1", ...held });
+    const again = await post("/api/quota/reservations", { id: "held-1", ...terms });
     expect(again).toMatchObject({ status: 201, body: { id: "held-1", calls: 40, expires_at: "2031-05-14T15:00:00Z" } });
-    expect(await post("/api/quota/reservations", { id: "held-1", ...held, calls: 41 })).toMatchObject({ status: 409 });
-    expect(await post("/api/quota/reservations", { id: "released-1", ...held, calls: 30 })).toMatchObject({ status: 409 });
+    expect(await post("/api/quota/reservations", { id: "held-1", ...terms, calls: 41 })).toMatchObject({ status: 409 });
+    expect(await post("/api/quota/reservations", { id: "released-1", ...terms, calls: 30 })).toMatchObject({ status: 409 });
     expect(await post("/api/quota/reservations/committed-1/commit", { calls: 60 })).toMatchObject({ status: 200, body: { charged: 50 } });
     expect(await call("DELETE", "/api/quota/reservations/released-1")).toMatchObject({ status: 200, body: { released: 30 } });
     expect(await quotaStatus()).toMatchObject({ used: before.used, reserved: before.reserved });

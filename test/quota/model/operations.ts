@@ -8,7 +8,7 @@ import type { Asked, Limits } from "./reference.ts";
  */
 export type Moment = { readonly life: number } | { readonly fromMidnight: number };
 
-/** A count of the provider's, and how long ago it was asked for. */
+/** A count by the provider, and its age in milliseconds. */
 export interface Count {
   readonly spent: number;
   readonly age: number;
@@ -91,7 +91,7 @@ const count: fc.Arbitrary<Count> = record({
 
 /** Each as often as its weight says. */
 const WEIGHTED: readonly (readonly [number, fc.Arbitrary<Operation>])[] = [
-  [10, record({ does: of("reserve"), id, asked: orderly })],
+  [10, record({ does: of("reserve"), id, demand: orderly })],
   [8, record({ does: of("commit"), id, calls: orNothing(charged, 2), sent: orNothing(moment, 2), counted: orNothing(count, 1) })],
   [3, record({ does: fc.constantFrom("release" as const, "abandon" as const), id })],
   [2, record({ does: of("add"), id, caller, calls: fc.integer({ min: 0, max: 20 }) })],

@@ -33,18 +33,18 @@ interface Hold {
 interface Day {
   readonly by: Map<string, number>;
   untracked: number;
-  /** The provider's count when an operator last set ours, less what ours was set to: from there on both are compared. */
+  /** The provider's count minus ours, when an operator last set ours. Later counts are compared with it. */
   base: number;
   /** The provider's largest count since then. */
   spent: number | null;
-  /** Counts that were requested before it are of an account, or of a day, that the operator has corrected. */
+  /** Time of the operator's last correction. Counts requested before it are ignored. */
   correctedAt: number;
 }
 
-/** What the provider said it had counted, and when it was asked. */
+/** A count by the provider, and the time of its request. */
 export interface Counted {
   readonly spent: number;
-  readonly askedAt: number;
+  readonly requestedAt: number;
 }
 
 export interface Limits {
@@ -113,17 +113,18 @@ export class ReferenceLedger {
     return { result: "granted", calls };
   }
 
-  /** `counted`: what the provider's answer said it has counted, if it said so. */
+  /** `counted`: the provider's count from its answer, if any. */
   commit(id: string, given: { calls: number | null; sentAt: number | null; counted: Counted | null }, now: number): Outcome {
-    const hold = this.holds.get(id);
-    if (!hold) return { result: "unknown" };
-    const late = hold.state === "expired" || hold.state === "late";
-    if (hold.state === "committed" || hold.state === "late") return { result: "committed", charged: hold.charged, late };
+    const reservation = this.reservations.get(id);
+    if (!reservation) return { result: "unknown" };
+    const late = reservation.state === "expired" || reservation.state === "late";
+    if (reservation.state === "committed" || reservation.state === "late")
+      return { result: "committed", charged: reservation.charged, late };
 
     const { sentAt } = given;
     if (sentAt !== null && (sentAt < hold.openedAt - MARGIN || sentAt > now + MARGIN)) return { result: "impossible" };
     const sides = sentAt === null ? null : datesOf(sentAt - MARGIN, sentAt + MARGIN);
-    const cost = given.calls ?? hold.calls;
+    const cost = given.calls ?? reservation.calls;
     if (given.counted !== null) this.observe(given.counted, now);
     if (late) {
       const already = datesOf(hold.openedAt, hold.expiresAt);
@@ -158,27 +159,27 @@ export class ReferenceLedger {
   }
 
   add(id: string, caller: string, calls: number, now: number): Outcome {
-    const asked = JSON.stringify(["added", calls, caller]);
-    const known = this.holds.get(id);
-    if (known && known.asked !== asked) return { result: "impossible" };
-    if (!known) this.#note(id, { asked, caller, calls, state: "held" }, now);
+    const terms = JSON.stringify(["added", calls, caller]);
+    const known = this.reservations.get(id);
+    if (known && known.terms !== terms) return { result: "impossible" };
+    if (!known) this.#add(id, { terms, caller, calls, state: "open" }, now);
     return this.commit(id, { calls, sentAt: null, counted: null }, now);
   }
 
   /** The provider's own count. Counts arrive late and out of order, so the largest is the latest. */
   observe(counted: Counted, now: number): void {
     const day = this.#day(now);
-    if (!this.#isTodays(counted, now) || counted.askedAt < day.correctedAt) return;
+    if (!this.#isTodays(counted, now) || counted.requestedAt < day.correctedAt) return;
     day.spent = Math.max(day.spent ?? 0, counted.spent);
   }
 
-  /** To be called when everything else of a step is done: what the provider counted, and we neither spent nor hold, others spent. */
+  /** Finds untracked calls: those that the provider counted and we neither spent nor reserved. Call it at the end of a step. */
   findOthers(now: number): void {
     const day = this.#day(now);
     if (day.spent !== null) day.untracked = Math.max(day.untracked, day.spent - day.base - sum(day.by.values()) - this.reserved);
   }
 
-  /** `fresh`: the provider's count, asked for just before. It may be below an earlier one: the count that an operator corrects can fall. */
+  /** `fresh`: the provider's count, requested just before. It may be lower than an earlier one, because an operator may correct it downward. */
   setUsage(used: number, fresh: Counted | null, now: number): void {
     const was = this.used(now);
     this.#correct(used, fresh, now);
@@ -197,12 +198,12 @@ export class ReferenceLedger {
     const known = fresh !== null && this.#isTodays(fresh, now) ? fresh : null;
     day.base = (known?.spent ?? this.#counted(day)) - used;
     day.spent = known?.spent ?? day.spent;
-    day.correctedAt = known?.askedAt ?? now;
+    day.correctedAt = known?.requestedAt ?? now;
   }
 
-  /** Asked for on this day, and not while the provider may still count the day before. */
-  #isTodays({ askedAt }: Counted, now: number): boolean {
-    return dateOf(askedAt) === dateOf(now) && askedAt % DAY >= PROVIDER_LAG;
+  /** True if the count was requested today, after the provider's own day has surely started. */
+  #isTodays({ requestedAt }: Counted, now: number): boolean {
+    return dateOf(requestedAt) === dateOf(now) && requestedAt % DAY >= PROVIDER_LAG;
   }
 
   change(limits: Partial<Limits>): Outcome {

@@ -112,14 +112,14 @@ export class Run {
       }
       case "commit": {
         const { id, calls, counted } = operation;
-        const sentAt = operation.sent === null ? null : sentWhen(operation.sent, model.holds.get(id)?.openedAt ?? now, now);
+        const sentAt = operation.sent === null ? null : sentWhen(operation.sent, model.reservations.get(id)?.openedAt ?? now, now);
         const request = {
           id,
           ...(calls === null ? {} : { calls }),
           ...(sentAt === null ? {} : { sentAt }),
           ...(counted === null ? {} : { settlement: settlement(counted, now) }),
         };
-        return [outcomeOf(await this.#ledger.commit(request)), model.commit(id, { calls, sentAt, counted: asked(counted, now) }, now)];
+        return [outcomeOf(await this.#ledger.commit(request)), model.commit(id, { calls, sentAt, counted: countedAt(counted, now) }, now)];
       }
       case "release":
         return [outcomeOf(await this.#ledger.release(operation.id)), model.release(operation.id)];
@@ -138,15 +138,15 @@ export class Run {
       }
       case "observe":
         await this.#ledger.observe(report(operation.counted, now));
-        model.observe(asked(operation.counted, now), now);
+        model.observe(countedAt(operation.counted, now), now);
         return [done, done];
       case "set usage":
         await this.#ledger.setUsage(operation.used, this.#operation(), operation.fresh && report(operation.fresh, now));
-        model.setUsage(operation.used, asked(operation.fresh, now), now);
+        model.setUsage(operation.used, countedAt(operation.fresh, now), now);
         return [done, done];
       case "reset":
         await this.#ledger.reset(this.#operation(), operation.fresh && report(operation.fresh, now));
-        model.reset(asked(operation.fresh, now), now);
+        model.reset(countedAt(operation.fresh, now), now);
         return [done, done];
       case "evict":
         await evictDurableObject(this.#ledger);
@@ -184,10 +184,10 @@ function sentWhen(moment: Moment, opened: number, now: number): number {
 
 type Report = NonNullable<Settlement["report"]>;
 
-/** When it was asked for. */
-function asked<Given extends Count | null>(count: Given, now: number): Given extends null ? null : Counted;
-function asked(count: Count | null, now: number): Counted | null {
-  return count && { spent: count.spent, askedAt: now - count.age };
+/** A count with the time of its request. */
+function countedAt<Given extends Count | null>(count: Given, now: number): Given extends null ? null : Counted;
+function countedAt(count: Count | null, now: number): Counted | null {
+  return count && { spent: count.spent, requestedAt: now - count.age };
 }
 
 function report({ spent, age }: Count, now: number): Report {
