@@ -1,17 +1,17 @@
 /**
- * The ledger as one would explain it to a colleague: plain objects, no storage, no concurrency, nothing shared with the product's code.
- * What the real ledger answers is compared with this after every operation. Times are epoch milliseconds, counts are calls.
+ * Reference model of the ledger: plain objects without storage or concurrency. It shares no code with the product. The test compares the real
+ * ledger with it after every operation. Times are in epoch milliseconds, counts in calls.
  */
 const SECOND = 1_000;
 const DAY = 86_400 * SECOND;
-/** Near midnight nobody knows on which side of it a request was sent. */
+/** Near midnight, the day on which a request was sent is uncertain. */
 const MARGIN = 5 * SECOND;
-/** The provider's own day may begin late. */
+/** The provider's own day may start late. */
 const PROVIDER_LAG = 120 * SECOND;
 
 export const PROVIDER_LIMIT = 1_000;
 
-export interface Asked {
+export interface Demand {
   readonly calls: number;
   readonly minCalls: number | null;
   readonly caller: string;
@@ -20,13 +20,13 @@ export interface Asked {
   readonly share: number | null;
 }
 
-interface Hold {
-  readonly asked: string;
+interface Reservation {
+  readonly terms: string;
   readonly caller: string;
   readonly calls: number;
   readonly openedAt: number;
   readonly expiresAt: number;
-  state: "held" | "committed" | "released" | "expired" | "late";
+  state: "open" | "committed" | "released" | "expired" | "late";
   charged: number;
 }
 
@@ -66,48 +66,48 @@ const sum = (numbers: Iterable<number>): number => [...numbers].reduce((total, e
 
 export class ReferenceLedger {
   readonly limits: Limits;
-  readonly holds = new Map<string, Hold>();
+  readonly reservations = new Map<string, Reservation>();
   readonly #days = new Map<string, Day>();
 
   constructor(limits: Limits) {
     this.limits = limits;
   }
 
-  /** What is held for longer than its life was perhaps sent: it is spent, on each side of a midnight that it saw. */
+  /** Charges expired reservations, because their calls may have been sent. One that spans midnight is charged to both days. */
   expire(now: number): void {
-    for (const hold of this.holds.values()) {
-      if (hold.state !== "held" || hold.expiresAt > now) continue;
-      this.#charge(hold.caller, datesOf(hold.openedAt, hold.expiresAt), hold.calls);
-      hold.state = "expired";
-      hold.charged = hold.calls;
+    for (const reservation of this.reservations.values()) {
+      if (reservation.state !== "open" || reservation.expiresAt > now) continue;
+      this.#charge(reservation.caller, datesOf(reservation.openedAt, reservation.expiresAt), reservation.calls);
+      reservation.state = "expired";
+      reservation.charged = reservation.calls;
     }
   }
 
-  reserve(id: string, asked: Asked, now: number): Outcome {
-    const { share, ...terms } = asked;
-    const known = this.holds.get(id);
+  reserve(id: string, demand: Demand, now: number): Outcome {
+    const { share, ...terms } = demand;
+    const known = this.reservations.get(id);
     if (known) {
-      const again = known.state === "held" && known.asked === JSON.stringify(terms);
+      const again = known.state === "open" && known.terms === JSON.stringify(terms);
       return again ? { result: "granted", calls: known.calls } : { result: "conflict" };
     }
-    const least = asked.minCalls ?? asked.calls;
+    const least = demand.minCalls ?? demand.calls;
     const enforcing = this.limits.enforcement === "enforce";
-    const isProject = asked.caller.startsWith("project:");
+    const isProject = demand.caller.startsWith("project:");
     if (enforcing) {
       const mostEver = Math.min(isProject ? Math.floor(this.safetyLimit / 10) : Infinity, share === null || share === 0 ? Infinity : share);
       if (least > mostEver) return { result: "impossible" };
     }
-    const available = this.#available(asked, now);
+    const available = this.#available(demand, now);
     if (enforcing && available < least) return { result: "refused", available };
-    const calls = available >= least ? Math.min(asked.calls, available) : asked.calls;
+    const calls = available >= least ? Math.min(demand.calls, available) : demand.calls;
     const longest = isProject ? 120 : 3_600;
-    this.holds.set(id, {
-      asked: JSON.stringify(terms),
-      caller: asked.caller,
+    this.reservations.set(id, {
+      terms: JSON.stringify(terms),
+      caller: demand.caller,
       calls,
       openedAt: now,
-      expiresAt: now + Math.min(asked.ttlSeconds, longest) * SECOND,
-      state: "held",
+      expiresAt: now + Math.min(demand.ttlSeconds, longest) * SECOND,
+      state: "open",
       charged: 0,
     });
     return { result: "granted", calls };
@@ -122,40 +122,40 @@ export class ReferenceLedger {
       return { result: "committed", charged: reservation.charged, late };
 
     const { sentAt } = given;
-    if (sentAt !== null && (sentAt < hold.openedAt - MARGIN || sentAt > now + MARGIN)) return { result: "impossible" };
+    if (sentAt !== null && (sentAt < reservation.openedAt - MARGIN || sentAt > now + MARGIN)) return { result: "impossible" };
     const sides = sentAt === null ? null : datesOf(sentAt - MARGIN, sentAt + MARGIN);
     const cost = given.calls ?? reservation.calls;
     if (given.counted !== null) this.observe(given.counted, now);
     if (late) {
-      const already = datesOf(hold.openedAt, hold.expiresAt);
-      this.#charge(hold.caller, already, Math.max(0, cost - hold.charged));
+      const already = datesOf(reservation.openedAt, reservation.expiresAt);
+      this.#charge(reservation.caller, already, Math.max(0, cost - reservation.charged));
       this.#charge(
-        hold.caller,
+        reservation.caller,
         (sides ?? []).filter((date) => !already.includes(date)),
         cost,
       );
-      hold.state = "late";
-      hold.charged = Math.max(cost, hold.charged);
+      reservation.state = "late";
+      reservation.charged = Math.max(cost, reservation.charged);
     } else {
-      const saw = datesOf(hold.openedAt, now);
-      this.#charge(hold.caller, saw.length === 1 ? saw : (sides ?? saw), cost);
-      hold.state = "committed";
-      hold.charged = cost;
+      const saw = datesOf(reservation.openedAt, now);
+      this.#charge(reservation.caller, saw.length === 1 ? saw : (sides ?? saw), cost);
+      reservation.state = "committed";
+      reservation.charged = cost;
     }
-    return { result: "committed", charged: hold.charged, late };
+    return { result: "committed", charged: reservation.charged, late };
   }
 
   release(id: string): Outcome {
-    const hold = this.holds.get(id);
-    if (!hold) return { result: "unknown" };
-    if (hold.state !== "held" && hold.state !== "released") return { result: "conflict" };
-    hold.state = "released";
-    return { result: "released", calls: hold.calls };
+    const reservation = this.reservations.get(id);
+    if (!reservation) return { result: "unknown" };
+    if (reservation.state !== "open" && reservation.state !== "released") return { result: "conflict" };
+    reservation.state = "released";
+    return { result: "released", calls: reservation.calls };
   }
 
   abandon(id: string, now: number): void {
-    if (this.holds.has(id)) this.release(id);
-    else this.#note(id, { asked: "abandoned", caller: "abandoned", calls: 0, state: "released" }, now);
+    if (this.reservations.has(id)) this.release(id);
+    else this.#add(id, { terms: "abandoned", caller: "abandoned", calls: 0, state: "released" }, now);
   }
 
   add(id: string, caller: string, calls: number, now: number): Outcome {
@@ -218,7 +218,7 @@ export class ReferenceLedger {
   }
 
   get reserved(): number {
-    return sum(this.#held().map(({ calls }) => calls));
+    return sum(this.#open().map(({ calls }) => calls));
   }
 
   used(now: number): number {
@@ -226,32 +226,34 @@ export class ReferenceLedger {
     return sum(by.values()) + untracked;
   }
 
-  /** Who spent how much, without those who spent nothing. */
+  /** Usage by caller, without callers that spent nothing. */
   callers(now: number): Record<string, number> {
     const { by, untracked } = this.#day(now);
     return Object.fromEntries([...by, ["untracked", untracked] as const].filter(([, calls]) => calls !== 0));
   }
 
-  #available({ caller, priority, share }: Asked, now: number): number {
+  #available({ caller, priority, share }: Demand, now: number): number {
     const left = Math.max(0, this.safetyLimit - this.used(now) - this.reserved);
     const bounds = [left];
-    const heldBy = (holds: readonly Hold[]): number => sum(holds.map(({ calls }) => calls));
-    const own = this.#held().filter((hold) => hold.caller === caller);
-    if (share !== null) bounds.push(share - (this.#day(now).by.get(caller) ?? 0) - heldBy(own));
+    const reservedBy = (reservations: readonly Reservation[]): number => sum(reservations.map(({ calls }) => calls));
+    const own = this.#open().filter((reservation) => reservation.caller === caller);
+    if (share !== null) bounds.push(share - (this.#day(now).by.get(caller) ?? 0) - reservedBy(own));
     if (priority === "background") bounds.push(left - Math.ceil((this.limits.backgroundFloor * (DAY - (now % DAY))) / DAY));
     if (caller.startsWith("project:")) {
-      bounds.push(Math.floor(this.safetyLimit / 10) - heldBy(own));
-      bounds.push(Math.floor(this.safetyLimit / 2) - heldBy(this.#held().filter((hold) => hold.caller.startsWith("project:"))));
+      bounds.push(Math.floor(this.safetyLimit / 10) - reservedBy(own));
+      bounds.push(
+        Math.floor(this.safetyLimit / 2) - reservedBy(this.#open().filter((reservation) => reservation.caller.startsWith("project:"))),
+      );
     }
     return Math.max(0, Math.min(...bounds));
   }
 
-  #held(): Hold[] {
-    return [...this.holds.values()].filter(({ state }) => state === "held");
+  #open(): Reservation[] {
+    return [...this.reservations.values()].filter(({ state }) => state === "open");
   }
 
-  #note(id: string, hold: Pick<Hold, "asked" | "caller" | "calls" | "state">, now: number): void {
-    this.holds.set(id, { ...hold, openedAt: now, expiresAt: now, charged: 0 });
+  #add(id: string, reservation: Pick<Reservation, "terms" | "caller" | "calls" | "state">, now: number): void {
+    this.reservations.set(id, { ...reservation, openedAt: now, expiresAt: now, charged: 0 });
   }
 
   #counted({ by, untracked, base, spent }: Day): number {

@@ -1,4 +1,4 @@
-/** One random sequence: the real ledger and the reference model side by side, compared after every step. */
+/** Runs one random sequence on the real ledger and the reference model, and compares them after every step. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { assert, vi } from "vitest";
@@ -11,7 +11,7 @@ import type { Counted, Limits, Outcome } from "./reference.ts";
 
 const START = Date.parse(AFTERNOON);
 const DAY = 86_400_000;
-/** What is settled is remembered for two days: within a sequence no id is forgotten. */
+/** The ledger remembers finished reservations for two days, so a sequence never loses an id. */
 const LATEST = START + 1.8 * DAY;
 const LIMITS: Limits = { dailyLimit: 150, safetyBuffer: 30, backgroundFloor: 20, enforcement: "enforce" };
 
@@ -35,7 +35,7 @@ export class Run {
     await this.#ledger.changeSettings({ ...LIMITS, ratePerSecond: 0 }, this.#operation(), null);
   }
 
-  /** Lets go of its files: ten thousand ledgers at once would be more than the machine opens. */
+  /** Closes the ledger's files. Ten thousand open ledgers would be too many. */
   async end(): Promise<void> {
     await evictDurableObject(this.#ledger);
   }
@@ -69,25 +69,25 @@ export class Run {
     assert.deepEqual({ date, used, reserved, remaining, safety_limit, callers: byCaller(status) }, expected);
   }
 
-  /** What must hold of the ledger's own words, whatever the model thinks. */
+  /** Checks the laws on the ledger's own answers, independent of the model. */
   #lawful(status: QuotaStatus, { does }: Operation, outcome: Outcome): void {
     const callers = Object.values(byCaller(status));
     assert.equal(
       callers.reduce((sum, used) => sum + used, 0),
       status.used,
-      "the sum of the callers is what was used",
+      "the callers' sum equals the used calls",
     );
     if (does === "reserve" && outcome.result === "granted" && status.enforcement === "enforce" && this.#grew(status)) {
       assert.ok(status.used + status.reserved <= status.safety_limit, "nothing is granted beyond the safety limit");
     }
     if (this.#before?.date !== status.date) return;
     const taken = this.#before.used + this.#before.reserved;
-    if (does !== "set usage" && does !== "reset") assert.ok(status.used >= this.#before.used, "what was used stays used");
-    const givesBack = ["release", "abandon", "commit", "set usage", "reset"].includes(does);
-    if (!givesBack) assert.ok(status.used + status.reserved >= taken, "only a release, a commit or an operator gives back");
+    if (does !== "set usage" && does !== "reset") assert.ok(status.used >= this.#before.used, "used calls never decrease");
+    const mayDecrease = ["release", "abandon", "commit", "set usage", "reset"].includes(does);
+    if (!mayDecrease) assert.ok(status.used + status.reserved >= taken, "only a release, a commit or an operator decreases the total");
   }
 
-  /** A repeated request is granted what it has already, also where the day is over since. */
+  /** True if the status has more reserved calls. A repeated request gets its earlier grant, even if the day is exhausted since. */
   #grew(status: QuotaStatus): boolean {
     return this.#before === null || status.reserved > this.#before.reserved;
   }
@@ -99,16 +99,16 @@ export class Run {
     vi.setSystemTime(this.#now);
   }
 
-  /** What the ledger answers, and what the model does. */
+  /** The answers of the ledger and of the model. */
   async #both(operation: Operation): Promise<[Outcome, Outcome]> {
     const { model } = this;
     const now = this.#now;
     const done: Outcome = { result: "done" };
     switch (operation.does) {
       case "reserve": {
-        const { calls, minCalls, ...who } = operation.asked;
-        const request = { id: operation.id, cost: { calls }, ...who, ...(minCalls === null ? {} : { minCalls }) };
-        return [outcomeOf(await this.#ledger.reserve(request, null)), model.reserve(operation.id, operation.asked, now)];
+        const { calls, minCalls, ...terms } = operation.demand;
+        const request = { id: operation.id, cost: { calls }, ...terms, ...(minCalls === null ? {} : { minCalls }) };
+        return [outcomeOf(await this.#ledger.reserve(request, null)), model.reserve(operation.id, operation.demand, now)];
       }
       case "commit": {
         const { id, calls, counted } = operation;
@@ -167,7 +167,7 @@ export class Run {
     vi.restoreAllMocks();
     vi.spyOn(console, "warn").mockImplementation(() => undefined);
     if (!fails) return;
-    for (const method of ["get", "put"] as const) vi.spyOn(env.QUOTA_KV, method).mockRejectedValue(new Error("KV is away"));
+    for (const method of ["get", "put"] as const) vi.spyOn(env.QUOTA_KV, method).mockRejectedValue(new Error("KV is unavailable"));
   }
 
   #operation(): { id: string; actor: string } {
@@ -200,7 +200,7 @@ function settlement(count: Count, now: number): Settlement {
 
 type Answered = Awaited<ReturnType<DurableObjectStub<QuotaLedger>["reserve" | "commit" | "release" | "add"]>>;
 
-/** The part of an answer that the model foretells. */
+/** The part of an answer that the model predicts. */
 function outcomeOf(answer: Answered): Outcome {
   if ("empty" in answer) throw new Error("the ledger is empty");
   switch (answer.result) {
