@@ -45,10 +45,11 @@ describe("names of a project beside ours:", () => {
 
   test.each(NAMES.filter((name) => !/^k$/iu.test(name)))("a generated column called %j", (name) => {
     const quoted = `"${name.replaceAll('"', '""')}"`;
-    copied([
+    const { copy } = copied([
       `CREATE TABLE g(x, ${quoted} GENERATED ALWAYS AS (x || 'y'), z AS (x) STORED)`,
       `${many(50)} INSERT INTO g(x) SELECT i FROM n`,
     ]);
+    expect(copy.prepare("SELECT count(*) AS n FROM g").get()).toEqual({ n: 50 });
   });
 
   test("all three names of the rowid are generated columns", () => {

@@ -92,7 +92,7 @@ export const quotaStatus = z
   })
   .openapi("QuotaStatus", { example: EXAMPLE_STATUS });
 
-const problem = z
+export const problem = z
   .looseObject({
     type: z.string(),
     title: z.string(),

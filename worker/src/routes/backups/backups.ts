@@ -15,7 +15,7 @@ import type { Actor } from "../../tenants/changing.ts";
 import { keyJson } from "../../tenants/keys/keys.ts";
 import { getProject, projectJson } from "../../tenants/projects/projects.ts";
 import { backup, backupBody, backupId, restore, restoreBody, restoring } from "./schemas.ts";
-import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "../schemas.ts";
+import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problem, problems } from "../schemas.ts";
 import { projectId } from "../projects/schemas.ts";
 
 const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
@@ -93,7 +93,11 @@ const getDownload = createRoute({
       content: { "application/gzip": binary },
     },
     304: { description: "The file has the ETag that `If-None-Match` names" },
-    416: { description: "`Range` begins behind the end of the file", headers: { "Content-Range": text("How many bytes it has") } },
+    416: {
+      description: "`Range` begins behind the end of the file",
+      headers: { "Content-Range": text("How many bytes it has") },
+      content: { "application/problem+json": { schema: problem } },
+    },
     ...problems(...PROBLEMS, "conflict"),
   },
 });
