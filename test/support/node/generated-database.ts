@@ -2,9 +2,23 @@
 import { array, constantFrom, integer, oneof, record, tuple } from "fast-check";
 import type { Arbitrary } from "fast-check";
 
+const WORDS = "v0 v1 v2 v3 k K rowid _rowid_ oid t c0 words _qc_long _qc_long_ order select group end begin A a";
 const NAMES = [
-  ..."v0 v1 v2 v3 k K rowid _rowid_ oid t c0 words _qc_long _qc_long_ order select group end begin A a".split(" "),
-  ...["a b", 'a"b', "it's", "é😀", "x;y", "-- x", "/* x", "[z", "`q`", ".shell", "go", "", "a\nb", "a\r.quit"],
+  ...WORDS.split(" "),
+  "a b",
+  'a"b',
+  "it's",
+  "é😀",
+  "x;y",
+  "-- x",
+  "/* x",
+  "[z",
+  "`q`",
+  ".shell",
+  "go",
+  "",
+  "a\nb",
+  "a\r.quit",
 ];
 const q = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 const name = oneof({ arbitrary: constantFrom(...NAMES.slice(0, 24)), weight: 12 }, { arbitrary: constantFrom(...NAMES), weight: 3 }).map(q);

@@ -102,7 +102,7 @@ export function content(database: DatabaseSync): unknown {
     "SELECT type, name, tbl_name FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_stat%' ESCAPE '!' ORDER BY type, name",
   ) as Listed[];
   const kinds = new Map((all("PRAGMA table_list") as Listed[]).map(({ name, type }) => [name, type]));
-  const tables = objects.filter(({ type, name }) => type === "table" && (kinds.get(name) !== "shadow" || /_content$/u.test(name)));
+  const tables = objects.filter(({ type, name }) => type === "table" && (kinds.get(name) !== "shadow" || name.endsWith("_content")));
   const rows = tables.map(({ name }) => {
     const columns = (all(`PRAGMA table_xinfo(${quoted(name)})`) as { name: string; hidden: bigint }[]).filter(
       ({ hidden }) => hidden !== 1n,

@@ -33,9 +33,10 @@ const NOW = "2031-05-14T14:03:11Z";
 
 describe("a backup", () => {
   test("of every trap is one file that holds the dump, byte by byte, and loads as the same content", async () => {
-    await run("shop", ...TRAP_SCHEMA, ...TRAP_ROWS);
-    const dumped = await dump("shop");
-    const { backup } = await backUp("shop");
+    await makeProject("traps");
+    await run("traps", ...TRAP_SCHEMA, ...TRAP_ROWS);
+    const dumped = await dump("traps");
+    const { backup } = await backUp("traps");
     const file = await download(backup);
     const sql = await unpacked(file.bytes);
     expect(sql).toBe(dumped.sql);

@@ -65,27 +65,27 @@ test("a step that is under way when its job is cancelled goes no further", async
 });
 
 describe("a call that reaches the scratch after it was destroyed", () => {
-  test.each([
-    ["beginImport", ["created_at", "import"]],
-    ["freeze", ["freeze"]],
-  ] as const)("(%s) leaves something in it only until the failed backup is forgotten", async (method, notes) => {
-    const real = TenantDatabase.prototype[method];
-    vi.spyOn(TenantDatabase.prototype, method).mockImplementation(async function late(this: TenantDatabase, id: string) {
-      if (id.startsWith("export_backup") && !/:\d+$/u.test(id) && !flags.reached) {
-        flags.reached = true;
-        await raised("goOn");
-        setTimeout(() => void (flags.over = true), 20);
-      }
-      return Reflect.apply(real, this, [id]) as never;
-    });
-    const job = await cancelled();
-    flags.goOn = true;
-    expect(await raised("over")).toBe(true);
-    expect(await notesOf(job)).toEqual(notes);
-    await setClock("2031-06-14T14:03:11Z");
-    expect(await removeExpiredBackups(deps())).toMatchObject({ removed: 1 });
-    expect(await notesOf(job)).toEqual([]);
-  });
+  test.each([["beginImport", ["created_at", "import"]]] as const)(
+    "(%s) leaves something in it only until the failed backup is forgotten",
+    async (method, notes) => {
+      const real = TenantDatabase.prototype[method];
+      vi.spyOn(TenantDatabase.prototype, method).mockImplementation(async function late(this: TenantDatabase, id: string) {
+        if (id.startsWith("export_backup") && !/:\d+$/u.test(id) && !flags.reached) {
+          flags.reached = true;
+          await raised("goOn");
+          setTimeout(() => void (flags.over = true), 20);
+        }
+        return Reflect.apply(real, this, [id]) as never;
+      });
+      const job = await cancelled();
+      flags.goOn = true;
+      expect(await raised("over")).toBe(true);
+      expect(await notesOf(job)).toEqual(notes);
+      await setClock("2031-06-14T14:03:11Z");
+      expect(await removeExpiredBackups(deps())).toMatchObject({ removed: 1 });
+      expect(await notesOf(job)).toEqual([]);
+    },
+  );
 });
 
 test("a freeze that comes after its backup was given up holds nobody's writes up", async () => {

@@ -69,12 +69,12 @@ describe("nobody writes to a restored project before it was compared", () => {
       "provision_project",
     );
     meddle(
-      async (step) => {
-        if (step === "load" || step === "compare") await note(`before ${step}`);
+      async (step, nth) => {
+        if (nth === 1 && (step === "load" || step === "compare")) await note(`before ${step}`);
       },
       async (step, nth) => {
         if (step === "is the project ready" && nth === 1) goOn();
-        if (step === "compare") await note("before it is known");
+        if (step === "compare" && nth === 2) await note("before it is known");
         if (step === "open") await note("compared");
       },
       "restore_backup",

@@ -18,7 +18,10 @@ export function sendFile(c: AppContext, { name, bytes, sha256, body }: SentFile,
   const headers = { ETag: etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-store, no-transform" };
   if (isKnown(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
   const asked = rangeOf({ range: c.req.header("range"), ifRange: c.req.header("if-range"), etag, bytes });
-  if (asked === "unsatisfiable") return c.body(null, 416, { ...headers, "Content-Range": `bytes */${bytes}` });
+  if (asked === "unsatisfiable") {
+    const rest = { "Content-Range": `bytes */${bytes}`, "Content-Type": "application/problem+json" };
+    return c.body(JSON.stringify(beyondEnd(bytes)), 416, { ...headers, ...rest });
+  }
   const range = asked ?? { from: 0, to: bytes };
   const file = new FixedLengthStream(range.to - range.from);
   c.executionCtx.waitUntil(
@@ -34,4 +37,10 @@ export function sendFile(c: AppContext, { name, bytes, sha256, body }: SentFile,
     "Content-Disposition": `attachment; filename="${name}"`,
     "Repr-Digest": digestField(sha256),
   });
+}
+
+function beyondEnd(bytes: number) {
+  const detail = `\`Range\` begins behind the end of the file, which has ${bytes} bytes.`;
+  const code = "invalid_request";
+  return { type: "about:blank", title: "Range Not Satisfiable", status: 416, detail, code, message: detail, error: code };
 }

@@ -4,7 +4,7 @@ import { PROBLEMS } from "../errors.ts";
 import type { ProblemCode } from "../errors.ts";
 import { EXAMPLE_STATUS } from "./quota/example.ts";
 
-const problem = z
+export const problem = z
   .looseObject({
     type: z.string(),
     title: z.string(),

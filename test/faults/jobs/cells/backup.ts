@@ -148,7 +148,7 @@ export const backup: FlowTable = {
         ["after", "verified, copied, 1 message", 5, 1, 0, 0, 0, "verified", 0],
         ["hangs", "verified, copied, 1 message", 45, 1, 0, 0, 0, "verified", 0],
         ["slow", "verified, copied, 1 message", 1.5, 1, 0, 0, 0, "verified", 0],
-        ["nonsense", "failed, 1 message", 0, 1, 0, 0, 0, "second: verified, copied", 0],
+        ["nonsense", "verified, copied, 1 message", 0, 1, 0, 0, 0, "verified", 0],
         ["minute", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
         ["restarts", "verified, copied, 1 message", 0, 2, 0, 0, 0, "verified", 0],
       ],

@@ -126,7 +126,7 @@ export const restore: FlowTable = {
         ["after", "202, failed, empty", 30, 6, 0, 0, 0, "202, completed, content restored", 0],
         ["hangs", "202, failed, empty", 270, 6, 0, 0, 0, "202, completed, content restored", 0],
         ["slow", "202, completed, content restored", 4.5, 3, 0, 0, 0, "202, completed, content restored", 0],
-        ["nonsense", "202, failed, frozen", 0, 3, 0, 0, 0, "202, completed, content restored", 0],
+        ["nonsense", "202, failed, empty", 0, 1, 0, 0, 0, "202, completed, content restored", 0],
         ["minute", "202, failed, empty", 30, 6, 0, 0, 0, "202, completed, content restored", 0],
         ["restarts", "202, completed, content restored", 0, 4, 0, 0, 0, "202, completed, content restored", 0],
       ],

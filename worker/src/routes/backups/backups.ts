@@ -10,6 +10,7 @@ import { downloadOf, manifestOf } from "../../tenants/backups/download.ts";
 import { BY_ADMIN } from "../../tenants/changing.ts";
 import { actorOf, existingProject } from "../acting.ts";
 import { admin, answer, jsonBody, location, onePage, operations, projectItself } from "../operation.ts";
+import { problem } from "../problems.ts";
 
 export const backupRoutes = createRouter();
 const byProject = operations(backupRoutes, "Backups", projectItself("admin"));
@@ -132,7 +133,11 @@ byProject("get", "/projects/{id}/backups/{backup_id}/download", {
       content: { "application/gzip": binary },
     },
     304: { description: "The file has the ETag that `If-None-Match` names" },
-    416: { description: "`Range` begins behind the end of the file", headers: { "Content-Range": text("How many bytes it has") } },
+    416: {
+      description: "`Range` begins after the end of the file",
+      headers: { "Content-Range": text("How many bytes it has") },
+      content: { "application/problem+json": { schema: problem } },
+    },
   },
   problems: ["conflict"],
 }).handle(async (c) => {
