@@ -16,7 +16,7 @@ const GAUGE = "realtime_connections";
 const deps = () => createDeps(env, () => Date.now());
 
 const organization = async (): Promise<void> => {
-  await post("/api/organizations", { id: "org", name: "Organisation" });
+  await post("/api/organizations", { id: "org", name: "Organization" });
 };
 
 const project = async (id: string, caps: Record<string, number | null> = {}): Promise<void> => {
