@@ -161,7 +161,7 @@ describe("a project is provisioned", () => {
     expect(new Set(answers.map(({ body }) => body.api_key.id)).size).toBe(1);
     expect(answers.flatMap(({ body }) => body.api_key.key ?? [])).toHaveLength(1);
     const again = answers.find(({ status }) => status === 200)?.body;
-    expect(again?.["note"]).toContain("Its first key was returned then");
+    expect(again?.["note"]).toContain("Its first key was shown then");
     await ended(again?.job.id ?? "");
     expect(await rows("SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM api_keys) AS keys")).toEqual([
       { jobs: 1, keys: 1 },
@@ -192,7 +192,7 @@ describe("a failure is rolled back in the opposite order, and leaves nothing", (
   const DELETES = ["DELETE storage", "DELETE realtime", "DELETE auth"];
 
   test.each([
-    ["database", null, "database: no space", []],
+    ["database", null, "database: no room", []],
     ["auth", () => new Response(null, { status: 500 }), "auth: The service auth responded to POST with 500", DELETES.slice(2)],
     [
       "realtime",

@@ -166,7 +166,7 @@ describe("a delivery whose job ended without a result", () => {
     const message = { type: "quota.warning", timestamp: "2031-05-14T14:03:11Z", data: {} };
     const payload = { webhook_id, project_id: "shop", url: RECEIVER, payload: message, delivery_id };
     const other = async () => ended(right(await post<{ id: string }>("/api/jobs", { type: "deliver_webhook", payload })).id);
-    expect((await other()).result).toEqual({ delivery_id, delivered: false, reason: "another job is working on it" });
+    expect((await other()).result).toEqual({ delivery_id, delivered: false, reason: "another job is at it" });
     expect(received).toEqual([]);
     await rows("UPDATE jobs SET status = 'failed', ended_at = 1 WHERE id = 'none-0'");
     expect((await other()).result).toEqual({ delivery_id, delivered: true, tries: 1 });
