@@ -82,7 +82,7 @@ describe("a run", () => {
     expect(await send("/api/harvest/run", {})).toMatchObject({ targets: 250, stopped: "nothing_due" });
     expect(await providerRequests("/books")).toHaveLength(3);
     const refused = await send("/api/enrich/batch-direct", { isbns: isbns(1_000, 101) });
-    expect(refused).toMatchObject({ code: "unprocessable", detail: expect.stringContaining("100 a request") });
+    expect(refused).toMatchObject({ code: "unprocessable", detail: expect.stringContaining("accepts 100 per request") });
   });
 
   test("takes the highest priority first", async () => {

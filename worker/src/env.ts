@@ -101,7 +101,7 @@ function holdsCredentials(value: unknown): boolean {
   return url !== null && `${url.username}${url.password}` !== "";
 }
 
-function shown(name: string, value: unknown): string {
+function describeSetting(name: string, value: unknown): string {
   if (value === undefined) return "not set";
   return SECRETS.has(name) || holdsCredentials(value) ? "set, but not usable" : JSON.stringify(value);
 }
@@ -155,7 +155,7 @@ export function readConfig(env: object): Config {
   const given: Partial<Record<string, unknown>> = { ...env };
   const wrong = (parsed.error?.issues ?? []).map((issue): ConfigProblem => {
     const name = String(issue.path[0]);
-    return { name, value: shown(name, given[name]), expected: issue.message };
+    return { name, value: describeSetting(name, given[name]), expected: issue.message };
   });
   const problems = [...wrong, ...limitBelowBuffer(env), ...halfOfTelegram(env)];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);

@@ -96,8 +96,8 @@ describe("an endpoint with five consecutive failed deliveries", () => {
     expect(await deliver(notice?.id ?? "")).toMatchObject({ is: "delivered" });
     expect(received.at(-1)?.url).toBe("https://other.example/");
     expect(JSON.parse(received.at(-1)?.body ?? "")).toMatchObject({ type: "webhook.disabled", data: { webhook_id: id } });
-    expect(lines.filter(({ message }) => message === "Operator notice: webhook.disabled")).toMatchObject([
-      { level: "error", project_id: "shop", event: { webhook_id: id, reason: "failures" } },
+    expect(lines.filter(({ message }) => message === "Operator notice")).toMatchObject([
+      { level: "error", event_type: "webhook.disabled", project_id: "shop", event: { webhook_id: id, reason: "failures" } },
     ]);
   });
 

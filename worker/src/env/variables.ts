@@ -40,10 +40,10 @@ const number = (fallback: number, expected: string, form: RegExp, fits: (value: 
     .refine((text) => form.test(text) && fits(Number(text)), expected)
     .transform(Number);
 
-const whole = (fallback: number, least: number, most: number) =>
+const wholeNumber = (fallback: number, least: number, most: number) =>
   number(fallback, `a whole number from ${least} to ${most}`, /^\d{1,9}$/u, (value) => value >= least && value <= most);
 
-const calls = (fallback: number) => whole(fallback, 0, MAX_CALLS);
+const calls = (fallback: number) => wholeNumber(fallback, 0, MAX_CALLS);
 
 const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) => z.enum(words, `one of ${words.join(", ")}`);
 
@@ -90,8 +90,8 @@ export const variables = z.object({
     /^\d{1,4}(\.\d{1,3})?$/u,
     (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
   ),
-  ISBNDB_TIMEOUT_SECONDS: whole(20, 1, MAX_TIMEOUT_SECONDS),
-  ISBNDB_MAX_BATCH: whole(1_000, 1, 1_000),
+  ISBNDB_TIMEOUT_SECONDS: wholeNumber(20, 1, MAX_TIMEOUT_SECONDS),
+  ISBNDB_MAX_BATCH: wholeNumber(1_000, 1, 1_000),
   ISBNDB_BULK_BILLING: oneOf(BULK_BILLINGS).default("auto"),
   QUOTA_DAILY_LIMIT: calls(15_000),
   QUOTA_SAFETY_BUFFER: calls(2_000),

@@ -35,11 +35,11 @@ export async function readBytes(stream: ReadableStream<Uint8Array>, maxBytes: nu
     if (length > maxBytes) throw new Error(`The stream has more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
-  const whole = new Uint8Array(length);
+  const bytes = new Uint8Array(length);
   let at = 0;
   for (const chunk of chunks) {
-    whole.set(chunk, at);
+    bytes.set(chunk, at);
     at += chunk.byteLength;
   }
-  return whole;
+  return bytes;
 }

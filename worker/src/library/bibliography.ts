@@ -47,23 +47,23 @@ export async function enrichBibliography(deps: Deps, request: BibliographyReques
   const { authorName, pageSize, maxPages, refresh } = request;
   const known = await findBibliography(deps.db, authorName);
   const usable = known && !refresh && isFresh(known, deps.clock()) ? known : null;
-  if (usable && usable.state !== "open") return fromCatalogue(deps, usable, request);
+  if (usable && usable.state !== "open") return fromCatalog(deps, usable, request);
   if (usable && nextPage(usable.results_covered, pageSize) > lastPage(pageSize)) {
     const ended = { ...usable, state: "truncated" } as const;
     await saveBibliography(deps.db, ended);
-    return fromCatalogue(deps, ended, request);
+    return fromCatalog(deps, ended, request);
   }
 
-  const beginning = usable ?? { ...nothingYet(authorName, deps.clock()), total: known?.total ?? null };
-  await checkPlan(deps, Math.max(1, Math.min(maxPages, pagesToFetch(beginning, pageSize))), request);
-  return new BibliographyRun(deps, request, { beginning, restarts: known !== null && usable === null }).run();
+  const start = usable ?? { ...newBibliography(authorName, deps.clock()), total: known?.total ?? null };
+  await checkPlan(deps, Math.max(1, Math.min(maxPages, pagesToFetch(start, pageSize))), request);
+  return new BibliographyRun(deps, request, { start, restarts: known !== null && usable === null }).run();
 }
 
 function isFresh({ state, updated_at }: Bibliography, now: number): boolean {
   return now - updated_at < (state === "unknown" ? MISSES_FRESH_MS : BOOKS_FRESH_MS);
 }
 
-function nothingYet(name: string, now: number): Bibliography {
+function newBibliography(name: string, now: number): Bibliography {
   return { author_key: authorKey(name), name, total: null, results_covered: 0, books_found: 0, state: "open", updated_at: now };
 }
 
@@ -73,7 +73,7 @@ async function checkPlan(deps: Deps, planned: number, spender: Spender): Promise
   if (check.refusal) throw refusalProblem({ ...check.refusal, callsNeeded: planned }, check.status);
 }
 
-async function fromCatalogue({ quota }: Deps, known: Bibliography, { pageSize, caller }: BibliographyRequest): Promise<BibliographyResult> {
+async function fromCatalog({ quota }: Deps, known: Bibliography, { pageSize, caller }: BibliographyRequest): Promise<BibliographyResult> {
   return {
     author: known.name,
     books_found: known.books_found,
@@ -113,10 +113,10 @@ class BibliographyRun {
   #restarts: boolean;
   readonly #errors: PageError[] = [];
 
-  constructor(deps: Deps, request: BibliographyRequest, from: { beginning: Bibliography; restarts: boolean }) {
+  constructor(deps: Deps, request: BibliographyRequest, from: { start: Bibliography; restarts: boolean }) {
     this.#deps = deps;
     this.#request = request;
-    this.#at = from.beginning;
+    this.#at = from.start;
     this.#restarts = from.restarts;
   }
 

@@ -15,7 +15,7 @@ import { afterFailure, batchSize } from "./harvest-retry.ts";
 
 /** This caller has no share. Only the remaining calls and the floor limit it. */
 const SPENDER = { caller: "cron.harvest", priority: "background" } as const satisfies Spender;
-/** Longer than any request takes. Targets of a crashed run are free unchanged afterwards. */
+/** Longer than any request takes. Targets of a crashed run are free again afterwards. */
 const TAKEN_MS = 15 * 60 * 1_000;
 /** Stops after this many consecutive failures, because each may have cost a call. */
 const MAX_FAILURES_IN_A_ROW = 3;
@@ -102,7 +102,7 @@ class Harvest {
     if (check.available < 1) return outOfQuota(check.status.remaining, check.status.background.floor);
     const affordable = check.callsNeeded === 1 ? largest : Math.min(largest, check.available);
     const taken = await this.#take(kind, kind === "isbn" ? affordable : 1);
-    // Another run took them. Look unchanged.
+    // Another run took them. Look again.
     if (taken.length === 0) return null;
 
     const step = kind === "isbn" ? await this.#batch(taken) : await this.#author(taken);

@@ -29,9 +29,9 @@ export const INSERT_EVENT = "INSERT INTO events (id, type, project_id, data, cre
 
 /** Event of a manual suspension. Written only if the project was not suspended before. */
 export function suspendedStatement(db: D1Database, projectId: string, operation: Operation): D1PreparedStatement {
-  const held = `SELECT json_group_array(json_object('reason', s.reason, 'detail', s.detail)) ${activeReasons("?1", "?3")}`;
+  const reasons = `SELECT json_group_array(json_object('reason', s.reason, 'detail', s.detail)) ${activeReasons("?1", "?3")}`;
   const sql = `${INSERT_EVENT}
-    SELECT 'project.suspended:' || ?1 || ':' || ?2, 'project.suspended', ?1, json_object('project_id', ?1, 'reasons', json((${held}))), ?3
+    SELECT 'project.suspended:' || ?1 || ':' || ?2, 'project.suspended', ?1, json_object('project_id', ?1, 'reasons', json((${reasons}))), ?3
     WHERE ${claimed("projects")} AND (SELECT count(*) ${activeReasons("?1", "?3")}) = 1`;
   return ifClaimed(db, projectId, operation, sql, operation.now);
 }

@@ -95,7 +95,7 @@ export async function rage(world: World, force: Force): Promise<void> {
     again(storm, random.fork("operator"), 500, async (own) => operate(world, own)),
     again(storm, random.fork("ticks"), 500, async (own) => tick(world, own)),
     again(storm, random.fork("rotor"), 2_500, async (own) => rotate(world, own, `rotation-${(rotations += 1)}`)),
-    again(storm, random.fork("misbehaviour"), 800, async (own) => misbehave(storm, own)),
+    again(storm, random.fork("misbehavior"), 800, async (own) => misbehave(storm, own)),
     again(storm, random.fork("evictions"), 50, async (own) => evict(storm, own)),
     again(storm, random.fork("aborts"), 4_000, async () => breakOff(storm)),
     guarded(storm, async () => death(storm, random.fork("death"), force)),

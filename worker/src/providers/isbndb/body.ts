@@ -19,8 +19,8 @@ const refusal = z.object({ message: word, errorMessage: word, error_message: wor
 /** The message of a refusal: three historic spellings of one field, or plain text. A quoted `secret` is redacted. */
 export function messageOf(text: string | null, secret: string): string | null {
   const parsed = refusal.safeParse(parseJson(text));
-  const said = parsed.success ? (parsed.data.message ?? parsed.data.errorMessage ?? parsed.data.error_message) : bareText(text);
-  return said?.replaceAll(secret, "[key]").slice(0, MAX_MESSAGE_CHARACTERS) ?? null;
+  const message = parsed.success ? (parsed.data.message ?? parsed.data.errorMessage ?? parsed.data.error_message) : bareText(text);
+  return message?.replaceAll(secret, "[key]").slice(0, MAX_MESSAGE_CHARACTERS) ?? null;
 }
 
 /** Ignores a proxy's HTML page, which may contain any word. */

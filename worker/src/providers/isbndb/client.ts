@@ -8,7 +8,7 @@ import type { BookRecord } from "./book-record.ts";
 import { type Exchange, type Outcome, outcomeOf } from "./outcome.ts";
 import { type RateLimits, readRateLimits } from "./ratelimit.ts";
 import {
-  type Asked,
+  type BuiltRequest,
   authorRequest,
   bookRequest,
   booksRequest,
@@ -69,7 +69,7 @@ export interface IsbndbClient {
 // The provider fails with a 500 above about 6 MB. Only a broken response is this large.
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const MAX_REFUSAL_BYTES = 64 * 1024;
-const UNTOLD: RateLimits = { daily: null, rate: null };
+const UNKNOWN_LIMITS: RateLimits = { daily: null, rate: null };
 
 export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 }: ClientConfig): IsbndbClient {
   // Checked here without quoting the key. fetch would quote it in its error, after the call was paid for.
@@ -78,7 +78,7 @@ export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 
 
   async function call<T>(
     endpoint: Endpoint,
-    asked: Asked,
+    built: BuiltRequest,
     read: (json: unknown) => T | null,
     options: CallOptions = {},
   ): Promise<Answer<T>> {
@@ -97,17 +97,17 @@ export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 
       return { report, value: null };
     };
 
-    if ("refused" in asked) return end({ kind: "never_sent", reason: asked.refused }, UNTOLD, requestedAt);
+    if ("refused" in built) return end({ kind: "never_sent", reason: built.refused }, UNKNOWN_LIMITS, requestedAt);
     if (options.deadline !== undefined && requestedAt > options.deadline) {
-      return end({ kind: "never_sent", reason: "past_deadline" }, UNTOLD, requestedAt);
+      return end({ kind: "never_sent", reason: "past_deadline" }, UNKNOWN_LIMITS, requestedAt);
     }
 
     const signal = AbortSignal.timeout(timeoutMs);
     let response: Response;
     try {
-      response = await globalThis.fetch(`${root}${asked.path}`, initOf(asked, apiKey, signal));
+      response = await globalThis.fetch(`${root}${built.path}`, initOf(built, apiKey, signal));
     } catch {
-      return end({ kind: "no_answer", reason: signal.aborted ? "timed_out" : "connection_lost" }, UNTOLD, clock());
+      return end({ kind: "no_answer", reason: signal.aborted ? "timed_out" : "connection_lost" }, UNKNOWN_LIMITS, clock());
     }
 
     const receivedAt = clock();

@@ -5,7 +5,7 @@
 import type { NeverSentReason } from "./outcome.ts";
 
 export type ProviderRequest = { method: "GET"; path: string } | { method: "POST"; path: string; json: unknown };
-export type Asked = ProviderRequest | { refused: NeverSentReason };
+export type BuiltRequest = ProviderRequest | { refused: NeverSentReason };
 
 /** Page numbers start at 1. A page has at most 1,000 results. */
 interface Paging {
@@ -22,20 +22,20 @@ export interface Released extends Paging {
 const MAX_TEXT_CHARACTERS = 150;
 const MAX_PAGE_SIZE = 1000;
 
-export function booksRequest(isbns: readonly string[]): Asked {
+export function booksRequest(isbns: readonly string[]): BuiltRequest {
   if (isbns.length === 0) throw new RangeError("isbns must contain at least one ISBN");
   return { method: "POST", path: "/books", json: { isbns } };
 }
 
-export function bookRequest(isbn: string): Asked {
+export function bookRequest(isbn: string): BuiltRequest {
   return withSegment("/book/", isbn, "");
 }
 
-export function authorRequest(name: string, paging: Paging): Asked {
+export function authorRequest(name: string, paging: Paging): BuiltRequest {
   return withSegment("/author/", name, `?${new URLSearchParams(pagingParameters(paging)).toString()}`);
 }
 
-export function releasedRequest({ month, subject, ...paging }: Released): Asked {
+export function releasedRequest({ month, subject, ...paging }: Released): BuiltRequest {
   if (!/^\d{4}-(0[1-9]|1[0-2])$/u.test(month)) throw new RangeError(`month must be YYYY-MM (got ${month})`);
   // The documentation says only "on or after" and "on or before". YYYY-MM covers the whole month at both ends and avoids dates such as 31
   // February.
@@ -50,7 +50,7 @@ export function releasedRequest({ month, subject, ...paging }: Released): Asked 
 
 export const KEY_REQUEST: ProviderRequest = { method: "GET", path: "/key" };
 
-function withSegment(prefix: string, text: string, query: string): Asked {
+function withSegment(prefix: string, text: string, query: string): BuiltRequest {
   // URL parsers resolve "." and ".." even if percent-encoded. The request would go to another path and be charged.
   const refused = text === "." || text === ".." ? "text_unusable" : whyUnusable(text);
   return refused === null ? { method: "GET", path: `${prefix}${encodeURIComponent(text)}${query}` } : { refused };

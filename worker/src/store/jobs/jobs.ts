@@ -51,8 +51,8 @@ export async function insertJob(db: D1Database, job: NewJob): Promise<JobRow | n
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15)
     ON CONFLICT (id) DO NOTHING RETURNING *`;
   const { id, type, status, payload, requested_by, project_id, root_id, run, max_tries, cron, scheduled_for } = job;
-  const asked = [id, type, status, payload, requested_by, project_id, root_id, run, max_tries, cron, scheduled_for];
-  const query = db.prepare(sql).bind(...asked, job.request_id, job.trace_id, job.traceparent, job.created_at);
+  const fields = [id, type, status, payload, requested_by, project_id, root_id, run, max_tries, cron, scheduled_for];
+  const query = db.prepare(sql).bind(...fields, job.request_id, job.trace_id, job.traceparent, job.created_at);
   return stored(async () => query.first<JobRow>());
 }
 

@@ -16,9 +16,9 @@ export interface Author {
 export function countAuthors(db: D1Database, namesJson: string): D1PreparedStatement {
   const sql = `
     INSERT INTO authors (author_key, name, work_count, edition_count)
-    SELECT named.author_key, named.name, count(DISTINCT held.work_key), count(*)
+    SELECT named.author_key, named.name, count(DISTINCT b.work_key), count(*)
     FROM (SELECT value ->> 'author_key' AS author_key, min(value ->> 'name') AS name FROM json_each(?1) GROUP BY 1) AS named
-    JOIN book_authors AS held ON held.author_key = named.author_key
+    JOIN book_authors AS b ON b.author_key = named.author_key
     GROUP BY named.author_key
     ON CONFLICT (author_key) DO UPDATE SET work_count = excluded.work_count, edition_count = excluded.edition_count`;
   return db.prepare(sql).bind(namesJson);
@@ -28,8 +28,8 @@ export function countAuthors(db: D1Database, namesJson: string): D1PreparedState
 export function takeFromAuthors(db: D1Database, isbnsJson: string): D1PreparedStatement[] {
   const recount = `
     UPDATE authors SET (work_count, edition_count) = (
-      SELECT count(DISTINCT work_key), count(*) FROM book_authors AS held
-      WHERE held.author_key = authors.author_key AND held.isbn13 NOT IN (SELECT value FROM json_each(?1)))
+      SELECT count(DISTINCT work_key), count(*) FROM book_authors AS b
+      WHERE b.author_key = authors.author_key AND b.isbn13 NOT IN (SELECT value FROM json_each(?1)))
     WHERE author_key IN (SELECT author_key FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?1)))`;
   return [
     db.prepare(recount).bind(isbnsJson),

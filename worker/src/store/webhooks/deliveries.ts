@@ -181,7 +181,7 @@ export interface Replay {
 }
 
 /**
- * Resends deliveries that are not in flight, and records that in the audit log. Returns their number, selected is 0 for a deleted endpoint.
+ * Resends deliveries that are not in flight, and records that in the audit log. Returns their number, which is 0 for a deleted endpoint.
  */
 export async function replayDeliveries(db: D1Database, replay: Replay, operation: Operation): Promise<number> {
   const { projectId, webhookId, deliveryId, since, limit } = replay;

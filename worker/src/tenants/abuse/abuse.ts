@@ -53,7 +53,7 @@ const resultOf = (
 });
 
 /**
- * Decides about one project. Returns null if it does not exist. Throws `storage_unavailable`, and decides unmeasured, if the database fails.
+ * Decides about one project. Returns null if it does not exist. Throws `storage_unavailable`, and decides nothing, if the database fails.
  */
 export async function autoSuspend({ db, clock }: Pick<Deps, "db" | "clock">, request: AbuseRequest): Promise<AbuseResult | null> {
   const { run, projectId } = request;
@@ -91,7 +91,7 @@ interface Observation {
   readonly measured: Measured;
 }
 
-/** Our measurements take precedence. Given metrics count only if unmeasured was measured. */
+/** Our measurements take precedence. Given metrics count only if nothing was measured. */
 async function observe(db: D1Database, { projectId, pattern, given }: AbuseRequest, pair: WindowPair): Promise<Observation> {
   const windows = await getProjectMetrics(db, projectId, pair);
   const baseline = await getProjectBaseline(db, projectId, ...baselineHours(pair));

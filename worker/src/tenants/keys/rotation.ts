@@ -23,7 +23,7 @@ const GRACE_MS = DAY_MS;
 const ENDED_VERSIONS_KEPT = 10;
 
 export interface RotationInput {
-  /** The secret leaked: earlier versions stop active now. */
+  /** The secret leaked: earlier versions stop working now. */
   readonly immediate: boolean;
   /** SHA-256 in hex of a complete key created by the caller. null: the coordinator creates the key. */
   readonly digest: string | null;
@@ -39,7 +39,7 @@ export interface RotatedKey extends ApiKeyView {
 }
 
 /**
- * Adds a version. The earlier one keeps active during the grace period. At most two versions are active, and another rotation throws
+ * Adds a version. The earlier one keeps working during the grace period. At most two versions are active, and another rotation throws
  * `conflict`. A caller that lost the response learns from the conflict that the rotation happened. It can then send `immediate` to replace
  * both. Repeating a rotation with the same idempotency key or hash adds nothing. Throws `project_suspended` if the project calls itself and
  * is suspended for abuse.

@@ -22,8 +22,8 @@ function usedOf(row: Pick<UsageRow, "counted" | "level"> | undefined, kind: "cou
 
 /** A cap with its usage. */
 export function capUsage(type: CapType, row: Pick<UsageRow, "counted" | "level"> | undefined, cap: number | null) {
-  const standing = { used: usedOf(row, CAPS[type].kind), cap };
-  return { cap_type: type, kind: CAPS[type].kind, ...standing, percent: percentOf(standing), state: capState(type, standing) };
+  const usage = { used: usedOf(row, CAPS[type].kind), cap };
+  return { cap_type: type, kind: CAPS[type].kind, ...usage, percent: percentOf(usage), state: capState(type, usage) };
 }
 
 export type CapUsageView = ReturnType<typeof capUsage>;
@@ -42,13 +42,13 @@ export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">
   ]);
   const capViews = CAP_TYPES.map((type) => {
     const row = caps.find(({ cap_type }) => cap_type === type);
-    const { percent, state, ...standing } = capUsage(type, row, row?.cap ?? null);
+    const { percent, state, ...usage } = capUsage(type, row, row?.cap ?? null);
     return {
-      ...standing,
-      remaining: standing.used === null || standing.cap === null ? null : Math.max(0, standing.cap - standing.used),
+      ...usage,
+      remaining: usage.used === null || usage.cap === null ? null : Math.max(0, usage.cap - usage.used),
       percent,
       state,
-      thresholds_reached: thresholdsReached(standing),
+      thresholds_reached: thresholdsReached(usage),
       revision: row?.revision ?? 0,
       reset_at: CAPS[type].kind === "counter" ? isoSeconds(endOfDay(now)) : null,
     };

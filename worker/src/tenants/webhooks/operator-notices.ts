@@ -34,7 +34,7 @@ export async function sendOperatorNotices(deps: Pick<Deps, "db" | "clock" | "tel
 
 /** Writes a log line, and sends a message if a bot is configured. Throws `TelegramError`. */
 async function sendOperatorNotice(deps: Pick<Deps, "telegram">, { id, type, project_id, data }: OperatorNotice): Promise<void> {
-  log.error(`Operator notice: ${type}`, { event_id: id, event_type: type, project_id, event: JSON.parse(data) as unknown });
+  log.error("Operator notice", { event_id: id, event_type: type, project_id, event: JSON.parse(data) as unknown });
   await notifyOperators(deps, `${type}, project ${project_id}\n${shortened(data)}`);
 }
 

@@ -24,7 +24,7 @@ export async function misbehave(storm: Storm, random: Random): Promise<void> {
   const fault = { ...random.weighted(KINDS)(random), times: random.whole(1, 3), after: random.whole(0, 3) };
   await storm.control("POST", "/faults", fault);
   await storm.control("PUT", "/settings", { latency_ms: random.chance(20) ? random.whole(50, 400) : random.whole(0, 20) });
-  storm.journal.count("misbehaviours", fault.times);
+  storm.journal.count("misbehaviors", fault.times);
 }
 
 export async function evict(storm: Storm, random: Random): Promise<void> {
