@@ -1,4 +1,4 @@
-/** The dashboard in a real browser: with its script, its style and its policy, as somebody uses it. */
+/** The dashboard in a real browser, with its script, styles and security policy. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, Page } from "playwright-core";
@@ -13,12 +13,12 @@ let product: Product;
 let browser: Browser;
 let context: BrowserContext;
 let page: Page;
-/** Whatever a page should not do. */
+/** Errors and requests that a page should not make. */
 let complaints: string[];
 
 beforeAll(async () => {
   [product, browser] = await Promise.all([startProduct(), startBrowser()]);
-  await product.call("POST", "/api/organizations", { id: "org", name: "Organisation" });
+  await product.call("POST", "/api/organizations", { id: "org", name: "Organization" });
 });
 afterAll(async () => {
   await browser.close();
@@ -30,12 +30,12 @@ beforeEach(async () => {
   context = await browser.newContext({ baseURL: product.url.origin, viewport: { width: 1280, height: 900 } });
   page = await context.newPage();
   page.on("console", (message) => {
-    // That an answer is 4xx or 5xx the browser says by itself.
+    // The browser logs every 4xx and 5xx response.
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== product.url.origin) complaints.push(`asked ${request.url()}`);
+    if (new URL(request.url()).origin !== product.url.origin) complaints.push(`requested ${request.url()}`);
   });
 });
 afterEach(async () => {
@@ -55,7 +55,7 @@ interface Violation {
   readonly nodes: readonly { readonly target: readonly string[] }[];
 }
 
-/** What axe finds wrong; in the dark, only colours can be. The page's policy lets no other script in; the debugger's may. */
+/** Accessibility violations found by axe. The dark scheme only needs the contrast rule. The debugger bypasses the page's script policy. */
 async function violations(): Promise<string[]> {
   await page.evaluate(AXE);
   const found: string[] = [];
@@ -72,43 +72,43 @@ async function violations(): Promise<string[]> {
   return found;
 }
 
-/** As if somebody came back to this page, who is not to wait for what is new. */
-const comeBack = async (): Promise<unknown> => page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+/** Refreshes the page as if its tab became visible again. */
+const showTab = async (): Promise<unknown> => page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
 
 const set = async (used: number): Promise<void> => void (await product.call("PUT", "/api/quota/usage", { used }));
 const heading = () => page.getByRole("heading", { level: 1 });
 
-async function made(id: string, name: string): Promise<void> {
+async function createProject(id: string, name: string): Promise<void> {
   const { status } = await product.call("POST", "/api/projects", { id, name, organization_id: "org" });
   expect(status).toBe(201);
 }
 
-async function ended(id: string): Promise<void> {
+async function untilEnded(id: string): Promise<void> {
   await expect.poll(async () => (await product.call("GET", `/api/jobs/${id}`)).body["ended_at"], { timeout: 20_000 }).not.toBeNull();
 }
 
 describe("the quota", () => {
   test.each([
-    [1, "1", "The day will last"],
-    [10_270, "10,270", "The day will last"],
+    [1, "1", "Today's quota will last"],
+    [10_270, "10,270", "Today's quota will last"],
     [10_400, "10,400", "80 % of today's calls are used"],
     [13_000, "13,000", "Today's calls are used up"],
-    [14_950, "14,950", "115 % of the limit"],
-  ])("after %i calls", async (used, shown, said) => {
+    [14_950, "14,950", "115 % of limit"],
+  ])("after %i calls", async (used, figure, message) => {
     await set(used);
     await page.goto("/");
-    await expect.poll(async () => page.getByRole("main").textContent()).toContain(said);
-    expect(await page.locator(".figure", { hasText: "Used" }).locator(".value").textContent()).toBe(shown);
+    await expect.poll(async () => page.getByRole("main").textContent()).toContain(message);
+    expect(await page.locator(".figure", { hasText: "Used" }).locator(".value").textContent()).toBe(figure);
     expect(await violations()).toEqual([]);
   });
 
-  test("is kept up to date without losing one's place", async () => {
+  test("refreshes without losing the reader's place", async () => {
     await set(5_000);
     await page.goto("/");
     const table = page.locator("#days").locator("xpath=../..").locator("details");
     await table.locator("summary").click();
     await table.locator("summary").focus();
-    await page.evaluate("window.scrollTo(0, 200); document.querySelector('#today').marked = true");
+    await page.evaluate("window.scrollTo(0, 200), (document.querySelector('#today').marked = true)");
     await set(6_000);
     await expect
       .poll(async () => page.locator(".figure", { hasText: "Used" }).locator(".value").textContent(), { timeout: 15_000 })
@@ -120,34 +120,34 @@ describe("the quota", () => {
     expect(state).toEqual({ scroll: 200, focus: "SUMMARY", open: true, kept: true });
   });
 
-  test("is shown from the snapshot while the ledger is away, and comes back by itself", async () => {
+  test("is shown from the snapshot while the ledger is unavailable, and recovers automatically", async () => {
     await set(8_456);
     await expect
       .poll(async () => (await product.call("GET", "/api/quota/status?fresh=false")).body["used"], { timeout: 10_000 })
       .toBe(8_456);
     await page.goto("/");
-    await product.ledgerSql("ALTER TABLE days RENAME TO days_away");
+    await product.ledgerSql("ALTER TABLE days RENAME TO days_unavailable");
     try {
-      await comeBack();
-      await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("Nothing is sent at this moment");
-      expect(await page.getByRole("main").textContent()).toMatch(/Status comes from a snapshot .* old: the ledger does not answer/u);
+      await showTab();
+      await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("Calls are paused");
+      expect(await page.getByRole("main").textContent()).toMatch(/The ledger does not respond, this snapshot is .* old/u);
       expect(await violations()).toEqual([]);
     } finally {
-      await product.ledgerSql("ALTER TABLE days_away RENAME TO days");
+      await product.ledgerSql("ALTER TABLE days_unavailable RENAME TO days");
     }
-    await comeBack();
-    await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("The day will last");
+    await showTab();
+    await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("Today's quota will last");
   });
 });
 
 describe("operators", () => {
-  test("see what there is where there is nothing", async () => {
+  test("see empty states", async () => {
     const found: string[] = [];
     await page.goto("/projects");
     expect(page.url()).toContain("/sign-in?next=%2Fprojects");
     found.push(...(await violations()));
     await signIn("/projects");
-    expect(await page.getByRole("main").textContent()).toContain("There are no projects yet");
+    expect(await page.getByRole("main").textContent()).toContain("No projects yet");
     for (const path of ["/projects", "/jobs", "/harvest", "/signals", "/audit", "/nothing"]) {
       await page.goto(path);
       found.push(...(await violations()));
@@ -155,14 +155,14 @@ describe("operators", () => {
     expect(found).toEqual([]);
   });
 
-  test("search a project, suspend it, and start it again, by keyboard", async () => {
-    await made("reading_list", "Reading list");
-    await made("long", "A very long name ".repeat(11).trim());
+  test("find, suspend and reactivate a project by keyboard", async () => {
+    await createProject("reading_list", "Reading list");
+    await createProject("long", "A very long name ".repeat(11).trim());
     await signIn("/projects");
     await page.getByLabel("Name or id").fill("READING");
-    await made("later", "Made while somebody writes");
-    await comeBack();
-    await page.getByRole("link", { name: "Made while somebody writes", exact: true }).waitFor();
+    await createProject("later", "Created while typing");
+    await showTab();
+    await page.getByRole("link", { name: "Created while typing", exact: true }).waitFor();
     await page.keyboard.press("Enter");
     await page.waitForURL(/q=READING/u);
     expect(await page.getByRole("list", { name: "Projects" }).getByRole("heading").allTextContents()).toEqual(["Reading list"]);
@@ -181,7 +181,7 @@ describe("operators", () => {
     expect((await product.call("GET", "/api/projects/reading_list")).body["status"]).toBe("ACTIVE");
   });
 
-  test("see what became of a project's webhooks, backups and abuse", async () => {
+  test("see the webhooks, backups and abuse decisions of a project", async () => {
     const [webhook, job] = [`wh_${"0".repeat(20)}`, `auto_suspend-${"0".repeat(40)}`];
     await product.d1(
       [
@@ -208,7 +208,7 @@ describe("operators", () => {
       ["UPDATE projects SET provisioning = 'running' WHERE id = 'long'"],
     );
     await signIn("/projects/long");
-    expect(await page.getByRole("main").textContent()).toContain("It is being made");
+    expect(await page.getByRole("main").textContent()).toContain("Creation in progress");
     await page.getByText("All numbers").click();
     const found = await violations();
     await page.getByRole("link", { name: "project.suspended" }).click();
@@ -217,21 +217,21 @@ describe("operators", () => {
   });
 
   test("retry a job", async () => {
-    const asked = await product.call<{ id: string }>("POST", "/api/jobs", { type: "housekeeping", payload: {}, delay_seconds: 3_600 });
-    const { id } = asked.body;
+    const requested = await product.call<{ id: string }>("POST", "/api/jobs", { type: "housekeeping", payload: {}, delay_seconds: 3_600 });
+    const { id } = requested.body;
     await product.call("POST", `/api/jobs/${id}/cancel`);
     await signIn(`/jobs/${id}`);
     expect(await violations()).toEqual([]);
     await page.getByRole("button", { name: "Retry" }).click();
     await page.waitForURL(new RegExp(`/jobs/${id}-r2$`, "u"));
-    await ended(`${id}-r2`);
-    await comeBack();
+    await untilEnded(`${id}-r2`);
+    await showTab();
     await expect.poll(async () => page.locator(".heading .state").textContent(), { timeout: 15_000 }).toBe("completed");
     await page.goto("/jobs");
     expect(await violations()).toEqual([]);
   });
 
-  test("find their way among 5,000 projects", async () => {
+  test("find one of 5,000 projects", async () => {
     const ids = "FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i FROM n)";
     await product.d1(
       [
@@ -251,22 +251,22 @@ describe("operators", () => {
     expect(Date.now() - began).toBeLessThan(5_000);
   });
 
-  test("see no more after signing out, and a page left open says so", async () => {
+  test("see nothing after signing out, and an open page says so", async () => {
     await signIn("/jobs");
     const other = await context.newPage();
     await other.goto("/");
     await other.getByRole("button", { name: "Sign out" }).click();
-    // A tab closed on its way to another page may never be heard of again.
+    // Closing a tab during navigation can drop its request.
     await other.getByRole("link", { name: "Sign in" }).first().waitFor();
     await other.close();
-    await comeBack();
+    await showTab();
     await expect.poll(async () => page.locator("#connection").textContent(), { timeout: 15_000 }).toContain("You are signed out");
     await page.goto("/jobs");
     expect(page.url()).toContain("/sign-in");
   });
 });
 
-describe("every width and both schemes", () => {
+describe("every width", () => {
   test.each([390, 1_024, 1_600])("%i pixels", async (width) => {
     await page.setViewportSize({ width, height: 900 });
     await signIn("/");

@@ -1,7 +1,7 @@
 /** Middleware order, the mounting table, and what becomes of everything that is not found or fails. */
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
-import { dashboard, failurePage, isForPeople } from "./dashboard/index.tsx";
+import { dashboard, failurePage, acceptsPage } from "./dashboard/index.tsx";
 import { Problem } from "./errors.ts";
 import { createRouter, problemResponse } from "./http/index.ts";
 import { answerHeaders } from "./middleware/answer-headers.ts";
@@ -42,7 +42,7 @@ export const app = createRouter();
 app.onError(onError);
 app.notFound(async (c) => {
   const problem = notFound(c);
-  return isForPeople(c) ? failurePage(c, problem) : problemResponse(c, problem);
+  return acceptsPage(c) ? failurePage(c, problem) : problemResponse(c, problem);
 });
 
 // A referrer to our own pages only: without any, a browser would not say where a form comes from. What other origins may read is nothing:
