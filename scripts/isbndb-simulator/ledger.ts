@@ -1,4 +1,4 @@
-/** The count, the settings and the faults in SQLite: one SQL operation a function. Synchronous throughout; times come in as arguments. */
+/** Count, settings and faults in SQLite, with one SQL operation per function. Synchronous. Times are arguments. */
 import { faultSchema } from "./faults.ts";
 import type { Fault, ListedFault } from "./faults.ts";
 import { MINUTE_MS } from "./plan.ts";
@@ -49,7 +49,7 @@ export const addGrant = (sql: SqlStorage, now: number): void => {
   sql.exec("INSERT INTO grants VALUES (?)", now);
 };
 
-/** What has left the rolling minute, and what a clock set back has put into the future. */
+/** Deletes grants before the rolling minute, and grants in the future after the clock was set back. */
 export const dropGrantsOutside = (sql: SqlStorage, now: number): void => {
   sql.exec("DELETE FROM grants WHERE at_ms <= ? OR at_ms > ?", now - MINUTE_MS, now);
 };

@@ -1,10 +1,10 @@
-/** The provider's paths. Every request is admitted, and so billed, before its answer is made. */
+/** Routes of the provider. Each request is billed before its response is created. */
 import { Hono } from "hono";
 import type { Context } from "hono";
-import type { Account, Admission, Arriving } from "./account.ts";
+import type { Account, Admission, ProviderRequest } from "./account.ts";
 import { authorNamed, stemsOfAuthor } from "./authors.ts";
 import { readBatch } from "./batch.ts";
-import { bookBy, findBook } from "./catalogue.ts";
+import { bookBy, findBook } from "./catalog.ts";
 import { stemOf } from "./isbn.ts";
 import { utcDay } from "./plan.ts";
 import { datesOf, readPaging, readReleasesQuery } from "./query.ts";
@@ -15,7 +15,7 @@ import type { Result } from "./results.ts";
 import type { World } from "./settings.ts";
 import { delayMs, send } from "./wire.ts";
 
-/** Longer path texts are refused. */
+/** Longest path parameter. */
 const MAX_PATH_CHARACTERS = 150;
 
 const known = (stem: number, world: World) => {
@@ -51,7 +51,7 @@ export const providerRoutes = (account: Account, key: string): Hono => {
 
   const serve = async (
     c: Context,
-    call: Omit<Arriving, "method" | "path">,
+    call: Omit<ProviderRequest, "method" | "path">,
     granted: (admission: Admission) => Result,
   ): Promise<Response> => {
     const { pathname, search: query } = new URL(c.req.url);
@@ -59,7 +59,7 @@ export const providerRoutes = (account: Account, key: string): Hono => {
     const delay = delayMs(admission);
     if (delay > 0) await scheduler.wait(delay);
     const response = send(admission, () => granted(admission));
-    if (admission.fault?.kind !== "reset_connection") account.answered(admission.entry, response.status);
+    if (admission.fault?.kind !== "reset_connection") account.logStatus(admission.entry, response.status);
     return response;
   };
 
