@@ -4,7 +4,7 @@ import type { Arrival, Fault } from "./faults.ts";
 import * as ledger from "./ledger.ts";
 import * as log from "./request-log.ts";
 import { decide, limitHeaders, priceOfBatch, requestsPerMinute, utcDay } from "./plan.ts";
-import type { Standing, Verdict } from "./plan.ts";
+import type { Usage, Verdict } from "./plan.ts";
 import { applyPatch } from "./settings.ts";
 import type { Settings, SettingsPatch } from "./settings.ts";
 
@@ -46,10 +46,10 @@ const withFault = (verdict: Verdict, fault: Fault | undefined): Admission["verdi
 };
 
 /** Usage for the headers. A refusal by a fault has matching headers. */
-const standingInHeaders = (fault: Fault | undefined, standing: Standing, settings: Settings): Standing => {
+const usageInHeaders = (fault: Fault | undefined, usage: Usage, settings: Settings): Usage => {
   const kind = fault?.kind;
-  if (kind === "daily_quota" || kind === "daily_403") return { ...standing, spent: settings.daily_limit };
-  return kind === "minute_quota" ? { ...standing, recent: requestsPerMinute(settings) } : standing;
+  if (kind === "daily_quota" || kind === "daily_403") return { ...usage, spent: settings.daily_limit };
+  return kind === "minute_quota" ? { ...usage, recent: requestsPerMinute(settings) } : usage;
 };
 
 export class Account {
@@ -69,15 +69,15 @@ export class Account {
       const { settings, now } = this.#current();
       const fault = request.price === "stranger" ? undefined : this.#meetFault(request);
       const calls = this.#callsFor(request, settings);
-      const before = ledger.readStanding(this.#sql, utcDay(now), now);
+      const before = ledger.readUsage(this.#sql, utcDay(now), now);
       const verdict = withFault(decide(calls, before, settings), fault);
       const billed = verdict === "billed" || verdict === "wrong_plan" ? calls : 0;
       if (billed > 0) this.#bill(billed, now);
       const entry = log.logRequest(this.#sql, now, request.method, request.path, billed, request.isbns);
       log.trimLog(this.#sql, entry);
       log.countEndpoint(this.#sql, request.endpoint, billed);
-      const standing = fault?.kind === "stale_count" ? before : ledger.readStanding(this.#sql, utcDay(now), now);
-      return { entry, now, settings, verdict, fault, headers: limitHeaders(standingInHeaders(fault, standing, settings), settings, now) };
+      const usage = fault?.kind === "stale_count" ? before : ledger.readUsage(this.#sql, utcDay(now), now);
+      return { entry, now, settings, verdict, fault, headers: limitHeaders(usageInHeaders(fault, usage, settings), settings, now) };
     });
   }
 
@@ -86,9 +86,9 @@ export class Account {
   }
 
   /** Usage as in `/key`. Changes nothing. */
-  standing(): { total: number; spent: number; left: number } {
+  usage(): { total: number; spent: number; left: number } {
     const { settings, now } = this.#current();
-    const { spent } = ledger.readStanding(this.#sql, utcDay(now), now);
+    const { spent } = ledger.readUsage(this.#sql, utcDay(now), now);
     return { total: settings.daily_limit, spent, left: Math.max(0, settings.daily_limit - spent) };
   }
 
@@ -128,7 +128,7 @@ export class Account {
 
   state(): State {
     const { settings, now } = this.#current();
-    const { spent, left } = this.standing();
+    const { spent, left } = this.usage();
     const byEndpoint = log.readEndpoints(this.#sql);
     const totals = Object.values(byEndpoint);
     return {

@@ -2,7 +2,7 @@
 import { faultSchema } from "./faults.ts";
 import type { Fault, ListedFault } from "./faults.ts";
 import { MINUTE_MS } from "./plan.ts";
-import type { Standing } from "./plan.ts";
+import type { Usage } from "./plan.ts";
 import { DEFAULT_SETTINGS, parseStored } from "./settings.ts";
 import type { Settings } from "./settings.ts";
 
@@ -30,7 +30,7 @@ export const writeSettings = (sql: SqlStorage, settings: Settings, clockOffsetMs
   sql.exec("INSERT OR REPLACE INTO settings VALUES (1, ?, ?)", JSON.stringify(settings), clockOffsetMs);
 };
 
-export const readStanding = (sql: SqlStorage, day: string, now: number): Standing =>
+export const readUsage = (sql: SqlStorage, day: string, now: number): Usage =>
   sql
     .exec<{ spent: number; recent: number; oldestAt: number | null }>(
       `SELECT coalesce((SELECT spent FROM days WHERE day = ?), 0) AS spent, count(*) AS recent, min(at_ms) AS oldestAt

@@ -5,7 +5,7 @@ export const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
 /** Usage of the subscription before a request. */
-export interface Standing {
+export interface Usage {
   /** Calls of all clients in the current UTC day. */
   spent: number;
   /** Granted requests in the last 60 seconds. */
@@ -33,24 +33,24 @@ export const priceOfBatch = (isbns: number, settings: Settings): number => {
 };
 
 /** Checks the rate before the daily limit. A refusal counts in neither and is not billed. */
-export const decide = (calls: number, standing: Standing, settings: Settings): Verdict => {
+export const decide = (calls: number, usage: Usage, settings: Settings): Verdict => {
   if (calls === 0) return "free";
   const perMinute = requestsPerMinute(settings);
-  if (perMinute > 0 && standing.recent >= perMinute) return "minute_quota";
-  return standing.spent + calls > settings.daily_limit ? "daily_quota" : "billed";
+  if (perMinute > 0 && usage.recent >= perMinute) return "minute_quota";
+  return usage.spent + calls > settings.daily_limit ? "daily_quota" : "billed";
 };
 
 /** Headers `ratelimit` and `ratelimit-policy`. Without a rate limit they only contain the daily limit. */
-export const limitHeaders = (standing: Standing, settings: Settings, now: number): Record<string, string> => {
+export const limitHeaders = (usage: Usage, settings: Settings, now: number): Record<string, string> => {
   const perMinute = requestsPerMinute(settings);
   const toReset = Math.ceil((DAY_MS - (now % DAY_MS)) / 1_000);
-  const left = Math.max(0, settings.daily_limit - standing.spent);
+  const left = Math.max(0, settings.daily_limit - usage.spent);
   const policy = [`"daily";q=${settings.daily_limit};w=86400`];
   const state = [`"daily";r=${left};t=${toReset}`];
   if (perMinute > 0) {
-    const toFree = standing.oldestAt === null ? 60 : Math.ceil((standing.oldestAt + MINUTE_MS - now) / 1_000);
+    const toFree = usage.oldestAt === null ? 60 : Math.ceil((usage.oldestAt + MINUTE_MS - now) / 1_000);
     policy.unshift(`"rate";q=${perMinute};w=60`);
-    state.unshift(`"rate";r=${Math.max(0, perMinute - standing.recent)};t=${toFree}`);
+    state.unshift(`"rate";r=${Math.max(0, perMinute - usage.recent)};t=${toFree}`);
   }
   return { ratelimit: state.join(", "), "ratelimit-policy": policy.join(", ") };
 };

@@ -18,7 +18,7 @@ import { delayMs, send } from "./wire.ts";
 /** Longest path parameter. */
 const MAX_PATH_CHARACTERS = 150;
 
-const known = (stem: number, world: World) => {
+const findBooks = (stem: number, world: World) => {
   const book = findBook(stem, world);
   return book === undefined ? [] : [book];
 };
@@ -35,7 +35,7 @@ const releasesResult = (parameters: Record<string, string>, { settings, now }: A
   if (!query.ok) return invalid(query.message);
   const { page, pageSize, subject } = query.value;
   const { total, stems } = published(datesOf(query.value, utcDay(now)), subject, settings);
-  const books = pageOf(stems, { page, pageSize }).flatMap((stem) => known(stem, settings));
+  const books = pageOf(stems, { page, pageSize }).flatMap((stem) => findBooks(stem, settings));
   return { kind: "found", total, books, page, pageSize };
 };
 
@@ -43,7 +43,7 @@ const batchResult = (isbns: readonly string[], { settings }: Admission): Result 
   if (isbns.length > settings.max_batch)
     return invalid(`isbns must name at most ${settings.max_batch} ISBNs on this plan, not ${isbns.length}`);
   const stems = new Set(isbns.flatMap((isbn) => stemOf(isbn) ?? []));
-  return { kind: "bulk", requested: isbns.length, books: [...stems].flatMap((stem) => known(stem, settings)) };
+  return { kind: "bulk", requested: isbns.length, books: [...stems].flatMap((stem) => findBooks(stem, settings)) };
 };
 
 export const providerRoutes = (account: Account, key: string): Hono => {
@@ -105,7 +105,7 @@ export const providerRoutes = (account: Account, key: string): Hono => {
   app.get("/key", async (c) =>
     serve(c, { endpoint: "GET /key", price: "free" }, () => ({
       kind: "plain",
-      body: { api_host: new URL(c.req.url).host, plan_limit: account.standing() },
+      body: { api_host: new URL(c.req.url).host, plan_limit: account.usage() },
     })),
   );
 

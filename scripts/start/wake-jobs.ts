@@ -1,8 +1,7 @@
 /** Wakes jobs after a restart, because local workerd forgets waiting Workflows. */
 
 /**
- * Starts a job that resumes jobs from before `restartedAt` (epoch milliseconds). If that fails, nothing is lost. The next start retries
- * again.
+ * Starts a job that resumes jobs from before `restartedAt` (epoch milliseconds). A failure loses nothing, because the next start retries.
  */
 export async function wakeJobs(
   { url, token }: { url: string; token: string },
