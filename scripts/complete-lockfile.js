@@ -1,6 +1,6 @@
 /**
- * npm leaves optional packages of other platforms out of package-lock.json where the registry at hand, or an installed tree, does not
- * show them; `npm ci` then refuses the lock elsewhere. This names them all: run it after every change of the dependencies.
+ * Adds optional packages of other platforms to package-lock.json. The package manager omits them if the registry or the installed tree does not list
+ * them, and then `npm ci` fails on those platforms. Run it after each change of the dependencies.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -8,7 +8,7 @@ const LOCKFILE = new URL("../package-lock.json", import.meta.url);
 
 const SYSTEMS = new Set(["android", "darwin", "freebsd", "linux", "openharmony", "win32"]);
 const PROCESSORS = new Set(["arm", "arm64", "x64", "ia32", "ppc64", "riscv64", "s390x", "wasm32"]);
-/** Names that some packages use instead. @type {Record<string, string>} */
+/** Alternative names in some packages. @type {Record<string, string>} */
 const OTHER_NAMES = { windows: "win32", 64: "x64" };
 
 /**
@@ -16,7 +16,7 @@ const OTHER_NAMES = { windows: "win32", 64: "x64" };
  * @typedef {{ packages: Record<string, Entry> }} Lockfile
  */
 
-/** The entry of a package that only its name tells about. @param {string} name @param {string} version @param {Entry} parent @returns {Entry} */
+/** Entry of a package, derived from its name. @param {string} name @param {string} version @param {Entry} parent @returns {Entry} */
 function entryOf(name, version, parent) {
   const words = name.split(/[/-]/u).map((word) => OTHER_NAMES[word] ?? word);
   const os = words.find((word) => SYSTEMS.has(word));
@@ -38,7 +38,7 @@ for (const [at, parent] of Object.entries(lock.packages)) {
     const top = `node_modules/${name}`;
     const nested = `${at}/node_modules/${name}`;
     const known = lock.packages[nested] !== undefined || lock.packages[top]?.version === version;
-    // A range says nothing about which version would be installed.
+    // A range does not fix the installed version.
     if (known || !/^\d+\.\d+\.\d+/u.test(version)) continue;
     lock.packages[lock.packages[top] === undefined ? top : nested] = entryOf(name, version, parent);
     added += 1;

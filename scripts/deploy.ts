@@ -1,8 +1,8 @@
 /**
- * `npm run deploy`: checks, then migrates, then deploys. The database is created where it does not exist yet (`wrangler deploy` would
- * do that too, but only after the code that needs the tables is live), so that one order serves the first deployment and every other:
- * the running version meets a schema that is newer than itself, which is why migrations only ever add. Everything else is provisioned
- * by `wrangler deploy`. A step that fails stops the rest.
+ * `npm run deploy`: checks, then migrates, then deploys. A failed step stops the rest.
+ *
+ * Creates a missing database first, because `wrangler deploy` would create it only after the new code is live. So each deployment has
+ * the same order. The running version meets a newer schema, so migrations only add. `wrangler deploy` creates all other resources.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { PATH, columns, runCommand } from "./lib/options.ts";
 import type { Values } from "./lib/options.ts";
 import { checkConfiguration, checkCrons } from "./start/configuration.ts";
-import { Foreseen } from "./start/foreseen.js";
+import { UserError } from "./start/user-error.js";
 import type { RuntimeLog } from "./start/logs.ts";
 import { applyMigrations } from "./start/migrations.ts";
 import { DATABASE, ROOT, WORKER_CONFIG } from "./start/places.ts";
@@ -26,19 +26,19 @@ ${columns([
 
 const COMMAND_LINE = {
   command: "npm run deploy",
-  about: "Checks, migrates and deploys.",
+  about: "Checks, migrates and deploys the Worker.",
   options: {
-    "dry-run": { help: "check and build (into dist/); nothing leaves this machine" },
+    "dry-run": { help: "check and build into dist/ without deploying" },
     "secrets-file": {
       value: "FILE",
       kind: PATH,
-      help: "NAME=VALUE lines, uploaded together with the Worker: for the first deployment, or to change a secret",
+      help: "NAME=VALUE lines to upload with the Worker, for the first deployment or to change a secret",
     },
   },
-  after: `Needs \`npx wrangler login\`, or CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID.\n\n${SECRETS}`,
+  after: `Requires \`npx wrangler login\`, or CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID.\n\n${SECRETS}`,
 } as const;
 
-/** Runs the built Worker with its migrations and wrangler.jsonc's variables, away from the network. Returns the database's name. */
+/** Runs the built Worker with its migrations and variables, without network. Returns the name of the database. */
 async function checkLocally(secrets: Readonly<Record<string, string>>): Promise<string> {
   console.log("Checking the configuration…");
   const state = mkdtempSync(join(tmpdir(), "deploy-check-"));
@@ -48,7 +48,7 @@ async function checkLocally(secrets: Readonly<Record<string, string>>): Promise<
   try {
     const { database, name, migrations } = await worker.database(DATABASE);
     await applyMigrations(database, migrations);
-    const hint = "Nothing was deployed. Variables stand in wrangler.jsonc.";
+    const hint = "Nothing was deployed. Variables are in wrangler.jsonc.";
     await checkConfiguration(worker.url, logs, hint);
     await checkCrons({ url: worker.url, token: secrets["ADMIN_TOKEN"] ?? "" }, worker.crons, hint);
     return name;
@@ -58,39 +58,39 @@ async function checkLocally(secrets: Readonly<Record<string, string>>): Promise<
   }
 }
 
-/** Returns what it printed, where that is `wanted`; otherwise it goes to the screen. */
-function wrangler(args: readonly string[], { wanted = false, mayAsk = false } = {}): string {
-  const [command, shown] = [join(ROOT, "node_modules/.bin/wrangler"), `wrangler ${args.join(" ")}`];
-  console.log(`\n$ ${shown}`);
-  // Without a terminal to ask on, wrangler takes the answers that go ahead; declined migrations would look like success.
+/** Runs wrangler. Returns its output with `capture`, otherwise prints it. */
+function wrangler(args: readonly string[], { capture = false, interactive = false } = {}): string {
+  const [command, line] = [join(ROOT, "node_modules/.bin/wrangler"), `wrangler ${args.join(" ")}`];
+  console.log(`\n$ ${line}`);
+  // Without a terminal wrangler continues without confirmation. A declined migration would look like success.
   const { status, stdout } = spawnSync(command, args, {
     cwd: ROOT,
     encoding: "utf8",
-    stdio: [mayAsk ? "inherit" : "ignore", wanted ? "pipe" : "inherit", "inherit"],
+    stdio: [interactive ? "inherit" : "ignore", capture ? "pipe" : "inherit", "inherit"],
   });
-  if (status !== 0) throw new Foreseen(`\`${shown}\` failed; what was to come after it was not done.`);
+  if (status !== 0) throw new UserError(`\`${line}\` failed. Later steps were not run.`);
   return stdout ?? "";
 }
 
 function databaseExists(name: string): boolean {
-  const listed: unknown = JSON.parse(wrangler(["d1", "list", "--json"], { wanted: true }));
+  const listed: unknown = JSON.parse(wrangler(["d1", "list", "--json"], { capture: true }));
   return Array.isArray(listed) && listed.some((database: { name?: unknown }) => database.name === name);
 }
 
 async function deploy({ "dry-run": dryRun, "secrets-file": secretsFile }: Values<typeof COMMAND_LINE.options>): Promise<void> {
   const given = secretsFile === undefined ? {} : readVars(secretsFile);
-  if (given === null) throw new Foreseen(`--secrets-file is ${JSON.stringify(secretsFile)}; there is no such file.`);
+  if (given === null) throw new UserError(`--secrets-file ${JSON.stringify(secretsFile)} does not exist.`);
   const database = await checkLocally({ ...localSecrets(), ...given });
   if (dryRun) {
     wrangler(["deploy", "--dry-run", "--outdir", "dist"]);
-    console.log("\nThe configuration is right and the Worker builds. Nothing was deployed.");
+    console.log("\nThe configuration is valid and the Worker builds. Nothing was deployed.");
     return;
   }
   if (!databaseExists(database)) wrangler(["d1", "create", database, "--update-config=false"]);
   wrangler(["d1", "migrations", "apply", database, "--remote"]);
-  wrangler(["deploy", ...(secretsFile === undefined ? [] : ["--secrets-file", secretsFile])], { mayAsk: true });
+  wrangler(["deploy", ...(secretsFile === undefined ? [] : ["--secrets-file", secretsFile])], { interactive: true });
   console.log(`\nDeployed. ${SECRETS}`);
-  console.log("Check it from outside: npm run smoke -- --base-url https://…");
+  console.log("To check it, run: npm run smoke -- --base-url https://…");
 }
 
 await runCommand(COMMAND_LINE, deploy);

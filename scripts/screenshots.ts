@@ -1,6 +1,6 @@
 /**
- * `npm run screenshots`: the README's pictures, of a whole coordinator with a month of work behind it and a day under way. They show the
- * hour at which they are made: in the afternoon (UTC) the day's curve has something to tell.
+ * `npm run screenshots`: takes the screenshots of the README from a coordinator with a month of demo data. They show the current hour.
+ * Take them in the afternoon (UTC), when the day chart is full.
  */
 import "./start/offline.ts";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -10,13 +10,13 @@ import { startProduct } from "../test/support/node/product.ts";
 import type { Product } from "../test/support/node/product.ts";
 import { runCommand } from "./lib/options.ts";
 import { terminalPage } from "./screenshots/terminal.ts";
-import { makeLively } from "./screenshots/lively.ts";
+import { addDemoData } from "./screenshots/demo-data.ts";
 import { ROOT } from "./start/places.ts";
 
 const FOLDER = `${ROOT}docs/images`;
-/** A README is read on the train, too. */
+/** Limits the loading time of the README. */
 const MAX_BYTES = 200_000;
-/** And the next one. */
+/** The simulator uses the next port. */
 const TERMINAL_PORT = 18_787;
 
 interface Picture {
@@ -25,8 +25,8 @@ interface Picture {
   readonly scheme: "light" | "dark";
   readonly width: number;
   readonly height: number;
-  /** What stands at its top; without it, the page's own beginning. */
-  readonly from?: string;
+  /** Selector of the section to scroll to. By default the top of the page. */
+  readonly section?: string;
 }
 
 const PICTURES: readonly Picture[] = [
@@ -40,42 +40,42 @@ const PICTURES: readonly Picture[] = [
     scheme: "light",
     width: 1_240,
     height: 1_000,
-    from: "#webhooks",
+    section: "#webhooks",
   },
   { file: "jobs.png", path: "/jobs", scheme: "light", width: 1_240, height: 900 },
   { file: "phone.png", path: "/", scheme: "dark", width: 390, height: 844 },
 ];
 
-async function take(browser: Browser, product: Product, { file, path, scheme, width, height, from }: Picture): Promise<void> {
+async function take(browser: Browser, product: Product, { file, path, scheme, width, height, section }: Picture): Promise<void> {
   const context = await browser.newContext({ baseURL: product.url.origin, viewport: { width, height }, colorScheme: scheme });
   const page = await context.newPage();
   await page.goto(`/sign-in?next=${encodeURIComponent(path)}`);
   await page.getByLabel("Admin token").fill(product.token);
   await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
   await page.waitForURL((url) => url.pathname === path);
-  if (from !== undefined) await page.evaluate(`document.querySelector(${JSON.stringify(from)}).closest("section").scrollIntoView()`);
+  if (section !== undefined) await page.evaluate(`document.querySelector(${JSON.stringify(section)}).closest("section").scrollIntoView()`);
   const image = await page.screenshot();
   await context.close();
-  keep(file, image);
+  save(file, image);
 }
 
-/** As high as what was printed. */
+/** Screenshot of the terminal, as high as its output. */
 async function takeTerminal(browser: Browser): Promise<void> {
   const page = await browser.newPage({ viewport: { width: 800, height: 100 } });
   await page.setContent(await terminalPage(TERMINAL_PORT));
-  keep("terminal.png", await page.locator("pre").screenshot());
+  save("terminal.png", await page.locator("pre").screenshot());
   await page.close();
 }
 
-function keep(file: string, image: Buffer): void {
-  if (image.byteLength > MAX_BYTES) throw new Error(`${file} is ${image.byteLength} bytes; expected at most ${MAX_BYTES}`);
+function save(file: string, image: Buffer): void {
+  if (image.byteLength > MAX_BYTES) throw new Error(`${file} must have at most ${MAX_BYTES} bytes (got ${image.byteLength})`);
   writeFileSync(`${FOLDER}/${file}`, image);
   console.log(`docs/images/${file}  ${Math.ceil(image.byteLength / 1_000)} kB`);
 }
 
 const COMMAND_LINE = {
   command: "npm run screenshots",
-  about: "Takes the pictures of the README anew, into docs/images. They show the hour: take them in the afternoon (UTC).",
+  about: "Takes the screenshots of the README again (docs/images). They show the current hour, so take them in the afternoon (UTC).",
   options: {},
 } as const;
 
@@ -84,7 +84,7 @@ await runCommand(COMMAND_LINE, async () => {
   const product = await startProduct();
   const browser = await startBrowser();
   try {
-    await makeLively(product, Date.now());
+    await addDemoData(product, Date.now());
     for (const picture of PICTURES) await take(browser, product, picture);
     await takeTerminal(browser);
   } finally {

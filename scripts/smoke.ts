@@ -1,4 +1,4 @@
-/** `npm run smoke`: a checklist for a deployment, over HTTP alone. What it changes it puts back, however it ends. */
+/** `npm run smoke`: checks a deployment over HTTP. It restores the count in every case. */
 import { runCommand } from "./lib/options.ts";
 import { Client } from "./smoke/client.ts";
 import { Unexpected } from "./smoke/expect.ts";
@@ -7,9 +7,9 @@ import { COMMAND_LINE, optionsFrom } from "./smoke/options.ts";
 import type { Options } from "./smoke/options.ts";
 import { checkHealth, checkReading, checkStatus, checkToken } from "./smoke/reading-checks.ts";
 import { Report } from "./smoke/report.ts";
-import { CountByHand, checkCounting, checkRefusing } from "./smoke/spending-checks.ts";
+import { CountOverride, checkCounting, checkRefusing } from "./smoke/spending-checks.ts";
 
-async function runChecks(client: Client, report: Report, count: CountByHand, { yes, secrets }: Options): Promise<void> {
+async function runChecks(client: Client, report: Report, count: CountOverride, { yes, secrets }: Options): Promise<void> {
   if (!(await checkHealth(client, report))) return;
   const quota = await checkStatus(client, report);
   await checkReading(client, report);
@@ -18,24 +18,24 @@ async function runChecks(client: Client, report: Report, count: CountByHand, { y
     const inUse = quota.used > 0 || quota.reserved > 0;
     await checkCounting(client, report, inUse);
     if (!inUse || yes) await checkRefusing(client, report, count);
-    else report.skip("refusing at the safety limit", "--yes sets the count by hand and puts it back");
+    else report.skip("refusal at the safety limit", "pass --yes to set the count and restore it");
   }
-  await report.check("nothing leaked: no secret, no stack, no provider address", async () => {
+  await report.check("no leaks of secrets, stacks or the provider's address", async () => {
     const leaks = leaksIn(client.answers, secrets);
-    if (leaks.length > 0) throw new Unexpected("nothing of the kind", leaks.join("; "));
-    return `${client.answers.length} answers searched`;
+    if (leaks.length > 0) throw new Unexpected("no leaks", leaks.join("; "));
+    return `${client.answers.length} responses searched`;
   });
 }
 
-/** False where the count is not what it should be, and somebody has to see to it. */
-async function putBack(count: CountByHand): Promise<boolean> {
+/** false if the count could not be restored and an operator must fix it. */
+async function restoreCount(count: CountOverride): Promise<boolean> {
   try {
     const used = await count.restore();
-    if (used !== null) console.log(`\n  Today's count is back at ${used}.`);
+    if (used !== null) console.log(`\n  Today's count was restored to ${used}.`);
     return true;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    console.error(`\n  Today's count could not be put back (${message}). PUT /api/quota/usage sets it.`);
+    console.error(`\n  Today's count was not restored (${message}). Set it with PUT /api/quota/usage.`);
     return false;
   }
 }
@@ -47,14 +47,14 @@ async function smoke(options: Options): Promise<number> {
 
   const client = new Client(options.baseUrl, options.token, interruption.signal);
   const report = new Report();
-  const count = new CountByHand(client);
+  const count = new CountOverride(client);
   console.log(`\n  ${options.baseUrl}\n`);
   try {
     await runChecks(client, report, count, options);
   } catch (error) {
     if (!interruption.signal.aborted) throw error;
   } finally {
-    if (!(await putBack(count))) process.exitCode = 1;
+    if (!(await restoreCount(count))) process.exitCode = 1;
   }
   console.log(`\n  ${interruption.signal.aborted ? "Interrupted: " : ""}${report.summary()}.\n`);
   if (interruption.signal.aborted) return 130;

@@ -1,24 +1,24 @@
-/** What runs in workerd: the product as `wrangler deploy` would upload it, and beside it the bench's own Workers. */
+/** Bundles for workerd: the product as uploaded by `wrangler deploy`, its variants and the Workers of the benchmark. */
 import { readFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import type { Plugin } from "esbuild";
 import "../start/offline.ts";
-import { Foreseen } from "../start/foreseen.js";
+import { UserError } from "../start/user-error.js";
 import { ROOT, SIMULATOR_CONFIG, WORKER_CONFIG } from "../start/places.ts";
 
 export interface Bundles {
   readonly product: string;
-  /** The product, but that a project is admitted by a bare `SELECT 1`. */
+  /** The product, but with a bare `SELECT 1` as admission of a project. */
   readonly bare: string;
-  /** The product, but that its ledger is one statement: what the exactness costs behind the same door. */
+  /** The product, but with a one-statement ledger. Shows the cost of exactness. */
   readonly counter: string;
-  /** The product, but that it writes no log: what a line costs where it is only printed. */
+  /** The product, but without logs. Shows the cost of printing a log line. */
   readonly silent: string;
   readonly bench: string;
   readonly simulator: string;
-  /** null where it could not be installed. */
+  /** null if the installation failed. */
   readonly limiter: string | null;
 }
 
@@ -37,15 +37,15 @@ export async function buildAll(folder: string, limiterModules: string | null): P
   return { product: productBundle(folder), bare, counter, silent, bench, simulator, limiter };
 }
 
-/** Through wrangler itself, so that it is what would be deployed. */
+/** Bundles the product with wrangler, exactly as for a deployment. */
 function productBundle(folder: string): string {
   const outdir = join(folder, "product");
   const wrangler = `${ROOT}node_modules/wrangler/bin/wrangler.js`;
   const args = [wrangler, "deploy", "--dry-run", "--outdir", outdir, "--config", WORKER_CONFIG];
-  // With its banner it would look for a newer version of itself.
+  // The banner would check for a newer version over the network.
   const env = { ...process.env, WRANGLER_HIDE_BANNER: "true" };
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", env });
-  if (status !== 0) throw new Foreseen(`The product does not build; wrangler says:\n\n${stderr || stdout}`);
+  if (status !== 0) throw new UserError(`The build of the product failed. Output of wrangler:\n\n${stderr || stdout}`);
   return readFileSync(join(outdir, "index.js"), "utf8");
 }
 
@@ -69,7 +69,7 @@ async function bundle(
   return outputFiles[0]?.text ?? "";
 }
 
-/** The product with one of its modules replaced; the other module may import the real one as `product/…`. Throws where nothing imports it. */
+/** Bundles the product with one module replaced. The replacement may import the original as `product/…`. Throws if no file imports the module. */
 export async function productWith(module: string, variant: string): Promise<string> {
   const replaced = `${SOURCE}${module}`;
   let imports = 0;
@@ -85,6 +85,6 @@ export async function productWith(module: string, variant: string): Promise<stri
     },
   };
   const contents = await bundle(`${SOURCE}index.ts`, { plugins: [plugin] });
-  if (imports === 0) throw new Error(`Nothing in the product imports ${module}, so ${variant} would replace nothing`);
+  if (imports === 0) throw new Error(`No file of the product imports ${module}, so ${variant} would have no effect`);
   return contents;
 }

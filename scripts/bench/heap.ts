@@ -1,4 +1,4 @@
-/** What a Worker still needs of its heap, by workerd's inspector. Resident memory tells little: without a limit nobody is in a hurry to collect. */
+/** Live heap of a Worker, measured by workerd's inspector. Resident memory is not useful, because garbage collection is late without a limit. */
 
 const MEGABYTE = 1_000_000;
 
@@ -10,13 +10,13 @@ interface Message {
 
 interface Snapshot {
   readonly snapshot: { readonly meta: { readonly node_fields: readonly string[] } };
-  /** All fields of all nodes, one after the other. */
+  /** Fields of all nodes in one list. */
   readonly nodes: readonly number[];
 }
 
 export class Heap {
   readonly #socket: WebSocket;
-  #asked = 0;
+  #lastId = 0;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
@@ -25,7 +25,7 @@ export class Heap {
   static async of(inspector: URL, worker: string): Promise<Heap> {
     const targets = (await (await fetch(`http://${inspector.host}/json`)).json()) as { id: string; webSocketDebuggerUrl: string }[];
     const target = targets.find(({ id }) => id.endsWith(`:user:${worker}`));
-    if (target === undefined) throw new Error(`The inspector knows no Worker ${worker}`);
+    if (target === undefined) throw new Error(`The inspector has no Worker ${worker}`);
     const socket = new WebSocket(target.webSocketDebuggerUrl);
     await new Promise((resolve, reject) => {
       socket.addEventListener("open", resolve, { once: true });
@@ -34,7 +34,7 @@ export class Heap {
     return new Heap(socket);
   }
 
-  /** Megabytes: a snapshot holds what is left after a full collection, at one moment. One at a time. */
+  /** Live heap in megabytes, from a snapshot after a full garbage collection. Call it sequentially. */
   async liveMb(): Promise<number> {
     const { snapshot, nodes } = JSON.parse(await this.#snapshot()) as Snapshot;
     const fields = snapshot.meta.node_fields;
@@ -49,19 +49,19 @@ export class Heap {
   }
 
   async #snapshot(): Promise<string> {
-    this.#asked += 1;
-    const id = this.#asked;
+    this.#lastId += 1;
+    const id = this.#lastId;
     const chunks: string[] = [];
     return new Promise((resolve, reject) => {
-      const heard = ({ data }: MessageEvent): void => {
+      const onMessage = ({ data }: MessageEvent): void => {
         const message = JSON.parse(String(data)) as Message;
         if (message.params?.chunk !== undefined) chunks.push(message.params.chunk);
         if (message.id !== id) return;
-        this.#socket.removeEventListener("message", heard);
+        this.#socket.removeEventListener("message", onMessage);
         if (message.error === undefined) resolve(chunks.join(""));
-        else reject(new Error(`The inspector took no snapshot: ${message.error.message}`));
+        else reject(new Error(`Heap snapshot failed: ${message.error.message}`));
       };
-      this.#socket.addEventListener("message", heard);
+      this.#socket.addEventListener("message", onMessage);
       this.#socket.send(JSON.stringify({ id, method: "HeapProfiler.takeHeapSnapshot" }));
     });
   }

@@ -1,18 +1,18 @@
-/** The process that makes the load, from the side of who asks it. */
+/** Controls the process that generates the load. */
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 export interface Load {
-  /** The beginning of the ids of its requests. */
+  /** Prefix of the request ids. */
   readonly name: string;
   readonly url: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** JSON, with `{id}` where each request has its own. */
+  /** JSON. `{id}` is replaced by the id of each request. */
   readonly body?: string;
   readonly connections: number;
-  /** It ends with the earlier of the two. */
+  /** The load ends after `seconds` or after `requests`, the earlier of the two. */
   readonly seconds: number;
   readonly requests: number;
 }
@@ -20,7 +20,7 @@ export interface Load {
 export interface LoadResult {
   readonly requests: number;
   readonly seconds: number;
-  /** Answers by status. */
+  /** Number of responses by status. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -31,7 +31,7 @@ type Reply = { readonly result: LoadResult } | { readonly error: string };
 export class LoadProcess {
   readonly #child: ChildProcess = fork(fileURLToPath(new URL("load.ts", import.meta.url)));
 
-  /** One load at a time. */
+  /** Runs one load. Call it sequentially. */
   async run(load: Load): Promise<LoadResult> {
     const reply = await new Promise<Reply>((resolve, reject) => {
       const ended = (): void => reject(new Error("the load generator ended"));

@@ -1,6 +1,6 @@
 /**
- * The load: a process of its own, so that making it takes nothing from what is measured but the other core. Told over IPC what to send;
- * answers with what came back. `{id}` in a body is a new id for each request.
+ * Generates the load in a separate process, so that it only takes the other core. Receives a load over IPC and returns its result.
+ * `{id}` in a body is a new id for each request.
  */
 import { Agent, request } from "node:http";
 import type { Load, LoadResult } from "./load-process.ts";

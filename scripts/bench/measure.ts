@@ -1,4 +1,4 @@
-/** What a measure is, and how contenders take turns. */
+/** Types of a measure, and the order of its contenders. */
 import type { LoadProcess } from "./load-process.ts";
 import { ratiosOf, rotated } from "./statistics.ts";
 import type { Bundles } from "./bundles.ts";
@@ -6,14 +6,14 @@ import type { Workerd } from "./workerd.ts";
 
 export type Unit = "req/s" | "ms" | "s" | "per second" | "calls" | "KiB" | "MB" | "grants over";
 
-/** How much of everything. */
+/** Sizes of a run. */
 export interface Scale {
   readonly rounds: number;
-  /** Of load, for each contender in each round. */
+  /** Duration of the load for each contender in each round. */
   readonly seconds: number;
   readonly connections: readonly number[];
   readonly projects: readonly number[];
-  /** Projects up to which the loop runs too. */
+  /** Most projects for which the loop runs too. */
   readonly loopedProjects: number;
   readonly organizations: number;
   readonly events: number;
@@ -24,16 +24,16 @@ export interface Bench {
   readonly scale: Scale;
   readonly bundles: Bundles;
   readonly load: LoadProcess;
-  /** With all Workers in it, fresh for each measure. */
+  /** Runs all Workers. New for each measure. */
   readonly workerd: Workerd;
-  /** One line on what happens now. */
-  readonly tell: (text: string) => void;
+  /** Prints the current activity. */
+  readonly report: (text: string) => void;
 }
 
 export interface Measure {
   readonly name: string;
   readonly about: string;
-  /** Looks into workerd, which may slow it down. */
+  /** Uses the inspector of workerd, which may slow it down. */
   readonly inspected?: true;
   readonly run: (bench: Bench) => Promise<readonly Outcome[]>;
 }
@@ -57,7 +57,7 @@ export interface Ratio {
   readonly target?: Target;
 }
 
-/** What one measure found in one setting. */
+/** Result of a measure in one setting. */
 export interface Outcome {
   readonly title: string;
   readonly series: readonly Series[];
@@ -70,26 +70,26 @@ export interface Contender {
   readonly note?: () => string | undefined;
 }
 
-/** Each contender once a round, in rotated order. */
+/** Runs each contender once per round, in rotated order. */
 export async function inTurns(rounds: number, unit: Unit, contenders: readonly Contender[]): Promise<Series[]> {
   const values = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
     for (const { name, run } of rotated(contenders, round)) values.get(name)?.push(await run(round));
   }
   return contenders.map(({ name, note }) => {
-    const said = note?.();
-    return { contender: name, unit, rounds: values.get(name) ?? [], ...(said === undefined ? {} : { note: said }) };
+    const remark = note?.();
+    return { contender: name, unit, rounds: values.get(name) ?? [], ...(remark === undefined ? {} : { note: remark }) };
   });
 }
 
-/** Of two series, where both are there. */
+/** Ratio of two series. Empty if one is missing. */
 export function ratio(series: readonly Series[], of: string, to: string, target?: Target): Ratio[] {
   const [ours, theirs] = [of, to].map((name) => series.find(({ contender }) => contender === name));
   if (ours === undefined || theirs === undefined) return [];
   return [{ of, to, rounds: ratiosOf(ours.rounds, theirs.rounds), ...(target ? { target } : {}) }];
 }
 
-/** Milliseconds that it takes. */
+/** Duration in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
   await work();

@@ -1,4 +1,4 @@
-/** A run: builds what there is to compare, gives each measure a fresh workerd, and ends all it began. */
+/** Runs the benchmark: builds the contenders, starts a new workerd for each measure and cleans up. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import type { Options } from "./options.ts";
 import { tableOf } from "./table.ts";
 import { startWorkerd } from "./workerd.ts";
 
-/** What the figures were taken on. */
+/** Machine of the run. */
 const machine = () => ({
   cores: availableParallelism(),
   processor: cpus()[0]?.model ?? "unknown",
@@ -27,29 +27,29 @@ function limiterModules(folder: string | null): string | null {
   return null;
 }
 
-/** Throws where a measure fails: a table with a hole in it would be read as if it were whole. */
+/** Throws if a measure fails, so that no incomplete table is printed. */
 export async function runBench({ measures, scale, json, limiter }: Options): Promise<void> {
   const began = machine();
-  console.log(`\n  ${began.cores} cores, ${began.processor}, load ${began.load_before.toFixed(1)}; Node ${began.node}`);
-  console.log(`  ${scale.rounds} rounds in rotated order: median, and from the least to the most\n`);
+  console.log(`\n  ${began.cores} cores, ${began.processor}, load ${began.load_before.toFixed(1)}, Node ${began.node}`);
+  console.log(`  ${scale.rounds} rounds in rotated order, as median and range\n`);
   const folder = mkdtempSync(join(tmpdir(), "quota-coordinator-bench-"));
-  // An exit runs what ends workerd and takes the folder away; a signal by itself would not.
+  // The exit handlers stop workerd and remove the folder. Signals alone do not run them.
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   process.once("SIGINT", () => process.exit(130));
   process.once("SIGTERM", () => process.exit(143));
   const load = new LoadProcess();
-  const found: { measure: string; outcomes: readonly Outcome[] }[] = [];
+  const results: { measure: string; outcomes: readonly Outcome[] }[] = [];
   try {
     const bundles = await buildAll(folder, limiterModules(limiter));
     for (const measure of measures) {
-      const outcomes = await measured(measure, { bundles, load, scale });
-      found.push({ measure: measure.name, outcomes });
+      const outcomes = await runMeasure(measure, { bundles, load, scale });
+      results.push({ measure: measure.name, outcomes });
       for (const outcome of outcomes) console.log(tableOf(outcome));
     }
   } finally {
     load.stop();
   }
-  if (json !== null) writeFileSync(json, `${JSON.stringify({ ...began, scale, measures: found }, null, 2)}\n`);
+  if (json !== null) writeFileSync(json, `${JSON.stringify({ ...began, scale, measures: results }, null, 2)}\n`);
 }
 
 interface Tools {
@@ -58,15 +58,15 @@ interface Tools {
   readonly scale: Options["scale"];
 }
 
-async function measured(measure: Measure, tools: Tools): Promise<readonly Outcome[]> {
-  const tell = (text: string): void => {
+async function runMeasure(measure: Measure, tools: Tools): Promise<readonly Outcome[]> {
+  const report = (text: string): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${text === "" ? "" : `  ${text} …`}`);
   };
   const workerd = await startWorkerd(tools.bundles, { inspected: measure.inspected ?? false });
   try {
-    return await measure.run({ ...tools, workerd, tell });
+    return await measure.run({ ...tools, workerd, report });
   } finally {
-    tell("");
+    report("");
     await workerd.stop();
   }
 }

@@ -1,8 +1,8 @@
-/** What was found, as people read it. No I/O. */
+/** Prints results as a table. No I/O. */
 import type { Outcome, Ratio, Series, Target } from "./measure.ts";
 import { summaryOf } from "./statistics.ts";
 
-/** Three figures say all that a shared machine can. */
+/** Results on a shared machine are not more exact than three digits. */
 const SIGNIFICANT = 3;
 
 export function figure(value: number): string {
@@ -16,7 +16,7 @@ function range(rounds: readonly number[]): string {
   return rounds.length === 1 ? "" : `${figure(least)} to ${figure(most)}`;
 }
 
-/** The median decides. */
+/** Whether the median meets the target. */
 export function isMet({ rounds, target }: Ratio): boolean | null {
   if (target === undefined) return null;
   const { median } = summaryOf(rounds);
@@ -35,7 +35,7 @@ function ratioRow(ratio: Ratio): string[] {
   return [`${ratio.of} / ${ratio.to}`, figure(summaryOf(ratio.rounds).median), "×", range(ratio.rounds), verdict];
 }
 
-/** A block for each outcome, its columns aligned. */
+/** Table of an outcome with aligned columns. */
 export function tableOf({ title, series, ratios }: Outcome): string {
   const rows = [...series.map(seriesRow), ...ratios.map(ratioRow)];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

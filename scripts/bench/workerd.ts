@@ -1,4 +1,4 @@
-/** One workerd with all contenders in it, each on a socket of its own, with nothing in front of it. */
+/** One workerd with all contenders. Each has its own socket without a proxy. */
 import { spawnSync } from "node:child_process";
 import "../start/offline.ts";
 import type { V4WorkerOptions } from "miniflare";
@@ -8,7 +8,7 @@ import type { Bundles } from "./bundles.ts";
 
 export const ADMIN_TOKEN = "bench-admin-token-0123456789";
 
-/** As many as the configuration allows: the load is to be granted. */
+/** Highest limit of the configuration, so that the load is granted. */
 export const DAILY_LIMIT = 100_000_000;
 
 const VARS = {
@@ -18,7 +18,7 @@ const VARS = {
   SESSION_SECRET: "bench-session-secret-0123456789",
   ISBNDB_BASE_URL: "http://isbndb.test",
   ISBNDB_BULK_BILLING: "per_request",
-  // The pace is the provider's, and three a second would be all that is measured.
+  // The default pace of three calls per second would limit all results.
   ISBNDB_RATE_PER_SECOND: "0",
   QUOTA_DAILY_LIMIT: String(DAILY_LIMIT),
   QUOTA_SAFETY_BUFFER: "0",
@@ -29,11 +29,11 @@ const COMPATIBILITY_DATE = "2026-11-01";
 type Name = keyof Bundles;
 
 export interface Workerd {
-  /** The address of a Worker. */
+  /** Address of a Worker. */
   readonly url: (worker: Name) => string;
   /** Resident memory in megabytes. */
   readonly memoryMb: () => number;
-  /** Where it can be looked into. */
+  /** Address of the inspector. */
   readonly inspector: () => Promise<URL>;
   readonly stop: () => Promise<void>;
 }
@@ -52,7 +52,7 @@ async function workersOf(bundles: Partial<Bundles>): Promise<V4WorkerOptions[]> 
   const { unstable_getMiniflareWorkerOptions: optionsOf } = await import("wrangler");
   const workers: V4WorkerOptions[] = [];
   const { product, bare, counter, silent, bench, simulator, limiter } = bundles;
-  // The viewer's files are served before any Worker is asked.
+  // Static files are served without the Worker.
   const { assets: _, modulesRules: __, rootPath: ___, ...own } = optionsOf(WORKER_CONFIG).workerOptions;
   const bindings = Object.assign({}, own.bindings, VARS);
   const outbound = simulator === undefined ? {} : { outboundService: "simulator" };
@@ -83,10 +83,10 @@ async function workersOf(bundles: Partial<Bundles>): Promise<V4WorkerOptions[]> 
   return workers;
 }
 
-/** Its storage is a temporary folder, which goes with it. `migrated` false: the product's database is empty. */
+/** Starts workerd with temporary storage. Without `migrated` the product's database is empty. */
 export async function startWorkerd(bundles: Partial<Bundles>, { migrated = true, inspected = false } = {}): Promise<Workerd> {
   const before = new Set(workerdProcesses().keys());
-  // What the Workers log is read, or the pipe would fill, and thrown away.
+  // Reads and discards logs, because the pipe would fill.
   const { Miniflare, convertV4MiniflareOptions } = await import("miniflare");
   const workers = await workersOf(bundles);
   const miniflare = new Miniflare(
@@ -109,10 +109,10 @@ export async function startWorkerd(bundles: Partial<Bundles>, { migrated = true,
 }
 
 function missing(name: string): never {
-  throw new Error(`There is no Worker ${name} in this run`);
+  throw new Error(`This run has no Worker ${name}`);
 }
 
-/** Our own, by id, with their resident kilobytes. */
+/** Own workerd processes: resident kilobytes by process id. */
 function workerdProcesses(): ReadonlyMap<number, number> {
   const { stdout } = spawnSync("ps", ["-eo", "pid=,ppid=,rss=,comm="], { encoding: "utf8" });
   const rows = stdout.split("\n").map((line) => line.trim().split(/\s+/u));

@@ -1,10 +1,10 @@
-/** Starts the viewer of /docs. A file of its own because the page's policy allows no inline script. */
+/** Starts the viewer of /docs. A separate file, because the page's policy forbids inline scripts. */
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", applyTheme);
 applyTheme();
 
-// The viewer's script, loaded before this one, leaves its function here.
+// Set by the viewer's script, which the page loads first.
 const { SwaggerUIBundle } = /** @type {{ SwaggerUIBundle: (options: object) => void }} */ (/** @type {unknown} */ (globalThis));
 
 SwaggerUIBundle({

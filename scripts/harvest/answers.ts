@@ -1,4 +1,4 @@
-/** The API's answers as far as the harvest reads them; fields it does not know are left alone. No I/O. */
+/** Schemas of the API responses that the harvest reads. Other fields are ignored. No I/O. */
 import { z } from "zod";
 
 const count = z.int().min(0);
@@ -13,13 +13,13 @@ export const quotaStatus = z.object({
   percentage_used: z.number(),
   reset_at: z.iso.datetime(),
   can_make_calls: z.boolean(),
-  /** What bulk work may have: what is left, less the floor for interactive callers. */
+  /** Remaining calls for background work: all remaining calls minus the floor. */
   background: z.object({ floor: count, remaining: count }).nullable().catch(null),
   enforcement: z.string(),
-  /** `snapshot`: the ledger did not answer, and this is what it published last. */
+  /** `snapshot`: the ledger is unavailable, and this is its last published state. */
   source: z.enum(["ledger", "snapshot"]),
   as_of: z.string(),
-  /** An operator who lowers the day's count leaves a negative number under its own name. */
+  /** Negative for an operator who lowered today's count. */
   callers: z.array(z.object({ caller: z.string(), used: z.int() })),
   forecast: z.object({ calls_per_hour: count, exhausted_at: z.string().nullable() }),
 });
@@ -27,16 +27,16 @@ export const quotaStatus = z.object({
 export type QuotaStatus = z.infer<typeof quotaStatus>;
 
 /**
- * Only the ledger itself can say that the day is over for bulk work: without it nobody knows. What others hold may come back within
- * minutes, so that only what is spent ends a day.
+ * Whether background work has used up today's calls. False without the ledger, because a snapshot is not exact. Reserved calls may be
+ * released within minutes, so that only used calls count.
  */
-export function saysDayIsOver({ source, enforcement, safety_limit, used, background }: QuotaStatus): boolean {
+export function isDayUsedUp({ source, enforcement, safety_limit, used, background }: QuotaStatus): boolean {
   return source === "ledger" && enforcement === "enforce" && used + (background?.floor ?? 0) >= safety_limit;
 }
 
 export const bibliography = z.object({
   author: z.string(),
-  /** In the pages of this answer; of the whole bibliography where it is `cached`. */
+  /** Books in the pages of this response, or in the whole bibliography if `cached`. */
   books_found: count,
   pages_fetched: count,
   api_calls: count,
@@ -45,7 +45,7 @@ export const bibliography = z.object({
   quota_exhausted: z.boolean(),
   next_page: z.int().min(1).optional(),
   errors: z.array(z.object({ page: z.int(), code: z.string(), message: z.string() })),
-  /** Shown, and not needed: an answer that was paid for is not thrown away for it. */
+  /** Only displayed. An invalid value does not reject a response that cost calls. */
   quota: quotaStatus.nullable().catch(null),
 });
 
@@ -55,12 +55,12 @@ export const topAuthors = z.object({
   authors: z.array(z.object({ author_name: z.string(), edition_count: count })),
 });
 
-/** A problem as the API tells it; anything else that is no success has none of this. */
+/** Problem document of the API. Errors of other servers have none of these fields. */
 export const problem = z.object({
   code: z.string().optional().catch(undefined),
   detail: z.string().optional().catch(undefined),
   reset_at: z.iso.datetime().optional().catch(undefined),
-  /** When calls that are only held may be had again. */
+  /** When reserved calls may be available again. */
   available_at: z.iso.datetime().optional().catch(undefined),
   calls_charged: count.optional().catch(undefined),
   retry: z.enum(["no", "later", "after_reset"]).optional().catch(undefined),

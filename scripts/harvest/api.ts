@@ -1,15 +1,15 @@
-/** The coordinator's HTTP API. Answers and refusals are data, and so is trouble on the way: nothing here throws for them. */
+/** Client of the coordinator's HTTP API. Responses, refusals and network errors are data. It does not throw them. */
 import type { z } from "zod";
 import { bibliography, quotaStatus, topAuthors } from "./answers.ts";
 import type { Bibliography, QuotaStatus } from "./answers.ts";
-import { meaningOf } from "./refusals.ts";
+import { refusalOf } from "./refusals.ts";
 import type { Refusal } from "./refusals.ts";
 
-/** Five pages that each wait 10 s for their turn and 20 s for the provider take 150 s; no answer at all comes much sooner or never. */
+/** Five pages take up to 150 s, because each waits up to 10 s for the pace and 20 s for the provider. */
 export const PAGES_PER_REQUEST = 5;
 const TIMEOUT_MS = 240_000;
 const STATUS_TIMEOUT_MS = 30_000;
-/** After the first Ctrl-C, an answer that is paid for already may still arrive; nobody waits longer for it. */
+/** Longest wait for a response after the first Ctrl-C. Its calls may be charged already. */
 const GRACE_MS = 30_000;
 
 export type Reply<Body> = { readonly kind: "answer"; readonly body: Body } | Refusal;
@@ -25,12 +25,12 @@ interface Request<Body> {
 export class Api {
   readonly #baseUrl: string;
   readonly #token: string;
-  readonly #late = new AbortController();
+  readonly #deadline = new AbortController();
 
   constructor(baseUrl: string, token: string, interrupted: AbortSignal) {
     this.#baseUrl = baseUrl;
     this.#token = token;
-    const abort = (): void => this.#late.abort(new Error("interrupted"));
+    const abort = (): void => this.#deadline.abort(new Error("interrupted"));
     interrupted.addEventListener("abort", () => setTimeout(abort, GRACE_MS).unref(), { once: true });
   }
 
@@ -44,13 +44,13 @@ export class Api {
   }
 
   async enrich(author: string, maxPages: number): Promise<Reply<Bibliography>> {
-    // Bulk work: what is kept for people who wait for an answer is not the harvest's to spend.
+    // Background priority leaves the floor to interactive callers.
     const body = { author_name: author, max_pages: maxPages, caller: "bulk.harvest", priority: "background" };
     return this.#send({ method: "POST", path: "/api/authors/enrich-bibliography", body, schema: bibliography, timeoutMs: TIMEOUT_MS });
   }
 
   async #send<Body>({ method, path, body, schema, timeoutMs }: Request<Body>): Promise<Reply<Body>> {
-    const signal = AbortSignal.any([this.#late.signal, AbortSignal.timeout(timeoutMs)]);
+    const signal = AbortSignal.any([this.#deadline.signal, AbortSignal.timeout(timeoutMs)]);
     try {
       const response = await fetch(`${this.#baseUrl}${path}`, {
         method,
@@ -60,17 +60,17 @@ export class Api {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       const text = await response.text();
-      if (response.status !== 200) return meaningOf(response, text);
+      if (response.status !== 200) return refusalOf(response, text);
       const parsed = schema.safeParse(jsonIn(text));
       if (parsed.success) return { kind: "answer", body: parsed.data };
-      return trouble(`The server's answer makes no sense (${JSON.stringify(text.slice(0, 60))})`);
+      return trouble(`The server's response is invalid (${JSON.stringify(text.slice(0, 60))})`);
     } catch (error) {
-      return trouble(`The server gave no answer (${reasonOf(error)})`);
+      return trouble(`No response from the server (${reasonOf(error)})`);
     }
   }
 }
 
-/** No answer, or none that can be read: what it cost, nobody here knows. */
+/** Refusal for a missing or invalid response. Its cost is unknown. */
 function trouble(detail: string): Refusal {
   return { kind: "trouble", detail, retryAfterSeconds: null, charged: 0, retry: true, lost: true };
 }

@@ -1,17 +1,17 @@
-/** Files of authors: text with one name a line, or CSV with a column of names. */
+/** Reads files of authors: text with one name per line, or CSV with a column of names. */
 import { readFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
-import { Foreseen } from "../start/foreseen.js";
-import { distinct } from "./source.ts";
+import { UserError } from "../start/user-error.js";
+import { uniqueNames } from "./source.ts";
 
 const COLUMNS = ["author", "author_name", "name"];
 const DELIMITERS = [",", ";", "\t"] as const;
 
-/** Throws `Foreseen` where nobody can be read from it. */
+/** Throws `UserError` if the file is unreadable or has no names. */
 export function readAuthorFile(path: string): string[] {
   const text = read(path);
-  const names = distinct(/\.csv$/iu.test(path) ? namesInCsv(path, text) : namesInText(text));
-  if (names.length === 0) throw new Foreseen(`--authors ${path} names nobody; expected one author a line, or CSV with a header.`);
+  const names = uniqueNames(/\.csv$/iu.test(path) ? namesInCsv(path, text) : namesInText(text));
+  if (names.length === 0) throw new UserError(`--authors ${path} has no names. Expected one author per line, or CSV with a header.`);
   return names;
 }
 
@@ -19,8 +19,8 @@ function read(path: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
   } catch (error) {
-    if (error instanceof TypeError) throw new Foreseen(`--authors ${path} is not UTF-8 text.`);
-    throw new Foreseen(`--authors ${path} could not be read (${error instanceof Error ? error.message : String(error)}).`);
+    if (error instanceof TypeError) throw new UserError(`--authors ${path} is not UTF-8 text.`);
+    throw new UserError(`Cannot read --authors ${path} (${error instanceof Error ? error.message : String(error)}).`);
   }
 }
 
@@ -30,23 +30,23 @@ function namesInText(text: string): string[] {
 
 function namesInCsv(path: string, text: string): string[] {
   const [header, ...rows] = records(path, text);
-  const columns = (header ?? []).map((column) => column.trim().toLowerCase());
-  const wanted = COLUMNS.map((name) => columns.indexOf(name)).find((index) => index >= 0);
-  if (wanted === undefined) {
-    const found = columns.length > 0 ? columns.map((column) => JSON.stringify(column)).join(", ") : "nothing";
-    throw new Foreseen(`--authors ${path} has the columns ${found}; expected one named author, author_name or name.`);
+  const columns = (header ?? []).map((name) => name.trim().toLowerCase());
+  const column = COLUMNS.map((name) => columns.indexOf(name)).find((index) => index >= 0);
+  if (column === undefined) {
+    const found = columns.length > 0 ? columns.map((name) => JSON.stringify(name)).join(", ") : "none";
+    throw new UserError(`--authors ${path} must have a column named author, author_name or name (got ${found}).`);
   }
-  return rows.flatMap((row) => row[wanted] ?? []);
+  return rows.flatMap((row) => row[column] ?? []);
 }
 
 function records(path: string, text: string): string[][] {
-  // Spreadsheets of half of Europe write semicolons.
+  // Spreadsheets in many European locales write semicolons.
   const firstLine = /^[^\r\n]*/u.exec(text)?.[0] ?? "";
   const uses = (delimiter: string): number => firstLine.split(delimiter).length;
   const delimiter = DELIMITERS.reduce((best, next) => (uses(next) > uses(best) ? next : best));
   try {
     return parse(text, { bom: true, delimiter, comment: "#", comment_no_infix: true, relax_column_count: true, skip_empty_lines: true });
   } catch (error) {
-    throw new Foreseen(`--authors ${path} is no CSV (${error instanceof Error ? error.message : String(error)}).`);
+    throw new UserError(`--authors ${path} is not valid CSV (${error instanceof Error ? error.message : String(error)}).`);
   }
 }

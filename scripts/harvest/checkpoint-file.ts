@@ -1,4 +1,4 @@
-/** The checkpoint on disk: written whole or not at all, and never over something that cannot be read. */
+/** The checkpoint file. Writes are atomic and never replace an unreadable file. */
 import { createHash } from "node:crypto";
 import {
   closeSync,
@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { Foreseen } from "../start/foreseen.js";
+import { UserError } from "../start/user-error.js";
 import { tryLock } from "../start/lock.js";
 import { checkpointSchema } from "./checkpoint.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -31,21 +31,20 @@ export class CheckpointFile {
     return existsSync(this.path);
   }
 
-  /** Throws `Foreseen` while another harvest has it. It is let go of when the process ends, however it ends. */
+  /** Throws `UserError` while another harvest holds the lock. The end of the process releases it. */
   async lock(): Promise<void> {
     const folder = dirname(this.path);
-    if (!existsSync(folder)) throw new Foreseen(`--checkpoint is ${this.path}, but there is no folder ${folder}.`);
+    if (!existsSync(folder)) throw new UserError(`The folder ${folder} of --checkpoint ${this.path} does not exist.`);
     const release = await tryLock(`harvest ${join(realpathSync(folder), basename(this.path))}`);
-    if (!release)
-      throw new Foreseen(`${this.path} is in use by another harvest that is running; name another --checkpoint, or wait for it.`);
+    if (!release) throw new UserError(`${this.path} is in use by another harvest. Wait for it, or choose another --checkpoint.`);
   }
 
-  /** Throws `Foreseen` for what is no checkpoint, and leaves it as it is. */
+  /** Throws `UserError` for an invalid checkpoint and does not change it. */
   read(): Checkpoint {
     const value = this.#parse();
     const version = typeof value === "object" && value !== null && "version" in value ? value.version : undefined;
     if (typeof version === "number" && version !== 1) {
-      throw new Foreseen(`${this.path} is a checkpoint of version ${version}; this harvest reads version 1.`);
+      throw new UserError(`${this.path} must be a checkpoint of version 1 (got version ${version}).`);
     }
     const { data, error } = checkpointSchema.safeParse(value);
     if (data) return data;
@@ -58,7 +57,7 @@ export class CheckpointFile {
     try {
       text = readFileSync(this.path, "utf8");
     } catch (error) {
-      throw new Foreseen(`${this.path} could not be read (${reasonOf(error)}).`);
+      throw new UserError(`Cannot read ${this.path} (${reasonOf(error)}).`);
     }
     try {
       return JSON.parse(text);
@@ -67,45 +66,44 @@ export class CheckpointFile {
     }
   }
 
-  #damaged(why: string): Foreseen {
-    const ways = "bring back a copy of it, or start anew with --force, which keeps it under another name";
-    return new Foreseen(`${this.path} is damaged (${why}) and was left as it is; ${ways}.`);
+  #damaged(reason: string): UserError {
+    const fix = "Restore a copy, or start again with --force, which keeps it under another name.";
+    return new UserError(`${this.path} is damaged (${reason}) and was not changed. ${fix}`);
   }
 
-  /** The names that the checkpoint counts in. */
+  /** Names of the checkpoint's authors, in its order. */
   readAuthors({ authors }: Checkpoint): string[] {
     const path = join(dirname(this.path), basename(authors.file));
     let text: string;
     try {
       text = readFileSync(path, "utf8");
     } catch (error) {
-      throw new Foreseen(`The list of authors that belongs to ${this.path} could not be read (${reasonOf(error)}).`);
+      throw new UserError(`Cannot read the author list of ${this.path} (${reasonOf(error)}).`);
     }
-    if (sha256(text) !== authors.sha256) throw new Foreseen(`${path} was changed since; ${this.path} counts in the list as it was.`);
+    if (sha256(text) !== authors.sha256) throw new UserError(`${path} has changed and no longer matches ${this.path}.`);
     return text.split("\n").slice(0, authors.count);
   }
 
-  /** Stands before any checkpoint names it, so that neither is ever without the other. */
+  /** Writes the list of authors before the checkpoint that refers to it. */
   writeAuthors(names: readonly string[]): Checkpoint["authors"] {
     const text = `${names.join("\n")}\n`;
     const hash = sha256(text);
     const file = `${basename(this.path)}.authors-${hash.slice(0, 8)}.txt`;
-    this.#writeWhole(join(dirname(this.path), file), text);
+    this.#writeAtomically(join(dirname(this.path), file), text);
     return { file, count: names.length, sha256: hash };
   }
 
-  /** Throws `Foreseen` where it cannot be written; what was there before is there still. */
+  /** Throws `UserError` if the write fails. The previous checkpoint remains. */
   write(checkpoint: Checkpoint): void {
-    this.#writeWhole(this.path, `${JSON.stringify(checkpoint, null, 2)}\n`);
+    this.#writeAtomically(this.path, `${JSON.stringify(checkpoint, null, 2)}\n`);
   }
 
-  /** Keeps what is no checkpoint under another name. */
+  /** Renames an invalid checkpoint. Returns the new name. */
   moveAside(): string {
-    if (!statSync(this.path).isFile()) throw new Foreseen(`--checkpoint is ${this.path}, which is no file.`);
+    if (!statSync(this.path).isFile()) throw new UserError(`--checkpoint ${this.path} is not a file.`);
     const names = [`${this.path}.damaged`, ...Array.from({ length: 99 }, (_, index) => `${this.path}.damaged-${index + 2}`)];
     const free = names.find((name) => !existsSync(name));
-    if (free === undefined)
-      throw new Foreseen(`${this.path} is damaged, and so were a hundred before it; expected somebody to look at them.`);
+    if (free === undefined) throw new UserError(`${this.path} is damaged, and 100 damaged files exist already. Remove them first.`);
     renameSync(this.path, free);
     return free;
   }
@@ -114,28 +112,28 @@ export class CheckpointFile {
     rmSync(join(dirname(this.path), basename(authors.file)), { force: true });
   }
 
-  #writeWhole(path: string, text: string): void {
+  #writeAtomically(path: string, text: string): void {
     const temporary = `${path}.tmp`;
     try {
-      // On disk before it has its name.
+      // Flushed to disk before the rename.
       writeFileSync(temporary, text, { mode: 0o644, flush: true });
       renameSync(temporary, path);
     } catch (error) {
-      const kept = existsSync(path) ? "; the one written before is still there" : "";
-      throw new Foreseen(`${path} could not be written (${reasonOf(error)})${kept}.`);
+      const kept = existsSync(path) ? " The previous version remains." : "";
+      throw new UserError(`Cannot write ${path} (${reasonOf(error)}).${kept}`);
     }
     syncFolder(dirname(path));
   }
 }
 
-/** So that the new name survives a power cut. Not every system lets a folder be synced. */
+/** Makes the rename survive a power failure. Some systems cannot sync folders. */
 function syncFolder(folder: string): void {
   try {
     const descriptor = openSync(folder, "r");
     fsyncSync(descriptor);
     closeSync(descriptor);
   } catch {
-    // The file itself is safe already.
+    // The file itself is on disk already.
   }
 }
 

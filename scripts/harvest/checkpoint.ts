@@ -1,4 +1,4 @@
-/** What a run remembers, and how it moves on. No I/O. No clock. */
+/** Schema of the checkpoint and its changes. No I/O. No clock. */
 import { z } from "zod";
 import { sourceSchema } from "./source.ts";
 
@@ -9,7 +9,7 @@ const failure = z.object({
   /** Place in the list of authors. */
   index: count,
   reason: z.string(),
-  /** Where the bibliography goes on. */
+  /** Next page of the bibliography. */
   next_page: z.int().optional(),
 });
 
@@ -18,23 +18,23 @@ export const checkpointSchema = z
     version: z.literal(1),
     source: sourceSchema,
     options: z.object({ base_url: z.string(), max_pages: z.int().nullable() }),
-    /** The list stands beside: it may be long, and never changes, while this is written after every author. */
+    /** The list is a separate file, because it may be long. It never changes, but the checkpoint changes after each author. */
     authors: z.object({ file: z.string(), count, sha256: z.string() }),
-    /** Authors of the list that are processed or failed; the next stands at this index. */
+    /** Number of processed and failed authors. Also the index of the next author. */
     settled: count,
     processed: count,
     failed: z.array(failure),
-    /** What came of an author before the day ended, or another stop. */
+    /** Progress of an author that was interrupted. */
     unfinished: z.object({ index: count, author: z.string(), books: count, pages: count, next_page: z.int().optional() }).nullable(),
-    /** The run ended by itself. Otherwise an answer may have been lost on its way. */
+    /** Whether the run ended normally. Otherwise a response may have been lost. */
     orderly: z.boolean(),
-    /** Authors before this place may have lost an answer on its way. */
+    /** A response may have been lost for authors before this index. */
     doubtful_below: count.default(0),
     totals: z.object({ authors: count, books: count, pages: count, calls: count }),
     started_at: z.string(),
     updated_at: z.string(),
   })
-  .refine(isConsistent, "its numbers contradict one another");
+  .refine(isConsistent, "its numbers are inconsistent");
 
 interface Counts {
   readonly authors: { readonly count: number };
@@ -44,14 +44,14 @@ interface Counts {
   readonly unfinished: { readonly index: number } | null;
 }
 
-/** What was written by hand, or half, is damage too. */
+/** Rejects checkpoints that were edited or written partly. */
 function isConsistent({ authors, settled, processed, failed, unfinished }: Counts): boolean {
-  const distinct = new Set(failed.map(({ index }) => index));
+  const indices = new Set(failed.map(({ index }) => index));
   return (
     settled <= authors.count &&
     processed === settled - failed.length &&
-    distinct.size === failed.length &&
-    [...distinct].every((index) => index < settled) &&
+    indices.size === failed.length &&
+    [...indices].every((index) => index < settled) &&
     (unfinished === null || unfinished.index < authors.count)
   );
 }
@@ -59,12 +59,12 @@ function isConsistent({ authors, settled, processed, failed, unfinished }: Count
 export type Checkpoint = z.infer<typeof checkpointSchema>;
 export type Failure = z.infer<typeof failure>;
 
-type Beginning = Pick<Checkpoint, "source" | "options" | "authors"> & { readonly now: string };
+type InitialValues = Pick<Checkpoint, "source" | "options" | "authors"> & { readonly now: string };
 
-export function newCheckpoint({ now, ...given }: Beginning): Checkpoint {
+export function newCheckpoint({ now, ...values }: InitialValues): Checkpoint {
   return {
     version: 1,
-    ...given,
+    ...values,
     settled: 0,
     processed: 0,
     failed: [],
@@ -77,7 +77,7 @@ export function newCheckpoint({ now, ...given }: Beginning): Checkpoint {
   };
 }
 
-/** What one answer brought; `calls` also where it brought nothing else. */
+/** Calls and pages of one response. Failures may cost calls too. */
 export interface Spent {
   readonly calls: number;
   readonly pages: number;
@@ -92,18 +92,18 @@ export function withUnfinished(checkpoint: Checkpoint, unfinished: Checkpoint["u
   return { ...checkpoint, unfinished };
 }
 
-/** An author is settled once, in the order of the list; one that had failed may be processed later. */
+/** Records a processed author. A failed author may be processed later. */
 export function withProcessed(checkpoint: Checkpoint, { index, books }: { index: number; books: number }): Checkpoint {
   const failed = checkpoint.failed.filter((entry) => entry.index !== index);
-  return moved(checkpoint, { index, failed, books });
+  return advance(checkpoint, { index, failed, books });
 }
 
 export function withFailed(checkpoint: Checkpoint, failure: Failure): Checkpoint {
   const others = checkpoint.failed.filter((entry) => entry.index !== failure.index);
-  return moved(checkpoint, { index: failure.index, failed: [...others, failure], books: 0 });
+  return advance(checkpoint, { index: failure.index, failed: [...others, failure], books: 0 });
 }
 
-/** Gives the latest authors of the list back: they failed because of the server, not of themselves. */
+/** Marks the latest authors as not attempted, because the server caused their failures. */
 export function withoutLatest(checkpoint: Checkpoint, indices: readonly number[]): Checkpoint {
   const settled = Math.min(checkpoint.settled, ...indices);
   const failed = checkpoint.failed.filter(({ index }) => index < settled);
@@ -118,12 +118,12 @@ export function withoutLatest(checkpoint: Checkpoint, indices: readonly number[]
   };
 }
 
-/** An answer for this author may have been lost: its count is taken from the finished bibliography, even by a later run. */
+/** Marks that a response may have been lost. Later runs take the count from the complete bibliography. */
 export function withDoubt(checkpoint: Checkpoint, index: number): Checkpoint {
   return { ...checkpoint, doubtful_below: Math.max(checkpoint.doubtful_below, index + 1) };
 }
 
-function moved(checkpoint: Checkpoint, { index, failed, books }: { index: number; failed: Failure[]; books: number }): Checkpoint {
+function advance(checkpoint: Checkpoint, { index, failed, books }: { index: number; failed: Failure[]; books: number }): Checkpoint {
   const settled = Math.max(checkpoint.settled, index + 1);
   const processed = settled - failed.length;
   const totals = { ...checkpoint.totals, authors: processed, books: checkpoint.totals.books + books };

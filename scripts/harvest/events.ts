@@ -1,10 +1,10 @@
-/** What happens in a run, as data: the screen, plain lines and JSON are three ways to tell it. `--help` describes the fields. No I/O. */
+/** Events of a run. They are printed on a terminal, as plain lines or as JSON. `--help` describes the fields. No I/O. */
 import type { QuotaStatus } from "./answers.ts";
 import type { Checkpoint, Failure } from "./checkpoint.ts";
 import type { Ending } from "./exit-codes.ts";
 import type { Plan } from "./plan.ts";
 
-/** `limited`: as many pages as --max-pages allows; `truncated`: all that the provider gives, not all it has; `unknown`: to the provider. */
+/** `limited`: --max-pages reached. `truncated`: the provider returns no more pages. `unknown`: unknown to the provider. */
 export type AuthorResult = "done" | "limited" | "truncated" | "unknown" | "failed";
 
 export type HarvestEvent =
@@ -18,8 +18,8 @@ export type HarvestEvent =
       readonly resumed: boolean;
     }
   | { readonly type: "quota"; readonly quota: QuotaStatus }
-  /** For the screen alone. */
-  | { readonly type: "asking"; readonly author: string; readonly page: number | null }
+  /** Only for the terminal. */
+  | { readonly type: "request"; readonly author: string; readonly page: number | null }
   | {
       readonly type: "author";
       readonly author: string;

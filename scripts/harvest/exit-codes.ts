@@ -1,12 +1,12 @@
-/** What the command's end tells the shell. No I/O. */
+/** Exit codes of the command. No I/O. */
 export const EXIT = {
   done: 0,
   fatal: 1,
-  /** The day's calls are used up; the checkpoint is saved. */
+  /** Today's calls are used up. The checkpoint is saved. */
   exhausted: 2,
-  /** Everything was tried, and some authors failed. */
+  /** Finished, but some authors failed. */
   failures: 3,
-  /** Ctrl-C or SIGTERM; the checkpoint is saved. */
+  /** Ctrl-C or SIGTERM. The checkpoint is saved. */
   interrupted: 130,
 } as const;
 

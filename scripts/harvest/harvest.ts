@@ -1,15 +1,15 @@
-/** The run: one author after the other, never more than one in flight, until all are settled or the run must stop. */
-import { saysDayIsOver } from "./answers.ts";
+/** Processes one author at a time until all are settled or the run must stop. */
+import { isDayUsedUp } from "./answers.ts";
 import { AuthorRun } from "./author-run.ts";
 import type { AuthorEnd, Item } from "./author-run.ts";
 import { withDoubt, withFailed, withProcessed, withoutLatest } from "./checkpoint.ts";
 import type { Ending } from "./exit-codes.ts";
 import type { Run } from "./run.ts";
 import { nextMidnight, readStatus, waitForCalls } from "./waiting.ts";
-import { counted } from "./words.ts";
+import { quantity } from "./words.ts";
 
 const AUTHORS_PER_STATUS_CHECK = 100;
-/** So many authors do not fail one after the other unless the server or the provider is away. */
+/** More failures in a row mean that the server or the provider is unavailable. */
 const MAX_FAILURES_IN_A_ROW = 10;
 
 export interface End {
@@ -22,9 +22,9 @@ type Failed = Extract<AuthorEnd, { kind: "failed" }>;
 export class Harvest {
   readonly #run: Run;
   readonly #total: number;
-  /** From here on the list is new to this checkpoint; items below had failed before. */
+  /** Index of the first new author. Items below failed in an earlier run. */
   readonly #newFrom: number;
-  /** An answer may have been lost when the run before this one ended, and only the next author's. */
+  /** A response for the next author may have been lost at the end of the previous run. */
   #lost: boolean;
   #sinceCheck = 0;
   #failuresInARow: number[] = [];
@@ -36,100 +36,101 @@ export class Harvest {
     this.#newFrom = run.progress.checkpoint.settled;
   }
 
-  /** Throws `Foreseen` where the checkpoint can no longer be written. */
-  async go(items: readonly Item[]): Promise<End> {
+  /** Throws `UserError` if the checkpoint cannot be written. */
+  async run(items: readonly Item[]): Promise<End> {
     this.#run.progress.change((checkpoint) => ({ ...checkpoint, orderly: false }));
-    const end = await this.#until(items);
+    const end = await this.#processAll(items);
     const orderly = end.ending !== "interrupted" && end.ending !== "fatal";
     this.#run.progress.change((checkpoint) => ({ ...checkpoint, orderly }));
     this.#run.progress.save();
     return end;
   }
 
-  async #until(items: readonly Item[]): Promise<End> {
+  async #processAll(items: readonly Item[]): Promise<End> {
     if (items.length > 0) this.#run.progress.save();
     for (const item of items) {
-      const end = (await this.#checkedQuota(item)) ?? (await this.#author(item));
+      const end = (await this.#checkQuota(item)) ?? (await this.#processAuthor(item));
       if (end) return end;
     }
     const { failed } = this.#run.progress.checkpoint;
     if (failed.length === 0) return { ending: "done", message: "Every author is done." };
-    return { ending: "failures", message: `${counted(failed.length, "author")} failed; --retry-failed tries again.` };
+    return { ending: "failures", message: `${quantity(failed.length, "author")} failed. Pass --retry-failed to retry.` };
   }
 
-  /** Null: go on. */
-  async #checkedQuota(item: Item): Promise<End | null> {
+  /** null: continue. */
+  async #checkQuota(item: Item): Promise<End | null> {
     if (this.#run.interrupted.aborted) return interrupted();
     if (this.#sinceCheck % AUTHORS_PER_STATUS_CHECK !== 0) return null;
     const status = await readStatus(this.#run);
-    if (!status || !saysDayIsOver(status)) return null;
-    return this.#dayIsOver(item, "The day's calls are used up.", status.reset_at);
+    if (!status || !isDayUsedUp(status)) return null;
+    return this.#handleExhausted(item, "Today's calls are used up.", status.reset_at);
   }
 
-  async #author(item: Item): Promise<End | null> {
+  async #processAuthor(item: Item): Promise<End | null> {
     const author = new AuthorRun(this.#run, item, {
       lost: this.#lost || item.index < this.#newFrom || item.index < this.#run.progress.checkpoint.doubtful_below,
     });
     this.#lost = false;
     for (;;) {
-      const end = await author.go();
+      const end = await author.run();
       switch (end.kind) {
         case "settled":
-          this.#settled(author, end);
+          this.#recordSettled(author, end);
           return null;
         case "failed":
-          return this.#failed(author, end);
+          return this.#recordFailed(author, end);
         case "fatal":
           return { ending: "fatal", message: end.detail };
         case "interrupted":
           return interrupted();
         case "exhausted": {
           if (author.lost) this.#run.progress.change((checkpoint) => withDoubt(checkpoint, item.index));
-          if (end.quota) this.#run.tell({ type: "quota", quota: end.quota });
-          const stop = await this.#dayIsOver(item, end.detail, end.resetAt ?? nextMidnight(Date.now()));
+          if (end.quota) this.#run.report({ type: "quota", quota: end.quota });
+          const stop = await this.#handleExhausted(item, end.detail, end.resetAt ?? nextMidnight(Date.now()));
           if (stop) return stop;
         }
       }
     }
   }
 
-  async #dayIsOver({ author }: Item, message: string, resetAt: string): Promise<End | null> {
-    const { wait, tell, interrupted: signal, statusIntervalMs, progress } = this.#run;
+  async #handleExhausted({ author }: Item, message: string, resetAt: string): Promise<End | null> {
+    const { wait, report, interrupted: signal, statusIntervalMs, progress } = this.#run;
     progress.save();
     const looks_every_seconds = statusIntervalMs / 1_000;
-    tell({ type: "exhausted", next_author: author, waiting: wait, message, reset_at: resetAt, looks_every_seconds });
-    if (!wait) return { ending: "exhausted", message: `The day's calls are used up until ${resetAt}; --resume goes on with ${author}.` };
+    report({ type: "exhausted", next_author: author, waiting: wait, message, reset_at: resetAt, looks_every_seconds });
+    if (!wait)
+      return { ending: "exhausted", message: `Today's calls are used up until ${resetAt}. Pass --resume to continue with ${author}.` };
     const began = Date.now();
     await waitForCalls(this.#run, resetAt);
     if (signal.aborted) return interrupted();
-    tell({ type: "continued", next_author: author, waited_seconds: Math.round((Date.now() - began) / 1_000) });
+    report({ type: "continued", next_author: author, waited_seconds: Math.round((Date.now() - began) / 1_000) });
     return null;
   }
 
-  #settled({ item, books, pages, calls, nextPage }: AuthorRun, { result, reason }: Extract<AuthorEnd, { kind: "settled" }>): void {
+  #recordSettled({ item, books, pages, calls, nextPage }: AuthorRun, { result, reason }: Extract<AuthorEnd, { kind: "settled" }>): void {
     this.#failuresInARow = [];
     this.#run.progress.change((checkpoint) => withProcessed(checkpoint, { index: item.index, books }));
-    this.#recorded({ author: item.author, result, books, pages, calls, ...next(nextPage), ...(reason === undefined ? {} : { reason }) });
+    this.#record({ author: item.author, result, books, pages, calls, ...next(nextPage), ...(reason === undefined ? {} : { reason }) });
   }
 
-  #failed({ item, books, pages, calls, nextPage }: AuthorRun, { reason, serverAway }: Failed): End | null {
+  #recordFailed({ item, books, pages, calls, nextPage }: AuthorRun, { reason, serverFailed }: Failed): End | null {
     const { progress } = this.#run;
     progress.change((checkpoint) => withFailed(checkpoint, { ...item, reason, ...next(nextPage) }));
-    this.#recorded({ author: item.author, result: "failed", books, pages, calls, ...next(nextPage), reason });
-    if (!serverAway) return null;
+    this.#record({ author: item.author, result: "failed", books, pages, calls, ...next(nextPage), reason });
+    if (!serverFailed) return null;
     this.#failuresInARow.push(item.index);
     if (this.#failuresInARow.length < MAX_FAILURES_IN_A_ROW) return null;
-    const untried = this.#failuresInARow.filter((index) => index >= this.#newFrom);
-    if (untried.length > 0) progress.change((checkpoint) => withoutLatest(checkpoint, untried));
-    const again = untried.length === MAX_FAILURES_IN_A_ROW ? "--resume" : "--retry-failed";
-    const message = `${MAX_FAILURES_IN_A_ROW} authors in a row failed, the last because: ${reason} ${again} tries them again.`;
+    const newAuthors = this.#failuresInARow.filter((index) => index >= this.#newFrom);
+    if (newAuthors.length > 0) progress.change((checkpoint) => withoutLatest(checkpoint, newAuthors));
+    const option = newAuthors.length === MAX_FAILURES_IN_A_ROW ? "--resume" : "--retry-failed";
+    const message = `${MAX_FAILURES_IN_A_ROW} authors in a row failed. Last reason: ${reason} Pass ${option} to retry them.`;
     return { ending: "fatal", message };
   }
 
-  #recorded(author: Omit<Extract<Parameters<Run["tell"]>[0], { type: "author" }>, "type" | "settled" | "total">): void {
+  #record(author: Omit<Extract<Parameters<Run["report"]>[0], { type: "author" }>, "type" | "settled" | "total">): void {
     this.#sinceCheck += 1;
     this.#run.progress.save();
-    this.#run.tell({ type: "author", ...author, settled: this.#run.progress.checkpoint.settled, total: this.#total });
+    this.#run.report({ type: "author", ...author, settled: this.#run.progress.checkpoint.settled, total: this.#total });
   }
 }
 
@@ -138,5 +139,5 @@ function next(page: number | undefined): { next_page?: number } {
 }
 
 function interrupted(): End {
-  return { ending: "interrupted", message: "Interrupted; --resume goes on." };
+  return { ending: "interrupted", message: "Interrupted. Pass --resume to continue." };
 }

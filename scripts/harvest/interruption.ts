@@ -1,8 +1,8 @@
-/** Ctrl-C and SIGTERM: the first asks the run to stop, another ends it at once. */
+/** Handles Ctrl-C and SIGTERM. The first stops the run after the current response, the second immediately. */
 import { onNpmEnd } from "../lib/parent.ts";
 import { EXIT } from "./exit-codes.ts";
 
-/** npm passes Ctrl-C on to a process that has had it from the terminal already: those two are one. */
+/** npm repeats a Ctrl-C that the process already received from the terminal. Both count as one. */
 const SAME_KEYSTROKE_MS = 500;
 
 export function watchInterruptions(onFirst: () => void): AbortSignal {
@@ -17,11 +17,11 @@ export function watchInterruptions(onFirst: () => void): AbortSignal {
   };
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
-  // After Ctrl-C the shell may end before the answer in flight arrives: that is no second keystroke.
+  // After Ctrl-C the shell may end before the current response arrives. That does not count as a second Ctrl-C.
   onNpmEnd(() => {
     if (!controller.signal.aborted) interrupt();
   });
-  // Whoever read the pipe has gone.
+  // The reader of the pipe has ended.
   process.stdout.on("error", () => {
     if (!controller.signal.aborted) controller.abort();
   });

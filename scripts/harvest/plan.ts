@@ -1,32 +1,32 @@
-/** What a harvest would cost. No I/O. No clock. */
+/** Estimates the calls and days of a harvest. No I/O. No clock. */
 import type { QuotaStatus } from "./answers.ts";
-import { counted, grouped } from "./words.ts";
+import { quantity, formatCount } from "./words.ts";
 
 export interface Plan {
   readonly authors: number;
-  /** One a page: the first of each author, and what the catalogue's editions let expect beyond. */
+  /** One call per page. The number of pages is estimated from the editions in the catalog. */
   readonly calls: number;
-  /** Null where nobody could say. */
+  /** null if the status is unavailable. */
   readonly left_today: number | null;
   readonly calls_per_day: number | null;
-  /** Days from today on, today included; null where nobody could say, or no day has any calls. */
+  /** Number of days including today. null if the status is unavailable or the limit is 0. */
   readonly days: number | null;
-  /** Days if each were whole. */
+  /** Number of days if today had all its calls. */
   readonly full_days: number | null;
 }
 
-/** The provider gives 10,000 results an author, in pages of 1,000. */
+/** The provider returns at most 10,000 results per author, in pages of 1,000. */
 const BOOKS_PER_PAGE = 1_000;
 const LAST_PAGE = 10;
 
-export interface Expected {
-  /** Null where the catalogue was not asked. */
+export interface PlannedAuthor {
+  /** null if the catalog was not queried. */
   readonly editions: number | null;
 }
 
-export function planFor(authors: readonly Expected[], maxPages: number | null, status: QuotaStatus | null): Plan {
+export function planFor(authors: readonly PlannedAuthor[], maxPages: number | null, status: QuotaStatus | null): Plan {
   const most = Math.min(maxPages ?? LAST_PAGE, LAST_PAGE);
-  const pages = ({ editions }: Expected): number => Math.min(most, Math.max(1, Math.ceil((editions ?? 0) / BOOKS_PER_PAGE)));
+  const pages = ({ editions }: PlannedAuthor): number => Math.min(most, Math.max(1, Math.ceil((editions ?? 0) / BOOKS_PER_PAGE)));
   const calls = authors.reduce((sum, author) => sum + pages(author), 0);
   if (!status) return { authors: authors.length, calls, left_today: null, calls_per_day: null, days: null, full_days: null };
   const { safety_limit } = status;
@@ -48,16 +48,16 @@ function daysFor(calls: number, today: number, perDay: number, daysBefore = 1): 
 }
 
 export function planLines({ authors, calls, left_today, calls_per_day, days, full_days }: Plan): string[] {
-  const dayCount = (count: number | null): string => (count === null ? "never: no day has any calls" : counted(count, "day"));
+  const dayCount = (count: number | null): string => (count === null ? "never (the daily limit is 0)" : quantity(count, "day"));
   return [
-    `Authors        ${grouped(authors)}`,
-    `Calls needed   at least ${grouped(calls)}: one a page of 1,000 books; none for what was fetched in the last 30 days`,
+    `Authors        ${formatCount(authors)}`,
+    `Calls needed   at least ${formatCount(calls)} (one per page of 1,000 books, cached pages are free)`,
     ...(left_today === null || calls_per_day === null
-      ? ["Days needed    unknown: the status did not come"]
+      ? ["Days needed    unknown (status unavailable)"]
       : [
-          `Days needed    ${dayCount(days)}, today included, of which ${counted(left_today, "call")} ${left_today === 1 ? "is" : "are"} left`,
-          `               ${dayCount(full_days)} of ${counted(calls_per_day, "call")} each`,
+          `Days needed    ${dayCount(days)}, including today with ${quantity(left_today, "remaining call")}`,
+          `               ${dayCount(full_days)} with ${quantity(calls_per_day, "call")} each`,
         ]),
-    "Nothing was spent.",
+    "No provider calls were made.",
   ];
 }

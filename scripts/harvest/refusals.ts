@@ -1,11 +1,11 @@
-/** What an answer that brought nothing means for the harvest. No I/O. */
+/** Classifies refusals and errors of the API. No I/O. */
 import { problem } from "./answers.ts";
 import type { ProblemBody, QuotaStatus } from "./answers.ts";
 
 export type Refusal =
-  /** Wait a moment: the day is not over. */
+  /** Wait and retry. Today's calls are not used up. */
   | { readonly kind: "pace"; readonly detail: string; readonly seconds: number; readonly charged: number }
-  /** The day is over. `resetAt` is null where the answer does not say when the next begins. */
+  /** Today's calls are used up. `resetAt` is null if the response has no time of the reset. */
   | {
       readonly kind: "exhausted";
       readonly detail: string;
@@ -13,62 +13,62 @@ export type Refusal =
       readonly quota: QuotaStatus | null;
       readonly charged: number;
     }
-  /** This author cannot be asked for, now or ever. */
+  /** The request for this author is invalid. A retry would fail too. */
   | { readonly kind: "unusable"; readonly detail: string }
-  /** No request of this run can succeed. */
+  /** All requests of this run would fail. */
   | { readonly kind: "fatal"; readonly detail: string }
-  /** May pass by itself, unless `retry` says otherwise. */
+  /** Temporary failure, unless `retry` is false. */
   | {
       readonly kind: "trouble";
       readonly detail: string;
       readonly retryAfterSeconds: number | null;
       readonly charged: number;
       readonly retry: boolean;
-      /** Nobody knows how far the server came. */
+      /** The result on the server is unknown. */
       readonly lost: boolean;
     };
 
-/** For a refusal that does not say how long. */
+/** Used for a refusal without Retry-After. */
 const DEFAULT_PAUSE_SECONDS = 5;
-/** Holds live for minutes: whoever is to come back so soon is not told that the day is over. */
+/** Reservations last minutes. With a shorter Retry-After today's calls are not used up. */
 const SOON_SECONDS = 600;
 
-interface Answered {
+interface ResponseHead {
   readonly status: number;
   readonly headers: Headers;
 }
 
-export function meaningOf({ status, headers }: Answered, text: string): Refusal {
-  const told = problemIn(text);
-  const charged = told.calls_charged ?? 0;
-  const detail = told.detail ?? `The server answered ${status}`;
+export function refusalOf({ status, headers }: ResponseHead, text: string): Refusal {
+  const body = problemIn(text);
+  const charged = body.calls_charged ?? 0;
+  const detail = body.detail ?? `The server returned ${status}`;
   const retryAfterSeconds = secondsIn(headers.get("retry-after"));
-  const exhausted = { kind: "exhausted", detail, resetAt: told.reset_at ?? null, quota: told.quota ?? null, charged } as const;
+  const exhausted = { kind: "exhausted", detail, resetAt: body.reset_at ?? null, quota: body.quota ?? null, charged } as const;
   switch (status) {
     case 400:
     case 413:
     case 422:
       return { kind: "unusable", detail };
     case 401:
-      return { kind: "fatal", detail: `The token is not accepted: ${detail} Pass --token, or set ADMIN_TOKEN.` };
+      return { kind: "fatal", detail: `Invalid token: ${detail} Pass --token or set ADMIN_TOKEN.` };
     case 403:
-      return { kind: "fatal", detail: `The token does not allow this: ${detail}` };
+      return { kind: "fatal", detail: `Token not allowed: ${detail}` };
     case 429:
-      // Some limits stand before the coordinator and know none of its codes: they are about the moment.
-      if (told.code === undefined || told.code === "pace_exceeded") {
+      // Rate limits in front of the coordinator have no code. They are temporary.
+      if (body.code === undefined || body.code === "pace_exceeded") {
         return { kind: "pace", detail, seconds: retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS, charged };
       }
-      if (told.available_at !== undefined && retryAfterSeconds !== null && retryAfterSeconds <= SOON_SECONDS) {
+      if (body.available_at !== undefined && retryAfterSeconds !== null && retryAfterSeconds <= SOON_SECONDS) {
         return { kind: "pace", detail, seconds: retryAfterSeconds, charged };
       }
       return exhausted;
   }
   if (status >= 500 || status === 408) {
-    if (told.retry === "after_reset") return exhausted;
-    const lost = told.code === undefined || told.code === "internal_error";
-    return { kind: "trouble", detail, retryAfterSeconds, charged, retry: told.retry !== "no", lost };
+    if (body.retry === "after_reset") return exhausted;
+    const lost = body.code === undefined || body.code === "internal_error";
+    return { kind: "trouble", detail, retryAfterSeconds, charged, retry: body.retry !== "no", lost };
   }
-  return { kind: "fatal", detail: `${detail} (${status}). Is --base-url the coordinator's address?` };
+  return { kind: "fatal", detail: `${detail} (${status}). Check --base-url.` };
 }
 
 function problemIn(text: string): ProblemBody {
@@ -79,7 +79,7 @@ function problemIn(text: string): ProblemBody {
   }
 }
 
-/** `Retry-After` in seconds; its other form, a date, is as good as none here. */
+/** `Retry-After` in seconds. A date is ignored. */
 function secondsIn(header: string | null): number | null {
   return header !== null && /^\d{1,9}$/u.test(header.trim()) ? Number(header) : null;
 }

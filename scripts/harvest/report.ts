@@ -1,15 +1,15 @@
-/** Three forms of a run: JSON lines, plain lines, and on a terminal one more line that is rewritten in place. */
+/** Prints events as JSON or plain lines. A terminal also has a status line that is updated in place. */
 import { styleText } from "node:util";
 import type { HarvestEvent } from "./events.ts";
 import { planLines } from "./plan.ts";
 import { resultText, summary } from "./results.ts";
 import { StatusLine } from "./status-line.ts";
-import { oneLine, shortened, span } from "./words.ts";
+import { oneLine, shorten, span } from "./words.ts";
 
-/** Nothing may happen for hours, but the clock of a waiting run goes on. */
+/** Interval of the status line. It shows a countdown while the run waits. */
 const TICK_MS = 1_000;
-const CLEARED = "\r\u001B[K";
-/** The terminal itself cuts what is wider than it is. */
+const CLEAR_LINE = "\r\u001B[K";
+/** Makes the terminal cut long lines instead of wrapping them. */
 const [NO_WRAP, WRAP] = ["\u001B[?7l", "\u001B[?7h"];
 
 export class Reporter {
@@ -23,15 +23,15 @@ export class Reporter {
     this.#clock = terminal ? setInterval(() => this.#draw(), TICK_MS) : null;
   }
 
-  tell(event: HarvestEvent): void {
-    if (this.#json) return tellJson(event);
-    this.#status?.see(event);
+  report(event: HarvestEvent): void {
+    if (this.#json) return printJson(event);
+    this.#status?.update(event);
     if (event.type === "end") this.close();
     for (const line of linesFor(event)) this.#print(event, oneLine(line));
     if (event.type !== "end") this.#draw();
   }
 
-  /** Leaves the terminal as it was. */
+  /** Removes the status line. */
   close(): void {
     if (this.#clock) clearInterval(this.#clock);
     this.#clear();
@@ -47,23 +47,23 @@ export class Reporter {
   }
 
   #clear(): void {
-    if (this.#status) process.stdout.write(CLEARED);
+    if (this.#status) process.stdout.write(CLEAR_LINE);
   }
 
   #draw(): void {
     const line = this.#status?.text(Date.now()) ?? "";
-    if (line !== "") process.stdout.write(`${CLEARED}${NO_WRAP}${line}${WRAP}`);
+    if (line !== "") process.stdout.write(`${CLEAR_LINE}${NO_WRAP}${line}${WRAP}`);
   }
 }
 
-function tellJson(event: HarvestEvent): void {
-  if (event.type === "asking") return;
+function printJson(event: HarvestEvent): void {
+  if (event.type === "request") return;
   const { type, ...rest } = event;
   const fields = event.type === "quota" ? event.quota : rest;
   console.log(JSON.stringify({ type, at: new Date().toISOString(), ...fields }));
 }
 
-/** No line where the event only changes the status line. */
+/** Empty if the event only changes the status line. */
 function linesFor(event: HarvestEvent): string[] {
   switch (event.type) {
     case "start": {
@@ -71,16 +71,16 @@ function linesFor(event: HarvestEvent): string[] {
       return [`${source} at ${base_url}: ${authors} authors${resumed ? `, continuing after ${settled}` : ""}`];
     }
     case "author":
-      return [`[${event.settled}/${event.total}] ${shortened(event.author)}: ${resultText(event)}`];
+      return [`[${event.settled}/${event.total}] ${shorten(event.author)}: ${resultText(event)}`];
     case "pause":
-      return [`${shortened(event.author)}: ${event.message} Waiting ${span(event.seconds * 1_000)}.`];
+      return [`${shorten(event.author)}: ${event.message} Waiting ${span(event.seconds * 1_000)}.`];
     case "exhausted": {
       const { message, waiting, reset_at, looks_every_seconds, next_author } = event;
-      const until = `Waiting for new calls until ${reset_at}, looking every ${looks_every_seconds} s; next is ${next_author}.`;
+      const until = `Waiting for the reset at ${reset_at}, checking every ${looks_every_seconds} s. Next author: ${next_author}.`;
       return waiting ? [message, until] : [message];
     }
     case "continued":
-      return [`There are calls again after ${span(event.waited_seconds * 1_000)}; continuing with ${event.next_author}.`];
+      return [`Calls are available after ${span(event.waited_seconds * 1_000)}. Continuing with ${event.next_author}.`];
     case "warning":
       return [`Warning: ${event.message}`];
     case "error":
@@ -90,7 +90,7 @@ function linesFor(event: HarvestEvent): string[] {
     case "end":
       return summary(event);
     case "quota":
-    case "asking":
+    case "request":
       return [];
   }
 }

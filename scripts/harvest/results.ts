@@ -1,21 +1,21 @@
-/** One author's result, in words. No I/O. */
+/** Texts for the result of an author and of the run. No I/O. */
 import type { HarvestEvent } from "./events.ts";
-import { counted, grouped, shortened } from "./words.ts";
+import { quantity, formatCount, shorten } from "./words.ts";
 
 export type AuthorEvent = Extract<HarvestEvent, { type: "author" }>;
 
-/** What became of an author, without the name. */
+/** Result of an author, without the name. */
 export function resultText({ result, books, calls, next_page, reason }: AuthorEvent): string {
-  const spent = calls === 0 ? "no call" : counted(calls, "call");
+  const spent = calls === 0 ? "no calls" : quantity(calls, "call");
   switch (result) {
     case "done":
-      return `${counted(books, "book")}, ${spent}`;
+      return `${quantity(books, "book")}, ${spent}`;
     case "limited":
-      return `${counted(books, "book")}, ${spent}; --max-pages reached, more from page ${next_page ?? "?"}`;
+      return `${quantity(books, "book")}, ${spent}, --max-pages reached (next page ${next_page ?? "?"})`;
     case "truncated":
-      return `${counted(books, "book")}, ${spent}; ${reason ?? "the provider gives no more"}`;
+      return `${quantity(books, "book")}, ${spent} (${reason ?? "the provider returns no more"})`;
     case "unknown":
-      return `not known to the provider, ${spent}`;
+      return `unknown to the provider, ${spent}`;
     case "failed":
       return `failed: ${reason ?? "no reason given"}`;
   }
@@ -23,18 +23,18 @@ export function resultText({ result, books, calls, next_page, reason }: AuthorEv
 
 type EndEvent = Extract<HarvestEvent, { type: "end" }>;
 
-const MOST_FAILURES = 10;
+const MAX_FAILURES = 10;
 
-/** What stands last on a screen and in a log. */
+/** Summary at the end of a run. */
 export function summary(end: EndEvent): string[] {
   const { totals, authors, settled, failed, message, checkpoint } = end;
-  const shown = failed.slice(0, MOST_FAILURES).map(({ author, reason }) => `  ${shortened(author)}: ${reason}`);
-  const more = failed.length - shown.length;
+  const listed = failed.slice(0, MAX_FAILURES).map(({ author, reason }) => `  ${shorten(author)}: ${reason}`);
+  const more = failed.length - listed.length;
   return [
     message,
-    `${grouped(totals.authors)} of ${counted(authors, "author")} done, ${counted(failed.length, "failure")}, ${grouped(authors - settled)} to go.`,
-    `${counted(totals.books, "book")}, ${counted(totals.calls, "call")}, ${counted(totals.pages, "page")}.`,
-    ...(failed.length > 0 ? ["Failed:", ...shown, ...(more > 0 ? [`  and ${grouped(more)} more`] : [])] : []),
+    `${formatCount(totals.authors)} of ${quantity(authors, "author")} done, ${quantity(failed.length, "failure")}, ${formatCount(authors - settled)} remaining.`,
+    `${quantity(totals.books, "book")}, ${quantity(totals.calls, "call")}, ${quantity(totals.pages, "page")}.`,
+    ...(failed.length > 0 ? ["Failed:", ...listed, ...(more > 0 ? [`  and ${formatCount(more)} more`] : [])] : []),
     `Checkpoint: ${checkpoint}`,
   ];
 }

@@ -1,4 +1,4 @@
-/** What every part of a run works with. */
+/** Dependencies of a run, and its progress. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Api } from "./api.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -8,16 +8,16 @@ import type { HarvestEvent } from "./events.ts";
 export interface Run {
   readonly api: Api;
   readonly progress: Progress;
-  readonly tell: (event: HarvestEvent) => void;
+  readonly report: (event: HarvestEvent) => void;
   readonly interrupted: AbortSignal;
   readonly maxPages: number | null;
-  /** Wait for new calls where the day is over. */
+  /** Whether to wait for the reset when today's calls are used up. */
   readonly wait: boolean;
   readonly statusIntervalMs: number;
   readonly retryPauseMs: number;
 }
 
-/** The checkpoint as it stands, and its file. */
+/** Current checkpoint and its file. */
 export class Progress {
   readonly #file: CheckpointFile;
   #checkpoint: Checkpoint;
@@ -35,17 +35,17 @@ export class Progress {
     this.#checkpoint = change(this.#checkpoint);
   }
 
-  /** Throws `Foreseen` where it cannot be written. */
+  /** Throws `UserError` if the write fails. */
   save(): void {
     this.#checkpoint = { ...this.#checkpoint, updated_at: new Date().toISOString() };
     this.#file.write(this.#checkpoint);
   }
 }
 
-/** A longer timer rings at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** A longer timer fires immediately. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Ends early, without complaint, when the run is interrupted. */
+/** Ends early without an error when the run is interrupted. */
 export async function sleep(milliseconds: number, interrupted: AbortSignal): Promise<void> {
-  await delay(Math.min(milliseconds, LONGEST_TIMER_MS), undefined, { signal: interrupted }).catch(() => undefined);
+  await delay(Math.min(milliseconds, MAX_TIMER_MS), undefined, { signal: interrupted }).catch(() => undefined);
 }

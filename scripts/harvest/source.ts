@@ -1,7 +1,7 @@
-/** Where the authors of a run come from, in a form that a checkpoint keeps and people read. No I/O. */
+/** Source of a run's authors. The checkpoint stores it. No I/O. */
 import { z } from "zod";
 
-/** Places in the ranking by editions: from `from` on, `count` of them. */
+/** Ranges of the ranking by editions: `count` authors starting at `from`. */
 export const TIERS = {
   "top-100": { from: 0, count: 100 },
   "top-1000": { from: 0, count: 1_000 },
@@ -22,8 +22,8 @@ export const sourceSchema = z.discriminatedUnion("kind", [
 
 export type Source = z.infer<typeof sourceSchema>;
 
-/** As on the command line. */
-export function described(source: Source): string {
+/** Options of the source, as on the command line. */
+export function describeSource(source: Source): string {
   switch (source.kind) {
     case "tier":
       return `--tier ${source.tier}`;
@@ -34,8 +34,8 @@ export function described(source: Source): string {
   }
 }
 
-/** One author once, however spaced or cased; in the order of the first mention. */
-export function distinct(names: Iterable<string>): string[] {
+/** Removes duplicate names, ignoring case and spacing. Keeps the order. */
+export function uniqueNames(names: Iterable<string>): string[] {
   const byKey = new Map<string, string>();
   for (const name of names) {
     const tidy = name.normalize("NFC").replaceAll(/\s+/gu, " ").trim();

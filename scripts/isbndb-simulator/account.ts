@@ -1,17 +1,17 @@
-/** One subscription: its count, its settings, its faults, its log. `/key` and the headers read the same ledger. */
-import { meet } from "./faults.ts";
+/** One subscription with its count, settings, faults and log. `/key` and the headers read the same ledger. */
+import { matchFault } from "./faults.ts";
 import type { Arrival, Fault } from "./faults.ts";
 import * as ledger from "./ledger.ts";
 import * as log from "./request-log.ts";
 import { decide, limitHeaders, priceOfBatch, requestsPerMinute, utcDay } from "./plan.ts";
-import type { Standing, Verdict } from "./plan.ts";
+import type { Usage, Verdict } from "./plan.ts";
 import { applyPatch } from "./settings.ts";
 import type { Settings, SettingsPatch } from "./settings.ts";
 
-export interface Arriving extends Arrival {
-  /** As documented, for example `GET /book/{isbn}`. */
+export interface ProviderRequest extends Arrival {
+  /** Documented name, for example `GET /book/{isbn}`. */
   endpoint: string;
-  /** A batch is priced by the plan and the number of its `isbns`; a stranger, without a valid key, meets neither count nor faults. */
+  /** `batch` is priced by the plan and its number of `isbns`. `stranger` has no valid key and meets neither count nor faults. */
   price: "one" | "batch" | "free" | "stranger";
   isbns?: readonly string[];
 }
@@ -37,19 +37,19 @@ export interface State {
   by_endpoint: Record<string, log.EndpointTotals>;
 }
 
-/** What a fault makes of the decision; the other faults spoil the answer, not the decision. */
-const overruled = (verdict: Verdict, fault: Fault | undefined): Admission["verdict"] => {
+/** Applies faults that change the decision. Other faults only change the response. */
+const withFault = (verdict: Verdict, fault: Fault | undefined): Admission["verdict"] => {
   const kind = fault?.kind;
   if (kind === "daily_quota" || kind === "daily_403" || kind === "minute_quota") return kind;
   if (kind === "hang_before_billing") return "abandoned";
   return kind === "wrong_plan" && (verdict === "billed" || verdict === "free") ? "wrong_plan" : verdict;
 };
 
-/** A refusal that a fault ordered comes with headers that agree with it. */
-const shown = (fault: Fault | undefined, standing: Standing, settings: Settings): Standing => {
+/** Usage for the headers. A refusal by a fault has matching headers. */
+const usageInHeaders = (fault: Fault | undefined, usage: Usage, settings: Settings): Usage => {
   const kind = fault?.kind;
-  if (kind === "daily_quota" || kind === "daily_403") return { ...standing, spent: settings.daily_limit };
-  return kind === "minute_quota" ? { ...standing, recent: requestsPerMinute(settings) } : standing;
+  if (kind === "daily_quota" || kind === "daily_403") return { ...usage, spent: settings.daily_limit };
+  return kind === "minute_quota" ? { ...usage, recent: requestsPerMinute(settings) } : usage;
 };
 
 export class Account {
@@ -63,38 +63,38 @@ export class Account {
     log.createTables(this.#sql);
   }
 
-  /** Decides, bills and logs in one synchronous stretch: no other request can come between. */
-  admit(arriving: Arriving): Admission {
+  /** Decides, bills and logs synchronously, so that requests cannot interleave. */
+  admit(request: ProviderRequest): Admission {
     return this.#storage.transactionSync(() => {
-      const { settings, now } = this.#present();
-      const fault = arriving.price === "stranger" ? undefined : this.#meetFault(arriving);
-      const calls = this.#callsFor(arriving, settings);
-      const before = ledger.readStanding(this.#sql, utcDay(now), now);
-      const verdict = overruled(decide(calls, before, settings), fault);
+      const { settings, now } = this.#current();
+      const fault = request.price === "stranger" ? undefined : this.#meetFault(request);
+      const calls = this.#callsFor(request, settings);
+      const before = ledger.readUsage(this.#sql, utcDay(now), now);
+      const verdict = withFault(decide(calls, before, settings), fault);
       const billed = verdict === "billed" || verdict === "wrong_plan" ? calls : 0;
       if (billed > 0) this.#bill(billed, now);
-      const entry = log.logRequest(this.#sql, now, arriving.method, arriving.path, billed, arriving.isbns);
+      const entry = log.logRequest(this.#sql, now, request.method, request.path, billed, request.isbns);
       log.trimLog(this.#sql, entry);
-      log.countEndpoint(this.#sql, arriving.endpoint, billed);
-      const standing = fault?.kind === "stale_count" ? before : ledger.readStanding(this.#sql, utcDay(now), now);
-      return { entry, now, settings, verdict, fault, headers: limitHeaders(shown(fault, standing, settings), settings, now) };
+      log.countEndpoint(this.#sql, request.endpoint, billed);
+      const usage = fault?.kind === "stale_count" ? before : ledger.readUsage(this.#sql, utcDay(now), now);
+      return { entry, now, settings, verdict, fault, headers: limitHeaders(usageInHeaders(fault, usage, settings), settings, now) };
     });
   }
 
-  answered(entry: number, status: number): void {
+  logStatus(entry: number, status: number): void {
     log.logStatus(this.#sql, entry, status);
   }
 
-  /** What `/key` tells; reading it changes nothing. */
-  standing(): { total: number; spent: number; left: number } {
-    const { settings, now } = this.#present();
-    const { spent } = ledger.readStanding(this.#sql, utcDay(now), now);
+  /** Usage as in `/key`. Changes nothing. */
+  usage(): { total: number; spent: number; left: number } {
+    const { settings, now } = this.#current();
+    const { spent } = ledger.readUsage(this.#sql, utcDay(now), now);
     return { total: settings.daily_limit, spent, left: Math.max(0, settings.daily_limit - spent) };
   }
 
-  /** Somebody else on the same subscription; only the day notices, and beyond its limit nothing is refused. */
+  /** Adds calls of another client of the subscription. They count today, without refusals above the limit. */
   spend(calls: number): void {
-    ledger.addSpent(this.#sql, utcDay(this.#present().now), calls);
+    ledger.addSpent(this.#sql, utcDay(this.#current().now), calls);
   }
 
   change(patch: SettingsPatch): void {
@@ -127,8 +127,8 @@ export class Account {
   }
 
   state(): State {
-    const { settings, now } = this.#present();
-    const { spent, left } = this.standing();
+    const { settings, now } = this.#current();
+    const { spent, left } = this.usage();
     const byEndpoint = log.readEndpoints(this.#sql);
     const totals = Object.values(byEndpoint);
     return {
@@ -144,12 +144,12 @@ export class Account {
     };
   }
 
-  #present(): { settings: Settings; now: number } {
+  #current(): { settings: Settings; now: number } {
     const { settings, clockOffsetMs } = ledger.readSettings(this.#sql);
     return { settings, now: Date.now() + clockOffsetMs };
   }
 
-  #callsFor({ price, isbns }: Arriving, settings: Settings): number {
+  #callsFor({ price, isbns }: ProviderRequest, settings: Settings): number {
     switch (price) {
       case "one":
         return 1;
@@ -162,7 +162,7 @@ export class Account {
   }
 
   #meetFault(arrival: Arrival): Fault | undefined {
-    const { fault, counted, finished } = meet(ledger.listFaults(this.#sql), arrival);
+    const { fault, counted, finished } = matchFault(ledger.listFaults(this.#sql), arrival);
     for (const entry of counted) ledger.countFault(this.#sql, entry);
     for (const id of finished) ledger.removeFault(this.#sql, id);
     return fault;

@@ -1,4 +1,4 @@
-/** Who has written how many books, and which. No I/O, no clock. */
+/** Authors and their books. No I/O, no clock. */
 import { CURATED } from "./curated.ts";
 import { mix, mixText, pick } from "./hash.ts";
 import type { World } from "./settings.ts";
@@ -8,7 +8,7 @@ import { FIRST_NAMES, LAST_NAMES } from "./vocabulary.ts";
 export interface Author {
   name: string;
   shelf: number;
-  /** Zero: the provider knows no such author. May exceed what paging can reach. */
+  /** 0: unknown to the provider. May exceed the results that paging can reach. */
   total: number;
 }
 
@@ -28,7 +28,7 @@ const knownByKey = new Map<string, { name: string; shelf: number }>();
 POOL_NAMES.forEach((name, index) => knownByKey.set(keyOf(name), { name, shelf: SHELVES.pool.first + index }));
 CURATED_NAMES.forEach((name, index) => knownByKey.set(keyOf(name), { name, shelf: SHELVES.curatedAuthors.first + index }));
 
-/** Nearly everybody wrote up to 60 books; one in fifty is an industry. */
+/** Most authors have up to 60 books. One in fifty has up to 4,000. */
 const naturalTotal = (shelf: number): number => {
   const seed = mix(shelf, 20);
   return seed % 50 === 0 ? 61 + ((seed >>> 8) % 3_940) : 1 + ((seed >>> 8) % 60);
@@ -39,21 +39,23 @@ const overrideFor = (key: string, world: World): number | undefined => {
   return found?.[1];
 };
 
-/** Every name is somebody, except that names beginning with "Nobody" are nobody. */
+/** Names with this prefix are unknown to the provider. All other names have books. */
+const UNKNOWN_PREFIX = "nobody";
+
 export const authorNamed = (written: string, world: World): Author => {
   const key = keyOf(written);
   const { name, shelf } = knownByKey.get(key) ?? {
     name: written.trim().replaceAll(/\s+/g, " "),
     shelf: SHELVES.otherAuthors.first + (mixText(key) % SHELVES.otherAuthors.count),
   };
-  const natural = key.startsWith("nobody") ? 0 : Math.max(naturalTotal(shelf), curatedStems.get(name)?.length ?? 0);
+  const natural = key.startsWith(UNKNOWN_PREFIX) ? 0 : Math.max(naturalTotal(shelf), curatedStems.get(name)?.length ?? 0);
   return { name, shelf, total: overrideFor(key, world) ?? natural };
 };
 
 export const isAuthorShelf = (shelf: number): boolean =>
   isOn(SHELVES.pool, shelf) || isOn(SHELVES.curatedAuthors, shelf) || isOn(SHELVES.otherAuthors, shelf);
 
-/** A name outside the pool can't be read back from its shelf, unless a setting names it. */
+/** Author of a shelf. A name outside the pool is only found if a setting contains it. */
 export const authorOnShelf = (shelf: number, world: World): Author | undefined => {
   if (isOn(SHELVES.pool, shelf)) return authorNamed(pick(POOL_NAMES, shelf - SHELVES.pool.first), world);
   const curated = CURATED_NAMES[shelf - SHELVES.curatedAuthors.first];
@@ -63,18 +65,18 @@ export const authorOnShelf = (shelf: number, world: World): Author | undefined =
     .find((author) => author.shelf === shelf);
 };
 
-/** Stems of the author's books: the real ones first, then generated ones. */
+/** Stems of the author's books. Real books come before generated ones. */
 export const stemsOfAuthor = ({ name, shelf, total }: Author): number[] => {
   const real = curatedStems.get(name) ?? [];
   return Array.from({ length: Math.min(total, MAX_RESULTS) }, (_, place) => real[place] ?? stemAt(shelf, place));
 };
 
-/** One to three people of the pool, for a book that no author's page lists. */
+/** One to three authors of the pool, for a book that is not on an author's page. */
 export const someAuthors = (stem: number): string[] => {
   const count = 1 + (mix(stem, 21) % 3);
   return [...new Set(Array.from({ length: count }, (_, index) => pick(POOL_NAMES, mix(stem, 22 + index))))];
 };
 
-/** The author, and on every third book somebody beside. */
-export const withCompany = (name: string, stem: number): string[] =>
+/** The author, with a coauthor on every third book. */
+export const withCoauthor = (name: string, stem: number): string[] =>
   mix(stem, 25) % 3 === 0 ? [...new Set([name, pick(POOL_NAMES, mix(stem, 26))])] : [name];

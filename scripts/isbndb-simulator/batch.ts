@@ -1,4 +1,4 @@
-/** The body of `POST /books`, in the two forms the provider takes. */
+/** Parses the body of `POST /books` as JSON or as a form. */
 import { z } from "zod";
 import type { Result } from "./results.ts";
 import { invalid } from "./results.ts";

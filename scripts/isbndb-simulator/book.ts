@@ -1,4 +1,4 @@
-/** What a book is in the documented answers (OpenAPI 2.7.0), and how one is made from its stem. No I/O, no clock. */
+/** Books as in the documented responses (OpenAPI 2.7.0), generated from a stem. No I/O, no clock. */
 import { mix, pick } from "./hash.ts";
 import { isbn10Of, isbn13Of } from "./isbn.ts";
 import { ADJECTIVES, NOUNS, PUBLISHERS, SUBJECTS } from "./vocabulary.ts";
@@ -31,7 +31,7 @@ export interface Book {
   subjects: string[];
 }
 
-/** One salt a property, so that books with equal publishers do not also share their pages and prices. */
+/** One salt per property, so that properties are independent of each other. */
 const PROPERTIES = [
   "form",
   "adjective",
@@ -80,10 +80,10 @@ const tenths = (number: number): number => Math.round(number) / 10;
 
 const twoDigits = (number: number): string => String(number).padStart(2, "0");
 
-/** YYYY-MM-DD within a month; days 29 to 31 are left out so that every month has every day. */
+/** YYYY-MM-DD within a month. Only days 1 to 28, which exist in every month. */
 export const dateWithin = (month: string, stem: number): string => `${month}-${twoDigits(1 + (mix(stem, SALT.day) % 28))}`;
 
-/** For books whose stem says nothing about their date: 1950 to 2024. */
+/** Date from 1950 to 2024 for books outside the lists of months. */
 export const dateOf = (stem: number): string => {
   const seed = mix(stem, SALT.year);
   return dateWithin(`${1950 + (seed % 75)}-${twoDigits(1 + ((seed >>> 8) % 12))}`, stem);
@@ -120,7 +120,7 @@ export const makeBook = (stem: number, authors: readonly string[], date: string)
     image: `https://images.isbndb.com/covers/${isbn13}.jpg`,
     image_original: `https://images.isbndb.com/covers/original/${isbn13}.jpg`,
     msrp: (499 + 100 * (mix(stem, SALT.price) % 60)) / 100,
-    synopsis: size % 2 === 0 ? null : `${title}, by ${authors.join(" and ")}: ${subjects.join(", ").toLowerCase()}, told in full.`,
+    synopsis: size % 2 === 0 ? null : `${title}, by ${authors.join(" and ")}: ${subjects.join(", ").toLowerCase()}, unabridged.`,
     authors: [...authors],
     subjects,
   };

@@ -1,11 +1,11 @@
-/** `/_simulator`: reads and sets everything. Local only and without a key. JSON callers get JSON, the page's forms get sent back to it. */
+/** `/_simulator`: reads and changes the state, without a key. JSON requests get JSON, and forms redirect to the page. */
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { z } from "zod";
 import type { Account } from "./account.ts";
 import { faultSchema } from "./faults.ts";
-import { InvalidInput, checked, faultFromForm, settingsFromForm, spendFromForm, whole } from "./input.ts";
-import { controlPage } from "./page.ts";
+import { InvalidInput, validate, faultFromForm, settingsFromForm, spendFromForm, whole } from "./input.ts";
+import { controlPage } from "./page.tsx";
 import { LOG_LENGTH } from "./request-log.ts";
 import { settingsPatchSchema } from "./settings.ts";
 
@@ -32,29 +32,29 @@ const jsonOf = async (c: Context): Promise<unknown> => {
 export const controlRoutes = (account: Account): Hono => {
   const app = new Hono();
 
-  /** 303, so that reloading the page repeats nothing. */
+  /** Status 303, so that a reload does not repeat the change. */
   const done = (c: Context): Response => (isForm(c) ? c.redirect("/_simulator", 303) : c.json(account.state()));
 
   const change = async (c: Context): Promise<Response> => {
     const input = isForm(c) ? settingsFromForm(await formOf(c), account.state().settings) : await jsonOf(c);
-    account.change(checked(settingsPatchSchema, input));
+    account.change(validate(settingsPatchSchema, input));
     return done(c);
   };
 
   app.get("/", async (c) => c.html(controlPage(account.state(), account.latestRequests(15))));
   app.get("/state", (c) => c.json(account.state()));
-  app.get("/requests", (c) => c.json(account.latestRequests(checked(limitSchema, c.req.query()).limit)));
+  app.get("/requests", (c) => c.json(account.latestRequests(validate(limitSchema, c.req.query()).limit)));
 
   app.put("/settings", change);
   app.post("/settings", change);
 
   app.post("/spend", async (c) => {
-    account.spend(checked(spendSchema, isForm(c) ? spendFromForm(await formOf(c)) : await jsonOf(c)).calls);
+    account.spend(validate(spendSchema, isForm(c) ? spendFromForm(await formOf(c)) : await jsonOf(c)).calls);
     return done(c);
   });
 
   app.post("/faults", async (c) => {
-    account.addFault(checked(faultSchema, isForm(c) ? faultFromForm(await formOf(c)) : await jsonOf(c)));
+    account.addFault(validate(faultSchema, isForm(c) ? faultFromForm(await formOf(c)) : await jsonOf(c)));
     return done(c);
   });
 
@@ -63,7 +63,7 @@ export const controlRoutes = (account: Account): Hono => {
     return done(c);
   };
   app.delete("/faults", clearFaults);
-  // Forms know no DELETE.
+  // Forms cannot send DELETE.
   app.post("/faults/clear", clearFaults);
 
   app.post("/reset", (c) => {
@@ -71,12 +71,12 @@ export const controlRoutes = (account: Account): Hono => {
     return done(c);
   });
 
-  app.notFound((c) => c.json({ error: "not_found", message: `nothing is at ${c.req.method} ${c.req.path}` }, 404));
+  app.notFound((c) => c.json({ error: "not_found", message: `${c.req.method} ${c.req.path} does not exist` }, 404));
 
   app.onError((error, c) => {
     if (!(error instanceof InvalidInput)) throw error;
-    if (isForm(c)) return c.html(controlPage(account.state(), account.latestRequests(15), error.complaints), 400);
-    return c.json({ error: "invalid", message: error.message, errors: error.complaints }, 400);
+    if (isForm(c)) return c.html(controlPage(account.state(), account.latestRequests(15), error.problems), 400);
+    return c.json({ error: "invalid", message: error.message, errors: error.problems }, 400);
   });
 
   return app;

@@ -1,4 +1,4 @@
-/** Real editions: curated.json holds ISBN-13, title, authors, publisher, year and subject of each. What is not known for certain stays out. */
+/** Real editions. curated.json holds ISBN-13, title, authors, publisher, year and subject of each. Uncertain fields are null. */
 import type { Book } from "./book.ts";
 import editions from "./curated.json" with { type: "json" };
 import { isbn10Of, stemOf } from "./isbn.ts";
@@ -30,7 +30,7 @@ const bookOf = (
   subjects: [subject],
 });
 
-/** By stem, in the order written. A mistyped ISBN stops the start. */
+/** Books by stem, in the order of the file. Throws for an ISBN with a wrong check digit. */
 export const CURATED: ReadonlyMap<number, Book> = new Map(
   editions.map((edition) => {
     const [isbn13 = ""] = edition;

@@ -1,4 +1,4 @@
-/** One truth in two forms: as documented ("2026"), and as clients met it ("2025"). No I/O, no clock. */
+/** Two formats of the same result: as documented ("2026") and as seen by clients ("2025"). No I/O, no clock. */
 import type { Book } from "./book.ts";
 import { mixText } from "./hash.ts";
 import { MINUTE_QUOTA } from "./results.ts";
@@ -20,7 +20,7 @@ const looseDate = (date: string, seed: number): string | number => {
   }
 };
 
-/** The loose fields as live clients saw them; which book is loose in which way depends on its ISBN alone. */
+/** Varies the field types as seen by clients. The variation depends only on the ISBN. */
 const loosen = (book: Book) => {
   const seed = mixText(book.isbn13);
   return {
@@ -34,19 +34,19 @@ const loosen = (book: Book) => {
   };
 };
 
-/** Every fourth list comes as a map from position to book. */
+/** Every fourth list is a map from position to book. */
 const looseList = (books: Book[]) => {
   const loose = books.map(loosen);
   const keyed = books[0] !== undefined && mixText(`list ${books[0].isbn13}`) % 4 === 0;
   return keyed ? Object.fromEntries(loose.map((book, place) => [String(place), book])) : loose;
 };
 
-/** The gateway in front spoke of `message`, the application of `errorMessage`. */
+/** Statuses of the gateway, which uses `message`. The application uses `errorMessage`. */
 const GATEWAY_STATUSES: ReadonlySet<number> = new Set([401, 403, 429]);
 
-const oldWords = (message: string): string => (message === MINUTE_QUOTA ? "Limit Exceeded" : message);
+const messageIn2025 = (message: string): string => (message === MINUTE_QUOTA ? "Limit Exceeded" : message);
 
-const speak2025 = (result: Result): Answer => {
+const format2025 = (result: Result): Answer => {
   switch (result.kind) {
     case "book":
       return { status: 200, body: { book: loosen(result.book) } };
@@ -65,12 +65,12 @@ const speak2025 = (result: Result): Answer => {
       return { status: 200, body: result.body };
     case "error":
       return GATEWAY_STATUSES.has(result.status)
-        ? { status: result.status, body: { message: oldWords(result.message) } }
+        ? { status: result.status, body: { message: messageIn2025(result.message) } }
         : { status: result.status, body: { errorMessage: result.message } };
   }
 };
 
-const speak2026 = (result: Result): Answer => {
+const format2026 = (result: Result): Answer => {
   switch (result.kind) {
     case "book":
       return { status: 200, body: { book: result.book } };
@@ -89,4 +89,4 @@ const speak2026 = (result: Result): Answer => {
   }
 };
 
-export const speak = (result: Result, dialect: Dialect): Answer => (dialect === "2025" ? speak2025(result) : speak2026(result));
+export const formatResult = (result: Result, dialect: Dialect): Answer => (dialect === "2025" ? format2025(result) : format2026(result));

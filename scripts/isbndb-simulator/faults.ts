@@ -1,31 +1,31 @@
-/** Faults on demand: what can be asked for, and which one a request meets. No I/O. */
+/** Faults on demand: their schema, and the fault that a request meets. No I/O. */
 import { z } from "zod";
 import { whole } from "./input.ts";
 
-/** Faults that need no more than a kind. */
+/** Faults without further fields. */
 const PLAIN_KINDS = [
-  /** The day is over, whatever the count says; not billed. */
+  /** Daily quota used up, independent of the count. Not billed. */
   "daily_quota",
-  /** The same in the older form: 403. Not billed. */
+  /** Daily quota used up with the older status 403. Not billed. */
   "daily_403",
-  /** Too fast; not billed. */
+  /** Rate limit exceeded. Not billed. */
   "minute_quota",
-  /** 403 about plan or host; billed. */
+  /** 403 about plan or host. Billed. */
   "wrong_plan",
   "malformed_json",
-  /** A complete HTTP message whose JSON stops midway. */
+  /** A complete HTTP message with incomplete JSON. */
   "cut_off_json",
-  /** The right answer without `ratelimit` and `ratelimit-policy`. */
+  /** The correct response without `ratelimit` and `ratelimit-policy`. */
   "missing_headers",
-  /** 500, as for an answer over about 6 MB; billed. */
+  /** 500, as for a response over about 6 MB. Billed. */
   "too_large",
-  /** The headers show the count as it was before this request. */
+  /** The headers show the count from before this request. */
   "stale_count",
-  /** Billed; the connection dies in the middle of the body. */
+  /** Billed, then the connection breaks within the body. */
   "reset_connection",
 ] as const;
 
-/** Billed, then answered rightly after `hang_ms`; or never counted, and 504 after `hang_ms`. */
+/** Billed with the correct response after `hang_ms`, or not counted with 504 after `hang_ms`. */
 const HANGING_KINDS = ["hang_after_billing", "hang_before_billing"] as const;
 
 export const FAULT_KINDS = ["status", ...HANGING_KINDS, ...PLAIN_KINDS] as const;
@@ -33,24 +33,24 @@ export const FAULT_KINDS = ["status", ...HANGING_KINDS, ...PLAIN_KINDS] as const
 const headers = z.record(z.string(), z.string({ error: "a header's value as text" }), { error: 'headers such as {"retry-after": "2"}' });
 
 const common = {
-  /** Beginning of the path with its query, encoded or not; every path without it. */
+  /** Prefix of the path and query, encoded or not. Without it the fault applies to every path. */
   path: z
     .string({ error: 'the beginning of a path such as "/author/"' })
     .startsWith("/", { error: 'a path that begins with "/"' })
     .optional(),
   method: z.enum(["GET", "POST"], { error: '"GET" or "POST"' }).optional(),
-  /** How many matching requests pass untouched first. */
+  /** Number of matching requests before the fault. */
   after: whole(0, 1_000_000).default(0),
-  /** How many requests it then meets; 0 is all of them. */
+  /** Number of affected requests. 0: all. */
   times: whole(0, 1_000_000).default(1),
-  /** Added to the answer, over what would be there. */
+  /** Headers that are added or replaced. */
   headers: headers.optional(),
 };
 
 export const faultSchema = z.discriminatedUnion(
   "kind",
   [
-    /** Billed, then this status; `body` may be anything, text is sent as it is. */
+    /** Billed with this status. `body` can be any value. Text is sent unchanged. */
     z.strictObject({ kind: z.literal("status"), ...common, status: whole(200, 599), body: z.unknown().optional() }),
     z.strictObject({ kind: z.enum(HANGING_KINDS), ...common, hang_ms: whole(0, 600_000).default(30_000) }),
     z.strictObject({ kind: z.enum(PLAIN_KINDS), ...common }),
@@ -60,17 +60,17 @@ export const faultSchema = z.discriminatedUnion(
 
 export type Fault = z.infer<typeof faultSchema>;
 
-/** A fault on the list, and how far it has come. */
+/** A fault and its progress. */
 export interface ListedFault {
   id: number;
   fault: Fault;
-  /** Matching requests so far, the untouched ones included. */
+  /** Number of matching requests so far, affected or not. */
   matched: number;
 }
 
 export interface Arrival {
   method: string;
-  /** As sent: path and query. */
+  /** Path and query as sent. */
   path: string;
 }
 
@@ -86,17 +86,17 @@ const matches = ({ path, method }: Fault, arrival: Arrival): boolean =>
   (method === undefined || method === arrival.method) &&
   (path === undefined || arrival.path.startsWith(path) || decoded(arrival.path).startsWith(path));
 
-interface Meeting {
-  /** What this request meets; at most one fault, the oldest that is due. */
+interface Match {
+  /** The oldest due fault. A request meets at most one. */
   fault: Fault | undefined;
-  /** Faults whose count changed, to be written back. */
+  /** Faults whose count changed. */
   counted: ListedFault[];
-  /** Faults that have done their work. */
+  /** Ids of finished faults. */
   finished: number[];
 }
 
-/** Every matching fault up to the one that strikes counts the request; those after it do not see it. */
-export const meet = (listed: readonly ListedFault[], arrival: Arrival): Meeting => {
+/** Finds the fault of a request. Matching faults before it count the request, later ones do not. */
+export const matchFault = (listed: readonly ListedFault[], arrival: Arrival): Match => {
   const counted: ListedFault[] = [];
   for (const entry of listed) {
     if (!matches(entry.fault, arrival)) continue;

@@ -1,4 +1,4 @@
-/** Numbers that look random and never change. No I/O, no clock: the same book is the same after every restart. */
+/** Deterministic pseudo-random numbers, so that books are the same after each restart. No I/O, no clock. */
 const finish = (word: number): number => {
   let mixed = word ^ (word >>> 16);
   mixed = Math.imul(mixed, 0x85ebca6b);
@@ -7,13 +7,13 @@ const finish = (word: number): number => {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 };
 
-/** 32 bits from any non-negative safe integer; the salt gives independent answers about the same number. */
+/** 32 bits from a non-negative safe integer. Different salts give independent results. */
 export const mix = (value: number, salt = 0): number => {
   const high = Math.floor(value / 0x1_0000_0000);
   return finish(finish((value >>> 0) ^ Math.imul(salt + 1, 0x9e3779b1)) ^ Math.imul(high + 1, 0x27d4eb2f));
 };
 
-/** 32 bits from a text (FNV-1a, then mixed: alone it clusters in its low bits). */
+/** 32 bits from a text. FNV-1a with a final mix, because its low bits cluster. */
 export const mixText = (text: string): number => {
   let word = 0x811c9dc5;
   for (let at = 0; at < text.length; at += 1) word = Math.imul(word ^ text.charCodeAt(at), 0x01000193);

@@ -1,7 +1,4 @@
-/**
- * What control callers send: JSON, or the page's forms in JSON's place. A complaint names the field, quotes the value and says what was
- * expected. No I/O.
- */
+/** Validates JSON and forms of the control API. Problems name the field, the value and the accepted values. No I/O. */
 import { z } from "zod";
 
 export const whole = (from: number, to: number) => {
@@ -9,28 +6,28 @@ export const whole = (from: number, to: number) => {
   return z.int({ error }).min(from, { error }).max(to, { error });
 };
 
-export interface Complaint {
+export interface Problem {
   field: string;
   value: unknown;
   expected: string;
 }
 
 export class InvalidInput extends Error {
-  readonly complaints: Complaint[];
+  readonly problems: Problem[];
 
-  constructor(complaints: Complaint[]) {
+  constructor(problems: Problem[]) {
     super(
-      complaints.map(({ field, value, expected }) => `${field}: ${JSON.stringify(value) ?? "nothing"} (expected ${expected})`).join("; "),
+      problems.map(({ field, value, expected }) => `${field}: ${JSON.stringify(value) ?? "nothing"} (expected ${expected})`).join("; "),
     );
-    this.complaints = complaints;
+    this.problems = problems;
   }
 }
 
 const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>((value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined), input);
 
-/** The value as the schema reads it, or every complaint at once. */
-export const checked = <Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> => {
+/** Parses the input. Throws `InvalidInput` with all problems. */
+export const validate = <Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> => {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   throw new InvalidInput(
@@ -50,13 +47,13 @@ export const checked = <Schema extends z.ZodType>(schema: Schema, input: unknown
 
 type Form = Readonly<Record<string, string>>;
 
-/** Text that is no number stays text, so that the complaint quotes it. */
+/** Converts numbers. Other text stays text, so that the problem quotes it. */
 const numberOr = (text: string): number | string => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text);
 
 const NUMBERS = ["daily_limit", "rate_per_second", "max_batch", "unknown_percent", "latency_ms"] as const;
 const TEXTS = ["billing", "dialect"] as const;
 
-/** Lines "name = total"; what was there before and is gone now is taken out. */
+/** Parses lines "name = total". Names that are missing now become null. */
 const mapFrom = (text: string, current: Record<string, number>): Record<string, number | string | null> => {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const entries = lines.map((line) => {
@@ -76,7 +73,7 @@ export const settingsFromForm = (form: Form, current: CurrentSettings): Record<s
   const patch: Record<string, unknown> = {};
   for (const name of NUMBERS) if (form[name] !== undefined) patch[name] = numberOr(form[name]);
   for (const name of TEXTS) if (form[name] !== undefined) patch[name] = form[name];
-  // The field shows what the clock was set to: sent back unchanged, it must not turn the running clock back.
+  // The field shows the time that was set. An unchanged value must not turn back the running clock.
   const clock = form["clock"]?.trim() || null;
   if (form["clock"] !== undefined && clock !== current.clock) patch["clock"] = clock;
   if (form["authors"] !== undefined) patch["authors"] = mapFrom(form["authors"], current.authors);
@@ -86,7 +83,7 @@ export const settingsFromForm = (form: Form, current: CurrentSettings): Record<s
 
 export const spendFromForm = (form: Form): Record<string, unknown> => ({ calls: numberOr(form["calls"] ?? "") });
 
-/** Fields left empty are left out; status and hang_ms count only for the kinds that know them. */
+/** Omits empty fields. Only some kinds use `status` and `hang_ms`. */
 export const faultFromForm = (form: Form): Record<string, unknown> => {
   const kind = form["kind"] ?? "";
   const fault: Record<string, unknown> = { kind };

@@ -1,4 +1,4 @@
-/** ISBN arithmetic. No I/O. Inside the simulator a book is named by its stem: the first twelve digits of its ISBN-13, as one number. */
+/** ISBN arithmetic. No I/O. A book is identified by its stem, the first twelve digits of its ISBN-13 as a number. */
 const weigh13 = (stem: number): number => {
   let rest = stem;
   let sum = 0;
@@ -17,7 +17,7 @@ const checkDigit10 = (nine: string): string => {
 
 export const isbn13Of = (stem: number): string => `${stem}${weigh13(stem)}`;
 
-/** Only 978 numbers have a ten-digit form. */
+/** ISBN-10, or null. Only ISBNs with the prefix 978 have one. */
 export const isbn10Of = (stem: number): string | null => {
   const digits = String(stem);
   if (!digits.startsWith("978")) return null;
@@ -25,7 +25,7 @@ export const isbn10Of = (stem: number): string | null => {
   return nine + checkDigit10(nine);
 };
 
-/** Reads ISBN-10 or ISBN-13, with or without hyphens and spaces; undefined when the check digit or the form is wrong. */
+/** Stem of an ISBN-10 or ISBN-13, with or without hyphens and spaces. undefined if it is invalid. */
 export const stemOf = (written: string): number | undefined => {
   const compact = written.replaceAll(/[\s-]/g, "").toUpperCase();
   if (/^97[89]\d{10}$/.test(compact)) {

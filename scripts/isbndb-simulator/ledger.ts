@@ -1,8 +1,8 @@
-/** The count, the settings and the faults in SQLite: one SQL operation a function. Synchronous throughout; times come in as arguments. */
+/** Count, settings and faults in SQLite, with one SQL operation per function. Synchronous. Times are arguments. */
 import { faultSchema } from "./faults.ts";
 import type { Fault, ListedFault } from "./faults.ts";
 import { MINUTE_MS } from "./plan.ts";
-import type { Standing } from "./plan.ts";
+import type { Usage } from "./plan.ts";
 import { DEFAULT_SETTINGS, parseStored } from "./settings.ts";
 import type { Settings } from "./settings.ts";
 
@@ -30,7 +30,7 @@ export const writeSettings = (sql: SqlStorage, settings: Settings, clockOffsetMs
   sql.exec("INSERT OR REPLACE INTO settings VALUES (1, ?, ?)", JSON.stringify(settings), clockOffsetMs);
 };
 
-export const readStanding = (sql: SqlStorage, day: string, now: number): Standing =>
+export const readUsage = (sql: SqlStorage, day: string, now: number): Usage =>
   sql
     .exec<{ spent: number; recent: number; oldestAt: number | null }>(
       `SELECT coalesce((SELECT spent FROM days WHERE day = ?), 0) AS spent, count(*) AS recent, min(at_ms) AS oldestAt
@@ -49,7 +49,7 @@ export const addGrant = (sql: SqlStorage, now: number): void => {
   sql.exec("INSERT INTO grants VALUES (?)", now);
 };
 
-/** What has left the rolling minute, and what a clock set back has put into the future. */
+/** Deletes grants before the rolling minute, and grants in the future after the clock was set back. */
 export const dropGrantsOutside = (sql: SqlStorage, now: number): void => {
   sql.exec("DELETE FROM grants WHERE at_ms <= ? OR at_ms > ?", now - MINUTE_MS, now);
 };

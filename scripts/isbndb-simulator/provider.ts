@@ -1,10 +1,10 @@
-/** The provider's paths. Every request is admitted, and so billed, before its answer is made. */
+/** Routes of the provider. Each request is billed before its response is created. */
 import { Hono } from "hono";
 import type { Context } from "hono";
-import type { Account, Admission, Arriving } from "./account.ts";
+import type { Account, Admission, ProviderRequest } from "./account.ts";
 import { authorNamed, stemsOfAuthor } from "./authors.ts";
 import { readBatch } from "./batch.ts";
-import { bookBy, findBook } from "./catalogue.ts";
+import { bookBy, findBook } from "./catalog.ts";
 import { stemOf } from "./isbn.ts";
 import { utcDay } from "./plan.ts";
 import { datesOf, readPaging, readReleasesQuery } from "./query.ts";
@@ -15,10 +15,10 @@ import type { Result } from "./results.ts";
 import type { World } from "./settings.ts";
 import { delayMs, send } from "./wire.ts";
 
-/** Longer path texts are refused. */
+/** Longest path parameter. */
 const MAX_PATH_CHARACTERS = 150;
 
-const known = (stem: number, world: World) => {
+const findBooks = (stem: number, world: World) => {
   const book = findBook(stem, world);
   return book === undefined ? [] : [book];
 };
@@ -35,7 +35,7 @@ const releasesResult = (parameters: Record<string, string>, { settings, now }: A
   if (!query.ok) return invalid(query.message);
   const { page, pageSize, subject } = query.value;
   const { total, stems } = published(datesOf(query.value, utcDay(now)), subject, settings);
-  const books = pageOf(stems, { page, pageSize }).flatMap((stem) => known(stem, settings));
+  const books = pageOf(stems, { page, pageSize }).flatMap((stem) => findBooks(stem, settings));
   return { kind: "found", total, books, page, pageSize };
 };
 
@@ -43,7 +43,7 @@ const batchResult = (isbns: readonly string[], { settings }: Admission): Result 
   if (isbns.length > settings.max_batch)
     return invalid(`isbns must name at most ${settings.max_batch} ISBNs on this plan, not ${isbns.length}`);
   const stems = new Set(isbns.flatMap((isbn) => stemOf(isbn) ?? []));
-  return { kind: "bulk", requested: isbns.length, books: [...stems].flatMap((stem) => known(stem, settings)) };
+  return { kind: "bulk", requested: isbns.length, books: [...stems].flatMap((stem) => findBooks(stem, settings)) };
 };
 
 export const providerRoutes = (account: Account, key: string): Hono => {
@@ -51,7 +51,7 @@ export const providerRoutes = (account: Account, key: string): Hono => {
 
   const serve = async (
     c: Context,
-    call: Omit<Arriving, "method" | "path">,
+    call: Omit<ProviderRequest, "method" | "path">,
     granted: (admission: Admission) => Result,
   ): Promise<Response> => {
     const { pathname, search: query } = new URL(c.req.url);
@@ -59,7 +59,7 @@ export const providerRoutes = (account: Account, key: string): Hono => {
     const delay = delayMs(admission);
     if (delay > 0) await scheduler.wait(delay);
     const response = send(admission, () => granted(admission));
-    if (admission.fault?.kind !== "reset_connection") account.answered(admission.entry, response.status);
+    if (admission.fault?.kind !== "reset_connection") account.logStatus(admission.entry, response.status);
     return response;
   };
 
@@ -105,7 +105,7 @@ export const providerRoutes = (account: Account, key: string): Hono => {
   app.get("/key", async (c) =>
     serve(c, { endpoint: "GET /key", price: "free" }, () => ({
       kind: "plain",
-      body: { api_host: new URL(c.req.url).host, plan_limit: account.standing() },
+      body: { api_host: new URL(c.req.url).host, plan_limit: account.usage() },
     })),
   );
 

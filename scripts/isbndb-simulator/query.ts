@@ -1,19 +1,19 @@
-/** Reads the provider's query parameters, as far as the coordinator sends them. No I/O, no clock: `today` is given. */
+/** Query parameters of the provider that the coordinator sends. No I/O, no clock: `today` is an argument. */
 import { z } from "zod";
 
-const whole = (least: number, most: number, normal: number) => {
+const whole = (least: number, most: number, fallback: number) => {
   const error = `must be a whole number from ${least} to ${most}`;
-  return z.coerce.number({ error }).int({ error }).min(least, { error }).max(most, { error }).default(normal);
+  return z.coerce.number({ error }).int({ error }).min(least, { error }).max(most, { error }).default(fallback);
 };
 
 const date = z.string().regex(/^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$/, { error: "must be YYYY, YYYY-MM or YYYY-MM-DD" });
 
-// A parameter that is not simulated is refused: ignored, it would look as if it had worked.
+// Unsupported parameters are refused. Ignoring them would look like success.
 const pagingSchema = z.strictObject({ page: whole(1, 1_000_000, 1), pageSize: whole(1, 1_000, 20) });
 const releasesSchema = pagingSchema.extend({
   publishedFrom: date.default("1800"),
   publishedTo: date.optional(),
-  /** Left empty, it asks for nothing. */
+  /** An empty value means no filter. */
   subject: z
     .string()
     .max(150, { error: "must be at most 150 characters" })
@@ -37,7 +37,7 @@ const readBy = <Value>(schema: z.ZodType<Value>, parameters: Parameters): Read<V
 export const readPaging = (parameters: Parameters): Read<Paging> => readBy(pagingSchema, parameters);
 export const readReleasesQuery = (parameters: Parameters): Read<ReleasesQuery> => readBy(releasesSchema, parameters);
 
-/** YYYY-MM-DD, both included. */
+/** First and last day as YYYY-MM-DD. */
 export interface Dates {
   from: string;
   to: string;
@@ -45,7 +45,7 @@ export interface Dates {
 
 const endOf = (written: string): string => (written.length === 4 ? `${written}-12-31` : written.length === 7 ? `${written}-31` : written);
 
-/** Without a last day, the range ends today. */
+/** Range of a query. Without a last day it ends today. */
 export const datesOf = ({ publishedFrom, publishedTo }: ReleasesQuery, today: string): Dates => ({
   from: `${publishedFrom}-01-01`.slice(0, 10),
   to: publishedTo === undefined ? today : endOf(publishedTo),

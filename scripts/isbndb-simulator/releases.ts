@@ -1,4 +1,4 @@
-/** How many books a month brought, and which. No I/O, no clock. */
+/** Books published in a month. No I/O, no clock. */
 import { dateWithin, subjectsOf } from "./book.ts";
 import { mix } from "./hash.ts";
 import type { Dates } from "./query.ts";
@@ -10,7 +10,7 @@ const LAST_YEAR = 2199;
 
 const monthAt = (index: number): string => `${FIRST_YEAR + Math.floor(index / 12)}-${String(1 + (index % 12)).padStart(2, "0")}`;
 
-/** Months since January 1800 make the number of the shelf. */
+/** The shelf number is the number of months since January 1800. */
 const indexOf = (month: string): number => (Number(month.slice(0, 4)) - FIRST_YEAR) * 12 + Number(month.slice(5, 7)) - 1;
 const shelfOfMonth = (month: string): number => SHELVES.months.first + indexOf(month);
 
@@ -19,22 +19,22 @@ const MONTHS = Array.from({ length: (LAST_YEAR - FIRST_YEAR + 1) * 12 }, (_, ind
 export const monthOnShelf = (shelf: number): string | undefined =>
   isOn(SHELVES.months, shelf) ? MONTHS[shelf - SHELVES.months.first] : undefined;
 
-/** One to three pages of a thousand, unless a setting says otherwise. */
+/** Number of books in a month. By default one to three pages of 1,000. */
 export const releasesIn = (month: string, world: World): number => world.releases[month] ?? 300 + (mix(shelfOfMonth(month), 30) % 2_200);
 
 const stemsOfMonth = (month: string, world: World): number[] =>
   Array.from({ length: Math.min(releasesIn(month, world), MAX_RESULTS) }, (_, place) => stemAt(shelfOfMonth(month), place));
 
-/** The total counts all books, also those beyond what paging can reach. */
+/** Books published in a range. The total includes books that paging cannot reach. */
 export const published = ({ from, to }: Dates, subject: string | undefined, world: World): { total: number; stems: number[] } => {
   const result: { total: number; stems: number[] } = { total: 0, stems: [] };
   for (const month of MONTHS.filter((each) => each >= from.slice(0, 7) && each <= to.slice(0, 7))) {
-    const whole = from <= `${month}-01` && to >= `${month}-28`;
+    const isWholeMonth = from <= `${month}-01` && to >= `${month}-28`;
     const stems = stemsOfMonth(month, world).filter((stem) => {
       const day = dateWithin(month, stem);
       return day >= from && day <= to && (subject === undefined || hasSubject(stem, subject));
     });
-    result.total += whole && subject === undefined ? releasesIn(month, world) : stems.length;
+    result.total += isWholeMonth && subject === undefined ? releasesIn(month, world) : stems.length;
     for (const stem of stems.slice(0, MAX_RESULTS - result.stems.length)) result.stems.push(stem);
   }
   return result;

@@ -1,16 +1,16 @@
-/** What was asked and what it cost, in SQLite: one SQL operation a function. Synchronous throughout. */
+/** Log of requests and their cost in SQLite, with one SQL operation per function. Synchronous. */
 import { z } from "zod";
 
 const isbnsSchema = z.array(z.string());
 
-/** Older requests leave the log; the totals keep counting them. */
+/** Number of requests in the log. Totals also count older ones. */
 export const LOG_LENGTH = 5_000;
 
 export interface LoggedRequest {
   at: string;
   method: string;
   path: string;
-  /** Null while no answer has left, which after a client's time-out is for ever. */
+  /** null until a response is sent. Stays null after a client's timeout. */
   status: number | null;
   billed: number;
   isbns?: string[];
@@ -24,7 +24,7 @@ export const createTables = (sql: SqlStorage): void => {
   `);
 };
 
-/** Ids go on, so that an answer still on its way is never written into a newer line. */
+/** Ids are not reused, so that a late response never changes a newer entry. */
 export const clearTables = (sql: SqlStorage): void => {
   sql.exec("DELETE FROM requests; DELETE FROM endpoints;");
 };
@@ -56,7 +56,7 @@ export const trimLog = (sql: SqlStorage, newestId: number): void => {
   sql.exec("DELETE FROM requests WHERE id <= ?", newestId - LOG_LENGTH);
 };
 
-/** The latest, newest last. */
+/** Latest requests, newest last. */
 export const latestRequests = (sql: SqlStorage, limit: number): LoggedRequest[] =>
   sql
     .exec<{ at_ms: number; method: string; path: string; status: number | null; billed: number; isbns: string | null }>(

@@ -1,4 +1,4 @@
-/** What the provider has to say, before a dialect gives it a form. No I/O. */
+/** Results of the provider, before a dialect formats them. No I/O. */
 import type { Book } from "./book.ts";
 
 interface Paged {

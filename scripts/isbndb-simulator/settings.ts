@@ -1,4 +1,4 @@
-/** What can be set, its defaults, and what counts as a legal value. No I/O. */
+/** Settings, their defaults and accepted values. No I/O. */
 import { z } from "zod";
 import { whole } from "./input.ts";
 
@@ -9,36 +9,36 @@ const clockText = z.iso.datetime({ offset: true, error: 'an ISO 8601 time such a
 const monthText = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, { error: 'a month such as "2026-03"' });
 const authorText = z.string().trim().min(1, { error: "an author's name" });
 
-/** Totals may exceed what paging can reach: 10,000 results. */
+/** A total may exceed the 10,000 results that paging can reach. */
 const total = whole(0, 1_000_000);
 
 const PERCENT = "a number from 0 to 100";
 
 const settingsSchema = z.strictObject({
-  /** Calls a UTC day. */
+  /** Calls per UTC day. */
   daily_limit: whole(0, 10_000_000),
-  /** Enforced as 60 times as many in any rolling minute; 0 is unlimited. */
+  /** Enforced as 60 times this number in each rolling minute. 0: unlimited. */
   rate_per_second: whole(0, 10_000),
-  /** ISBNs a `POST /books`. */
+  /** ISBNs per `POST /books`. */
   max_batch: whole(1, 10_000),
   billing: oneOf("per_request", "per_isbn"),
   dialect: oneOf("2026", "2025"),
-  /** How many of a hundred ISBNs the provider has never heard of. */
+  /** Percentage of ISBNs that are unknown to the provider. */
   unknown_percent: z.number({ error: PERCENT }).min(0, { error: PERCENT }).max(100, { error: PERCENT }),
-  /** Added before every answer, after billing. */
+  /** Delay of each response, after billing. */
   latency_ms: whole(0, 600_000),
-  /** The time the clock was set to; it runs on from there. */
+  /** Time that the clock was set to. It runs from there. */
   clock: clockText.nullable(),
-  /** Author's name to number of books; 0 is an unknown author. */
+  /** Number of books by author. 0: unknown author. */
   authors: z.record(authorText, total),
-  /** YYYY-MM to number of books published. */
+  /** Number of published books by month (YYYY-MM). */
   releases: z.record(monthText, total),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
 export type Dialect = Settings["dialect"];
 
-/** The part that decides which books there are. */
+/** Settings that determine the books. */
 export type World = Pick<Settings, "authors" | "releases" | "unknown_percent">;
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -54,11 +54,11 @@ export const DEFAULT_SETTINGS: Settings = {
   releases: {},
 };
 
-/** A setting that came later than the stored text has its default. */
+/** Parses stored settings. Settings of newer versions get their defaults. */
 export const parseStored = (json: string): Settings =>
   settingsSchema.parse({ ...DEFAULT_SETTINGS, ...settingsSchema.partial().parse(JSON.parse(json)) });
 
-/** Settings left out stay; in the two maps single names are set, and null takes a name out again (RFC 7396). */
+/** Omitted settings stay unchanged. In the maps, null removes a name (RFC 7396). */
 export const settingsPatchSchema = settingsSchema
   .extend({
     authors: z.record(authorText, total.nullable()),

@@ -1,14 +1,14 @@
 /**
- * Where a generated book stands, written into its ISBN: 979, five digits of shelf, four of place. No I/O, no clock.
- * So an ISBN seen on an author's page or in a month's list, asked for later by itself, is still that author's or that month's book.
+ * Position of a generated book, encoded in its ISBN as 979, five digits of shelf and four digits of place. No I/O, no clock.
+ * So a request for a single ISBN returns the same book as the page of its author or its month.
  */
 const FIRST_STEM = 979_00000_0000;
 const PLACES = 10_000;
 
-/** The provider gives out no more results than this, so four digits of place are enough. */
+/** Most results of the provider. Four digits of place are enough for them. */
 export const MAX_RESULTS = PLACES;
 
-/** Ranges never overlap; shelves outside them, and all 978 numbers, carry books that no list names. */
+/** Ranges of shelves. Books on other shelves and all 978 numbers are not in any list. */
 export const SHELVES = {
   pool: { first: 10_000, count: 10_000 },
   curatedAuthors: { first: 20_000, count: 1_000 },

@@ -1,4 +1,4 @@
-/** A local ISBNdb: one subscription, in one Durable Object. `/_simulator` shows and sets its state. */
+/** A local ISBNdb with one subscription in one Durable Object. `/_simulator` shows and changes its state. */
 import { DurableObject } from "cloudflare:workers";
 import { Hono } from "hono";
 import { Account } from "./account.ts";
@@ -10,7 +10,7 @@ interface Env {
   SIMULATOR_API_KEY: string;
 }
 
-/** Everything happens where the count is, so that check and write need no round trip between them. */
+/** Handles all requests in one place, so that check and write need no round trip. */
 export class SimulatedAccount extends DurableObject<Env> {
   readonly #app: Hono;
 

@@ -1,61 +1,61 @@
-/** Command lines: one table of options, from which both reading and --help follow. */
+/** Command lines. One table of options defines parsing and --help. */
 import { parseArgs } from "node:util";
-import { Foreseen } from "../start/foreseen.js";
+import { UserError } from "../start/user-error.js";
 
-/** What the value of an option may be. */
+/** Type of an option's value. */
 export interface Kind<Value> {
   readonly expected: string;
-  /** Undefined where the text is not acceptable. */
+  /** undefined if the text is invalid. */
   readonly read: (text: string) => Value | undefined;
 }
 
 interface Option {
   readonly help: string;
-  /** The value's name in --help. An option without a value is a switch. */
+  /** Name of the value in --help. An option without a value is a switch. */
   readonly value?: string;
   readonly kind?: Kind<unknown>;
   /** May be repeated. */
-  readonly many?: true;
+  readonly repeatable?: true;
 }
 
 type Table = Readonly<Record<string, Option>>;
 
 export interface CommandLine<Options extends Table = Table> {
-  /** As it is typed: `npm start`. */
+  /** The command as typed: `npm start`. */
   readonly command: string;
   readonly about: string;
   readonly options: Options;
-  /** The one argument without a name, if there is one. */
+  /** The positional argument, if the command has one. */
   readonly argument?: { readonly name: string; readonly help: string };
-  /** Stands below the options, at most 80 columns wide. */
+  /** Text below the options, at most 80 columns wide. */
   readonly after?: string;
 }
 
-type Given<Each extends Option> =
-  Each extends Readonly<{ kind: Kind<infer Value> }> ? (Each extends { many: true } ? readonly Value[] : Value) | undefined : boolean;
-export type Values<Options extends Table> = { readonly [Name in keyof Options]: Given<Options[Name]> };
+type ValueOf<Each extends Option> =
+  Each extends Readonly<{ kind: Kind<infer Value> }> ? (Each extends { repeatable: true } ? readonly Value[] : Value) | undefined : boolean;
+export type Values<Options extends Table> = { readonly [Name in keyof Options]: ValueOf<Options[Name]> };
 
-const from = <Value>(expected: string, read: Kind<Value>["read"]): Kind<Value> => ({ expected, read });
+const kindOf = <Value>(expected: string, read: Kind<Value>["read"]): Kind<Value> => ({ expected, read });
 
 const numeric = (text: string, least: number, most: number): number | undefined =>
   /^\d{1,9}(\.\d{1,3})?$/u.test(text) && Number(text) >= least && Number(text) <= most ? Number(text) : undefined;
 
 export const numberFrom = (least: number, most: number): Kind<number> =>
-  from(`a number from ${least} to ${most}`, (text) => numeric(text, least, most));
-export const wholeFrom = (least: number, most: number): Kind<number> =>
-  from(`a whole number from ${least} to ${most}`, (text) => (text.includes(".") ? undefined : numeric(text, least, most)));
+  kindOf(`a number from ${least} to ${most}`, (text) => numeric(text, least, most));
+export const integerFrom = (least: number, most: number): Kind<number> =>
+  kindOf(`a whole number from ${least} to ${most}`, (text) => (text.includes(".") ? undefined : numeric(text, least, most)));
 export const oneOf = <const Names extends readonly string[]>(names: Names): Kind<Names[number]> =>
-  from(`one of ${names.join(", ")}`, (text) => names.find((name) => name === text));
-export const text = (expected: string): Kind<string> => from(expected, (given) => (given.trim() === "" ? undefined : given));
+  kindOf(`one of ${names.join(", ")}`, (text) => names.find((name) => name === text));
+export const text = (expected: string): Kind<string> => kindOf(expected, (given) => (given.trim() === "" ? undefined : given));
 export const PATH = text("a path");
-/** An origin or a path below it, without slashes at its end. */
+/** An http or https address. Trailing slashes are removed. */
 export const address = (example: string): Kind<string> =>
-  from(`an address such as ${example}`, (given) => {
+  kindOf(`an address such as ${example}`, (given) => {
     const { protocol = "", href } = URL.parse(given) ?? {};
     return /^https?:$/u.test(protocol) ? href?.replace(/\/+$/u, "") : undefined;
   });
 
-/** Null where the help was asked for. Throws `Foreseen` for the first option that is unknown, or whose value is not acceptable. */
+/** null if --help is given. Throws `UserError` for the first unknown option or invalid value. */
 export function readOptions<Options extends Table>(
   { command, options, argument }: CommandLine<Options>,
   args: readonly string[],
@@ -72,16 +72,17 @@ export function readOptions<Options extends Table>(
   for (const token of tokens) {
     if (token.kind !== "option") continue;
     const option = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
-    if (!option)
-      throw new Foreseen(`Unknown option ${token.rawName}; expected one of ${namesOf(table)} (${command} -- --help explains them).`);
+    if (!option) throw new UserError(`Unknown option ${token.rawName}. Options: ${namesOf(table)}. See ${command} -- --help.`);
     const value = valueOf(token, option);
     const before = values[token.name];
-    values[token.name] = option.many ? [...(Array.isArray(before) ? (before as unknown[]) : []), value] : value;
+    values[token.name] = option.repeatable ? [...(Array.isArray(before) ? (before as unknown[]) : []), value] : value;
   }
   const [unexpected] = argument ? operands.slice(1) : operands;
-  // npm keeps options for itself that do not stand after "--", and hands on only their values.
+  // npm takes options before "--" for itself and passes on only their values.
   if (unexpected !== undefined)
-    throw new Foreseen(`Unexpected argument "${unexpected}"; write options after "--": ${command} -- ${usageOf(Object.entries(table)[0])}`);
+    throw new UserError(
+      `Unexpected argument "${unexpected}". Write options after "--": ${command} -- ${usageOf(Object.entries(table)[0])}`,
+    );
   return { values: values as Values<Options>, argument: operands[0] };
 }
 
@@ -94,13 +95,13 @@ interface Token {
 function valueOf({ rawName, value, inlineValue }: Token, { kind }: Option): unknown {
   if (!kind) {
     if (value === undefined) return true;
-    throw new Foreseen(`${rawName} is given the value ${JSON.stringify(value)}; expected no value.`);
+    throw new UserError(`${rawName} takes no value (got ${JSON.stringify(value)}).`);
   }
-  // What follows may be the next option.
+  // The next argument may be another option.
   const given = inlineValue === false && value?.startsWith("--") ? undefined : value;
   const read = given === undefined ? undefined : kind.read(given);
   if (read !== undefined) return read;
-  throw new Foreseen(`${rawName} ${given === undefined ? "has no value" : `is ${JSON.stringify(given)}`}; expected ${kind.expected}.`);
+  throw new UserError(`${rawName} must be ${kind.expected} (got ${given === undefined ? "no value" : JSON.stringify(given)}).`);
 }
 
 const namesOf = (table: Table): string => [...Object.keys(table), "help"].map((name) => `--${name}`).join(", ");
@@ -110,17 +111,17 @@ const usageOf = ([name, { value }]: [string, Option] = ["help", { help: "" }]): 
 const WIDTH = 80;
 
 /** Lines of at most `width` characters, broken between words. */
-const wrapped = (words: string, width: number): string[] =>
+const wrap = (words: string, width: number): string[] =>
   words
     .replaceAll(new RegExp(`(.{1,${width}})(?: +|$)`, "gu"), "$1\n")
     .trimEnd()
     .split("\n");
 
-/** Two columns, the second one wrapped. */
+/** Two columns. Wraps the second one. */
 export function columns(rows: readonly (readonly [string, string])[]): string {
   const indent = 4 + Math.max(...rows.map(([first]) => first.length));
   const lines = rows.flatMap(([first, second]) =>
-    wrapped(second, WIDTH - indent).map((line, index) => `${(index === 0 ? `  ${first}` : "").padEnd(indent)}${line}`),
+    wrap(second, WIDTH - indent).map((line, index) => `${(index === 0 ? `  ${first}` : "").padEnd(indent)}${line}`),
   );
   return lines.join("\n");
 }
@@ -129,13 +130,13 @@ export function helpOf({ command, about, options, argument, after }: CommandLine
   const table = columns([
     ...(argument ? [[argument.name, argument.help] as const] : []),
     ...Object.entries(options).map((entry) => [usageOf(entry), entry[1].help] as const),
-    ["--help", "this page"],
+    ["--help", "show this help"],
   ]);
   const usage = `${command} -- ${argument ? argument.name : "[options]"}`;
-  return [usage, wrapped(about, WIDTH).join("\n"), table, ...(after === undefined ? [] : [after])].join("\n\n");
+  return [usage, wrap(about, WIDTH).join("\n"), table, ...(after === undefined ? [] : [after])].join("\n\n");
 }
 
-/** Prints the help, or runs the command. An error that explains itself is shown without a stack; after any, the exit code is 1. */
+/** Prints the help or runs the command. Prints `UserError` without a stack. The exit code after an error is 1. */
 export async function runCommand<Options extends Table>(
   line: CommandLine<Options>,
   main: (values: Values<Options>, argument: string | undefined) => unknown,
@@ -145,7 +146,7 @@ export async function runCommand<Options extends Table>(
     if (read === null) console.log(helpOf(line));
     else await main(read.values, read.argument);
   } catch (error) {
-    console.error(error instanceof Foreseen ? error.message : error);
+    console.error(error instanceof UserError ? error.message : error);
     process.exitCode = 1;
   }
 }

@@ -1,9 +1,9 @@
-/** Days, and numbers that rise and fall like a week's work. No clock. */
+/** Days of the demo data, and a wave for its numbers. No clock. */
 
 export const HOUR_MS = 60 * 60 * 1_000;
 export const DAY_MS = 24 * HOUR_MS;
 
-/** Midnights in UTC, today's first. */
+/** Midnights in UTC, today first. */
 export const daysBefore = (now: number, days: number): number[] =>
   Array.from({ length: days }, (_, age) => now - (now % DAY_MS) - age * DAY_MS);
 

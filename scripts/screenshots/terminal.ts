@@ -1,4 +1,4 @@
-/** What `npm start` prints, as a page: the terminal's picture. */
+/** Output of `npm start` as a page, for the screenshot of the terminal. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ROOT } from "../start/places.ts";
 
-/** The end of the last thing to try. */
+/** End of the last example command. */
 const LAST_LINE = `"refresh":true}'`;
 const WITHIN_MS = 60_000;
 const COLUMNS = 82;
 
-/** Its first screen, with the control codes of bold and dim text. Throws where it never came. */
+/** First output, with control codes of bold and dim text. Throws after a timeout. */
 async function firstScreen(port: number): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "terminal-"));
   const options = [`--port=${port}`, `--simulator-port=${port + 1}`, `--state=${join(folder, "state")}`, `--vars=${join(folder, "vars")}`];
@@ -23,10 +23,10 @@ async function firstScreen(port: number): Promise<string> {
     child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
     const giveUpAt = performance.now() + WITHIN_MS;
     while (!output.includes(LAST_LINE)) {
-      if (child.exitCode !== null || performance.now() > giveUpAt) throw new Error(`npm start did not come up:\n${output}`);
+      if (child.exitCode !== null || performance.now() > giveUpAt) throw new Error(`npm start did not start:\n${output}`);
       await sleep(100);
     }
-    // As on the reader's machine: the usual ports and folder.
+    // Shows the default ports and folder.
     return output
       .replaceAll(`:${port}`, ":8787")
       .replaceAll(`:${port + 1}`, ":8788")
@@ -52,7 +52,7 @@ function htmlOf(screen: string): string {
 const STYLE = `body{margin:0;background:#11151c}pre{margin:0;padding:28px 32px;width:${COLUMNS}ch;color:#d6dbe4;
 font:15px/1.5 "DejaVu Sans Mono",Menlo,Consolas,monospace}b{color:#fff}.dim{font-weight:400;color:#8b94a3}`;
 
-/** A page of its own; `port` and the next one are used meanwhile. */
+/** HTML page with the output. Uses `port` and the next port while it runs. */
 export async function terminalPage(port: number): Promise<string> {
   const screen = htmlOf(`${ESC}[2m$${ESC}[22m npm start\n${await firstScreen(port)}`);
   return `<!doctype html><meta charset="utf-8"><style>${STYLE}</style><pre>${screen}</pre>`;

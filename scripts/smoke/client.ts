@@ -1,21 +1,21 @@
-/** HTTP to the deployment, remembering every answer so that leaks can be looked for in all of them. */
+/** HTTP client of the deployment. Keeps all responses for the search for leaks. */
 
 export interface Answer {
   readonly request: string;
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Of the body; empty where it is no JSON object. */
+  /** Parsed body. Empty if it is not a JSON object. */
   readonly json: Readonly<Record<string, unknown>>;
 }
 
 interface Request {
-  /** Null: none at all. */
+  /** null: no token. */
   readonly token?: string | null;
   readonly body?: unknown;
 }
 
-/** A provider call may have to wait for its turn, and a Worker for its first start. */
+/** Covers the wait of a provider call and the first start of a Worker. */
 const TIMEOUT_MS = 60_000;
 
 export class Client {
@@ -30,7 +30,7 @@ export class Client {
     this.#interrupted = interrupted;
   }
 
-  /** A client that an interruption does not stop: for putting things back. */
+  /** A client for cleanup that an interruption does not stop. */
   uninterruptible(): Client {
     return new Client(this.#baseUrl, this.#token, new AbortController().signal);
   }

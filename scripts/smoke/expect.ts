@@ -1,36 +1,36 @@
-/** What was expected and what was seen, as the one error of a failed check. No I/O. */
+/** Error of a failed check, with the expected and the actual value. No I/O. */
 import type { Answer } from "./client.ts";
 
 export class Unexpected extends Error {
   readonly expected: string;
-  readonly seen: string;
+  readonly actual: string;
 
-  constructor(expected: string, seen: string) {
-    super(`expected ${expected}, saw ${seen}`);
+  constructor(expected: string, actual: string) {
+    super(`expected ${expected}, got ${actual}`);
     this.expected = expected;
-    this.seen = seen;
+    this.actual = actual;
   }
 }
 
-export function expect(met: boolean, expected: string, seen: unknown): asserts met {
-  if (!met) throw new Unexpected(expected, typeof seen === "string" ? seen : (JSON.stringify(seen) ?? "nothing"));
+export function expect(isMet: boolean, expected: string, actual: unknown): asserts isMet {
+  if (!isMet) throw new Unexpected(expected, typeof actual === "string" ? actual : (JSON.stringify(actual) ?? "nothing"));
 }
 
-const SHOWN_CHARACTERS = 300;
+const MAX_CHARACTERS = 300;
 
-/** Status and, of a problem, its code and detail. */
-export function seenIn({ request, status, json, text }: Answer): string {
+/** Status of a response, with code and detail of a problem. */
+export function describeAnswer({ request, status, json, text }: Answer): string {
   const { code, detail } = json;
-  const more = typeof code === "string" ? `${code}: ${String(detail)}` : text.slice(0, SHOWN_CHARACTERS);
+  const more = typeof code === "string" ? `${code}: ${String(detail)}` : text.slice(0, MAX_CHARACTERS);
   return `${status} to ${request} (${more})`;
 }
 
 export function expectStatus(answer: Answer, status: number): void {
-  expect(answer.status === status, String(status), seenIn(answer));
+  expect(answer.status === status, String(status), describeAnswer(answer));
 }
 
 export function expectProblem(answer: Answer, status: number, code: string): void {
-  expect(answer.status === status && answer.json["code"] === code, `${status} ${code}`, seenIn(answer));
+  expect(answer.status === status && answer.json["code"] === code, `${status} ${code}`, describeAnswer(answer));
   const type = answer.headers.get("content-type") ?? "no content type";
   expect(type.startsWith("application/problem+json"), "application/problem+json", `${type} from ${answer.request}`);
 }

@@ -1,7 +1,7 @@
-/** What no answer may show: secrets, the provider's address, the inside of the program. No I/O. */
+/** Searches responses for secrets, the provider's address and internals of the program. No I/O. */
 import type { Answer } from "./client.ts";
 
-const TELLTALES: readonly (readonly [what: string, pattern: RegExp])[] = [
+const LEAKS: readonly (readonly [name: string, pattern: RegExp])[] = [
   ["a stack", /\n\s+at \S.*:\d+:\d+/u],
   ["a stack", /"stack"\s*:/u],
   ["a source file", /file:\/\/\/|\bnode_modules\/|\/src\/[\w/-]+\.ts\b/u],
@@ -9,20 +9,20 @@ const TELLTALES: readonly (readonly [what: string, pattern: RegExp])[] = [
   ["the provider's address", /\bapi\d?(?:\.\w+)?\.isbndb\.com\b/u],
 ];
 
-/** Anything shorter may stand in an answer by chance. */
-const SHORTEST_SECRET = 8;
+/** Minimum length of a secret to search for. Shorter ones could match ordinary words. */
+const MIN_SECRET_LENGTH = 8;
 
-/** One sentence for each thing found. Answers are searched with their headers; the request's own words are not ours. */
+/** One sentence for each leak. Searches bodies and headers of responses, but not the requests. */
 export function leaksIn(answers: readonly Answer[], secrets: readonly string[]): string[] {
   const found = answers.flatMap(({ request, headers, text }) => {
     const all = `${[...headers].map(([name, value]) => `${name}: ${value}`).join("\n")}\n${text}`;
-    // Escaped line ends, so that a stack in a JSON text looks like one.
+    // Unescapes line breaks, so that a stack in JSON matches too.
     const readable = all.replaceAll(String.raw`\n`, "\n");
     return [
-      ...(secrets.some((secret) => secret.length >= SHORTEST_SECRET && all.includes(secret))
-        ? [`a secret in the answer to ${request}`]
+      ...(secrets.some((secret) => secret.length >= MIN_SECRET_LENGTH && all.includes(secret))
+        ? [`a secret in the response to ${request}`]
         : []),
-      ...TELLTALES.flatMap(([what, pattern]) => (pattern.test(readable) ? [`${what} in the answer to ${request}`] : [])),
+      ...LEAKS.flatMap(([name, pattern]) => (pattern.test(readable) ? [`${name} in the response to ${request}`] : [])),
     ];
   });
   return [...new Set(found)];

@@ -1,7 +1,7 @@
-/** The command line of `npm run smoke`. Reads the environment and the file of local secrets, nothing else. */
+/** Command line of `npm run smoke`. Reads the environment and the file of local secrets. */
 import { address, text } from "../lib/options.ts";
 import type { Values } from "../lib/options.ts";
-import { Foreseen } from "../start/foreseen.js";
+import { UserError } from "../start/user-error.js";
 import { ROOT } from "../start/places.ts";
 import { readVars } from "../start/vars.ts";
 
@@ -9,35 +9,35 @@ const EXAMPLE = "https://quota-coordinator.example.workers.dev";
 
 export const COMMAND_LINE = {
   command: "npm run smoke",
-  about: "Checks a deployment from outside. It spends one provider call.",
+  about: "Checks a deployment over HTTP. It costs one provider call.",
   options: {
-    "base-url": { value: "URL", kind: address(EXAMPLE), help: "the deployment's address; required" },
-    token: { value: "T", kind: text("the admin token"), help: "the admin token (else ADMIN_TOKEN, else what .dev.vars says)" },
+    "base-url": { value: "URL", kind: address(EXAMPLE), help: "address of the deployment (required)" },
+    token: { value: "T", kind: text("the admin token"), help: "admin token (default: ADMIN_TOKEN or .dev.vars)" },
     yes: {
-      help: "also check a deployment that counted calls today: sets the count by hand, sees the refusal, and puts the count back",
+      help: "also test the refusal on a deployment in use: sets today's count to the limit and restores it",
     },
   },
   after: "Exit code: 0 all checks passed, 1 a check failed, 130 interrupted.",
 } as const;
 
 export interface Options {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly baseUrl: string;
   readonly token: string;
   readonly yes: boolean;
-  /** What no answer may contain, as far as this machine knows it. */
+  /** Known secrets that no response may contain. */
   readonly secrets: readonly string[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Throws `Foreseen` for what makes no sense. */
+/** Throws `UserError` for missing options. */
 export function optionsFrom(values: Values<typeof COMMAND_LINE.options>, environment: Environment): Options {
   const baseUrl = values["base-url"];
-  if (baseUrl === undefined) throw new Foreseen(`--base-url is missing; expected the deployment's address, such as ${EXAMPLE}.`);
+  if (baseUrl === undefined) throw new UserError(`--base-url is missing. Pass the address of the deployment, such as ${EXAMPLE}.`);
   const known: Environment = { ...readVars(`${ROOT}.dev.vars`), ...environment };
   const token = values.token ?? known["ADMIN_TOKEN"];
-  if (!token) throw new Foreseen("There is no admin token; pass --token, or set ADMIN_TOKEN.");
+  if (!token) throw new UserError("The admin token is missing. Pass --token or set ADMIN_TOKEN.");
   const { ISBNDB_API_KEY: key, ISBNDB_BASE_URL: provider } = known;
   const secrets = [token, key, provider].filter((secret) => secret !== undefined).filter((secret) => secret !== "");
   return { baseUrl, token, yes: values.yes, secrets };

@@ -1,13 +1,13 @@
-/** The deployment's quota as the checks need it. */
+/** Quota of the deployment. */
 import type { Answer, Client } from "./client.ts";
 import { countIn, expect, expectStatus } from "./expect.ts";
 
 export interface Quota {
   /** The UTC day the counts belong to. */
   readonly date: string;
-  /** All that counts against the day. */
+  /** All calls that count today. */
   readonly used: number;
-  /** Of it, what this service charged itself: the provider's own count may add to `used` at any time. */
+  /** Calls charged by this service. The provider's count may add untracked calls to `used`. */
   readonly charged: number;
   readonly reserved: number;
   readonly remaining: number;
@@ -29,7 +29,7 @@ export function quotaIn(answer: Answer): Quota {
   };
 }
 
-/** `token` null: as anybody may read it. */
+/** Reads the public status if `token` is null. */
 export async function readQuota(client: Client, token?: null): Promise<Quota> {
   const answer = await client.send("GET", "/api/quota/status", token === null ? { token } : {});
   expectStatus(answer, 200);

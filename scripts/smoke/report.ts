@@ -1,4 +1,4 @@
-/** One line a check, and what was expected and seen where it failed. */
+/** Prints one line per check, with the expected and the actual value of a failure. */
 import { styleText } from "node:util";
 import { Unexpected } from "./expect.ts";
 
@@ -9,7 +9,7 @@ export class Report {
   #failed = 0;
   #skipped = 0;
 
-  /** Runs a check and prints its line, with the result of `check` where that is a text. Null where it failed. */
+  /** Runs a check and prints its line, with a string result of `check`. Returns null if it failed. */
   async check<Result>(name: string, check: () => Promise<Result>, noteOf?: (result: Result) => string): Promise<Result | null> {
     try {
       const result = await check();
@@ -20,8 +20,8 @@ export class Report {
     } catch (error) {
       if (error instanceof Error && error.name === "AbortError") throw error;
       this.#failed += 1;
-      const { expected, seen } = asUnexpected(error);
-      console.log(`  ${paint("red", "failed")}   ${name}\n           expected: ${expected}\n           seen:     ${seen}`);
+      const { expected, actual } = asUnexpected(error);
+      console.log(`  ${paint("red", "failed")}   ${name}\n           expected: ${expected}\n           actual:   ${actual}`);
       return null;
     }
   }
@@ -41,8 +41,8 @@ export class Report {
   }
 }
 
-function asUnexpected(error: unknown): { expected: string; seen: string } {
+function asUnexpected(error: unknown): { expected: string; actual: string } {
   if (error instanceof Unexpected) return error;
   const { message, cause } = error instanceof Error ? error : { message: String(error), cause: undefined };
-  return { expected: "an answer", seen: cause instanceof Error && cause.message !== "" ? cause.message : message };
+  return { expected: "a response", actual: cause instanceof Error && cause.message !== "" ? cause.message : message };
 }

@@ -1,4 +1,4 @@
-/** What browsers get from our own origin besides pages, and the headers it comes with: copied to where wrangler.jsonc serves static files from. */
+/** Copies static files and their headers to the folder that wrangler.jsonc serves. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -6,7 +6,7 @@ const TARGET = "worker/assets";
 
 const BROWSER = "worker/src/dashboard/browser";
 
-/** Folders below it and the files in them, each of one source or of several, one after the other: the viewer behind /docs, and the dashboard. */
+/** Files by folder. Several sources are concatenated. Holds the viewer of /docs and the dashboard. */
 const FILES = {
   ".": { _headers: ["worker/_headers"] },
   "docs-assets": {
@@ -31,7 +31,7 @@ function contentsOf(path) {
   }
 }
 
-/** @param {string} root the folder of package.json */
+/** @param {string} root folder of package.json */
 export function copyAssets(root) {
   for (const [folder, files] of Object.entries(FILES)) {
     mkdirSync(join(root, TARGET, folder), { recursive: true });
@@ -43,12 +43,12 @@ export function copyAssets(root) {
 
 /**
  * @param {string} target
- * @param {Buffer} wanted
+ * @param {Buffer} content
  */
-function write(target, wanted) {
-  // By content: npm gives every file the same date.
-  if (contentsOf(target)?.equals(wanted)) return;
-  // Renamed into place, so that nobody is ever served half a file.
-  writeFileSync(`${target}.${process.pid}`, wanted);
+function write(target, content) {
+  // Compares contents, because npm gives every file the same date.
+  if (contentsOf(target)?.equals(content)) return;
+  // Renaming is atomic, so that no browser receives half a file.
+  writeFileSync(`${target}.${process.pid}`, content);
   renameSync(`${target}.${process.pid}`, target);
 }

@@ -1,12 +1,12 @@
-/** The processes that wrangler starts in our name: workerd and esbuild. */
+/** Child processes that wrangler starts: workerd and esbuild. */
 import { ChildProcess } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
 
 /**
- * Takes every child along when this process ends, at once: esbuild, left to notice by itself, may fill the screen with its last words.
- * Calls back when a workerd ends that nobody here has stopped: out of memory, or killed from outside.
+ * Kills all children when this process ends. Otherwise esbuild may print messages after the end.
+ * Calls back when workerd ends unexpectedly, such as out of memory.
  */
-export function superviseChildren(onWorkerdDeath: (how: string) => void): void {
+export function superviseChildren(onWorkerdDeath: (reason: string) => void): void {
   const running = new Set<ChildProcess>();
   subscribe("child_process", (message) => {
     if (typeof message !== "object" || message === null || !("process" in message) || !(message.process instanceof ChildProcess)) return;

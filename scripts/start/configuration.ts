@@ -1,27 +1,24 @@
-/** Whether the Worker accepts its configuration: asked of the Worker itself, so that nothing is checked in two places. */
+/** Checks the configuration by the Worker's own health check, so that the rules exist only once. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Foreseen } from "./foreseen.js";
+import { UserError } from "./user-error.js";
 import { readLog } from "./logs.ts";
 import type { RuntimeLog } from "./logs.ts";
 
-const MESSAGE = "The configuration is wrong";
-
-/** The log line is written before the answer, but takes another way out of the runtime. */
+/** The log line is written before the response but may arrive after it. */
 const LOG_ARRIVES_WITHIN_MS = 2_000;
 const POLL_MS = 20;
 
-/** The Worker's complaints in words, one a line; empty where this is not about the configuration. */
+/** Configuration problems in a log line of the Worker, one per line. Empty for other log lines. */
 export function configurationProblems(log: RuntimeLog): string[] {
-  const { message, fields } = readLog(log);
-  const { problems } = fields;
-  if (message !== MESSAGE || !Array.isArray(problems)) return [];
+  const { problems } = readLog(log).fields;
+  if (!Array.isArray(problems)) return [];
   return problems.map(
-    ({ name, value, expected }: Record<string, unknown>) => `${String(name)} is ${String(value)}; expected ${String(expected)}`,
+    ({ name, value, expected }: Record<string, unknown>) => `${String(name)} is ${String(value)}. Expected ${String(expected)}.`,
   );
 }
 
 /**
- * Throws `Foreseen` naming every wrong value, or saying what else keeps the Worker from being healthy. `logs` grows while this waits.
+ * Throws `UserError` with all invalid values, or with another reason why the Worker is unhealthy. `logs` grows while this waits.
  */
 export async function checkConfiguration(workerUrl: string, logs: readonly RuntimeLog[], hint: string): Promise<void> {
   const answer = await fetch(`${workerUrl}/health`);
@@ -30,14 +27,14 @@ export async function checkConfiguration(workerUrl: string, logs: readonly Runti
   const giveUpAt = performance.now() + LOG_ARRIVES_WITHIN_MS;
   while (answer.status === 500 && performance.now() < giveUpAt) {
     const problems = new Set(logs.flatMap(configurationProblems));
-    if (problems.size > 0) throw new Foreseen([...problems, "", hint].join("\n"));
+    if (problems.size > 0) throw new UserError([...problems, "", hint].join("\n"));
     await sleep(POLL_MS);
   }
-  const lastWords = logs.map(readLog).findLast(({ level }) => level === "error");
-  throw new Foreseen(`The Worker is not healthy: ${answer.status} ${lastWords?.message ?? body}`);
+  const lastError = logs.map(readLog).findLast(({ level }) => level === "error");
+  throw new UserError(`The Worker is not healthy: ${answer.status} ${lastError?.message ?? body}`);
 }
 
-/** Throws `Foreseen` where a job waits for a cron that never fires: the triggers stand in wrangler.jsonc, which no Worker can read. */
+/** Throws `UserError` if a job waits for a cron that never fires. The Worker cannot check this, because it cannot read wrangler.jsonc. */
 export async function checkCrons(
   { url, token }: { readonly url: string; readonly token: string },
   triggers: readonly string[],
@@ -45,11 +42,11 @@ export async function checkCrons(
 ): Promise<void> {
   const answer = await fetch(`${url}/api/jobs/schedules`, { headers: { authorization: `Bearer ${token}` } });
   const { schedules = [] } = (await answer.json()) as { schedules?: { cron: string; type: string }[] };
-  const silent = schedules.filter(({ cron }) => !triggers.includes(cron));
-  if (silent.length === 0) return;
-  const told = silent.map(({ cron, type }) => {
+  const missing = schedules.filter(({ cron }) => !triggers.includes(cron));
+  if (missing.length === 0) return;
+  const lines = missing.map(({ cron, type }) => {
     const name = type === "reset_quotas" ? "QUOTA_RESET_SCHEDULE" : `The schedule of ${type}`;
-    return `${name} is ${JSON.stringify(cron)}; expected one of the cron triggers: ${triggers.map((each) => JSON.stringify(each)).join(", ")}`;
+    return `${name} must be one of the cron triggers ${triggers.map((each) => JSON.stringify(each)).join(", ")} (got ${JSON.stringify(cron)}).`;
   });
-  throw new Foreseen([...told, "", hint].join("\n"));
+  throw new UserError([...lines, "", hint].join("\n"));
 }

@@ -1,4 +1,4 @@
-/** Local workerd fires no crons: this ticks them, in UTC, as the platform does. */
+/** Fires the crons in UTC, because local workerd does not. */
 import { get } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
@@ -6,24 +6,24 @@ import { Cron } from "croner";
 
 const MINUTE_MS = 60_000;
 
-/** Starts the clock for each expression; a tick that fails is told to `onFailure`, and the next one comes all the same. */
+/** Starts a timer for each expression. `onFailure` receives failures, and later ticks still fire. */
 export function tickCrons(url: string, expressions: readonly string[], onFailure: (message: string) => void): { stop: () => void } {
-  const clocks = expressions.map(
+  const timers = expressions.map(
     (expression) =>
       new Cron(expression, { timezone: "UTC" }, async () => {
-        // The minute it was due, not the moment the timer woke up: jobs are known by it.
+        // Jobs are identified by the scheduled minute, not by the time the timer fired.
         const time = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
         await tick(url, expression, time).catch((error: unknown) => onFailure(`The cron ${expression} failed: ${String(error)}`));
       }),
   );
   return {
     stop: () => {
-      for (const clock of clocks) clock.stop();
+      for (const timer of timers) timer.stop();
     },
   };
 }
 
-/** Not by `fetch`, which gives up on an answer after five minutes: a harvest may take longer. */
+/** Does not use `fetch`, which times out after five minutes. A harvest may take longer. */
 async function tick(url: string, expression: string, time: number): Promise<void> {
   const query = new URLSearchParams({ cron: expression, time: String(time) });
   const response = await new Promise<IncomingMessage>((resolve, reject) => {

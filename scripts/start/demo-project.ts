@@ -1,8 +1,8 @@
-/** A tenant to begin with, made over the API like any other: an organisation, a project, and a key that stays the same between runs. */
+/** Creates a demo organization, project and API key over the API. The key stays the same between runs. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Foreseen } from "./foreseen.js";
+import { UserError } from "./user-error.js";
 
 export const DEMO_PROJECT = "demo";
 
@@ -11,66 +11,66 @@ const PROJECT = { id: DEMO_PROJECT, organization_id: ORGANIZATION.id, name: "Dem
 const KEY = { name: "npm start", mode: "test", scopes: ["read", "enrich", "database", "admin"] };
 
 const CREATED = 201;
-/** By the same request, at an earlier start. */
-const CREATED_BEFORE = 200;
-const TAKEN = 409;
+/** The same request created it at an earlier start. */
+const EXISTS = 200;
+const CONFLICT = 409;
 
 interface Place {
   readonly url: string;
   readonly adminToken: string;
-  /** Folder of this run's state: the database that knows the key lies there too. */
+  /** Folder of the local state. It also holds the database with this key. */
   readonly state: string;
 }
 
-/** The demo project's key: the one of the first run, or a new one where that is lost or does not work any more. */
+/** API key of the demo project: the key of the first run, or a new one if that is lost or no longer works. */
 export async function demoKey({ url, adminToken, state }: Place): Promise<string> {
-  const kept = join(state, "demo-key");
+  const keyFile = join(state, "demo-key");
   const send = async (path: string, body: object) =>
     fetch(`${url}${path}`, {
       method: "POST",
       headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/json" },
       body: JSON.stringify(body),
     });
-  const created = async (path: string, body: object): Promise<Response | null> => {
+  const create = async (path: string, body: object): Promise<Response | null> => {
     const answer = await send(path, body);
     if (answer.status === CREATED) return answer;
-    if (answer.status === TAKEN || answer.status === CREATED_BEFORE) return null;
-    throw new Foreseen(`The demo project could not be made: POST ${path} answered ${answer.status} ${await answer.text()}`);
+    if (answer.status === CONFLICT || answer.status === EXISTS) return null;
+    throw new UserError(`Demo project not created: POST ${path} returned ${answer.status} ${await answer.text()}`);
   };
 
-  await created("/api/organizations", ORGANIZATION);
-  const made = await created("/api/projects", { ...PROJECT, key: KEY });
-  const found = made ? null : readKept(kept);
+  await create("/api/organizations", ORGANIZATION);
+  const project = await create("/api/projects", { ...PROJECT, key: KEY });
+  const found = project ? null : readKey(keyFile);
   if (found !== null && (await works(url, found))) return found;
-  const answer = made ?? (await created(`/api/projects/${DEMO_PROJECT}/keys`, KEY));
-  if (!answer) throw new Foreseen(`The project ${DEMO_PROJECT} is in use otherwise; start with --no-demo.`);
+  const answer = project ?? (await create(`/api/projects/${DEMO_PROJECT}/keys`, KEY));
+  if (!answer) throw new UserError(`Another project has the id ${DEMO_PROJECT}. Start with --no-demo.`);
   const key = keyIn(await answer.json());
-  if (made) await untilReady(url, key);
-  writeFileSync(kept, `${key}\n`, { mode: 0o600 });
+  if (project) await untilReady(url, key);
+  writeFileSync(keyFile, `${key}\n`, { mode: 0o600 });
   return key;
 }
 
 const READY_WITHIN_MS = 10_000;
-const LOOK_EVERY_MS = 50;
+const POLL_MS = 50;
 
-/** What is printed is to work at once. Whatever keeps a job so long, the key works later. */
+/** Waits until the printed key works. After the timeout the key works later. */
 async function untilReady(url: string, key: string): Promise<void> {
-  for (let waited = 0; waited < READY_WITHIN_MS; waited += LOOK_EVERY_MS) {
+  for (let waited = 0; waited < READY_WITHIN_MS; waited += POLL_MS) {
     const answer = await fetch(`${url}/api/projects/${DEMO_PROJECT}`, { headers: { authorization: `Bearer ${key}` } });
     const { provisioning } = (await answer.json()) as { readonly provisioning?: { readonly status: string } };
     if (provisioning?.status !== "pending" && provisioning?.status !== "running") return;
-    await sleep(LOOK_EVERY_MS);
+    await sleep(POLL_MS);
   }
 }
 
-/** It may have been revoked since, or hashed with another pepper. */
+/** Whether the key still works. It may be revoked or hashed with another pepper. */
 async function works(url: string, key: string): Promise<boolean> {
   const answer = await fetch(`${url}/api/projects/${DEMO_PROJECT}`, { headers: { authorization: `Bearer ${key}` } });
   await answer.body?.cancel();
   return answer.ok;
 }
 
-function readKept(path: string): string | null {
+function readKey(path: string): string | null {
   try {
     return readFileSync(path, "utf8").trim() || null;
   } catch {
@@ -78,12 +78,12 @@ function readKept(path: string): string | null {
   }
 }
 
-interface Made {
+interface CreateResponse {
   readonly key?: string;
   readonly api_key?: { readonly key: string };
 }
 
-function keyIn(made: unknown): string {
-  const { key, api_key } = made as Made;
+function keyIn(response: unknown): string {
+  const { key, api_key } = response as CreateResponse;
   return key ?? api_key?.key ?? "";
 }

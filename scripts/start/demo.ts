@@ -1,8 +1,8 @@
-/** About a hundred real books for an empty catalogue, as if they had been fetched two months ago. */
+/** Fills an empty catalog with about a hundred real books, dated two months ago. */
 import { CURATED } from "../isbndb-simulator/curated.ts";
 import type { Database } from "./runtime.ts";
 
-/** Longer than the Worker trusts a book, so that asking again still costs a call and shows how that goes. */
+/** Older than the Worker's cache lifetime, so that the first request still costs a call. */
 const AGE_MS = 60 * 24 * 60 * 60 * 1_000;
 
 const INSERT_BOOKS = `
@@ -20,7 +20,7 @@ const COUNT_AUTHORS = `
   INSERT INTO authors (author_key, name, work_count, edition_count)
   SELECT value ->> 'author_key', min(value ->> 'name'), count(DISTINCT value ->> 'work_key'), count(*) FROM json_each(?1) GROUP BY 1`;
 
-/** The catalogue's keys: an author however spaced or cased, and a work without its subtitle, case and punctuation. */
+/** Catalog keys. They ignore spacing and case of an author, and subtitle, case and punctuation of a work. */
 const authorKey = (name: string): string => name.normalize("NFC").trim().replaceAll(/\s+/gu, " ").toLowerCase();
 const workKey = (title: string): string =>
   (title.split(/[:(]/u)[0] ?? title)
@@ -29,7 +29,7 @@ const workKey = (title: string): string =>
     .trim()
     .toLowerCase();
 
-/** Says how many books were put in: none where the catalogue already holds something. */
+/** Returns the number of added books. 0 if the catalog is not empty. */
 export async function seedDemo(database: Database, now: number): Promise<number> {
   const first = await database.prepare("SELECT 1 FROM books LIMIT 1").first();
   if (first !== null) return 0;

@@ -1,4 +1,4 @@
-/** One process at a time. Each contender listens on a socket of its own: the system closes it however its owner ends. */
+/** A lock between processes. Each contender listens on its own socket, which the system closes when its process ends. */
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
@@ -7,7 +7,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Contenders that meet all withdraw, and try again after a random pause. */
+/** Simultaneous contenders all withdraw and retry after a random pause. */
 const ATTEMPTS = 6;
 const LONGEST_PAUSE_MS = 100;
 
@@ -28,9 +28,8 @@ export async function tryLock(name) {
 }
 
 /**
- * Of two contenders, the one that looks later sees the socket of the other: both cannot win. Sockets have names of their own, so that
- * removing a dead one never removes a live one. A socket between its creation and its first connection looks dead, too: its owner
- * notices the removal when it looks.
+ * Of two contenders, the later one sees the socket of the other, so both cannot win. Each socket has a unique name, so that removing a
+ * dead one never removes a live one. A new socket may look dead too. Its owner notices the removal in its own check.
  * @param {string} folder
  * @param {string} prefix of the sockets of one lock
  */
@@ -48,7 +47,7 @@ async function contend(folder, prefix) {
   for (const dead of others) rmSync(dead, { force: true });
   const release = () => {
     process.off("exit", release);
-    // Removes the file, too.
+    // Closing also removes the file.
     server.close();
   };
   process.on("exit", release);
@@ -66,7 +65,7 @@ function isLive(path) {
       socket.destroy();
       resolve(true);
     });
-    // Any other error, such as a full queue, comes from a socket that somebody listens on.
+    // Any other error, such as a full queue, comes from a live socket.
     socket.once("error", (error) => resolve(!("code" in error && /^E(CONNREFUSED|NOENT|NOTSOCK)$/.test(String(error.code)))));
   });
 }

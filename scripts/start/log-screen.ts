@@ -1,29 +1,29 @@
-/** What of the runtime's logs reaches the screen: nothing but warnings and errors, and those only once everything runs. */
+/** Shows warnings and errors of the runtime after the start. */
 import { configurationProblems } from "./configuration.ts";
 import { isWorthShowing, readLog, shortLine } from "./logs.ts";
 import type { RuntimeLog } from "./logs.ts";
 
-/** Where the output goes to no terminal. */
+/** Width without a terminal. */
 const DEFAULT_WIDTH = 160;
 
 export class LogScreen {
-  readonly #everything: boolean;
+  readonly #showAll: boolean;
   #running = false;
-  /** What was logged until everything ran: first runs warn of what is empty, which is no news to anybody. */
+  /** Log lines from the start. Not shown, because a first run warns about empty storage. */
   readonly early: RuntimeLog[] = [];
 
-  constructor(everything: boolean) {
-    this.#everything = everything;
+  constructor(showAll: boolean) {
+    this.#showAll = showAll;
   }
 
-  /** From now on warnings and errors are shown. */
+  /** Shows warnings and errors from now on. */
   begin(): void {
     this.#running = true;
   }
 
   readonly add = (log: RuntimeLog): void => {
     if (!this.#running) this.early.push(log);
-    if (this.#everything) console.log(log.message);
+    if (this.#showAll) console.log(log.message);
     else if (this.#running) this.#show(log);
   };
 

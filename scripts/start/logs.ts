@@ -1,4 +1,4 @@
-/** The Worker's log lines, made short enough to be read as they pass. No I/O. */
+/** Shortens log lines of the Worker for the screen. No I/O. */
 import { stripVTControlCharacters } from "node:util";
 
 export interface LogLine {
@@ -12,7 +12,7 @@ export interface RuntimeLog {
   readonly message: string;
 }
 
-/** Stands in every line, and helps only those who search a log. */
+/** Fields of every line that only help in a log search. */
 const HIDDEN = new Set(["level", "message", "stack", "error_name", "request_id", "trace_id", "duration_ms"]);
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -23,13 +23,13 @@ function textOf(value: unknown, fallback: string): string {
   return typeof value === "string" ? value : fallback;
 }
 
-/** Ours are one JSON object each; the runtime's own are text. */
+/** Lines of the Worker are JSON objects. Lines of the runtime are text. */
 export function readLog({ level, message }: RuntimeLog): LogLine {
   try {
     const fields: unknown = JSON.parse(message);
     if (isObject(fields)) return { level: textOf(fields["level"], level), message: textOf(fields["message"], ""), fields };
   } catch {
-    // Not one of ours.
+    // A line of the runtime.
   }
   return { level, message: stripVTControlCharacters(message.split("\n", 1)[0] ?? ""), fields: {} };
 }
@@ -38,13 +38,13 @@ export function isWorthShowing({ level, message }: LogLine): boolean {
   return (level === "warn" || level === "error") && message !== "";
 }
 
-/** `14:03:11 error  The database did not answer  error="no such table" path=/health`, cut to `width` characters. */
+/** `14:03:11 error  Database query failed  error="no such table" path=/health`, cut to `width` characters. */
 export function shortLine({ level, message, fields }: LogLine, now: Date, width: number): string {
-  const details = Object.entries(fields).flatMap(([name, value]) => (HIDDEN.has(name) ? [] : [`${name}=${shown(value)}`]));
+  const details = Object.entries(fields).flatMap(([name, value]) => (HIDDEN.has(name) ? [] : [`${name}=${formatValue(value)}`]));
   const line = [`${now.toTimeString().slice(0, 8)} ${level.padEnd(5)}`, message, details.join(" ")].join("  ").trimEnd();
   return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
 }
 
-function shown(value: unknown): string {
+function formatValue(value: unknown): string {
   return typeof value === "string" && /^[\w./:@-]+$/u.test(value) ? value : JSON.stringify(value);
 }

@@ -1,13 +1,13 @@
-/** Brings the local database to the newest schema, keeping the same record of it as `wrangler d1 migrations apply --local`. */
+/** Applies pending migrations to the local database. Records them like `wrangler d1 migrations apply --local`. */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Foreseen } from "./foreseen.js";
+import { UserError } from "./user-error.js";
 import type { Database } from "./runtime.ts";
 
 const RECORD = `CREATE TABLE IF NOT EXISTS d1_migrations (
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)`;
 
-/** Each migration is one transaction together with its record. */
+/** Applies each migration and its record in one transaction. */
 export async function applyMigrations(database: Database, folder: string): Promise<void> {
   const { unstable_splitSqlQuery: statementsOf } = await import("wrangler");
   await database.prepare(RECORD).run();
@@ -21,7 +21,7 @@ export async function applyMigrations(database: Database, folder: string): Promi
     try {
       await database.batch([...statements, database.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name)]);
     } catch (error) {
-      throw new Foreseen(`Migration ${name} failed, and nothing of it was kept: ${error instanceof Error ? error.message : String(error)}`);
+      throw new UserError(`Migration ${name} failed and was rolled back: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 }

@@ -1,10 +1,10 @@
-/** Where things are. */
+/** Paths of the repository. */
 import { fileURLToPath } from "node:url";
 
-/** The folder of package.json, with a slash at its end. */
+/** Folder of package.json, with a trailing slash. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const WORKER_CONFIG = `${ROOT}wrangler.jsonc`;
 export const SIMULATOR_CONFIG = `${ROOT}scripts/isbndb-simulator/wrangler.jsonc`;
 
-/** The D1 binding that holds everything relational. */
+/** Name of the D1 binding. */
 export const DATABASE = "DB";

@@ -1,15 +1,15 @@
-/** Whether a port can be had, asked before anything slow begins. */
+/** Checks that a port is free before the slow parts of the start. */
 import { createServer } from "node:net";
-import { Foreseen } from "./foreseen.js";
+import { UserError } from "./user-error.js";
 
 export const HOST = "127.0.0.1";
 
-/** Throws `Foreseen` where the port is taken or forbidden. `option` is what chooses it. */
-export async function needPort(port: number, option: string): Promise<void> {
+/** Throws `UserError` if the port is in use or forbidden. `option` is the option that sets it. */
+export async function assertPortFree(port: number, option: string): Promise<void> {
   const code = await listenOnce(port);
   if (code === null) return;
-  const why = code === "EADDRINUSE" ? "is in use" : code === "EACCES" ? "may not be opened by this user" : `cannot be opened (${code})`;
-  throw new Foreseen(`Port ${port} ${why}; choose another with ${option} N (npm start -- ${option} N).`);
+  const why = code === "EADDRINUSE" ? "is in use" : code === "EACCES" ? "is not allowed for this user" : `cannot be opened (${code})`;
+  throw new UserError(`Port ${port} ${why}. Choose another: npm start -- ${option} N.`);
 }
 
 async function listenOnce(port: number): Promise<string | null> {

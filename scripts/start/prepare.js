@@ -1,8 +1,8 @@
-/** The steps of setup. Runs on Node 20 with nothing installed. */
+/** Steps of the setup. Runs on Node 20 without dependencies. */
 import { fileURLToPath } from "node:url";
 import { copyAssets } from "./assets.js";
 import { ensureDependencies } from "./dependencies.js";
-import { Foreseen } from "./foreseen.js";
+import { UserError } from "./user-error.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -11,7 +11,7 @@ export async function prepare() {
     await ensureDependencies(ROOT);
     copyAssets(ROOT);
   } catch (error) {
-    if (!(error instanceof Foreseen)) throw error;
+    if (!(error instanceof UserError)) throw error;
     console.error(error.message);
     process.exitCode = 1;
   }

@@ -1,10 +1,10 @@
-/** One Worker in local workerd, from its wrangler.jsonc: the only file that knows wrangler's programming interface. */
+/** Runs one Worker of a wrangler.jsonc in local workerd. The only file that uses wrangler's API. */
 import { devNull } from "node:os";
 import { dirname, resolve } from "node:path";
 import "./offline.ts";
 import { Miniflare, Response } from "miniflare";
 import { unstable_DevEnv as DevEnv } from "wrangler";
-import { Foreseen } from "./foreseen.js";
+import { UserError } from "./user-error.js";
 import type { RuntimeLog } from "./logs.ts";
 import { HOST } from "./ports.ts";
 
@@ -13,25 +13,25 @@ export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
 interface RuntimeOptions {
   /** Path of a wrangler.jsonc. */
   readonly config: string;
-  /** 0 leaves the choice to the system. */
+  /** 0: the system chooses a free port. */
   readonly port: number;
   /** Folder for all storage. */
   readonly state: string;
-  /** Put over the configuration's own variables. */
+  /** Overrides variables of the configuration. */
   readonly vars: Readonly<Record<string, string>>;
   readonly watch?: boolean;
-  /** Everything the Worker asks of it fails with 503. */
+  /** Outgoing requests of the Worker fail with 503. */
   readonly network?: "blocked";
   readonly onLog: (log: RuntimeLog) => void;
-  /** A rebuild's fate, after the first one. */
+  /** Result of each rebuild. null: it succeeded. */
   readonly onReload?: (failure: string | null) => void;
 }
 
 export interface BoundDatabase {
   readonly database: Database;
-  /** On Cloudflare. */
+  /** Name on Cloudflare. */
   readonly name: string;
-  /** The folder of its migrations. */
+  /** Folder of its migrations. */
   readonly migrations: string;
 }
 
@@ -43,7 +43,7 @@ export interface Runtime {
   dispose(): Promise<void>;
 }
 
-/** Throws `Foreseen` where the configuration cannot be read or the code does not build. */
+/** Throws `UserError` if the configuration is unreadable or the build fails. */
 export async function startRuntime({
   config,
   port,
@@ -59,7 +59,7 @@ export async function startRuntime({
   const ready = new Promise<void>((resolve, reject) => {
     const failed = (event: unknown) => {
       if (started) onReload?.(reasonOf(event));
-      else reject(new Foreseen(reasonOf(event)));
+      else reject(new UserError(reasonOf(event)));
     };
     environment.on("error", failed);
     environment.on("buildFailed", failed);
@@ -71,7 +71,7 @@ export async function startRuntime({
   });
   const options = {
     config,
-    // Nothing but `vars`: wrangler would look for .dev.vars and .env files by itself.
+    // Keeps wrangler from reading .dev.vars and .env files.
     envFiles: [devNull],
     bindings: Object.fromEntries(Object.entries(vars).map(([name, value]) => [name, { type: "secret_text" as const, value }])),
     dev: {
@@ -99,13 +99,13 @@ export async function startRuntime({
 }
 
 function rethrow(error: unknown): never {
-  throw new Foreseen(reasonOf(error));
+  throw new UserError(reasonOf(error));
 }
 
 function miniflareOf(environment: DevEnv): Miniflare {
   const [runtime] = environment.runtimes;
   if (runtime && "mf" in runtime && runtime.mf instanceof Miniflare) return runtime.mf;
-  throw new Error("this version of wrangler keeps its Miniflare elsewhere");
+  throw new Error("this version of wrangler has no Miniflare in its runtime");
 }
 
 function settingsOf(bindings: Readonly<Record<string, unknown>> | undefined, name: string): Record<string, unknown> {
@@ -114,7 +114,7 @@ function settingsOf(bindings: Readonly<Record<string, unknown>> | undefined, nam
   throw new Error(`the configuration has no binding ${name}`);
 }
 
-/** What a wrangler error says. Its errors wrap others, and a failed build lists its reasons. */
+/** Message of a wrangler error. Its errors wrap others, and a failed build lists its reasons. */
 function reasonOf(error: unknown): string {
   if (typeof error !== "object" || error === null) return String(error);
   if ("errors" in error && Array.isArray(error.errors) && error.errors.length > 0) return error.errors.map(buildError).join("\n");

@@ -1,14 +1,14 @@
-/** What stands on the screen when everything runs. 80 columns; colour only where the terminal wants it. */
+/** Text printed after the start. At most 80 columns. Bold and dim text only in a terminal. */
 import { styleText } from "node:util";
 import { DEMO_PROJECT } from "./demo-project.ts";
 
 export interface Screen {
   readonly url: string;
   readonly token: string;
-  /** Of the demo project; null where there is none. */
+  /** API key of the demo project, or null without one. */
   readonly key: string | null;
   readonly simulatorUrl: string;
-  /** What the Worker calls; the simulator, unless the user chose otherwise. */
+  /** Address of the provider. By default the simulator. */
   readonly providerUrl: string;
   readonly state: string;
   readonly demoBooks: number;
@@ -34,23 +34,23 @@ const grouped = (count: number): string => count.toLocaleString("en-US");
 export function readyScreen(screen: Screen): string {
   const { url, token, key, simulatorUrl, providerUrl, state, demoBooks, quota } = screen;
   const simulated = providerUrl === simulatorUrl;
-  const kept = demoBooks > 0 ? `${state}  ${dim(`with ${demoBooks} books to begin with`)}` : state;
+  const data = demoBooks > 0 ? `${state}  ${dim(`with ${demoBooks} demo books`)}` : state;
   const today = `${grouped(quota.used)} of ${grouped(quota.safety_limit)} calls used`;
   return [
     "",
-    `  ${bold("Quota Coordinator is running.")} ${dim("Ctrl-C stops it.")}`,
+    `  ${bold("Quota Coordinator is running.")} ${dim("Press Ctrl-C to stop.")}`,
     "",
     `  API           ${bold(url)}`,
     `  Dashboard     ${url}/  ${dim("sign in with the admin token")}`,
     `  Reference     ${url}/docs`,
     `  Admin token   ${token}`,
     ...(key === null ? [] : [`  Demo API key  ${key}`]),
-    `  Provider      ${providerUrl}  ${dim(simulated ? "a simulated ISBNdb" : "by your choice; its calls are real")}`,
-    `  Simulator     ${simulatorUrl}/_simulator  ${dim("shows and sets all it does")}`,
-    `  Data          ${kept}`,
+    `  Provider      ${providerUrl}  ${dim(simulated ? "a simulated ISBNdb" : "set in your variables, real calls")}`,
+    `  Simulator     ${simulatorUrl}/_simulator  ${dim("shows and changes its behavior")}`,
+    `  Data          ${data}`,
     `  Today         ${today}`,
     "",
-    ...triesOf(screen).flatMap(({ title, commands }, index) => [
+    ...examplesOf(screen).flatMap(({ title, commands }, index) => [
       `  ${bold(`${index + 1}. ${title}`)}`,
       "",
       ...commands.flatMap((command) => [...command.map((line) => `     ${line}`), ""]),
@@ -58,14 +58,14 @@ export function readyScreen(screen: Screen): string {
   ].join("\n");
 }
 
-interface Try {
+interface Example {
   readonly title: string;
-  /** Each a command of one or more lines. */
+  /** Commands of one or more lines. */
   readonly commands: readonly (readonly string[])[];
 }
 
-/** Commands name the token and the key by variables, as those of the README do. */
-function triesOf({ url, token, key, quota }: Screen): Try[] {
+/** Example commands. They use the variables TOKEN and KEY like the README. */
+function examplesOf({ url, token, key, quota }: Screen): Example[] {
   const json = `  -H "Content-Type: application/json" \\`;
   const as = (who: "TOKEN" | "KEY") => `  -H "Authorization: Bearer $${who}"`;
   const caller = key === null ? "TOKEN" : "KEY";
@@ -76,26 +76,26 @@ function triesOf({ url, token, key, quota }: Screen): Try[] {
     `  -d '${body}'`,
   ];
   const startOver = [`curl -X POST ${url}/api/quota/reset \\`, as("TOKEN")];
-  const dayIsOver = quota.remaining === 0;
+  const isUsedUp = quota.remaining === 0;
   return [
     {
-      title: "In another terminal, once",
+      title: "In another terminal, set the variables once",
       commands: [[`export TOKEN=${token}`, ...(key === null ? [] : [`export KEY=${key}`])]],
     },
-    ...(dayIsOver ? [{ title: "Today's calls are used up: begin again at 0", commands: [startOver] }] : []),
+    ...(isUsedUp ? [{ title: "Today's calls are used up. Reset the count", commands: [startOver] }] : []),
     {
-      title: `Fetch two books from the provider${key === null ? "" : ", as the demo project"}`,
+      title: `Fetch two books from the provider${key === null ? "" : " as the demo project"}`,
       commands: [enrich('{"isbns":["9780132350884","9780441172719"]}')],
     },
     {
-      title: "See what that cost, and who spent it",
+      title: "Show the quota and its usage",
       commands: [
         [`curl ${url}/api/quota/status`],
         ...(key === null ? [] : [[`curl ${url}/api/projects/${DEMO_PROJECT}/usage \\`, as("KEY")]]),
       ],
     },
     {
-      title: "Let the day's calls run out, and read the refusal",
+      title: "Use up today's calls and see the refusal",
       commands: [
         [`curl -X PUT ${url}/api/quota/usage \\`, `${as("TOKEN")} \\`, json, `  -d '{"used":${quota.safety_limit}}'`],
         enrich('{"isbns":["9780547928227"],"refresh":true}', "curl -i"),

@@ -1,8 +1,7 @@
-/** Local workerd forgets what its Workflows were waiting for when it ends: the Worker is asked to wake them. */
+/** Wakes jobs after a restart, because local workerd forgets waiting Workflows. */
 
 /**
- * Asks for a job that wakes whatever was under way before `restartedAt` (epoch milliseconds). Nothing is lost where that fails: the next
- * start asks again.
+ * Starts a job that resumes jobs from before `restartedAt` (epoch milliseconds). A failure loses nothing, because the next start retries.
  */
 export async function wakeJobs(
   { url, token }: { url: string; token: string },
@@ -17,6 +16,6 @@ export async function wakeJobs(
     const text = await answer.text();
     if (answer.status !== 202) throw new Error(`${answer.status} ${text}`);
   } catch (error) {
-    onFailure(`Jobs of the last run were not woken: ${String(error)}`);
+    onFailure(`Jobs of the last run were not resumed: ${String(error)}`);
   }
 }

@@ -19,14 +19,14 @@ beforeEach(async () => {
 const suspend = async (reason: string): Promise<Page> =>
   browser.submit(await browser.open("/projects/shelf/suspend"), "/projects/shelf/suspend", { reason });
 
-describe("stopping and starting a project", () => {
-  test("asks once more, does it, and writes who did", async () => {
-    const asked = await browser.open("/projects/shelf/suspend");
-    expect(asked.text).toContain("Suspend Project shelf?");
+describe("suspending and reactivating a project", () => {
+  test("shows a confirmation page, makes the change and records the actor", async () => {
+    const dialog = await browser.open("/projects/shelf/suspend");
+    expect(dialog.text).toContain("Suspend Project shelf?");
     expect((await readProject("shelf")).status).toBe("ACTIVE");
     const done = await suspend("Invoice 4711 is overdue");
     expect(done.path).toBe("/projects/shelf");
-    expect(done.text).toContain("Suspended by hand : Invoice 4711 is overdue , since 14:03 UTC , just now");
+    expect(done.text).toContain("Suspended manually : Invoice 4711 is overdue , since 14:03 UTC , just now");
     expect(await readProject("shelf")).toMatchObject({
       status: "SUSPENDED",
       reasons: [{ reason: "admin", detail: "Invoice 4711 is overdue" }],
@@ -46,22 +46,22 @@ describe("stopping and starting a project", () => {
     ["   ", "expected at least one character"],
     ["x".repeat(501), "expected at most 500 characters"],
     ["two\nlines", "expected one line of text"],
-  ])("wants a reason that can be shown, not %j", async (reason, expected) => {
+  ])("refuses %j as a reason", async (reason, expected) => {
     const page = await suspend(reason);
     expect(page.status).toBe(400);
     expect(page.text).toContain(`Reason: ${expected}`);
     expect((await readProject("shelf")).status).toBe("ACTIVE");
   });
 
-  test("keeps what was written where it was not done", async () => {
+  test("keeps the submitted reason after a failure", async () => {
     await env.DB.prepare("UPDATE projects SET lifecycle = 'ARCHIVED' WHERE id = 'shelf'").run();
-    const page = await suspend('Because of "this" <b>');
+    const page = await suspend('Because "<b>');
     expect(page.status).toBe(400);
     expect(page.text).toContain("is archived and cannot be suspended.");
     expect(page.html).toContain('value="Because of &quot;this&quot; &lt;b&gt;"');
   });
 
-  test("is offered where it makes sense", async () => {
+  test("is offered depending on the status", async () => {
     expect((await browser.open("/projects/shelf")).html).not.toContain("/projects/shelf/reactivate");
     await suspend("Test");
     const page = await browser.open("/projects/shelf");
@@ -70,13 +70,13 @@ describe("stopping and starting a project", () => {
   });
 });
 
-describe("a form that another site makes a browser send", () => {
+describe("a form sent by another site", () => {
   const send = async (form: Record<string, string>, headers: Record<string, string> = {}): Promise<Page> =>
     browser.send("/projects/shelf/suspend", { form: { reason: "Test", ...form }, headers });
   const tokenOf = async (who: Browser): Promise<string> =>
     /name="form_token" value="([0-9a-f]{64})"/u.exec((await who.open("/projects/shelf/suspend")).html)?.[1] ?? "";
 
-  test("does nothing without the session's own token", async () => {
+  test("is refused without the token of the session", async () => {
     const other = await tokenOf(await signedIn());
     for (const form of [{}, { form_token: "" }, { form_token: "0".repeat(64) }, { form_token: other }]) {
       expect((await send(form)).status).toBe(403);
@@ -85,14 +85,14 @@ describe("a form that another site makes a browser send", () => {
     expect((await send({ form_token: await tokenOf(browser) })).status).toBe(303);
   });
 
-  test("does nothing from elsewhere, even with the token", async () => {
+  test("is refused from another origin, even with the token", async () => {
     const form_token = await tokenOf(browser);
     expect((await send({ form_token }, { origin: "https://evil.test" })).status).toBe(403);
     expect((await send({ form_token }, { "content-type": "text/plain" })).status).toBe(415);
     expect((await readProject("shelf")).status).toBe("ACTIVE");
   });
 
-  test("does nothing where nobody is signed in, and nothing is changed by following a link", async () => {
+  test("changes nothing without a session, nor by following a link", async () => {
     const form_token = await tokenOf(browser);
     const anonymous = await new Browser().send("/projects/shelf/suspend", { form: { reason: "Test", form_token } });
     expect({ status: anonymous.status, location: anonymous.headers.get("location") }).toEqual({ status: 303, location: "/sign-in" });
@@ -100,14 +100,14 @@ describe("a form that another site makes a browser send", () => {
     expect((await readProject("shelf")).status).toBe("ACTIVE");
   });
 
-  test("does not sign out", async () => {
+  test("cannot sign out", async () => {
     expect((await browser.send("/sign-out", { form: {} })).status).toBe(403);
     expect((await browser.send("/jobs")).status).toBe(200);
   });
 });
 
 describe("jobs", () => {
-  test("are retried and cancelled, and show every try", async () => {
+  test("are retried and cancelled, and show all attempts", async () => {
     handledBy(async (_payload, job) => job.step("work", async () => Promise.reject(new Error("<b>not</b> now"))));
     const { id } = (await ask({ max_attempts: 1 })).body;
     await ended(id);
@@ -129,7 +129,7 @@ describe("jobs", () => {
     expect(list.html).not.toContain(`/jobs/${id}-r2"`);
   });
 
-  test("that cannot be retried say why", async () => {
+  test("show why they cannot be retried", async () => {
     handledBy(async () => ({ success: true }));
     const { id } = (await ask()).body;
     await ended(id);
@@ -140,7 +140,7 @@ describe("jobs", () => {
   });
 });
 
-test("what was changed in the API stands in the audit, from what to what", async () => {
+test("the audit log shows the old and the new values of a change made over the API", async () => {
   await post("/api/projects/shelf/suspend", { reason: "Test" });
   const page = await browser.open("/audit?project=shelf");
   expect(page.text).toContain("admin project.suspend project:shelf reasons none → admin detail – → Test");

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { TITLES } from "../../worker/src/dashboard/failure.tsx";
+import { RISK_UNKNOWN } from "../../worker/src/dashboard/limits/at-risk.tsx";
 import { emptyLedger, freshStart, get, ledger, post, put, setClock, settings } from "../support/worker.ts";
 import { count, makeOrganization, makeProject, stop } from "../support/tenants/http.ts";
 import { Browser, signedIn } from "./support.ts";
@@ -12,20 +13,20 @@ beforeEach(async () => {
 
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;`;
 
-const ledgerAway = () =>
+const failLedger = () =>
   vi.spyOn(env.QUOTA_LEDGER, "getByName").mockImplementation(() => {
-    throw new Error("the ledger is away");
+    throw new Error("ledger failed");
   });
 
-const databaseAway = () => {
-  const fail = async () => Promise.reject(new Error("D1 is away"));
+const failDatabase = () => {
+  const fail = async () => Promise.reject(new Error("D1 failed"));
   const statement = { bind: () => statement, all: fail, first: fail, run: fail };
   vi.spyOn(env.DB, "prepare").mockReturnValue(statement as unknown as D1PreparedStatement);
   vi.spyOn(env.DB, "batch").mockImplementation(fail);
 };
 
 describe("the page at /", () => {
-  test("is HTML for everybody, from our own origin alone, and never kept", async () => {
+  test("is public HTML that loads only from our own origin and is never cached", async () => {
     const { status, headers, html } = await new Browser().open("/");
     expect(status).toBe(200);
     expect(
@@ -34,8 +35,12 @@ describe("the page at /", () => {
       ),
     ).toEqual({
       "cache-control": "no-store",
-      "content-security-policy":
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      "content-security-policy": [
+        "default-src 'none'",
+        ...["script-src", "style-src", "img-src", "connect-src", "form-action"].map((directive) => `${directive} 'self'`),
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+      ].join("; "),
       "content-type": "text/html; charset=UTF-8",
       "referrer-policy": "same-origin",
       "x-frame-options": "DENY",
@@ -45,18 +50,18 @@ describe("the page at /", () => {
     expect((await get("/")).status).toBe(200);
   });
 
-  test("tells what is used, by whom, and what is left", async () => {
+  test("shows used and remaining calls, and usage by caller", async () => {
     await post("/api/quota/reservations", { calls: 3_000, caller: "enrich.batch", id: "r1" });
     await post("/api/quota/reservations/r1/commit", {});
     await post("/api/quota/reservations", { calls: 40, caller: "bulk.harvest" });
     const { text } = await new Browser().open("/");
-    expect(text).toContain("Left 9,960 of 13,000 Used 3,000 23 % of the limit Untracked 0 nobody reported them Reserved 40");
-    expect(text).toContain("New calls in 9 h 56 min at 00:00 UTC");
+    expect(text).toContain("Left 9,960 of 13,000 Used 3,000 23 % of limit Untracked 0 not reported Reserved 40");
+    expect(text).toContain("Reset in 9 h 56 min at 00:00 UTC");
     expect(text).toContain("enrich.batch 3,000 100 %");
-    expect(text).toContain("At this pace the day ends at 17:23 UTC");
+    expect(text).toContain("Quota runs out at 17:23 UTC");
   });
 
-  test("names projects only to who is signed in", async () => {
+  test("shows project names only after the sign-in", async () => {
     await makeOrganization("org");
     await makeProject("secret_startup");
     await post("/api/quota/reservations", { calls: 7, caller: "enrich.batch", id: "r1" });
@@ -71,7 +76,7 @@ describe("the page at /", () => {
     expect(mine.html).toContain('<a href="/projects/another">project:another</a>');
   });
 
-  test("shows the days before: totals to everybody, refusals to who is signed in", async () => {
+  test("shows daily totals, and refusals only after the sign-in", async () => {
     await put("/api/quota/usage", { used: 8_456 });
     await setClock("2031-05-15T09:00:00Z");
     await settings({ daily_limit: 2_001 });
@@ -81,7 +86,7 @@ describe("the page at /", () => {
     expect((await (await signedIn()).open("/")).text).toContain("Day (UTC) Used Untracked Refused 15 May 0 0 1 14 May 8,456 0 0");
   });
 
-  test("says who is close to a cap, and who is stopped", async () => {
+  test("lists projects near a cap and suspended projects", async () => {
     await makeOrganization("org");
     for (const id of ["fullest", "full", "fine", "stopped"]) await makeProject(id);
     await count("fullest", "db_queries_per_day", 9_900);
@@ -100,13 +105,12 @@ describe("the page at /", () => {
       ].map((values) => env.DB.prepare(notice).bind(...values)),
     );
     const { text } = await (await signedIn()).open("/");
-    expect(text).toContain(
-      "80 % of a cap and more Project fullest Database queries 99 % 9,900 of 10,000 Project full Storage uploads 81 % 810 of 1,000 Cut off",
-    );
-    expect(text).toContain("Cut off All 1 Project stopped Abuse: error spike, since 14:03 UTC , just now");
+    const fullest = "Project fullest Database queries 99 % 9,900 of 10,000";
+    expect(text).toContain(`80 % of a cap or more ${fullest} Project full Storage uploads 81 % 810 of 1,000 Suspended`);
+    expect(text).toContain("Suspended All 1 Project stopped Abuse: error spike, since 14:03 UTC , just now");
   });
 
-  test("shows the last snapshot while the ledger is away, and says how old it is", async () => {
+  test("shows the last snapshot and its age while the ledger is unavailable", async () => {
     await put("/api/quota/usage", { used: 8_456 });
     const { runDurableObjectAlarm } = await import("cloudflare:test");
     await vi.waitFor(async () => {
@@ -114,39 +118,39 @@ describe("the page at /", () => {
       expect((await get<{ used: number }>("/api/quota/status?fresh=false")).body.used).toBe(8_456);
     });
     await setClock("2031-05-14T14:03:51Z");
-    ledgerAway();
+    failLedger();
     const { status, text } = await new Browser().open("/");
     expect(status).toBe(200);
-    expect(text).toContain("Nothing is sent at this moment");
-    expect(text).toContain("Status comes from a snapshot 40 s old: the ledger does not answer.");
-    expect(text).toContain("The course of the day is known to the ledger alone");
+    expect(text).toContain("Calls are paused");
+    expect(text).toContain("The ledger does not respond, this snapshot is 40 s old.");
+    expect(text).toContain("The ledger does not respond. This chart returns automatically.");
     expect(text).toContain("4,544");
   });
 
-  test("says that nobody knows where neither the ledger nor a snapshot answers", async () => {
+  test("says that the quota is unknown without ledger and snapshot", async () => {
     await emptyLedger();
-    ledgerAway();
-    vi.spyOn(env.QUOTA_KV, "get").mockRejectedValue(new Error("KV is away"));
+    failLedger();
+    vi.spyOn(env.QUOTA_KV, "get").mockRejectedValue(new Error("KV failed"));
     const { status, text, html } = await new Browser().open("/");
     expect(status).toBe(503);
     expect(text).toContain(TITLES.quota_unavailable);
     expect(html).toContain('data-refresh="5"');
   });
 
-  test("does not need the database, and says what it does not know without it", async () => {
+  test("works without the database and names the unknown parts", async () => {
     const browser = await signedIn();
-    databaseAway();
+    failDatabase();
     const { status, text } = await browser.open("/");
     expect(status).toBe(200);
-    expect(text).toContain("The database does not answer, so nobody knows.");
+    expect(text).toContain(RISK_UNKNOWN);
     const projects = await browser.open("/projects");
     expect({ status: projects.status, retry: projects.headers.get("retry-after") }).toEqual({ status: 503, retry: "5" });
     expect(projects.text).toContain(TITLES.storage_unavailable);
     expect(projects.html).toContain('data-refresh="5"');
-    expect(projects.text).not.toContain("D1 is away");
+    expect(projects.text).not.toContain("D1 failed");
   });
 
-  test("sends only what may have changed to its script", async () => {
+  test("sends only the main part of the page to its script", async () => {
     const { html, headers } = await new Browser().open("/", { headers: { "x-fragment": "main" } });
     expect(html).toMatch(/^<main id="main"/u);
     expect(html.endsWith("</main>")).toBe(true);
@@ -156,7 +160,7 @@ describe("the page at /", () => {
 });
 
 describe("pages of operators", () => {
-  test("show hostile names as text, wherever they stand", async () => {
+  test("show hostile names as text everywhere", async () => {
     await makeOrganization("org", { name: HOSTILE });
     await makeProject("shelf", { name: HOSTILE, owner_id: HOSTILE, key: { name: HOSTILE } });
     await post("/api/projects/shelf/suspend", { reason: HOSTILE });
@@ -187,7 +191,7 @@ describe("pages of operators", () => {
     expect((await browser.open(`/projects/${encodeURIComponent(HOSTILE)}`)).html).not.toMatch(/<script>|<img/u);
   });
 
-  test("find projects by name, id and status, and go through all pages", async () => {
+  test("find projects by name, id and status, page by page", async () => {
     await makeOrganization("org");
     const sql = `INSERT INTO projects (id, organization_id, name, changed_by, created_at, updated_at)
       SELECT 'p' || value, 'org', 'Shelf ' || value, 'test', value, value FROM json_each(?)`;
@@ -211,18 +215,18 @@ describe("pages of operators", () => {
     expect((await browser.open("/projects?q=nothing")).text).toContain("No project matches “nothing”");
   });
 
-  test("say what is not there yet", async () => {
+  test("show empty states", async () => {
     const browser = await signedIn();
-    expect((await browser.open("/projects")).text).toContain("There are no projects yet.");
-    expect((await browser.open("/jobs")).text).toContain("Nothing is running or waiting.");
-    expect((await browser.open("/harvest")).text).toContain("Nothing is to be fetched.");
+    expect((await browser.open("/projects")).text).toContain("No projects yet.");
+    expect((await browser.open("/jobs")).text).toContain("No job is running or waiting.");
+    expect((await browser.open("/harvest")).text).toContain("The queue is empty.");
     expect((await browser.open("/audit?project=none")).text).toContain("No change matches.");
     expect((await browser.open("/projects/none")).status).toBe(404);
     expect((await browser.open("/jobs/none")).status).toBe(404);
     expect((await browser.open("/projects?cursor=none")).status).toBe(400);
   });
 
-  test("an unknown use is not 0, and a cap that is none is unlimited", async () => {
+  test("unknown usage is not 0, and a project without a cap is unlimited", async () => {
     await makeOrganization("org");
     await makeProject("shelf", { caps: { storage_uploads_per_day: null } });
     const { text } = await (await signedIn()).open("/projects");
@@ -232,8 +236,8 @@ describe("pages of operators", () => {
   });
 });
 
-describe("what is not there", () => {
-  test("is a page for who looks with a browser, and a problem for the others", async () => {
+describe("an unknown address", () => {
+  test("is a page for browsers and a problem document for other clients", async () => {
     const page = await new Browser().open("/nothing");
     expect({ status: page.status, type: page.headers.get("content-type") }).toEqual({ status: 404, type: "text/html; charset=UTF-8" });
     expect(page.text).toContain(TITLES.not_found);

@@ -5,14 +5,14 @@ import { Browser, signedIn } from "./support.ts";
 
 beforeEach(async () => freshStart());
 
-/** All but the way in and out. */
+/** Pages except sign-in and sign-out. */
 const pagesOf = (method: string): string[] =>
   PAGES.filter((page) => page.startsWith(`${method} `) && !/ \/sign-/u.test(page)).map(
     (page) => page.split(" ")[1]?.replaceAll("{}", "any") ?? "",
   );
 
 describe("signing in", () => {
-  test("is what every page of operators leads to, and back", async () => {
+  test("is required by every page of operators, which is its return address", async () => {
     for (const path of pagesOf("GET")) {
       const { status, headers } = await new Browser().send(path);
       const location = `/sign-in?next=${encodeURIComponent(path)}`;
@@ -20,24 +20,24 @@ describe("signing in", () => {
     }
   });
 
-  test("is what every form of theirs leads to, and nothing is done", async () => {
+  test("is required by every form", async () => {
     for (const path of pagesOf("POST")) {
       const { status, headers } = await new Browser().send(path, { form: { reason: "Because" } });
       expect({ path, status, location: headers.get("location") }).toEqual({ path, status: 303, location: "/sign-in" });
     }
   });
 
-  test("is what every page and form of theirs leads to, whatever else is sent in place of a session", async () => {
+  test("cannot be replaced by other credentials on any page or form", async () => {
     const signed = (await signedIn()).cookie;
     const { origin } = new Browser();
     const others: Record<string, string>[] = [
       { authorization: `Bearer ${ADMIN_TOKEN}` },
       { cookie: signed.replace(/.$/u, (last) => (last === "0" ? "1" : "0")) },
       { cookie: `${signed.split("=")[0]}=${ADMIN_TOKEN}` },
-      // Ended long ago, and to end never.
+      // An expiry in the past and one in the far future.
       { cookie: signed.replace(/=\d+/u, "=1000000000") },
       { cookie: signed.replace(/=\d+/u, "=999999999999") },
-      // What a page without https could set.
+      // A page without https could set this name.
       { cookie: signed.replace("__Host-", "") },
       { cookie: "", "x-forwarded-proto": "http", "x-forwarded-host": "localhost", "x-real-ip": "127.0.0.1" },
     ];
@@ -50,14 +50,14 @@ describe("signing in", () => {
     }
   });
 
-  test("leads to where one wanted to go, with its query", async () => {
+  test("returns to the requested page, with its query", async () => {
     const browser = new Browser();
     const page = await browser.open("/projects?status=SUSPENDED");
     const next = await browser.submit(page, "/sign-in", { token: ADMIN_TOKEN });
     expect({ path: next.path, status: next.status }).toEqual({ path: "/projects?status=SUSPENDED", status: 200 });
   });
 
-  test("never leads away", async () => {
+  test("never redirects to another host", async () => {
     for (const next of [
       "https://evil.test/",
       "//evil.test/",
@@ -72,7 +72,7 @@ describe("signing in", () => {
     }
   });
 
-  test("keeps a cookie that no script and no other host can read or set, for 12 hours", async () => {
+  test("sets a cookie for 12 hours that scripts and other hosts cannot read or set", async () => {
     const page = await new Browser().send("/sign-in", { form: { token: ADMIN_TOKEN } });
     const [value = "", ...attributes] = (page.headers.get("set-cookie") ?? "").split("; ");
     expect(value).toMatch(/^__Host-qc_session=\d+\.[0-9A-Za-z]{32}\.[0-9a-f]{64}$/u);
@@ -80,32 +80,32 @@ describe("signing in", () => {
     expect(value).not.toContain(ADMIN_TOKEN);
   });
 
-  test("works without https on this machine only", async () => {
+  test("works without https only on this machine", async () => {
     const local = await new Browser("http://localhost:8787").send("/sign-in", { form: { token: ADMIN_TOKEN } });
     expect(local.headers.get("set-cookie")).toMatch(/^qc_session=(?!.*Secure)/u);
     const open = new Browser("http://coordinator.test");
-    const asked = await open.open("/sign-in");
-    expect(asked.text).toContain("This connection is not encrypted");
-    expect(asked.html).not.toContain('name="token"');
+    const form = await open.open("/sign-in");
+    expect(form.text).toContain("This connection is not encrypted");
+    expect(form.html).not.toContain('name="token"');
     const sent = await open.send("/sign-in", { form: { token: ADMIN_TOKEN } });
     expect({ status: sent.status, cookie: sent.headers.get("set-cookie") }).toEqual({ status: 200, cookie: null });
   });
 
   test.each([
-    ["", 400, "Give the admin token."],
-    ["wrong-token-0123456789", 401, "This token is not accepted."],
-    [ADMIN_TOKEN.slice(0, -1), 401, "This token is not accepted."],
-  ])("refuses %j", async (token, status, said) => {
+    ["", 400, "Enter the admin token."],
+    ["wrong-token-0123456789", 401, "Invalid token."],
+    [ADMIN_TOKEN.slice(0, -1), 401, "Invalid token."],
+  ])("refuses %j", async (token, status, message) => {
     const page = await new Browser().send("/sign-in", { form: { token } });
     expect({ status: page.status, cookie: page.headers.get("set-cookie") }).toEqual({ status, cookie: null });
-    expect(page.text).toContain(said);
+    expect(page.text).toContain(message);
     expect(page.html).not.toContain(`"${token || "none"}"`);
   });
 
-  test("slows down an address that keeps guessing, and lets the right token in all the same", async () => {
+  test("limits the rate of wrong tokens from one address, but accepts the right token", async () => {
     const headers = { "cf-connecting-ip": "198.51.100.77" };
     const statuses = new Set<number>();
-    for (let tries = 0; tries < 40; tries += 1) {
+    for (let attempt = 0; attempt < 40; attempt += 1) {
       statuses.add((await new Browser().send("/sign-in", { form: { token: "wrong-token-0123456789" }, headers })).status);
     }
     expect([...statuses]).toEqual([401, 429]);
@@ -116,15 +116,15 @@ describe("signing in", () => {
   });
 
   test.each([
-    ["another site's", { origin: "https://evil.test" }],
-    ["a page's that hides where it is", { origin: "null" }],
-    ["the same host's without https", { origin: "http://coordinator.test" }],
-  ])("does not take %s form", async (_, headers) => {
+    ["of another site", { origin: "https://evil.test" }],
+    ["of a page that hides its origin", { origin: "null" }],
+    ["of the same host without https", { origin: "http://coordinator.test" }],
+  ])("refuses a form %s", async (_, headers) => {
     const page = await new Browser().send("/sign-in", { form: { token: ADMIN_TOKEN }, headers });
     expect({ status: page.status, cookie: page.headers.get("set-cookie") }).toEqual({ status: 403, cookie: null });
   });
 
-  test("is not asked of who is signed in", async () => {
+  test("is skipped with a session", async () => {
     const page = await (await signedIn()).send("/sign-in?next=%2Fjobs");
     expect(page.headers.get("location")).toBe("/jobs");
   });
@@ -139,7 +139,7 @@ describe("a session", () => {
     expect((await browser.send("/jobs")).status).toBe(303);
   });
 
-  test("is nobody else's to make, and not to be made longer", async () => {
+  test("cannot be forged or extended", async () => {
     const browser = await signedIn();
     const [name = "", value = ""] = browser.cookie.split("=");
     const [endsAt = "", id = "", mac = ""] = value.split(".");
@@ -161,7 +161,7 @@ describe("a session", () => {
     expect((await browser.send("/jobs")).status).toBe(200);
   });
 
-  test("is left by signing out", async () => {
+  test("ends by signing out", async () => {
     const browser = await signedIn();
     const page = await browser.submit(await browser.open("/jobs"), "/sign-out");
     expect(page.path).toBe("/");
@@ -169,13 +169,13 @@ describe("a session", () => {
     expect((await browser.send("/jobs")).status).toBe(303);
   });
 
-  test("opens pages, and nothing of the API: no other site can make a browser call it", async () => {
+  test("does not work for the API, so that other sites cannot call it through a browser", async () => {
     const { cookie } = await signedIn();
     const answer = await call("GET", "/api/projects", undefined, { token: null, headers: { cookie } });
     expect(answer.status).toBe(401);
   });
 
-  test("is not the admin token in a header: pages are for browsers", async () => {
+  test("cannot be replaced by the admin token in a header", async () => {
     const page = await new Browser().send("/jobs", { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
     expect(page.status).toBe(303);
   });

@@ -1,4 +1,4 @@
-/** Somebody with a browser that knows no script: follows links, keeps cookies, sends forms as they stand on the page. */
+/** A browser without scripts. It keeps cookies, follows redirects and sends the forms of a page. */
 import { exports } from "cloudflare:workers";
 import { ADMIN_TOKEN } from "../support/worker.ts";
 
@@ -6,9 +6,9 @@ export interface Page {
   readonly status: number;
   readonly headers: Headers;
   readonly html: string;
-  /** Where it ended, after redirects. */
+  /** Path after redirects. */
   readonly path: string;
-  /** What can be read, with spaces for tags. */
+  /** Visible text, with spaces for tags. */
   readonly text: string;
 }
 
@@ -34,7 +34,7 @@ export class Browser {
     this.origin = origin;
   }
 
-  /** One request, and no redirect followed. */
+  /** One request, without following redirects. */
   async send(path: string, { method = "GET", form, headers = {} }: Sent = {}): Promise<Page> {
     const request = new Request(`${this.origin}${path}`, {
       method: form ? "POST" : method,
@@ -54,17 +54,17 @@ export class Browser {
     return { status: response.status, headers: response.headers, html, path, text: textOf(html) };
   }
 
-  /** A page, wherever it leads. */
+  /** A page, following redirects. */
   async open(path: string, sent: Sent = {}): Promise<Page> {
     const page = await this.send(path, sent);
     const location = page.headers.get("location");
     return page.status === 303 && location !== null ? this.open(location) : page;
   }
 
-  /** Fills in and sends the form of a page that leads to `action`. */
+  /** Fills in and sends the form of a page with this action. */
   async submit(page: Page, action: string, filled: Readonly<Record<string, string>> = {}): Promise<Page> {
     const form = new RegExp(`<form method="post" action="${action}"[\\s\\S]*?</form>`, "u").exec(page.html)?.[0];
-    if (form === undefined) throw new Error(`there is no form to ${action} on ${page.path}`);
+    if (form === undefined) throw new Error(`no form to ${action} on ${page.path}`);
     const hidden = [...form.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/gu)].map(([, name = "", value = ""]) => [
       name,
       unescaped(value),

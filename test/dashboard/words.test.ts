@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { dayCurve } from "../../worker/src/dashboard/charts/day.ts";
-import { dayName, duration, moment, reasonDetail, reasonName, relative } from "../../worker/src/dashboard/format.ts";
+import { dayName, duration, dateTime, reasonDetail, reasonName, relative } from "../../worker/src/dashboard/format.ts";
 import { noticesOf, verdictOf } from "../../worker/src/dashboard/words.ts";
 import { EXAMPLE_STATUS } from "../../worker/src/routes/quota/example.ts";
 import type { QuotaStatus } from "../../worker/src/quota/index.ts";
@@ -19,40 +19,44 @@ describe("the verdict", () => {
     [
       "a quiet day",
       {},
-      { level: "good", title: "The day will last", detail: "At 100 calls an hour about 3,549 will be left at 00:00 UTC, in 9 h 56 min." },
+      {
+        level: "good",
+        title: "Today's quota will last",
+        detail: "At 100 calls an hour, about 3,549 will be left at 00:00 UTC, in 9 h 56 min.",
+      },
     ],
     [
       "an hour without a call",
       { forecast: { calls_per_hour: 0, exhausted_at: null } },
-      { level: "good", detail: "Nothing was spent in the last hour; 4,544 of 13,000 calls are left." },
+      { level: "good", detail: "No calls in the last hour. 4,544 of 13,000 calls are left." },
     ],
     [
       "a pace that is too high",
       { forecast: { calls_per_hour: 808, exhausted_at: "2025-12-30T19:40:00Z" } },
       {
         level: "warn",
-        title: "At this pace the day ends at 19:40 UTC",
-        detail: "At 808 calls an hour the 4,544 that are left are spent 4 h 20 min before new ones come.",
+        title: "Quota runs out at 19:40 UTC",
+        detail: "At 808 calls an hour, the remaining 4,544 run out 4 h 20 min before the reset.",
       },
     ],
-    ["an end within the hour", { forecast: { calls_per_hour: 5_000, exhausted_at: "2025-12-30T14:58:00Z" } }, { level: "bad" }],
+    ["exhaustion within an hour", { forecast: { calls_per_hour: 5_000, exhausted_at: "2025-12-30T14:58:00Z" } }, { level: "bad" }],
     [
-      "nothing left",
+      "no remaining calls",
       USED_UP,
-      { level: "bad", title: "Today's calls are used up", detail: "Nothing more is granted until 00:00 UTC, in 9 h 56 min." },
+      { level: "bad", title: "Today's calls are used up", detail: "No call is granted until 00:00 UTC, in 9 h 56 min." },
     ],
     [
-      "more than everything, unenforced",
+      "usage above the limit, not enforced",
       { ...USED_UP, used: 14_950, enforcement: "off" },
-      { level: "bad", title: "Today's calls are used up, and calls go on" },
+      { level: "bad", title: "Today's calls are used up, calls continue" },
     ],
-    ["all of the rest reserved", { remaining: 0, reserved: 4_544 }, { level: "warn", title: "All that is left is reserved" }],
-    ["a ledger that is away", { source: "snapshot", can_make_calls: false }, { level: "bad", title: "Nothing is sent at this moment" }],
-    ["a ledger that is away, unenforced", { source: "snapshot", enforcement: "off" }, { title: "The day will last" }],
+    ["reserved remaining calls", { remaining: 0, reserved: 4_544 }, { level: "warn", title: "All remaining calls are reserved" }],
+    ["an unavailable ledger", { source: "snapshot", can_make_calls: false }, { level: "bad", title: "Calls are paused" }],
+    ["an unavailable ledger, not enforced", { source: "snapshot", enforcement: "off" }, { title: "Today's quota will last" }],
     [
       "yesterday's snapshot",
       { source: "snapshot", date: "2025-12-29", can_make_calls: false },
-      { level: "warn", title: "Nobody knows how much is left today" },
+      { level: "warn", title: "Remaining quota is unknown" },
     ],
   ])("of %s", (_name, change, expected) => {
     expect(verdict(change)).toMatchObject(expected);
@@ -62,32 +66,24 @@ describe("the verdict", () => {
 describe("the notices", () => {
   test.each<[string, Partial<QuotaStatus>, string[]]>([
     ["a quiet day", {}, []],
-    ["enforcement off", { enforcement: "off" }, ["bad: Enforcement is off: nothing is refused"]],
-    ["observing", { enforcement: "observe" }, ["warn: Observing: nothing is refused"]],
-    ["a snapshot", { source: "snapshot", age_seconds: 40 }, ["bad: Status comes from a snapshot 40 s old: the ledger does not answer"]],
-    [
-      "untracked calls",
-      { callers: [{ caller: "untracked", used: 56 }] },
-      ["warn: The provider counted 56 calls that nobody of us reported"],
-    ],
-    [
-      "one untracked call",
-      { callers: [{ caller: "untracked", used: 1 }] },
-      ["warn: The provider counted 1 call that nobody of us reported"],
-    ],
+    ["enforcement off", { enforcement: "off" }, ["bad: Enforcement is off, no call is refused"]],
+    ["observing", { enforcement: "observe" }, ["warn: Observe mode, no call is refused"]],
+    ["a snapshot", { source: "snapshot", age_seconds: 40 }, ["bad: The ledger does not respond, this snapshot is 40 s old"]],
+    ["untracked calls", { callers: [{ caller: "untracked", used: 56 }] }, ["warn: 56 calls made outside this service"]],
+    ["one untracked call", { callers: [{ caller: "untracked", used: 1 }] }, ["warn: 1 call made outside this service"]],
     ["79 %", { percentage_used: 79 }, []],
     ["80 %", { percentage_used: 80 }, ["warn: 80 % of today's calls are used"]],
     ["100 %", USED_UP, []],
-    ["more than is sold", { ...USED_UP, used: 15_001 }, ["bad: More is used than the provider sells"]],
-    ["what is kept for others", { remaining: 400, background: { floor: 415, remaining: 0 } }, ["info: Background work waits"]],
-    ["a store that was empty", { recovered: true }, ["info: The ledger's store was empty"]],
+    ["usage above the quota", { ...USED_UP, used: 15_001 }, ["bad: Usage exceeds the provider's quota"]],
+    ["the floor reached", { remaining: 400, background: { floor: 415, remaining: 0 } }, ["info: Background work waits"]],
+    ["an empty store", { recovered: true }, ["info: Ledger storage was empty"]],
   ])("of %s", (_name, change, expected) => {
     expect(titles(change)).toEqual(expected);
   });
 });
 
 describe("times", () => {
-  test("say how long", () => {
+  test("durations", () => {
     expect([0, 59_499, 60_000, 3_599_999, 3_600_000, 12_000_000, 47 * 3_600_000, 48 * 3_600_000].map(duration)).toEqual([
       "0 s",
       "59 s",
@@ -100,8 +96,8 @@ describe("times", () => {
     ]);
   });
 
-  test("say when, in UTC and from now", () => {
-    const ago = (ms: number): string => `${moment(NOW - ms, NOW)}, ${relative(NOW - ms, NOW)}`;
+  test("in UTC and relative to now", () => {
+    const ago = (ms: number): string => `${dateTime(NOW - ms, NOW)}, ${relative(NOW - ms, NOW)}`;
     expect([0, 5 * 60_000, 7 * 3_600_000 + 60_000, 2 * 86_400_000, 400 * 86_400_000, -3_600_000].map(ago)).toEqual([
       "14:03 UTC, just now",
       "13:58 UTC, 5 min ago",
@@ -113,17 +109,17 @@ describe("times", () => {
     expect(dayName("2025-01-05", NOW)).toBe("5 Jan");
   });
 
-  test("reasons read as sentences", () => {
+  test("reasons of suspensions", () => {
     expect(["quota:db_queries_per_day", "abuse:ERROR_SPIKE", "admin", "other"].map(reasonName)).toEqual([
       "Over its cap: database queries",
       "Abuse: error spike",
-      "Suspended by hand",
+      "Suspended manually",
       "other",
     ]);
   });
 });
 
-describe("the day's curve", () => {
+describe("the daily curve", () => {
   const at = (time: string, change = {}) =>
     dayCurve(
       {
@@ -140,7 +136,7 @@ describe("the day's curve", () => {
       Date.parse(time),
     );
 
-  test("adds up hours, and stands still in those without calls", () => {
+  test("adds up hours and stays flat in hours without calls", () => {
     expect(at("2025-12-30T03:30:00Z").spent).toEqual([
       { hour: 0, calls: 0 },
       { hour: 1, calls: 10 },
@@ -151,7 +147,7 @@ describe("the day's curve", () => {
     expect(at("2025-12-30T00:00:00Z").spent).toEqual([{ hour: 0, calls: 0 }]);
   });
 
-  test("leads to the limit, or to the day's end", () => {
+  test("continues to the limit or to midnight", () => {
     expect(at("2025-12-30T12:00:00Z", { callsPerHour: 17 })).toMatchObject({
       exhausts: true,
       forecast: [
@@ -177,7 +173,7 @@ describe("the day's curve", () => {
   });
 });
 
-test("numbers of our own are grouped, and a person's words stay as they are", () => {
+test("groups digits in our own texts and leaves the words of a person unchanged", () => {
   expect(reasonDetail("quota:storage_uploads_per_day", "1010 of 1000")).toBe("1,010 of 1,000");
   expect(reasonDetail("admin", "Invoice 4711 is overdue")).toBe("Invoice 4711 is overdue");
 });

@@ -83,14 +83,14 @@ async function createProject(id: string, name: string): Promise<void> {
   expect(status).toBe(201);
 }
 
-async function ended(id: string): Promise<void> {
+async function untilEnded(id: string): Promise<void> {
   await expect.poll(async () => (await product.call("GET", `/api/jobs/${id}`)).body["ended_at"], { timeout: 20_000 }).not.toBeNull();
 }
 
 describe("the quota", () => {
   test.each([
-    [1, "1", "The day will last"],
-    [10_270, "10,270", "The day will last"],
+    [1, "1", "Today's quota will last"],
+    [10_270, "10,270", "Today's quota will last"],
     [10_400, "10,400", "80 % of today's calls are used"],
     [13_000, "13,000", "Today's calls are used up"],
     [14_950, "14,950", "115 % of the limit"],
@@ -126,14 +126,14 @@ describe("the quota", () => {
       .poll(async () => (await product.call("GET", "/api/quota/status?fresh=false")).body["used"], { timeout: 10_000 })
       .toBe(8_456);
     await page.goto("/");
-    await product.ledgerSql("ALTER TABLE days RENAME TO days_away");
+    await product.ledgerSql("ALTER TABLE days RENAME TO days_unavailable");
     try {
       await returnToPage();
       await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toMatch(/^Nothing is sent/u);
       expect(await page.getByRole("main").textContent()).toMatch(/Status comes from a snapshot .* old: the ledger does not answer/u);
       expect(await violations()).toEqual([]);
     } finally {
-      await product.ledgerSql("ALTER TABLE days_away RENAME TO days");
+      await product.ledgerSql("ALTER TABLE days_unavailable RENAME TO days");
     }
     await returnToPage();
     await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("The day will last");
@@ -208,7 +208,7 @@ describe("operators", () => {
       ["UPDATE projects SET provisioning = 'running' WHERE id = 'long'"],
     );
     await signIn("/projects/long");
-    expect(await page.getByRole("main").textContent()).toContain("It is being made");
+    expect(await page.getByRole("main").textContent()).toContain("Creation in progress");
     await page.getByText("All numbers").click();
     const found = await violations();
     await page.getByRole("link", { name: "project.suspended" }).click();
@@ -266,7 +266,7 @@ describe("operators", () => {
   });
 });
 
-describe("every width and both schemes", () => {
+describe("every width", () => {
   test.each([390, 1_024, 1_600])("%i pixels", async (width) => {
     await page.setViewportSize({ width, height: 900 });
     await signIn("/");

@@ -1,4 +1,4 @@
-/** One real run of the benchmark. `npm run test:soak` has it: it takes a quarter of a minute. */
+/** One real run of the benchmark. Part of `npm run test:soak`, because it takes 15 seconds. */
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ describe("npm run bench", () => {
   const folder = mkdtempSync(join(tmpdir(), "bench-test-"));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it("measures the product, writes what it found, and leaves nothing behind", async () => {
+  it("measures the product, writes the results and removes its files", async () => {
     const json = join(folder, "figures.json");
     const args = ["scripts/bench.ts", "--quick", "--only=batch", "--seconds=0.1", "--no-limiter", `--json=${json}`];
     const { code, output } = await run(args, { TMPDIR: folder });

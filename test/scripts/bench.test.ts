@@ -15,7 +15,7 @@ const read = (...args: string[]) => {
 };
 
 describe("the options of npm run bench", () => {
-  it("are all measures, in full, with three rounds", () => {
+  it("default to all measures in full size with three rounds", () => {
     const { measures, scale, json } = read() ?? {};
     expect(measures?.map(({ name }) => name)).toEqual(["grant", "refuse", "sweep"]);
     expect(scale).toMatchObject({
@@ -28,17 +28,17 @@ describe("the options of npm run bench", () => {
     expect(json).toBeNull();
   });
 
-  it("make it small with --quick, and exact where more is said", () => {
+  it("reduce the sizes with --quick, which other options override", () => {
     expect(read("--quick", "--rounds", "5")?.scale).toMatchObject({ rounds: 5, seconds: 0.4, connections: [16], projects: [200] });
     expect(read("--quick", "--seconds=0.1")?.scale).toMatchObject({ rounds: 3, seconds: 0.1 });
   });
 
-  it("pick measures, in the order of a run", () => {
+  it("select measures, in the order of a run", () => {
     expect(read("--only", "sweep", "--only", "refuse, grant")?.measures.map(({ name }) => name)).toEqual(["grant", "refuse", "sweep"]);
     expect(read("--only", "sweep")?.measures.map(({ name }) => name)).toEqual(["sweep"]);
   });
 
-  it("say where hono-rate-limiter is, or that it takes no part", () => {
+  it("set or omit the folder of hono-rate-limiter", () => {
     expect([read()?.limiter, read("--limiter", "/x")?.limiter, read("--no-limiter")?.limiter]).toEqual([
       join(tmpdir(), "quota-coordinator-bench"),
       "/x",
@@ -46,34 +46,34 @@ describe("the options of npm run bench", () => {
     ]);
   });
 
-  it("ask for help", () => {
+  it("return null for --help", () => {
     expect(read("--help", "--rounds", "no")).toBeNull();
   });
 
   it.each([
-    [["--rounds", "2"], '--rounds is "2"; expected a whole number from 3 to 50'],
-    [["--rounds", "3.5"], '--rounds is "3.5"; expected a whole number from 3 to 50'],
-    [["--seconds", ""], '--seconds is ""; expected a number from 0.1 to 60'],
-    [["--seconds", "61"], '--seconds is "61"; expected a number from 0.1 to 60'],
-    [["--only", "sweep,grants"], '--only is "grants"; expected one of grant, refuse, sweep'],
-    [["--fast"], "Unknown option --fast; expected one of --quick, --only,"],
-  ])("%j is refused, with what was expected", (args, message) => {
+    [["--rounds", "2"], '--rounds must be a whole number from 3 to 50 (got "2").'],
+    [["--rounds", "3.5"], '--rounds must be a whole number from 3 to 50 (got "3.5").'],
+    [["--seconds", ""], '--seconds must be a number from 0.1 to 60 (got "").'],
+    [["--seconds", "61"], '--seconds must be a number from 0.1 to 60 (got "61").'],
+    [["--only", "sweep,grants"], '--only must be one of grant, refuse, sweep (got "grants").'],
+    [["--fast"], "Unknown option --fast. Options: --quick, --only,"],
+  ])("%j is refused with the accepted values", (args, message) => {
     expect(() => read(...args)).toThrow(message);
   });
 });
 
 describe("the rounds", () => {
-  it("are summed up as the median and the range", () => {
+  it("are summarized as median and range", () => {
     expect(summaryOf([3, 1, 20])).toEqual({ median: 3, least: 1, most: 20 });
     expect(summaryOf([4, 1, 2, 3])).toEqual({ median: 2.5, least: 1, most: 4 });
-    expect(() => summaryOf([])).toThrow("no round");
+    expect(() => summaryOf([])).toThrow("at least one round");
   });
 
-  it("are compared one by one", () => {
+  it("are compared round by round", () => {
     expect(ratiosOf([10, 30], [5, 10])).toEqual([2, 3]);
   });
 
-  it("begin with another contender each, and each takes part in all", async () => {
+  it("rotate the order of the contenders", async () => {
     const order: string[] = [];
     const contender = (name: string) => ({
       name,
@@ -88,25 +88,25 @@ describe("the rounds", () => {
     expect(rotated(["a", "b", "c"], 4)).toEqual(["b", "c", "a"]);
   });
 
-  it("have no ratio to a contender that took no part", () => {
+  it("have no ratio to a missing contender", () => {
     const series = [{ contender: "ours", unit: "ms" as const, rounds: [1] }];
     expect(ratio(series, "ours", "theirs", { least: 1 })).toEqual([]);
   });
 });
 
 describe("the table", () => {
-  it("shows three figures", () => {
+  it("shows three significant digits", () => {
     expect([0, 0.01234, 0.5, 1.239, 45.67, 123.4, 98_765.4].map(figure)).toEqual(["0", "0.0123", "0.500", "1.24", "45.7", "123", "98,765"]);
   });
 
-  it("knows by the median whether a target was met", () => {
+  it("compares the median with the target", () => {
     const rounds = [0.8, 0.9, 2];
     const met = (target: object) => isMet({ of: "a", to: "b", rounds, target });
     expect([met({ least: 0.9 }), met({ least: 0.91 }), met({ most: 0.9 }), met({ most: 0.89 })]).toEqual([true, false, true, false]);
     expect(isMet({ of: "a", to: "b", rounds })).toBeNull();
   });
 
-  it("aligns contenders, and names what was missed", () => {
+  it("aligns columns and marks missed targets", () => {
     const series = [
       { contender: "ours", unit: "req/s" as const, rounds: [900, 1_000, 1_100] },
       { contender: "theirs", unit: "req/s" as const, rounds: [2_000], note: "also answered 500 ×3" },
@@ -123,10 +123,10 @@ describe("the table", () => {
 });
 
 describe("npm run bench", () => {
-  it("shows what is wrong with an option without a stack", async () => {
+  it("prints an invalid option without a stack", async () => {
     expect(await run(["scripts/bench.ts", "--only=nothing"])).toMatchObject({
       code: 1,
-      output: expect.stringMatching(/^--only is "nothing"; expected one of grant, refuse, [\w, ]+\n$/u) as unknown,
+      output: expect.stringMatching(/^--only must be one of grant, refuse, [\w, ]+ \(got "nothing"\)\.\n$/u) as unknown,
     });
   });
 });

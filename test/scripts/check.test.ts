@@ -9,7 +9,7 @@ import { ROOT } from "../support/node/process.ts";
 const folder = mkdtempSync(join(tmpdir(), "checkout-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-it("npm run check accepts the generated types of the Worker where npm start has written .dev.vars", () => {
+it("npm run check accepts the generated types of the Worker after npm start has written .dev.vars", () => {
   for (const part of ["package.json", "wrangler.jsonc", "worker"]) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
   readOrWriteVars(join(folder, ".dev.vars"), "http://127.0.0.1:8788");

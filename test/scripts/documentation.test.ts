@@ -1,4 +1,4 @@
-/** The commands in the documentation work as written, and its links lead somewhere. */
+/** Commands and links in the documentation work. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
@@ -17,7 +17,7 @@ const PAGES = [
 ];
 const pages = PAGES.map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
 
-/** Commands in shell blocks that call the local Worker, in the order they stand in. */
+/** Commands in shell blocks that call the local Worker, in their order. */
 function curlsIn(text: string): string[] {
   const blocks = [...text.matchAll(/^```(?:sh|bash)\n([\s\S]*?)^```/gmu)].map(([, block = ""]) => block.replaceAll(/\\\n\s*/gu, ""));
   return blocks.flatMap((block) => block.split("\n").filter((line) => line.startsWith("curl ")));
@@ -30,7 +30,7 @@ describe("a page", () => {
   });
   afterAll(async () => coordinator.stop());
 
-  it.each(pages.filter(({ text }) => curlsIn(text).length > 0))("$path holds commands that work", ({ text }) => {
+  it.each(pages.filter(({ text }) => curlsIn(text).length > 0))("$path has working commands", ({ text }) => {
     const env = { ...process.env, TOKEN: coordinator.token, KEY: coordinator.key };
     const failed = curlsIn(text).flatMap((command) => {
       const typed = command
@@ -51,12 +51,12 @@ function anchorsOf(path: string): ReadonlySet<string> {
 }
 
 describe("links", () => {
-  it.each(pages)("of $path lead to files that exist", ({ path, text }) => {
+  it.each(pages)("of $path point to existing files", ({ path, text }) => {
     const targets = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/gu)].map(([, target = ""]) => target);
     expect(targets.filter((target) => !existsSync(join(ROOT, dirname(path), target)))).toEqual([]);
   });
 
-  it.each(pages)("of $path lead to headings that exist", ({ path, text }) => {
+  it.each(pages)("of $path point to existing headings", ({ path, text }) => {
     const links = [...text.matchAll(/\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)/gu)];
     const broken = links.filter(([, target = "", anchor = ""]) => {
       return !anchorsOf(target === "" ? path : normalize(join(dirname(path), target))).has(anchor);

@@ -1,4 +1,4 @@
-/* oxlint-disable vitest/no-standalone-expect -- the rule does not know a test function that was extended */
+/* oxlint-disable vitest/no-standalone-expect -- the rule does not recognize an extended test function */
 import { describe, expect } from "vitest";
 import type { HarvestDesk } from "../support/node/harvest.ts";
 import { eventsIn } from "../support/node/harvest.ts";
@@ -9,7 +9,7 @@ const people = (desk: HarvestDesk): string => `--authors=${desk.list(["# people"
 
 describe.concurrent("an interruption", () => {
   it.for(["SIGINT", "SIGTERM"] as const)(
-    "by %s waits for the answer in flight, saves, and ends with 130",
+    "by %s waits for the current response, saves and exits with 130",
     async (signal, { server, desk }) => {
       let answer = (): void => undefined;
       server.hold = new Promise((resolve) => {
@@ -18,37 +18,37 @@ describe.concurrent("an interruption", () => {
       const harvest = desk.start(people(desk));
       await server.askedFor(1);
       const ended = harvest.stop(signal);
-      await harvest.printed("Stopping after the answer in flight.");
+      await harvest.printed("Stopping after the current response.");
       answer();
       expect(await ended).toBe(130);
-      expect(harvest.output).toContain("Interrupted; --resume goes on.");
+      expect(harvest.output).toContain("Interrupted. Pass --resume to continue.");
       expect(desk.saved()).toMatchObject({ settled: 1, totals: { authors: 1 } });
       expect(server.asked).toEqual(["Anna"]);
     },
   );
 
-  it("repeated ends at once", async ({ server, desk }) => {
+  it("repeated ends immediately", async ({ server, desk }) => {
     server.hold = new Promise(() => undefined);
     const harvest = desk.start(people(desk));
     await server.askedFor(1);
     void harvest.stop("SIGINT");
-    await harvest.printed("Stopping after the answer in flight.");
+    await harvest.printed("Stopping after the current response.");
     await new Promise((resolve) => setTimeout(resolve, 700));
     expect(await harvest.stop("SIGINT")).toBe(130);
     expect(desk.saved()).toMatchObject({ settled: 0 });
   });
 
-  it("of a harvest that waits for the next day ends it with 130", async ({ server, desk }) => {
+  it("of a waiting harvest exits with 130", async ({ server, desk }) => {
     server.status = { body: statusBody(1_000) };
     const harvest = desk.start(people(desk), "--wait", "--status-interval=60");
-    await harvest.printed("Waiting for new calls");
+    await harvest.printed("Waiting for the reset");
     expect(await harvest.stop("SIGTERM")).toBe(130);
     expect(server.asked).toEqual([]);
   });
 });
 
-describe.concurrent("what is printed", () => {
-  it("into a pipe: a line an author, and a summary", async ({ server, desk }) => {
+describe.concurrent("the output", () => {
+  it("into a pipe has a line per author and a summary", async ({ server, desk }) => {
     server.script.set("Cleo", [refusal(400, "invalid_request")]);
     const { code, output } = await desk.run(people(desk));
     expect(output).toBe(
@@ -57,8 +57,8 @@ describe.concurrent("what is printed", () => {
         "[1/3] Anna: 3 books, 1 call",
         "[2/3] bert: 3 books, 1 call",
         "[3/3] Cleo: failed: This is invalid_request.",
-        "1 author failed; --retry-failed tries again.",
-        "2 of 3 authors done, 1 failure, 0 to go.",
+        "1 author failed. Pass --retry-failed to retry.",
+        "2 of 3 authors done, 1 failure, 0 remaining.",
         "6 books, 2 calls, 2 pages.",
         "Failed:",
         "  Cleo: This is invalid_request.",
@@ -69,7 +69,7 @@ describe.concurrent("what is printed", () => {
     expect(code).toBe(3);
   });
 
-  it("with --json: an object a line, from start to end", async ({ server, desk }) => {
+  it("with --json has an object per line, from start to end", async ({ server, desk }) => {
     server.script.set("bert", [refusal(429, "quota_exhausted", { reset_at: TOMORROW })]);
     const { code, output } = await desk.run(people(desk), "--json");
     const events = eventsIn(output);
@@ -80,7 +80,7 @@ describe.concurrent("what is printed", () => {
     expect(code).toBe(2);
   });
 
-  it("where the day ends in the middle of an author: nobody is asked any more, and the author is not done", async ({ server, desk }) => {
+  it("ends at the daily limit within an author, who is not done", async ({ server, desk }) => {
     const cut = { complete: false, quota_exhausted: true, next_page: 2, errors: [], quota: statusBody(1_000) };
     server.script.set("bert", [{ body: bibliographyBody(cut) }]);
     const { code, output } = await desk.run(people(desk), "--json");
@@ -89,12 +89,12 @@ describe.concurrent("what is printed", () => {
     expect(code).toBe(2);
   });
 
-  it("with --json, also where it could not begin", async ({ desk }) => {
+  it("with --json includes errors before the start", async ({ desk }) => {
     const { output } = await desk.run("--json", "--tier=best");
     expect(eventsIn(output)).toMatchObject([{ type: "error", message: expect.stringContaining("--tier") as string }]);
   });
 
-  it("contains no control characters of an author's name", async ({ desk }) => {
+  it("has no control characters from a name", async ({ desk }) => {
     const { output } = await desk.run("--author=An\u001B[31mna");
     expect(output).not.toContain("\u001B");
   });
@@ -104,7 +104,7 @@ describe.concurrent("--check-quota", () => {
   it.for<readonly [number, number, string]>([
     [456, 0, "Calls can be made."],
     [1_000, 2, "No call can be made."],
-  ])("at %i of 1,000 ends with %i", async ([used, code, sentence], { server, desk }) => {
+  ])("at %i of 1,000 exits with %i", async ([used, code, sentence], { server, desk }) => {
     server.status = { body: statusBody(used) };
     const done = await desk.run("--check-quota");
     expect(done.output).toContain(`Left         ${1_000 - used}\n`);
@@ -112,11 +112,11 @@ describe.concurrent("--check-quota", () => {
     expect(done.code).toBe(code);
   });
 
-  it("ends with 1 where there is no status", async ({ server, desk }) => {
+  it("exits with 1 without a status", async ({ server, desk }) => {
     server.status = refusal(503, "quota_unavailable");
     expect(await desk.run("--check-quota")).toEqual({
       code: 1,
-      output: "The quota's status is not to be had: This is quota_unavailable.\n",
+      output: "Quota status unavailable: This is quota_unavailable.\n",
     });
   });
 });
@@ -128,7 +128,7 @@ describe.concurrent("tiers", () => {
     ["1000-5000", 4_000, [1_000, 2_000, 3_000, 4_000].map((offset) => `offset=${offset}&limit=1000`)],
     ["5000-20000", 1_200, ["offset=5000&limit=1000", "offset=6000&limit=1000"]],
     ["all", 6_200, [0, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000].map((offset) => `offset=${offset}&limit=1000`)],
-  ])("%s of 6,200 authors: %i, page by page, and --dry-run spends nothing", async ([tier, authors, pages], { server, desk }) => {
+  ])("%s of 6,200 authors has %i, and --dry-run makes no provider calls", async ([tier, authors, pages], { server, desk }) => {
     server.top = Array.from({ length: 6_200 }, (_, index) => `Author ${index}`);
     server.status = { body: statusBody(400) };
     const { code, output } = await desk.run(`--tier=${tier}`, "--dry-run", "--json");
@@ -153,17 +153,17 @@ describe.concurrent("tiers", () => {
 });
 
 it.concurrent.for<readonly [string[], string | RegExp]>([
-  [[], "There are no authors to harvest; pass one of --tier, --author and --authors, or --resume."],
-  [["--tier=best"], /^--tier is "best"; expected one of top-100, .*all\.$/u],
-  [["--max-pages=0", "--tier=all"], '--max-pages is "0"; expected a whole number from 1 to 100.'],
-  [["--base-url=ftp://x", "--tier=all"], '--base-url is "ftp://x"; expected an address such as http://127.0.0.1:8787.'],
-  [["--status-interval=soon"], '--status-interval is "soon"; expected seconds above 0, such as 60 or 0.5.'],
-  [["--author="], '--author is ""; expected a name.'],
-  [["--autor=x"], /^Unknown option --autor; expected one of --tier, --author, .*--help/u],
-  [["top-100"], 'Unexpected argument "top-100"; write options after "--": npm run harvest -- --tier TIER'],
-  [["--tier=all", "--author=x"], "--tier, --author and --authors are given together; expected one of them."],
-  [["--authors=/nowhere/a.txt"], /^--authors \/nowhere\/a\.txt could not be read \(ENOENT/u],
-])("%j: one sentence, and 1", async ([options, sentence], { desk }) => {
+  [[], "No authors given. Pass one of --tier, --author and --authors, or --resume."],
+  [["--tier=best"], /^--tier must be one of top-100, .*all \(got "best"\)\.$/u],
+  [["--max-pages=0", "--tier=all"], '--max-pages must be a whole number from 1 to 100 (got "0").'],
+  [["--base-url=ftp://x", "--tier=all"], '--base-url must be an address such as http://127.0.0.1:8787 (got "ftp://x").'],
+  [["--status-interval=soon"], '--status-interval must be a number of seconds above 0, such as 60 or 0.5 (got "soon").'],
+  [["--author="], '--author must be a name (got "").'],
+  [["--autor=x"], /^Unknown option --autor\. Options: --tier, --author, .*--help/u],
+  [["top-100"], 'Unexpected argument "top-100". Write options after "--": npm run harvest -- --tier TIER'],
+  [["--tier=all", "--author=x"], "Pass only one of --tier, --author and --authors."],
+  [["--authors=/nowhere/a.txt"], /^Cannot read --authors \/nowhere\/a\.txt \(ENOENT/u],
+])("%j prints one line and exits with 1", async ([options, sentence], { desk }) => {
   const { code, output } = await desk.run(...options);
   expect(output.trimEnd()).toMatch(sentence);
   expect(output.trimEnd().split("\n")).toHaveLength(1);

@@ -5,11 +5,11 @@ import { SOAK } from "../support/node/soak.ts";
 import { HarvestDesk, eventsIn } from "../support/node/harvest.ts";
 
 const DAYS = 4;
-/** `npm run test:soak` has days of 500 calls, and 2,000 authors. */
+/** `npm run test:soak` has 500 calls per day and 2,000 authors. */
 const DAY = SOAK ? 500 : 20;
 const AUTHORS = DAYS * DAY;
 
-/** Mostly names that the provider does not know, which cost a call like the others, and some people with a page of books. */
+/** Mostly unknown names, which cost a call too, and some authors with one page of books. */
 const WORLD = { authors: {}, releases: {}, unknown_percent: 2 };
 const people = Array.from({ length: 1_000 }, (_, index) => `Writer ${index}`)
   .filter((name) => authorNamed(name, WORLD).total <= 60)
@@ -36,7 +36,7 @@ afterAll(async () => {
   desk.clear();
 });
 
-it(`harvests ${AUTHORS} authors on four days of ${DAY} calls, going on by itself when an operator ends each day`, async () => {
+it(`harvests ${AUTHORS} authors in four days of ${DAY} calls, continuing after each reset`, async () => {
   const spent: unknown[] = [];
   const harvest = desk.start(`--authors=${desk.list(names)}`, "--wait", "--json");
   while (spent.length < DAYS - 1) {

@@ -4,7 +4,7 @@ import { HarvestDesk } from "../support/node/harvest.ts";
 import { SOAK } from "../support/node/soak.ts";
 import type { Command } from "../support/node/process.ts";
 
-/** `npm run test:soak` kills it 20 times, on a longer list. */
+/** `npm run test:soak` kills it 20 times, with a longer list. */
 const [KILLS, AUTHORS] = SOAK ? [20, 130] : [2, 40];
 const THICK = { "Thick Writer 10": 2_300, "Thick Writer 20": 1_700 };
 const names = Array.from({ length: AUTHORS }, (_, index) => {
@@ -34,7 +34,7 @@ class Laboratory {
     return (await (await fetch(`${this.coordinator.simulatorUrl}/_simulator${path}`, init)).json()) as Body;
   }
 
-  /** Pages that were paid for, each as often as it was. */
+  /** Billed pages, including repeated ones. */
   async pages(): Promise<string[]> {
     const log = await this.simulator<{ path: string; billed: number }[]>("GET", "/requests?limit=5000");
     return log.filter(({ billed }) => billed > 0).map(({ path }) => decodeURIComponent(path));
@@ -51,8 +51,8 @@ const killed = new Laboratory();
 beforeAll(async () => Promise.all([undisturbed.open(), killed.open()]));
 afterAll(async () => Promise.all([undisturbed.close(), killed.close()]));
 
-/** After a few authors, somewhere in the middle of whatever happens then. */
-async function someMoment(harvest: Command): Promise<void> {
+/** Waits for a random time after a few authors. */
+async function randomTime(harvest: Command): Promise<void> {
   const authors = Math.floor(Math.random() * 6);
   await expect
     .poll(() => harvest.output.match(/^\[\d+\//gmu)?.length ?? 0, { timeout: 60_000, interval: 5 })
@@ -63,12 +63,12 @@ async function someMoment(harvest: Command): Promise<void> {
 describe(`a harvest that is killed ${KILLS} times`, () => {
   const inFlight: string[] = [];
 
-  it("goes on each time where its checkpoint stands", async () => {
+  it("continues at its checkpoint each time", async () => {
     const source = `--authors=${killed.desk.list(names)}`;
     let harvest = killed.desk.start(source);
     await harvest.printed("[1/");
     for (let kill = 0; kill < KILLS; kill += 1) {
-      await someMoment(harvest);
+      await randomTime(harvest);
       expect(await harvest.stop("SIGKILL")).toBeNull();
       inFlight.push(names[killed.desk.saved().settled] ?? "");
       harvest = killed.desk.start(source, "--resume");
@@ -76,17 +76,17 @@ describe(`a harvest that is killed ${KILLS} times`, () => {
     expect(await harvest.ended).toBe(0);
   });
 
-  it("ends with what an undisturbed one ends with", async () => {
+  it("has the result of an undisturbed harvest", async () => {
     const { code } = await undisturbed.desk.run(`--authors=${undisturbed.desk.list(names)}`);
     expect(code).toBe(0);
     const { settled, processed, failed, unfinished, totals } = undisturbed.desk.saved();
     expect(killed.desk.saved()).toMatchObject({ settled, processed, failed, unfinished });
     expect(killed.desk.saved().totals).toMatchObject({ authors: totals.authors, books: totals.books });
-    const catalogue = async (lab: Laboratory) => (await lab.call<{ authors: object[] }>("GET", "/api/authors/top?limit=1000")).authors;
-    expect(await catalogue(killed)).toEqual(await catalogue(undisturbed));
+    const topAuthors = async (lab: Laboratory) => (await lab.call<{ authors: object[] }>("GET", "/api/authors/top?limit=1000")).authors;
+    expect(await topAuthors(killed)).toEqual(await topAuthors(undisturbed));
   });
 
-  it("paid twice for nothing but what was in flight when it died", async () => {
+  it("only repeated pages in flight at a kill", async () => {
     const once = await undisturbed.pages();
     expect(new Set(once).size).toBe(once.length);
     const pages = await killed.pages();
@@ -97,7 +97,7 @@ describe(`a harvest that is killed ${KILLS} times`, () => {
   });
 });
 
-it("stops in the middle of an author when the day ends there, and goes on at the next page", async () => {
+it("stops within an author at the daily limit and continues at the next page", async () => {
   const { desk } = undisturbed;
   const options = ["--author=Marathon Writer", `--checkpoint=${desk.folder}/marathon.json`];
   await undisturbed.simulator("PUT", "/settings", { authors: { "Marathon Writer": 2_500 } });
@@ -105,7 +105,7 @@ it("stops in the middle of an author when the day ends there, and goes on at the
   await undisturbed.call("PUT", "/api/quota/settings", { daily_limit: used + 1, background_floor: 0 });
   const stopped = await desk.run(...options);
   expect(stopped.code).toBe(2);
-  expect(stopped.output).toContain("--resume goes on with Marathon Writer.");
+  expect(stopped.output).toContain("Pass --resume to continue with Marathon Writer.");
   await undisturbed.call("PUT", "/api/quota/settings", { daily_limit: used + 3 });
   const { code, output } = await desk.run(...options, "--resume");
   expect(output).toContain("[1/1] Marathon Writer: 2,500 books, 2 calls");

@@ -3,16 +3,16 @@ import { run } from "../support/node/process.ts";
 
 const SCRIPT = "scripts/record-release.ts";
 
-describe("npm run record-release records nothing", () => {
-  it("under a name that a recording has: none is ever changed", async () => {
+describe("npm run record-release refuses", () => {
+  it("the name of an existing recording", async () => {
     const { code, output } = await run([SCRIPT, "0010"]);
-    expect(output.trim()).toBe("test/upgrade/releases/0010.json is there, and a recording never changes.");
+    expect(output.trim()).toBe("test/upgrade/releases/0010.json exists already. A recording never changes.");
     expect(code).toBe(1);
   });
 
-  it("of a release that is not the one that stands here", async () => {
+  it("the name of another release", async () => {
     const { code, output } = await run([SCRIPT, "0006"]);
-    expect(output).toMatch(/^The name is "0006"; expected the number of the newest migration, \d{4}\. /u);
+    expect(output).toMatch(/^NAME must be the number of the newest migration, \d{4} \(got "0006"\)\. /u);
     expect(code).toBe(1);
   });
 });

@@ -26,7 +26,7 @@ describe("setup", () => {
       },
     });
 
-  /** What `npm ci` leaves behind, as far as setup looks. */
+  /** Files of `npm ci` that setup checks. */
   const install = (folder: string): void => {
     installs += 1;
     rmSync(join(folder, "node_modules"), { recursive: true, force: true });
@@ -53,23 +53,23 @@ describe("setup", () => {
     expect(installs).toBe(1);
   });
 
-  it("installs again when package-lock.json names something else", async () => {
+  it("installs again when package-lock.json changes", async () => {
     await ensure();
     write(join(root, "package-lock.json"), lock("4.1.0"));
     await ensure();
     expect(installs).toBe(2);
   });
 
-  it("leaves alone what `npm ci` by hand has installed", async () => {
+  it("keeps the packages of a manual `npm ci`", async () => {
     install(root);
     await ensure();
     expect(installs).toBe(1);
   });
 
   it.each([
-    ["a package is gone", "node_modules/zod"],
-    ["a program is gone", "node_modules/.bin/node"],
-    ["npm never finished", "node_modules/.package-lock.json"],
+    ["a package is missing", "node_modules/zod"],
+    ["a program is missing", "node_modules/.bin/node"],
+    ["npm has not finished", "node_modules/.package-lock.json"],
   ])("installs again when %s", async (_, path) => {
     await ensure();
     rmSync(join(root, path), { recursive: true });
@@ -85,7 +85,7 @@ describe("setup", () => {
     expect(installs).toBe(2);
   });
 
-  it("says which program does not run even after an install", async () => {
+  it("names a program that does not run after an install", async () => {
     const withoutScripts = (folder: string): void => {
       install(folder);
       rmSync(join(folder, "node_modules/.bin/node"));
@@ -93,7 +93,7 @@ describe("setup", () => {
     await expect(ensureDependencies(root, withoutScripts)).rejects.toThrow(/node_modules\/\.bin\/node does not run/u);
   });
 
-  it("says how to restore a missing package-lock.json", async () => {
+  it("explains how to restore a missing package-lock.json", async () => {
     rmSync(join(root, "package-lock.json"));
     await expect(ensure()).rejects.toThrow("git checkout package-lock.json");
   });
@@ -103,7 +103,7 @@ describe("setup", () => {
     expect(installs).toBe(1);
   });
 
-  it("copies the viewer's files and the dashboard's, and again when one differs", () => {
+  it("copies the files of viewer and dashboard again when one changes", () => {
     for (const name of ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"]) {
       write(join(root, "node_modules/swagger-ui-dist", name), name);
     }
@@ -122,15 +122,15 @@ describe("setup", () => {
     expect(readFileSync(join(root, "worker/assets/dashboard-assets/dashboard.css"), "utf8")).toBe(`${styles.join("\n")}\n`);
   });
 
-  it("tells an old Node what is needed", async () => {
+  it("refuses an old version of Node", async () => {
     const pretend = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.20.4" } })`;
     expect(await run(["--import", `data:text/javascript,${encodeURIComponent(pretend)}`, "scripts/setup.js"])).toEqual({
       code: 1,
-      output: "This needs Node 20 or newer, and this is Node 18.20.4. See https://nodejs.org.\n",
+      output: "Node 20 or newer is required (got Node 18.20.4). See https://nodejs.org.\n",
     });
   });
 
-  it("has nothing to say where everything is in place", async () => {
+  it("prints nothing if everything is installed", async () => {
     await run(["scripts/setup.js"]);
     expect(await run(["scripts/setup.js"])).toEqual({ code: 0, output: "" });
   });

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { tickCrons } from "../../scripts/start/crons.ts";
 
-/** With seconds, so that a test need not wait for a minute. */
+/** With seconds, so that the test does not wait for a minute. */
 const EVERY_SECOND = "* * * * * *";
 
 const stops: (() => void)[] = [];
@@ -19,7 +19,7 @@ async function listen(status: number): Promise<{ url: string; seen: URL[]; next:
   });
   const server = createServer((request, response) => {
     seen.push(new URL(request.url ?? "/", "http://127.0.0.1"));
-    response.writeHead(status).end(status === 200 ? "ok" : "No work is known");
+    response.writeHead(status).end(status === 200 ? "ok" : "no job found");
     arrived();
   });
   await new Promise<void>((resolve) => {
@@ -30,7 +30,7 @@ async function listen(status: number): Promise<{ url: string; seen: URL[]; next:
   return { url: `http://127.0.0.1:${port}`, seen, next };
 }
 
-test("each cron is delivered with its expression and the minute it was due", async () => {
+test("each cron is sent with its expression and its scheduled minute", async () => {
   const { url, seen, next } = await listen(200);
   stops.push(tickCrons(url, [EVERY_SECOND], () => undefined).stop);
   await next;
@@ -40,16 +40,16 @@ test("each cron is delivered with its expression and the minute it was due", asy
   expect(Number(first?.searchParams.get("time")) % 60_000).toBe(0);
 });
 
-test("a tick that fails is told, and the clock goes on", async () => {
+test("a failed tick is reported, and later ticks still fire", async () => {
   const { url, seen } = await listen(500);
-  const told: string[] = [];
+  const failures: string[] = [];
   await new Promise<void>((resolve) => {
     const { stop } = tickCrons(url, [EVERY_SECOND], (message) => {
-      told.push(message);
-      if (told.length === 2) resolve();
+      failures.push(message);
+      if (failures.length === 2) resolve();
     });
     stops.push(stop);
   });
-  expect(told[0]).toBe(`The cron ${EVERY_SECOND} failed: Error: 500 No work is known`);
+  expect(failures[0]).toBe(`The cron ${EVERY_SECOND} failed: Error: 500 no job found`);
   expect(seen.length).toBeGreaterThanOrEqual(2);
 });

@@ -27,7 +27,7 @@ async function end(locker: Locker, signal: NodeJS.Signals): Promise<void> {
 }
 
 describe("the lock", () => {
-  it("is held by one of several that start together, also after its owner was killed", async () => {
+  it("is held by one of several contenders, even after its owner was killed", async () => {
     const name = randomUUID();
     for (let round = 0; round < ROUNDS; round += 1) {
       const lockers = [start(name), start(name), start(name)];
@@ -37,7 +37,7 @@ describe("the lock", () => {
     }
   });
 
-  it("is free again when its owner lets go", async () => {
+  it("is free after its owner releases it", async () => {
     const name = randomUUID();
     const owner = start(name);
     expect(await answerOf(owner)).toBe("held");

@@ -5,38 +5,38 @@ import { configurationProblems } from "../../scripts/start/configuration.ts";
 const NOON = new Date(2026, 0, 1, 12, 0, 0);
 
 describe("a log line on the screen", () => {
-  it("shows an error with its fields, without what only a search needs", () => {
+  it("shows an error without fields for a log search", () => {
     const message = JSON.stringify({
       level: "error",
-      message: "The database did not answer",
+      message: "Database query failed",
       error: "no such table",
       path: "/health",
       stack: "…",
     });
     const line = readLog({ level: "error", message });
     expect(isWorthShowing(line)).toBe(true);
-    expect(shortLine(line, NOON, 100)).toBe('12:00:00 error  The database did not answer  error="no such table" path=/health');
-    expect(shortLine(line, NOON, 30)).toBe("12:00:00 error  The database …");
+    expect(shortLine(line, NOON, 100)).toBe('12:00:00 error  Database query failed  error="no such table" path=/health');
+    expect(shortLine(line, NOON, 30)).toBe("12:00:00 error  Database quer…");
   });
 
-  it("takes the first line of what is not JSON, without its colours", () => {
+  it("shows the first line of other text without colors", () => {
     const line = readLog({ level: "error", message: "\u001B[31mUncaught TypeError: no\u001B[0m\n    at index.js:1:1" });
     expect(shortLine(line, NOON, 80)).toBe("12:00:00 error  Uncaught TypeError: no");
   });
 
-  it("leaves information out", () => {
+  it("omits information", () => {
     expect(isWorthShowing(readLog({ level: "log", message: '{"level":"info","message":"request"}' }))).toBe(false);
   });
 });
 
-describe("a complaint about the configuration", () => {
-  it("becomes one line a value", () => {
+describe("a configuration problem", () => {
+  it("has one line per value", () => {
     const problems = [{ name: "QUOTA_DAILY_LIMIT", value: '"x"', expected: "a whole number" }];
     const message = JSON.stringify({ level: "error", message: "The configuration is wrong", problems });
-    expect(configurationProblems({ level: "error", message })).toEqual(['QUOTA_DAILY_LIMIT is "x"; expected a whole number']);
+    expect(configurationProblems({ level: "error", message })).toEqual(['QUOTA_DAILY_LIMIT is "x". Expected a whole number.']);
   });
 
-  it("is nothing else", () => {
-    expect(configurationProblems({ level: "error", message: '{"message":"The database did not answer","problems":[{}]}' })).toEqual([]);
+  it("is not in other log lines", () => {
+    expect(configurationProblems({ level: "error", message: '{"message":"Database query failed"}' })).toEqual([]);
   });
 });

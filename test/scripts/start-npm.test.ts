@@ -22,7 +22,7 @@ async function until(met: () => boolean, withinMs: number): Promise<void> {
   while (!met() && performance.now() < giveUpAt) await new Promise((resolve) => setTimeout(resolve, 200));
 }
 
-it("SIGTERM to npm ends the server, workerd and whatever else it started", async () => {
+it("SIGTERM to npm ends the server and all its child processes", async () => {
   const port = await freePorts();
   const options = [`--port=${port}`, `--simulator-port=${port + 1}`, `--state=${join(folder, "state")}`, `--vars=${join(folder, "vars")}`];
   const npm = spawn("npm", ["start", "--", ...options], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });

@@ -17,29 +17,27 @@ describe("npm start refuses", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each([
-    [["--prot=9000"], /^Unknown option --prot; expected one of --port, --simulator-port, .*\n$/u],
-    [["--port=abc"], `--port is "abc"; expected a whole number from 1 to 65535.\n`],
-    [["--simulator-port=65536"], `--simulator-port is "65536"; expected a whole number from 1 to 65535.\n`],
-    [["--port=9000", "--simulator-port=9000"], `--port and --simulator-port are both 9000; expected two different ports.\n`],
-    [["--port=65535"], `--port is 65535, the last port. Pass --simulator-port too.\n`],
-    [["--vars="], `--vars is ""; expected a path.\n`],
-    [["9000"], `Unexpected argument "9000"; write options after "--": npm start -- --port N\n`],
-  ])("%j, in one sentence", async (options, sentence) => {
+    [["--prot=9000"], /^Unknown option --prot\. Options: --port, --simulator-port, .*\n$/u],
+    [["--port=abc"], `--port must be a whole number from 1 to 65535 (got "abc").\n`],
+    [["--simulator-port=65536"], `--simulator-port must be a whole number from 1 to 65535 (got "65536").\n`],
+    [["--port=9000", "--simulator-port=9000"], `--port and --simulator-port must differ (got 9000 for both).\n`],
+    [["--port=65535"], `--port is 65535, the last port. Add --simulator-port.\n`],
+    [["--vars="], `--vars must be a path (got "").\n`],
+    [["9000"], `Unexpected argument "9000". Write options after "--": npm start -- --port N\n`],
+  ])("%j with one line", async (options, sentence) => {
     const { code, output } = await start(...options);
     expect(output).toMatch(sentence);
     expect(code).toBe(1);
   });
 
-  it("a port in use, naming it and the option", async () => {
+  it("a port in use, with the name of its option", async () => {
     const port = await freePorts();
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(port + 1, "127.0.0.1", resolve));
     const [own, simulators] = [await start(`--port=${port + 1}`), await start(`--port=${port}`)];
     server.close();
-    expect(own).toEqual({ code: 1, output: `Port ${port + 1} is in use; choose another with --port N (npm start -- --port N).\n` });
-    expect(simulators.output).toBe(
-      `Port ${port + 1} is in use; choose another with --simulator-port N (npm start -- --simulator-port N).\n`,
-    );
+    expect(own).toEqual({ code: 1, output: `Port ${port + 1} is in use. Choose another: npm start -- --port N.\n` });
+    expect(simulators.output).toBe(`Port ${port + 1} is in use. Choose another: npm start -- --simulator-port N.\n`);
   });
 
   it("a reset whose cron never fires", async () => {
@@ -47,21 +45,21 @@ describe("npm start refuses", () => {
     writeFileSync(join(folder, "never"), vars);
     const { code, output } = await start(`--port=${await freePorts()}`, `--vars=${join(folder, "never")}`);
     expect(code).toBe(1);
-    expect(output).toMatch(/^QUOTA_RESET_SCHEDULE is "0 3 \* \* \*"; expected one of the cron triggers: .*"0 0 \* \* \*".*$/mu);
+    expect(output).toMatch(/^QUOTA_RESET_SCHEDULE must be one of the cron triggers .*"0 0 \* \* \*".* \(got "0 3 \* \* \*"\)\.$/mu);
   });
 
-  it("a wrong configuration, naming every value and what was expected", async () => {
+  it("an invalid configuration, with all values and accepted values", async () => {
     writeFileSync(join(folder, "wrong"), "ADMIN_TOKEN=short\nKEY_PEPPER=salt\nQUOTA_DAILY_LIMIT=many\nISBNDB_BASE_URL=nowhere\n");
     const { code, output } = await start(`--port=${await freePorts()}`, `--vars=${join(folder, "wrong")}`);
     expect(code).toBe(1);
-    for (const complaint of [
-      /^ADMIN_TOKEN is set, but not usable; expected .+$/mu,
-      /^ISBNDB_API_KEY is not set; expected .+$/mu,
-      /^KEY_PEPPER is set, but not usable; expected a secret of at least 16 characters$/mu,
-      /^ISBNDB_BASE_URL is "nowhere"; expected an http or https URL$/mu,
-      /^QUOTA_DAILY_LIMIT is "many"; expected a whole number .+$/mu,
+    for (const problem of [
+      /^ADMIN_TOKEN is .+ Expected .+$/mu,
+      /^ISBNDB_API_KEY is .+ Expected .+$/mu,
+      /^KEY_PEPPER is .+ Expected .+16 characters.*$/mu,
+      /^ISBNDB_BASE_URL is "nowhere"\. Expected an http or https URL\.$/mu,
+      /^QUOTA_DAILY_LIMIT is "many"\. Expected a whole number .+$/mu,
     ]) {
-      expect(output).toMatch(complaint);
+      expect(output).toMatch(problem);
     }
     expect(output).not.toMatch(/^\s+at /mu);
   });

@@ -10,7 +10,7 @@ afterEach(() => {
 
 const RESTARTED_AT = Date.UTC(2025, 11, 30, 14);
 
-async function answering(status: number): Promise<{ url: string; sent: unknown[]; token: string }> {
+async function startServer(status: number): Promise<{ url: string; sent: unknown[]; token: string }> {
   const sent: unknown[] = [];
   const server = createServer((request, response) => {
     void (async () => {
@@ -26,21 +26,21 @@ async function answering(status: number): Promise<{ url: string; sent: unknown[]
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sent, token: "secret" };
 }
 
-test("the Worker is asked once to wake what was under way before it was started", async () => {
-  const worker = await answering(202);
-  const told: string[] = [];
-  await wakeJobs(worker, RESTARTED_AT, (message) => told.push(message));
+test("starts one job that resumes jobs from before the restart", async () => {
+  const worker = await startServer(202);
+  const failures: string[] = [];
+  await wakeJobs(worker, RESTARTED_AT, (message) => failures.push(message));
   const restarted_at = "2025-12-30T14:00:00.000Z";
   const body = { type: "housekeeping", payload: { restarted_at }, idempotency_key: `restart:${restarted_at}` };
-  expect({ sent: worker.sent, told }).toEqual({ sent: [["POST", "/api/jobs", "Bearer secret", body]], told: [] });
+  expect({ sent: worker.sent, failures }).toEqual({ sent: [["POST", "/api/jobs", "Bearer secret", body]], failures: [] });
 });
 
-test("a refusal, or a Worker that is not there, is told and stops nothing", async () => {
-  const told: string[] = [];
-  await wakeJobs(await answering(503), RESTARTED_AT, (message) => told.push(message));
-  await wakeJobs({ url: "http://127.0.0.1:1", token: "secret" }, RESTARTED_AT, (message) => told.push(message));
-  expect(told).toEqual([
-    "Jobs of the last run were not woken: Error: 503 no",
-    "Jobs of the last run were not woken: TypeError: fetch failed",
+test("reports a refusal and an unavailable Worker without failing", async () => {
+  const failures: string[] = [];
+  await wakeJobs(await startServer(503), RESTARTED_AT, (message) => failures.push(message));
+  await wakeJobs({ url: "http://127.0.0.1:1", token: "secret" }, RESTARTED_AT, (message) => failures.push(message));
+  expect(failures).toEqual([
+    "Jobs of the last run were not resumed: Error: 503 no",
+    "Jobs of the last run were not resumed: TypeError: fetch failed",
   ]);
 });

@@ -7,7 +7,7 @@ import { liveProcesses } from "../support/node/process.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
-/** The commands on the screen, as somebody would paste them. */
+/** Commands on the screen, as single lines. */
 function commandsIn(output: string): string[] {
   return output
     .replaceAll(/\\\n/gu, "")
@@ -15,7 +15,7 @@ function commandsIn(output: string): string[] {
     .filter((line) => line.trim().startsWith("curl "));
 }
 
-/** What the screen says to put into the environment first. */
+/** Environment variables that the screen exports. */
 function exportsIn(output: string): Record<string, string> {
   return Object.fromEntries([...output.matchAll(/^ +export (\w+)=(\S+)$/gmu)].map(([, name = "", value = ""]) => [name, value]));
 }
@@ -43,7 +43,7 @@ describe("npm start", () => {
     expect(widest).toBeLessThanOrEqual(80);
   });
 
-  it("writes local secrets on the first run, and this run's simulator", () => {
+  it("writes local secrets and the simulator on the first run", () => {
     expect(readFileSync(coordinator.vars, "utf8").split("\n").slice(1, -1)).toEqual([
       `ADMIN_TOKEN="${coordinator.token}"`,
       'ISBNDB_API_KEY="simulator-key"',
@@ -56,7 +56,7 @@ describe("npm start", () => {
     ]);
   });
 
-  it("begins with real books that are two months old", async () => {
+  it("has real books that are two months old", async () => {
     const book = await read("/api/books/9780441172719");
     expect(book).toMatchObject({ title: "Dune", authors: ["Frank Herbert"], subjects: ["Science Fiction"], isbn10: "0441172717" });
     expect((Date.now() - Date.parse(String(book["fetched_at"]))) / DAY_MS).toBeCloseTo(60, 1);
@@ -71,8 +71,8 @@ describe("npm start", () => {
     expect(await (await fetch(`${coordinator.simulatorUrl}/_simulator`)).text()).toContain("<html");
   });
 
-  it("prints commands that work: two books for one call, the status, the end of the day and its refusal", () => {
-    const [enrich = "", status = "", usage = "", endTheDay = "", refused = ""] = commandsIn(command.output);
+  it("prints working commands for two books, the status, the daily limit and its refusal", () => {
+    const [enrich = "", status = "", usage = "", useUpLimit = "", refused = ""] = commandsIn(command.output);
     const pasted = (text: string) => paste(text, command.output);
     expect(JSON.parse(pasted(enrich))).toMatchObject({ requested: 2, enriched: 2, api_calls: 1 });
     expect(JSON.parse(pasted(status))).toMatchObject({ used: 1, callers: [{ caller: "projects", used: 1 }] });
@@ -81,11 +81,11 @@ describe("npm start", () => {
       organization: { api_calls: { used: 1, limit: 10_000 } },
       upstream: { calls_per_day: 500, used: 1, remaining: 499 },
     });
-    expect(JSON.parse(pasted(endTheDay))).toMatchObject({ used: 13_000, remaining: 0 });
+    expect(JSON.parse(pasted(useUpLimit))).toMatchObject({ used: 13_000, remaining: 0 });
     expect(pasted(refused)).toMatch(/^HTTP\/1.1 429 [^]*"code":"quota_exhausted"/u);
   });
 
-  it("goes on after SIGTERM where it was, on other ports, and leaves no process behind", async () => {
+  it("continues after SIGTERM on other ports and leaves no process running", async () => {
     const children = command.children();
     expect(children.filter((child) => child.endsWith("workerd"))).not.toHaveLength(0);
     expect(await command.stop("SIGTERM")).toBe(143);
@@ -106,7 +106,7 @@ describe("npm start", () => {
     expect(simulator).toMatchObject({ spent: 1 });
   });
 
-  it("calls this run's simulator although the file names the first run's", async () => {
+  it("calls this run's simulator although the file has the first run's", async () => {
     const answer = await fetch(`${coordinator.url}/api/enrich/batch-direct`, {
       method: "POST",
       headers: { authorization: `Bearer ${coordinator.token}`, "content-type": "application/json" },
@@ -115,7 +115,7 @@ describe("npm start", () => {
     expect(await answer.json()).toMatchObject({ enriched: 1, api_calls: 1 });
   });
 
-  it("ends with 1 and says so when workerd dies", async () => {
+  it("exits with 1 and a message when workerd dies", async () => {
     const workerd = command.children().find((child) => child.endsWith("workerd")) ?? "";
     process.kill(Number.parseInt(workerd, 10), "SIGKILL");
     expect(await command.ended).toBe(1);

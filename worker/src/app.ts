@@ -1,7 +1,7 @@
 /** Middleware order, the mounting table, and the handling of unknown paths and failures. */
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
-import { dashboard, failurePage, isForPeople } from "./dashboard/index.tsx";
+import { dashboard, failurePage, acceptsPage } from "./dashboard/index.tsx";
 import { Problem } from "./errors.ts";
 import { createRouter, problemResponse } from "./http/index.ts";
 import { answerHeaders } from "./middleware/answer-headers.ts";
@@ -42,7 +42,7 @@ export const app = createRouter();
 app.onError(onError);
 app.notFound(async (c) => {
   const problem = notFound(c);
-  return isForPeople(c) ? failurePage(c, problem) : problemResponse(c, problem);
+  return acceptsPage(c) ? failurePage(c, problem) : problemResponse(c, problem);
 });
 
 // Sends a referrer to our own pages only, because browsers need it to report the origin of a form. Other origins can read nothing, because

@@ -1,4 +1,4 @@
-/** A project's database whole: how long a dump and a restore take, and what they hold on to meanwhile. */
+/** Measures the duration and the memory of dumps and restores of a project's database. */
 import { Heap } from "../heap.ts";
 import { inTurns, timed } from "../measure.ts";
 import type { Bench, Measure, Series } from "../measure.ts";
@@ -7,8 +7,8 @@ import { summaryOf } from "../statistics.ts";
 
 const medianOf = (series: Series | undefined): number => summaryOf(series?.rounds ?? []).median;
 
-/** The most that the product and who reads the dump hold on to together, looked at again and again while it runs. */
-async function mostLive(heaps: readonly Heap[], run: () => Promise<unknown>): Promise<number> {
+/** Peak live heap of the product and the reader of the dump, polled while it runs. */
+async function peakLive(heaps: readonly Heap[], run: () => Promise<unknown>): Promise<number> {
   let most = 0;
   const state = { running: true };
   const ended = run().finally(() => (state.running = false));
@@ -23,45 +23,49 @@ async function mostLive(heaps: readonly Heap[], run: () => Promise<unknown>): Pr
   return most;
 }
 
-async function sized(bench: Bench, megabytes: number, heaps: readonly Heap[]): Promise<{ dump: Series; restore: Series; live: Series }> {
+async function measureSize(
+  bench: Bench,
+  megabytes: number,
+  heaps: readonly Heap[],
+): Promise<{ dump: Series; restore: Series; live: Series }> {
   const { workerd, scale } = bench;
-  bench.tell(`dump and restore, ${megabytes} MB`);
+  bench.report(`dump and restore, ${megabytes} MB`);
   const name = `bench-${megabytes}`;
   await work(workerd, "/database/fill", megabytes, name);
-  const taking = async (path: string, contender: string): Promise<Series> => {
+  const measureTime = async (path: string, contender: string): Promise<Series> => {
     const [series] = await inTurns(scale.rounds, "ms", [
       { name: contender, run: async () => timed(async () => work(workerd, path, 0, name)) },
     ]);
     if (series === undefined) throw new Error(contender);
     return series;
   };
-  const dump = await taking("/database/dump", `dump of ${megabytes} MB`);
+  const dump = await measureTime("/database/dump", `dump of ${megabytes} MB`);
   const rounds: number[] = [];
   for (let round = 0; round < scale.rounds; round += 1) {
-    rounds.push(await mostLive(heaps, async () => work(workerd, "/database/dump", 0, name)));
+    rounds.push(await peakLive(heaps, async () => work(workerd, "/database/dump", 0, name)));
   }
-  const live = { contender: `needed at most, dumping ${megabytes} MB`, unit: "MB", rounds } as const;
-  return { dump, live, restore: await taking("/database/restore", `dump and restore of ${megabytes} MB`) };
+  const live = { contender: `peak memory, dump of ${megabytes} MB`, unit: "MB", rounds } as const;
+  return { dump, live, restore: await measureTime("/database/restore", `dump and restore of ${megabytes} MB`) };
 }
 
 export const dump: Measure = {
   name: "dump",
-  about: "a project's database dumped, and dumped into another one",
+  about: "dump and restore of a project's database",
   inspected: true,
   run: async (bench) => {
     const { workerd, scale } = bench;
     const inspector = await workerd.inspector();
     const heaps = await Promise.all(["product", "bench"].map(async (worker) => Heap.of(inspector, worker)));
     const found: { megabytes: number; dump: Series; restore: Series; live: Series }[] = [];
-    for (const megabytes of scale.megabytes) found.push({ megabytes, ...(await sized(bench, megabytes, heaps)) });
+    for (const megabytes of scale.megabytes) found.push({ megabytes, ...(await measureSize(bench, megabytes, heaps)) });
     for (const heap of heaps) heap.close();
     const [first, last] = [found[0], found.at(-1)];
     const costOf = (each: typeof first): number => medianOf(each?.dump) / (each?.megabytes ?? 1);
     const ratios = [
-      { of: "dump, time a megabyte", to: "the same with the smallest", rounds: [costOf(last) / costOf(first)], target: { most: 1.3 } },
+      { of: "dump, time per megabyte", to: "smallest database", rounds: [costOf(last) / costOf(first)], target: { most: 1.3 } },
       {
-        of: "needed at most, dumping the largest",
-        to: "the smallest",
+        of: "peak memory, largest database",
+        to: "smallest database",
         rounds: (last?.live.rounds ?? []).map((mb, round) => mb / (first?.live.rounds[round] ?? mb)),
         target: { most: 1.3 },
       },

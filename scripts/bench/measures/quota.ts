@@ -1,16 +1,16 @@
-/** Granting and refusing over HTTP, how exact each contender is, and reading the state. */
+/** Measures grants, refusals and status requests over HTTP, and the exactness of each contender. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Load, LoadResult } from "../load-process.ts";
 import { inTurns, ratio } from "../measure.ts";
 import type { Bench, Contender, Measure, Outcome } from "../measure.ts";
-import { AS_ADMIN, HELD_SECONDS, ask } from "../product.ts";
+import { AS_ADMIN, RESERVATION_SECONDS, send } from "../product.ts";
 import { DAILY_LIMIT } from "../workerd.ts";
 
 const WARM_UP_SECONDS = 0.3;
 const UNBOUNDED = 1_000_000_000;
-/** What each may grant where it is seen who grants too much, and how many ask at once. */
+/** Limit and number of requests of the overshoot measure. */
 const SMALL_LIMIT = 300;
-const ASKED = 1_000;
+const REQUESTS = 1_000;
 
 const EMPTY = "empty route";
 const OURS = "ours";
@@ -25,10 +25,10 @@ const reserving = (url: string): Target => ({
   url: `${url}/api/quota/reservations`,
   method: "POST",
   headers: AS_ADMIN,
-  body: JSON.stringify({ calls: 1, caller: "bench", ttl_seconds: HELD_SECONDS }),
+  body: JSON.stringify({ calls: 1, caller: "bench", ttl_seconds: RESERVATION_SECONDS }),
 });
 
-/** A key of each contender's own, so that nothing of an earlier round is met. */
+/** Requests of each contender. A new key avoids effects of earlier rounds. */
 function targets({ workerd, bundles }: Bench, key: string, limit: number): Record<string, Target> {
   const query = `?key=${key}&limit=${limit}`;
   const plain = (url: string): Target => ({ url, method: "POST", headers: {} });
@@ -48,8 +48,8 @@ function targets({ workerd, bundles }: Bench, key: string, limit: number): Recor
   };
 }
 
-/** After a warm-up. Answers of another status are told of, not counted. */
-function loaded(bench: Bench, name: string, targetOf: (round: number) => Target, connections: number, status: number): Contender {
+/** Contender under load after a warm-up. Responses with another status are noted, but not counted. */
+function underLoad(bench: Bench, name: string, targetOf: (round: number) => Target, connections: number, status: number): Contender {
   const others = new Map<string, number>();
   return {
     name,
@@ -63,25 +63,25 @@ function loaded(bench: Bench, name: string, targetOf: (round: number) => Target,
       }
       return (result.statuses[status] ?? 0) / result.seconds;
     },
-    note: () => (others.size === 0 ? undefined : `also answered ${[...others].map(([code, count]) => `${code} ×${count}`).join(", ")}`),
+    note: () => (others.size === 0 ? undefined : `also status ${[...others].map(([code, count]) => `${code} ×${count}`).join(", ")}`),
   };
 }
 
-async function compare(bench: Bench, what: "grant" | "refuse"): Promise<Outcome[]> {
-  const [limit, status] = what === "grant" ? [UNBOUNDED, 201] : [0, 429];
+async function compare(bench: Bench, kind: "grant" | "refuse"): Promise<Outcome[]> {
+  const [limit, status] = kind === "grant" ? [UNBOUNDED, 201] : [0, 429];
   const outcomes: Outcome[] = [];
   for (const connections of bench.scale.connections) {
-    bench.tell(`${what}, ${connections} connections`);
-    const names = Object.keys(targets(bench, "", limit)).filter((name) => what === "grant" || (name !== EMPTY && name !== COUNTER));
+    bench.report(`${kind}, ${connections} connections`);
+    const names = Object.keys(targets(bench, "", limit)).filter((name) => kind === "grant" || (name !== EMPTY && name !== COUNTER));
     const target = (name: string) => (round: number) => {
-      const found = targets(bench, `${what}-${connections}-${round}`, limit)[name];
+      const found = targets(bench, `${kind}-${connections}-${round}`, limit)[name];
       if (found === undefined) throw new Error(name);
       return found;
     };
-    const contenders = names.map((name) => loaded(bench, name, target(name), connections, status));
+    const contenders = names.map((name) => underLoad(bench, name, target(name), connections, status));
     const series = await inTurns(bench.scale.rounds, "req/s", contenders);
     const ratios =
-      what === "grant"
+      kind === "grant"
         ? [
             ...ratio(series, OURS, OBJECT, { least: 0.9 }),
             ...ratio(series, SILENT, OBJECT),
@@ -89,7 +89,7 @@ async function compare(bench: Bench, what: "grant" | "refuse"): Promise<Outcome[
             ...ratio(series, OURS, LIMITER, { least: 1.2 }),
           ]
         : [...ratio(series, OURS, OBJECT), ...ratio(series, OURS, LIMITER, { least: 3 }), ...ratio(series, SILENT, LIMITER)];
-    outcomes.push({ title: `${what}, ${connections} ${connections === 1 ? "connection" : "connections"}`, series, ratios });
+    outcomes.push({ title: `${kind}, ${connections} ${connections === 1 ? "connection" : "connections"}`, series, ratios });
   }
   return outcomes;
 }
@@ -98,35 +98,36 @@ export const grant: Measure = {
   name: "grant",
   about: "one call reserved, over HTTP",
   run: async (bench) => {
-    await ask(bench.workerd, "PUT", "/api/quota/usage", { used: 0 });
+    await send(bench.workerd, "PUT", "/api/quota/usage", { used: 0 });
     return compare(bench, "grant");
   },
 };
 
 export const refuse: Measure = {
   name: "refuse",
-  about: "one call refused, the day being over",
+  about: "one call refused, with the daily limit used up",
   run: async (bench) => {
-    await ask(bench.workerd, "PUT", "/api/quota/usage", { used: DAILY_LIMIT });
+    await send(bench.workerd, "PUT", "/api/quota/usage", { used: DAILY_LIMIT });
     return compare(bench, "refuse");
   },
 };
 
 export const overshoot: Measure = {
   name: "overshoot",
-  about: `grants beyond a limit of ${SMALL_LIMIT} where ${ASKED} ask at 64 connections`,
+  about: `grants above a limit of ${SMALL_LIMIT} with ${REQUESTS} requests on 64 connections`,
   run: async (bench) => {
-    bench.tell("overshoot");
+    bench.report("overshoot");
     const names = Object.keys(targets(bench, "", SMALL_LIMIT)).filter((name) => ![EMPTY, SILENT, COUNTER].includes(name));
     const contenders = names.map((name): Contender => ({
       name,
       run: async (round) => {
-        if (name === OURS) await ask(bench.workerd, "POST", "/api/quota/reset");
-        const held = name === OURS ? (await ask<{ reserved: number }>(bench.workerd, "GET", "/api/quota/status")).reserved : 0;
-        if (name === OURS) await ask(bench.workerd, "PUT", "/api/quota/settings", { daily_limit: held + SMALL_LIMIT, safety_buffer: 0 });
+        if (name === OURS) await send(bench.workerd, "POST", "/api/quota/reset");
+        const reserved = name === OURS ? (await send<{ reserved: number }>(bench.workerd, "GET", "/api/quota/status")).reserved : 0;
+        if (name === OURS)
+          await send(bench.workerd, "PUT", "/api/quota/settings", { daily_limit: reserved + SMALL_LIMIT, safety_buffer: 0 });
         const target = targets(bench, `overshoot-${round}`, SMALL_LIMIT)[name];
         if (target === undefined) throw new Error(name);
-        const load = { name: `overshoot-${round}`, ...target, connections: 64, seconds: 60, requests: ASKED };
+        const load = { name: `overshoot-${round}`, ...target, connections: 64, seconds: 60, requests: REQUESTS };
         const { statuses }: LoadResult = await bench.load.run(load);
         return (statuses["201"] ?? 0) - SMALL_LIMIT;
       },
@@ -137,20 +138,20 @@ export const overshoot: Measure = {
 
 export const status: Measure = {
   name: "status",
-  about: "reading the state: from the ledger, and as last published",
+  about: "status from the ledger and from the snapshot",
   run: async (bench) => {
-    bench.tell("status");
+    bench.report("status");
     const base = `${bench.workerd.url("product")}/api/quota/status`;
-    // Until the ledger has published once, the other reads the ledger too.
-    await ask(bench.workerd, "PUT", "/api/quota/usage", { used: 1 });
+    // Both read the ledger until it has published its first snapshot.
+    await send(bench.workerd, "PUT", "/api/quota/usage", { used: 1 });
     await sleep(PUBLISHED_WITHIN_MS);
     const reading = (url: string): Target => ({ url, method: "GET", headers: {} });
     const { [OBJECT]: object } = targets(bench, "status", UNBOUNDED);
     if (object === undefined) throw new Error(OBJECT);
     const series = await inTurns(bench.scale.rounds, "req/s", [
-      loaded(bench, OBJECT, () => object, 16, 201),
-      loaded(bench, "ours, from the ledger", () => reading(base), 16, 200),
-      loaded(bench, "ours, as published", () => reading(`${base}?fresh=false`), 16, 200),
+      underLoad(bench, OBJECT, () => object, 16, 201),
+      underLoad(bench, "ours, from the ledger", () => reading(base), 16, 200),
+      underLoad(bench, "ours, as published", () => reading(`${base}?fresh=false`), 16, 200),
     ]);
     return [{ title: "status, 16 connections", series, ratios: [] }];
   },

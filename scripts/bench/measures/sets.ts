@@ -1,26 +1,26 @@
-/** Work on many rows, beside a loop over them: the sweep and the monthly reset. */
+/** Compares the sweep and the monthly reset with loops over rows. */
 import { inTurns, ratio, timed } from "../measure.ts";
 import type { Bench, Measure, Outcome, Series } from "../measure.ts";
 import { runJob, work } from "../product.ts";
 import { summaryOf } from "../statistics.ts";
 
-/** Small numbers measure the way through the queue. */
+/** Smaller sizes mainly measure the job queue. */
 const TARGET_SIZE = 10_000;
 
-/** The job as somebody sees it who asked for it: with its way through the queue. */
+/** Duration of a job, including its time in the queue. */
 async function jobMs(bench: Bench, type: string): Promise<number> {
   return timed(async () => runJob(bench.workerd, type));
 }
 
 export const sweep: Measure = {
   name: "sweep",
-  about: "the sweep of many projects, beside a loop of four queries a project",
+  about: "sweep of many projects, compared with four queries per project",
   run: async (bench) => {
     const { workerd, scale } = bench;
     const outcomes: Outcome[] = [];
     const costs: number[] = [];
     for (const projects of scale.projects) {
-      bench.tell(`sweep, ${projects.toLocaleString("en-US")} projects`);
+      bench.report(`sweep, ${projects.toLocaleString("en-US")} projects`);
       await work(workerd, "/seed/projects", projects);
       const ours = {
         name: "ours",
@@ -30,16 +30,16 @@ export const sweep: Measure = {
         },
       };
       const loop = {
-        name: "four queries a project",
+        name: "four queries per project",
         run: async (round: number) => {
           await work(workerd, "/clear");
           return timed(async () => work(workerd, "/loop/sweep", projects, `loop-${round}`));
         },
       };
-      const looped = projects <= scale.loopedProjects;
-      const series = await inTurns(scale.rounds, "ms", looped ? [ours, loop] : [ours]);
-      // The loop is the one that takes longer: how many times.
-      const ratios = ratio(series, "four queries a project", "ours", projects === TARGET_SIZE ? { least: 50 } : undefined);
+      const hasLoop = projects <= scale.loopedProjects;
+      const series = await inTurns(scale.rounds, "ms", hasLoop ? [ours, loop] : [ours]);
+      // The loop takes longer, so the ratio is above 1.
+      const ratios = ratio(series, "four queries per project", "ours", projects === TARGET_SIZE ? { least: 50 } : undefined);
       costs.push(perProject(series, projects));
       outcomes.push({
         title: `sweep of ${projects.toLocaleString("en-US")} projects`,
@@ -53,23 +53,23 @@ export const sweep: Measure = {
 
 const perProject = ([ours]: readonly Series[], projects: number): number => summaryOf(ours?.rounds ?? []).median / projects;
 
-/** Time a project, by that of the size before: not more than 1 is linear or better. */
+/** Time per project, relative to the previous size. At most 1 means linear or better. */
 function growth(costs: readonly number[], sizes: readonly number[]) {
   const [before, now] = [costs.at(-2), costs.at(-1)];
   if (before === undefined || now === undefined) return [];
   const size = sizes[costs.length - 2]?.toLocaleString("en-US");
-  return [{ of: "ours, time a project", to: `the same with ${size}`, rounds: [now / before], target: { most: 1.1 } }];
+  return [{ of: "ours, time per project", to: `${size} projects`, rounds: [now / before], target: { most: 1.1 } }];
 }
 
 export const reset: Measure = {
   name: "reset",
-  about: "the monthly reset of many organisations, beside a loop",
+  about: "monthly reset of many organizations, compared with a loop",
   run: async (bench) => {
     const { workerd, scale } = bench;
     const { organizations } = scale;
-    const title = `monthly reset of ${organizations.toLocaleString("en-US")} organisations`;
-    bench.tell(title);
-    const prepared = async (run: () => Promise<unknown>): Promise<number> => {
+    const title = `monthly reset of ${organizations.toLocaleString("en-US")} organizations`;
+    bench.report(title);
+    const withSeed = async (run: () => Promise<unknown>): Promise<number> => {
       await work(workerd, "/clear");
       await work(workerd, "/seed/organizations", organizations);
       return timed(run);
@@ -78,12 +78,12 @@ export const reset: Measure = {
       {
         name: "ours",
         run: async () =>
-          prepared(async () => {
+          withSeed(async () => {
             const { rows_updated } = await runJob<{ rows_updated: number }>(workerd, "reset_quotas");
-            if (rows_updated < organizations) throw new Error(`${rows_updated} periods were closed, not ${organizations}`);
+            if (rows_updated < organizations) throw new Error(`${organizations} periods must be closed (got ${rows_updated})`);
           }),
       },
-      { name: "a loop", run: async (round) => prepared(async () => work(workerd, "/loop/reset", organizations, `loop-${round}`)) },
+      { name: "a loop", run: async (round) => withSeed(async () => work(workerd, "/loop/reset", organizations, `loop-${round}`)) },
     ]);
     return [{ title, series, ratios: ratio(series, "a loop", "ours", organizations === TARGET_SIZE ? { least: 50 } : undefined) }];
   },

@@ -1,4 +1,4 @@
-/** In place of quota/ledger.ts: one statement instead of the transaction, and a status that is worked out once. All else is the product's. */
+/** Variant of quota/ledger.ts: one statement instead of the transaction, and a status that is read once. */
 import { QuotaLedger as RealLedger } from "product/quota/ledger.ts";
 import type { EmptyLedger } from "product/quota/ledger.ts";
 import type { QuotaStatus, ReserveAnswer, ReserveRequest } from "product/quota/types.ts";
@@ -18,10 +18,10 @@ export class QuotaLedger extends RealLedger {
     const status = this.#status ?? (await super.status({ own: caller }));
     if ("empty" in status) return status;
     this.#status = status;
-    if (!("calls" in cost)) throw new Error("The bench reserves calls only");
+    if (!("calls" in cost)) throw new Error("The benchmark only reserves calls");
     const sql = "UPDATE counter SET used = used + ?1 WHERE used + ?1 <= ?2 RETURNING used";
     const [row] = this.ctx.storage.sql.exec(sql, cost.calls, status.safety_limit).toArray();
-    if (row === undefined) throw new Error("The bench asked for more than there is");
+    if (row === undefined) throw new Error("The benchmark exceeded the limit");
     const now = Date.now();
     const reservation = { id, calls: cost.calls, expiresAt: now + ttlSeconds * 1_000, startAt: now, decidedAt: now, probe: false };
     return { result: "granted", reservation, status };

@@ -1,4 +1,4 @@
-/** The least that counts: an empty route, one statement in a Durable Object, and read-add-write in KV, which loses updates. */
+/** Minimal contenders: one statement in a Durable Object, and read-add-write in KV, which loses updates. */
 import { DurableObject } from "cloudflare:workers";
 
 interface Answer {
@@ -6,7 +6,7 @@ interface Answer {
   readonly used: number;
 }
 
-/** The floor for exactness: who counts without losing anything writes at least this. One object a key, so that each round is fresh. */
+/** Minimum for an exact count, which needs at least one write. One object per key, so that each round starts at 0. */
 export class OneStatement extends DurableObject {
   readonly #sql = this.ctx.storage.sql;
 
@@ -24,16 +24,16 @@ export class OneStatement extends DurableObject {
 }
 
 export async function takeFromObject(namespace: DurableObjectNamespace<OneStatement>, key: string, limit: number): Promise<Response> {
-  return answered(await namespace.getByName(key).take(1, limit));
+  return respond(await namespace.getByName(key).take(1, limit));
 }
 
 export async function takeFromKv(kv: KVNamespace, key: string, limit: number): Promise<Response> {
   const used = Number((await kv.get(key)) ?? 0);
-  if (used >= limit) return answered({ granted: false, used });
+  if (used >= limit) return respond({ granted: false, used });
   await kv.put(key, String(used + 1));
-  return answered({ granted: true, used: used + 1 });
+  return respond({ granted: true, used: used + 1 });
 }
 
-function answered(answer: Answer): Response {
+function respond(answer: Answer): Response {
   return Response.json(answer, { status: answer.granted ? 201 : 429 });
 }

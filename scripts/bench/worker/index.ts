@@ -1,4 +1,4 @@
-/** What the product is measured beside, and what puts work in front of it. Each path is one contender or one preparation. */
+/** Worker of the benchmark. Each path is a contender or prepares data. */
 import { dump, fill, restore } from "./dump.ts";
 import type { TenantObject } from "./dump.ts";
 import { OneStatement, takeFromKv, takeFromObject } from "./floor.ts";

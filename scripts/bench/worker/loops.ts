@@ -1,7 +1,4 @@
-/**
- * The same work as a loop: what a page of the platform's documentation would lead to. On the product's own schema, which its migrations
- * made; each query is a round trip, as it is on the platform.
- */
+/** The same work as loops over rows, on the product's schema. Each query is a round trip, as on the platform. */
 const DAY_MS = 86_400_000;
 
 const today = (now: number): string => new Date(now).toISOString().slice(0, 10);
@@ -13,7 +10,7 @@ interface Metered {
   readonly used: number;
 }
 
-/** Four queries a project: caps with counters, open reasons, the decision, the warning. */
+/** Four queries per project: caps with counters, suspensions, decision and warning. */
 export async function sweepLoop(db: D1Database, run: string, limit: number): Promise<number> {
   const now = Date.now();
   const { results: projects } = await db.prepare("SELECT id FROM projects ORDER BY id LIMIT ?").bind(limit).all<{ id: string }>();
@@ -53,7 +50,7 @@ function decisionOf({ value, used }: Metered, stopped: boolean): string {
   return used * 100 >= value * 80 ? "warned" : "ok";
 }
 
-/** Three queries an organisation whose period has ended: the next period, the end of the old one, and what ended with it. */
+/** Three queries per organization: open the next period, close the old one and lift its suspensions. */
 export async function resetLoop(db: D1Database, run: string, limit: number): Promise<number> {
   const now = Date.now();
   const { results } = await db
@@ -80,7 +77,7 @@ export async function resetLoop(db: D1Database, run: string, limit: number): Pro
   return results.length;
 }
 
-/** One insert an event, and nothing counted. */
+/** One insert per event, without counters. */
 export async function eventLoop(db: D1Database, run: string, events: number): Promise<number> {
   const now = Date.now();
   for (let index = 0; index < events; index += 1) {

@@ -1,4 +1,4 @@
-/** What is used of two packages that `npm run bench` installs into a folder of its own. */
+/** Types of two packages that `npm run bench` installs in a separate folder. */
 declare module "@hono-rate-limiter/cloudflare" {
   export const DurableObjectRateLimiter: new () => object;
   export const DurableObjectStore: new (options: { namespace: DurableObjectNamespace }) => object;

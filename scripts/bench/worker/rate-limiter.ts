@@ -1,4 +1,4 @@
-/** hono-rate-limiter with its two stores for Workers, set up as its documentation says. A Worker of its own: it may not be there. */
+/** hono-rate-limiter with its two stores for Workers, as documented. A separate Worker, because the package may be missing. */
 import { DurableObjectRateLimiter, DurableObjectStore, WorkersKVStore } from "@hono-rate-limiter/cloudflare";
 import { Hono } from "hono";
 import type { Context, Next } from "hono";

@@ -1,7 +1,7 @@
-/** What there is to work on. */
+/** Data of the benchmark. */
 const CHUNK = 10_000;
 
-/** Of a thousand projects one is at a cap and nine are near it: a usual day. */
+/** One of 1,000 projects is at a cap and nine are near it, as on a usual day. */
 const USED = "CASE WHEN n % 1000 = 7 THEN 1000 WHEN n % 1000 < 10 THEN 850 ELSE n % 700 END";
 
 async function inChunks(count: number, insert: (from: number, to: number) => Promise<unknown>): Promise<void> {
@@ -10,7 +10,7 @@ async function inChunks(count: number, insert: (from: number, to: number) => Pro
 
 const numbers = "WITH RECURSIVE numbers (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?2)";
 
-/** As many projects of one organisation, each with its caps and two counters of today. */
+/** Adds projects of one organization, each with caps and two counters for today. */
 export async function seedProjects(db: D1Database, count: number): Promise<number> {
   const now = Date.now();
   const id = "printf('p-%07d', n)";
@@ -54,7 +54,7 @@ const CAPS = [
   { type: "function_invocations_per_day", cap: 5_000 },
 ];
 
-/** As many organisations whose first month is over, and no other: whatever day it is today. */
+/** Adds organizations whose first month has ended. Does not depend on the current date. */
 export async function seedOrganizations(db: D1Database, count: number): Promise<number> {
   const now = new Date();
   const anchor = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1, 1);
@@ -78,7 +78,7 @@ export async function seedOrganizations(db: D1Database, count: number): Promise<
   return count;
 }
 
-/** Nothing of an earlier round is left, the organisations and projects excepted. */
+/** Deletes data of earlier rounds, except organizations and projects. */
 export async function clearRound(db: D1Database): Promise<void> {
   const tables = ["evaluations", "threshold_notices", "events", "suspensions", "billing_periods", "usage_events", "adjustments"];
   await db.batch(tables.map((table) => db.prepare(`DELETE FROM ${table}`)));

@@ -17,7 +17,7 @@ it.each([
   ["text with comments, empty lines and repetitions", "a.txt", "# who\nLe Guin, Ursula K.\r\n\n  jane   austen\nJane Austen\n", 2],
   ["CSV with quotes and other columns", "a.csv", 'works,author_name\n12,"Le Guin, Ursula K."\n6,jane austen\n', 2],
   ["CSV as spreadsheets write it", "b.CSV", "\uFEFFName;Works\r\nLe Guin, Ursula K.;12\r\njane austen;6\r\n", 2],
-  ["CSV with names that begin with #", "c.csv", '# made by hand\nauthor\n"Le Guin, Ursula K."\njane austen\n', 2],
+  ["CSV with names that begin with #", "c.csv", '# manual list\nauthor\n"Le Guin, Ursula K."\njane austen\n', 2],
 ])("reads %s", (_, name, content, count) => {
   const names = read(name, content);
   expect(names).toEqual(["Le Guin, Ursula K.", "jane austen"]);
@@ -29,12 +29,12 @@ it.each([
     "a CSV without such a column",
     "d.csv",
     "title,year\nDune,1965\n",
-    /has the columns "title", "year"; expected one named author, author_name or name\./u,
+    /must have a column named author, author_name or name \(got "title", "year"\)\./u,
   ],
-  ["a CSV with a quote left open", "e.csv", 'author\n"Jane Austen\n', /is no CSV \(/u],
-  ["a file of nobody", "f.txt", "# nobody\n\n", /names nobody/u],
-  ["an empty CSV", "g.csv", "", /has the columns nothing/u],
-  ["what is no text", "h.txt", Buffer.from([0xff, 0xfe, 0x41]), /is not UTF-8 text/u],
+  ["a CSV with an unclosed quote", "e.csv", 'author\n"Jane Austen\n', /is not valid CSV \(/u],
+  ["a file without names", "f.txt", "# none\n\n", /has no names/u],
+  ["an empty CSV", "g.csv", "", /\(got none\)/u],
+  ["a binary file", "h.txt", Buffer.from([0xff, 0xfe, 0x41]), /is not UTF-8 text/u],
 ])("refuses %s", (_, name, content, sentence) => {
   expect(() => read(name, content)).toThrow(sentence);
 });

@@ -13,7 +13,7 @@ it.each([
   [2_000, 0, 500, 5, 4],
   [2_000, 1, 500, 5, 4],
   [10, 0, 0, null, null],
-])("%i calls with %i left of %i a day take %j days from today, or %j full ones", (calls, left, perDay, days, full_days) => {
+])("%i calls with %i left of %i per day take %j days from today, or %j full days", (calls, left, perDay, days, full_days) => {
   const plan = { authors: calls, calls, left_today: left, calls_per_day: perDay, days, full_days };
   expect(planFor(authors(calls), null, quota(left, perDay))).toEqual(plan);
 });
@@ -25,11 +25,11 @@ it.each([
   [1_001, null, 2],
   [99_999, null, 10],
   [99_999, 3, 3],
-])("an author of %j editions with --max-pages %j takes %i calls", (editions, maxPages, calls) => {
+])("an author with %j editions and --max-pages %j takes %i calls", (editions, maxPages, calls) => {
   expect(planFor(authors(1, editions), maxPages, null)).toMatchObject({ calls, days: null });
 });
 
-it("says what it does not know", () => {
-  expect(planLines(planFor(authors(2), null, null)).join("\n")).toContain("Days needed    unknown: the status did not come");
-  expect(planLines(planFor(authors(2), null, quota(0, 0))).join("\n")).toContain("never: no day has any calls");
+it("names unknown values", () => {
+  expect(planLines(planFor(authors(2), null, null)).join("\n")).toContain("Days needed    unknown (status unavailable)");
+  expect(planLines(planFor(authors(2), null, quota(0, 0))).join("\n")).toContain("never (the daily limit is 0)");
 });

@@ -13,25 +13,25 @@ const START = {
 } as const;
 
 describe("the status line", () => {
-  it("is empty before the run has begun", () => {
+  it("is empty before the start", () => {
     expect(new StatusLine().text(NOW)).toBe("");
   });
 
-  it("tells how far the run is, and what it does now, without control characters", () => {
+  it("shows progress and current activity without control characters", () => {
     const line = new StatusLine();
-    line.see(START);
-    line.see({ type: "asking", author: "An\u001B[31mna", page: 6 });
-    line.see({ type: "author", author: "x", result: "done", books: 3, pages: 1, calls: 2, settled: 660, total: 1_200 });
+    line.update(START);
+    line.update({ type: "request", author: "An\u001B[31mna", page: 6 });
+    line.update({ type: "author", author: "x", result: "done", books: 3, pages: 1, calls: 2, settled: 660, total: 1_200 });
     expect(line.text(NOW)).toBe("55 %, 660 of 1,200 authors · 2 calls spent · An [31mna, page 6");
   });
 
-  it("counts down while the run waits for new calls, and stops when it continues", () => {
+  it("shows a countdown while the run waits", () => {
     const line = new StatusLine();
-    line.see(START);
+    line.update(START);
     const exhausted = { next_author: "Bert", waiting: true, message: "", reset_at: "2026-03-02T00:00:00Z", looks_every_seconds: 60 };
-    line.see({ type: "exhausted", ...exhausted });
-    expect(line.text(NOW)).toBe("50 %, 600 of 1,200 authors · new calls in 01:00:00, at 00:00 UTC · next Bert");
-    line.see({ type: "continued", next_author: "Bert", waited_seconds: 60 });
+    line.update({ type: "exhausted", ...exhausted });
+    expect(line.text(NOW)).toBe("50 %, 600 of 1,200 authors · reset in 01:00:00, at 00:00 UTC · next Bert");
+    line.update({ type: "continued", next_author: "Bert", waited_seconds: 60 });
     expect(line.text(NOW)).toContain("0 calls spent");
   });
 });

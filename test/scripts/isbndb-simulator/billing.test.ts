@@ -3,7 +3,7 @@ import { BOOK, isbns, startSimulator } from "./support.ts";
 
 const simulator = startSimulator();
 
-test("every request costs one call, also 404, 400, 415 and unknown paths", async () => {
+test("each request costs one call, including 404, 400, 415 and unknown paths", async () => {
   await simulator.get(BOOK);
   await simulator.get("/book/9780306406158");
   await simulator.get("/author/Nobody");
@@ -14,7 +14,7 @@ test("every request costs one call, also 404, 400, 415 and unknown paths", async
   expect(await simulator.state()).toMatchObject({ spent: 7, left: 14_993, requests: 7, billed_requests: 7 });
 });
 
-test("the key's status is free, and strangers cost nothing", async () => {
+test("the status of the key is free, and requests without a key are not billed", async () => {
   await simulator.get("/key");
   await simulator.request("GET", BOOK);
   expect(await simulator.state()).toMatchObject({ spent: 0, requests: 2, billed_requests: 0 });
@@ -28,7 +28,7 @@ test("billed per request, a batch costs one call", async () => {
   });
 });
 
-test("billed per ISBN, a batch costs what was asked for, unknown ISBNs and repeated ones included", async () => {
+test("billed per ISBN, a batch costs one call per ISBN, including unknown and repeated ones", async () => {
   await simulator.set({ billing: "per_isbn" });
   await simulator.batch([...isbns(50), ...isbns(50), "0000000000000"]);
   await simulator.get(BOOK);
@@ -44,7 +44,7 @@ test("billed per ISBN, a batch too large for the plan costs one call", async () 
   expect((await simulator.state()).spent).toBe(1);
 });
 
-test("the headers, the key's status and the state tell one count", async () => {
+test("headers, key status and state show the same count", async () => {
   await simulator.set({ rate_per_second: 3 });
   await simulator.spend(40);
   const { headers } = await simulator.get(BOOK);
@@ -54,19 +54,19 @@ test("the headers, the key's status and the state tell one count", async () => {
   expect(await simulator.state()).toMatchObject({ spent: 41, left: 14_959 });
 });
 
-test("without a rate the headers name the day alone", async () => {
+test("without a rate limit the headers only contain the daily limit", async () => {
   const { headers } = await simulator.get(BOOK);
   expect(headers.get("ratelimit-policy")).toBe('"daily";q=15000;w=86400');
 });
 
-test("two hundred requests at once are counted one by one", async () => {
+test("two hundred concurrent requests are counted exactly", async () => {
   const replies = await Promise.all(Array.from({ length: 200 }, async () => simulator.get(BOOK)));
   const left = replies.map(({ headers }) => Number(/"daily";r=(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1]));
   expect(left.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, index) => 14_800 + index));
   expect(await simulator.state()).toMatchObject({ spent: 200, requests: 200 });
 });
 
-test("of two hundred requests at once exactly as many are granted as the day has left", async () => {
+test("of two hundred concurrent requests exactly the remaining calls of the daily limit are granted", async () => {
   await simulator.set({ daily_limit: 137 });
   const replies = await Promise.all(Array.from({ length: 200 }, async () => simulator.get(BOOK)));
   expect(replies.filter(({ status }) => status === 200)).toHaveLength(137);
@@ -74,7 +74,7 @@ test("of two hundred requests at once exactly as many are granted as the day has
   expect(await simulator.state()).toMatchObject({ spent: 137, left: 0 });
 });
 
-test("of two hundred requests at once exactly as many are granted as the minute has left", async () => {
+test("of two hundred concurrent requests exactly the remaining calls of the minute are granted", async () => {
   await simulator.set({ rate_per_second: 2, clock: "2026-03-01T12:00:00Z" });
   const replies = await Promise.all(Array.from({ length: 200 }, async () => simulator.get(BOOK)));
   expect(replies.filter(({ status }) => status === 200)).toHaveLength(120);

@@ -3,18 +3,18 @@ import { BOOK, startSimulator } from "./support.ts";
 
 const simulator = startSimulator();
 
-test("the clock starts where it was set and runs on", async () => {
+test("the clock runs from the time that was set", async () => {
   const set = await simulator.set({ clock: "2026-03-01T12:00:00Z" });
   const later = await simulator.state();
   expect(set.settings["clock"]).toBe("2026-03-01T12:00:00Z");
   expect(set.now >= "2026-03-01T12:00:00.000Z" && set.now <= later.now && later.now < "2026-03-01T13").toBe(true);
 });
 
-test("a time in another zone is the same moment in UTC", async () => {
+test("a time in another zone is converted to UTC", async () => {
   expect(await simulator.set({ clock: "2026-03-01T01:30:00+02:00" })).toMatchObject({ day: "2026-02-28" });
 });
 
-test("at midnight UTC the count begins anew, and nothing rolls over", async () => {
+test("at midnight UTC the count restarts at 0 without a carry-over", async () => {
   await simulator.set({ daily_limit: 5, clock: "2026-03-01T23:00:00Z" });
   await simulator.spend(4);
   await simulator.get(BOOK);

@@ -17,7 +17,7 @@ const DEFAULTS = {
 };
 
 describe("the JSON control", () => {
-  test("a reset returns everything to the beginning", async () => {
+  test("a reset restores the initial state", async () => {
     await simulator.set({ dialect: "2025", daily_limit: 3, clock: "2026-03-01T00:00:00Z", authors: { A: 1 } });
     await simulator.fault({ kind: "wrong_plan" });
     await simulator.spend(2);
@@ -37,13 +37,13 @@ describe("the JSON control", () => {
     expect((await simulator.control("GET", "/requests")).json()).toEqual([]);
   });
 
-  test("settings left out stay; single authors and months are set, and taken out with null", async () => {
+  test("omitted settings stay, and null removes an author or a month", async () => {
     await simulator.set({ authors: { A: 1, B: 2 }, releases: { "2026-03": 5 } });
     const { settings } = await simulator.set({ daily_limit: 9, authors: { B: null, C: 0 } });
     expect(settings).toEqual({ ...DEFAULTS, rate_per_second: 0, daily_limit: 9, authors: { A: 1, C: 0 }, releases: { "2026-03": 5 } });
   });
 
-  test("the log keeps what was asked, what it cost and which ISBNs, newest last", async () => {
+  test("the log has path, cost and ISBNs of each request, newest last", async () => {
     await simulator.get("/author/Ada%20Abbott?page=2");
     await simulator.batch(["9780132350884", "9780547928227"]);
     await simulator.request("GET", "/key");
@@ -70,20 +70,20 @@ describe("the JSON control", () => {
       { field: "kind", value: "earthquake", expected: expect.stringContaining("one of status, ") },
     ],
     ["POST", "/faults", { kind: "status" }, { field: "status", expected: "a whole number from 200 to 599" }],
-  ] as const)("%s %s with %j is refused with the field, the value and what was expected", async ([method, path, body, complaint]) => {
+  ] as const)("%s %s with %j is refused with the field, the value and the accepted values", async ([method, path, body, problem]) => {
     const reply = await simulator.control(method, path, body);
     expect(reply.status).toBe(400);
-    expect(reply.json()).toMatchObject({ error: "invalid", errors: [complaint] });
+    expect(reply.json()).toMatchObject({ error: "invalid", errors: [problem] });
   });
 
-  test("a body that is no JSON is refused", async () => {
+  test("a body that is not JSON is refused", async () => {
     const reply = await simulator.request("PUT", "/_simulator/settings", { body: "{", headers: { "content-type": "application/json" } });
     expect([reply.status, reply.json()]).toMatchObject([400, { errors: [{ field: "body", value: "{", expected: "valid JSON" }] }]);
   });
 });
 
 describe("the page", () => {
-  test("shows the state, and escapes what it shows", async () => {
+  test("shows the state with escaped values", async () => {
     await simulator.spend(1_234);
     await simulator.set({ authors: { "<script>alert(1)</script>": 4 } });
     const { status, headers, text } = await simulator.control("GET", "");
@@ -92,7 +92,7 @@ describe("the page", () => {
     expect(text).not.toContain("<script>");
   });
 
-  test("its forms set things and lead back to it", async () => {
+  test("its forms change settings and redirect to it", async () => {
     await simulator.set({ authors: { Old: 1 } });
     const replies = [
       await simulator.form("/_simulator/settings", {
@@ -119,13 +119,13 @@ describe("the page", () => {
     expect((await simulator.state()).spent).toBe(0);
   });
 
-  test("a wrong value comes back with the page, named and quoted", async () => {
+  test("shows an invalid value with its field", async () => {
     const { status, text } = await simulator.form("/_simulator/settings", { daily_limit: "lots" });
     expect(status).toBe(400);
-    expect(text).toContain("<code>daily_limit</code> is <code>&quot;lots&quot;</code>, expected a whole number from 0 to 10000000");
+    expect(text).toContain("<code>daily_limit</code> must be a whole number from 0 to 10000000 (got <code>&quot;lots&quot;</code>)");
   });
 
-  test("its settings form, sent back unchanged, does not turn the running clock back", async () => {
+  test("an unchanged settings form does not turn back the running clock", async () => {
     const before = await simulator.set({ clock: "2026-03-01T12:00:00Z" });
     await simulator.form("/_simulator/settings", { clock: "2026-03-01T12:00:00Z" });
     expect((await simulator.state()).now >= before.now).toBe(true);

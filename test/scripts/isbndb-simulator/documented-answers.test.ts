@@ -22,14 +22,14 @@ const EXAMPLES: readonly [path: string, status: number, schema: z.ZodType][] = [
   ["/publishers/x", 404, schemas.errorResponse],
 ];
 
-describe("the 2026 dialect keeps to the provider's document", () => {
-  test.for(EXAMPLES)("GET %s answers %i in the documented shape", async ([path, status, schema]) => {
+describe("the 2026 dialect matches the provider's documentation", () => {
+  test.for(EXAMPLES)("GET %s returns %i in the documented shape", async ([path, status, schema]) => {
     const reply = await simulator.get(path);
     expect(reply.status).toBe(status);
     expect(schema.parse(reply.json())).toEqual(reply.json());
   });
 
-  test("POST /books leaves unknown ISBNs out and says how many were asked for", async () => {
+  test("POST /books omits unknown ISBNs and returns the number of requested ones", async () => {
     const reply = await simulator.batch([...isbns(300), "not an ISBN", 9780132350884]);
     const { requested, total, data } = schemas.bulkResponse.parse(reply.json());
     expect({ requested, total }).toEqual({ requested: 302, total: data.length });
@@ -37,7 +37,7 @@ describe("the 2026 dialect keeps to the provider's document", () => {
     expect(total).toBeLessThan(301);
   });
 
-  test("POST /books takes a form as well", async () => {
+  test("POST /books accepts a form", async () => {
     const reply = await simulator.form("/books", { isbns: "9780132350884,9780553382563" }, { authorization: "simulator-key" });
     const { data } = schemas.bulkResponse.parse(reply.json());
     expect(data.map(({ title }) => title)).toEqual(["Clean Code: A Handbook of Agile Software Craftsmanship", "I, Robot"]);
@@ -52,7 +52,7 @@ describe("the 2026 dialect keeps to the provider's document", () => {
     expect(schemas.errorResponse.safeParse(reply.json()).success).toBe(true);
   });
 
-  test("a batch larger than the plan's is refused", async () => {
+  test("a batch above the maximum of the plan is refused", async () => {
     await simulator.set({ max_batch: 10 });
     expect((await simulator.batch(isbns(10))).status).toBe(200);
     expect((await simulator.batch(isbns(11))).json()).toEqual({
@@ -61,12 +61,12 @@ describe("the 2026 dialect keeps to the provider's document", () => {
     });
   });
 
-  test("a path text of 150 characters is answered, one of 151 refused", async () => {
+  test("a path parameter may have 150 characters, but not 151", async () => {
     expect((await simulator.get(`/author/${"x".repeat(150)}`)).status).toBe(200);
     expect((await simulator.get(`/author/${"x".repeat(151)}`)).status).toBe(400);
   });
 
-  test("without a key, with a wrong one or with a scheme word the answer is 401", async () => {
+  test("requests without a key, with a wrong key or with a scheme return 401", async () => {
     for (const headers of [{}, { authorization: "wrong" }, { authorization: "Bearer simulator-key" }]) {
       const reply = await simulator.request("GET", "/key", { headers });
       expect(reply.status).toBe(401);

@@ -32,13 +32,13 @@ describe("refusals and failures on demand", () => {
     expect((await simulator.get(BOOK)).status).toBe(200);
   });
 
-  test("an ordered daily refusal shows an empty day in its own headers only", async () => {
+  test("a daily refusal by a fault shows no remaining calls, but only in its own headers", async () => {
     await simulator.fault({ kind: "daily_quota" });
     expect((await simulator.get(BOOK)).headers.get("ratelimit")).toMatch(/"daily";r=0;/);
     expect((await simulator.get(BOOK)).headers.get("ratelimit")).toMatch(/"daily";r=14999;/);
   });
 
-  test("a status comes with the headers and the text that were asked for", async () => {
+  test("a status has the headers and text of its fault", async () => {
     await simulator.fault({ kind: "status", status: 503, body: "<h1>down</h1>", headers: { "retry-after": "2" } });
     const { status, headers, text } = await simulator.get(BOOK);
     expect([status, headers.get("retry-after"), headers.get("content-type"), text]).toEqual([
@@ -50,19 +50,19 @@ describe("refusals and failures on demand", () => {
   });
 });
 
-describe("spoiled answers", () => {
-  test("missing headers leave the answer right", async () => {
+describe("damaged responses", () => {
+  test("missing headers", async () => {
     await simulator.fault({ kind: "missing_headers" });
     const { headers } = await simulator.get(BOOK);
     expect([headers.get("ratelimit"), headers.get("ratelimit-policy")]).toEqual([null, null]);
   });
 
-  test("a stale count is the one before the request", async () => {
+  test("a stale count is from before the request", async () => {
     await simulator.fault({ kind: "stale_count" });
     expect((await simulator.get(BOOK)).headers.get("ratelimit")).toMatch(/"daily";r=15000;/);
   });
 
-  test.for(["malformed_json", "cut_off_json"])("%s is billed and cannot be read", async (kind) => {
+  test.for(["malformed_json", "cut_off_json"])("%s is billed and unreadable", async (kind) => {
     await simulator.fault({ kind });
     const reply = await simulator.get(BOOK);
     expect(reply.status).toBe(200);
@@ -70,21 +70,21 @@ describe("spoiled answers", () => {
     expect((await simulator.state()).spent).toBe(1);
   });
 
-  test("cut-off JSON is the first half of the right answer", async () => {
+  test("cut-off JSON is the first half of the correct response", async () => {
     const whole = await simulator.get(BOOK);
     await simulator.fault({ kind: "cut_off_json" });
     const { text } = await simulator.get(BOOK);
     expect(whole.text.startsWith(text) && text.length < whole.text.length).toBe(true);
   });
 
-  test("a reset connection fails the request after billing it, and the log knows of no answer", async () => {
+  test("a reset connection fails after billing, and the log has no status", async () => {
     await simulator.fault({ kind: "reset_connection" });
     await expect(simulator.get(BOOK)).rejects.toThrow("terminated");
     expect((await simulator.state()).spent).toBe(1);
     expect((await simulator.control("GET", "/requests")).json()).toMatchObject([{ path: BOOK, status: null, billed: 1 }]);
   });
 
-  test("a request that hangs after billing is on the count before its answer", async () => {
+  test("a request that hangs after billing is counted before its response", async () => {
     await simulator.fault({ kind: "hang_after_billing", hang_ms: 600_000 });
     const abandon = new AbortController();
     const { url } = await simulator.harness.listen();
@@ -96,35 +96,35 @@ describe("spoiled answers", () => {
   });
 });
 
-describe("which requests a fault meets", () => {
-  test("it lets the first ones through and then strikes as often as it was told", async () => {
+describe("requests that a fault affects", () => {
+  test("after and times limit the affected requests", async () => {
     await simulator.fault({ kind: "status", status: 500, after: 2, times: 2 });
     expect(await statuses(BOOK, BOOK, BOOK, BOOK, BOOK)).toEqual([200, 200, 500, 500, 200]);
     expect((await simulator.state()).faults).toEqual([]);
   });
 
-  test("with no number of times it strikes until cleared", async () => {
+  test("times 0 affects all requests until the fault is cleared", async () => {
     await simulator.fault({ kind: "status", status: 500, times: 0 });
     expect(await statuses(BOOK, BOOK, BOOK)).toEqual([500, 500, 500]);
     expect((await simulator.control("DELETE", "/faults")).json()).toMatchObject({ faults: [] });
     expect(await statuses(BOOK)).toEqual([200]);
   });
 
-  test("it meets only its path and its method", async () => {
+  test("only requests with its path and method", async () => {
     await simulator.fault({ kind: "status", status: 500, path: "/author/Ada Abbott?page=2", method: "GET" });
     await simulator.fault({ kind: "status", status: 502, method: "POST" });
     expect(await statuses(BOOK, "/author/Ada%20Abbott?page=1", "/author/Ada%20Abbott?page=2")).toEqual([200, 200, 500]);
     expect((await simulator.batch(["9780132350884"])).status).toBe(502);
   });
 
-  test("of several, one request meets the oldest that is due", async () => {
+  test("a request meets the oldest due fault", async () => {
     await simulator.fault({ kind: "status", status: 500, after: 1 });
     await simulator.fault({ kind: "status", status: 502 });
     await simulator.fault({ kind: "status", status: 503 });
     expect(await statuses(BOOK, BOOK, BOOK, BOOK)).toEqual([502, 500, 503, 200]);
   });
 
-  test("a request without the key meets none", async () => {
+  test("a request without the key meets no fault", async () => {
     await simulator.fault({ kind: "status", status: 500 });
     expect((await simulator.request("GET", BOOK)).status).toBe(401);
     expect(await statuses(BOOK)).toEqual([500]);

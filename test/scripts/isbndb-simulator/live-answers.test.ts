@@ -15,7 +15,7 @@ const typesOf = (books: readonly LooseBook[], field: string): string[] =>
 
 const listOf = (books: LooseBook[] | Record<string, LooseBook>): LooseBook[] => Object.values(books);
 
-test("the 2025 dialect says books instead of data, and of an author no total", async () => {
+test("the 2025 dialect has books instead of data, and no total for an author", async () => {
   await simulator.set({ dialect: "2025" });
   const found = (await simulator.get("/search/books?publishedFrom=2021-05&publishedTo=2021-05")).read(record);
   expect(Object.keys(found).toSorted()).toEqual(["books", "total"]);
@@ -23,7 +23,7 @@ test("the 2025 dialect says books instead of data, and of an author no total", a
   expect(Object.keys(author).toSorted()).toEqual(["author", "books", "name", "page", "page_size"]);
 });
 
-test("the 2025 dialect's fields are loose", async () => {
+test("fields of the 2025 dialect have varying types", async () => {
   await simulator.set({ dialect: "2025" });
   const reply = await simulator.get("/search/books?publishedFrom=2021-05&publishedTo=2021-05&pageSize=300");
   const books = listOf(reply.read(looseList).books);
@@ -56,7 +56,7 @@ test("in the 2025 dialect some lists are keyed maps, with the same books", async
   expect(shapes).toEqual(new Set([false, true]));
 });
 
-test("in the 2025 dialect errors say errorMessage or message, and a search without results is 404", async () => {
+test("in the 2025 dialect errors have errorMessage or message, and a search without results returns 404", async () => {
   await simulator.set({ dialect: "2025" });
   expect((await simulator.get("/book/9780306406158")).json()).toEqual({ errorMessage: "Not Found" });
   expect((await simulator.request("GET", "/key")).json()).toEqual({ message: "Full authentication is required to access this resource" });

@@ -1,4 +1,4 @@
-// The provider's document, OpenAPI 2.7.0, as schemas: required fields, types, what may be null. Unknown fields are refused.
+// Schemas of the provider's documentation (OpenAPI 2.7.0), with required fields, types and nullable fields. Unknown fields are refused.
 import { z } from "zod";
 
 const text = z.string().nullish();

@@ -1,4 +1,4 @@
-/** One more look before something is changed: a page of its own, which needs no script. */
+/** Confirmation page before a change. It needs no script. */
 import type { Child } from "hono/jsx";
 import { Problem } from "../errors.ts";
 import type { ProblemCode } from "../errors.ts";
@@ -12,13 +12,13 @@ import type { Session } from "./session.ts";
 
 type Form = Readonly<Record<string, string>>;
 
-interface Question {
-  /** The page's. */
+interface Dialog {
+  /** Title of the page. */
   readonly name: string;
   readonly title: string;
   readonly button: string;
   readonly danger?: boolean;
-  /** Where it leads not to do it. */
+  /** Address of the page to return to without the change. */
   readonly back: string;
   readonly text: Child;
   readonly fields?: Child;
@@ -27,21 +27,21 @@ interface Question {
 interface Confirmation {
   readonly path: string;
   readonly place: Place;
-  /** `form`: what was written, which stays where it was not done. */
-  readonly ask: (c: AppContext, form: Form, isWrong: boolean) => Promise<Question>;
-  /** Does it. Returns where to go on. */
+  /** `form` holds the submitted values. They are shown again after a failure. */
+  readonly dialog: (c: AppContext, form: Form, isInvalid: boolean) => Promise<Dialog>;
+  /** Makes the change. Returns the path to redirect to. */
   readonly act: (c: AppContext, form: Form) => Promise<string>;
 }
 
-/** Refusals that the reader can do something about: they are shown on the form. */
-const SHOWN_AGAIN: ReadonlySet<ProblemCode> = new Set<ProblemCode>(["conflict", "invalid_request", "pace_exceeded", "unprocessable"]);
+/** Problems that the reader can fix. The form shows them. */
+const SHOWN_ON_FORM: ReadonlySet<ProblemCode> = new Set<ProblemCode>(["conflict", "invalid_request", "pace_exceeded", "unprocessable"]);
 
-/** A page that asks, and the form on it that does what was asked. */
-export function confirmed(router: ReturnType<typeof createRouter>, { path, place, ask, act }: Confirmation): void {
+/** Adds a confirmation page and the handler of its form. */
+export function addConfirmation(router: ReturnType<typeof createRouter>, { path, place, dialog, act }: Confirmation): void {
   const show = async (c: AppContext, session: Session, form: Form, failure: string | null): Promise<Response> => {
-    const question = await ask(c, form, failure !== null);
-    const content = <ConfirmPage question={question} action={c.req.path} session={session} failure={failure} />;
-    return sendPage(c, { title: question.name, session, place, status: failure === null ? 200 : 400 }, content);
+    const texts = await dialog(c, form, failure !== null);
+    const content = <ConfirmPage dialog={texts} action={c.req.path} session={session} failure={failure} />;
+    return sendPage(c, { title: texts.name, session, place, status: failure === null ? 200 : 400 }, content);
   };
   router.get(
     path,
@@ -54,7 +54,7 @@ export function confirmed(router: ReturnType<typeof createRouter>, { path, place
       try {
         return c.redirect(await act(c, form), 303);
       } catch (error) {
-        if (error instanceof Problem && SHOWN_AGAIN.has(error.code)) return show(c, session, form, error.detail);
+        if (error instanceof Problem && SHOWN_ON_FORM.has(error.code)) return show(c, session, form, error.detail);
         throw error;
       }
     }),
@@ -62,14 +62,14 @@ export function confirmed(router: ReturnType<typeof createRouter>, { path, place
 }
 
 interface ConfirmProps {
-  readonly question: Question;
+  readonly dialog: Dialog;
   readonly action: string;
   readonly session: Session;
-  /** Why it was not done. */
+  /** Why the change failed. */
   readonly failure: string | null;
 }
 
-function ConfirmPage({ question: { title, button, danger = false, back, text, fields }, action, session, failure }: ConfirmProps) {
+function ConfirmPage({ dialog: { title, button, danger = false, back, text, fields }, action, session, failure }: ConfirmProps) {
   return (
     <section class="card narrow" aria-labelledby="confirm">
       <h1 id="confirm">{title}</h1>

@@ -1,23 +1,23 @@
-/** What went wrong, and what to do: for every page that cannot be shown. */
+/** Failure page: the cause and the next action. */
 import type { Problem, ProblemCode } from "../errors.ts";
 import { Mark } from "./parts.tsx";
 
-/** In words for people who look at a page; the problem's own are for callers of the API. */
+/** Titles for readers of pages. Callers of the API see the problem's own title. */
 export const TITLES = {
-  storage_unavailable: "The database does not answer",
-  quota_unavailable: "Nobody knows how much is left",
-  not_found: "There is nothing here",
-  forbidden: "This was not done",
-  conflict: "This was not done",
-  invalid_request: "This was not done",
-  internal_error: "A fault of ours",
+  storage_unavailable: "Database unavailable",
+  quota_unavailable: "Remaining quota is unknown",
+  not_found: "Not found",
+  forbidden: "Not allowed",
+  conflict: "Conflict",
+  invalid_request: "Invalid request",
+  internal_error: "Internal error",
 } as const satisfies Partial<Record<ProblemCode, string>>;
 
 const HINTS: Partial<Record<ProblemCode, string>> = {
-  storage_unavailable: "Nothing was changed. The quota itself does not need the database. This page looks again every few seconds.",
+  storage_unavailable: "Nothing was changed. The quota does not need the database. This page retries every few seconds.",
   quota_unavailable:
-    "Neither the ledger nor its last snapshot can be read. Nothing is sent to the provider meanwhile. This page looks again every few seconds.",
-  internal_error: "The request id finds it in the log.",
+    "The ledger and its last snapshot are unavailable. Calls to the provider are paused. This page retries every few seconds.",
+  internal_error: "Search the log for the request id.",
 };
 
 export function FailurePage({ problem, requestId }: { readonly problem: Problem; readonly requestId: string }) {
@@ -32,7 +32,7 @@ export function FailurePage({ problem, requestId }: { readonly problem: Problem;
       </p>
       <p>
         <a class="button" href="/">
-          To the quota
+          Back to dashboard
         </a>
       </p>
     </section>

@@ -1,13 +1,13 @@
-/** Numbers and times as people read them. No I/O. No clock: `now` is given, all times are epoch milliseconds. */
+/** Formats numbers and times for people. No I/O. No clock: `now` is an argument. All times are epoch milliseconds. */
 import { DAY_MS, HOUR_MS, MINUTE_MS, dayOf, isoSeconds } from "../lib/time.ts";
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** 13,000. */
-export const grouped = (count: number): string => count.toLocaleString("en-US");
+export const formatCount = (count: number): string => count.toLocaleString("en-US");
 
 /** "1 call", "56 calls". */
-export const counted = (count: number, one: string, many = `${one}s`): string => `${grouped(count)} ${count === 1 ? one : many}`;
+export const quantity = (count: number, one: string, many = `${one}s`): string => `${formatCount(count)} ${count === 1 ? one : many}`;
 
 /** "14:03 UTC". */
 export const clockTime = (time: number): string => `${isoSeconds(time).slice(11, 16)} UTC`;
@@ -15,20 +15,20 @@ export const clockTime = (time: number): string => `${isoSeconds(time).slice(11,
 /** "14:03:11 UTC". */
 export const preciseTime = (time: number): string => `${isoSeconds(time).slice(11, 19)} UTC`;
 
-/** "14 May", with its year where that is another one. */
+/** "14 May", or "14 May 2024" in another year. */
 export function dayName(date: string, now: number): string {
   const [year = "", month = "", day = ""] = date.split("-");
   const short = `${Number(day)} ${MONTHS[Number(month) - 1] ?? month}`;
   return year === isoSeconds(now).slice(0, 4) ? short : `${short} ${year}`;
 }
 
-/** "14:03 UTC" of today, "12 May, 14:03 UTC" of another day. */
-export function moment(time: number, now: number): string {
+/** "14:03 UTC" for today, "12 May, 14:03 UTC" for another day. */
+export function dateTime(time: number, now: number): string {
   const date = dayOf(time);
   return date === dayOf(now) ? clockTime(time) : `${dayName(date, now)}, ${clockTime(time)}`;
 }
 
-/** "45 s", "12 min", "3 h 20 min", "4 days": no more than two parts. */
+/** "45 s", "12 min", "3 h 20 min", "4 days". At most two parts. */
 export function duration(milliseconds: number): string {
   const length = Math.max(0, milliseconds);
   if (length < MINUTE_MS) return `${Math.round(length / 1_000)} s`;
@@ -41,7 +41,7 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(length / DAY_MS)} days`;
 }
 
-/** "just now", "5 min ago", "in 3 h". Past a few hours the minutes say nothing any more. */
+/** "just now", "5 min ago", "in 3 h". Past six hours the minutes are omitted. */
 export function relative(time: number, now: number): string {
   const distance = Math.abs(now - time);
   if (distance < MINUTE_MS) return time > now ? "in less than a minute" : "just now";
@@ -49,31 +49,31 @@ export function relative(time: number, now: number): string {
   return time > now ? `in ${duration(rounded)}` : `${duration(rounded)} ago`;
 }
 
-/** A short length of time, for what took it: "310 ms", "2.1 s", "4 min". */
-export function took(milliseconds: number): string {
+/** Duration of one attempt: "310 ms", "2.1 s", "4 min". */
+export function shortDuration(milliseconds: number): string {
   if (milliseconds < 1_000) return `${milliseconds} ms`;
   return milliseconds < MINUTE_MS ? `${(milliseconds / 1_000).toFixed(1)} s` : duration(milliseconds);
 }
 
-/** What a piece of work took; a dash while that is unknown. */
-export function tookOf({
+/** Duration between start and end. A dash while it is unknown. */
+export function elapsed({
   started_at: from,
   ended_at: to,
 }: {
   readonly started_at: number | null;
   readonly ended_at: number | null;
 }): string {
-  return from === null || to === null ? "–" : took(to - from);
+  return from === null || to === null ? "–" : shortDuration(to - from);
 }
 
 const UNITS = ["kB", "MB", "GB"];
 
 /** "310 bytes", "2.1 kB", "48 MB". */
 export function fileSize(bytes: number): string {
-  if (bytes < 1_000) return counted(bytes, "byte");
+  if (bytes < 1_000) return quantity(bytes, "byte");
   const power = Math.min(UNITS.length, Math.floor(Math.log10(bytes) / 3));
   const value = bytes / 1_000 ** power;
-  return `${value < 10 ? value.toFixed(1) : grouped(Math.round(value))} ${UNITS[power - 1] ?? ""}`;
+  return `${value < 10 ? value.toFixed(1) : formatCount(Math.round(value))} ${UNITS[power - 1] ?? ""}`;
 }
 
 const CAP_NAMES: Readonly<Record<string, string>> = {
@@ -83,21 +83,21 @@ const CAP_NAMES: Readonly<Record<string, string>> = {
   function_invocations_per_day: "Function calls",
 };
 
-/** A cap's name for people. */
+/** Name of a cap for people. */
 export const capName = (type: string): string => CAP_NAMES[type] ?? type;
 
-/** What stops a project, in words. */
+/** Name of the reason of a suspension. */
 export function reasonName(reason: string): string {
-  const [kind, what = ""] = reason.split(":");
-  if (kind === "quota") return `Over its cap: ${capName(what).toLowerCase()}`;
-  if (kind === "abuse") return `Abuse: ${patternName(what).toLowerCase()}`;
-  return reason === "admin" ? "Suspended by hand" : reason;
+  const [kind, subject = ""] = reason.split(":");
+  if (kind === "quota") return `Over its cap: ${capName(subject).toLowerCase()}`;
+  if (kind === "abuse") return `Abuse: ${patternName(subject).toLowerCase()}`;
+  return reason === "admin" ? "Suspended manually" : reason;
 }
 
-/** What is said of a reason: a person's words as they are, our own numbers as everywhere ("1,010 of 1,000"). */
+/** Detail of a reason. Groups digits in our own texts ("1,010 of 1,000") and leaves a person's words unchanged. */
 export function reasonDetail(reason: string, detail: string): string {
-  return reason.startsWith("quota:") ? detail.replaceAll(/\d{4,15}/gu, (digits) => grouped(Number(digits))) : detail;
+  return reason.startsWith("quota:") ? detail.replaceAll(/\d{4,15}/gu, (digits) => formatCount(Number(digits))) : detail;
 }
 
-/** A pattern of abuse: "Error spike". */
+/** Name of an abuse pattern: "Error spike". */
 export const patternName = (pattern: string): string => `${pattern.slice(0, 1)}${pattern.slice(1).toLowerCase().replaceAll("_", " ")}`;

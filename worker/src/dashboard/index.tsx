@@ -1,4 +1,4 @@
-/** The dashboard: pages for people, rendered here, which need no script. */
+/** The dashboard: pages rendered on the server that need no script. */
 import { HTTPException } from "hono/http-exception";
 import { Problem } from "../errors.ts";
 import { createRouter } from "../http/index.ts";
@@ -15,15 +15,15 @@ import { quotaPages } from "./quota/routes.tsx";
 import { sessionOf } from "./session.ts";
 import { webhookPages } from "./webhooks/routes.tsx";
 
-const LOOKS_AGAIN_SECONDS = 5;
+const RETRY_SECONDS = 5;
 
 export const dashboard = createRouter();
 dashboard.onError(async (error, c) => failurePage(c, error));
 const ROOMS = [quotaPages, projectPages, webhookPages, backupPages, jobPages, libraryPages, monitoringPages];
 for (const pages of ROOMS) dashboard.route("/", pages);
 
-/** Whether somebody looks with a browser, at an address that is no API's. */
-export function isForPeople(c: AppContext): boolean {
+/** Whether a browser requests a page. False for addresses of the API. */
+export function acceptsPage(c: AppContext): boolean {
   return /\btext\/html\b/u.test(c.req.header("accept") ?? "") && !c.req.path.startsWith("/api/");
 }
 
@@ -36,9 +36,9 @@ export async function failurePage(c: AppContext, error: Error): Promise<Response
   }
   if (problem.retryAfterSeconds !== undefined) c.header("Retry-After", String(problem.retryAfterSeconds));
   const { status } = problem.kind;
-  // What may pass by itself is looked at again; a form that was sent is not sent again.
-  const again = status === 503 && c.req.method === "GET" ? { refresh: LOOKS_AGAIN_SECONDS } : {};
-  const options = { title: problem.kind.title, session: await sessionOf(c), status, ...again };
+  // A temporary failure is retried. A form is never sent again.
+  const retry = status === 503 && c.req.method === "GET" ? { refresh: RETRY_SECONDS } : {};
+  const options = { title: problem.kind.title, session: await sessionOf(c), status, ...retry };
   return sendPage(c, options, <FailurePage problem={problem} requestId={c.get("requestId")} />);
 }
 

@@ -1,4 +1,4 @@
-/** The frame of every page, and how one is sent. */
+/** Frame and response headers of every page. */
 import { html } from "hono/html";
 import type { Child } from "hono/jsx";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
@@ -7,11 +7,19 @@ import type { Session } from "./session.ts";
 
 const ASSETS = "/dashboard-assets";
 
-/** Nothing but our own origin, and nothing inline. */
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/** Allows resources of our own origin only, and no inline script or style. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
 
-/** Asked for by our own script: the part of the page that may have changed. */
+/** Our script sends this header to receive only the part of the page that may have changed. */
 const FRAGMENT_HEADER = "x-fragment";
 
 const PLACES = [
@@ -27,11 +35,11 @@ export type Place = (typeof PLACES)[number]["path"];
 
 export interface PageOptions {
   readonly title: string;
-  /** null: nobody is signed in. */
+  /** null: not signed in. */
   readonly session: Session | null;
-  /** Where it belongs in the navigation. */
+  /** Current entry of the navigation. */
   readonly place?: Place;
-  /** Seconds between refreshes; none: the page stays as it is. */
+  /** Seconds between refreshes. Without it the page does not refresh. */
   readonly refresh?: number;
   readonly status?: ContentfulStatusCode;
 }
@@ -50,7 +58,7 @@ export async function sendPage(c: AppContext, options: PageOptions, content: Chi
   return c.html(html`<!doctype html>${<Frame {...options} title={title} path={pathOf(c)} main={main} />}`, options.status ?? 200);
 }
 
-/** Where somebody is, to come back to. */
+/** Path and query of this page, for the redirect after the sign-in. */
 export function pathOf(c: AppContext): string {
   const { pathname, search } = new URL(c.req.url);
   return `${pathname}${search}`;
@@ -75,7 +83,7 @@ function Frame({ title, session, place, path, main }: FrameProps) {
       </head>
       <body>
         <a class="skip" href="#main">
-          Skip to the content
+          Skip to content
         </a>
         <header class="top">
           <div class="inner">
@@ -134,7 +142,7 @@ function SignOut({ session }: { readonly session: Session }) {
   );
 }
 
-/** Stands in every form of a session. */
+/** Hidden field of every form. It protects against cross-site requests. */
 export function FormToken({ session }: { readonly session: Session }) {
   return <input type="hidden" name="form_token" value={session.formToken} />;
 }

@@ -1,21 +1,21 @@
-/** Small things that many pages show. */
+/** Components that many pages share. */
 import type { Child, PropsWithChildren } from "hono/jsx";
 import { isoSeconds } from "../lib/time.ts";
-import { moment, preciseTime, relative } from "./format.ts";
-import type { Level, Said } from "./words.ts";
+import { dateTime, preciseTime, relative } from "./format.ts";
+import type { Level, Notice } from "./words.ts";
 
-/** A moment, in UTC and from now: "14:03 UTC, 5 min ago". */
+/** A time in UTC and relative to now: "14:03 UTC, 5 min ago". */
 export function Time({ at, now }: { readonly at: number; readonly now: number }) {
   const iso = isoSeconds(at);
   return (
     <time datetime={iso} title={iso}>
-      {moment(at, now)}
+      {dateTime(at, now)}
       <span class="muted">, {relative(at, now)}</span>
     </time>
   );
 }
 
-/** A moment to the second, where many lie close together. */
+/** A time to the second, for lists of close events. */
 export function PreciseTime({ at }: { readonly at: number }) {
   const iso = isoSeconds(at);
   return (
@@ -29,7 +29,7 @@ export function TimeOrNone({ at, now, none }: { readonly at: number | null; read
   return at === null ? <None>{none}</None> : <Time at={at} now={now} />;
 }
 
-/** In place of a value that is absent: a dash, or why. */
+/** Placeholder for a missing value: a dash or the reason. */
 export function None({ children }: PropsWithChildren) {
   return <span class="muted">{children ?? "–"}</span>;
 }
@@ -41,7 +41,7 @@ const MARKS: Readonly<Record<Level, string>> = {
   bad: "M7.5 7.5l9 9M16.5 7.5l-9 9",
 };
 
-/** A sign that does not need colour to be told apart. */
+/** An icon per level. Its shape alone identifies the level. */
 export function Mark({ level }: { readonly level: Level }) {
   return (
     <svg class={`mark ${level}`} viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
@@ -51,7 +51,7 @@ export function Mark({ level }: { readonly level: Level }) {
   );
 }
 
-/** Why something was not done. */
+/** Why a form failed. */
 export function Failure({ children }: PropsWithChildren) {
   return (
     <p class="notice bad" role="alert" id="failure">
@@ -61,8 +61,8 @@ export function Failure({ children }: PropsWithChildren) {
   );
 }
 
-/** What is to be known, as a list. */
-export function Notices({ all }: { readonly all: readonly Said[] }) {
+/** List of warnings. */
+export function Notices({ all }: { readonly all: readonly Notice[] }) {
   if (all.length === 0) return null;
   return (
     <ul class="notices" aria-label="Warnings">
@@ -87,7 +87,7 @@ const TONES: Readonly<Record<string, Level>> = Object.fromEntries(
   }).flatMap(([level, states]) => states.split(" ").map((state) => [state, level as Level])),
 );
 
-/** A state in a word. */
+/** A state as a colored word. */
 export function State({ name }: { readonly name: string }) {
   return <span class={`state ${TONES[name] ?? "quiet"}`}>{name.toLowerCase().replaceAll("_", " ")}</span>;
 }
@@ -104,8 +104,8 @@ export function Card({ title, id, children, aside }: PropsWithChildren<{ title: 
   );
 }
 
-/** Where there is nothing to show: why, and what would change that. */
-export function Nothing({ children }: PropsWithChildren) {
+/** Text for an empty list: the reason and an action. */
+export function EmptyState({ children }: PropsWithChildren) {
   return <p class="nothing">{children}</p>;
 }
 
@@ -120,13 +120,13 @@ interface TableProps<Row> {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly keyOf?: (row: Row) => string;
-  /** In place of a table without rows. */
+  /** Shown in place of an empty table. */
   readonly none?: Child;
 }
 
-/** Wider than a small screen: scrolls by itself, by keyboard too. */
+/** A table that scrolls horizontally on a small screen, by keyboard too. */
 export function Table<Row>({ label, columns, rows, keyOf, none }: TableProps<Row>) {
-  if (rows.length === 0 && none !== undefined) return <Nothing>{none}</Nothing>;
+  if (rows.length === 0 && none !== undefined) return <EmptyState>{none}</EmptyState>;
   return (
     <div class="scroll" role="group" aria-label={label} tabindex={0}>
       <table>
@@ -153,7 +153,7 @@ export function Table<Row>({ label, columns, rows, keyOf, none }: TableProps<Row
   );
 }
 
-/** A heading with what can be done. */
+/** A heading with actions. */
 export function Heading({ title, children, above }: PropsWithChildren<{ title: string; above?: Child }>) {
   return (
     <div class="heading">
@@ -180,7 +180,7 @@ export function Facts({ all }: { readonly all: readonly (readonly [string, Child
   );
 }
 
-/** What a list is narrowed to: null or "" is not. */
+/** Filters of a list. null and "" mean no filter. */
 export type Query = Readonly<Record<string, string | null>>;
 
 /** The address of a list. */
@@ -191,12 +191,12 @@ export function addressOf(path: string, query: Query): string {
 
 export const isFiltered = (query: Query): boolean => Object.values(query).some((value) => value !== null && value !== "");
 
-/** One page of a list that has an address of its own. */
+/** One page of a filtered list. */
 export interface ListPage<Row, Filter extends Query> {
   readonly rows: readonly Row[];
   readonly query: Filter;
   readonly isFirst: boolean;
-  /** Cursor of the next page; null on the last one. */
+  /** Cursor of the next page, or null on the last page. */
   readonly next: string | null;
   readonly now: number;
 }
@@ -204,11 +204,11 @@ export interface ListPage<Row, Filter extends Query> {
 interface FiltersProps {
   readonly action: string;
   readonly button?: string;
-  /** Beside the form. */
+  /** Shown next to the form. */
   readonly aside?: Child;
 }
 
-/** What a list can be narrowed to. */
+/** Filter form of a list. */
 export function Filters({ action, button = "Show", aside, children }: PropsWithChildren<FiltersProps>) {
   return (
     <div class="filters" data-still>
@@ -246,11 +246,11 @@ export function Choice({ id, label, all, chosen }: ChoiceProps) {
   );
 }
 
-/** Back to the beginning of a list, and on to its next page. */
+/** Links to the first and the next page of a list. */
 export function Paging({ path, page: { query, isFirst, next } }: { readonly path: string; readonly page: ListPage<unknown, Query> }) {
   if (isFirst && next === null) return null;
   return (
-    <nav class="paging" aria-label="More of this list">
+    <nav class="paging" aria-label="Paging">
       {isFirst ? null : (
         <a class="button quiet" href={addressOf(path, query)}>
           Newest
@@ -265,7 +265,7 @@ export function Paging({ path, page: { query, isFirst, next } }: { readonly path
   );
 }
 
-/** JSON as people read it. */
+/** Indented JSON. */
 export function Json({ value }: { readonly value: unknown }) {
   return (
     <pre tabindex={0} class="json">

@@ -1,6 +1,6 @@
 /**
- * Who is signed in: a cookie that nobody can make without our secret. It holds no more than when it ends and a random name; nothing is
- * stored, so signing out takes the cookie away, and another SESSION_SECRET or ADMIN_TOKEN ends every session.
+ * Sign-in sessions as a signed cookie. It holds its expiry and a random name. Nothing is stored on the server, so signing out only deletes
+ * the cookie. A changed SESSION_SECRET or ADMIN_TOKEN ends every session.
  */
 import { getCookie, setCookie } from "hono/cookie";
 import type { CookieOptions } from "hono/utils/cookie";
@@ -11,7 +11,7 @@ import { randomBase62 } from "../lib/base62.ts";
 import { sameSecret } from "../lib/same-secret.ts";
 
 export interface Session {
-  /** What its forms carry: whoever cannot read a page of this session cannot send one of its forms. */
+  /** Token in the forms of this session. Another site cannot read it, so it cannot send the forms. */
   readonly formToken: string;
 }
 
@@ -23,7 +23,7 @@ const LOCAL_HOSTS: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::
 
 type Keys = Pick<Config, "sessionSecret" | "adminToken">;
 
-/** Purposes have different words in front, so that one is never taken for the other. */
+/** The purpose is signed too, so that a form token is never accepted as a session. */
 async function mac({ sessionSecret, adminToken }: Keys, purpose: "session" | "form", of: string): Promise<string> {
   const encoder = new TextEncoder();
   const algorithm = { name: "HMAC", hash: "SHA-256" };
@@ -32,20 +32,20 @@ async function mac({ sessionSecret, adminToken }: Keys, purpose: "session" | "fo
   return new Uint8Array(signature).toHex();
 }
 
-/** Whether the browser keeps a cookie that only travels encrypted, or the connection never leaves this machine. */
+/** Whether the connection is encrypted or never leaves this machine. */
 export function isPrivateConnection(c: AppContext): boolean {
   const { protocol, hostname } = new URL(c.req.url);
   return protocol === "https:" || LOCAL_HOSTS.has(hostname);
 }
 
-/** With https, a name that no other host and no path of ours can set. */
+/** With https, the __Host- prefix keeps other hosts and paths from setting the cookie. */
 function cookieOf(c: AppContext): { readonly name: string; readonly options: CookieOptions } {
   const secure = new URL(c.req.url).protocol === "https:";
-  // Not Strict: a link in an alert would find its reader signed out. Nothing is changed by following one, and forms have tokens.
+  // Strict would sign readers out when they follow a link in an alert. Links change nothing, and forms have tokens.
   return { name: secure ? `__Host-${COOKIE}` : COOKIE, options: { path: "/", httpOnly: true, sameSite: "Lax", secure } };
 }
 
-/** Whoever sent the administrator's token. */
+/** Call it only after checking the admin token. */
 export async function beginSession(c: AppContext): Promise<void> {
   const { config, clock } = c.get("deps");
   const content = `${Math.floor(clock() / 1_000) + SESSION_SECONDS}.${randomBase62(NAME_LENGTH)}`;
@@ -58,7 +58,7 @@ export function endSession(c: AppContext): void {
   setCookie(c, name, "", { ...options, maxAge: 0 });
 }
 
-/** null: nobody is signed in. */
+/** null: not signed in, expired or forged. */
 export async function sessionOf(c: AppContext): Promise<Session | null> {
   const { config, clock } = c.get("deps");
   const [, endsAt = "", id = "", given = ""] = COOKIE_VALUE.exec(getCookie(c, cookieOf(c).name) ?? "") ?? [];
@@ -68,23 +68,23 @@ export async function sessionOf(c: AppContext): Promise<Session | null> {
   return Number(endsAt) * 1_000 > clock() ? { formToken: await mac(config, "form", content) } : null;
 }
 
-/** A form that was sent from one of our own pages. Throws `forbidden` for one that another site made its reader send. */
-export async function ownForm(c: AppContext): Promise<Readonly<Record<string, string>>> {
+/** Form sent from one of our own pages. Throws `forbidden` for a form sent by another site. */
+export async function sameOriginForm(c: AppContext): Promise<Readonly<Record<string, string>>> {
   const origin = c.req.header("origin");
   if (origin !== new URL(c.req.url).origin) {
-    throw new Problem("forbidden", "This form did not come from this site. Open the page here, and send it from there.");
+    throw new Problem("forbidden", "This form did not come from this site. Open the page here and send it again.");
   }
   if (!/^application\/x-www-form-urlencoded\s*(;|$)/iu.test(c.req.header("content-type") ?? "")) {
-    throw new Problem("unsupported_media_type", "A form is sent as application/x-www-form-urlencoded.");
+    throw new Problem("unsupported_media_type", "Send forms as application/x-www-form-urlencoded.");
   }
   return Object.fromEntries(new URLSearchParams(new TextDecoder().decode(await c.req.arrayBuffer())));
 }
 
-/** A form of this session. Throws `forbidden`. */
+/** Form of this session. Throws `forbidden`. */
 export async function sessionForm(c: AppContext, session: Session): Promise<Readonly<Record<string, string>>> {
-  const form = await ownForm(c);
+  const form = await sameOriginForm(c);
   if (!(await sameSecret(form["form_token"] ?? "", session.formToken))) {
-    throw new Problem("forbidden", "This form belongs to an earlier session. Go back, reload the page, and send it again.");
+    throw new Problem("forbidden", "This form belongs to an earlier session. Reload the page and send it again.");
   }
   return form;
 }

@@ -1,21 +1,21 @@
-/** Where the administrator's token is given. */
+/** Sign-in page for the admin token. */
 import { Failure } from "./parts.tsx";
 
 interface SignInProps {
   readonly next: string;
-  /** Why it did not work. */
+  /** Why the sign-in failed. */
   readonly failure: string | null;
-  /** false: the browser would not keep the cookie, and the token would travel in the open. */
-  readonly possible: boolean;
+  /** false: the browser would drop the cookie, and the token would travel unencrypted. */
+  readonly isPrivate: boolean;
 }
 
-export function SignInPage({ next, failure, possible }: SignInProps) {
+export function SignInPage({ next, failure, isPrivate }: SignInProps) {
   return (
     <section class="card narrow" aria-labelledby="sign-in">
       <h1 id="sign-in">Sign in</h1>
-      <p>Projects, jobs, the harvest and the audit log are for operators. What the day's quota looks like is public.</p>
+      <p>Projects, jobs, the harvest and the audit log require the admin token. Today's quota is public.</p>
       {failure === null ? null : <Failure>{failure}</Failure>}
-      {possible ? (
+      {isPrivate ? (
         <form method="post" action="/sign-in" class="stack">
           <input type="hidden" name="next" value={next} />
           <label for="token">Admin token</label>
@@ -29,14 +29,14 @@ export function SignInPage({ next, failure, possible }: SignInProps) {
             aria-describedby={failure === null ? "token-help" : "failure token-help"}
           />
           <p class="muted" id="token-help">
-            ADMIN_TOKEN; <code>npm start</code> prints the local one. You stay signed in for 12 hours.
+            Use the value of ADMIN_TOKEN. <code>npm start</code> prints the local one. You stay signed in for 12 hours.
           </p>
           <button class="button primary" type="submit">
             Sign in
           </button>
         </form>
       ) : (
-        <Failure>This connection is not encrypted, so no token may be sent over it. Open this page with https.</Failure>
+        <Failure>This connection is not encrypted. To sign in, open this page with https.</Failure>
       )}
     </section>
   );

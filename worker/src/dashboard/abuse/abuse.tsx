@@ -1,4 +1,4 @@
-/** What was decided about a project's abuse, and from which numbers. */
+/** Abuse decisions about a project, with their evidence. */
 import type { DetectionRow } from "../../store/abuse/abuse.ts";
 import { patternName } from "../format.ts";
 import { DECISION_WORDS } from "../outcomes.ts";
@@ -13,14 +13,14 @@ interface ProjectAbuseProps {
 }
 
 export function ProjectAbuse({ id, decisions: { rows, next }, now }: ProjectAbuseProps) {
-  const signals = <a href={`/signals?project=${id}`}>What monitoring systems reported</a>;
+  const signals = <a href={`/signals?project=${id}`}>Signals</a>;
   return (
     <Card title="Abuse" id="decisions" aside={signals}>
       <Table
         label="Abuse"
         rows={rows}
         keyOf={({ run }) => run}
-        none="Nothing was ever decided: no pattern was noticed here, and no monitoring system named it."
+        none="No abuse was detected or reported."
         columns={[
           { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
           { name: "Pattern", cell: ({ pattern }) => patternName(pattern) },
@@ -45,7 +45,7 @@ function Why({ row: { why, evidence, inputs } }: { readonly row: DetectionRow })
   return (
     <div class="wide">
       {why}
-      <span class="muted">; {evidence === "measured" ? "measured by us" : "the numbers were given with the question"}</span>
+      <span class="muted"> ({evidence === "measured" ? "measured here" : "numbers from the request"})</span>
       <details>
         <summary>All numbers</summary>
         <Json value={JSON.parse(inputs)} />

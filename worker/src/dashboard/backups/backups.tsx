@@ -1,8 +1,8 @@
-/** A project's backups: which there are, whether they can be restored, and where they are. */
+/** Backups of a project: status, contents and download. */
 import type { BackupRow } from "../../store/backups/backups.ts";
 import { isVerified, statusOf } from "../../store/backups/backups.ts";
 import type { ProjectView } from "../../store/projects/projects.ts";
-import { counted, fileSize } from "../format.ts";
+import { quantity, fileSize } from "../format.ts";
 import { COPIES_WORDS } from "../outcomes.ts";
 import { Card, None, State, Table, Time } from "../parts.tsx";
 import { Actor, More } from "../projects/history.tsx";
@@ -16,19 +16,19 @@ interface ProjectBackupsProps {
 
 export function ProjectBackups({ project, backups: { rows, next }, now }: ProjectBackupsProps) {
   const path = `/projects/${project.id}/backups`;
-  const ask = project.lifecycle === "DELETED" ? null : <a href={`${path}/new`}>Back up now</a>;
+  const action = project.lifecycle === "DELETED" ? null : <a href={`${path}/new`}>Back up now</a>;
   return (
-    <Card title="Backups" id="backups" aside={ask}>
+    <Card title="Backups" id="backups" aside={action}>
       <Table
         label="Backups"
         rows={rows}
         keyOf={({ id }) => id}
-        none="There is none yet."
+        none="No backup yet."
         columns={[
           { name: "Taken", cell: (row) => <Time at={row.taken_at ?? row.created_at} now={now} /> },
           { name: "Status", cell: (row) => <Status row={row} /> },
-          { name: "What", cell: ({ export_type: type }) => type },
-          { name: "Holds", cell: (row) => <Holds row={row} /> },
+          { name: "Type", cell: ({ export_type: type }) => type },
+          { name: "Contents", cell: (row) => <Contents row={row} /> },
           { name: "Size", number: true, cell: ({ stored_bytes: bytes }) => (typeof bytes === "number" ? fileSize(bytes) : <None />) },
           { name: "Copies", cell: ({ copies }) => (copies ? COPIES_WORDS[copies] : <None />) },
           { name: "Job", cell: ({ job_id }) => <Actor name={job_id} /> },
@@ -50,10 +50,10 @@ function Status({ row }: { readonly row: BackupRow }) {
   );
 }
 
-function Holds({ row }: { readonly row: BackupRow }) {
+function Contents({ row }: { readonly row: BackupRow }) {
   if (!isVerified(row)) return <None />;
-  const held = `${counted(row.row_count, "row")}, ${counted(row.table_count, "table")}`;
-  return <span class="whole">{row.export_type === "schema" ? `schema, version ${row.schema_version}` : held}</span>;
+  const size = `${quantity(row.row_count, "row")}, ${quantity(row.table_count, "table")}`;
+  return <span class="whole">{row.export_type === "schema" ? `schema, version ${row.schema_version}` : size}</span>;
 }
 
 function File({ row }: { readonly row: BackupRow }) {

@@ -1,4 +1,4 @@
-/** Backups for operators: asked for, and taken home. */
+/** Pages that create and download backups. */
 import { Problem } from "../../errors.ts";
 import { sendFile } from "../../http/file.ts";
 import { createRouter } from "../../http/index.ts";
@@ -8,7 +8,7 @@ import { getVerified, startBackup } from "../../tenants/backups/backups.ts";
 import { downloadOf } from "../../tenants/backups/download.ts";
 import { BY_ADMIN } from "../../tenants/changing.ts";
 import { changeableProject } from "../../tenants/projects/projects.ts";
-import { confirmed } from "../confirm.tsx";
+import { addConfirmation } from "../confirm.tsx";
 import { pathParameter, signedIn } from "../guard.ts";
 
 export const backupPages = createRouter();
@@ -16,10 +16,10 @@ export const backupPages = createRouter();
 const UUID = /^[0-9a-f-]{36}$/u;
 const CONTENTS = { full: "Schema and rows", schema: "Schema only" } as const satisfies Record<ExportType, string>;
 
-confirmed(backupPages, {
+addConfirmation(backupPages, {
   path: "/projects/:id/backups/new",
   place: "/projects",
-  ask: async (c, { asked = "", export_type: chosen = "full" }) => {
+  dialog: async (c, { asked: requestKey = "", export_type: chosen = "full" }) => {
     const { id, name } = await changeableProject(c.get("deps"), pathParameter(c, "id"));
     return {
       name: "Back up",
@@ -28,16 +28,16 @@ confirmed(backupPages, {
       back: `/projects/${id}#backups`,
       text: (
         <p>
-          A job reads the database of <code>{id}</code> as it stands at one moment. While it is read, writes to it are refused and may be
-          tried again; then what was stored is restored and compared.
+          A job reads a consistent copy of the database of <code>{id}</code>. Writes are refused while it reads and can be retried. The job
+          then restores the backup and compares it.
         </p>
       ),
       fields: (
         <>
-          {/* The same form sent twice is one backup. */}
-          <input type="hidden" name="asked" value={UUID.test(asked) ? asked : crypto.randomUUID()} />
+          {/* Sending the same form twice creates one backup. */}
+          <input type="hidden" name="asked" value={UUID.test(requestKey) ? requestKey : crypto.randomUUID()} />
           <fieldset>
-            <legend>What it holds</legend>
+            <legend>Contents</legend>
             {EXPORT_TYPES.map((type) => (
               <label>
                 <input type="radio" name="export_type" value={type} checked={type === chosen} /> {CONTENTS[type]}
@@ -48,11 +48,11 @@ confirmed(backupPages, {
       ),
     };
   },
-  act: async (c, { asked = "", export_type: chosen }) => {
+  act: async (c, { asked: requestKey = "", export_type: chosen }) => {
     const id = pathParameter(c, "id");
     const exportType = EXPORT_TYPES.find((type) => type === chosen);
-    if (exportType === undefined) throw new Problem("invalid_request", `Choose what it holds: ${EXPORT_TYPES.join(" or ")}.`);
-    const idempotencyKey = `dashboard:${UUID.test(asked) ? asked : crypto.randomUUID()}`;
+    if (exportType === undefined) throw new Problem("invalid_request", `Contents: choose ${EXPORT_TYPES.join(" or ")}.`);
+    const idempotencyKey = `dashboard:${UUID.test(requestKey) ? requestKey : crypto.randomUUID()}`;
     await startBackup(c.get("deps"), id, { exportType, idempotencyKey, requestId: c.get("requestId") }, BY_ADMIN);
     return `/projects/${id}#backups`;
   },

@@ -1,8 +1,8 @@
-/** The day's burn, the forecast and the background floor, drawn. */
+/** Chart of today's usage, the forecast and the background floor. */
 import { scaleLinear } from "d3-scale";
 import type { QuotaOverview } from "../../quota/index.ts";
 import { HOUR_MS, startOfDay } from "../../lib/time.ts";
-import { clockTime, counted, grouped } from "../format.ts";
+import { clockTime, quantity, formatCount } from "../format.ts";
 import { Table } from "../parts.tsx";
 import { dayCurve } from "./day.ts";
 import type { DayCurve, Point } from "./day.ts";
@@ -26,9 +26,9 @@ export function DayChart({ status, ledger, now }: DayChartProps) {
   const { hours, backgroundFloor } = ledger;
   const curve = dayCurve({ hours, used, limit, callsPerHour: forecast.calls_per_hour, backgroundFloor }, now);
   const end = curve.exhausts
-    ? `at this pace the safety limit is reached at ${hourTime(curve.forecast[1], now)}`
-    : `at this pace ${grouped(Math.round(curve.forecast[1].calls))} by 24:00`;
-  const label = `${counted(used, "call")} by ${clockTime(now)}; ${end}; the safety limit is ${grouped(limit)}.`;
+    ? `the safety limit is reached at ${hourTime(curve.forecast[1], now)}`
+    : `${formatCount(Math.round(curve.forecast[1].calls))} by 24:00`;
+  const label = `${quantity(used, "call")} by ${clockTime(now)}. Forecast: ${end}. Safety limit: ${formatCount(limit)}.`;
   const untracked = used - (curve.spent.at(-1)?.calls ?? 0);
   return (
     <figure>
@@ -40,9 +40,9 @@ export function DayChart({ status, ledger, now }: DayChartProps) {
       />
       <figcaption class="legend">
         <span class="key spent">Spent</span>
-        {untracked > 0 ? <span class="key untracked">Untracked, hour unknown</span> : null}
-        <span class="key forecast">At the pace of the last hour</span>
-        {backgroundFloor > 0 ? <span class="key floor">Background work stops</span> : null}
+        {untracked > 0 ? <span class="key untracked">Untracked (hour unknown)</span> : null}
+        <span class="key forecast">Forecast</span>
+        {backgroundFloor > 0 ? <span class="key floor">Background limit</span> : null}
       </figcaption>
       <details>
         <summary>As a table</summary>
@@ -51,7 +51,7 @@ export function DayChart({ status, ledger, now }: DayChartProps) {
           rows={hours}
           columns={[
             { name: "Hour (UTC)", cell: ({ hour }) => `${String(hour).padStart(2, "0")}:00` },
-            { name: "Calls", number: true, cell: ({ used: calls }) => grouped(calls) },
+            { name: "Calls", number: true, cell: ({ used: calls }) => formatCount(calls) },
           ]}
         />
       </details>
@@ -77,7 +77,7 @@ function Drawing({ canvas: { size, width, height }, curve, limit, now }: Drawing
   const [, forecastEnd] = curve.forecast;
   const spentNow = curve.spent.at(-1) ?? curve.now;
   const spentPath = path(curve.spent);
-  // The two labels above the limit stand apart from one another.
+  // Keeps the two labels above the limit apart.
   const labelsLeft = !curve.exhausts || forecastEnd.hour > 12;
   const ticks = y.ticks(size === "small" ? 3 : 5).filter((tick) => Math.abs(y(tick) - y(limit)) > 12);
   return (
@@ -92,7 +92,7 @@ function Drawing({ canvas: { size, width, height }, curve, limit, now }: Drawing
       <g class="limit">
         <line x1={MARGIN.left} x2={right} y1={round(y(limit))} y2={round(y(limit))} />
         <text x={labelsLeft ? MARGIN.left + 2 : right} y={round(y(limit)) - 7} text-anchor={labelsLeft ? "start" : "end"}>
-          {grouped(limit)} safety limit
+          {formatCount(limit)} safety limit
         </text>
       </g>
       <path class="area-spent" d={`${spentPath}V${round(y(0))}H${round(x(0))}Z`} />

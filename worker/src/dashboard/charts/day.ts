@@ -1,4 +1,4 @@
-/** The day's burn as points: what was spent by when, and where it leads. No I/O. No clock. */
+/** Points of today's usage and its forecast. No I/O. No clock. */
 import { DAY_MS, HOUR_MS, startOfDay } from "../../lib/time.ts";
 
 export interface Point {
@@ -9,14 +9,14 @@ export interface Point {
 }
 
 export interface DayCurve {
-  /** Charged so far, at the end of each hour, and now. */
+  /** Calls charged by the end of each hour and by now. */
   readonly spent: readonly Point[];
-  /** Now, with what is untracked. */
+  /** Current usage, including untracked calls. */
   readonly now: Point;
-  /** From now to where the pace of the last hour reaches the limit or the day ends. */
+  /** From now until the pace of the last hour reaches the limit, or until the day ends. */
   readonly forecast: readonly [Point, Point];
   readonly exhausts: boolean;
-  /** Where background work stops: the limit less the floor, which shrinks to nothing. */
+  /** Limit of background work: the limit minus the floor, which shrinks to zero. */
   readonly floor: readonly [Point, Point];
 }
 

@@ -1,7 +1,7 @@
 /** Daily totals as bars. */
 import { scaleBand, scaleLinear } from "d3-scale";
 import { DAY_MS, dayOf } from "../../lib/time.ts";
-import { counted, dayName, grouped } from "../format.ts";
+import { quantity, dayName, formatCount } from "../format.ts";
 import { Table } from "../parts.tsx";
 import type { Column } from "../parts.tsx";
 import { Responsive, Ticks, round } from "./responsive.tsx";
@@ -16,45 +16,45 @@ export interface DayBar {
 }
 
 interface DaysChartProps<Bar extends DayBar> {
-  readonly what: string;
+  readonly name: string;
   readonly bars: readonly Bar[];
   /** How many days, today included. */
   readonly days: number;
-  /** As it is today; null: there is none. */
+  /** Today's limit, or null for unlimited. */
   readonly limit: number | null;
   readonly limitName: string;
   readonly now: number;
-  /** Besides day and total. */
+  /** Columns of the table after day and total. */
   readonly columns?: readonly Column<Bar>[];
-  /** One of three beside each other. */
-  readonly third?: boolean;
+  /** Whether the chart fills a third of the page's width. */
+  readonly narrow?: boolean;
 }
 
 const MARGIN = { top: 20, right: 6, bottom: 24, left: 50 };
 
 export function DaysChart<Bar extends DayBar>(props: DaysChartProps<Bar>) {
-  const { what, bars, days, limit, limitName, now, columns = [], third = false } = props;
+  const { name, bars, days, limit, limitName, now, columns = [], narrow = false } = props;
   const dates = Array.from({ length: days }, (_, index) => dayOf(now - (days - 1 - index) * DAY_MS));
   const most = bars.toSorted((a, b) => b.used - a.used)[0];
-  const peak = most === undefined ? "nothing yet" : `at most ${grouped(most.used)}, on ${dayName(most.date, now)}`;
-  const label = `${what} of the last ${days} days: ${peak}${limit === null ? "" : `; ${limitName} ${grouped(limit)}`}.`;
-  const large = third ? 300 : 1120;
+  const peak = most === undefined ? "no calls yet" : `at most ${formatCount(most.used)} on ${dayName(most.date, now)}`;
+  const label = `${name} in the last ${days} days: ${peak}${limit === null ? "" : `, ${limitName} ${formatCount(limit)}`}.`;
+  const large = narrow ? 300 : 1120;
   return (
     <figure>
       <Responsive
         label={label}
         widths={{ small: 340, medium: 680, large }}
-        heights={{ small: 170, medium: third ? 150 : 200, large: third ? 170 : 210 }}
+        heights={{ small: 170, medium: narrow ? 150 : 200, large: narrow ? 170 : 210 }}
         draw={(canvas) => <Bars canvas={canvas} dates={dates} bars={bars} limit={limit} limitName={limitName} now={now} />}
       />
       <details>
         <summary>As a table</summary>
         <Table
-          label={what}
+          label={name}
           rows={bars}
           columns={[
             { name: "Day (UTC)", cell: ({ date }) => dayName(date, now) },
-            { name: "Used", number: true, cell: ({ used }) => grouped(used) },
+            { name: "Used", number: true, cell: ({ used }) => formatCount(used) },
             ...columns,
           ]}
         />
@@ -82,7 +82,7 @@ function Bars({ canvas: { width, height }, dates, bars, limit, limitName, now }:
         const state = limit !== null && used > limit ? "over" : date === dates.at(-1) ? "today" : "past";
         return (
           <g class={`bar ${state}`}>
-            <title>{`${dayName(date, now)}: ${counted(used, "call")}`}</title>
+            <title>{`${dayName(date, now)}: ${quantity(used, "call")}`}</title>
             <rect x={left} y={round(y(used))} width={wide} height={round(y(0) - y(used))} rx="2" />
             {untracked > 0 ? (
               <rect class="untracked" x={left} y={round(y(used))} width={wide} height={round(y(used - untracked) - y(used))} />
@@ -94,7 +94,7 @@ function Bars({ canvas: { width, height }, dates, bars, limit, limitName, now }:
         <g class="limit">
           <line x1={MARGIN.left} x2={width - MARGIN.right} y1={round(y(limit))} y2={round(y(limit))} />
           <text x={MARGIN.left + 2} y={round(y(limit)) - 5}>
-            {grouped(limit)} {limitName}
+            {formatCount(limit)} {limitName}
           </text>
         </g>
       )}

@@ -1,14 +1,14 @@
-/** The day in one bar: used, untracked, reserved, what is left, and the buffer behind the safety limit. */
+/** Today's quota in one bar: used, untracked, reserved and remaining calls, and the buffer. */
 import { scaleLinear } from "d3-scale";
 import type { QuotaStatus } from "../../quota/index.ts";
-import { grouped } from "../format.ts";
+import { formatCount } from "../format.ts";
 import { Responsive, round } from "./responsive.tsx";
 import type { Canvas } from "./responsive.tsx";
 
 const BAR = { top: 6, height: 26 };
 const LABELS_TOP = 50;
 
-/** `charged`: to callers we know. */
+/** `charged` counts calls reported by callers. */
 export function partsOf({ used, reserved, callers }: QuotaStatus): Record<"charged" | "untracked" | "reserved", number> {
   const untracked = Math.max(0, callers.find(({ caller }) => caller === "untracked")?.used ?? 0);
   return { charged: Math.max(0, used - untracked), untracked, reserved };
@@ -18,22 +18,22 @@ export function Gauge({ status }: { readonly status: QuotaStatus }) {
   const { used, safety_limit: safety, daily_limit: daily, remaining } = status;
   const parts = partsOf(status);
   const end = Math.max(daily, used + parts.reserved, 1);
-  const label = `${grouped(used)} of ${grouped(safety)} calls used, ${grouped(parts.reserved)} reserved, ${grouped(remaining)} left; the provider sells ${grouped(daily)}.`;
+  const label = `${formatCount(used)} of ${formatCount(safety)} calls used, ${formatCount(parts.reserved)} reserved, ${formatCount(remaining)} left. The provider sells ${formatCount(daily)}.`;
   const draw = ({ size, width }: Canvas) => {
     const x = scaleLinear([0, end], [0, width]);
-    const stretches = [
+    const segments = [
       { name: "charged", from: 0, to: parts.charged },
       { name: "untracked", from: parts.charged, to: used },
       { name: "reserved", from: used, to: used + parts.reserved },
     ].filter(({ from, to }) => to > from);
-    const pattern = `held-${size}`;
+    const pattern = `reserved-${size}`;
     const clip = `gauge-${size}`;
     return (
       <>
         <defs>
           <pattern id={pattern} width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-            <rect class="held-ground" width="6" height="6" />
-            <rect class="held-stripe" width="3" height="6" />
+            <rect class="reserved-ground" width="6" height="6" />
+            <rect class="reserved-stripe" width="3" height="6" />
           </pattern>
           <clipPath id={clip}>
             <rect x="0" y={BAR.top} width={width} height={BAR.height} rx="6" />
@@ -42,20 +42,22 @@ export function Gauge({ status }: { readonly status: QuotaStatus }) {
         <g clip-path={`url(#${clip})`}>
           <rect class="part-free" x="0" y={BAR.top} width={width} height={BAR.height} />
           <rect class="part-buffer" x={round(x(safety))} y={BAR.top} width={round(width - x(safety))} height={BAR.height} />
-          {stretches.map(({ name, from, to }) => (
+          {segments.map(({ name, from, to }) => (
             <rect
               class={`part-${name}`}
               {...(name === "reserved" ? { fill: `url(#${pattern})` } : {})}
               x={round(x(from))}
               y={BAR.top}
-              // One call of fifteen thousand is to be seen, too.
+              // Keeps a single call visible.
               width={round(Math.max(2, x(to) - x(from)))}
               height={BAR.height}
             />
           ))}
         </g>
-        <Limit at={x(safety)} width={width} text={`${grouped(safety)} safety limit`} />
-        {size !== "small" && x(end) - x(safety) > 100 ? <Limit at={x(daily)} width={width} text={`${grouped(daily)} sold`} quiet /> : null}
+        <Limit at={x(safety)} width={width} text={`${formatCount(safety)} safety limit`} />
+        {size !== "small" && x(end) - x(safety) > 100 ? (
+          <Limit at={x(daily)} width={width} text={`${formatCount(daily)} sold`} quiet />
+        ) : null}
       </>
     );
   };
@@ -80,7 +82,7 @@ interface LimitProps {
 
 function Limit({ at, width, text, quiet = false }: LimitProps) {
   const x = round(Math.min(width - 1, Math.max(1, at)));
-  // Text stands to the left of its line: what is behind a limit is narrow.
+  // The label is left of its line, because the space right of a limit is narrow.
   const anchor = x < width / 3 ? "start" : "end";
   return (
     <g class={quiet ? "limit quiet" : "limit"}>

@@ -1,9 +1,9 @@
-/** Use against a limit as a bar, and shares of a whole. Decoration: the numbers stand beside it. */
+/** Bar for usage of a limit or a share of a total. Hidden from screen readers because the numbers are next to it. */
 import type { CapState } from "../../tenants/limits/thresholds.ts";
 import { round } from "./responsive.tsx";
 
 interface MeterProps {
-  /** 0 to 100, and beyond; null: unknown or unlimited. */
+  /** 0 to 100, higher above the limit, or null if unknown or unlimited. */
   readonly percent: number | null;
   readonly state: CapState | "share" | "untracked";
 }

@@ -1,6 +1,6 @@
-/** One drawing in three widths: text in a picture that is only made smaller could not be read. The style sheet shows the one that fits. */
+/** One drawing in three widths, so that its text stays readable. The style sheet shows the one that fits. */
 import type { Child } from "hono/jsx";
-import { grouped } from "../format.ts";
+import { formatCount } from "../format.ts";
 
 export type Size = "small" | "medium" | "large";
 
@@ -13,7 +13,7 @@ export interface Canvas {
 }
 
 interface ResponsiveProps {
-  /** What is to be seen, in a sentence. */
+  /** Description of the drawing for screen readers. */
   readonly label: string;
   readonly widths: Readonly<Record<Size, number>>;
   readonly heights: Readonly<Record<Size, number>>;
@@ -50,7 +50,7 @@ export function Ticks({ at, y, left, right }: TicksProps) {
         <g class="tick">
           <line x1={left} x2={right} y1={round(y(tick))} y2={round(y(tick))} />
           <text x={left - 8} y={round(y(tick)) + 4} text-anchor="end">
-            {grouped(tick)}
+            {formatCount(tick)}
           </text>
         </g>
       ))}
@@ -58,5 +58,5 @@ export function Ticks({ at, y, left, right }: TicksProps) {
   );
 }
 
-/** To a tenth of a unit: more only makes pages longer. */
+/** Rounds to a tenth of a unit to keep pages small. */
 export const round = (value: number): number => Math.round(value * 10) / 10;

@@ -1,11 +1,11 @@
-/** One job with every try. */
+/** One job with all its attempts. */
 import { isJobType, visiblePayload } from "../../jobs/catalog.ts";
 import { retryOf, timelineOf } from "../../jobs/timeline.ts";
 import type { AttemptRow } from "../../store/jobs/attempts.ts";
 import type { JobRow } from "../../store/jobs/jobs.ts";
-import { tookOf } from "../format.ts";
+import { elapsed } from "../format.ts";
 import { FormToken } from "../page.tsx";
-import { Card, Facts, Heading, Json, Mark, None, Nothing, PreciseTime, State, Table, Time, TimeOrNone } from "../parts.tsx";
+import { Card, Facts, Heading, Json, Mark, None, EmptyState, PreciseTime, State, Table, Time, TimeOrNone } from "../parts.tsx";
 import type { Session } from "../session.ts";
 import { Actor } from "../projects/history.tsx";
 
@@ -56,15 +56,15 @@ export function JobPage({ row, attempts, session, now }: JobPageProps) {
           </ol>
         </Card>
       </div>
-      <Card title="Tries" id="tries">
-        <Tries attempts={attempts} />
+      <Card title="Attempts" id="attempts">
+        <Attempts attempts={attempts} />
       </Card>
       <div class="columns even">
         <Card title="Payload" id="payload">
           <Json value={visiblePayload(row.type, JSON.parse(row.payload) as Record<string, unknown>)} />
         </Card>
         <Card title="Result" id="result">
-          {row.result ? <Json value={JSON.parse(row.result)} /> : <Nothing>There is none{row.ended_at === null ? " yet" : ""}.</Nothing>}
+          {row.result ? <Json value={JSON.parse(row.result)} /> : <EmptyState>No result{row.ended_at === null ? " yet" : ""}.</EmptyState>}
         </Card>
       </div>
     </>
@@ -77,7 +77,7 @@ function About({ row, now }: { readonly row: JobRow; readonly now: number }) {
     <Facts
       all={[
         ["Id", <code>{row.id}</code>],
-        ["Asked for by", <Actor name={row.requested_by} />],
+        ["Requested by", <Actor name={row.requested_by} />],
         ["Project", row.project_id === null ? "–" : <a href={`/projects/${row.project_id}`}>{row.project_id}</a>],
         [
           "Run",
@@ -85,13 +85,13 @@ function About({ row, now }: { readonly row: JobRow; readonly now: number }) {
             String(row.run)
           ) : (
             <>
-              {row.run}, after <a href={`/jobs/${earlier}`}>the one before</a>
+              {row.run}, retry of <a href={`/jobs/${earlier}`}>{earlier}</a>
             </>
           ),
         ],
-        ["Tries", `${row.tries} of ${row.max_tries}`],
+        ["Attempts", `${row.tries} of ${row.max_tries}`],
         ["Scheduled for", <TimeOrNone at={row.scheduled_for} now={now} />],
-        ["Asked for", <Time at={row.created_at} now={now} />],
+        ["Requested", <Time at={row.created_at} now={now} />],
         ["Ended", <TimeOrNone at={row.ended_at} now={now} none="not yet" />],
         ["Trace", row.trace_id === null ? "–" : <code>{row.trace_id}</code>],
       ]}
@@ -99,18 +99,18 @@ function About({ row, now }: { readonly row: JobRow; readonly now: number }) {
   );
 }
 
-function Tries({ attempts }: { readonly attempts: readonly AttemptRow[] }) {
+function Attempts({ attempts }: { readonly attempts: readonly AttemptRow[] }) {
   return (
     <Table
-      label="Tries"
+      label="Attempts"
       rows={attempts}
-      none="No step was begun."
+      none="No step has started."
       columns={[
         { name: "Step", cell: ({ step, nth }) => (nth === 1 ? step : `${step} (${nth})`) },
-        { name: "Try", number: true, cell: ({ attempt }) => String(attempt) },
-        { name: "Came to", cell: ({ outcome }) => <State name={outcome ?? "running"} /> },
-        { name: "Began", cell: ({ started_at: at }) => (at === null ? <None>not recorded</None> : <PreciseTime at={at} />) },
-        { name: "Took", number: true, cell: tookOf },
+        { name: "Attempt", number: true, cell: ({ attempt }) => String(attempt) },
+        { name: "Outcome", cell: ({ outcome }) => <State name={outcome ?? "running"} /> },
+        { name: "Started", cell: ({ started_at: at }) => (at === null ? <None>not recorded</None> : <PreciseTime at={at} />) },
+        { name: "Duration", number: true, cell: elapsed },
         { name: "Error", cell: ({ error }) => error ?? <None /> },
       ]}
     />

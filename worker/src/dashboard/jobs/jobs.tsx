@@ -1,9 +1,9 @@
-/** Jobs: what is under way, what failed, and what the clock asks for. */
+/** Jobs: in progress, failed, scheduled and all. */
 import { JOB_TYPES } from "../../jobs/catalog.ts";
 import type { ScheduleView } from "../../jobs/reading.ts";
 import { JOB_STATUSES } from "../../store/jobs/jobs.ts";
 import type { JobRow } from "../../store/jobs/jobs.ts";
-import { tookOf } from "../format.ts";
+import { elapsed } from "../format.ts";
 import { Card, Choice, Filters, Heading, None, Paging, State, Table, Time, TimeOrNone, isFiltered } from "../parts.tsx";
 import type { Column, ListPage } from "../parts.tsx";
 
@@ -16,7 +16,7 @@ export interface JobsOverview {
 }
 
 interface JobsPageProps {
-  /** null where a part of the list is looked at. */
+  /** null on filtered and later pages. */
   readonly overview: JobsOverview | null;
   readonly page: ListPage<JobRow, JobQuery>;
 }
@@ -29,8 +29,8 @@ export function JobsPage({ overview, page }: JobsPageProps) {
       {overview === null ? null : (
         <>
           <div class="columns even">
-            <Card title="Under way" id="running">
-              <Jobs label="Under way" rows={overview.unfinished} now={now} show="under way" none="Nothing is running or waiting." />
+            <Card title="In progress" id="running">
+              <Jobs label="In progress" rows={overview.unfinished} now={now} show="unfinished" none="No job is running or waiting." />
             </Card>
             <Card title="Failed" id="failed" aside={overview.failed.length === 0 ? null : <a href="/jobs?status=failed">All failed</a>}>
               <Jobs label="Failed" rows={overview.failed} now={now} show="failed" none="No job has failed in the last 30 days." />
@@ -46,7 +46,7 @@ export function JobsPage({ overview, page }: JobsPageProps) {
           <Choice id="type" label="Type" all={JOB_TYPES} chosen={query.type} />
           <Choice id="status" label="Status" all={JOB_STATUSES} chosen={query.status} />
         </Filters>
-        <Jobs label="All jobs" rows={rows} now={now} none={isFiltered(query) ? "No job matches." : "No job was ever asked for."} />
+        <Jobs label="All jobs" rows={rows} now={now} none={isFiltered(query) ? "No job matches." : "No jobs yet."} />
         <Paging path="/jobs" page={page} />
       </Card>
     </>
@@ -57,30 +57,30 @@ interface JobsProps {
   readonly label: string;
   readonly rows: readonly JobRow[];
   readonly now: number;
-  readonly show?: "all" | "failed" | "under way";
+  readonly show?: "all" | "failed" | "unfinished";
   readonly none: string;
 }
 
 function Jobs({ label, rows, now, show = "all", none }: JobsProps) {
   const type: Column<JobRow> = { name: "Type", cell: ({ id, type: name }) => <a href={`/jobs/${id}`}>{name}</a> };
   const status: Column<JobRow> = { name: "Status", cell: (job) => <State name={job.status} /> };
-  const asked: Column<JobRow> = { name: "Asked for", cell: ({ created_at: at }) => <Time at={at} now={now} /> };
+  const requested: Column<JobRow> = { name: "Requested", cell: ({ created_at: at }) => <Time at={at} now={now} /> };
   const error: Column<JobRow> = {
     name: "Error",
     cell: (job) => (job.error === null ? <None /> : <span class="cut">{job.error}</span>),
   };
-  const by: Column<JobRow> = { name: "By", cell: (job) => <Asker job={job} /> };
-  const tries: Column<JobRow> = { name: "Tries", number: true, cell: ({ tries: count, max_tries: most }) => `${count} of ${most}` };
-  const length: Column<JobRow> = { name: "Took", number: true, cell: tookOf };
+  const by: Column<JobRow> = { name: "By", cell: (job) => <Requester job={job} /> };
+  const attempts: Column<JobRow> = { name: "Attempts", number: true, cell: ({ tries: count, max_tries: most }) => `${count} of ${most}` };
+  const length: Column<JobRow> = { name: "Duration", number: true, cell: elapsed };
   const columns = {
-    all: [type, status, asked, by, tries, length, error],
-    failed: [type, asked, error],
-    "under way": [type, status, asked],
+    all: [type, status, requested, by, attempts, length, error],
+    failed: [type, requested, error],
+    unfinished: [type, status, requested],
   };
   return <Table label={label} rows={rows} keyOf={({ id }) => id} columns={columns[show]} none={none} />;
 }
 
-function Asker({ job: { requested_by: by, project_id: project } }: { readonly job: JobRow }) {
+function Requester({ job: { requested_by: by, project_id: project } }: { readonly job: JobRow }) {
   return (
     <>
       {by.startsWith("job:") ? "a job" : by}
@@ -101,7 +101,7 @@ function Schedules({ all, now }: { readonly all: readonly ScheduleView[]; readon
       keyOf={({ type }) => type}
       columns={[
         { name: "Job", cell: ({ type }) => type },
-        { name: "Does", cell: ({ description }) => <div class="wide">{description}</div> },
+        { name: "Description", cell: ({ description }) => <div class="wide">{description}</div> },
         { name: "Cron", cell: ({ cron }) => <code>{cron}</code> },
         {
           name: "Last run",

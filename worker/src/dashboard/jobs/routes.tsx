@@ -1,4 +1,4 @@
-/** Jobs for operators: the list, and one in full, retried and cancelled. */
+/** Pages that list, show, retry and cancel jobs. */
 import type { Deps } from "../../deps.ts";
 import { createRouter } from "../../http/index.ts";
 import { page, timeCursor, timeKey } from "../../http/paging.ts";
@@ -6,8 +6,8 @@ import { JOB_TYPES } from "../../jobs/catalog.ts";
 import { knownJob, readJob, readSchedules } from "../../jobs/reading.ts";
 import { JOB_STATUSES, listJobs, unfinishedJobs } from "../../store/jobs/jobs.ts";
 import { BY_ADMIN } from "../../tenants/changing.ts";
-import { confirmed } from "../confirm.tsx";
-import { chosenOf, pathParameter, signedIn } from "../guard.ts";
+import { addConfirmation } from "../confirm.tsx";
+import { choiceParameter, pathParameter, signedIn } from "../guard.ts";
 import { sendPage } from "../page.tsx";
 import { isFiltered } from "../parts.tsx";
 import { sessionForm } from "../session.ts";
@@ -16,8 +16,8 @@ import { JobsPage } from "./jobs.tsx";
 import type { JobsOverview } from "./jobs.tsx";
 
 const REFRESH_SECONDS = 5;
-const SHOWN = 25;
-const BRIEF = 8;
+const PAGE_SIZE = 25;
+const OVERVIEW_SIZE = 8;
 
 export const jobPages = createRouter();
 
@@ -26,17 +26,21 @@ jobPages.get(
   signedIn(async (c, session) => {
     const { db, clock } = c.get("deps");
     const now = clock();
-    const query = { type: chosenOf(c, "type", JOB_TYPES), status: chosenOf(c, "status", JOB_STATUSES) };
+    const query = { type: choiceParameter(c, "type", JOB_TYPES), status: choiceParameter(c, "status", JOB_STATUSES) };
     const after = timeCursor(c.req.query("cursor"));
     const filter = { type: query.type ?? undefined, status: query.status ?? undefined };
-    const list = { ...page(await listJobs(db, filter, after, SHOWN + 1), SHOWN, timeKey), query, isFirst: after === null, now };
+    const list = { ...page(await listJobs(db, filter, after, PAGE_SIZE + 1), PAGE_SIZE, timeKey), query, isFirst: after === null, now };
     const overview = isFiltered(query) || after !== null ? null : await overviewOf(c.get("deps"), now);
     return sendPage(c, { title: "Jobs", session, place: "/jobs", refresh: REFRESH_SECONDS }, <JobsPage overview={overview} page={list} />);
   }),
 );
 
 async function overviewOf({ db, config }: Deps, now: number): Promise<JobsOverview> {
-  const reads = [unfinishedJobs(db, BRIEF), listJobs(db, { status: "failed" }, null, BRIEF), readSchedules(db, config, now)] as const;
+  const reads = [
+    unfinishedJobs(db, OVERVIEW_SIZE),
+    listJobs(db, { status: "failed" }, null, OVERVIEW_SIZE),
+    readSchedules(db, config, now),
+  ] as const;
   const [unfinished, failed, schedules] = await Promise.all(reads);
   return { unfinished, failed, schedules };
 }
@@ -62,10 +66,10 @@ jobPages.post(
   }),
 );
 
-confirmed(jobPages, {
+addConfirmation(jobPages, {
   path: "/jobs/:id/cancel",
   place: "/jobs",
-  ask: async (c) => {
+  dialog: async (c) => {
     const row = await knownJob(c.get("deps").db, pathParameter(c, "id"));
     return {
       name: "Cancel",
@@ -73,7 +77,7 @@ confirmed(jobPages, {
       button: "Cancel the job",
       danger: true,
       back: `/jobs/${row.id}`,
-      text: <p>No further step of it begins. What a step under way has done already stays done.</p>,
+      text: <p>No further step starts. Changes made by the current step remain.</p>,
     };
   },
   act: async (c) => {

@@ -1,6 +1,6 @@
-/** A project's API keys, and how long an earlier version of one still works. */
+/** API keys of a project, with earlier versions in their grace period. */
 import type { ApiKeyView, KeyVersion } from "../../store/keys/api-keys.ts";
-import { counted } from "../format.ts";
+import { quantity } from "../format.ts";
 import { Card, Table, Time, TimeOrNone } from "../parts.tsx";
 
 interface ProjectKeysProps {
@@ -15,7 +15,7 @@ export function ProjectKeys({ keys, now }: ProjectKeysProps) {
         label="API keys"
         rows={keys}
         keyOf={({ id }) => id}
-        none="This project has no key."
+        none="This project has no API key."
         columns={[
           { name: "Name", cell: ({ name }) => name },
           { name: "Id", cell: ({ id, mode }) => <code>{`qc_${mode}_${id}_…`}</code> },
@@ -32,12 +32,12 @@ export function ProjectKeys({ keys, now }: ProjectKeysProps) {
 
 function keyState({ revoked_at, expires_at }: ApiKeyView, now: number): string {
   if (revoked_at !== null) return "revoked";
-  return expires_at !== null && expires_at <= now ? "expired" : "works";
+  return expires_at !== null && expires_at <= now ? "expired" : "active";
 }
 
 function Versions({ of: key, now }: { readonly of: ApiKeyView; readonly now: number }) {
   const [newest, ...earlier] = key.versions;
-  const inGrace = keyState(key, now) === "works" ? earlier.filter(({ expires_at: end }) => end === null || end > now) : [];
+  const inGrace = keyState(key, now) === "active" ? earlier.filter(({ expires_at: end }) => end === null || end > now) : [];
   return (
     <>
       {newest?.version ?? "–"}
@@ -51,8 +51,8 @@ function Versions({ of: key, now }: { readonly of: ApiKeyView; readonly now: num
 function Grace({ version: { version, expires_at: end, grace_uses: uses }, now }: { readonly version: KeyVersion; readonly now: number }) {
   return (
     <div class="wide">
-      {version} works until {end === null ? "the key ends" : <Time at={end} now={now} />}
-      <span class="muted">; {uses === 0 ? "not used since" : `used ${counted(uses, "time")} since`}</span>
+      {version} works until {end === null ? "the key expires" : <Time at={end} now={now} />}
+      <span class="muted"> ({uses === 0 ? "not used since" : `used ${quantity(uses, "time")} since`})</span>
     </div>
   );
 }

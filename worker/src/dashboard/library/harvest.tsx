@@ -1,19 +1,19 @@
-/** The harvest: what waits, what was done, and why each run stopped. */
+/** The harvest: targets, runs and failed targets. */
 import type { HarvestRun, Stop, harvestOverview } from "../../store/library/harvest.ts";
-import { grouped, tookOf } from "../format.ts";
+import { formatCount, elapsed } from "../format.ts";
 import { Card, Heading, State, Table, Time, TimeOrNone } from "../parts.tsx";
 
 const STOPS: Readonly<Record<Stop, string>> = {
-  nothing_due: "nothing was due any more",
-  enough_for_one_run: "enough for one run",
-  interrupted: "the Worker died",
-  out_of_time: "its time was over",
-  quota_exhausted: "the day's calls are used up",
-  below_floor: "the rest is kept for interactive callers",
-  pace: "too many requests at that moment",
-  provider_failing: "the provider failed",
-  quota_unavailable: "the ledger did not answer",
-  error: "a fault of ours",
+  nothing_due: "no due targets",
+  enough_for_one_run: "limit per run reached",
+  interrupted: "interrupted",
+  out_of_time: "time limit reached",
+  quota_exhausted: "today's calls used up",
+  below_floor: "floor for interactive callers reached",
+  pace: "rate limit reached",
+  provider_failing: "provider failed",
+  quota_unavailable: "ledger unreachable",
+  error: "internal error",
 };
 
 const KINDS = { isbn: "ISBNs", author: "Authors" } as const;
@@ -35,15 +35,14 @@ export function HarvestPage({ overview: { counts, runs, failed }, now }: Harvest
           rows={counts.length === 0 ? [] : (["isbn", "author"] as const)}
           none={
             <>
-              Nothing is to be fetched. Add ISBNs or authors with <code>POST /api/harvest/targets</code>: <a href="/docs">the reference</a>{" "}
-              has an example to send.
+              The queue is empty. Add ISBNs or authors with <code>POST /api/harvest/targets</code> (<a href="/docs">example</a>).
             </>
           }
           columns={[
             { name: "Kind", cell: (kind) => KINDS[kind] },
-            { name: "Due", number: true, cell: (kind) => grouped(countOf(kind, "due")) },
-            { name: "Done", number: true, cell: (kind) => grouped(countOf(kind, "done")) },
-            { name: "Given up", number: true, cell: (kind) => grouped(countOf(kind, "failed")) },
+            { name: "Due", number: true, cell: (kind) => formatCount(countOf(kind, "due")) },
+            { name: "Done", number: true, cell: (kind) => formatCount(countOf(kind, "done")) },
+            { name: "Failed", number: true, cell: (kind) => formatCount(countOf(kind, "failed")) },
             {
               name: "Next due",
               cell: (kind) => (
@@ -53,18 +52,18 @@ export function HarvestPage({ overview: { counts, runs, failed }, now }: Harvest
           ]}
         />
       </Card>
-      <Card title="Runs" id="runs" aside={<span class="muted">the latest first</span>}>
+      <Card title="Runs" id="runs" aside={<span class="muted">latest first</span>}>
         <Runs rows={runs} now={now} />
       </Card>
-      <Card title="Given up" id="given-up">
+      <Card title="Failed targets" id="failed">
         <Table
-          label="Given up"
+          label="Failed targets"
           rows={failed}
-          none="No target was given up."
+          none="No target failed."
           columns={[
-            { name: "What", cell: ({ name }) => name },
-            { name: "Tries", number: true, cell: ({ tries }) => String(tries) },
-            { name: "Why", cell: ({ reason }) => reason ?? "–" },
+            { name: "Target", cell: ({ name }) => name },
+            { name: "Attempts", number: true, cell: ({ tries }) => String(tries) },
+            { name: "Reason", cell: ({ reason }) => reason ?? "–" },
             { name: "When", cell: ({ updated_at: at }) => <Time at={at} now={now} /> },
           ]}
         />
@@ -79,11 +78,11 @@ function Runs({ rows, now }: { readonly rows: readonly HarvestRun[]; readonly no
       label="Runs"
       rows={rows}
       keyOf={({ id }) => id}
-      none="The harvest has not run yet; it does every 30 minutes."
+      none="No runs yet. The harvest runs every 30 minutes."
       columns={[
-        { name: "Began", cell: ({ started_at: at }) => <Time at={at} now={now} /> },
+        { name: "Started", cell: ({ started_at: at }) => <Time at={at} now={now} /> },
         {
-          name: "Stopped because",
+          name: "Stopped",
           cell: ({ stopped, detail }) =>
             stopped === null ? (
               <State name="running" />
@@ -94,11 +93,11 @@ function Runs({ rows, now }: { readonly rows: readonly HarvestRun[]; readonly no
               </div>
             ),
         },
-        { name: "Targets", number: true, cell: ({ targets }) => grouped(targets) },
-        { name: "Calls", number: true, cell: ({ calls }) => grouped(calls) },
-        { name: "Books", number: true, cell: ({ found }) => grouped(found) },
-        { name: "Given up", number: true, cell: ({ failed }) => grouped(failed) },
-        { name: "Took", number: true, cell: tookOf },
+        { name: "Targets", number: true, cell: ({ targets }) => formatCount(targets) },
+        { name: "Calls", number: true, cell: ({ calls }) => formatCount(calls) },
+        { name: "Books", number: true, cell: ({ found }) => formatCount(found) },
+        { name: "Failed", number: true, cell: ({ failed }) => formatCount(failed) },
+        { name: "Duration", number: true, cell: elapsed },
       ]}
     />
   );

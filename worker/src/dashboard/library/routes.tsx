@@ -1,11 +1,11 @@
-/** The harvest, for operators. */
+/** The harvest page. */
 import { createRouter } from "../../http/index.ts";
 import { harvestOverview } from "../../store/library/harvest.ts";
 import { REFRESH_SECONDS, signedIn } from "../guard.ts";
 import { sendPage } from "../page.tsx";
 import { HarvestPage } from "./harvest.tsx";
 
-const RUNS_SHOWN = 20;
+const MAX_ROWS = 20;
 
 export const libraryPages = createRouter();
 
@@ -13,7 +13,7 @@ libraryPages.get(
   "/harvest",
   signedIn(async (c, session) => {
     const { db, clock } = c.get("deps");
-    const content = <HarvestPage overview={await harvestOverview(db, RUNS_SHOWN, RUNS_SHOWN)} now={clock()} />;
+    const content = <HarvestPage overview={await harvestOverview(db, MAX_ROWS, MAX_ROWS)} now={clock()} />;
     return sendPage(c, { title: "Harvest", session, place: "/harvest", refresh: REFRESH_SECONDS }, content);
   }),
 );

@@ -1,37 +1,37 @@
-/** Who is cut off, and who is about to be. */
+/** Projects near a cap and suspended projects. */
 import type { CloseToCap, StoppedProject } from "../../store/projects/overview.ts";
 import { percentOf } from "../../tenants/limits/thresholds.ts";
 import { Meter } from "../charts/meter.tsx";
-import { capName, counted, grouped, reasonName } from "../format.ts";
-import { Card, Nothing, Time } from "../parts.tsx";
+import { capName, quantity, formatCount, reasonName } from "../format.ts";
+import { Card, EmptyState, Time } from "../parts.tsx";
 
-/** `unknown`: the database does not answer. */
+/** `unknown`: the database does not respond. */
 export type Risk =
   | { readonly close: readonly CloseToCap[]; readonly stopped: { readonly count: number; readonly latest: readonly StoppedProject[] } }
   | "unknown";
 
-const UNKNOWN = "The database does not answer, so nobody knows.";
+export const RISK_UNKNOWN = "Unknown, because the database does not respond.";
 
 export function AtRisk({ risk, now }: { readonly risk: Risk; readonly now: number }) {
   const { close, stopped } = risk === "unknown" ? { close: null, stopped: null } : risk;
   return (
     <div class="columns even">
-      <Card title="About to be cut off" id="close" aside={<span class="muted">80 % of a cap and more</span>}>
-        {close === null ? <Nothing>{UNKNOWN}</Nothing> : <Close all={close} />}
+      <Card title="Near a limit" id="close" aside={<span class="muted">80 % of a cap or more</span>}>
+        {close === null ? <EmptyState>{RISK_UNKNOWN}</EmptyState> : <Close all={close} />}
       </Card>
       <Card
-        title="Cut off"
+        title="Suspended"
         id="stopped"
-        aside={stopped?.count ? <a href="/projects?status=SUSPENDED">All {grouped(stopped.count)}</a> : null}
+        aside={stopped?.count ? <a href="/projects?status=SUSPENDED">All {formatCount(stopped.count)}</a> : null}
       >
-        {stopped === null ? <Nothing>{UNKNOWN}</Nothing> : <Stopped {...stopped} now={now} />}
+        {stopped === null ? <EmptyState>{RISK_UNKNOWN}</EmptyState> : <Stopped {...stopped} now={now} />}
       </Card>
     </div>
   );
 }
 
 function Close({ all }: { readonly all: readonly CloseToCap[] }) {
-  if (all.length === 0) return <Nothing>No project was close to one of its caps when the last sweep looked.</Nothing>;
+  if (all.length === 0) return <EmptyState>No project was near a cap in the last sweep.</EmptyState>;
   return (
     <ul class="shares">
       {all.map(({ id, name, cap_type, used, cap }) => (
@@ -42,7 +42,7 @@ function Close({ all }: { readonly all: readonly CloseToCap[] }) {
           <span class="calls">
             {percentOf({ used, cap })} %{" "}
             <span class="muted">
-              {grouped(used)} of {grouped(cap)}
+              {formatCount(used)} of {formatCount(cap)}
             </span>
           </span>
           <Meter percent={(used * 100) / cap} state={used >= cap ? "exceeded" : "warning"} />
@@ -53,7 +53,7 @@ function Close({ all }: { readonly all: readonly CloseToCap[] }) {
 }
 
 function Stopped({ count, latest, now }: { readonly count: number; readonly latest: readonly StoppedProject[]; readonly now: number }) {
-  if (count === 0) return <Nothing>No project is suspended.</Nothing>;
+  if (count === 0) return <EmptyState>No project is suspended.</EmptyState>;
   return (
     <>
       <ul class="lines">
@@ -66,7 +66,7 @@ function Stopped({ count, latest, now }: { readonly count: number; readonly late
           </li>
         ))}
       </ul>
-      {count > latest.length ? <p class="muted">and {counted(count - latest.length, "other")}.</p> : null}
+      {count > latest.length ? <p class="muted">and {quantity(count - latest.length, "other")}</p> : null}
     </>
   );
 }

@@ -1,4 +1,4 @@
-/** Who changed what, from what to what. */
+/** Audit log: who changed a value, with the old and the new value. */
 import type { AuditRow } from "../../store/changes.ts";
 import { describeValue } from "../../lib/describe-value.ts";
 import { counted } from "../format.ts";
@@ -7,7 +7,7 @@ import type { ListPage } from "../parts.tsx";
 
 export type AuditQuery = Record<"project" | "subject", string>;
 
-/** More differences than this are folded. */
+/** Longer lists of differences are folded. */
 const UNFOLDED = 3;
 
 export function AuditPage({ page }: { readonly page: ListPage<AuditRow, AuditQuery> }) {
@@ -21,17 +21,17 @@ export function AuditPage({ page }: { readonly page: ListPage<AuditRow, AuditQue
         <label for="subject">Subject</label>
         <input id="subject" name="subject" value={query.subject} maxlength={200} placeholder="key:Q7hX2mPz4K" />
       </Filters>
-      <Card title="Changes" id="changes" aside={<span class="muted">the latest first</span>}>
+      <Card title="Changes" id="changes" aside={<span class="muted">latest first</span>}>
         <Table
           label="Changes"
           rows={rows}
           keyOf={({ seq }) => String(seq)}
-          none={isFiltered(query) ? "No change matches." : "Nothing was changed yet."}
+          none={isFiltered(query) ? "No change matches." : "No changes yet."}
           columns={[
             { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
             { name: "Who", cell: ({ actor }) => actor },
-            { name: "What", cell: ({ action }) => <code>{action}</code> },
-            { name: "Of", cell: (row) => <Subject row={row} /> },
+            { name: "Action", cell: ({ action }) => <code>{action}</code> },
+            { name: "Subject", cell: (row) => <Subject row={row} /> },
             { name: "Change", cell: ({ before, after }) => <Changes before={before} after={after} /> },
           ]}
         />
@@ -61,7 +61,7 @@ const text = (value: unknown): string => {
   return typeof value === "object" && value !== null ? JSON.stringify(value).replaceAll(",", ", ") : describeValue(value);
 };
 
-/** What differs between before and after, member by member. */
+/** Changed members, with their old and new values. */
 export function differences(before: string, after: string): readonly (readonly [name: string, from: string | null, to: string])[] {
   const [old, now] = [membersOf(before), membersOf(after)];
   const names = [...new Set([...Object.keys(old ?? {}), ...Object.keys(now ?? {})])];
@@ -89,11 +89,11 @@ function Changes({ before, after }: Pick<AuditRow, "before" | "after">) {
       ))}
     </dl>
   );
-  // What began with many values would hide what was changed.
+  // A created subject has many values, which would hide other changes.
   if (all.length <= UNFOLDED) return list;
   return (
     <details>
-      <summary>{counted(all.length, "value")}</summary>
+      <summary>{quantity(all.length, "value")}</summary>
       {list}
     </details>
   );

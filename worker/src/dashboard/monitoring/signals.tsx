@@ -1,7 +1,7 @@
-/** What monitoring systems reported, and what became of it. */
+/** Signals of monitoring systems and their outcomes. */
 import { SIGNAL_SOURCES } from "../../store/monitoring/signals.ts";
 import type { SignalRow, SignalSource } from "../../store/monitoring/signals.ts";
-import { counted, patternName } from "../format.ts";
+import { quantity, patternName } from "../format.ts";
 import { SIGNAL_OUTCOME_WORDS } from "../outcomes.ts";
 import { Card, Choice, Filters, Heading, None, Paging, State, Table, Time, isFiltered } from "../parts.tsx";
 import type { ListPage, Query } from "../parts.tsx";
@@ -26,7 +26,7 @@ export function SignalsPage({ page }: SignalsProps) {
         <input id="project" name="project" value={query.project} maxlength={64} />
         <Choice id="source" label="From" all={SIGNAL_SOURCES} chosen={query.source} />
       </Filters>
-      <Card title="What monitoring systems reported" id="signals" aside={<span class="muted">the latest first</span>}>
+      <Card title="Received signals" id="signals" aside={<span class="muted">latest first</span>}>
         <Signals page={page} />
         <Paging path="/signals" page={page} />
       </Card>
@@ -36,7 +36,7 @@ export function SignalsPage({ page }: SignalsProps) {
 
 const NO_SIGNALS = (
   <>
-    Nothing was reported yet. Alertmanager, Grafana and Datadog report to <code>POST /api/monitoring/…</code>, each with its own secret.
+    No signals yet. Let Alertmanager, Grafana or Datadog send alerts to <code>POST /api/monitoring/…</code>.
   </>
 );
 
@@ -53,7 +53,7 @@ function Signals({ page: { rows, query, isFirst, now } }: SignalsProps) {
           cell: ({ received_at: at, received }) => (
             <>
               <Time at={at} now={now} />
-              {received === 1 ? null : <span class="muted">; {counted(received, "time")}</span>}
+              {received === 1 ? null : <span class="muted"> ({quantity(received, "time")})</span>}
             </>
           ),
         },
@@ -69,13 +69,13 @@ function Signals({ page: { rows, query, isFirst, now } }: SignalsProps) {
         { name: "About", cell: (row) => <About row={row} /> },
         { name: "Pattern", cell: ({ pattern }) => (pattern === null ? <None /> : patternName(pattern)) },
         {
-          name: "What became of it",
+          name: "Outcome",
           cell: ({ outcome, job_id: job, enforce }) => (
             <div class="wide">
               {SIGNAL_OUTCOME_WORDS[outcome]}
               {job === null ? null : ": "}
               {job === null ? null : <Actor name={job} />}
-              {enforce === 1 ? null : <span class="muted">; only to be reported</span>}
+              {enforce === 1 ? null : <span class="muted"> (report only)</span>}
             </div>
           ),
         },
@@ -85,11 +85,11 @@ function Signals({ page: { rows, query, isFirst, now } }: SignalsProps) {
 }
 
 function About({ row: { project_id: project, title, link } }: { readonly row: SignalRow }) {
-  // Senders write it: only what opens a page becomes a link.
+  // Senders choose the link, so only http and https are clickable.
   const opens = link !== null && /^https?:\/\//iu.test(link);
   return (
     <div class="wide">
-      {project === null ? <None>the whole</None> : <a href={`/projects/${encodeURIComponent(project)}`}>{project}</a>}
+      {project === null ? <None>all projects</None> : <a href={`/projects/${encodeURIComponent(project)}`}>{project}</a>}
       {title === null ? null : (
         <>
           ,{" "}

@@ -1,18 +1,18 @@
-/** Why a project is where it is: suspensions, what sweeps decided and from what, and what was told about it. */
+/** History of a project: suspensions, limit checks and events. */
 import { JOB_ID } from "../../jobs/job-id.ts";
 import type { EventRow } from "../../store/events.ts";
 import type { EvaluationRow, SuspensionRow } from "../../store/suspension/suspensions.ts";
-import { capName, grouped, reasonDetail, reasonName } from "../format.ts";
+import { capName, formatCount, reasonDetail, reasonName } from "../format.ts";
 import { Card, None, State, Table, Time, TimeOrNone } from "../parts.tsx";
 
 /** One page of a list. */
 export interface Page<Row> {
   readonly rows: readonly Row[];
-  /** Where the next page begins: a running number, or a cursor; null on the last one. */
+  /** Sequence number or cursor of the next page, or null on the last page. */
   readonly next: number | string | null;
 }
 
-export interface ProjectPastProps {
+export interface ProjectHistoryProps {
   readonly id: string;
   readonly suspensions: Page<SuspensionRow>;
   readonly evaluations: Page<EvaluationRow>;
@@ -20,18 +20,18 @@ export interface ProjectPastProps {
   readonly now: number;
 }
 
-export function ProjectPast({ id, suspensions, evaluations, events, now }: ProjectPastProps) {
+export function ProjectHistory({ id, suspensions, evaluations, events, now }: ProjectHistoryProps) {
   return (
     <>
       <Card title="Suspensions" id="suspensions">
         <Suspensions rows={suspensions.rows} now={now} />
         <More id={id} list="suspensions" next={suspensions.next} />
       </Card>
-      <Card title="What the sweeps decided" id="evaluations" aside={<span class="muted">and from what</span>}>
+      <Card title="Limit checks" id="evaluations" aside={<span class="muted">with the usage they were based on</span>}>
         <Evaluations rows={evaluations.rows} now={now} />
         <More id={id} list="evaluations" next={evaluations.next} />
       </Card>
-      <Card title="Events" id="events" aside={<span class="muted">what webhooks tell</span>}>
+      <Card title="Events" id="events" aside={<span class="muted">sent to webhooks</span>}>
         <Events rows={events.rows} now={now} />
         <More id={id} list="events" next={events.next} />
       </Card>
@@ -45,13 +45,15 @@ interface MoreProps {
   readonly next: Page<unknown>["next"];
 }
 
-/** On to what is older. */
+const LIST_NAMES: Partial<Record<MoreProps["list"], string>> = { evaluations: "limit checks" };
+
+/** Link to older entries. */
 export function More({ id, list, next }: MoreProps) {
   if (next === null) return null;
   return (
     <p>
       <a class="button quiet" href={`/projects/${id}?${list}_before=${next}#${list}`}>
-        Older {list}
+        Older {LIST_NAMES[list] ?? list}
       </a>
     </p>
   );
@@ -63,10 +65,10 @@ function Suspensions({ rows, now }: { readonly rows: readonly SuspensionRow[]; r
       label="Suspensions"
       rows={rows}
       keyOf={({ seq }) => String(seq)}
-      none="It was never suspended."
+      none="Never suspended."
       columns={[
         {
-          name: "Why",
+          name: "Reason",
           cell: ({ reason, detail }) => (
             <>
               {reasonName(reason)}
@@ -74,10 +76,10 @@ function Suspensions({ rows, now }: { readonly rows: readonly SuspensionRow[]; r
             </>
           ),
         },
-        { name: "Holds", cell: ({ holds }) => (holds === 1 ? <State name="suspended" /> : "no more") },
+        { name: "Active", cell: ({ holds }) => (holds === 1 ? <State name="suspended" /> : "no") },
         { name: "Since", cell: ({ since }) => <Time at={since} now={now} /> },
         { name: "By", cell: ({ actor }) => <Actor name={actor} /> },
-        { name: "Until", cell: ({ until }) => <TimeOrNone at={until} now={now} none="lifted by hand" /> },
+        { name: "Ends", cell: ({ until }) => <TimeOrNone at={until} now={now} none="manual" /> },
         {
           name: "Lifted",
           cell: ({ lifted_at, lifted_by }) =>
@@ -85,7 +87,7 @@ function Suspensions({ rows, now }: { readonly rows: readonly SuspensionRow[]; r
               <None />
             ) : (
               <>
-                <Time at={lifted_at} now={now} /> by <Actor name={lifted_by ?? "nobody"} />
+                <Time at={lifted_at} now={now} /> by <Actor name={lifted_by ?? "unknown"} />
               </>
             ),
         },
@@ -94,7 +96,7 @@ function Suspensions({ rows, now }: { readonly rows: readonly SuspensionRow[]; r
   );
 }
 
-/** A job is a link to its tries. */
+/** Who made a change. A job is a link to its page. */
 export function Actor({ name }: { readonly name: string }) {
   const job = name.replace(/^job:/u, "");
   return JOB_ID.test(job) ? <a href={`/jobs/${job}`}>{job.split("-")[0]}</a> : <>{name}</>;
@@ -103,15 +105,15 @@ export function Actor({ name }: { readonly name: string }) {
 function Evaluations({ rows, now }: { readonly rows: readonly EvaluationRow[]; readonly now: number }) {
   return (
     <Table
-      label="What the sweeps decided"
+      label="Limit checks"
       rows={rows}
       keyOf={({ seq }) => String(seq)}
-      none="No sweep has looked at it yet; the next one comes with the full hour."
+      none="No checks yet. The sweep runs every hour."
       columns={[
         { name: "When", cell: ({ at }) => <Time at={at} now={now} /> },
         { name: "Cap", cell: ({ cap_type }) => capName(cap_type) },
-        { name: "Used", number: true, cell: ({ used }) => (used === null ? "unknown" : grouped(used)) },
-        { name: "Of", number: true, cell: ({ cap }) => (cap === null ? "unlimited" : grouped(cap)) },
+        { name: "Used", number: true, cell: ({ used }) => (used === null ? "unknown" : formatCount(used)) },
+        { name: "Limit", number: true, cell: ({ cap }) => (cap === null ? "unlimited" : formatCount(cap)) },
         {
           name: "Decision",
           cell: ({ decision, threshold, dry_run }) => (
@@ -134,7 +136,7 @@ function Events({ rows, now }: { readonly rows: readonly EventRow[]; readonly no
       label="Events"
       rows={rows}
       keyOf={({ seq }) => String(seq)}
-      none="Nothing has happened that anybody would be told about."
+      none="No events yet."
       columns={[
         { name: "When", cell: ({ created_at: at }) => <Time at={at} now={now} /> },
         { name: "Type", cell: ({ type }) => <code>{type}</code> },

@@ -1,4 +1,4 @@
-/** One project: what it uses, what stops it, and why. */
+/** Page of one project: usage, suspensions, history, webhooks, backups and keys. */
 import type { DetectionRow } from "../../store/abuse/abuse.ts";
 import type { ApiKeyView } from "../../store/keys/api-keys.ts";
 import type { BackupRow } from "../../store/backups/backups.ts";
@@ -10,22 +10,22 @@ import type { WebhookRow } from "../../store/webhooks/webhooks.ts";
 import type { getProjectUsage } from "../../tenants/limits/usage.ts";
 import { DaysChart } from "../charts/days-chart.tsx";
 import { Meter } from "../charts/meter.tsx";
-import { capName, grouped } from "../format.ts";
-import { Card, Facts, Heading, Nothing, State, Time } from "../parts.tsx";
+import { capName, formatCount } from "../format.ts";
+import { Card, Facts, Heading, EmptyState, State, Time } from "../parts.tsx";
 import { Actions, Caps, Reasons } from "./projects.tsx";
 import { ProjectAbuse } from "../abuse/abuse.tsx";
 import { ProjectBackups } from "../backups/backups.tsx";
 import { ProjectKeys } from "../keys/keys.tsx";
-import { ProjectMaking, RestoredFrom } from "../provisioning/provisioning.tsx";
-import { ProjectPast } from "./history.tsx";
-import type { Page, ProjectPastProps } from "./history.tsx";
+import { CreationStatus, RestoredFrom } from "../provisioning/provisioning.tsx";
+import { ProjectHistory } from "./history.tsx";
+import type { Page, ProjectHistoryProps } from "./history.tsx";
 import { ProjectWebhooks } from "../webhooks/webhooks.tsx";
 
 export const USAGE_DAYS = 30;
 
 type Usage = Awaited<ReturnType<typeof getProjectUsage>>;
 
-interface ProjectPageProps extends Omit<ProjectPastProps, "id"> {
+interface ProjectPageProps extends Omit<ProjectHistoryProps, "id"> {
   readonly project: ProjectView;
   readonly usage: Usage;
   readonly keys: readonly ApiKeyView[];
@@ -44,7 +44,7 @@ export function ProjectPage(props: ProjectPageProps) {
         <State name={project.status} />
         <Actions project={project} />
       </Heading>
-      <ProjectMaking project={project} restore={restore} />
+      <CreationStatus project={project} restore={restore} />
       <Reasons project={project} now={now} />
       <div class="columns even">
         <Card title="Caps" id="caps" aside={<span class="muted">today, UTC</span>}>
@@ -54,10 +54,10 @@ export function ProjectPage(props: ProjectPageProps) {
           <About project={project} usage={usage} restore={restore} now={now} />
         </Card>
       </div>
-      <Card title={`Usage of the last ${USAGE_DAYS} days`} id="usage">
+      <Card title={`Last ${USAGE_DAYS} days`} id="usage">
         <UsageCharts usage={usage} now={now} />
       </Card>
-      <ProjectPast id={project.id} {...{ suspensions, evaluations, events, now }} />
+      <ProjectHistory id={project.id} {...{ suspensions, evaluations, events, now }} />
       <ProjectAbuse id={project.id} decisions={decisions} now={now} />
       <ProjectWebhooks project={project} webhooks={webhooks} deliveries={deliveries} now={now} />
       <ProjectBackups project={project} backups={backups} now={now} />
@@ -73,26 +73,26 @@ function About({ project, usage, restore, now }: Pick<ProjectPageProps, "project
     <Facts
       all={[
         ["Id", <code>{project.id}</code>],
-        ["Organisation", <code>{project.organization_id}</code>],
+        ["Organization", <code>{project.organization_id}</code>],
         ["Owner", project.owner_id ?? "–"],
         ["Region", project.region ?? "–"],
         ["Created", <Time at={project.created_at} now={now} />],
         ...(restore === null ? [] : [["Restored from", <RestoredFrom restore={restore} />] as const]),
         [
-          "Provider's calls today",
+          "Provider calls today",
           <>
-            {used === null ? "unknown: the ledger does not answer" : grouped(used)}{" "}
-            <span class="muted">of {share === null ? "unlimited" : grouped(share)}</span>
+            {used === null ? "unknown (ledger unreachable)" : formatCount(used)}{" "}
+            <span class="muted">of {share === null ? "unlimited" : formatCount(share)}</span>
             {share === null || share === 0 || used === null ? null : (
               <Meter percent={(used * 100) / share} state={used >= share ? "exceeded" : "share"} />
             )}
           </>,
         ],
         [
-          "Organisation's month",
+          "Monthly allowance",
           <>
-            {month.used === null ? "unknown" : grouped(month.used)}{" "}
-            <span class="muted">of {month.limit === null ? "unlimited" : grouped(month.limit)} API calls</span>
+            {month.used === null ? "unknown" : formatCount(month.used)}{" "}
+            <span class="muted">of {month.limit === null ? "unlimited" : formatCount(month.limit)} API calls</span>
             {month.percent === null ? null : <Meter percent={month.percent} state={month.percent >= 100 ? "exceeded" : "share"} />}
           </>,
         ],
@@ -104,7 +104,7 @@ function About({ project, usage, restore, now }: Pick<ProjectPageProps, "project
 
 function UsageCharts({ usage, now }: { readonly usage: Usage; readonly now: number }) {
   const counters = usage.caps.filter(({ kind }) => kind === "counter");
-  if (usage.days.length === 0) return <Nothing>Nothing was counted in the last {USAGE_DAYS} days.</Nothing>;
+  if (usage.days.length === 0) return <EmptyState>No usage in the last {USAGE_DAYS} days.</EmptyState>;
   const barsOf = (type: CapType) =>
     usage.days.filter(({ meter }) => meter === type).map(({ day, used, adjusted }) => ({ date: day, used, adjusted }));
   return (
@@ -113,14 +113,14 @@ function UsageCharts({ usage, now }: { readonly usage: Usage; readonly now: numb
         <div>
           <h3>{capName(cap_type)}</h3>
           <DaysChart
-            what={capName(cap_type)}
+            name={capName(cap_type)}
             bars={barsOf(cap_type)}
             days={USAGE_DAYS}
             limit={cap}
             limitName="cap"
             now={now}
-            third
-            columns={[{ name: "Reported later", number: true, cell: ({ adjusted }) => grouped(adjusted) }]}
+            narrow
+            columns={[{ name: "Reported later", number: true, cell: ({ adjusted }) => formatCount(adjusted) }]}
           />
         </div>
       ))}

@@ -1,10 +1,10 @@
-/** All projects, with how close each is to its caps. */
+/** List of projects with their usage and caps. */
 import { PROJECT_STATUSES } from "../../store/projects/projects.ts";
 import type { ProjectStatus, ProjectView } from "../../store/projects/projects.ts";
 import type { CapUsageView } from "../../tenants/limits/usage.ts";
 import { Meter } from "../charts/meter.tsx";
-import { capName, grouped, reasonDetail, reasonName } from "../format.ts";
-import { Filters, Heading, Nothing, Paging, State, Time, addressOf, isFiltered } from "../parts.tsx";
+import { capName, formatCount, reasonDetail, reasonName } from "../format.ts";
+import { Filters, Heading, EmptyState, Paging, State, Time, addressOf, isFiltered } from "../parts.tsx";
 import type { ListPage, Query } from "../parts.tsx";
 
 export interface ProjectRow {
@@ -60,16 +60,16 @@ function NoProjects({ page: { query, isFirst } }: ProjectsPageProps) {
   const { q, status } = query;
   if (!isFiltered(query) && isFirst) {
     return (
-      <Nothing>
-        There are no projects yet. Make one with <code>POST /api/projects</code>: <a href="/docs">the reference</a> has an example to send.
-      </Nothing>
+      <EmptyState>
+        No projects yet. Create one with <code>POST /api/projects</code> (<a href="/docs">example</a>).
+      </EmptyState>
     );
   }
   return (
-    <Nothing>
+    <EmptyState>
       No project matches{q === "" ? "" : ` “${q}”`}
       {status === null ? "" : ` with the status ${status.toLowerCase()}`}. <a href="/projects">Show all</a>
-    </Nothing>
+    </EmptyState>
   );
 }
 
@@ -109,7 +109,7 @@ export function Caps({ caps }: { readonly caps: readonly CapUsageView[] }) {
           <dt>{capName(cap_type)}</dt>
           <dd>
             <span class={`cap-use ${state}`}>
-              {used === null ? "unknown" : grouped(used)} <span class="muted">of {cap === null ? "unlimited" : grouped(cap)}</span>
+              {used === null ? "unknown" : formatCount(used)} <span class="muted">of {cap === null ? "unlimited" : formatCount(cap)}</span>
             </span>
             <Meter percent={state === "exceeded" ? 100 : percent} state={state} />
           </dd>
@@ -131,7 +131,7 @@ export function Reasons({ project, now }: { readonly project: ProjectView; reado
             , since <Time at={since} now={now} />
             {until === null ? null : (
               <>
-                ; ends by itself <Time at={until} now={now} />
+                , ends <Time at={until} now={now} />
               </>
             )}
           </span>
@@ -141,7 +141,7 @@ export function Reasons({ project, now }: { readonly project: ProjectView; reado
   );
 }
 
-/** What can be done to a project; each leads to a page that asks once more. */
+/** Links to the confirmation pages of suspend and reactivate. */
 export function Actions({ project }: { readonly project: ProjectView }) {
   const canSuspend = project.lifecycle === "ACTIVE" && !project.suspensions.some(({ reason }) => reason === "admin");
   return (

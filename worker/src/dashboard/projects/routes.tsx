@@ -1,4 +1,4 @@
-/** Projects for operators: the list, one in full, and stopping and starting it by hand. */
+/** Pages that list, show, suspend and reactivate projects. */
 import { Problem } from "../../errors.ts";
 import { note } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
@@ -26,13 +26,13 @@ import { sendPage } from "../page.tsx";
 import { ProjectPage, USAGE_DAYS } from "./project.tsx";
 import { ProjectsPage, Reasons } from "./projects.tsx";
 
-const PROJECTS_SHOWN = 25;
-const KEYS_SHOWN = 50;
-const PAST_SHOWN = 10;
-/** The row more tells that there is a next page. */
-const LIMIT = PAST_SHOWN + 1;
-/** A project has no more of them. */
-const WEBHOOKS_SHOWN = 20;
+const PROJECTS_PER_PAGE = 25;
+const MAX_KEYS = 50;
+const HISTORY_PER_PAGE = 10;
+/** An extra row shows that there is a next page. */
+const LIMIT = HISTORY_PER_PAGE + 1;
+/** The most webhooks of a project. */
+const MAX_WEBHOOKS = 20;
 const MAX_SEARCH_CHARACTERS = 200;
 
 export const projectPages = createRouter();
@@ -42,20 +42,20 @@ projectPages.get(
   signedIn(async (c, session) => {
     const { db, clock } = c.get("deps");
     const now = clock();
-    const query = { q: soughtText(c, "q", MAX_SEARCH_CHARACTERS), status: chosenOf(c, "status", PROJECT_STATUSES) };
+    const query = { q: searchParameter(c, "q", MAX_SEARCH_CHARACTERS), status: choiceParameter(c, "status", PROJECT_STATUSES) };
     const after = timeCursor(c.req.query("cursor"));
-    const filter = { organizationId: null, status: query.status, text: query.q || null, after, limit: PROJECTS_SHOWN + 1 };
-    const { rows, next } = page(await listProjects(db, filter, now), PROJECTS_SHOWN, timeKey);
+    const filter = { organizationId: null, status: query.status, text: query.q || null, after, limit: PROJECTS_PER_PAGE + 1 };
+    const { rows, next } = page(await listProjects(db, filter, now), PROJECTS_PER_PAGE, timeKey);
     const ids = rows.map(({ id }) => id);
     const used = rows.length === 0 ? [] : await usageOfProjects(db, ids, dayOf(now));
-    const shown = rows.map((project) => {
+    const withUsage = rows.map((project) => {
       const caps = CAP_TYPES.map((type) => {
         const use = used.find(({ project_id, meter }) => project_id === project.id && meter === type);
         return capUsage(type, use, project.caps.find(({ cap_type }) => cap_type === type)?.value ?? null);
       });
       return { project, caps };
     });
-    const content = <ProjectsPage page={{ rows: shown, query, isFirst: after === null, next, now }} />;
+    const content = <ProjectsPage page={{ rows: withUsage, query, isFirst: after === null, next, now }} />;
     return sendPage(c, { title: "Projects", session, place: "/projects", refresh: REFRESH_SECONDS }, content);
   }),
 );
@@ -71,12 +71,12 @@ projectPages.get(
     const project = await getProject(deps, id);
     type Part = Readonly<{ before: number | null; limit: number }>;
     const latest = async <Row extends { readonly seq: number }>(list: string, read: (part: Part) => Promise<readonly Row[]>) =>
-      pageBySeq(await read({ before: beforeSeq(c, `${list}_before`), limit: LIMIT }), PAST_SHOWN);
+      pageBySeq(await read({ before: seqParameter(c, `${list}_before`), limit: LIMIT }), HISTORY_PER_PAGE);
     const backupsAfter = timeCursor(c.req.query("backups_before"));
     const [usage, keys, webhooks, backups, restore, suspensions, evaluations, events, deliveries, decisions] = await Promise.all([
       getProjectUsage(deps, id, USAGE_DAYS),
-      listKeys(db, id, { after: null, limit: KEYS_SHOWN }),
-      listWebhooks(db, id, { after: null, limit: WEBHOOKS_SHOWN }),
+      listKeys(db, id, { after: null, limit: MAX_KEYS }),
+      listWebhooks(db, id, { after: null, limit: MAX_WEBHOOKS }),
       listBackups(db, { projectId: id, status: null, after: backupsAfter, limit: LIMIT }),
       findRestore(db, id),
       latest("suspensions", async (part) => listSuspensions(db, id, part, now)),
@@ -85,23 +85,23 @@ projectPages.get(
       latest("deliveries", async (part) => listDeliveries(db, { projectId: id, webhookId: null, status: null, ...part })),
       latest("decisions", async (part) => listDetections(db, id, part)),
     ]);
-    const lists = { suspensions, evaluations, events, deliveries, decisions, backups: page(backups, PAST_SHOWN, timeKey) };
+    const lists = { suspensions, evaluations, events, deliveries, decisions, backups: page(backups, HISTORY_PER_PAGE, timeKey) };
     const content = <ProjectPage {...{ project, usage, keys, webhooks, restore, now }} {...lists} />;
     return sendPage(c, { title: project.name, session, place: "/projects", refresh: REFRESH_SECONDS }, content);
   }),
 );
 
-/** What was written as the reason. Throws `invalid_request`. */
+/** Reason from the form. Throws `invalid_request`. */
 function reasonOf({ reason = "" }: Readonly<Record<string, string>>): string {
   const read = note.safeParse(reason);
   if (!read.success) throw new Problem("invalid_request", `Reason: ${read.error.issues[0]?.message ?? "not valid"}.`);
   return read.data;
 }
 
-confirmed(projectPages, {
+addConfirmation(projectPages, {
   path: "/projects/:id/suspend",
   place: "/projects",
-  ask: async (c, { reason = "" }, isWrong) => {
+  dialog: async (c, { reason = "" }, isInvalid) => {
     const { id, name } = await getProject(c.get("deps"), idOf(c));
     return {
       name: "Suspend",
@@ -111,10 +111,12 @@ confirmed(projectPages, {
       back: `/projects/${id}`,
       text: (
         <p>
-          From its next request on, everything that <code>{id}</code> asks for is refused, until somebody reactivates it.
+          All requests of <code>{id}</code> are refused from now on, until an operator reactivates it.
         </p>
       ),
-      fields: <ReasonField value={reason} wrong={isWrong} help="Shown to the project with every refusal, and kept in the audit log." />,
+      fields: (
+        <ReasonField value={reason} invalid={isInvalid} help="The project sees it in every refusal. It is recorded in the audit log." />
+      ),
     };
   },
   act: async (c, form) => {
@@ -123,10 +125,10 @@ confirmed(projectPages, {
   },
 });
 
-confirmed(projectPages, {
+addConfirmation(projectPages, {
   path: "/projects/:id/reactivate",
   place: "/projects",
-  ask: async (c, { reason = "" }, isWrong) => {
+  dialog: async (c, { reason = "" }, isInvalid) => {
     const deps = c.get("deps");
     const project = await getProject(deps, idOf(c));
     return {
@@ -136,14 +138,11 @@ confirmed(projectPages, {
       back: `/projects/${project.id}`,
       text: (
         <>
-          <p>
-            Every reason that stops it is lifted, for its next request. One that is still over a cap is stopped again by the next sweep:
-            raise the cap instead.
-          </p>
+          <p>This lifts all its suspensions. If it is still over a cap, the next sweep suspends it again. Raise the cap instead.</p>
           <Reasons project={project} now={deps.clock()} />
         </>
       ),
-      fields: <ReasonField value={reason} wrong={isWrong} help="Kept in the audit log, and not shown to the project." />,
+      fields: <ReasonField value={reason} invalid={isInvalid} help="Recorded in the audit log. The project does not see it." />,
     };
   },
   act: async (c, form) => {
@@ -155,10 +154,10 @@ confirmed(projectPages, {
 interface ReasonFieldProps {
   readonly value: string;
   readonly help: string;
-  readonly wrong: boolean;
+  readonly invalid: boolean;
 }
 
-function ReasonField({ value, help, wrong }: ReasonFieldProps) {
+function ReasonField({ value, help, invalid }: ReasonFieldProps) {
   return (
     <>
       <label for="reason">Reason</label>
@@ -170,8 +169,8 @@ function ReasonField({ value, help, wrong }: ReasonFieldProps) {
         maxlength={500}
         autocomplete="off"
         autofocus
-        aria-describedby={wrong ? "failure reason-help" : "reason-help"}
-        {...(wrong ? { "aria-invalid": "true" as const } : {})}
+        aria-describedby={invalid ? "failure reason-help" : "reason-help"}
+        {...(invalid ? { "aria-invalid": "true" as const } : {})}
       />
       <p class="muted" id="reason-help">
         {help}

@@ -1,4 +1,4 @@
-/** A project that is not all there yet: how far its creation has come, and what its database is being filled from. */
+/** Progress of the creation of a project and of the restore of its database. */
 import type { PropsWithChildren } from "hono/jsx";
 import { provisioningJson } from "../../tenants/provisioning/status.ts";
 import type { ProjectView } from "../../store/projects/projects.ts";
@@ -6,19 +6,19 @@ import type { RestoreRow } from "../../store/backups/restores.ts";
 import { Mark, State } from "../parts.tsx";
 import { Actor } from "../projects/history.tsx";
 
-interface ProjectMakingProps {
+interface CreationStatusProps {
   readonly project: ProjectView;
-  /** null: it was made empty. */
+  /** null: created empty. */
   readonly restore: RestoreRow | null;
 }
 
-const SAID = {
-  pending: "It is being made: its job has not begun yet",
-  running: "It is being made",
-  failed: "It could not be made: what was done is undone, and then it is gone",
+const STATUS_TEXT = {
+  pending: "Creation is queued",
+  running: "Creation in progress",
+  failed: "Creation failed. Cleaning up, then the project will disappear",
 } as const;
 
-export function ProjectMaking({ project, restore }: ProjectMakingProps) {
+export function CreationStatus({ project, restore }: CreationStatusProps) {
   const { status, job_id: job, steps, error } = provisioningJson(project);
   return (
     <>
@@ -26,13 +26,13 @@ export function ProjectMaking({ project, restore }: ProjectMakingProps) {
         <Notice failed={status === "failed"}>
           <div>
             <p>
-              <strong>{SAID[status]}.</strong> {status === "failed" ? (error ?? "") : "Until then its keys do not work."}{" "}
+              <strong>{STATUS_TEXT[status]}.</strong> {status === "failed" ? (error ?? "") : "Its keys do not work yet."}{" "}
               {job === null ? null : <Actor name={job} />}
             </p>
             <ol class="inline">
-              {steps.map(({ step, status: stands }) => (
+              {steps.map(({ step, status: stepStatus }) => (
                 <li>
-                  {step} <State name={stands} />
+                  {step} <State name={stepStatus} />
                 </li>
               ))}
             </ol>
@@ -49,8 +49,8 @@ function Restoring({ restore }: { readonly restore: RestoreRow }) {
   return (
     <Notice failed={failed}>
       <p>
-        <strong>{failed ? "Its database could not be restored." : "Its database is being restored."}</strong>{" "}
-        {failed ? (restore.error ?? "") : "Nobody can write to it until it was compared."} <RestoredFrom restore={restore} />
+        <strong>{failed ? "Database restore failed." : "Database restore in progress."}</strong>{" "}
+        {failed ? (restore.error ?? "") : "Writes are refused until the restore is verified."} <RestoredFrom restore={restore} />
       </p>
     </Notice>
   );

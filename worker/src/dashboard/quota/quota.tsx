@@ -1,4 +1,4 @@
-/** Will the day's quota last, who is spending it, and who is about to be cut off? */
+/** Quota page: verdict, usage by caller and hour, history and projects at risk. */
 import { PROJECT_CALLER_PREFIX } from "../../quota/index.ts";
 import type { DayTotal, QuotaOverview, QuotaStatus } from "../../quota/index.ts";
 import { endOfDay } from "../../lib/time.ts";
@@ -6,20 +6,19 @@ import { DayChart } from "../charts/day-chart.tsx";
 import { DaysChart } from "../charts/days-chart.tsx";
 import { Gauge, partsOf } from "../charts/gauge.tsx";
 import { Meter } from "../charts/meter.tsx";
-import { counted, duration, grouped } from "../format.ts";
-import { Card, Mark, Nothing, Notices, Time } from "../parts.tsx";
+import { quantity, duration, formatCount } from "../format.ts";
+import { Card, Mark, EmptyState, Notices, Time } from "../parts.tsx";
 import { noticesOf, verdictOf } from "../words.ts";
 import { AtRisk } from "../limits/at-risk.tsx";
 import type { Risk } from "../limits/at-risk.tsx";
 
 export const HISTORY_DAYS = 30;
-/** Longer lists hide who matters. */
-const CALLERS_SHOWN = 10;
-const ENFORCEMENT = { enforce: "limits are enforced", observe: "limits are only observed", off: "limits are off" } as const;
+const MAX_CALLERS = 10;
+const ENFORCEMENT = { enforce: "limits enforced", observe: "limits observed only", off: "limits off" } as const;
 
 interface QuotaPageProps {
   readonly overview: QuotaOverview;
-  /** For those who are signed in; null for everybody else. */
+  /** null if the reader is not signed in. */
   readonly risk: Risk | null;
   readonly now: number;
 }
@@ -32,19 +31,19 @@ export function QuotaPage({ overview: { status, ledger }, risk, now }: QuotaPage
       <div class="columns">
         <Card title="Today" id="today" aside={<span class="muted">by hour, UTC</span>}>
           {ledger === null ? (
-            <Nothing>The course of the day is known to the ledger alone, and it does not answer.</Nothing>
+            <EmptyState>The ledger does not respond. This chart returns automatically.</EmptyState>
           ) : (
             <DayChart status={status} ledger={ledger} now={now} />
           )}
         </Card>
-        <Card title="Who spent it" id="callers" aside={<span class="muted">today</span>}>
+        <Card title="Usage by caller" id="callers" aside={<span class="muted">today</span>}>
           <Callers status={status} linked={risk !== null} />
         </Card>
       </div>
       {risk === null ? null : <AtRisk risk={risk} now={now} />}
-      <Card title={`The last ${HISTORY_DAYS} days`} id="days" aside={<span class="muted">calls a UTC day</span>}>
+      <Card title={`Last ${HISTORY_DAYS} days`} id="days" aside={<span class="muted">calls per UTC day</span>}>
         {ledger === null ? (
-          <Nothing>Known to the ledger alone, and it does not answer.</Nothing>
+          <EmptyState>The ledger does not respond. This chart returns automatically.</EmptyState>
         ) : (
           <Days days={ledger.days} limit={status.safety_limit} signedIn={risk !== null} now={now} />
         )}
@@ -67,15 +66,15 @@ function Hero({ status, now }: { readonly status: QuotaStatus; readonly now: num
         </div>
       </div>
       <dl class="numbers">
-        <Figure name="Left" value={grouped(remaining)} note={`of ${grouped(limit)}`} main />
-        <Figure name="Used" value={grouped(status.used)} note={`${status.percentage_used} % of the limit`} colour="charged" />
-        <Figure name="Untracked" value={grouped(untracked)} note="nobody reported them" colour="untracked" />
-        <Figure name="Reserved" value={grouped(reserved)} note="promised, not settled" colour="reserved" />
-        <Figure name="New calls in" value={duration(endOfDay(now) - now)} note="at 00:00 UTC" />
+        <Figure name="Left" value={formatCount(remaining)} note={`of ${formatCount(limit)}`} main />
+        <Figure name="Used" value={formatCount(status.used)} note={`${status.percentage_used} % of limit`} color="charged" />
+        <Figure name="Untracked" value={formatCount(untracked)} note="not reported" color="untracked" />
+        <Figure name="Reserved" value={formatCount(reserved)} note="not charged yet" color="reserved" />
+        <Figure name="Reset in" value={duration(endOfDay(now) - now)} note="at 00:00 UTC" />
       </dl>
       <Gauge status={status} />
       <p class="source muted">
-        {status.provider} · {grouped(daily)} calls a day, {grouped(daily - limit)} of them kept as a buffer ·{" "}
+        {status.provider} · {formatCount(daily)} calls per day, buffer {formatCount(daily - limit)} ·{" "}
         <span>{ENFORCEMENT[status.enforcement]}</span> · {status.source === "ledger" ? "counted" : "published"}{" "}
         <Time at={Date.parse(status.as_of)} now={now} />
       </p>
@@ -88,14 +87,14 @@ interface FigureProps {
   readonly value: string;
   readonly note: string;
   readonly main?: boolean;
-  /** Its colour in the gauge. */
-  readonly colour?: string;
+  /** Color in the gauge. */
+  readonly color?: string;
 }
 
-function Figure({ name, value, note, main = false, colour }: FigureProps) {
+function Figure({ name, value, note, main = false, color }: FigureProps) {
   return (
     <div class={main ? "figure main" : "figure"}>
-      <dt class={colour === undefined ? "" : `key ${colour}`}>{name}</dt>
+      <dt class={color === undefined ? "" : `key ${color}`}>{name}</dt>
       <dd>
         <span class="value">{value}</span>
         <span class="note">{note}</span>
@@ -106,28 +105,28 @@ function Figure({ name, value, note, main = false, colour }: FigureProps) {
 
 function Callers({ status, linked }: { readonly status: QuotaStatus; readonly linked: boolean }) {
   const { callers } = status;
-  if (callers.length === 0) return <Nothing>Nobody has spent a call today.</Nothing>;
-  const shown = callers.slice(0, CALLERS_SHOWN);
-  const rest = callers.slice(CALLERS_SHOWN);
+  if (callers.length === 0) return <EmptyState>No calls today.</EmptyState>;
+  const first = callers.slice(0, MAX_CALLERS);
+  const rest = callers.slice(MAX_CALLERS);
   const restUsed = rest.reduce((sum, each) => sum + each.used, 0);
-  // An operator's correction may be below 0, and is nobody's share.
+  // An operator's correction may be negative and has no share.
   const sum = callers.reduce((total, each) => total + Math.max(0, each.used), 0);
   const whole = Math.max(1, sum);
   return (
     <ul class="shares">
-      {shown.map(({ caller, used: calls }) => (
+      {first.map(({ caller, used: calls }) => (
         <li data-key={caller}>
           <span class="name">{linked ? <CallerName caller={caller} /> : caller}</span>
           <span class="calls">
-            {grouped(calls)} <span class="muted">{Math.round((Math.max(0, calls) * 100) / whole)} %</span>
+            {formatCount(calls)} <span class="muted">{Math.round((Math.max(0, calls) * 100) / whole)} %</span>
           </span>
           <Meter percent={(calls * 100) / whole} state={caller === "untracked" ? "untracked" : "share"} />
         </li>
       ))}
       {rest.length === 0 ? null : (
         <li data-key="(rest)">
-          <span class="name muted">{counted(rest.length, "other")}</span>
-          <span class="calls">{grouped(restUsed)}</span>
+          <span class="name muted">{quantity(rest.length, "other")}</span>
+          <span class="calls">{formatCount(restUsed)}</span>
           <Meter percent={(restUsed * 100) / whole} state="share" />
         </li>
       )}
@@ -149,14 +148,14 @@ interface DaysProps {
 }
 
 function Days({ days, limit, signedIn, now }: DaysProps) {
-  if (days.length === 0) return <Nothing>There is no history yet: it begins with the first call.</Nothing>;
+  if (days.length === 0) return <EmptyState>No history yet. It starts with the first call.</EmptyState>;
   const columns = [
-    { name: "Untracked", number: true, cell: ({ untracked }: DayTotal) => grouped(untracked) },
-    { name: "Refused", number: true, cell: ({ refused }: DayTotal) => grouped(refused) },
+    { name: "Untracked", number: true, cell: ({ untracked }: DayTotal) => formatCount(untracked) },
+    { name: "Refused", number: true, cell: ({ refused }: DayTotal) => formatCount(refused) },
   ];
   return (
     <DaysChart
-      what="Calls"
+      name="Calls"
       bars={days}
       days={HISTORY_DAYS}
       limit={limit}

@@ -1,4 +1,4 @@
-/** The public page, and the way in and out. */
+/** The public quota page, sign-in and sign-out. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
@@ -17,12 +17,12 @@ import { sendPage } from "../page.tsx";
 import type { Risk } from "../limits/at-risk.tsx";
 import { HISTORY_DAYS, QuotaPage } from "./quota.tsx";
 import { SignInPage } from "../sign-in.tsx";
-import { beginSession, endSession, isPrivateConnection, ownForm, sessionForm, sessionOf } from "../session.ts";
+import { beginSession, endSession, isPrivateConnection, sameOriginForm, sessionForm, sessionOf } from "../session.ts";
 
-/** The ledger publishes at most that often what it knows. */
+/** The ledger publishes its snapshot at most this often. */
 const QUOTA_REFRESH_SECONDS = 5;
-const RISKS_SHOWN = 6;
-/** Whoever looks at the quota does not wait longer for the rest. */
+const MAX_RISKS = 6;
+/** The page shows the quota without the database after this time. */
 const RISK_TIMEOUT_MS = 2_000;
 
 const getRoot = createRoute({
@@ -31,11 +31,11 @@ const getRoot = createRoute({
   tags: ["Service"],
   summary: "The dashboard",
   description:
-    "A page for people: whether the day's quota lasts, and who spends it. Projects, jobs, the harvest, what monitoring reported and the audit log stand behind a sign-in with the admin token.",
+    "A page for people. It shows whether today's quota lasts and its usage by caller. Projects, jobs, the harvest, signals and the audit log require a sign-in with the admin token.",
   responses: {
-    200: { description: "A page", content: { "text/html": { schema: z.string() } } },
+    200: { description: "The page", content: { "text/html": { schema: z.string() } } },
     503: {
-      description: "The same page, where neither the ledger nor its snapshot answers",
+      description: "The same page while the ledger and its snapshot are unavailable",
       content: { "text/html": { schema: z.string() } },
     },
   },
@@ -48,16 +48,16 @@ quotaPages.openapi(getRoot, async (c) => {
   const session = await sessionOf(c);
   const view = session === null ? { own: null } : ("by_project" as const);
   const [overview, risk] = await Promise.all([deps.quota.getOverview(HISTORY_DAYS, view), session === null ? null : riskOf(deps)]);
-  const shown = session === null ? { ...overview, status: publicStatus(overview.status) } : overview;
+  const visible = session === null ? { ...overview, status: publicStatus(overview.status) } : overview;
   const title = `${overview.status.remaining.toLocaleString("en-US")} left`;
   return sendPage(
     c,
     { title, session, place: "/", refresh: QUOTA_REFRESH_SECONDS },
-    <QuotaPage overview={shown} risk={risk} now={deps.clock()} />,
+    <QuotaPage overview={visible} risk={risk} now={deps.clock()} />,
   );
 });
 
-/** The quota is worth showing without the database. */
+/** Returns `unknown` if the database fails, because the page is useful without it. */
 async function riskOf({ db, clock }: Deps): Promise<Risk> {
   const now = clock();
   try {
@@ -68,7 +68,7 @@ async function riskOf({ db, clock }: Deps): Promise<Risk> {
     const [close, stopped] = await inTime("The database", RISK_TIMEOUT_MS, risks);
     return { close, stopped };
   } catch (error) {
-    log.warn("The dashboard does not know who is close to a cap", errorFields(error));
+    log.warn("Projects at risk not read", errorFields(error));
     return "unknown";
   }
 }
@@ -80,12 +80,12 @@ quotaPages.get("/sign-in", async (c) => {
 });
 
 quotaPages.post("/sign-in", async (c) => {
-  const form = await ownForm(c);
+  const form = await sameOriginForm(c);
   const next = localPath(c, form["next"]);
   const token = (form["token"] ?? "").trim();
-  // Never over a connection that others can listen to: the browser would not keep the cookie, either.
+  // Others could read the token on this connection, and the browser would drop the cookie.
   if (!isPrivateConnection(c)) return signInPage(c, next, null);
-  if (token === "") return signInPage(c, next, new Problem("invalid_request", "Give the admin token."));
+  if (token === "") return signInPage(c, next, new Problem("invalid_request", "Enter the admin token."));
   if (await sameSecret(token, c.get("deps").config.adminToken)) {
     await beginSession(c);
     return c.redirect(next, 303);
@@ -93,11 +93,11 @@ quotaPages.post("/sign-in", async (c) => {
   return signInPage(c, next, await wrongToken(c));
 });
 
-/** Wrong tokens are slowed down together with wrong credentials of the API. */
+/** Wrong tokens share the rate limit of wrong API credentials. */
 async function wrongToken(c: AppContext): Promise<Problem> {
   try {
     await countFailure(c);
-    return new Problem("unauthorized", "This token is not accepted.");
+    return new Problem("unauthorized", "Invalid token.");
   } catch (error) {
     if (error instanceof Problem) return error;
     throw error;
@@ -106,7 +106,7 @@ async function wrongToken(c: AppContext): Promise<Problem> {
 
 async function signInPage(c: AppContext, next: string, failure: Problem | null): Promise<Response> {
   if (failure?.retryAfterSeconds !== undefined) c.header("Retry-After", String(failure.retryAfterSeconds));
-  const content = <SignInPage next={next} failure={failure?.detail ?? null} possible={isPrivateConnection(c)} />;
+  const content = <SignInPage next={next} failure={failure?.detail ?? null} isPrivate={isPrivateConnection(c)} />;
   return sendPage(c, { title: "Sign in", session: null, status: failure?.kind.status ?? 200 }, content);
 }
 
@@ -119,10 +119,10 @@ quotaPages.post(
   }),
 );
 
-/** Where to go on after the sign-in: only ever here. */
+/** Path to open after the sign-in. Never another host. */
 function localPath(c: AppContext, given: string | undefined): string {
   const { origin } = new URL(c.req.url);
   const url = given?.startsWith("/") ? URL.parse(given, origin) : null;
-  // A path that begins with two slashes is another host's address.
+  // A path that begins with two slashes would be an address of another host.
   return url?.origin === origin && !url.pathname.startsWith("//") ? `${url.pathname}${url.search}` : "/";
 }

@@ -1,4 +1,4 @@
-/** Webhooks for operators: one message in full, sent once more, and endpoints tested, switched off and on. */
+/** Pages that show and resend deliveries, and test, enable and disable webhooks. */
 import type { Child } from "hono/jsx";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
@@ -7,9 +7,9 @@ import { BY_ADMIN } from "../../tenants/changing.ts";
 import { changeableProject } from "../../tenants/projects/projects.ts";
 import { deliveryWithAttempts, replayDelivery } from "../../tenants/webhooks/replay.ts";
 import { getWebhook, patchWebhook, testWebhook } from "../../tenants/webhooks/webhooks.ts";
-import { confirmed } from "../confirm.tsx";
+import { addConfirmation } from "../confirm.tsx";
 import { REFRESH_SECONDS, pathParameter, signedIn } from "../guard.ts";
-import { shownAddress } from "../outcomes.ts";
+import { maskedUrl } from "../outcomes.ts";
 import { sendPage } from "../page.tsx";
 import { DeliveryPage } from "./delivery.tsx";
 import { sessionForm } from "../session.ts";
@@ -43,14 +43,14 @@ interface Action {
   readonly title: (address: string) => string;
   readonly button: string;
   readonly danger: boolean;
-  readonly says: Child;
-  /** Returns where to go on. */
+  readonly text: Child;
+  /** Returns the path to redirect to. */
   readonly act: (c: AppContext, projectId: string, webhookId: string) => Promise<string>;
 }
 
-const TEST_TAKES = "It is waited for, at most 15 seconds.";
+const TEST_WAIT = "The page waits up to 15 seconds for the result.";
 
-async function switched(c: AppContext, projectId: string, webhookId: string, enabled: boolean): Promise<string> {
+async function setEnabled(c: AppContext, projectId: string, webhookId: string, enabled: boolean): Promise<string> {
   await patchWebhook(c.get("deps"), projectReader(c), webhookId, { enabled }, new URL(c.req.url).host, BY_ADMIN);
   return `/projects/${projectId}#webhooks`;
 }
@@ -60,7 +60,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     title: (address) => `Send a test to ${address}?`,
     button: "Send a test",
     danger: false,
-    says: `One signed message of the type webhook.test, and what comes back. ${TEST_TAKES}`,
+    text: `Sends a signed webhook.test event and shows the response. ${TEST_WAIT}`,
     act: async (c, projectId, webhookId) => {
       const { id } = await testWebhook(c.get("deps"), projectReader(c), webhookId, BY_ADMIN);
       return deliveryPath(projectId, id);
@@ -70,34 +70,34 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     title: (address) => `Enable ${address}?`,
     button: "Test and enable",
     danger: false,
-    says: `A signed test is sent first: only where it is answered with 2xx the webhook is enabled. ${TEST_TAKES}`,
-    act: async (c, projectId, webhookId) => switched(c, projectId, webhookId, true),
+    text: `Sends a signed test first. The webhook is enabled if it returns 2xx. ${TEST_WAIT}`,
+    act: async (c, projectId, webhookId) => setEnabled(c, projectId, webhookId, true),
   },
   disable: {
     title: (address) => `Disable ${address}?`,
     button: "Disable",
     danger: true,
-    says: "It is told nothing more. What happens meanwhile is written down, and can be sent once it is enabled again.",
-    act: async (c, projectId, webhookId) => switched(c, projectId, webhookId, false),
+    text: "No more events will be delivered. They are kept and can be resent after you enable it again.",
+    act: async (c, projectId, webhookId) => setEnabled(c, projectId, webhookId, false),
   },
 };
 
-for (const [name, { title, button, danger, says, act }] of Object.entries(ACTIONS)) {
-  confirmed(webhookPages, {
+for (const [name, { title, button, danger, text: explanation, act }] of Object.entries(ACTIONS)) {
+  addConfirmation(webhookPages, {
     path: `/projects/:id/webhooks/:webhook_id/${name}`,
     place: "/projects",
-    ask: async (c) => {
+    dialog: async (c) => {
       const { id, project_id, url, description } = await getWebhook(c.get("deps"), pathParameter(c, "id"), pathParameter(c, "webhook_id"));
       const text = (
         <>
-          <p>{says}</p>
+          <p>{explanation}</p>
           <p>
             <code>{id}</code>
             {description === "" ? "" : `, ${description}`}
           </p>
         </>
       );
-      return { name: button, title: title(shownAddress(url)), button, danger, back: `/projects/${project_id}#webhooks`, text };
+      return { name: button, title: title(maskedUrl(url)), button, danger, back: `/projects/${project_id}#webhooks`, text };
     },
     act: async (c) => act(c, pathParameter(c, "id"), pathParameter(c, "webhook_id")),
   });

@@ -1,9 +1,9 @@
-/** Who is told of a project's events, and what came of the latest messages. */
+/** Webhooks of a project and their latest deliveries. */
 import type { ProjectView } from "../../store/projects/projects.ts";
 import type { DeliveryRow } from "../../store/webhooks/deliveries.ts";
 import type { WebhookRow } from "../../store/webhooks/webhooks.ts";
-import { grouped } from "../format.ts";
-import { DELIVERY_REASON_WORDS, STATUS_REASON_WORDS, shownAddress } from "../outcomes.ts";
+import { formatCount } from "../format.ts";
+import { DELIVERY_REASON_WORDS, STATUS_REASON_WORDS, maskedUrl } from "../outcomes.ts";
 import { Card, None, State, Table, Time, TimeOrNone } from "../parts.tsx";
 import { More } from "../projects/history.tsx";
 import type { Page } from "../projects/history.tsx";
@@ -22,7 +22,7 @@ export function ProjectWebhooks({ project, webhooks, deliveries, now }: ProjectW
         <Endpoints project={project} webhooks={webhooks} now={now} />
       </Card>
       {webhooks.length + deliveries.rows.length === 0 ? null : (
-        <Card title="Messages to webhooks" id="deliveries" aside={<span class="muted">the latest first</span>}>
+        <Card title="Deliveries" id="deliveries" aside={<span class="muted">latest first</span>}>
           <Deliveries project={project} webhooks={webhooks} rows={deliveries.rows} now={now} />
           <More id={project.id} list="deliveries" next={deliveries.next} />
         </Card>
@@ -39,7 +39,7 @@ function Endpoints({ project, webhooks, now }: Omit<ProjectWebhooksProps, "deliv
       keyOf={({ id }) => id}
       none={
         <>
-          Nobody is told of its events. Make a webhook with <code>POST /api/projects/{project.id}/webhooks</code>.
+          No webhooks yet. Create one with <code>POST /api/projects/{project.id}/webhooks</code>.
         </>
       }
       columns={[
@@ -47,7 +47,7 @@ function Endpoints({ project, webhooks, now }: Omit<ProjectWebhooksProps, "deliv
           name: "Endpoint",
           cell: ({ id, url, description }) => (
             <div class="wide">
-              {shownAddress(url)}
+              {maskedUrl(url)}
               {description === "" ? null : <span class="muted">, {description}</span>}
               <br />
               <code>{id}</code>
@@ -68,16 +68,16 @@ function Endpoints({ project, webhooks, now }: Omit<ProjectWebhooksProps, "deliv
             </div>
           ),
         },
-        { name: "Told of", cell: ({ event_types: types }) => <Types types={types} /> },
-        { name: "Failures in a row", number: true, cell: ({ failures }) => grouped(failures) },
-        { name: "Change", cell: (webhook) => <Changes project={project} webhook={webhook} /> },
+        { name: "Events", cell: ({ event_types: types }) => <Types types={types} /> },
+        { name: "Failures", number: true, cell: ({ failures }) => formatCount(failures) },
+        { name: "Actions", cell: (webhook) => <Changes project={project} webhook={webhook} /> },
       ]}
     />
   );
 }
 
 function Types({ types }: { readonly types: string | null }) {
-  if (types === null) return <span class="whole">every event</span>;
+  if (types === null) return <span class="whole">all events</span>;
   return (
     <ul>
       {(JSON.parse(types) as string[]).map((type) => (
@@ -89,22 +89,22 @@ function Types({ types }: { readonly types: string | null }) {
   );
 }
 
-/** Each leads to a page that asks once more. */
+/** Links to confirmation pages. */
 function Changes({ project, webhook: { id, status, url } }: { readonly project: ProjectView; readonly webhook: WebhookRow }) {
   if (project.lifecycle !== "ACTIVE") return <None />;
   const path = `/projects/${project.id}/webhooks/${id}`;
-  const offered = [
+  const actions = [
     ["test", "Test"],
     ...(status === "enabled" ? [] : [["enable", "Enable"]]),
     ...(status === "disabled" ? [] : [["disable", "Disable"]]),
   ];
   return (
     <ul class="inline">
-      {offered.map(([action, name]) => (
+      {actions.map(([action, name]) => (
         <li>
           <a href={`${path}/${action}`}>
             {name}
-            <span class="hidden"> {shownAddress(url)}</span>
+            <span class="hidden"> {maskedUrl(url)}</span>
           </a>
         </li>
       ))}
@@ -119,10 +119,10 @@ interface DeliveriesProps extends Omit<ProjectWebhooksProps, "deliveries"> {
 function Deliveries({ project, webhooks, rows, now }: DeliveriesProps) {
   return (
     <Table
-      label="Messages to webhooks"
+      label="Deliveries"
       rows={rows}
       keyOf={({ id }) => id}
-      none="Nothing was sent yet."
+      none="No deliveries yet."
       columns={[
         {
           name: "Event",
@@ -143,8 +143,8 @@ function Deliveries({ project, webhooks, rows, now }: DeliveriesProps) {
         },
         { name: "When", cell: ({ created_at: at }) => <Time at={at} now={now} /> },
         { name: "To", cell: ({ webhook_id: to }) => <To id={to} webhooks={webhooks} /> },
-        { name: "Tries", number: true, cell: ({ attempts }) => grouped(attempts) },
-        { name: "Next try", cell: ({ next_attempt_at: at }) => <TimeOrNone at={at} now={now} /> },
+        { name: "Attempts", number: true, cell: ({ attempts }) => formatCount(attempts) },
+        { name: "Next attempt", cell: ({ next_attempt_at: at }) => <TimeOrNone at={at} now={now} /> },
       ]}
     />
   );
@@ -152,5 +152,5 @@ function Deliveries({ project, webhooks, rows, now }: DeliveriesProps) {
 
 function To({ id, webhooks }: { readonly id: string; readonly webhooks: readonly WebhookRow[] }) {
   const webhook = webhooks.find((each) => each.id === id);
-  return webhook === undefined ? <None>a deleted webhook</None> : <>{shownAddress(webhook.url)}</>;
+  return webhook === undefined ? <None>a deleted webhook</None> : <>{maskedUrl(webhook.url)}</>;
 }

@@ -1,5 +1,5 @@
-/** The one answer to "which book is this?", whatever list or request asks. No I/O, no clock. */
-import { authorOnShelf, isAuthorShelf, someAuthors, withCompany } from "./authors.ts";
+/** Finds the book of an ISBN. All lists and requests use it, so that they agree. No I/O, no clock. */
+import { authorOnShelf, isAuthorShelf, someAuthors, withCoauthor } from "./authors.ts";
 import { dateOf, dateWithin, makeBook } from "./book.ts";
 import type { Book } from "./book.ts";
 import { CURATED } from "./curated.ts";
@@ -8,7 +8,7 @@ import { monthOnShelf, releasesIn } from "./releases.ts";
 import type { World } from "./settings.ts";
 import { placeOf } from "./shelf.ts";
 
-/** By ISBN, two in a hundred (a setting) are unknown; books that some list names never are. */
+/** A book outside all lists. Two percent of them (a setting) are unknown. */
 const looseBook = (stem: number, world: World): Book | undefined =>
   mix(stem, 40) % 10_000 < world.unknown_percent * 100 ? undefined : makeBook(stem, someAuthors(stem), dateOf(stem));
 
@@ -27,5 +27,5 @@ export const findBook = (stem: number, world: World): Book | undefined => {
   return at.place < author.total ? bookBy(author.name, stem) : looseBook(stem, world);
 };
 
-/** As the author's own page lists it: with that name, also for names that no ISBN can carry. */
-export const bookBy = (name: string, stem: number): Book => CURATED.get(stem) ?? makeBook(stem, withCompany(name, stem), dateOf(stem));
+/** Book as on the page of the author. It has this author even if the ISBN does not determine the name. */
+export const bookBy = (name: string, stem: number): Book => CURATED.get(stem) ?? makeBook(stem, withCoauthor(name, stem), dateOf(stem));

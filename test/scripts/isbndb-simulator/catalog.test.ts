@@ -33,15 +33,15 @@ const knownOfThousand = async (unknown_percent: number): Promise<number> => {
   return (await simulator.batch(isbns(1_000))).read(pageSchema).total;
 };
 
-describe("the books written down by hand", () => {
-  test("are about a hundred, each once, with a right check digit", () => {
+describe("the curated books", () => {
+  test("are about a hundred distinct ISBNs with correct check digits", () => {
     const isbn13s = [...CURATED.values()].map(({ isbn13 }) => isbn13);
     expect(isbn13s.length).toBeGreaterThanOrEqual(100);
     expect(new Set(isbn13s).size).toBe(isbn13s.length);
     expect(isbn13s.filter((isbn13) => !/^97[89]\d{10}$/.test(isbn13) || weighted(isbn13) % 10 !== 0)).toEqual([]);
   });
 
-  test("stand on their authors' pages and are never unknown", async () => {
+  test("are on their authors' pages and never unknown", async () => {
     await simulator.set({ unknown_percent: 100 });
     const { books } = (await simulator.get("/author/j.r.r.%20tolkien")).read(pageSchema);
     expect(books).toContainEqual(expect.objectContaining({ isbn13: "9780547928227", title: "The Hobbit", authors: ["J.R.R. Tolkien"] }));
@@ -61,28 +61,28 @@ describe("ISBN arithmetic", () => {
     expect(isbn10Of(stemOf("080442957X") ?? 0)).toBe("080442957X");
   });
 
-  test("refuses wrong check digits and other lengths, and knows no ten digits for 979", () => {
+  test("refuses wrong check digits and other lengths, and has no ISBN-10 for 979", () => {
     expect(["9780132350885", "0132350883", "978013235088", "x", ""].map(stemOf)).toEqual(Array.from({ length: 5 }, () => undefined));
     expect(isbn10Of(979_10_00_00_000)).toBeNull();
   });
 });
 
-describe("the books made up", () => {
-  test("are the same whenever and however they are asked for", async () => {
+describe("the generated books", () => {
+  test("are the same for each time and kind of request", async () => {
     const { data } = (await simulator.batch(isbns(200))).read(pageSchema);
     await simulator.harness.getWorker().evictDurableObject("SimulatedAccount", { name: "subscription" });
     expect((await simulator.batch(isbns(200))).read(pageSchema).data).toEqual(data);
     for (const book of data.slice(0, 5)) expect((await simulator.get(`/book/${book.isbn13}`)).json()).toEqual({ book });
   });
 
-  test("are never unknown at 0 percent, always at 100, and about two in a hundred by themselves", async () => {
+  test("are never unknown at 0 percent, always at 100, and two percent by default", async () => {
     expect([await knownOfThousand(0), await knownOfThousand(100)]).toEqual([1_000, 0]);
     expect(Math.abs((await knownOfThousand(2)) - 980)).toBeLessThan(20);
   });
 });
 
 describe("authors", () => {
-  test.for(["Ada Abbott", "Wanda Ziegler", "Neil Gaiman"])("the books of %s name them also when fetched by ISBN", async (name) => {
+  test.for(["Ada Abbott", "Wanda Ziegler", "Neil Gaiman"])("the books of %s have the same author when fetched by ISBN", async (name) => {
     await simulator.set({ authors: { [name]: 30 } });
     const { books, total } = (await simulator.get(`/author/${encodeURIComponent(name)}?pageSize=100`)).read(pageSchema);
     expect([books.length, total]).toEqual([30, 30]);
@@ -91,14 +91,14 @@ describe("authors", () => {
     expect(data.filter(({ authors }) => !authors.includes(name))).toEqual([]);
   });
 
-  test("a name that nobody gave has books by that name", async () => {
+  test("an arbitrary name has books by that name", async () => {
     const { books, total } = (await simulator.get("/author/Xavier%20Unheard?pageSize=1000")).read(pageSchema);
     expect(total).toBeGreaterThan(0);
     expect(books).toHaveLength(total);
     expect(books.filter(({ authors }) => authors[0] !== "Xavier Unheard")).toEqual([]);
   });
 
-  test("can be given any number of books, and none is 404", async () => {
+  test("can have any number of books, and without books return 404", async () => {
     await simulator.set({ authors: { "Test Person": 2_345, "Gone Person": 0 } });
     const listed = await allOf("/author/Test%20Person", "books", 4);
     expect(new Set(listed.map(({ isbn13 }) => isbn13)).size).toBe(2_345);
@@ -106,7 +106,7 @@ describe("authors", () => {
     expect((await simulator.get("/author/Nobody%20Else")).status).toBe(404);
   });
 
-  test("with more than ten thousand books show no more than ten thousand", async () => {
+  test("with more than ten thousand books show at most ten thousand", async () => {
     await simulator.set({ authors: { "Busy Person": 12_000 } });
     const page = async (number: number): Promise<Page> =>
       (await simulator.get(`/author/Busy%20Person?pageSize=1000&page=${number}`)).read(pageSchema);
@@ -118,7 +118,7 @@ describe("authors", () => {
 describe("months", () => {
   const MARCH = "/search/books?publishedFrom=2026-03-01&publishedTo=2026-03-31";
 
-  test("have as many books as set, each once, all of that month, the same by ISBN", async () => {
+  test("have the configured number of distinct books of that month, equal when fetched by ISBN", async () => {
     await simulator.set({ releases: { "2026-03": 1_234 } });
     const listed = await allOf(MARCH, "data", 3);
     expect(new Set(listed.map(({ isbn13 }) => isbn13)).size).toBe(1_234);
@@ -127,7 +127,7 @@ describe("months", () => {
     expect((await simulator.batch(sample.map(({ isbn13 }) => isbn13))).read(pageSchema).data).toEqual(sample);
   });
 
-  test("are the same by every way of asking", async () => {
+  test("are the same for both forms of a month", async () => {
     const totals = [];
     for (const path of [MARCH, "/search/books?publishedFrom=2026-03&publishedTo=2026-03"]) {
       totals.push((await simulator.get(path)).read(pageSchema).total);
@@ -135,7 +135,7 @@ describe("months", () => {
     expect(new Set(totals).size).toBe(1);
   });
 
-  test("have fewer books in one subject, and those are among all", async () => {
+  test("have a subset of their books in one subject", async () => {
     const everything = await allOf(MARCH, "data", 3);
     const physics = await allOf(`${MARCH}&subject=Physics`, "data", 1);
     expect(physics.length).toBeGreaterThan(0);
@@ -162,7 +162,7 @@ describe("months", () => {
   });
 });
 
-test("every ISBN that any list names is a valid ISBN-13", async () => {
+test("each ISBN of all lists is a valid ISBN-13", async () => {
   const listed = [
     ...(await allOf("/search/books?publishedFrom=2024-02&publishedTo=2024-02", "data", 1)),
     ...(await allOf("/author/Ada%20Abbott", "books", 1)),

@@ -1,7 +1,7 @@
-/** A coordinator that looks as if a company had worked with it for a month: what the pictures show. */
+/** Demo data of a month for the screenshots. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DAY_MS, HOUR_MS, daysBefore, isoDay, wave } from "./month.ts";
-import { outbound } from "./outbound.ts";
+import { webhooksAndBackups } from "./webhooks-and-backups.ts";
 
 export interface Instance {
   readonly call: (method: string, path: string, body?: unknown) => Promise<{ readonly status: number; readonly body: unknown }>;
@@ -11,7 +11,7 @@ export interface Instance {
 
 const DAYS = 30;
 
-/** Shares of a day's calls, in percent. */
+/** Percentage of the daily calls by caller. */
 const CALLERS = {
   "enrich.batch": 44,
   "project:proj_reading_list": 17,
@@ -27,41 +27,41 @@ const ORGANIZATIONS = [
   { id: "org_marginalia", name: "Marginalia", quotas: { api_calls: 60_000 } },
 ];
 
-/** With the part of each cap that is used today, in percent. */
+/** Projects with today's usage in percent of each cap. */
 const PROJECTS = [
   { id: "proj_reading_list", name: "Reading list", organization_id: "org_alexandria", used: [71, 62, 38, 84] },
   { id: "proj_shelfmark", name: "Shelfmark", organization_id: "org_alexandria", used: [93, 41, 12, 55] },
   { id: "proj_citation_desk", name: "Citation desk", organization_id: "org_alexandria", used: [34, 12, 101, 22] },
   { id: "proj_book_club", name: "Book club", organization_id: "org_marginalia", used: [18, 77, 6, 9] },
   { id: "proj_translator", name: "Translator’s companion", organization_id: "org_marginalia", used: [52, 8, 47, 31] },
-  { id: "proj_old_catalogue", name: "Old catalogue (read only)", organization_id: "org_marginalia", used: [3, 0, 0, 1] },
+  { id: "proj_old_catalogue", name: "Old catalog (read only)", organization_id: "org_marginalia", used: [3, 0, 0, 1] },
 ];
 
 const CAPS = { db_queries_per_day: 10_000, realtime_connections: 100, storage_uploads_per_day: 1_000, function_invocations_per_day: 5_000 };
 
-export async function makeLively(instance: Instance, now: number): Promise<void> {
+export async function addDemoData(instance: Instance, now: number): Promise<void> {
   const { call } = instance;
-  await need(call("GET", "/api/quota/status"), 200);
+  await expectStatus(call("GET", "/api/quota/status"), 200);
   await fillLedger(instance, now);
-  for (const organization of ORGANIZATIONS) await need(call("POST", "/api/organizations", organization), 201);
+  for (const organization of ORGANIZATIONS) await expectStatus(call("POST", "/api/organizations", organization), 201);
   for (const { used: _, ...project } of PROJECTS) {
-    await need(call("POST", "/api/projects", { ...project, region: "weur", owner_id: "team-books", calls_per_day: 4_000 }), 201);
+    await expectStatus(call("POST", "/api/projects", { ...project, region: "weur", owner_id: "team-books", calls_per_day: 4_000 }), 201);
   }
   for (const { id } of PROJECTS) await untilReady(call, id);
   await instance.d1(...PROJECTS.flatMap((project) => usageOf(project, now)));
-  await need(call("POST", "/api/projects/proj_old_catalogue/suspend", { reason: "Invoice 4711 is overdue" }), 200);
-  await need(call("PUT", "/api/projects/proj_book_club/caps", { realtime_connections: 120 }), 200);
+  await expectStatus(call("POST", "/api/projects/proj_old_catalogue/suspend", { reason: "Invoice 4711 is overdue" }), 200);
+  await expectStatus(call("PUT", "/api/projects/proj_book_club/caps", { realtime_connections: 120 }), 200);
   await runSweep(call);
-  await instance.d1(...jobs(now), ...harvest(now), ...outbound(now));
+  await instance.d1(...jobs(now), ...harvest(now), ...webhooksAndBackups(now));
 }
 
-async function need(answer: ReturnType<Instance["call"]>, expected: number): Promise<unknown> {
+async function expectStatus(answer: ReturnType<Instance["call"]>, expected: number): Promise<unknown> {
   const { status, body } = await answer;
-  if (status !== expected) throw new Error(`answered ${status}: ${JSON.stringify(body)}`);
+  if (status !== expected) throw new Error(`status ${status}: ${JSON.stringify(body)}`);
   return body;
 }
 
-/** History and today's curve, so that at this pace the day ends some hours early. */
+/** Adds 30 days of history. Today's pace uses up the quota some hours before the reset. */
 async function fillLedger({ ledgerSql }: Instance, now: number): Promise<void> {
   const hourNow = Math.floor((now % DAY_MS) / HOUR_MS);
   for (const [age, midnight] of daysBefore(now, DAYS).entries()) {
@@ -69,7 +69,7 @@ async function fillLedger({ ledgerSql }: Instance, now: number): Promise<void> {
     const hours = Array.from({ length: today ? hourNow + 1 : 24 }, (_, hour) => hour);
     const perHour = hours.map((hour) => {
       const calls = (380 + 240 * wave(hour / 24) + 90 * wave(hour / 5 + age)) * (today ? 1 : 0.62 + 0.28 * wave(age / 7));
-      // The hour that is not over yet.
+      // The current hour is incomplete.
       return Math.round(today && hour === hourNow ? (calls * (now % HOUR_MS)) / HOUR_MS : calls);
     });
     const date = isoDay(midnight);
@@ -128,21 +128,21 @@ function usageOf({ id, used }: (typeof PROJECTS)[number], now: number): (readonl
   ];
 }
 
-/** Its job has made it. */
+/** Waits for the job that creates the project. */
 async function untilReady(call: Instance["call"], id: string): Promise<void> {
-  const { provisioning } = (await need(call("GET", `/api/projects/${id}`), 200)) as { provisioning: { job_id: string } };
+  const { provisioning } = (await expectStatus(call("GET", `/api/projects/${id}`), 200)) as { provisioning: { job_id: string } };
   await untilEnded(call, provisioning.job_id);
 }
 
-/** The real one: it warns and suspends. */
+/** Runs the real sweep, which warns and suspends. */
 async function runSweep(call: Instance["call"]): Promise<void> {
-  const { id } = (await need(call("POST", "/api/jobs", { type: "check_usage_limits", payload: {} }), 202)) as { id: string };
+  const { id } = (await expectStatus(call("POST", "/api/jobs", { type: "check_usage_limits", payload: {} }), 202)) as { id: string };
   await untilEnded(call, id);
 }
 
 async function untilEnded(call: Instance["call"], id: string): Promise<void> {
   for (;;) {
-    const { status } = (await need(call("GET", `/api/jobs/${id}`), 200)) as { status: string };
+    const { status } = (await expectStatus(call("GET", `/api/jobs/${id}`), 200)) as { status: string };
     if (status === "completed") return;
     if (status === "failed") throw new Error(`the job ${id} failed`);
     await sleep(100);
@@ -151,7 +151,7 @@ async function untilEnded(call: Instance["call"], id: string): Promise<void> {
 
 const ADD_JOB = `INSERT INTO jobs (id, type, status, payload, requested_by, root_id, run, tries, max_tries, result, error, cron, scheduled_for, created_at, started_at, ended_at, updated_at)
   VALUES (?1, substr(?1, 1, instr(?1, '-') - 1), ?2, '{}', 'cron', ?1, 1, ?3, 3, ?4, ?5, ?6, ?7, ?7, ?7 + 900, ?8, coalesce(?8, ?7))`;
-const ADD_TRY =
+const ADD_ATTEMPT =
   "INSERT INTO job_attempts (job_id, step, nth, attempt, started_at, ended_at, outcome, error) VALUES (?, ?, 1, ?, ?, ?, ?, ?)";
 
 const jobName = (type: string, number: number): string => `${type}-${String(number).padStart(40, "0")}`;
@@ -160,16 +160,16 @@ function jobs(now: number): (readonly [string, ...(string | number | null)[]])[]
   const minutes = (count: number): number => now - (now % 60_000) - count * 60_000;
   const midnight = now - (now % DAY_MS);
   const failed = jobName("harvest", 1);
-  const lost = "storage_unavailable: The database did not answer.";
+  const lost = "storage_unavailable: The database did not respond.";
   return [
     ...[31, 61, 91, 121].map((ago, index) => {
       const [id, at, result] = [jobName("harvest", index + 2), minutes(ago), JSON.stringify({ run: null, next: null })];
       return [ADD_JOB, id, "completed", 1, result, null, "*/30 * * * *", at, at + 94_000] as const;
     }),
     [ADD_JOB, failed, "failed", 3, null, lost, "*/30 * * * *", minutes(151), minutes(150)],
-    [ADD_TRY, failed, "run", 1, minutes(151), minutes(151) + 400, "failed", lost],
-    [ADD_TRY, failed, "run", 2, minutes(151) + 5_400, minutes(151) + 5_900, "failed", lost],
-    [ADD_TRY, failed, "run", 3, minutes(151) + 16_000, minutes(150), "failed", lost],
+    [ADD_ATTEMPT, failed, "run", 1, minutes(151), minutes(151) + 400, "failed", lost],
+    [ADD_ATTEMPT, failed, "run", 2, minutes(151) + 5_400, minutes(151) + 5_900, "failed", lost],
+    [ADD_ATTEMPT, failed, "run", 3, minutes(151) + 16_000, minutes(150), "failed", lost],
     [ADD_JOB, jobName("reset_quotas", 1), "completed", 1, '{"rows_updated":2}', null, "0 0 * * *", midnight, midnight + 2_100],
     [ADD_JOB, jobName("housekeeping", 1), "completed", 1, "{}", null, "*/5 * * * *", minutes(3), minutes(3) + 1_200],
     [ADD_JOB, jobName("harvest", 9), "running", 1, null, null, "*/30 * * * *", minutes(1), null],
@@ -186,7 +186,7 @@ function harvest(now: number): (readonly [string, ...(string | number | null)[]]
   return [
     [target, "due", 0, now - 3 * HOUR_MS, null, many(184)],
     [target, "done", 1, now - 5 * HOUR_MS, null, many(912)],
-    [target, "failed", 5, now - 7 * HOUR_MS, "the provider answered 500", many(3)],
+    [target, "failed", 5, now - 7 * HOUR_MS, "the provider returned 500", many(3)],
     ...[31, 61, 91, 121, 181].map((ago, index) => {
       const from = now - ago * 60_000;
       const stopped = ends[index] ?? "nothing_due";

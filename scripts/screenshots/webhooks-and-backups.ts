@@ -1,4 +1,4 @@
-/** What belongs to a project besides its numbers: webhooks with their messages, and backups. */
+/** Demo webhooks with deliveries, and demo backups. */
 import { HOUR_MS } from "./month.ts";
 
 type Row = readonly [sql: string, ...values: (string | number | null)[]];
@@ -11,7 +11,7 @@ const WEBHOOK = `INSERT INTO webhooks (id, project_id, url, description, event_t
 const DELIVERY = `INSERT INTO webhook_deliveries
     (id, webhook_id, project_id, message_id, event_id, event_type, payload, status, reason, attempts, next_attempt_at, due_at, enqueued_at, changed_by, created_at, ended_at)
   VALUES ('dlv_' || ?1, ?2, '${PROJECT}', 'msg_' || ?1, 'demo:' || ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 'demo', ?9, ?10)`;
-const TRY = `INSERT INTO webhook_attempts (delivery_id, run, attempt, at, duration_ms, status_code, error, response)
+const ATTEMPT = `INSERT INTO webhook_attempts (delivery_id, run, attempt, at, duration_ms, status_code, error, response)
   VALUES ('dlv_' || ?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)`;
 const BACKUP = `INSERT INTO backups (id, project_id, export_type, status, job_id, requested_by, taken_at, manifest_key, schema_hash, schema_version,
     table_count, row_count, part_count, sql_bytes, stored_bytes, sha256, copies, error, changed_by, created_at, ended_at, updated_at)
@@ -20,10 +20,10 @@ const BACKUP = `INSERT INTO backups (id, project_id, export_type, status, job_id
 const CHAT = "wh_c7R2kQ9vXb41LmTzW8aE";
 const BILLING = "wh_N3fYp6uHs0JdGq5oVt2K";
 
-/** The id of the nth, as long as a real one. */
+/** Id number `nth` with the length of a real one. */
 const hex = (nth: number, digits: number): string => `${nth}f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d6e7f8091`.slice(0, digits);
 
-export function outbound(now: number): Row[] {
+export function webhooksAndBackups(now: number): Row[] {
   const ago = (minutes: number): number => now - minutes * MINUTE_MS;
   const sent = (nth: number, to: string, type: string, minutes: number): Row[] => {
     const id = hex(nth, 32);
@@ -31,7 +31,7 @@ export function outbound(now: number): Row[] {
     const payload = JSON.stringify({ type, timestamp: new Date(at).toISOString(), data: { project_id: PROJECT } });
     return [
       [DELIVERY, id, to, type, payload, "delivered", null, 1, null, at, at + 1_900],
-      [TRY, id, 1, at + 1_600, 184 + nth * 31, 200, null, "ok"],
+      [ATTEMPT, id, 1, at + 1_600, 184 + nth * 31, 200, null, "ok"],
     ];
   };
   const refused = hex(9, 32);
@@ -58,8 +58,8 @@ export function outbound(now: number): Row[] {
     ...sent(3, BILLING, "quota.warning", 131),
     ...sent(4, CHAT, "project.suspended", 4),
     [DELIVERY, refused, BILLING, "project.suspended", payload, "pending", null, 2, now + 4 * MINUTE_MS, ago(4), null],
-    [TRY, refused, 1, ago(4) + 1_400, 512, 503, "It answered 503.", "Under maintenance, back in ten minutes"],
-    [TRY, refused, 2, ago(4) + 6_900, 10_000, null, "No answer within 10 s.", null],
+    [ATTEMPT, refused, 1, ago(4) + 1_400, 512, 503, "The endpoint returned 503.", "Under maintenance, back in ten minutes"],
+    [ATTEMPT, refused, 2, ago(4) + 6_900, 10_000, null, "No response within 10 s.", null],
     [BACKUP, hex(1, 40), "full", "verified", now - 10 * HOUR_MS, 48_210, 18_400_000, "sent", null],
     [BACKUP, hex(2, 40), "full", "failed", now - 33 * HOUR_MS, null, null, null, "The project's database was written to for too long."],
     [BACKUP, hex(3, 40), "full", "verified", now - 34 * HOUR_MS, 47_655, 18_100_000, "sent", null],
