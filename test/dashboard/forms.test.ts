@@ -57,8 +57,8 @@ describe("suspending and reactivating a project", () => {
     await env.DB.prepare("UPDATE projects SET lifecycle = 'ARCHIVED' WHERE id = 'shelf'").run();
     const page = await suspend('Because "<b>');
     expect(page.status).toBe(400);
-    expect(page.text).toContain("is archived and cannot be suspended.");
-    expect(page.html).toContain('value="Because of &quot;this&quot; &lt;b&gt;"');
+    expect(page.text).toContain("is archived: nothing is left to suspend.");
+    expect(page.html).toContain('value="Because &quot;&lt;b&gt;"');
   });
 
   test("is offered depending on the status", async () => {

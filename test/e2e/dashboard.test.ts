@@ -1,4 +1,4 @@
-/** The dashboard in a real browser, with its scripts, styles and content security policy. */
+/** The dashboard in a real browser, with its script, styles and security policy. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, Page } from "playwright-core";
@@ -13,8 +13,8 @@ let product: Product;
 let browser: Browser;
 let context: BrowserContext;
 let page: Page;
-/** Errors in the console, script errors and requests to other origins. */
-let pageErrors: string[];
+/** Errors and requests that a page should not make. */
+let complaints: string[];
 
 beforeAll(async () => {
   [product, browser] = await Promise.all([startProduct(), startBrowser()]);
@@ -26,21 +26,21 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  pageErrors = [];
+  complaints = [];
   context = await browser.newContext({ baseURL: product.url.origin, viewport: { width: 1280, height: 900 } });
   page = await context.newPage();
   page.on("console", (message) => {
-    // The browser reports responses with 4xx and 5xx on its own.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) pageErrors.push(message.text());
+    // The browser logs every 4xx and 5xx response.
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) complaints.push(message.text());
   });
-  page.on("pageerror", (error) => pageErrors.push(String(error)));
+  page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== product.url.origin) pageErrors.push(`request to ${request.url()}`);
+    if (new URL(request.url()).origin !== product.url.origin) complaints.push(`requested ${request.url()}`);
   });
 });
 afterEach(async () => {
   await context.close();
-  if (pageErrors.length > 0) throw new Error(pageErrors.join("\n"));
+  if (complaints.length > 0) throw new Error(complaints.join("\n"));
 });
 
 async function signIn(path = "/"): Promise<void> {
@@ -55,7 +55,7 @@ interface Violation {
   readonly nodes: readonly { readonly target: readonly string[] }[];
 }
 
-/** Violations that axe finds. The dark scheme differs in its colors only. The debugger may inject axe despite the page's policy. */
+/** Accessibility violations found by axe. The dark scheme only needs the contrast rule. The debugger bypasses the page's script policy. */
 async function violations(): Promise<string[]> {
   await page.evaluate(AXE);
   const found: string[] = [];
@@ -72,8 +72,8 @@ async function violations(): Promise<string[]> {
   return found;
 }
 
-/** Simulates a return to the page, which refreshes it immediately. */
-const returnToPage = async (): Promise<unknown> => page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+/** Refreshes the page as if its tab became visible again. */
+const showTab = async (): Promise<unknown> => page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
 
 const set = async (used: number): Promise<void> => void (await product.call("PUT", "/api/quota/usage", { used }));
 const heading = () => page.getByRole("heading", { level: 1 });
@@ -93,22 +93,22 @@ describe("the quota", () => {
     [10_270, "10,270", "Today's quota will last"],
     [10_400, "10,400", "80 % of today's calls are used"],
     [13_000, "13,000", "Today's calls are used up"],
-    [14_950, "14,950", "115 % of the limit"],
-  ])("after %i calls", async (used, value, title) => {
+    [14_950, "14,950", "115 % of limit"],
+  ])("after %i calls", async (used, figure, message) => {
     await set(used);
     await page.goto("/");
-    await expect.poll(async () => page.getByRole("main").textContent()).toContain(title);
-    expect(await page.locator(".figure", { hasText: "Used" }).locator(".value").textContent()).toBe(value);
+    await expect.poll(async () => page.getByRole("main").textContent()).toContain(message);
+    expect(await page.locator(".figure", { hasText: "Used" }).locator(".value").textContent()).toBe(figure);
     expect(await violations()).toEqual([]);
   });
 
-  test("refreshes without losing scroll position, focus or open details", async () => {
+  test("refreshes without losing the reader's place", async () => {
     await set(5_000);
     await page.goto("/");
     const table = page.locator("#days").locator("xpath=../..").locator("details");
     await table.locator("summary").click();
     await table.locator("summary").focus();
-    await page.evaluate("window.scrollTo(0, 200), document.querySelector('#today').marked = true");
+    await page.evaluate("window.scrollTo(0, 200), (document.querySelector('#today').marked = true)");
     await set(6_000);
     await expect
       .poll(async () => page.locator(".figure", { hasText: "Used" }).locator(".value").textContent(), { timeout: 15_000 })
@@ -120,7 +120,7 @@ describe("the quota", () => {
     expect(state).toEqual({ scroll: 200, focus: "SUMMARY", open: true, kept: true });
   });
 
-  test("comes from the snapshot while the ledger is unavailable, then recovers automatically", async () => {
+  test("is shown from the snapshot while the ledger is unavailable, and recovers automatically", async () => {
     await set(8_456);
     await expect
       .poll(async () => (await product.call("GET", "/api/quota/status?fresh=false")).body["used"], { timeout: 10_000 })
@@ -128,26 +128,26 @@ describe("the quota", () => {
     await page.goto("/");
     await product.ledgerSql("ALTER TABLE days RENAME TO days_unavailable");
     try {
-      await returnToPage();
-      await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toMatch(/^Nothing is sent/u);
-      expect(await page.getByRole("main").textContent()).toMatch(/Status comes from a snapshot .* old: the ledger does not answer/u);
+      await showTab();
+      await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("Calls are paused");
+      expect(await page.getByRole("main").textContent()).toMatch(/The ledger does not respond, this snapshot is .* old/u);
       expect(await violations()).toEqual([]);
     } finally {
       await product.ledgerSql("ALTER TABLE days_unavailable RENAME TO days");
     }
-    await returnToPage();
-    await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("The day will last");
+    await showTab();
+    await expect.poll(async () => heading().textContent(), { timeout: 15_000 }).toBe("Today's quota will last");
   });
 });
 
 describe("operators", () => {
-  test("see empty pages", async () => {
+  test("see empty states", async () => {
     const found: string[] = [];
     await page.goto("/projects");
     expect(page.url()).toContain("/sign-in?next=%2Fprojects");
     found.push(...(await violations()));
     await signIn("/projects");
-    expect(await page.getByRole("main").textContent()).toContain("no projects yet");
+    expect(await page.getByRole("main").textContent()).toContain("No projects yet");
     for (const path of ["/projects", "/jobs", "/harvest", "/signals", "/audit", "/nothing"]) {
       await page.goto(path);
       found.push(...(await violations()));
@@ -155,14 +155,14 @@ describe("operators", () => {
     expect(found).toEqual([]);
   });
 
-  test("search, suspend and reactivate a project with the keyboard", async () => {
+  test("find, suspend and reactivate a project by keyboard", async () => {
     await createProject("reading_list", "Reading list");
     await createProject("long", "A very long name ".repeat(11).trim());
     await signIn("/projects");
     await page.getByLabel("Name or id").fill("READING");
-    await createProject("later", "Created during a search");
-    await returnToPage();
-    await page.getByRole("link", { name: "Created during a search", exact: true }).waitFor();
+    await createProject("later", "Created while typing");
+    await showTab();
+    await page.getByRole("link", { name: "Created while typing", exact: true }).waitFor();
     await page.keyboard.press("Enter");
     await page.waitForURL(/q=READING/u);
     expect(await page.getByRole("list", { name: "Projects" }).getByRole("heading").allTextContents()).toEqual(["Reading list"]);
@@ -181,7 +181,7 @@ describe("operators", () => {
     expect((await product.call("GET", "/api/projects/reading_list")).body["status"]).toBe("ACTIVE");
   });
 
-  test("see the results of a project's webhooks, backups and abuse detection", async () => {
+  test("see the webhooks, backups and abuse decisions of a project", async () => {
     const [webhook, job] = [`wh_${"0".repeat(20)}`, `auto_suspend-${"0".repeat(40)}`];
     await product.d1(
       [
@@ -217,21 +217,21 @@ describe("operators", () => {
   });
 
   test("retry a job", async () => {
-    const created = await product.call<{ id: string }>("POST", "/api/jobs", { type: "housekeeping", payload: {}, delay_seconds: 3_600 });
-    const { id } = created.body;
+    const requested = await product.call<{ id: string }>("POST", "/api/jobs", { type: "housekeeping", payload: {}, delay_seconds: 3_600 });
+    const { id } = requested.body;
     await product.call("POST", `/api/jobs/${id}/cancel`);
     await signIn(`/jobs/${id}`);
     expect(await violations()).toEqual([]);
     await page.getByRole("button", { name: "Retry" }).click();
     await page.waitForURL(new RegExp(`/jobs/${id}-r2$`, "u"));
-    await ended(`${id}-r2`);
-    await returnToPage();
+    await untilEnded(`${id}-r2`);
+    await showTab();
     await expect.poll(async () => page.locator(".heading .state").textContent(), { timeout: 15_000 }).toBe("completed");
     await page.goto("/jobs");
     expect(await violations()).toEqual([]);
   });
 
-  test("page through 5,000 projects and search them", async () => {
+  test("find one of 5,000 projects", async () => {
     const ids = "FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i FROM n)";
     await product.d1(
       [
@@ -256,10 +256,10 @@ describe("operators", () => {
     const other = await context.newPage();
     await other.goto("/");
     await other.getByRole("button", { name: "Sign out" }).click();
-    // A tab that closes during navigation may hang the test.
+    // Closing a tab during navigation can drop its request.
     await other.getByRole("link", { name: "Sign in" }).first().waitFor();
     await other.close();
-    await returnToPage();
+    await showTab();
     await expect.poll(async () => page.locator("#connection").textContent(), { timeout: 15_000 }).toContain("You are signed out");
     await page.goto("/jobs");
     expect(page.url()).toContain("/sign-in");

@@ -1,7 +1,7 @@
 /** Audit log: who changed a value, with the old and the new value. */
 import type { AuditRow } from "../../store/changes.ts";
 import { describeValue } from "../../lib/describe-value.ts";
-import { counted } from "../format.ts";
+import { quantity } from "../format.ts";
 import { Card, Filters, Heading, Paging, Table, Time, isFiltered } from "../parts.tsx";
 import type { ListPage } from "../parts.tsx";
 

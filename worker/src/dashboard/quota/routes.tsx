@@ -62,8 +62,8 @@ async function riskOf({ db, clock }: Deps): Promise<Risk> {
   const now = clock();
   try {
     const risks = Promise.all([
-      listCapsNearlyReached(db, { day: dayOf(now), now, percent: THRESHOLDS[0], limit: RISKS_SHOWN }),
-      listSuspendedProjects(db, now, RISKS_SHOWN),
+      listCapsNearlyReached(db, { day: dayOf(now), now, percent: THRESHOLDS[0], limit: MAX_RISKS }),
+      listSuspendedProjects(db, now, MAX_RISKS),
     ]);
     const [close, stopped] = await inTime("The database", RISK_TIMEOUT_MS, risks);
     return { close, stopped };
