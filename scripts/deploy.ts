@@ -35,7 +35,7 @@ const COMMAND_LINE = {
       help: "NAME=VALUE lines to upload with the Worker, for the first deployment or to change a secret",
     },
   },
-  after: `Requires \`npx wrangler login\`, or CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID.\n\n${SECRETS}`,
+  after: `Requires \`npx wrangler login\`, or CLOUDFLARE_API_TOKEN and\nCLOUDFLARE_ACCOUNT_ID.\n\n${SECRETS}`,
 } as const;
 
 /** Runs the built Worker with its migrations and variables, without network. Returns the name of the database. */
