@@ -156,10 +156,10 @@ describe("a share of the day", () => {
       { result: "refused", available: 2, ...of(2, 0) },
     ],
     [
-      "is named before the hold: it says how much of the day there is at all",
+      "is named after the hold, where both are only held: a commit or a release helps",
       demand(1, { share: 1_300, caller: "project:a" }),
       standing(0, 1_300, 1_300),
-      { result: "refused", available: 0, held: true, ...of(1_300, 0, 1_300) },
+      { result: "refused", refusedBy: "hold", available: 0, held: true },
     ],
   ])("%s", (_, asked, stands, expected) => {
     expect(decide(asked, stands, SETTINGS, NOON)).toEqual(expected);

@@ -1,6 +1,6 @@
 /** What may happen to a ledger, as random data that fast-check can shrink to the shortest sequence that still fails. */
 import * as fc from "fast-check";
-import type { Asked, Limits } from "./reference.ts";
+import type { Asked, Limits } from "./reference-types.ts";
 
 /**
  * When a request was sent: in the life of its reservation (0 when it was opened, 1 now; beyond both lies what must be refused), or so

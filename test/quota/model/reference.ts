@@ -1,64 +1,22 @@
 /**
- * The ledger as one would explain it to a colleague: plain objects, no storage, no concurrency, nothing shared with the product's code.
- * What the real ledger answers is compared with this after every operation. Times are epoch milliseconds, counts are calls.
+ * The ledger as one would explain it to a colleague: plain objects, no storage, nothing shared with the product's code. What the real
+ * ledger answers is compared with this after every operation. Times are epoch milliseconds, counts are calls.
  */
+import type { Asked, Counted, Day, Hold, Limits, Outcome } from "./reference-types.ts";
+
 const SECOND = 1_000;
 const DAY = 86_400 * SECOND;
 /** Near midnight nobody knows on which side of it a request was sent. */
 const MARGIN = 5 * SECOND;
 /** The provider's own day may begin late. */
 const PROVIDER_LAG = 120 * SECOND;
+const MINUTE = 60 * SECOND;
+/** After an hour, the provider's count contains what was charged before it. */
+const PROOF_AFTER = 60 * MINUTE;
+/** Of the counts in each part of a day, the one that proves the most is kept. */
+const PART = 5 * MINUTE;
 
 export const PROVIDER_LIMIT = 1_000;
-
-export interface Asked {
-  readonly calls: number;
-  readonly minCalls: number | null;
-  readonly caller: string;
-  readonly priority: "interactive" | "background";
-  readonly ttlSeconds: number;
-  readonly share: number | null;
-}
-
-interface Hold {
-  readonly asked: string;
-  readonly caller: string;
-  readonly calls: number;
-  readonly openedAt: number;
-  readonly expiresAt: number;
-  state: "held" | "committed" | "released" | "expired" | "late";
-  charged: number;
-}
-
-interface Day {
-  readonly by: Map<string, number>;
-  untracked: number;
-  /** The provider's count when an operator last set ours, less what ours was set to: from there on both are compared. */
-  base: number;
-  /** The provider's largest count since then. */
-  spent: number | null;
-  /** Counts that were requested before it are of an account, or of a day, that the operator has corrected. */
-  correctedAt: number;
-}
-
-/** What the provider said it had counted, and when it was asked. */
-export interface Counted {
-  readonly spent: number;
-  readonly askedAt: number;
-}
-
-export interface Limits {
-  dailyLimit: number;
-  safetyBuffer: number;
-  backgroundFloor: number;
-  enforcement: "enforce" | "observe" | "off";
-}
-
-export type Outcome =
-  | { readonly result: "granted" | "released"; readonly calls: number }
-  | { readonly result: "refused"; readonly available: number }
-  | { readonly result: "committed"; readonly charged: number; readonly late: boolean }
-  | { readonly result: "conflict" | "impossible" | "unknown" | "done" };
 
 const dateOf = (time: number): string => new Date(time).toISOString().slice(0, 10);
 const datesOf = (...times: readonly number[]): string[] => [...new Set(times.map(dateOf))];
@@ -68,6 +26,7 @@ export class ReferenceLedger {
   readonly limits: Limits;
   readonly holds = new Map<string, Hold>();
   readonly #days = new Map<string, Day>();
+  #charges: { readonly at: number; readonly calls: number }[] = [];
 
   constructor(limits: Limits) {
     this.limits = limits;
@@ -78,13 +37,14 @@ export class ReferenceLedger {
     for (const hold of this.holds.values()) {
       if (hold.state !== "held" || hold.expiresAt > now) continue;
       this.#charge(hold.caller, datesOf(hold.openedAt, hold.expiresAt), hold.calls);
+      this.#charges.push({ at: hold.expiresAt, calls: hold.calls });
       hold.state = "expired";
       hold.charged = hold.calls;
     }
   }
 
   reserve(id: string, asked: Asked, now: number): Outcome {
-    const { share, ...terms } = asked;
+    const { share: _, ...terms } = asked;
     const known = this.holds.get(id);
     if (known) {
       const again = known.state === "held" && known.asked === JSON.stringify(terms);
@@ -94,7 +54,8 @@ export class ReferenceLedger {
     const enforcing = this.limits.enforcement === "enforce";
     const isProject = asked.caller.startsWith("project:");
     if (enforcing) {
-      const mostEver = Math.min(isProject ? Math.floor(this.safetyLimit / 10) : Infinity, share === null || share === 0 ? Infinity : share);
+      const own = this.#share(asked);
+      const mostEver = Math.min(isProject ? this.#tenth : Infinity, own === null || own === 0 ? Infinity : own);
       if (least > mostEver) return { result: "impossible" };
     }
     const available = this.#available(asked, now);
@@ -125,19 +86,22 @@ export class ReferenceLedger {
     const sides = sentAt === null ? null : datesOf(sentAt - MARGIN, sentAt + MARGIN);
     const cost = given.calls ?? hold.calls;
     if (given.counted !== null) this.observe(given.counted, now);
+    const unheld = Math.max(0, cost - (hold.state === "held" && hold.expiresAt > hold.openedAt ? hold.calls : hold.charged));
+    for (const date of datesOf(hold.openedAt - MARGIN, now + MARGIN)) {
+      for (const proof of this.#day(Date.parse(date)).proofs) proof.taken += unheld;
+    }
     if (late) {
       const already = datesOf(hold.openedAt, hold.expiresAt);
+      const missed = (sides ?? []).filter((date) => !already.includes(date));
       this.#charge(hold.caller, already, Math.max(0, cost - hold.charged));
-      this.#charge(
-        hold.caller,
-        (sides ?? []).filter((date) => !already.includes(date)),
-        cost,
-      );
+      this.#charge(hold.caller, missed, cost);
+      this.#charges.push({ at: now, calls: Math.max(0, cost - hold.charged) + (missed.length > 0 ? cost : 0) });
       hold.state = "late";
       hold.charged = Math.max(cost, hold.charged);
     } else {
       const saw = datesOf(hold.openedAt, now);
       this.#charge(hold.caller, saw.length === 1 ? saw : (sides ?? saw), cost);
+      this.#charges.push({ at: now, calls: cost });
       hold.state = "committed";
       hold.charged = cost;
     }
@@ -170,6 +134,24 @@ export class ReferenceLedger {
     const day = this.#day(now);
     if (!this.#isTodays(counted, now) || counted.askedAt < day.correctedAt) return;
     day.spent = Math.max(day.spent ?? 0, counted.spent);
+    const partOf = (time: number): number => Math.floor(time / PART);
+    const known = day.proofs.find(({ at }) => partOf(at) === partOf(now));
+    if (!known) this.#refund(day, day.spent, counted.askedAt, now);
+    const proof = { at: now, spent: day.spent, taken: sum(day.by.values()) + this.reserved };
+    if (!known) day.proofs.push(proof);
+    else if (proof.spent - proof.taken > known.spent - known.taken) Object.assign(known, proof);
+  }
+
+  /** What was charged between an earlier count and an hour before this one, and cannot be part of what the count rose by. */
+  #refund(day: Day, spent: number, askedAt: number, now: number): void {
+    const until = askedAt - PROOF_AFTER;
+    const charged = sum(day.by.values());
+    const minuteOf = (time: number): number => Math.floor(time / MINUTE);
+    const recent = sum(this.#charges.filter(({ at }) => minuteOf(at) >= minuteOf(until)).map(({ calls }) => calls));
+    const proven = day.proofs.filter(({ at }) => at <= until).map((before) => charged - recent - before.taken - (spent - before.spent));
+    const never = charged + day.untracked - Math.max(0, spent - day.base);
+    const calls = Math.min(Math.max(0, ...proven), never);
+    if (calls > 0) this.#charge("refunded", [dateOf(now)], -calls);
   }
 
   /** To be called when everything else of a step is done: what the provider counted, and we neither spent nor hold, others spent. */
@@ -198,6 +180,8 @@ export class ReferenceLedger {
     day.base = (known?.spent ?? this.#counted(day)) - used;
     day.spent = known?.spent ?? day.spent;
     day.correctedAt = known?.askedAt ?? now;
+    day.proofs = [];
+    this.#charges = [];
   }
 
   /** Asked for on this day, and not while the provider may still count the day before. */
@@ -216,6 +200,11 @@ export class ReferenceLedger {
     return this.limits.dailyLimit - this.limits.safetyBuffer;
   }
 
+  /** What a project may hold at a time, and spend in a day unless it has a number of its own: one call at least. */
+  get #tenth(): number {
+    return Math.max(1, Math.floor(this.safetyLimit / 10));
+  }
+
   get reserved(): number {
     return sum(this.#held().map(({ calls }) => calls));
   }
@@ -231,7 +220,14 @@ export class ReferenceLedger {
     return Object.fromEntries([...by, ["untracked", untracked] as const].filter(([, calls]) => calls !== 0));
   }
 
-  #available({ caller, priority, share }: Asked, now: number): number {
+  /** A project has a share: its own number, or a tenth of the limit, but one call at least. */
+  #share({ caller, share }: Pick<Asked, "caller" | "share">): number | null {
+    return share ?? (caller.startsWith("project:") ? this.#tenth : null);
+  }
+
+  #available(asked: Asked, now: number): number {
+    const { caller, priority } = asked;
+    const share = this.#share(asked);
     const left = Math.max(0, this.safetyLimit - this.used(now) - this.reserved);
     const bounds = [left];
     const heldBy = (holds: readonly Hold[]): number => sum(holds.map(({ calls }) => calls));
@@ -239,8 +235,10 @@ export class ReferenceLedger {
     if (share !== null) bounds.push(share - (this.#day(now).by.get(caller) ?? 0) - heldBy(own));
     if (priority === "background") bounds.push(left - Math.ceil((this.limits.backgroundFloor * (DAY - (now % DAY))) / DAY));
     if (caller.startsWith("project:")) {
-      bounds.push(Math.floor(this.safetyLimit / 10) - heldBy(own));
-      bounds.push(Math.floor(this.safetyLimit / 2) - heldBy(this.#held().filter((hold) => hold.caller.startsWith("project:"))));
+      bounds.push(this.#tenth - heldBy(own));
+      const others = heldBy(this.#held().filter((hold) => hold.caller.startsWith("project:") && hold.caller !== caller));
+      // Half of what the other projects leave of one half of the limit.
+      bounds.push(Math.ceil(Math.max(0, Math.max(1, Math.floor(this.safetyLimit / 2)) - others) / 2) - heldBy(own));
     }
     return Math.max(0, Math.min(...bounds));
   }
@@ -266,7 +264,7 @@ export class ReferenceLedger {
 
   #day(time: number): Day {
     const date = dateOf(time);
-    const day = this.#days.get(date) ?? { by: new Map<string, number>(), untracked: 0, base: 0, spent: null, correctedAt: 0 };
+    const day = this.#days.get(date) ?? { by: new Map<string, number>(), untracked: 0, base: 0, spent: null, correctedAt: 0, proofs: [] };
     this.#days.set(date, day);
     return day;
   }

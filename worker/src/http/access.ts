@@ -1,5 +1,6 @@
 /** What routes may ask about who calls. The front door's middleware answers it; routes need not know how. */
 import type { Demand } from "../store/limits/admissions.ts";
+import type { ShareMode } from "../store/projects/projects.ts";
 import type { Tally } from "../store/abuse/rates.ts";
 
 /** A project that was let in. */
@@ -7,8 +8,9 @@ export interface ProjectPrincipal {
   readonly kind: "project";
   readonly projectId: string;
   readonly keyId: string;
-  /** Its part of the provider's day; null: unlimited. */
+  /** Its share of the provider's limit; null: unlimited. */
   readonly share: number | null;
+  readonly shareMode: ShareMode;
 }
 
 /** A key as it was sent: nobody has looked yet whether it exists. */

@@ -6,6 +6,7 @@ import type { KnownPrice } from "./billing.ts";
 import { pausedUntil } from "./pace.ts";
 import { PROVIDER_RESET_LAG_MS, isTodays } from "./period.ts";
 import { safetyLimit, untrackedCalls } from "./policy.ts";
+import { refundProven } from "./refund.ts";
 import type { LedgerState } from "./state.ts";
 import type { DayRow, LedgerStore, ReservationRow } from "./store.ts";
 import type { CountsAround, ProviderReport, Settlement } from "./types.ts";
@@ -22,6 +23,7 @@ export function observe(store: LedgerStore, report: ProviderReport | null, now: 
     charged_when_observed: day.charged,
   });
   rememberLimit(store.state, report.daily?.limit ?? null);
+  refundProven(store, report, now);
 }
 
 /** The provider's count of today; null where the report gives none, or is of another day or from before an operator's correction. */
@@ -39,6 +41,8 @@ export function rebase(store: LedgerStore, report: ProviderReport | null, used: 
   const day = store.today(now);
   const fresh = report && isTodays(report, now) ? spentIn(report, day, store.state) : null;
   const counted = fresh ?? day.provider_spent ?? day.provider_base + day.charged + day.untracked;
+  store.counts.forget(day.date);
+  store.totals.forgetPace();
   if (report === null || fresh === null) {
     store.updateDay(day.date, { provider_base: counted - used, corrected_at: now });
     return;

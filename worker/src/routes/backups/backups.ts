@@ -16,7 +16,7 @@ import { keyJson } from "../../tenants/keys/keys.ts";
 import { getProject, projectJson } from "../../tenants/projects/projects.ts";
 import { backup, backupBody, backupId, restore, restoreBody, restoring } from "./schemas.ts";
 import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "../schemas.ts";
-import { projectId } from "../projects/schemas.ts";
+import { projectId, shareIn } from "../projects/schemas.ts";
 
 const PROBLEMS = [...COMMON_PROBLEMS, "invalid_request", "not_found", "storage_unavailable"] as const;
 const WITH_BODY = ["payload_too_large", "unsupported_media_type", "conflict"] as const;
@@ -199,7 +199,7 @@ backupRoutes.openapi(postRestore, async (c) => {
     ownerId: body.owner_id,
     region: body.region,
     caps: body.caps,
-    callsPerDay: body.calls_per_day,
+    share: shareIn(body),
     key: { name: keyName, mode, scopes, expiresAt: expires_at === null ? null : Date.parse(expires_at) },
   };
   const asked = { id: body.project_id, project, requestId: c.get("requestId") };

@@ -4,6 +4,7 @@ import { BACKUP_STATUSES, EXPORT_TYPES } from "../../store/backups/backups.ts";
 import { RESTORE_STATUSES } from "../../store/backups/restores.ts";
 import {
   callsPerDay,
+  shareMode,
   capsBody,
   keyBody,
   DEFAULT_SCOPES,
@@ -93,6 +94,7 @@ export const restoreBody = z
     region: region.default(null),
     caps: capsBody.default({}),
     calls_per_day: callsPerDay.default(null),
+    share_mode: shareMode.optional(),
     key: keyBody.default({ name: "default", mode: "live", scopes: [...DEFAULT_SCOPES], expires_at: null }),
   })
   .openapi({ example: { project_id: "proj_reading_list_copy", name: "Reading list, as of yesterday" } });

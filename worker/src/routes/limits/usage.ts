@@ -12,7 +12,7 @@ import { PROJECT_STATUSES } from "../../store/projects/projects.ts";
 import { getProject } from "../../tenants/projects/projects.ts";
 import { getProjectUsage } from "../../tenants/limits/usage.ts";
 import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "../schemas.ts";
-import { callsPerDay, capValue, projectId, reason, time } from "../projects/schemas.ts";
+import { callsPerDay, capValue, projectId, reason, shareMode, time } from "../projects/schemas.ts";
 
 const MAX_DAYS = 400;
 const DEFAULT_DAYS = 30;
@@ -57,7 +57,13 @@ const usage = z
       }),
     }),
     upstream: z
-      .object({ calls_per_day: callsPerDay, used: count, reserved: count, remaining: count })
+      .object({
+        calls_per_day: callsPerDay.describe("The share in force; null: unlimited, or unknown while the ledger does not answer"),
+        share_mode: shareMode,
+        used: count,
+        reserved: count,
+        remaining: count,
+      })
       .describe("The provider's calls that the project spent today; null while the ledger does not answer"),
     days: z
       .array(z.object({ day: z.string(), meter: z.string(), used: z.int(), adjusted: z.int().describe("Reported after the day was over") }))

@@ -12,6 +12,8 @@ import { ADMIN, ADMIN_OR_KEY, COMMON_PROBLEMS, json, problems } from "../schemas
 import {
   DEFAULT_SCOPES,
   callsPerDay,
+  shareIn,
+  shareMode,
   capsBody,
   jobLink,
   keyBody,
@@ -57,6 +59,7 @@ const postProject = createRoute({
             region: region.default(null),
             caps: capsBody.default({}),
             calls_per_day: callsPerDay.default(null),
+            share_mode: shareMode.optional(),
             key: keyBody.default({ name: "default", mode: "live", scopes: [...DEFAULT_SCOPES], expires_at: null }),
           })
           .openapi({
@@ -173,10 +176,18 @@ const putShare = createRoute({
   method: "put",
   path: "/projects/{id}/upstream-share",
   ...guarded,
-  summary: "Set the project's own part of the provider's day",
+  summary: "Set the project's share of the provider's limit",
+  description: "`calls_per_day` alone makes it fixed. Without a number, it is a tenth of the limit, unless `share_mode` is unlimited.",
   request: {
     params,
-    body: { required: true, content: json(z.strictObject({ calls_per_day: callsPerDay }).openapi({ example: { calls_per_day: 500 } })) },
+    body: {
+      required: true,
+      content: json(
+        z
+          .strictObject({ calls_per_day: callsPerDay.optional(), share_mode: shareMode.optional() })
+          .openapi({ example: { calls_per_day: 500 } }),
+      ),
+    },
   },
   responses: changed,
 });
@@ -237,7 +248,7 @@ projectRoutes.openapi(postProject, async (c) => {
     ownerId: body.owner_id,
     region: body.region,
     caps: body.caps,
-    callsPerDay: body.calls_per_day,
+    share: shareIn(body),
     key: { name: keyName, mode, scopes, expiresAt: expires_at === null ? null : Date.parse(expires_at) },
   };
   const deps = c.get("deps");
@@ -275,7 +286,7 @@ projectRoutes.openapi(putCaps, async (c) =>
 );
 
 projectRoutes.openapi(putShare, async (c) => {
-  const patch = { callsPerDay: c.req.valid("json").calls_per_day };
+  const patch = { share: shareIn(c.req.valid("json")) };
   return c.json(projectJson(await patchProject(c.get("deps"), c.req.valid("param").id, patch, BY_ADMIN)), 200);
 });
 

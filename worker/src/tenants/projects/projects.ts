@@ -12,8 +12,8 @@ import { findJob } from "../../store/jobs/jobs.ts";
 import type { JobStatus } from "../../store/jobs/jobs.ts";
 import { CAP_TYPES } from "../../store/limits/meters.ts";
 import { findOrganization } from "../../store/billing/organizations.ts";
-import { addProject, changeProject, findProject } from "../../store/projects/projects.ts";
-import type { Lifecycle, NewProject, ProjectView } from "../../store/projects/projects.ts";
+import { addProject, changeProject, findProject, shareModeOf } from "../../store/projects/projects.ts";
+import type { Lifecycle, NewProject, ProjectRow, ProjectView } from "../../store/projects/projects.ts";
 import { shownReason } from "../limits/admission.ts";
 import type { CapValues, SomeCaps } from "../limits/caps.ts";
 import { withDefaults } from "../limits/caps.ts";
@@ -26,6 +26,9 @@ import { notReady } from "../limits/refusals.ts";
 
 type Store = Pick<Deps, "db" | "clock">;
 
+/** A number where it is fixed, and only there. */
+export type ProjectShare = Pick<ProjectRow, "calls_per_day" | "share_mode">;
+
 export interface ProjectInput {
   readonly id?: string | undefined;
   readonly organizationId: string;
@@ -33,8 +36,8 @@ export interface ProjectInput {
   readonly ownerId: string | null;
   readonly region: string | null;
   readonly caps: SomeCaps;
-  /** Its part of the provider's day; null: unlimited. */
-  readonly callsPerDay: number | null;
+  /** Its share of the provider's limit. */
+  readonly share: ProjectShare;
   readonly key: KeyInput;
   /** Whose content its database is to have. */
   readonly restoredFrom?: string | undefined;
@@ -58,12 +61,13 @@ const ID_LENGTH = 12;
 export const projectSubject = (id: string): string => `project:${id}`;
 
 /** What the audit log says of a project. */
-const facts = (row: Pick<ProjectView, "name" | "owner_id" | "region" | "lifecycle" | "calls_per_day">) => ({
+const facts = (row: Pick<ProjectView, "name" | "owner_id" | "region" | "lifecycle" | "calls_per_day" | "share_mode">) => ({
   name: row.name,
   owner_id: row.owner_id,
   region: row.region,
   lifecycle: row.lifecycle,
   calls_per_day: row.calls_per_day,
+  share_mode: shareModeOf(row),
 });
 
 /** Every project has a row for each cap. */
@@ -94,7 +98,7 @@ export async function createProject(
     name: input.name,
     owner_id: input.ownerId,
     region: input.region,
-    calls_per_day: input.callsPerDay,
+    ...input.share,
     caps: withDefaults(input.caps),
     restored: input.restoredFrom !== undefined,
     provisioning: { asked: askedFor(input), jobId: await jobId(job.requestedBy, "provision_project", job.idempotencyKey) },
@@ -114,9 +118,11 @@ export async function createProject(
 }
 
 /** What was asked for, so that the same again is known: no secret stands in it. */
-function askedFor({ organizationId, name, ownerId, region, caps, callsPerDay, key, restoredFrom }: ProjectInput): string {
+function askedFor({ organizationId, name, ownerId, region, caps, share, key, restoredFrom }: ProjectInput): string {
   const { name: keyName, mode, scopes, expiresAt } = key;
   const sorted = CAP_TYPES.map((type) => withDefaults(caps)[type]);
+  // As the releases before wrote it, where null was all that could be said without a number.
+  const callsPerDay = share.share_mode === "unlimited" ? share.share_mode : share.calls_per_day;
   const asked = [organizationId, name, ownerId, region, sorted, callsPerDay, keyName, mode, [...scopes].toSorted(), expiresAt];
   return JSON.stringify(restoredFrom === undefined ? asked : [...asked, restoredFrom]);
 }
@@ -191,7 +197,7 @@ export interface ProjectPatch {
   readonly ownerId?: string | null | undefined;
   readonly region?: string | null | undefined;
   readonly lifecycle?: Lifecycle | undefined;
-  readonly callsPerDay?: number | null | undefined;
+  readonly share?: ProjectShare | undefined;
 }
 
 const ACTIONS: Readonly<Record<Lifecycle, string>> = { ACTIVE: "project.restore", ARCHIVED: "project.archive", DELETED: "project.delete" };
@@ -214,7 +220,7 @@ export async function patchProject(store: Store, id: string, patch: ProjectPatch
       owner_id: chosen(patch.ownerId, seen.owner_id),
       region: chosen(patch.region, seen.region),
       lifecycle: chosen(patch.lifecycle, seen.lifecycle),
-      calls_per_day: chosen(patch.callsPerDay, seen.calls_per_day),
+      ...(patch.share ?? { calls_per_day: seen.calls_per_day, share_mode: seen.share_mode }),
     };
     const [before, after] = [facts(seen), facts(change)];
     if (JSON.stringify(before) === JSON.stringify(after)) return true;
@@ -251,7 +257,7 @@ export function projectJson(row: ProjectView) {
     status: row.status,
     reasons: row.suspensions.map(shownReason),
     caps: capValues(row),
-    upstream_share: { calls_per_day: row.calls_per_day },
+    upstream_share: { calls_per_day: row.calls_per_day, share_mode: shareModeOf(row) },
     provisioning: provisioningJson(row),
     created_at: isoSeconds(row.created_at),
     updated_at: isoSeconds(row.updated_at),
