@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decide, floorAt, floorReaches, untrackedCalls } from "../../worker/src/quota/policy.ts";
+import { decide, defaultShare, floorAt, floorReaches, untrackedCalls } from "../../worker/src/quota/policy.ts";
 import type { Demand } from "../../worker/src/quota/policy.ts";
 import type { Settings } from "../../worker/src/quota/types.ts";
 
@@ -164,6 +164,15 @@ describe("a share of the day", () => {
   ])("%s", (_, asked, stands, expected) => {
     expect(decide(asked, stands, SETTINGS, NOON)).toEqual(expected);
   });
+});
+
+test.each([
+  [13_000, 1_300],
+  [13_009, 1_300],
+  [3, 1],
+  [0, 1],
+])("of a limit of %i, a project without a share of its own may spend %i", (limit, share) => {
+  expect(defaultShare(limit)).toBe(share);
 });
 
 describe("untracked calls", () => {

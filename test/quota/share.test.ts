@@ -79,8 +79,6 @@ describe("a share of the day", () => {
     }
     await settings({ daily_limit: 14_000 });
     expect(await ask(2, { shareMode: "default" })).toMatchObject(refused(0, 1_299, 0, 1_200));
-    await settings({ daily_limit: 2_003 });
-    expect(await ask(1, {})).toMatchObject({ refusal: { share: { calls_per_day: 1 } } });
     await settings({ daily_limit: 15_000 });
     expect(await ask(2, { share: null, shareMode: "unlimited" })).toMatchObject({ result: "granted" });
   });

@@ -74,7 +74,7 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
     start_at: slot.startAt,
     pace_chain: slot.chain,
     // A life begins when the request may start, but never lasts longer than the caller may reserve calls.
-    expires_at: Math.min(slot.startAt + ttl, now + maxTtl * SECOND_MS),
+    expires_at: Math.min(Math.ceil(slot.startAt) + ttl, now + maxTtl * SECOND_MS),
   };
   return { result: "granted", reservation: asReservation(store.openReservation(reservation, now)) };
 }
@@ -138,7 +138,7 @@ function unspent(store: LedgerStore, { caller, share }: Demand, now: number): nu
 
 function refusalOf(store: LedgerStore, { result: _, ...decision }: RefusedDecision, demand: Demand, now: number): Refusal {
   const waitMs = Math.max(SECOND_MS, retryAt(store, decision, demand, now) - now);
-  return { ...decision, callsNeeded: demand.minCalls, waitMs };
+  return { ...decision, callsNeeded: demand.minCalls, waitMs, decidedAt: now };
 }
 
 /**
@@ -216,5 +216,5 @@ function repeated(row: ReservationRow, fingerprint: string): Outcome {
 }
 
 function asReservation({ id, calls, expires_at, start_at, opened_at, probe }: ReservationRow): Reservation {
-  return { id, calls, expiresAt: expires_at, startAt: start_at, decidedAt: opened_at, probe: probe === 1 };
+  return { id, calls, expiresAt: expires_at, startAt: Math.ceil(start_at), decidedAt: opened_at, probe: probe === 1 };
 }

@@ -93,6 +93,8 @@ export type Refusal = Refuser & {
   readonly remembered?: true;
   /** Milliseconds after which it is worth asking again. */
   readonly waitMs: number;
+  /** From when on the wait counts. Absent: of a ledger of the release before. */
+  readonly decidedAt?: number;
 };
 
 export type ReserveAnswer =
