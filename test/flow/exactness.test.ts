@@ -126,15 +126,17 @@ describe("the price of a batch", () => {
 
   test("a changed price is noticed by the next batch and learned by the one after it", async () => {
     await batch(0, 1_000);
+    await batch(10_000, 1_000);
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
-    expect((await batch(50_000, 100)).body).toMatchObject({ api_calls: 1, quota: { used: 101, upstream: { spent: 101, untracked: 99 } } });
+    expect((await batch(50_000, 100)).body).toMatchObject({ api_calls: 1, quota: { used: 102, upstream: { spent: 102, untracked: 99 } } });
     expect(await price()).toBe("unknown");
     expect((await batch(60_000, 50)).body).toMatchObject({ api_calls: 50 });
-    expect(await quotaStatus()).toMatchObject({ used: 151, upstream: { spent: 151, untracked: 99, bulk_billing: "per_isbn" } });
+    expect(await quotaStatus()).toMatchObject({ used: 152, upstream: { spent: 152, untracked: 99, bulk_billing: "per_isbn" } });
     await simulator.control("PUT", "/settings", { billing: "per_request" });
     expect((await batch(70_000, 100)).body).toMatchObject({ api_calls: 100 });
     expect((await batch(80_000, 100)).body).toMatchObject({ api_calls: 1 });
-    expect(await quotaStatus()).toMatchObject({ used: 252, upstream: { spent: 153, bulk_billing: "per_request" } });
+    expect((await batch(90_000, 100)).body).toMatchObject({ api_calls: 1 });
+    expect(await quotaStatus()).toMatchObject({ used: 254, upstream: { spent: 155, bulk_billing: "per_request" } });
   });
 
   test.each([1, 0])("a batch without a count before and after it sets no price (%i failures of the count)", async (times) => {
@@ -218,17 +220,63 @@ describe("the price of a batch", () => {
     expect(await price()).toBe("per_isbn");
   });
 
-  test("a batch without an answer is charged the maximum", async () => {
+  test.each([
+    ["refused because it was too fast", { kind: "minute_quota" }, "per_isbn", 0],
+    ["refused because it was too fast", { kind: "minute_quota" }, "per_request", 0],
+    ["refused by the plan", { kind: "wrong_plan" }, "per_request", 1],
+    ["failed and was billed all the same", { kind: "status", status: 500 }, "per_isbn", 30],
+    ["failed and was billed all the same", { kind: "status", status: 500 }, "per_request", 1],
+    ["never reached the provider's count", { kind: "hang_before_billing", hang_ms: 0 }, "per_isbn", 0],
+    ["was billed and cut off", { kind: "reset_connection" }, "per_isbn", 30],
+  ])("a lone batch that %s (%o, %s) is charged %i calls, as the counts around it prove", async (_, fault, billing, charged) => {
+    await simulator.control("PUT", "/settings", { billing });
+    await simulator.control("POST", "/faults", { ...fault, path: "/books" });
+    expect((await batch(0, 30)).body).toMatchObject({ calls_charged: charged });
+    expect(await quotaStatus()).toMatchObject({ used: charged, reserved: 0, upstream: { spent: charged, untracked: 0 } });
+  });
+
+  test("a failed batch without both counts is charged at its worst: the provider may have counted all of it", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/books" });
+    await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/key", after: 1 });
     expect((await batch(0, 30)).body).toMatchObject({ code: "upstream_error", calls_charged: 30 });
+  });
+
+  test("one foreign call while the count lags behind teaches no price", async () => {
+    await simulator.control("PUT", "/settings", { billing: "per_isbn" });
+    const counted = async (spent: number) => {
+      const at = Date.now();
+      return {
+        kind: "count",
+        report: { requestedAt: at, receivedAt: at, daily: { left: 15_000 - spent, limit: 15_000 }, rate: null },
+      } as const;
+    };
+    const probe = async (id: string, before: number, after: number) => {
+      await ledger().reserve({ id, cost: { batchOf: 1_000 }, caller: "x", priority: "interactive" }, null);
+      const at = Date.now();
+      const settlement = {
+        sent: "yes",
+        underWay: { from: at, to: at },
+        delivered: true,
+        report: null,
+        signal: "none",
+        retryAfterSeconds: null,
+      } as const;
+      await ledger().commit({ id, settlement, counts: { before: await counted(before), after: await counted(after) } });
+    };
+    await probe("lagging", 100, 101);
     expect(await price()).toBe("unknown");
+    // The first batch is in the count by now, and the second is not.
+    await probe("lagging-again", 1_101, 1_102);
+    expect(await price()).toBe("unknown");
+    expect(await quotaStatus()).toMatchObject({ used: 1_102 });
   });
 
   test("an operator's correction does not hide a contradiction", async () => {
-    await batch(0, 10);
-    await put("/api/quota/usage", { used: 501 });
+    await batch(0, 1_000);
+    await batch(10_000, 1_000);
+    await put("/api/quota/usage", { used: 502 });
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
-    await batch(100, 100);
+    await batch(50_000, 100);
     expect(await price()).toBe("unknown");
   });
 

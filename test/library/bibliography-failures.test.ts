@@ -83,7 +83,9 @@ describe("the provider fails", () => {
 
   test("with a 404 or an empty page inside a counted list: the received pages are stored, and the list is not complete", async () => {
     await fault({ kind: "status", status: 404, path: "/author/", after: 2 });
-    const errors = [{ page: 3, code: "provider_limit", message: "Of 700 results the provider gave 200: its next page was empty." }];
+    const errors = [
+      { page: 3, code: "provider_limit", message: "Of 700 results the provider gave 200: its last page was empty or short." },
+    ];
     expect(stableFields((await enrich()).body)).toEqual({
       ...done,
       books_found: 200,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { afterPage, lastPage, nextPage, pagesToFetch } from "../../worker/src/library/paging.ts";
+import { afterPage, endOf, lastPage, nextPage, pagesToFetch } from "../../worker/src/library/paging.ts";
 
 test.each([
   [1_000, 10],
@@ -66,10 +66,39 @@ describe("after a page, the list", () => {
     ["is truncated if counted results are missing", { received: 0, total: 6_500, page: 3 }, { state: "truncated", resultsCovered: 2_000 }],
     ["is complete if the last page lacks a few", { received: 480, total: 6_500, page: 7 }, { state: "complete", resultsCovered: 6_480 }],
   ])("%s", (_, seen, end) => {
-    expect(afterPage({ ...seen, pageSize: 1_000 })).toEqual(end);
+    expect(afterPage({ ...seen, pageSize: 1_000, covered: (seen.page - 1) * 1_000 })).toEqual({ ...end, pageSize: 1_000 });
   });
 
-  test("is truncated if the next page would straddle result 10,000", () => {
-    expect(afterPage({ received: 300, total: 9_950, page: 33, pageSize: 300 })).toEqual({ state: "truncated", resultsCovered: 9_900 });
+  test("is truncated where the next page would straddle result 10,000", () => {
+    expect(afterPage({ received: 300, total: 9_950, page: 33, pageSize: 300, covered: 9_600 })).toMatchObject({
+      state: "truncated",
+      resultsCovered: 9_900,
+    });
+  });
+
+  test.each([
+    ["from the first page", 0, 1_000, 5_000],
+    ["where an earlier call had come to with its own page size", 1_500, 1_000, 5_000],
+    ["of a list shorter than one page", 0, 1_000, 730],
+    ["with pages of another size", 200, 250, 1_010],
+  ])("is complete only when all was received, where the provider gives pages of 100 at most: %s", (_, from, requested, total) => {
+    const got = new Set(Array.from({ length: from }, (__, index) => index));
+    let [covered, pageSize, state, requests] = [from, requested, "open", 0];
+    while (state === "open" && requests < 200) {
+      requests += 1;
+      const page = nextPage(covered, pageSize);
+      const given = Math.min(100, pageSize);
+      const results = Array.from({ length: given }, (__, index) => (page - 1) * given + index).filter((index) => index < total);
+      for (const index of results) got.add(index);
+      ({ state, resultsCovered: covered, pageSize } = afterPage({ received: results.length, total, page, pageSize, covered }));
+    }
+    expect({ state, covered, got: got.size }).toEqual({ state: "complete", covered: total, got: total });
+    expect(requests).toBeLessThanOrEqual(Math.ceil((total - from) / 100) + 2);
+  });
+
+  test("is not complete where fewer results came than were counted", () => {
+    expect(endOf("complete", 6_480, 6_500)).toBe("truncated");
+    expect(endOf("complete", 6_500, 6_500)).toBe("complete");
+    expect(endOf("complete", 10, null)).toBe("complete");
   });
 });

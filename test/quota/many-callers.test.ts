@@ -153,9 +153,11 @@ test("a ledger from before the totals were kept counts them once, from what it h
   const before = [await quotaStatus(), (await get("/api/quota/history")).body];
   await runInDurableObject(ledger(), (_, { storage }) => {
     storage.sql.exec(
-      "DELETE FROM migrations WHERE step > 1; DROP TABLE tallies; DROP TABLE callers; DROP TABLE hours; DROP INDEX returned_slots",
+      "DELETE FROM migrations WHERE step > 1; DROP TABLE tallies; DROP TABLE callers; DROP TABLE hours; DROP INDEX returned_slots; DROP TABLE counts",
     );
-    storage.sql.exec("ALTER TABLE days DROP COLUMN projects; ALTER TABLE reservations DROP COLUMN pace_chain");
+    storage.sql.exec(
+      "ALTER TABLE days DROP COLUMN projects; ALTER TABLE days DROP COLUMN corrected_at; ALTER TABLE minutes DROP COLUMN charged; ALTER TABLE reservations DROP COLUMN pace_chain",
+    );
   });
   await evictDurableObject(ledger());
   expect([await quotaStatus(), (await get("/api/quota/history")).body]).toEqual(before);

@@ -25,6 +25,13 @@ describe("the pace", () => {
     }
   });
 
+  test.each([1, 3, 7, 100, 300, 500, 501, 999, 1_000])("at %d a second it is no slower than it must be", (rate) => {
+    const starts = slots(2_000, rate);
+    const perSecond = 1_999_000 / (starts.at(-1) ?? 0);
+    expect(perSecond).toBeGreaterThan(rate * 0.997);
+    expect(perSecond).toBeLessThanOrEqual(rate);
+  });
+
   test("sends the first at once", () => {
     expect(nextSlot(0, 5_000, 3, "interactive")).toEqual({ result: "granted", startAt: 5_000, nextFreeAt: 5_334 });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decide, floorAt, floorReaches, untrackedCalls } from "../../worker/src/quota/policy.ts";
+import { decide, defaultShare, floorAt, floorReaches, untrackedCalls } from "../../worker/src/quota/policy.ts";
 import type { Demand } from "../../worker/src/quota/policy.ts";
 import type { Settings } from "../../worker/src/quota/types.ts";
 
@@ -156,14 +156,23 @@ describe("a share of the day", () => {
       { result: "refused", available: 2, ...of(2, 0) },
     ],
     [
-      "is named before the hold: it says how much of the day there is at all",
+      "is named after the hold, where both are only held: a commit or a release helps",
       demand(1, { share: 1_300, caller: "project:a" }),
       standing(0, 1_300, 1_300),
-      { result: "refused", available: 0, held: true, ...of(1_300, 0, 1_300) },
+      { result: "refused", refusedBy: "hold", available: 0, held: true },
     ],
   ])("%s", (_, asked, stands, expected) => {
     expect(decide(asked, stands, SETTINGS, NOON)).toEqual(expected);
   });
+});
+
+test.each([
+  [13_000, 1_300],
+  [13_009, 1_300],
+  [3, 1],
+  [0, 1],
+])("of a limit of %i, a project without a share of its own may spend %i", (limit, share) => {
+  expect(defaultShare(limit)).toBe(share);
 });
 
 describe("untracked calls", () => {

@@ -38,17 +38,49 @@ describe("a share of the day", () => {
     expect(await manager().callerUse("project:a")).toEqual({ used: 9, reserved: 0 });
   });
 
+  test("of what projects reserve together: each newcomer finds a part free, and those that hold converge to equal parts", async () => {
+    const ask = async (caller: string, calls: number, minCalls = calls) => {
+      const answer = await reserve(calls, null, { caller, id: crypto.randomUUID(), minCalls });
+      return answer.result === "granted" ? answer.reservation : null;
+    };
+    const held = new Map<string, { id: string; calls: number }>();
+    for (let round = 0; round < 8; round += 1) {
+      for (let n = 0; n < 9; n += 1) {
+        const before = held.get(`project:${n}`);
+        if (before) await manager().release(before.id);
+        const again = await ask(`project:${n}`, 1_300, 1);
+        expect(again).not.toBeNull();
+        if (again) held.set(`project:${n}`, again);
+      }
+    }
+    const parts = [...held.values()].map(({ calls }) => calls);
+    expect(Math.max(...parts) / Math.min(...parts)).toBeLessThan(1.5);
+    expect(await ask("project:new", 300)).not.toBeNull();
+  });
+
   test("is neither eaten by others nor a promise against them", async () => {
     await manager().incrementUsage(12_000, "theirs", "project:b");
     expect(await reserve(10, 10)).toMatchObject({ result: "granted" });
     expect(await reserve(991, 2_000)).toMatchObject({ result: "refused", refusal: { refusedBy: "daily", available: 990 } });
   });
 
-  test("is no limit for a caller without one", async () => {
-    await manager().incrementUsage(5_000, "before", "project:a");
-    expect(await reserve(1, null)).toMatchObject({ result: "granted" });
+  test("is no limit for our own work without one", async () => {
+    await manager().incrementUsage(5_000, "before", "job");
+    expect(await reserve(1, null, { caller: "job" })).toMatchObject({ result: "granted" });
+  });
+
+  test("is a tenth of the limit in force for a project without a number, and none only where it is said so", async () => {
     const { caller, priority } = project;
-    expect(await manager().reserve({ id: "absent", cost: { calls: 1 }, caller, priority })).toMatchObject({ result: "granted" });
+    const ask = async (calls: number, more: object) =>
+      manager().reserve({ id: crypto.randomUUID(), cost: { calls }, caller, priority, ...more });
+    await manager().incrementUsage(1_299, "before", "project:a");
+    for (const more of [{}, { share: null }, { share: 9_000, shareMode: "default" }]) {
+      expect(await ask(2, more)).toMatchObject(refused(1, 1_299, 0, 1_300));
+    }
+    await settings({ daily_limit: 14_000 });
+    expect(await ask(2, { shareMode: "default" })).toMatchObject(refused(0, 1_299, 0, 1_200));
+    await settings({ daily_limit: 15_000 });
+    expect(await ask(2, { share: null, shareMode: "unlimited" })).toMatchObject({ result: "granted" });
   });
 
   test("holds for callers that are no project", async () => {

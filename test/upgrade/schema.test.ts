@@ -41,6 +41,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   "0010_webhook_tallies.sql": "27fd9922f7647b59",
   "0011_late_indexes.sql": "44cd44507960d6ca",
   "0012_backup_scratch.sql": "5e3d11c447bc24c2",
+  "0013_share_mode.sql": "babc45cc612d100d",
 };
 
 describe("migrations", () => {
@@ -75,6 +76,7 @@ describe("migrations", () => {
       // Changes data that a migration has added itself.
       /^INSERT INTO webhook_tallies /u,
       /^UPDATE api_key_versions SET grace_ended_at = /u,
+      /^UPDATE projects SET share_mode = /u,
     ];
     const others = env.TEST_MIGRATIONS.flatMap(({ queries }) => queries)
       .map(bare)

@@ -1,21 +1,21 @@
-/** Random operations on a ledger. fast-check shrinks a failing sequence to the shortest one. */
+/** What may happen to a ledger, as random data that fast-check can shrink to the shortest sequence that still fails. */
 import * as fc from "fast-check";
-import type { Demand, Limits } from "./reference.ts";
+import type { Asked, Limits } from "./reference-types.ts";
 
 /**
- * When a request was sent. Either a fraction of its reservation's lifetime: 0 at its start, 1 now, and other values must be refused. Or a
- * number of milliseconds after the nearest midnight.
+ * When a request was sent: in the life of its reservation (0 when it was opened, 1 now; beyond both lies what must be refused), or so
+ * many milliseconds after the nearest midnight.
  */
 export type Moment = { readonly life: number } | { readonly fromMidnight: number };
 
-/** A count by the provider, and its age in milliseconds. */
+/** A count of the provider's, and how long ago it was asked for. */
 export interface Count {
   readonly spent: number;
   readonly age: number;
 }
 
 export type Operation =
-  | { readonly does: "reserve"; readonly id: string; readonly demand: Demand }
+  | { readonly does: "reserve"; readonly id: string; readonly asked: Asked }
   | {
       readonly does: "commit";
       readonly id: string;
@@ -35,23 +35,23 @@ export type Operation =
   | { readonly does: "observe"; readonly counted: Count }
   | { readonly does: "change"; readonly limits: Partial<Limits> };
 
-/** Plain objects, because fast-check's own objects have no prototype and cannot be sent to the ledger. */
+/** Plain objects, which travel to the ledger; fast-check's own have no prototype. */
 const record = <Shape extends object>(shape: { [Name in keyof Shape]: fc.Arbitrary<Shape[Name]> }): fc.Arbitrary<Shape> =>
   fc.record<Shape>(shape, { noNullPrototype: true });
 
-/** Null in one of `freq` + 1 cases. */
+/** Nothing in one of `freq` + 1 cases. */
 const orNothing = <Value>(value: fc.Arbitrary<Value>, freq: number): fc.Arbitrary<Value | null> => fc.option(value, { freq, nil: null });
 
-/** Few ids, so that duplicates and reordered requests happen often. */
+/** Few, so that they meet again: duplicates and reordered requests come by themselves. */
 const id = fc.integer({ min: 0, max: 6 }).map((n) => `r${n}`);
-/** Enough projects to want more than all of them may reserve. */
+/** As many projects as together may want more than all of them may hold. */
 const caller = fc.oneof(
   fc.constantFrom("enrich.batch", "cron.harvest"),
   fc.integer({ min: 1, max: 7 }).map((n) => `project:${n}`),
 );
 const SECOND = 1_000;
 
-const demand: fc.Arbitrary<Demand> = record({
+const asked: fc.Arbitrary<Asked> = record({
   calls: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 60 })),
   minCalls: orNothing(fc.integer({ min: 1, max: 20 }), 2),
   caller,
@@ -59,7 +59,7 @@ const demand: fc.Arbitrary<Demand> = record({
   ttlSeconds: fc.constantFrom(1, 10, 30, 120, 3_600),
   share: orNothing(fc.integer({ min: 0, max: 60 }), 1),
 });
-const orderly = demand.map((each) => ({ ...each, minCalls: each.minCalls === null ? null : Math.min(each.minCalls, each.calls) }));
+const orderly = asked.map((each) => ({ ...each, minCalls: each.minCalls === null ? null : Math.min(each.minCalls, each.calls) }));
 
 const moment: fc.Arbitrary<Moment> = fc.oneof(
   record({ life: fc.double({ min: -0.1, max: 1.1, noNaN: true }) }),
@@ -89,13 +89,13 @@ const count: fc.Arbitrary<Count> = record({
   age: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 60 * SECOND }) }),
 });
 
-/** Weighted choice of operations. */
+/** Each as often as its weight says. */
 const WEIGHTED: readonly (readonly [number, fc.Arbitrary<Operation>])[] = [
-  [10, record({ does: of("reserve"), id, demand: orderly })],
+  [10, record({ does: of("reserve"), id, asked: orderly })],
   [8, record({ does: of("commit"), id, calls: orNothing(charged, 2), sent: orNothing(moment, 2), counted: orNothing(count, 1) })],
   [3, record({ does: fc.constantFrom("release" as const, "abandon" as const), id })],
   [2, record({ does: of("add"), id, caller, calls: fc.integer({ min: 0, max: 20 }) })],
-  // Mostly within the lifetime of reservations, sometimes beyond it, and sometimes a few seconds back.
+  // Mostly within the lives of reservations, now and then beyond, and a few seconds back.
   [5, record({ does: of("pass"), milliseconds: passing })],
   [1, record({ does: of("go to midnight"), offset: aroundMidnight })],
   [1, record({ does: fc.constantFrom("evict" as const, "alarm" as const, "alarm" as const) })],

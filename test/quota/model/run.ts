@@ -1,4 +1,4 @@
-/** Runs one random sequence on the real ledger and the reference model, and compares them after every step. */
+/** One random sequence: the real ledger and the reference model side by side, compared after every step. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { assert, vi } from "vitest";
@@ -7,11 +7,11 @@ import type { QuotaStatus, Settlement } from "../../../worker/src/quota/types.ts
 import { AFTERNOON } from "../../support/worker.ts";
 import type { Count, Moment, Operation } from "./operations.ts";
 import { PROVIDER_LIMIT, ReferenceLedger } from "./reference.ts";
-import type { Counted, Limits, Outcome } from "./reference.ts";
+import type { Counted, Limits, Outcome } from "./reference-types.ts";
 
 const START = Date.parse(AFTERNOON);
 const DAY = 86_400_000;
-/** The ledger remembers finished reservations for two days, so a sequence never loses an id. */
+/** What is settled is remembered for two days: within a sequence no id is forgotten. */
 const LATEST = START + 1.8 * DAY;
 const LIMITS: Limits = { dailyLimit: 150, safetyBuffer: 30, backgroundFloor: 20, enforcement: "enforce" };
 
@@ -35,7 +35,7 @@ export class Run {
     await this.#ledger.changeSettings({ ...LIMITS, ratePerSecond: 0 }, this.#operation(), null);
   }
 
-  /** Closes the ledger's files. Ten thousand open ledgers would be too many. */
+  /** Lets go of its files: ten thousand ledgers at once would be more than the machine opens. */
   async end(): Promise<void> {
     await evictDurableObject(this.#ledger);
   }
@@ -69,25 +69,26 @@ export class Run {
     assert.deepEqual({ date, used, reserved, remaining, safety_limit, callers: byCaller(status) }, expected);
   }
 
-  /** Checks the laws on the ledger's own answers, independent of the model. */
+  /** What must hold of the ledger's own words, whatever the model thinks. */
   #lawful(status: QuotaStatus, { does }: Operation, outcome: Outcome): void {
     const callers = Object.values(byCaller(status));
     assert.equal(
       callers.reduce((sum, used) => sum + used, 0),
       status.used,
-      "the callers' sum equals the used calls",
+      "the sum of the callers is what was used",
     );
     if (does === "reserve" && outcome.result === "granted" && status.enforcement === "enforce" && this.#grew(status)) {
       assert.ok(status.used + status.reserved <= status.safety_limit, "nothing is granted beyond the safety limit");
     }
     if (this.#before?.date !== status.date) return;
     const taken = this.#before.used + this.#before.reserved;
-    if (does !== "set usage" && does !== "reset") assert.ok(status.used >= this.#before.used, "used calls never decrease");
-    const mayDecrease = ["release", "abandon", "commit", "set usage", "reset"].includes(does);
-    if (!mayDecrease) assert.ok(status.used + status.reserved >= taken, "only a release, a commit or an operator decreases the total");
+    const mayRefund = ["set usage", "reset", "observe", "commit"];
+    if (!mayRefund.includes(does)) assert.ok(status.used >= this.#before.used, "what was used stays used, unless a count proves a refund");
+    const givesBack = ["release", "abandon", "commit", "set usage", "reset", "observe"].includes(does);
+    if (!givesBack) assert.ok(status.used + status.reserved >= taken, "only a release, a commit or an operator gives back");
   }
 
-  /** True if the status has more reserved calls. A repeated request gets its earlier grant, even if the day is exhausted since. */
+  /** A repeated request is granted what it has already, also where the day is over since. */
   #grew(status: QuotaStatus): boolean {
     return this.#before === null || status.reserved > this.#before.reserved;
   }
@@ -99,27 +100,27 @@ export class Run {
     vi.setSystemTime(this.#now);
   }
 
-  /** The answers of the ledger and of the model. */
+  /** What the ledger answers, and what the model does. */
   async #both(operation: Operation): Promise<[Outcome, Outcome]> {
     const { model } = this;
     const now = this.#now;
     const done: Outcome = { result: "done" };
     switch (operation.does) {
       case "reserve": {
-        const { calls, minCalls, ...terms } = operation.demand;
-        const request = { id: operation.id, cost: { calls }, ...terms, ...(minCalls === null ? {} : { minCalls }) };
-        return [outcomeOf(await this.#ledger.reserve(request, null)), model.reserve(operation.id, operation.demand, now)];
+        const { calls, minCalls, ...who } = operation.asked;
+        const request = { id: operation.id, cost: { calls }, ...who, ...(minCalls === null ? {} : { minCalls }) };
+        return [outcomeOf(await this.#ledger.reserve(request, null)), model.reserve(operation.id, operation.asked, now)];
       }
       case "commit": {
         const { id, calls, counted } = operation;
-        const sentAt = operation.sent === null ? null : sentWhen(operation.sent, model.reservations.get(id)?.openedAt ?? now, now);
+        const sentAt = operation.sent === null ? null : sentWhen(operation.sent, model.holds.get(id)?.openedAt ?? now, now);
         const request = {
           id,
           ...(calls === null ? {} : { calls }),
           ...(sentAt === null ? {} : { sentAt }),
           ...(counted === null ? {} : { settlement: settlement(counted, now) }),
         };
-        return [outcomeOf(await this.#ledger.commit(request)), model.commit(id, { calls, sentAt, counted: countedAt(counted, now) }, now)];
+        return [outcomeOf(await this.#ledger.commit(request)), model.commit(id, { calls, sentAt, counted: asked(counted, now) }, now)];
       }
       case "release":
         return [outcomeOf(await this.#ledger.release(operation.id)), model.release(operation.id)];
@@ -138,15 +139,15 @@ export class Run {
       }
       case "observe":
         await this.#ledger.observe(report(operation.counted, now));
-        model.observe(countedAt(operation.counted, now), now);
+        model.observe(asked(operation.counted, now), now);
         return [done, done];
       case "set usage":
         await this.#ledger.setUsage(operation.used, this.#operation(), operation.fresh && report(operation.fresh, now));
-        model.setUsage(operation.used, countedAt(operation.fresh, now), now);
+        model.setUsage(operation.used, asked(operation.fresh, now), now);
         return [done, done];
       case "reset":
         await this.#ledger.reset(this.#operation(), operation.fresh && report(operation.fresh, now));
-        model.reset(countedAt(operation.fresh, now), now);
+        model.reset(asked(operation.fresh, now), now);
         return [done, done];
       case "evict":
         await evictDurableObject(this.#ledger);
@@ -167,7 +168,7 @@ export class Run {
     vi.restoreAllMocks();
     vi.spyOn(console, "warn").mockImplementation(() => undefined);
     if (!fails) return;
-    for (const method of ["get", "put"] as const) vi.spyOn(env.QUOTA_KV, method).mockRejectedValue(new Error("KV is unavailable"));
+    for (const method of ["get", "put"] as const) vi.spyOn(env.QUOTA_KV, method).mockRejectedValue(new Error("KV is away"));
   }
 
   #operation(): { id: string; actor: string } {
@@ -184,10 +185,10 @@ function sentWhen(moment: Moment, opened: number, now: number): number {
 
 type Report = NonNullable<Settlement["report"]>;
 
-/** A count with the time of its request. */
-function countedAt<Given extends Count | null>(count: Given, now: number): Given extends null ? null : Counted;
-function countedAt(count: Count | null, now: number): Counted | null {
-  return count && { spent: count.spent, requestedAt: now - count.age };
+/** When it was asked for. */
+function asked<Given extends Count | null>(count: Given, now: number): Given extends null ? null : Counted;
+function asked(count: Count | null, now: number): Counted | null {
+  return count && { spent: count.spent, askedAt: now - count.age };
 }
 
 function report({ spent, age }: Count, now: number): Report {
@@ -200,7 +201,7 @@ function settlement(count: Count, now: number): Settlement {
 
 type Answered = Awaited<ReturnType<DurableObjectStub<QuotaLedger>["reserve" | "commit" | "release" | "add"]>>;
 
-/** The part of an answer that the model predicts. */
+/** The part of an answer that the model foretells. */
 function outcomeOf(answer: Answered): Outcome {
   if ("empty" in answer) throw new Error("the ledger is empty");
   switch (answer.result) {

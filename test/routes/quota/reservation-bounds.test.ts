@@ -132,8 +132,11 @@ describe("the pace", () => {
 describe("what projects hold", () => {
   test("is together at most half of the day, so that others always find something", async () => {
     const tenants = await Promise.all(["a", "b", "c", "d", "e", "f"].map(async (id) => tenant(id, "acme")));
-    for (const who of tenants.slice(0, 5)) expect(statusText(await reserve(who, { calls: 1_300, id: "all" }))).toBe("201");
-    const [first, last] = [tenants[0] ?? shop, tenants[5] ?? shop];
+    for (const who of tenants.slice(0, 4)) expect(statusText(await reserve(who, { calls: 1_300, id: "all" }))).toBe("201");
+    const [first, fifth, last] = [tenants[0] ?? shop, tenants[4] ?? shop, tenants[5] ?? shop];
+    // Of the 1,300 that are free, one part of two; the next one has half of what is left then.
+    expect((await reserve(fifth, { calls: 1_300, min_calls: 1, id: "all" })).body).toMatchObject({ calls: 650 });
+    expect(statusText(await reserve(last, { calls: 325, id: "some" }))).toBe("201");
     const refused = await reserve(last, { calls: 1 });
     expect(refused).toMatchObject({
       status: 429,
@@ -147,7 +150,7 @@ describe("what projects hold", () => {
     expect(statusText(await post("/api/quota/reservations", { calls: 6_500, id: "rest" }))).toBe("201");
     await call("DELETE", "/api/quota/reservations/rest");
     await release(first, "all");
-    expect(statusText(await reserve(last, { calls: 1_300 }))).toBe("201");
+    expect(statusText(await reserve(last, { calls: 487 }))).toBe("201");
   });
 
   test("and did not spend is no end of the day: who is refused for it comes back when the next hold ends", async () => {
@@ -212,6 +215,7 @@ describe("a share smaller than one request", () => {
       },
     });
     expect(statusText(await enrich(shop.key, isbns(0, 5)))).toBe("200");
+    expect(statusText(await enrich(shop.key, isbns(5, 3)))).toBe("200");
     expect(statusText(await enrich(shop.key, isbns(10, 10)))).toBe("200");
   });
 });

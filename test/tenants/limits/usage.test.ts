@@ -63,7 +63,7 @@ describe("the usage of a project", () => {
           reset_at: "2031-05-31T00:00:00Z",
         },
       },
-      upstream: { calls_per_day: null, used: 0, reserved: 0, remaining: null },
+      upstream: { calls_per_day: 1_300, share_mode: "default", used: 0, reserved: 0, remaining: 1_300 },
       days: [],
     });
   });
@@ -157,9 +157,10 @@ describe("the provider's daily quota", () => {
     await spend(4, "a");
     const { api_key } = await makeProject("twin", { calls_per_day: 9 });
     right(await post("/api/quota/reservations", { calls: 2 }, { token: api_key.key }));
-    expect((await usage())["upstream"]).toEqual({ calls_per_day: 10, used: 4, reserved: 0, remaining: 6 });
+    expect((await usage())["upstream"]).toEqual({ calls_per_day: 10, share_mode: "fixed", used: 4, reserved: 0, remaining: 6 });
     expect((await get("/api/projects/twin/usage")).body["upstream"]).toEqual({
       calls_per_day: 9,
+      share_mode: "fixed",
       used: 0,
       reserved: 2,
       remaining: 7,
@@ -182,7 +183,7 @@ describe("the provider's daily quota", () => {
     const { status, body } = await callWith({ QUOTA_LEDGER: away }, "/api/projects/mine/usage", { headers });
     expect({ status, upstream: body["upstream"] }).toEqual({
       status: 200,
-      upstream: { calls_per_day: 10, used: null, reserved: null, remaining: null },
+      upstream: { calls_per_day: 10, share_mode: "fixed", used: null, reserved: null, remaining: null },
     });
     expect(body).toEqual({ ...(await usage()), upstream: body["upstream"] });
   });

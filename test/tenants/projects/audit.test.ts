@@ -53,7 +53,7 @@ test("every change of an organization or project is recorded: actor, action, bef
     { name: "Organization org", status: "ACTIVE", api_calls: 10 },
     { name: "New", status: "ACTIVE", api_calls: null },
   ];
-  const made = { name: "Project mine", owner_id: null, region: null, lifecycle: "ACTIVE", calls_per_day: 5 };
+  const made = { name: "Project mine", owner_id: null, region: null, lifecycle: "ACTIVE", calls_per_day: 5, share_mode: "fixed" };
   const caps = {
     db_queries_per_day: 10_000,
     realtime_connections: 100,
@@ -61,7 +61,7 @@ test("every change of an organization or project is recorded: actor, action, bef
     function_invocations_per_day: 5_000,
   };
   const owned = { ...made, owner_id: "me" };
-  const free = { ...owned, calls_per_day: null };
+  const free = { ...owned, calls_per_day: null, share_mode: "default" };
   const [ofOrg, ofMine] = [["organization:org", null] as const, ["project:mine", "mine"] as const];
   expect(await noted()).toEqual([
     ["admin", "organization.create", ...ofOrg, null, { ...first, billing_anchor: NOW }],

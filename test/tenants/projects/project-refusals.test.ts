@@ -50,6 +50,8 @@ describe("what is wrong is named", () => {
     ["DELETE", "?permanent=yes", undefined, ["permanent"]],
     ["DELETE", "?permanent=TRUE", undefined, ["permanent"]],
     ["PUT", "/upstream-share", {}, ["calls_per_day"]],
+    ["PUT", "/upstream-share", { calls_per_day: 5, share_mode: "unlimited" }, ["calls_per_day"]],
+    ["PUT", "/upstream-share", { share_mode: "fixed" }, ["calls_per_day"]],
     ["PUT", "/upstream-share", { calls_per_day: -1 }, ["calls_per_day"]],
     ["PUT", "/upstream-share", { calls_per_day: 1, per: "day" }, ["per"]],
     ["POST", "/suspend", {}, ["reason"]],

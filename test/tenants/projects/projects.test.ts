@@ -42,7 +42,7 @@ describe("a project is created", () => {
       status: "ACTIVE",
       reasons: [],
       caps: DEFAULT_CAPS,
-      upstream_share: { calls_per_day: null },
+      upstream_share: { calls_per_day: null, share_mode: "default" },
       created_at: NOW,
       updated_at: NOW,
       provisioning: {
@@ -70,7 +70,7 @@ describe("a project is created", () => {
       owner_id: "user-7",
       region: "weur",
       caps: { ...DEFAULT_CAPS, ...more.caps },
-      upstream_share: { calls_per_day: 0 },
+      upstream_share: { calls_per_day: 0, share_mode: "fixed" },
     });
     expect(api_key).toMatchObject({ ...more.key, key: expect.stringMatching(/^qc_test_/u) });
   });
@@ -150,9 +150,12 @@ describe("a project is changed", () => {
     expect(right(await put("/api/projects/mine/upstream-share", { calls_per_day: 0 }))).toMatchObject({
       upstream_share: { calls_per_day: 0 },
     });
+    expect(right(await put("/api/projects/mine/upstream-share", { share_mode: "unlimited" }))).toMatchObject({
+      upstream_share: { calls_per_day: null, share_mode: "unlimited" },
+    });
     expect(right(await put("/api/projects/mine/upstream-share", { calls_per_day: null }))).toEqual({
       ...taken,
-      upstream_share: { calls_per_day: null },
+      upstream_share: { calls_per_day: null, share_mode: "default" },
     });
   });
 

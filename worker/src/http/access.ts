@@ -1,14 +1,16 @@
 /** What routes may ask about who calls. The front door's middleware answers it; routes need not know how. */
 import type { Demand } from "../store/limits/admissions.ts";
 import type { RequestCounts } from "../store/abuse/rates.ts";
+import type { ShareMode } from "../store/projects/projects.ts";
 
 /** A project that was let in. */
 export interface ProjectPrincipal {
   readonly kind: "project";
   readonly projectId: string;
   readonly keyId: string;
-  /** Its part of the provider's day; null: unlimited. */
+  /** Its share of the provider's limit; null: unlimited. */
   readonly share: number | null;
+  readonly shareMode: ShareMode;
 }
 
 /** A key as it was sent: nobody has looked yet whether it exists. */

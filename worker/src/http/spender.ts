@@ -11,10 +11,10 @@ interface Given {
 
 /** The administrator may name a label and work in the background; a project always spends under its own name, interactively. */
 export function spenderOf(who: Caller, { caller, priority }: Given, byDefault: string): Required<Spender> {
-  if (who.kind === "admin") return { caller: caller ?? byDefault, priority, share: null };
+  if (who.kind === "admin") return { caller: caller ?? byDefault, priority, share: null, shareMode: "unlimited" };
   if (caller !== undefined && caller !== projectCaller(who.projectId)) throw onlyAdmin("caller", caller, projectCaller(who.projectId));
   if (priority !== "interactive") throw onlyAdmin("priority", priority, "interactive");
-  return { caller: projectCaller(who.projectId), priority, share: who.share };
+  return { caller: projectCaller(who.projectId), priority, share: who.share, shareMode: who.shareMode };
 }
 
 function onlyAdmin(path: string, value: string, expected: string): Problem {

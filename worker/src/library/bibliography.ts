@@ -8,7 +8,7 @@ import { authorKey, findBibliography, saveBibliography } from "../store/library/
 import type { Bibliography } from "../store/library/authors.ts";
 import { saveBooks } from "../store/library/books.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
-import { afterPage, lastPage, nextPage, pagesToFetch, truncation } from "./paging.ts";
+import { afterPage, endOf, lastPage, nextPage, pagesToFetch, truncation } from "./paging.ts";
 import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";
 import type { Paid } from "./provider-call.ts";
 
@@ -109,6 +109,8 @@ class BibliographyRun {
   #charged = 0;
   #quota: QuotaStatus | null = null;
   #quotaExhausted = false;
+  /** Smaller than requested if the provider gives smaller pages. */
+  #pageSize: number;
   /** The first page of a new pass replaces the earlier progress. */
   #restarts: boolean;
   readonly #errors: PageError[] = [];
@@ -116,13 +118,14 @@ class BibliographyRun {
   constructor(deps: Deps, request: BibliographyRequest, from: { start: Bibliography; restarts: boolean }) {
     this.#deps = deps;
     this.#request = request;
+    this.#pageSize = request.pageSize;
     this.#at = from.start;
     this.#restarts = from.restarts;
   }
 
   async run(): Promise<BibliographyResult> {
     while (this.#pages < this.#request.maxPages && this.#at.state === "open") {
-      const page = nextPage(this.#at.results_covered, this.#request.pageSize);
+      const page = nextPage(this.#at.results_covered, this.#pageSize);
       const problem = await this.#page(page).catch(asProblem);
       if (!problem) continue;
       if (this.#pages === 0) throw problem;
@@ -146,9 +149,9 @@ class BibliographyRun {
   }
 
   async #fetch(page: number): Promise<Paid<AuthorPage>> {
-    const { authorName, pageSize } = this.#request;
+    const { authorName } = this.#request;
     const spending = spendingOf(this.#request, { calls: 1 });
-    return payFor(this.#deps, spending, async (options) => this.#deps.isbndb.author(authorName, page, pageSize, options));
+    return payFor(this.#deps, spending, async (options) => this.#deps.isbndb.author(authorName, page, this.#pageSize, options));
   }
 
   /** Stores books before the progress. A failure between the two only stores the same books again. */
@@ -162,13 +165,15 @@ class BibliographyRun {
       throw error;
     });
     this.#existed += existed;
-    const { pageSize } = this.#request;
-    const { state, resultsCovered } = afterPage({ received: books.length + unreadable, total, page, pageSize });
+    const { results_covered: covered, books_found } = this.#at;
+    const seen = { received: books.length + unreadable, total, page, pageSize: this.#pageSize, covered };
+    const { state, resultsCovered, pageSize } = afterPage(seen);
+    this.#pageSize = pageSize;
     // A page may overlap one of another page size. Its books are stored again but counted once.
-    const before = page === 1 ? 0 : this.#at.books_found;
-    const books_found = Math.min(before + distinct.length, resultsCovered);
-    const at = { name: name ?? this.#at.name, total, results_covered: resultsCovered, books_found, state, updated_at: now };
-    await this.#remember({ ...this.#at, ...at });
+    const before = page === 1 && covered <= distinct.length ? 0 : books_found;
+    const found = Math.min(before + distinct.length, resultsCovered);
+    const at = { name: name ?? this.#at.name, total, results_covered: resultsCovered, books_found: found, updated_at: now };
+    await this.#remember({ ...this.#at, ...at, state: endOf(state, found + this.#failed, total) });
   }
 
   /** A 404 for an author without any results means an unknown author. Later it means the page no longer exists. */

@@ -5,7 +5,7 @@ import type { BooksPage } from "../providers/isbndb/index.ts";
 import { refusalProblem } from "../quota/index.ts";
 import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { saveBooks } from "../store/library/books.ts";
-import { afterPage, truncation } from "./paging.ts";
+import { afterReceived, truncation } from "./paging.ts";
 import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";
 import { RELEASES_PAGE_SIZE, cursorOf, monthsBetween, pagesAllowed, positionOf } from "./releases-range.ts";
 import type { Position, ReleasesQuery, ReleasesRange } from "./releases-range.ts";
@@ -62,6 +62,8 @@ class ReleasesRun {
   #charged = 0;
   #pages = 0;
   #monthsDone = 0;
+  /** Results of the current month and subject; null where this call continues in the middle of it. */
+  #received: number | null = null;
   #quota: QuotaStatus | null = null;
   #quotaExhausted = false;
   readonly #errors: { month: string; code: string; message: string }[] = [];
@@ -114,9 +116,11 @@ class ReleasesRun {
     });
     this.#existed += existed;
     const pageSize = RELEASES_PAGE_SIZE;
-    const { state, resultsCovered } = afterPage({ received: books.length + unreadable, total, page, pageSize });
+    const received = books.length + unreadable;
+    this.#received = (page === 1 ? 0 : (this.#received ?? (page - 1) * pageSize)) + received;
+    const state = afterReceived({ received, total, page, pageSize, covered: this.#received });
     if (state === "truncated") {
-      const message = truncation({ results_covered: resultsCovered, total }, pageSize);
+      const message = truncation({ results_covered: this.#received, total }, pageSize);
       this.#errors.push({ month, code: "provider_limit", message });
     }
     return state === "open" && page < pagesAllowed(this.#request) ? "more" : "last";

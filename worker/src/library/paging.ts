@@ -32,30 +32,52 @@ interface PageSeen {
   readonly total: number | null;
   readonly page: number;
   readonly pageSize: number;
+  /** Results received without a gap before this page. */
+  readonly covered: number;
 }
 
 interface PageEnd {
   readonly state: "open" | "complete" | "truncated";
   readonly resultsCovered: number;
+  /** Results per page to continue with: fewer where the provider gives no larger pages. */
+  readonly pageSize: number;
 }
 
 /**
- * Whether there is more after this page. With a count, until it is reached, even if a page in between was short; without, a page that
- * is not full is the last. An empty page is the last in any case: what the provider counts but does not give cannot be fetched, and
- * the list is not called complete.
+ * Whether there is more after this page. With a count, until it is reached; without, a page that is not full is the last. A page that
+ * holds at most half of what it should, by that count, shows that the provider gives smaller pages: only of a first page is it known
+ * where it begins. An empty page is the last in any case: what the provider counts but does not give cannot be fetched, and the
+ * list is not called complete.
  */
-export function afterPage({ received, total, page, pageSize }: PageSeen): PageEnd {
+export function afterPage({ received, total, page, pageSize, covered }: PageSeen): PageEnd {
   const reached = page * pageSize;
   const resultsCovered = reached - pageSize + received;
-  if (received === 0) return { state: total === null || resultsCovered >= total ? "complete" : "truncated", resultsCovered };
+  if (received === 0) return { state: total === null || resultsCovered >= total ? "complete" : "truncated", resultsCovered, pageSize };
+  const expected = total === null ? 0 : Math.min(pageSize, total - (reached - pageSize));
+  if (received <= expected / 2) {
+    return { state: "open", resultsCovered: page === 1 ? Math.max(covered, received) : covered, pageSize: received };
+  }
   const more = total === null ? received >= pageSize : reached < total;
-  if (!more) return { state: "complete", resultsCovered };
-  return { state: page >= lastPage(pageSize) ? "truncated" : "open", resultsCovered: reached };
+  if (!more) return { state: "complete", resultsCovered, pageSize };
+  return { state: page >= lastPage(pageSize) ? "truncated" : "open", resultsCovered: reached, pageSize };
+}
+
+/** The same for a list whose pages are requested one after the other, whatever their size: it ends when its count was received. */
+export function afterReceived(seen: PageSeen): PageEnd["state"] {
+  const { received, total, page, pageSize, covered } = seen;
+  if (total === null || received === 0) return endOf(afterPage(seen).state, covered, total);
+  if (covered >= total) return "complete";
+  return page >= lastPage(pageSize) ? "truncated" : "open";
+}
+
+/** A list whose last page was reached is complete only if as many results came as the provider counted. */
+export function endOf(state: PageEnd["state"], received: number, total: number | null): PageEnd["state"] {
+  return state === "complete" && total !== null && received < total ? "truncated" : state;
 }
 
 /** Why a truncated list ends where it does, for people. */
 export function truncation({ results_covered, total }: Progress, pageSize: number): string {
   const beyond = nextPage(results_covered, pageSize) > lastPage(pageSize);
-  const why = beyond ? `no page of ${pageSize} may go beyond result ${PROVIDER_MAX_RESULTS}` : "its next page was empty";
+  const why = beyond ? `no page of ${pageSize} may go beyond result ${PROVIDER_MAX_RESULTS}` : "its last page was empty or short";
   return `Of ${total ?? "more"} results the provider gave ${results_covered}: ${why}.`;
 }

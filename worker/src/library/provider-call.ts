@@ -18,8 +18,8 @@ export type Paid<Value> =
   | { readonly result: "refused"; readonly refusal: Refusal; readonly charged: number; readonly status: QuotaStatus };
 
 /** What a story spends on one request, for whom. */
-export function spendingOf({ caller, priority, share }: Spender, cost: Spending["cost"]): Spending {
-  return { cost, caller, priority, share: share ?? null };
+export function spendingOf({ caller, priority, share, shareMode }: Spender, cost: Spending["cost"]): Spending {
+  return { cost, caller, priority, share: share ?? null, ...(shareMode === undefined ? {} : { shareMode }) };
 }
 
 /** How a provider request ended, in the ledger's terms. */

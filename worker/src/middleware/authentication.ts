@@ -40,9 +40,9 @@ async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnTy
   const { caller } = admission;
   if (caller.versionEndsAt !== null) c.header("x-api-key-expires", isoSeconds(caller.versionEndsAt));
   inBackground(c, "A key's last use could not be noted", recordKeyUse(deps, caller));
-  const { projectId, keyId, share, admissionId } = caller;
+  const { projectId, keyId, share, shareMode, admissionId } = caller;
   return {
-    project: { kind: "project", projectId, keyId, share },
+    project: { kind: "project", projectId, keyId, share, shareMode },
     returnUse: () => {
       if (admissionId !== null) returnInBackground(admissionId);
     },

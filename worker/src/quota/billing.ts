@@ -24,6 +24,45 @@ export function isPriced(cost: Cost): cost is { readonly batchOf: number } {
   return "batchOf" in cost && cost.batchOf > 1;
 }
 
+/** A rise of a few calls is soon somebody else's: a smaller batch proves no price of its size, and contradicts none. */
+export const LEAST_TELLING_BATCH = 10;
+
+/** The provider's count of spent calls just before a batch was sent and just after its answer, both asked for. */
+interface CountsAroundBatch {
+  readonly batchOf: number;
+  readonly spentBefore: number;
+  readonly spentAfter: number;
+  /** A 2xx came back: then it was certainly billed. */
+  readonly delivered: boolean;
+}
+
+/**
+ * What a batch of unknown price was charged, whatever its answer was. A batch costs nothing, one call, or one an ISBN: never more than
+ * the count rose. null: the counts prove nothing, because the count fell, or lags behind a batch that was certainly billed.
+ */
+export function provenCost({ batchOf, spentBefore, spentAfter, delivered }: CountsAroundBatch): number | null {
+  const rise = spentAfter - spentBefore;
+  if (rise < 0) return null;
+  if (rise < 1) return delivered ? null : 0;
+  return rise < batchOf ? 1 : batchOf;
+}
+
+/** A delivered batch that raised the count by less than its size: one call, unless the count lags behind. */
+export interface CheapBatch {
+  readonly date: string;
+  readonly batchOf: number;
+  readonly spentBefore: number;
+}
+
+/**
+ * Whether a later batch, after which the provider had counted `spentAfter`, confirms the price of a cheap one. By then the count no
+ * longer lags behind the first: had that cost one call an ISBN, the count had risen by its size since, whatever others spent besides.
+ */
+export function isConfirmed(first: CheapBatch, spentAfter: number): boolean {
+  const rise = spentAfter - first.spentBefore;
+  return rise >= 0 && rise < first.batchOf;
+}
+
 interface CountAroundBatch {
   readonly batchOf: number;
   /** The provider's count of spent calls, before the batch was sent and with its answer. */
@@ -34,10 +73,11 @@ interface CountAroundBatch {
 }
 
 /**
- * The price that the provider's count proves. A rise below `batchOf` cannot be one call an ISBN; a rise of `batchOf` or more
- * is, unless other requests of ours could explain it. Null: not to be told.
+ * The price that the provider's count suggests. A rise below `batchOf` cannot be one call an ISBN, unless the count lags behind; a rise of
+ * `batchOf` or more is, unless others explain it. Enough to doubt a known price; only `per_isbn`, the dearer one, is learned from it, and
+ * only from a batch that is large enough. Null: not to be told.
  */
-export function provenPrice({ batchOf, spentBefore, spentAfter, others }: CountAroundBatch): BulkPrice | null {
+export function suggestedPrice({ batchOf, spentBefore, spentAfter, others }: CountAroundBatch): BulkPrice | null {
   const rise = spentAfter - spentBefore;
   // Every request that reaches the provider counts: a count that did not move lags behind.
   if (rise < 1) return null;

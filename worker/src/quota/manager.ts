@@ -210,9 +210,10 @@ export class QuotaManager {
     // Counted from before the request, so that a slow answer cannot lengthen the life.
     const deadline = requestedAt + (reservation.expiresAt - reservation.decidedAt);
 
-    // A probe is judged by two counts of its own: a header may lag behind, and reading the count is free.
+    const turnAt = this.#options.clock() + (reservation.startAt - reservation.decidedAt);
+    // A probe is judged by two counts of its own: a header may lag behind, and reading the count is free. It is read while the turn comes.
     const before = reservation.probe ? await watch.count(this.#options.readProviderCount) : null;
-    const wait = reservation.startAt - reservation.decidedAt;
+    const wait = turnAt - this.#options.clock();
     if (wait > 0) await sleep(wait);
 
     let settled: Promise<Settled> | null = null;

@@ -1,7 +1,7 @@
 /** Who gets how much of what is left. No I/O. No clock. All numbers are provider calls of one period unless a name says otherwise. */
 import { DAY_MS, startOfDay } from "../lib/time.ts";
 import { isProject } from "./types.ts";
-import type { Priority, Refuser, Settings, ShareUse } from "./types.ts";
+import type { Priority, Refuser, Settings, ShareUse, Spender } from "./types.ts";
 
 export const DEFAULT_TTL_SECONDS = 120;
 export const MAX_TTL_SECONDS = 3_600;
@@ -14,9 +14,25 @@ const PROJECT_HOLD_DIVISOR = 10;
  * a hold lives two minutes at most, and what they spend is not bound by it.
  */
 const PROJECTS_HOLD_DIVISOR = 2;
+/** Of what the other projects leave of that half, a project may hold one part of two: so there is always a part for the next one. */
+const FREE_HOLD_DIVISOR = 2;
+/** A project without a share of its own may spend a tenth of the limit in a day. */
+const DEFAULT_SHARE_DIVISOR = 10;
 
 export function safetyLimit({ dailyLimit, safetyBuffer }: Pick<Settings, "dailyLimit" | "safetyBuffer">): number {
   return dailyLimit - safetyBuffer;
+}
+
+/** The share of a project that has none of its own: at least one call, so that it can be tried. */
+export function defaultShare(limit: number): number {
+  return Math.max(1, Math.floor(limit / DEFAULT_SHARE_DIVISOR));
+}
+
+/** The most that a caller may spend in the period, as of now; null: no limit of its own. A project has one unless it is told otherwise. */
+export function shareOf({ caller, share, shareMode }: Pick<Spender, "caller" | "share" | "shareMode">, settings: Settings): number | null {
+  if (shareMode === "default") return defaultShare(safetyLimit(settings));
+  if (shareMode === "unlimited") return null;
+  return share ?? (isProject(caller) ? defaultShare(safetyLimit(settings)) : null);
 }
 
 /** What background work leaves to others: the whole floor at 00:00 UTC, linearly less until 24:00, rounded up. */
@@ -74,6 +90,13 @@ export function decide(demand: Demand, current: CurrentUse, settings: Settings, 
   const left = remaining(settings, current);
   const unspent = safetyLimit(settings) - current.used;
   const limits: Limit[] = [{ refusedBy: "daily", available: left, unheld: unspent }];
+  if (isProject(demand.caller)) {
+    const [own, all] = [projectHold(settings), projectsHold(settings)];
+    limits.push({ refusedBy: "hold", available: Math.max(0, own - current.reservedByCaller), unheld: own });
+    const ofOthers = Math.max(0, current.reservedByProjects - current.reservedByCaller);
+    const part = Math.ceil(Math.max(0, all - ofOthers) / FREE_HOLD_DIVISOR);
+    limits.push({ refusedBy: "projects-hold", available: Math.max(0, part - current.reservedByCaller), unheld: all });
+  }
   if (demand.share !== null) {
     const [used, reserved] = [current.usedByCaller, current.reservedByCaller];
     const share = { calls_per_day: demand.share, used, reserved };
@@ -82,11 +105,6 @@ export function decide(demand: Demand, current: CurrentUse, settings: Settings, 
   if (demand.priority === "background") {
     const floor = floorAt(settings.backgroundFloor, now);
     limits.push({ refusedBy: "floor", available: Math.max(0, left - floor), unheld: unspent - floor });
-  }
-  if (isProject(demand.caller)) {
-    const [own, all] = [projectHold(settings), projectsHold(settings)];
-    limits.push({ refusedBy: "hold", available: Math.max(0, own - current.reservedByCaller), unheld: own });
-    limits.push({ refusedBy: "projects-hold", available: Math.max(0, all - current.reservedByProjects), unheld: all });
   }
   const available = Math.min(...limits.map((limit) => limit.available));
   const spent = limits.find((limit) => limit.unheld < demand.minCalls);
@@ -105,12 +123,12 @@ export function leftOfShare({ calls_per_day, used, reserved }: ShareUse): number
 
 /** The most a project may hold open at a time. */
 export function projectHold(settings: Settings): number {
-  return Math.floor(safetyLimit(settings) / PROJECT_HOLD_DIVISOR);
+  return Math.max(1, Math.floor(safetyLimit(settings) / PROJECT_HOLD_DIVISOR));
 }
 
 /** The most all projects may hold open together. */
 function projectsHold(settings: Settings): number {
-  return Math.floor(safetyLimit(settings) / PROJECTS_HOLD_DIVISOR);
+  return Math.max(1, Math.floor(safetyLimit(settings) / PROJECTS_HOLD_DIVISOR));
 }
 
 /** The longest life of a caller's reservation. */

@@ -15,11 +15,13 @@ import { ENFORCEMENTS } from "../env.ts";
 const id = z.string().min(1);
 const calls = z.int().min(0);
 const share = calls.nullish();
+const shareMode = z.enum(["default", "fixed", "unlimited"]).optional();
 const spending = {
   cost: z.union([z.looseObject({ calls }), z.looseObject({ batchOf: z.int().min(1) })]),
   caller: z.string().min(1),
   priority: z.enum(["interactive", "background"]),
   share,
+  shareMode,
   minCalls: calls.optional(),
   ttlSeconds: z.number().positive().optional(),
 };
@@ -32,7 +34,7 @@ const REQUESTS = {
     id,
     calls: calls.optional(),
     sentAt: z.number().optional(),
-    within: z.looseObject({ share }).optional(),
+    within: z.looseObject({ share, shareMode }).optional(),
     settlement: z.looseObject({ sent: z.enum(["no", "yes", "maybe"]) }).optional(),
   }),
   add: z.looseObject({ id, caller: z.string().min(1), calls }),

@@ -1,17 +1,15 @@
 /** What the provider says of itself: its count, its price for a batch, its refusals. Synchronous. No I/O except the store. No clock. */
 import { log } from "../lib/log.ts";
 import { HOUR_MS, SECOND_MS, dayOf, startOfDay } from "../lib/time.ts";
-import { callsFor, provenPrice } from "./billing.ts";
+import { LEAST_TELLING_BATCH, callsFor, isConfirmed, provenCost, suggestedPrice } from "./billing.ts";
 import type { KnownPrice } from "./billing.ts";
 import { pausedUntil } from "./pace.ts";
 import { PROVIDER_RESET_LAG_MS, isTodays } from "./period.ts";
 import { safetyLimit, untrackedCalls } from "./policy.ts";
+import { refundProven } from "./refund.ts";
 import type { LedgerState } from "./state.ts";
 import type { DayRow, LedgerStore, ReservationRow } from "./store.ts";
-import type { BulkPrice, CountsAround, ProviderReport, Settlement } from "./types.ts";
-
-/** A rise of a few calls is soon somebody else's: a smaller batch contradicts nothing. */
-const LEAST_CONTRADICTING_BATCH = 10;
+import type { CountsAround, ProviderReport, Settlement } from "./types.ts";
 
 /** Takes the provider's count into today. Counts arrive late and out of order, so the largest is the latest. */
 export function observe(store: LedgerStore, report: ProviderReport | null, now: number): void {
@@ -25,6 +23,7 @@ export function observe(store: LedgerStore, report: ProviderReport | null, now: 
     charged_when_observed: day.charged,
   });
   rememberLimit(store.state, report.daily?.limit ?? null);
+  refundProven(store, report, now);
 }
 
 /** The provider's count of today; null where the report gives none, or is of another day or from before an operator's correction. */
@@ -42,6 +41,8 @@ export function rebase(store: LedgerStore, report: ProviderReport | null, used: 
   const day = store.today(now);
   const fresh = report && isTodays(report, now) ? spentIn(report, day, store.state) : null;
   const counted = fresh ?? day.provider_spent ?? day.provider_base + day.charged + day.untracked;
+  store.counts.forget(day.date);
+  store.totals.forgetPace();
   if (report === null || fresh === null) {
     store.updateDay(day.date, { provider_base: counted - used, corrected_at: now });
     return;
@@ -93,9 +94,9 @@ function burnUntracked({ totals }: LedgerStore, calls: number, day: DayRow, now:
 }
 
 /**
- * What a settled request cost: the price it was granted at, or for a lone batch of unknown price what its two counts prove, and its
- * size where they prove nothing. Never the rise of a count: what is beyond the charge becomes untracked in the same commit. Only a
- * lone batch teaches a price. Any other can contradict it, and then the next lone one decides.
+ * What a settled request cost: the price it was granted at, or for a lone batch of unknown price what the two counts around it prove,
+ * and its size where they prove nothing. What the count rose beyond that becomes untracked in the same commit. Only lone batches teach a
+ * price. Any other can contradict it, and then the next lone ones decide.
  */
 export function costOf(
   store: LedgerStore,
@@ -106,57 +107,85 @@ export function costOf(
 ): number {
   const { batch_of: batchOf, calls, probe } = row;
   if (batchOf === null || batchOf <= 1) return calls;
-  if (probe === 1 && store.state.learnsPrice) {
-    if (!settlement.delivered || !counts) return batchOf;
-    const price = taughtPrice(store, row, batchOf, counts, now) ?? assumedPrice(store, settlement, counts);
-    if (price === null) return batchOf;
-    store.state.update({ learnedPrice: price });
-    log.warn("The price of a batch is known", { ...price, batch_of: batchOf });
-    return callsFor({ batchOf }, price.price);
-  }
-  if (settlement.delivered && batchOf >= LEAST_CONTRADICTING_BATCH) forgetWrongPrice(store, row, batchOf, settlement.report, now);
+  if (probe === 1 && store.state.learnsPrice) return costOfProbe(store, row, batchOf, settlement, counts, now);
+  if (settlement.delivered && batchOf >= LEAST_TELLING_BATCH) forgetWrongPrice(store, row, batchOf, settlement.report, now);
   return calls;
+}
+
+function costOfProbe(
+  store: LedgerStore,
+  row: ReservationRow,
+  batchOf: number,
+  settlement: Settlement,
+  counts: CountsAround | undefined,
+  now: number,
+): number {
+  if (!counts) return batchOf;
+  const { delivered } = settlement;
+  const around = spentAround(store, row, counts, now);
+  if (around === null) {
+    const assumed = delivered ? assumedPrice(store, settlement, counts) : null;
+    if (assumed === null) return batchOf;
+    learn(store, assumed, batchOf);
+    return callsFor({ batchOf }, assumed.price);
+  }
+  const [spentBefore, spentAfter] = around;
+  const cost = provenCost({ batchOf, spentBefore, spentAfter, delivered });
+  if (cost !== null && delivered) teach(store, row, batchOf, { spentBefore, spentAfter }, now);
+  return cost ?? batchOf;
+}
+
+/** The dearer price is learned from one batch, the cheaper one from two: a count that lags and one foreign call look like it. */
+function teach(
+  store: LedgerStore,
+  row: ReservationRow,
+  batchOf: number,
+  { spentBefore, spentAfter }: { spentBefore: number; spentAfter: number },
+  now: number,
+): void {
+  const date = dayOf(now);
+  const price = suggestedPrice({ batchOf, spentBefore, spentAfter, others: byOthers(store, row, row.charged_before, now) });
+  if (price === "per_isbn" && batchOf >= LEAST_TELLING_BATCH) {
+    learn(store, { price, source: "observed" }, batchOf);
+    return;
+  }
+  const { cheapBatch } = store.state.value;
+  if (price !== "per_request") {
+    store.state.update({ cheapBatch: null });
+  } else if (cheapBatch?.date === date && isConfirmed(cheapBatch, spentAfter)) {
+    learn(store, { price, source: "observed" }, batchOf);
+  } else {
+    store.state.update({ cheapBatch: { date, batchOf, spentBefore } });
+  }
+}
+
+function learn({ state }: LedgerStore, price: KnownPrice, batchOf: number): void {
+  state.update({ learnedPrice: price, cheapBatch: null });
+  log.info("Price of a batch learned", { ...price, batch_of: batchOf });
 }
 
 function forgetWrongPrice(store: LedgerStore, row: ReservationRow, batchOf: number, report: ProviderReport | null, now: number): void {
   const known = store.state.price;
-  if (known === null || row.spent_before === null) return;
-  const before = { spent: row.spent_before, charged: row.charged_when_observed };
-  const seen = provenBy(store, row, batchOf, before, report, now);
+  if (known === null || row.spent_before === null || dayOf(row.opened_at) !== dayOf(now)) return;
+  const spentAfter = spentToday(store, report, now);
+  if (spentAfter === null) return;
+  const others = byOthers(store, row, row.charged_when_observed, now);
+  const seen = suggestedPrice({ batchOf, spentBefore: row.spent_before, spentAfter, others });
   if (seen === null || seen === known.price) return;
   log.warn("The provider's count contradicts the price of a batch", { known: known.price, seen, source: known.source });
-  if (store.state.learnsPrice) store.state.update({ learnedPrice: null });
+  if (store.state.learnsPrice) store.state.update({ learnedPrice: null, cheapBatch: null });
 }
 
-/** The price that the provider's count, compared with the one `before`, proves. */
-function provenBy(
-  store: LedgerStore,
-  row: ReservationRow,
-  batchOf: number,
-  before: { spent: number; charged: number },
-  after: ProviderReport | null,
-  now: number,
-): BulkPrice | null {
-  if (!after || !isTodays(after, now) || dayOf(row.opened_at) !== dayOf(now)) return null;
-  const day = store.today(now);
-  const spentAfter = spentIn(after, day, store.state);
-  if (spentAfter === null) return null;
-  const others = Math.max(0, day.charged - before.charged + store.reserved() - row.calls);
-  return provenPrice({ batchOf, spentBefore: before.spent, spentAfter, others });
+/** The most that other requests of ours may have added to the provider's count since `chargedBefore`. */
+function byOthers(store: LedgerStore, row: ReservationRow, chargedBefore: number, now: number): number {
+  return Math.max(0, store.today(now).charged - chargedBefore + store.reserved() - row.calls);
 }
 
-function taughtPrice(
-  store: LedgerStore,
-  row: ReservationRow,
-  batchOf: number,
-  { before, after }: CountsAround,
-  now: number,
-): KnownPrice | null {
-  if (before.kind !== "count" || after.kind !== "count" || !isTodays(before.report, now)) return null;
-  const spent = spentIn(before.report, store.today(now), store.state);
-  if (spent === null) return null;
-  const price = provenBy(store, row, batchOf, { spent, charged: row.charged_before }, after.report, now);
-  return price === null ? null : { price, source: "observed" };
+/** What the provider had spent before and after a batch of today; null where one of the counts is missing, or of another day or account. */
+function spentAround(store: LedgerStore, row: ReservationRow, { before, after }: CountsAround, now: number): [number, number] | null {
+  if (before.kind !== "count" || after.kind !== "count" || dayOf(row.opened_at) !== dayOf(now)) return null;
+  const [spentBefore, spentAfter] = [spentToday(store, before.report, now), spentToday(store, after.report, now)];
+  return spentBefore === null || spentAfter === null ? null : [spentBefore, spentAfter];
 }
 
 /** A provider that answers and never gave a count cannot teach: one call a request is assumed, and shown as such. */

@@ -54,7 +54,13 @@ export class RefusalMemory {
     this.#unreported = { date: answer.status.date, refusals: before + 1 };
     return {
       ...answer,
-      refusal: { ...answer.refusal, callsNeeded: calls, waitMs: Math.max(SECOND_MS, endOfDay(now) - now), remembered: true },
+      refusal: {
+        ...answer.refusal,
+        callsNeeded: calls,
+        waitMs: Math.max(SECOND_MS, endOfDay(now) - now),
+        remembered: true,
+        decidedAt: now,
+      },
     };
   }
 

@@ -38,9 +38,10 @@ export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCal
   }
 }
 
-/** When it is worth asking again. */
-function availableAt({ waitMs }: Refusal, { as_of }: QuotaStatus): string {
-  return isoSeconds(Date.parse(as_of) + waitMs);
+/** When it is worth asking again: the next whole second, never one before. A status is of some time in the second of its `as_of`. */
+function availableAt({ waitMs, decidedAt }: Refusal, { as_of }: QuotaStatus): string {
+  const from = decidedAt ?? Date.parse(as_of) + SECOND_MS - 1;
+  return isoSeconds(Math.ceil((from + waitMs) / SECOND_MS) * SECOND_MS);
 }
 
 function comeBack(refusal: Refusal, status: QuotaStatus): string {

@@ -6,7 +6,7 @@ import { log } from "../lib/log.ts";
 import { SECOND_MS, dayOf, endOfDay } from "../lib/time.ts";
 import { callsFor, isPriced } from "./billing.ts";
 import { nextSlot, paceAheadMs } from "./pace.ts";
-import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxTtlSeconds, projectHold, safetyLimit } from "./policy.ts";
+import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxTtlSeconds, projectHold, safetyLimit, shareOf } from "./policy.ts";
 import type { Decision, Demand } from "./policy.ts";
 import type { LedgerStore, ReservationRow } from "./store.ts";
 import { isProject } from "./types.ts";
@@ -38,7 +38,7 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
   const { enforcing } = store.state;
   const price = store.state.price?.price ?? null;
   const calls = callsFor(request.cost, price);
-  const demand = demandOf(request, calls, request.minCalls ?? calls);
+  const demand = demandOf(store, request, calls, request.minCalls ?? calls);
 
   const probing = isPriced(request.cost) && price === null;
   const lone = probing && store.openBatches() === 0;
@@ -74,7 +74,7 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
     start_at: slot.startAt,
     pace_chain: slot.chain,
     // A life begins when the request may start, but never lasts longer than the caller may reserve calls.
-    expires_at: Math.min(slot.startAt + ttl, now + maxTtl * SECOND_MS),
+    expires_at: Math.min(Math.ceil(slot.startAt) + ttl, now + maxTtl * SECOND_MS),
   };
   return { result: "granted", reservation: asReservation(store.openReservation(reservation, now)) };
 }
@@ -82,7 +82,7 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
 /** What could be granted now, without granting it. */
 export function check(store: LedgerStore, request: Omit<ReserveRequest, "id">, now: number): CheckAnswer {
   const callsNeeded = callsFor(request.cost, store.state.price?.price ?? null);
-  const demand = demandOf(request, Number.MAX_SAFE_INTEGER, request.minCalls ?? callsNeeded);
+  const demand = demandOf(store, request, Number.MAX_SAFE_INTEGER, request.minCalls ?? callsNeeded);
   const decision = decideNow(store, demand, now);
   const answer = { callsNeeded, status: status(store, now, { own: request.caller }) };
   if (decision.result === "granted") return { ...answer, allowed: true, refusal: null, available: decision.calls };
@@ -90,8 +90,9 @@ export function check(store: LedgerStore, request: Omit<ReserveRequest, "id">, n
   return { ...answer, allowed: false, refusal: refusalOf(store, decision, demand, now), available: decision.available };
 }
 
-function demandOf({ caller, priority, share }: Spender, calls: number, minCalls: number): Demand {
-  return { calls, minCalls, caller, priority, share: share ?? null };
+function demandOf({ state }: LedgerStore, spender: Spender, calls: number, minCalls: number): Demand {
+  const { caller, priority } = spender;
+  return { calls, minCalls, caller, priority, share: shareOf(spender, state.settings) };
 }
 
 function decideNow(store: LedgerStore, demand: Demand, now: number): Decision {
@@ -137,7 +138,7 @@ function unspent(store: LedgerStore, { caller, share }: Demand, now: number): nu
 
 function refusalOf(store: LedgerStore, { result: _, ...decision }: RefusedDecision, demand: Demand, now: number): Refusal {
   const waitMs = Math.max(SECOND_MS, retryAt(store, decision, demand, now) - now);
-  return { ...decision, callsNeeded: demand.minCalls, waitMs };
+  return { ...decision, callsNeeded: demand.minCalls, waitMs, decidedAt: now };
 }
 
 /**
@@ -215,5 +216,5 @@ function repeated(row: ReservationRow, fingerprint: string): Outcome {
 }
 
 function asReservation({ id, calls, expires_at, start_at, opened_at, probe }: ReservationRow): Reservation {
-  return { id, calls, expiresAt: expires_at, startAt: start_at, decidedAt: opened_at, probe: probe === 1 };
+  return { id, calls, expiresAt: expires_at, startAt: Math.ceil(start_at), decidedAt: opened_at, probe: probe === 1 };
 }

@@ -147,6 +147,18 @@ const STEPS: readonly string[] = [
   `
   ALTER TABLE days ADD COLUMN corrected_at INTEGER;
   `,
+  // The provider's counts of a day, and all of ours that may be part of them: proof for refunds.
+  `
+  CREATE TABLE counts (
+    date TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    spent INTEGER NOT NULL,
+    taken INTEGER NOT NULL,
+    PRIMARY KEY (date, part)
+  ) WITHOUT ROWID;
+  ALTER TABLE minutes ADD COLUMN charged INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

@@ -4,7 +4,7 @@
  */
 import { isoSeconds } from "../lib/time.ts";
 import { MIDNIGHT_MARGIN_MS, chargedPeriods, hourIn, possiblePeriods } from "./period.ts";
-import { leftOfShare, remaining } from "./policy.ts";
+import { leftOfShare, remaining, shareOf } from "./policy.ts";
 import { costOf, countUntracked, heed, observe } from "./provider-count.ts";
 import type { LedgerStore, ReservationRow } from "./store.ts";
 import type { CommitAnswer, CommitRequest, Impossible, ReleaseAnswer, UnderWay } from "./types.ts";
@@ -34,7 +34,9 @@ function commitRow(store: LedgerStore, row: ReservationRow, request: CommitReque
   };
   if (row.state === "committed" || row.state === "late") return committed(row.charged ?? 0, row.state === "late");
 
-  const outOfBounds = request.within ? beyondGrant(store, request, request.within.share, row, now) : null;
+  const outOfBounds = request.within
+    ? beyondGrant(store, request, shareOf({ caller: row.caller, ...request.within }, store.state.settings), row, now)
+    : null;
   if (outOfBounds) return outOfBounds;
   const underWay = timeUnderWay(request, row, now);
   if (underWay === "impossible") return wrongTime(request, "the reservation's creation and now");
@@ -47,6 +49,10 @@ function commitRow(store: LedgerStore, row: ReservationRow, request: CommitReque
   if (late) chargeLate(store, row, cost, underWay, now);
   else charge(store, row, chargedPeriods(row.opened_at, now, underWay), cost, now);
   const charged = Math.max(cost, already);
+  // Nothing was reserved for calls that are only reported.
+  const reserved = row.state === "held" && row.expires_at > row.opened_at ? row.calls : already;
+  const unheld = cost - reserved;
+  if (unheld > 0) for (const date of possiblePeriods({ from: row.opened_at, to: now })) store.counts.take(date, unheld);
   store.settle(row, late ? "late" : "committed", charged, now);
   countUntracked(store, now);
   // An expired one was counted then: a counter takes nothing back.
@@ -138,7 +144,7 @@ export function add(store: LedgerStore, id: string, caller: string, calls: numbe
 
 function charge(store: LedgerStore, { caller }: ReservationRow, periods: readonly string[], calls: number, at: number): void {
   for (const date of periods) store.charge(date, caller, hourIn(date, at), calls);
-  store.totals.burn(at, calls);
+  store.totals.burn(at, calls, calls);
 }
 
 function wrongTime({ sentAt }: CommitRequest, between: string): Impossible {

@@ -1,7 +1,7 @@
 /** What the ledger remembers between requests: settings, the price of a batch, what was published when, the pace. Decides nothing. */
 import type { QuotaConfig } from "../env.ts";
 import { effectivePrice } from "./billing.ts";
-import type { KnownPrice } from "./billing.ts";
+import type { CheapBatch, KnownPrice } from "./billing.ts";
 import type { EnforcementSwitch, Overrides, Settings } from "./types.ts";
 
 const REMEMBERED_KEY = "remembered";
@@ -17,6 +17,8 @@ interface Remembered {
   readonly overrides: Overrides;
   readonly enforcement: EnforcementSwitch;
   readonly learnedPrice: KnownPrice | null;
+  /** A first lone batch that was cheap: the next one confirms its price. */
+  readonly cheapBatch: CheapBatch | null;
   /** Whether KV was unreadable when the ledger began: until it is read, its settings must not be overwritten. */
   readonly mirrorUnread: boolean;
   /** Whether the provider ever gave a count: then its silence is a fault, not a habit. */
@@ -36,6 +38,7 @@ const EMPTY: Remembered = {
   overrides: {},
   enforcement: { value: null, changedAt: 0 },
   learnedPrice: null,
+  cheapBatch: null,
   mirrorUnread: false,
   everCounted: false,
   providerLimit: null,

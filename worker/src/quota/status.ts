@@ -43,7 +43,7 @@ export function quotaStatus(numbers: LedgerNumbers, now: number): QuotaStatus {
     percentage_used: limit > 0 ? Math.floor((used * 100) / limit) : 100,
     reset_at: isoSeconds(endOfDay(now)),
     can_make_calls: left > 0 || settings.enforcement !== "enforce",
-    safety_remaining: limit - used,
+    safety_remaining: Math.max(0, limit - used),
     enforcement: settings.enforcement,
     source: "ledger",
     as_of: isoSeconds(now),

@@ -1,6 +1,7 @@
 /** The ledger's rows: days, reservations, audit. One SQL operation per function, all synchronous; decides nothing. */
 import type { QuotaConfig } from "../env.ts";
 import { DAY_MS, dayOf } from "../lib/time.ts";
+import { LedgerCounts } from "./counts.ts";
 import { LedgerState } from "./state.ts";
 import { LedgerTotals } from "./totals.ts";
 import { PROJECTS_CALLER, isProject } from "./types.ts";
@@ -73,6 +74,7 @@ export class LedgerStore {
   readonly provider: string;
   readonly state: LedgerState;
   readonly totals: LedgerTotals;
+  readonly counts: LedgerCounts;
   readonly #sql: SqlStorage;
 
   /** The calls of all open reservations: added up once, then kept; null where they have to be added up again. */
@@ -87,6 +89,7 @@ export class LedgerStore {
     this.provider = provider;
     this.state = new LedgerState(sql, config);
     this.totals = new LedgerTotals(sql);
+    this.counts = new LedgerCounts(sql);
   }
 
   /** After a transaction was rolled back: nothing remembered of it is true. */
@@ -259,5 +262,6 @@ export class LedgerStore {
     this.#sql.exec("DELETE FROM days WHERE date < ?", oldest);
     this.#day = null;
     this.totals.purge(now, oldest);
+    this.counts.purge(dayOf(now - DAY_MS));
   }
 }

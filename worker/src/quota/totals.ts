@@ -46,10 +46,11 @@ export class LedgerTotals {
     for (const table of COUNTS) this.#sql.exec(`DELETE FROM ${table} WHERE date = ?`, date);
   }
 
-  /** For the burn rate: spent in this minute. */
-  burn(now: number, calls: number): void {
-    const sql = "INSERT INTO minutes (minute, used) VALUES (?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used";
-    this.#sql.exec(sql, Math.floor(now / MINUTE_MS), calls);
+  /** For the burn rate: spent in this minute, and what of it was charged. */
+  burn(now: number, calls: number, charged = 0): void {
+    const sql = `INSERT INTO minutes (minute, used, charged) VALUES (?, ?, ?)
+      ON CONFLICT DO UPDATE SET used = used + excluded.used, charged = charged + excluded.charged`;
+    this.#sql.exec(sql, Math.floor(now / MINUTE_MS), calls, charged);
   }
 
   /** Spent in the last 60 minutes, this one included. */
@@ -58,6 +59,17 @@ export class LedgerTotals {
     const until = Math.floor(now / MINUTE_MS);
     const sql = "SELECT coalesce(sum(used), 0) AS used FROM minutes WHERE minute > ? AND minute <= ?";
     return this.#sql.exec<{ used: number }>(sql, since, until).one().used;
+  }
+
+  /** Charged from the minute of `since` on, that minute included: rather too much than too little. */
+  chargedSince(since: number): number {
+    const sql = "SELECT coalesce(sum(charged), 0) AS charged FROM minutes WHERE minute >= ?";
+    return this.#sql.exec<{ charged: number }>(sql, Math.floor(since / MINUTE_MS)).one().charged;
+  }
+
+  /** After an operator's correction: what was spent before says nothing of the pace. */
+  forgetPace(): void {
+    this.#sql.exec("DELETE FROM minutes");
   }
 
   usedBy(date: string, caller: string): number {

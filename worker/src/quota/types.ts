@@ -40,6 +40,8 @@ export interface Spender {
    * with every request; the ledger stores none, so a change holds from the next request on.
    */
   readonly share?: number | null;
+  /** `default`: a tenth of the limit in force, whatever `share` says, which is for a ledger that does not know this field. */
+  readonly shareMode?: "default" | "fixed" | "unlimited";
 }
 
 export interface ReserveRequest extends Spender {
@@ -91,6 +93,8 @@ export type Refusal = Refuser & {
   readonly remembered?: true;
   /** Milliseconds after which it is worth asking again. */
   readonly waitMs: number;
+  /** From when on the wait counts. Absent: of a ledger of the release before. */
+  readonly decidedAt?: number;
 };
 
 export type ReserveAnswer =
@@ -131,7 +135,7 @@ export interface CommitRequest {
    * Of a project, which is not believed beyond what it was granted: at most what was reserved is charged, and after a release only
    * what the day and its share still have.
    */
-  readonly within?: { readonly share: number | null };
+  readonly within?: Pick<Spender, "share" | "shareMode">;
   readonly settlement?: Settlement;
   /** For a probe: what the provider counted just before it was sent and just after its answer, by asking for it. */
   readonly counts?: CountsAround;
@@ -275,7 +279,7 @@ export interface QuotaOverview {
 }
 
 /** Callers that only the ledger itself may charge under. */
-export const LEDGER_CALLERS = ["untracked", "operator", "recovered", "projects"] as const;
+export const LEDGER_CALLERS = ["untracked", "operator", "recovered", "refunded", "projects"] as const;
 export const PROJECT_CALLER_PREFIX = "project:";
 export const isProject = (caller: string): boolean => caller.startsWith(PROJECT_CALLER_PREFIX);
 /** Projects that are summed up. */

@@ -68,7 +68,7 @@ export function ProjectPage(props: ProjectPageProps) {
 
 function About({ project, usage, restore, now }: Pick<ProjectPageProps, "project" | "usage" | "restore" | "now">) {
   const { api_calls: month } = usage.organization;
-  const { calls_per_day: share, used } = usage.upstream;
+  const { calls_per_day: share, share_mode: mode, used } = usage.upstream;
   return (
     <Facts
       all={[
@@ -82,7 +82,7 @@ function About({ project, usage, restore, now }: Pick<ProjectPageProps, "project
           "Provider calls today",
           <>
             {used === null ? "unknown (ledger unreachable)" : formatCount(used)}{" "}
-            <span class="muted">of {share === null ? "unlimited" : formatCount(share)}</span>
+            <span class="muted">of {share === null ? (mode === "unlimited" ? "unlimited" : "unknown") : formatCount(share)}</span>
             {share === null || share === 0 || used === null ? null : (
               <Meter percent={(used * 100) / share} state={used >= share ? "exceeded" : "share"} />
             )}

@@ -10,7 +10,7 @@ import { PROJECT_STATUSES } from "../../store/projects/projects.ts";
 import { getProjectUsage } from "../../tenants/limits/usage.ts";
 import { existingProject } from "../acting.ts";
 import { answer, onePage, operations, projectItself } from "../operation.ts";
-import { callsPerDay, capValue, reason } from "../projects/schemas.ts";
+import { callsPerDay, capValue, reason, shareMode } from "../projects/schemas.ts";
 
 export const projectUsageRoutes = createRouter();
 const operation = operations(projectUsageRoutes, "Usage", projectItself("read"));
@@ -54,7 +54,13 @@ const usage = z
       }),
     }),
     upstream: z
-      .object({ calls_per_day: callsPerDay, used: count, reserved: count, remaining: count })
+      .object({
+        calls_per_day: callsPerDay.describe("The share in force; null: unlimited, or unknown while the ledger does not answer"),
+        share_mode: shareMode,
+        used: count,
+        reserved: count,
+        remaining: count,
+      })
       .describe("The provider's calls that the project spent today; null while the ledger does not answer"),
     days: z
       .array(z.object({ day: z.string(), meter: z.string(), used: z.int(), adjusted: z.int().describe("Reported after the day was over") }))

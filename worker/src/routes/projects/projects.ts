@@ -13,7 +13,7 @@ import { organizationId } from "../billing/organizations.ts";
 import { jobLink, linkTo } from "../jobs/schemas.ts";
 import { newApiKey, shownApiKey } from "../keys/keys.ts";
 import { admin, answer, jsonBody, location, onePage, operations, projectItself } from "../operation.ts";
-import { asItIsNow, callsPerDay, capsBody, newProject, newProjectInput, ownerId, project, region } from "./schemas.ts";
+import { asItIsNow, callsPerDay, capsBody, newProject, newProjectInput, ownerId, project, region, shareIn, shareMode } from "./schemas.ts";
 
 export const projectRoutes = createRouter();
 const byAdmin = operations(projectRoutes, "Projects", admin);
@@ -136,14 +136,19 @@ byAdmin("put", "/projects/{id}/caps", {
 }).handle(async (c) => c.json(projectJson(await setCaps(c.get("deps"), c.req.valid("param").id, c.req.valid("json"), BY_ADMIN)), 200));
 
 byAdmin("put", "/projects/{id}/upstream-share", {
-  summary: "Set the project's own part of the provider's day",
+  summary: "Set the project's share of the provider's limit",
+  description: "`calls_per_day` alone makes it fixed. Without a number, it is a tenth of the limit, unless `share_mode` is unlimited.",
   request: {
     params: ofProject,
-    body: jsonBody(z.strictObject({ calls_per_day: callsPerDay }).openapi({ example: { calls_per_day: 500 } })),
+    body: jsonBody(
+      z
+        .strictObject({ calls_per_day: callsPerDay.optional(), share_mode: shareMode.optional() })
+        .openapi({ example: { calls_per_day: 500 } }),
+    ),
   },
   responses: asItIsNow,
   problems: ["conflict"],
 }).handle(async (c) => {
-  const patch = { callsPerDay: c.req.valid("json").calls_per_day };
+  const patch = { share: shareIn(c.req.valid("json")) };
   return c.json(projectJson(await patchProject(c.get("deps"), c.req.valid("param").id, patch, BY_ADMIN)), 200);
 });

@@ -4,7 +4,10 @@ import { MAX_CALLS } from "../../env.ts";
 import { line, time } from "../../http/fields.ts";
 import { CAP_TYPES } from "../../store/limits/meters.ts";
 import { PROVISIONING_STATUSES } from "../../store/provisioning/provisionings.ts";
-import { PROJECT_STATUSES } from "../../store/projects/projects.ts";
+import { PROJECT_STATUSES, SHARE_MODES } from "../../store/projects/projects.ts";
+import type { ShareMode } from "../../store/projects/projects.ts";
+import type { ProjectShare } from "../../tenants/projects/projects.ts";
+import { invalidField } from "../../http/index.ts";
 import { REGIONS } from "../../tenant-database/index.ts";
 import { MAX_CAP } from "../../tenants/limits/caps.ts";
 import { STEP_STATUSES } from "../../tenants/provisioning/status.ts";
@@ -37,7 +40,26 @@ export const callsPerDay = z
   .min(0)
   .max(MAX_CALLS)
   .nullable()
-  .describe("Its own part of the provider's day, in calls; null: unlimited");
+  .describe("Its share of the provider's limit, in calls a day; null: as `share_mode` says");
+
+export const shareMode = z
+  .enum(SHARE_MODES)
+  .describe("default: a tenth of the limit. fixed: `calls_per_day`. unlimited: only the overall limit applies");
+
+/** The share that a body asks for. Throws `invalid_request` where its two fields contradict each other. */
+export function shareIn(body: { calls_per_day?: number | null | undefined; share_mode?: ShareMode | undefined }): ProjectShare {
+  if (body.calls_per_day === undefined && body.share_mode === undefined) {
+    throw invalidField("calls_per_day", "expected a number of calls, null, or share_mode");
+  }
+  const calls_per_day = body.calls_per_day ?? null;
+  const share_mode = body.share_mode ?? (calls_per_day === null ? "default" : "fixed");
+  if ((share_mode === "fixed") === (calls_per_day !== null)) return { calls_per_day, share_mode };
+  const expected =
+    share_mode === "fixed"
+      ? "expected a number of calls, because share_mode is fixed"
+      : `expected null, because share_mode is ${share_mode}`;
+  throw invalidField("calls_per_day", `${expected} (got ${calls_per_day})`);
+}
 
 /** What a new project may have beside its names. */
 export const newProject = {
@@ -45,6 +67,7 @@ export const newProject = {
   region: region.default(null),
   caps: capsBody.default({}),
   calls_per_day: callsPerDay.default(null),
+  share_mode: shareMode.optional(),
   key: firstKey,
 };
 
@@ -52,7 +75,7 @@ export const newProjectInput = (body: z.infer<z.ZodObject<typeof newProject>>) =
   ownerId: body.owner_id,
   region: body.region,
   caps: body.caps,
-  callsPerDay: body.calls_per_day,
+  share: shareIn(body),
   key: keyInput(body.key),
 });
 
@@ -74,7 +97,7 @@ export const project = z
     status: z.enum(PROJECT_STATUSES).describe("SUSPENDED while a reason holds"),
     reasons: z.array(reason),
     caps: z.record(z.string(), capValue),
-    upstream_share: z.object({ calls_per_day: callsPerDay }),
+    upstream_share: z.object({ calls_per_day: callsPerDay, share_mode: shareMode }),
     provisioning: z
       .object({
         status: z

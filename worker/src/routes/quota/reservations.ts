@@ -78,12 +78,12 @@ active("post", "/reservations", {
     throw invalidField("id", `${PROJECT_CALLER_PREFIX}… is for the reservations of projects`);
   }
   const name = body.id ?? crypto.randomUUID();
-  const { caller, priority: urgency, share } = spenderOf(who, body, DEFAULT_CALLER);
+  const { caller, priority: urgency, share, shareMode } = spenderOf(who, body, DEFAULT_CALLER);
   const longest = maxTtlSeconds(caller);
   if (body.ttl_seconds > longest)
     throw invalidField("ttl_seconds", `${body.ttl_seconds} is too long; a project may hold calls for at most ${longest} s`);
   const { quota, trace } = c.get("deps");
-  const spending = { cost: { calls: body.calls }, caller, priority: urgency, share };
+  const spending = { cost: { calls: body.calls }, caller, priority: urgency, share, shareMode };
   const { answer } = await traceReservation(trace, spending, async () => ({
     answer: await quota.reserve(
       {
@@ -142,7 +142,7 @@ granted("post", "/reservations/{id}/commit", {
   const answer = await traceSettlement(trace, async () =>
     quota.commit({
       id: ledgerId(who, name),
-      ...(who.kind === "project" ? { within: { share: who.share } } : {}),
+      ...(who.kind === "project" ? { within: { share: who.share, shareMode: who.shareMode } } : {}),
       ...(spent === undefined ? {} : { calls: spent }),
       ...(sent_at === undefined ? {} : { sentAt: Date.parse(sent_at) }),
     }),

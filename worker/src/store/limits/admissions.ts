@@ -5,7 +5,7 @@
 import type { Scope } from "../keys/api-keys.ts";
 import { stored } from "../database.ts";
 import type { CapType } from "./meters.ts";
-import type { Lifecycle } from "../projects/projects.ts";
+import type { Lifecycle, ShareMode } from "../projects/projects.ts";
 import type { ProvisioningStatus } from "../provisioning/provisionings.ts";
 import { activeReasons, reasonsJson } from "../suspension/reasons.ts";
 import type { OpenSuspension } from "../suspension/reasons.ts";
@@ -38,6 +38,7 @@ export interface KeyFacts {
   readonly lifecycle: Lifecycle;
   readonly provisioning: ProvisioningStatus;
   readonly calls_per_day: number | null;
+  readonly share_mode: ShareMode;
   readonly organization_id: string;
   readonly organization_status: "ACTIVE" | "ARCHIVED";
   readonly billing_anchor: number;
@@ -82,6 +83,7 @@ const FROM = `FROM api_key_versions v JOIN api_keys k ON k.id = v.key_id JOIN pr
 
 const FACTS = `SELECT v.hash, v.version, (SELECT max(version) FROM api_key_versions WHERE key_id = ?1) AS newest_version, v.expires_at AS version_expires_at,
     k.expires_at AS key_expires_at, k.revoked_at, v.last_used_at, k.scopes, p.id AS project_id, p.lifecycle, p.provisioning, p.calls_per_day,
+    p.share_mode,
     o.id AS organization_id, o.status AS organization_status, o.billing_anchor, o.monthly_api_calls,
     b.ends_at AS period_ends_at, b.api_calls AS period_api_calls, ${reasonsJson("p.id", "?2")} AS suspensions,
     c.value AS cap, c.cap_type IS NOT NULL AS has_cap, coalesce(n.used, 0) AS used

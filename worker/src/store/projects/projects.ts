@@ -17,6 +17,16 @@ export type Lifecycle = "ACTIVE" | "ARCHIVED" | "DELETED";
 export const PROJECT_STATUSES = ["ACTIVE", "SUSPENDED", "ARCHIVED", "DELETED"] as const;
 export type ProjectStatus = (typeof PROJECT_STATUSES)[number];
 
+/** How a project's share of the provider's limit is set. */
+export const SHARE_MODES = ["default", "fixed", "unlimited"] as const;
+export type ShareMode = (typeof SHARE_MODES)[number];
+
+/** A project with a number of its own is fixed, whatever its mode says: the release before wrote the number alone. */
+export function shareModeOf({ calls_per_day, share_mode }: Pick<ProjectRow, "calls_per_day" | "share_mode">): ShareMode {
+  if (calls_per_day !== null) return "fixed";
+  return share_mode === "unlimited" ? "unlimited" : "default";
+}
+
 export interface ProjectRow {
   readonly id: string;
   readonly organization_id: string;
@@ -24,8 +34,9 @@ export interface ProjectRow {
   readonly owner_id: string | null;
   readonly region: string | null;
   readonly lifecycle: Lifecycle;
-  /** Its share of the provider's daily limit. Null: unlimited. */
+  /** Its share of the provider's limit. Null: `share_mode` decides. */
   readonly calls_per_day: number | null;
+  readonly share_mode: ShareMode;
   /** Until this is done, its keys only read its own state. */
   readonly provisioning: ProvisioningStatus;
   readonly changed_by: string;
@@ -114,7 +125,9 @@ export async function listProjects(db: D1Database, filter: ProjectFilter, now: n
   return results.map(asView);
 }
 
-export interface NewProject extends Pick<ProjectRow, "id" | "organization_id" | "name" | "owner_id" | "region" | "calls_per_day"> {
+type Given = "id" | "organization_id" | "name" | "owner_id" | "region" | "calls_per_day" | "share_mode";
+
+export interface NewProject extends Pick<ProjectRow, Given> {
   readonly caps: Readonly<Record<CapType, number | null>>;
   readonly provisioning: NewProvisioning;
   /** Its database is filled by the restore of this id. Otherwise that restore is removed. */
@@ -132,14 +145,16 @@ export async function addProject(
   operation: Operation,
   notes: readonly AuditNote[],
 ): Promise<ProjectView | null> {
-  const add = `INSERT INTO projects (id, organization_id, name, owner_id, region, calls_per_day, provisioning, changed_by, created_at, updated_at)
-    SELECT ?1, id, ?4, ?5, ?6, ?7, 'pending', ?2, ?8, ?8 FROM organizations WHERE id = ?3 AND status = 'ACTIVE'
+  const add = `INSERT INTO projects (id, organization_id, name, owner_id, region, calls_per_day, share_mode, provisioning, changed_by, created_at,
+      updated_at)
+    SELECT ?1, id, ?4, ?5, ?6, ?7, ?10, 'pending', ?2, ?8, ?8 FROM organizations WHERE id = ?3 AND status = 'ACTIVE'
       AND (?9 = 0 OR EXISTS (SELECT 1 FROM restores WHERE project_id = ?1 AND status = 'running')) ON CONFLICT DO NOTHING`;
   const caps = `INSERT INTO caps (project_id, cap_type, value, updated_at)
     SELECT ?1, key, value, ?4 FROM json_each(?3) WHERE ${claimed("projects")}`;
-  const { id, organization_id, name, owner_id, region, calls_per_day } = row;
+  const { id, organization_id, name, owner_id, region, calls_per_day, share_mode } = row;
+  const values = [organization_id, name, owner_id, region, calls_per_day, operation.now, Number(row.restored), share_mode];
   const statements = [
-    ifClaimed(db, id, operation, add, organization_id, name, owner_id, region, calls_per_day, operation.now, Number(row.restored)),
+    ifClaimed(db, id, operation, add, ...values),
     ifClaimed(db, id, operation, caps, JSON.stringify(row.caps), operation.now),
     ...addKeyStatements(db, id, key, operation),
     addProvisioningStatement(db, id, key.id, row.provisioning, operation),
@@ -153,7 +168,7 @@ export async function addProject(
   return written?.changed_by === operation.id ? asView(written) : null;
 }
 
-export type ProjectChange = Pick<ProjectRow, "name" | "owner_id" | "region" | "lifecycle" | "calls_per_day">;
+export type ProjectChange = Pick<ProjectRow, "name" | "owner_id" | "region" | "lifecycle" | "calls_per_day" | "share_mode">;
 
 /** Returns false, and writes nothing, if the project was changed meanwhile or would become active in an inactive organization. */
 export async function changeProject(
@@ -163,9 +178,9 @@ export async function changeProject(
   operation: Operation,
   note: AuditNote,
 ): Promise<boolean> {
-  const sql = `UPDATE projects SET name = ?3, owner_id = ?4, region = ?5, lifecycle = ?6, calls_per_day = ?7
+  const sql = `UPDATE projects SET name = ?3, owner_id = ?4, region = ?5, lifecycle = ?6, calls_per_day = ?7, share_mode = ?8
     WHERE id = ?1 AND ${claimed("projects")}`;
-  const values = [change.name, change.owner_id, change.region, change.lifecycle, change.calls_per_day];
+  const values = [change.name, change.owner_id, change.region, change.lifecycle, change.calls_per_day, change.share_mode];
   const statement = ifClaimed(db, seen.id, operation, sql, ...values);
   const paid = "EXISTS (SELECT 1 FROM organizations o WHERE o.id = projects.organization_id AND o.status = 'ACTIVE')";
   const condition = { sql: change.lifecycle === "ACTIVE" && seen.lifecycle !== "ACTIVE" ? paid : "true", values: [] };

@@ -4,7 +4,9 @@
  * explains a refusal.
  */
 import type { Deps } from "../../deps.ts";
+import type { Config } from "../../env.ts";
 import { sameHash } from "../../lib/same-secret.ts";
+import { defaultShare } from "../../quota/index.ts";
 import { isoSeconds, endOfDay, dayOf } from "../../lib/time.ts";
 import { admissionIdsFrom, admit, returnAdmission } from "../../store/limits/admissions.ts";
 import type { AdmissionAnswer, Demand, KeyFacts, AdmissionQuery, Use } from "../../store/limits/admissions.ts";
@@ -12,6 +14,8 @@ import { touchKey } from "../../store/keys/api-keys.ts";
 import type { Scope } from "../../store/keys/api-keys.ts";
 import type { CapType } from "../../store/limits/meters.ts";
 import { ensurePeriods } from "../../store/billing/organizations.ts";
+import { shareModeOf } from "../../store/projects/projects.ts";
+import type { ShareMode } from "../../store/projects/projects.ts";
 import type { OpenSuspension } from "../../store/suspension/reasons.ts";
 import { storedHash } from "../keys/api-key.ts";
 import type { PresentedKey } from "../keys/api-key.ts";
@@ -24,8 +28,9 @@ export interface ProjectCaller {
   readonly keyId: string;
   readonly keyVersion: number;
   readonly scopes: readonly Scope[];
-  /** Its share of the provider's daily limit. null: unlimited. */
+  /** Its share of the provider's limit in calls. null: unlimited. The default share follows from the configured limit. */
   readonly share: number | null;
+  readonly shareMode: ShareMode;
   /** Last use of this version of the key. null: never. */
   readonly lastUsedAt: number | null;
   /** When this version expires because a newer one exists. Null if no end is set. */
@@ -83,7 +88,7 @@ export async function admitKey(
   const facts = verifiedFacts(answer);
   const refusal = facts ? refusalFor(facts, demand, now) : ({ why: "unknown_key" } as const);
   if (facts && (answer.admitted || (refusal === null && use === null))) {
-    return { result: "admitted", caller: callerOf(facts, presented.id, answer.admitted ? (use?.id ?? null) : null) };
+    return { result: "admitted", caller: callerOf(facts, presented.id, answer.admitted ? (use?.id ?? null) : null, config) };
   }
   // The statement and the explanation use the same facts. If they differ, one of them is wrong.
   if (refusal === null) throw new Error(`Project ${facts?.project_id ?? "?"} was not admitted, and no rule explains it`);
@@ -148,14 +153,16 @@ export function refusalFor(facts: KeyFacts, { scope, kind, meter }: Demand, now:
   return null;
 }
 
-function callerOf(facts: KeyFacts, keyId: string, admitted: string | null): ProjectCaller {
+function callerOf(facts: KeyFacts, keyId: string, admitted: string | null, config: Pick<Config, "quota">): ProjectCaller {
+  const shareMode = shareModeOf(facts);
   return {
     projectId: facts.project_id,
     organizationId: facts.organization_id,
     keyId,
     keyVersion: facts.version,
     scopes: facts.scopes,
-    share: facts.calls_per_day,
+    share: shareMode === "default" ? defaultShare(config.quota.dailyLimit - config.quota.safetyBuffer) : facts.calls_per_day,
+    shareMode,
     lastUsedAt: facts.last_used_at,
     versionEndsAt: facts.version < facts.newest_version ? facts.version_expires_at : null,
     admissionId: admitted,

@@ -1,12 +1,13 @@
 /** A project's usage compared with its limits. */
 import type { Deps } from "../../deps.ts";
-import { projectCaller } from "../../quota/index.ts";
+import { defaultShare, projectCaller } from "../../quota/index.ts";
 import { DAY_MS, isoSeconds, endOfDay, dayOf } from "../../lib/time.ts";
 import { CAP_TYPES } from "../../store/limits/meters.ts";
 import type { CapType } from "../../store/limits/meters.ts";
 import { findOrganization } from "../../store/billing/organizations.ts";
 import { projectUsage } from "../../store/limits/usage.ts";
 import type { UsageRow } from "../../store/limits/usage.ts";
+import { shareModeOf } from "../../store/projects/projects.ts";
 import { reasonJson } from "./admission.ts";
 import { CAPS } from "./caps.ts";
 import { organizationJson } from "../billing/organizations.ts";
@@ -34,11 +35,13 @@ export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">
   const now = clock();
   const project = await getProject(deps, projectId);
   const since = dayOf(now - (days - 1) * DAY_MS);
-  const [{ caps, days: history }, organization, upstream] = await Promise.all([
+  const caller = projectCaller(projectId);
+  const [{ caps, days: history }, organization, upstream, quotaNow] = await Promise.all([
     projectUsage(db, projectId, { day: dayOf(now), since }),
     findOrganization(db, project.organization_id, now),
     // The tables are useful without the ledger. Its values are then unknown.
-    quota.callerUse(projectCaller(projectId)).catch(() => null),
+    quota.callerUse(caller).catch(() => null),
+    quota.getStatus({ view: { own: caller } }).catch(() => null),
   ]);
   const capViews = CAP_TYPES.map((type) => {
     const row = caps.find(({ cap_type }) => cap_type === type);
@@ -55,6 +58,9 @@ export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">
   });
   const month = organization ? organizationJson(organization, now) : null;
   const limit = month?.quotas.api_calls ?? null;
+  const mode = shareModeOf(project);
+  // The limit in force is the ledger's to know.
+  const share = mode === "default" && quotaNow !== null ? defaultShare(quotaNow.safety_limit) : project.calls_per_day;
   const monthUsed = month?.period.api_calls ?? null;
   return {
     project_id: projectId,
@@ -76,11 +82,11 @@ export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">
       },
     },
     upstream: {
-      calls_per_day: project.calls_per_day,
+      calls_per_day: share,
+      share_mode: mode,
       used: upstream?.used ?? null,
       reserved: upstream?.reserved ?? null,
-      remaining:
-        upstream === null || project.calls_per_day === null ? null : Math.max(0, project.calls_per_day - upstream.used - upstream.reserved),
+      remaining: upstream === null || share === null ? null : Math.max(0, share - upstream.used - upstream.reserved),
     },
     days: history,
   };

@@ -12,8 +12,8 @@ import { findJob } from "../../store/jobs/jobs.ts";
 import type { JobStatus } from "../../store/jobs/jobs.ts";
 import { CAP_TYPES } from "../../store/limits/meters.ts";
 import { findOrganization } from "../../store/billing/organizations.ts";
-import { addProject, changeProject, findProject } from "../../store/projects/projects.ts";
-import type { Lifecycle, NewProject, ProjectView } from "../../store/projects/projects.ts";
+import { addProject, changeProject, findProject, shareModeOf } from "../../store/projects/projects.ts";
+import type { Lifecycle, NewProject, ProjectRow, ProjectView } from "../../store/projects/projects.ts";
 import { reasonJson } from "../limits/admission.ts";
 import type { CapValues, SomeCaps } from "../limits/caps.ts";
 import { withDefaults } from "../limits/caps.ts";
@@ -26,6 +26,9 @@ import { notReady } from "../limits/refusals.ts";
 
 type Store = Pick<Deps, "db" | "clock">;
 
+/** A number where it is fixed, and only there. */
+export type ProjectShare = Pick<ProjectRow, "calls_per_day" | "share_mode">;
+
 export interface ProjectInput {
   readonly id?: string | undefined;
   readonly organizationId: string;
@@ -33,8 +36,8 @@ export interface ProjectInput {
   readonly ownerId: string | null;
   readonly region: string | null;
   readonly caps: SomeCaps;
-  /** Its share of the provider's daily limit. null: unlimited. */
-  readonly callsPerDay: number | null;
+  /** Its share of the provider's limit. */
+  readonly share: ProjectShare;
   readonly key: KeyInput;
   /** Id of the restore that fills its database. */
   readonly restoredFrom?: string | undefined;
@@ -58,12 +61,13 @@ const ID_LENGTH = 12;
 export const projectSubject = (id: string): string => `project:${id}`;
 
 /** Fields for the audit log. */
-const facts = (row: Pick<ProjectView, "name" | "owner_id" | "region" | "lifecycle" | "calls_per_day">) => ({
+const facts = (row: Pick<ProjectView, "name" | "owner_id" | "region" | "lifecycle" | "calls_per_day" | "share_mode">) => ({
   name: row.name,
   owner_id: row.owner_id,
   region: row.region,
   lifecycle: row.lifecycle,
   calls_per_day: row.calls_per_day,
+  share_mode: shareModeOf(row),
 });
 
 /** Every project has one row per cap. */
@@ -95,7 +99,7 @@ export async function createProject(
     name: input.name,
     owner_id: input.ownerId,
     region: input.region,
-    calls_per_day: input.callsPerDay,
+    ...input.share,
     caps: withDefaults(input.caps),
     restored: input.restoredFrom !== undefined,
     provisioning: { request: requestFingerprint(input), jobId: await jobId(job.requestedBy, "provision_project", job.idempotencyKey) },
@@ -120,9 +124,11 @@ export async function createProject(
 }
 
 /** Identifies the request, to recognize its repetition. It contains no secret. */
-function requestFingerprint({ organizationId, name, ownerId, region, caps, callsPerDay, key, restoredFrom }: ProjectInput): string {
+function requestFingerprint({ organizationId, name, ownerId, region, caps, share, key, restoredFrom }: ProjectInput): string {
   const { name: keyName, mode, scopes, expiresAt } = key;
   const sorted = CAP_TYPES.map((type) => withDefaults(caps)[type]);
+  // As earlier releases wrote it: they had only null for a share without a number.
+  const callsPerDay = share.share_mode === "unlimited" ? share.share_mode : share.calls_per_day;
   const fields = [organizationId, name, ownerId, region, sorted, callsPerDay, keyName, mode, [...scopes].toSorted(), expiresAt];
   return JSON.stringify(restoredFrom === undefined ? fields : [...fields, restoredFrom]);
 }
@@ -202,7 +208,7 @@ export interface ProjectPatch {
   readonly ownerId?: string | null | undefined;
   readonly region?: string | null | undefined;
   readonly lifecycle?: Lifecycle | undefined;
-  readonly callsPerDay?: number | null | undefined;
+  readonly share?: ProjectShare | undefined;
 }
 
 const ACTIONS: Readonly<Record<Lifecycle, string>> = { ACTIVE: "project.restore", ARCHIVED: "project.archive", DELETED: "project.delete" };
@@ -225,7 +231,7 @@ export async function patchProject(store: Store, id: string, patch: ProjectPatch
       owner_id: chosen(patch.ownerId, seen.owner_id),
       region: chosen(patch.region, seen.region),
       lifecycle: chosen(patch.lifecycle, seen.lifecycle),
-      calls_per_day: chosen(patch.callsPerDay, seen.calls_per_day),
+      ...(patch.share ?? { calls_per_day: seen.calls_per_day, share_mode: seen.share_mode }),
     };
     const [before, after] = [facts(seen), facts(change)];
     if (JSON.stringify(before) === JSON.stringify(after)) return true;
@@ -262,7 +268,7 @@ export function projectJson(row: ProjectView) {
     status: row.status,
     reasons: row.suspensions.map(reasonJson),
     caps: capValues(row),
-    upstream_share: { calls_per_day: row.calls_per_day },
+    upstream_share: { calls_per_day: row.calls_per_day, share_mode: shareModeOf(row) },
     provisioning: provisioningJson(row),
     created_at: isoSeconds(row.created_at),
     updated_at: isoSeconds(row.updated_at),
