@@ -58,6 +58,13 @@ describe("a share of the day", () => {
     expect(await ask("project:new", 300)).not.toBeNull();
   });
 
+  test("or not, more than the limit can never be granted: that is no reason to come back tomorrow", async () => {
+    expect(await reserve(13_001, null, { caller: "job" })).toMatchObject({ result: "impossible" });
+    expect(await reserve(13_001, null, { caller: "job", minCalls: 13_000 })).toMatchObject({ result: "granted" });
+    await settings({ daily_limit: 2_000 });
+    expect(await reserve(1, null, { caller: "job" })).toMatchObject({ result: "refused", refusal: { refusedBy: "daily" } });
+  });
+
   test("is neither eaten by others nor a promise against them", async () => {
     await manager().incrementUsage(12_000, "theirs", "project:b");
     expect(await reserve(10, 10)).toMatchObject({ result: "granted" });

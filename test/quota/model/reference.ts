@@ -55,7 +55,11 @@ export class ReferenceLedger {
     const isProject = asked.caller.startsWith("project:");
     if (enforcing) {
       const own = this.#share(asked);
-      const mostEver = Math.min(isProject ? this.#tenth : Infinity, own === null || own === 0 ? Infinity : own);
+      const mostEver = Math.min(
+        isProject ? this.#tenth : Infinity,
+        own === null || own === 0 ? Infinity : own,
+        this.safetyLimit > 0 ? this.safetyLimit : Infinity,
+      );
       if (least > mostEver) return { result: "impossible" };
     }
     const available = this.#available(asked, now);

@@ -120,7 +120,7 @@ describe("the pace", () => {
     for (let index = 0; index < 20; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
     await release(shop, "r19");
     await settings({ rate_per_second: 4 });
-    expect(await starts(30)).toEqual(Array.from({ length: 30 }, (_, index) => index * 251));
+    expect(await starts(30)).toEqual(Array.from({ length: 30 }, (_, index) => Math.ceil(index * 250.5)));
     await settings({ rate_per_second: 3 });
     for (let index = 20; index < 40; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
     await release(shop, "r39");

@@ -111,17 +111,20 @@ function decideNow(store: LedgerStore, demand: Demand, now: number): Decision {
 }
 
 /**
- * Why this can never be granted, whatever others release and on any day; null where it can. A share of 0 is no size that a request could
+ * Why this can never be granted, whatever others release and on any day; null where it can. A share or a limit of 0 is no size that a request could
  * fit: the operator lets the project spend nothing, and that is refused as any share that is used up.
  */
 function impossible({ state }: LedgerStore, { caller, share, minCalls }: Demand, cost: Cost): string | null {
   const hold = isProject(caller) ? projectHold(state.settings) : Infinity;
-  const limit = Math.min(hold, share === null || share === 0 ? Infinity : share);
+  const total = safetyLimit(state.settings);
+  const limit = Math.min(hold, share === null || share === 0 ? Infinity : share, total > 0 ? total : Infinity);
   if (minCalls <= limit) return null;
   const rule =
     limit === share
       ? `your project may spend ${share} a day of the provider's calls`
-      : `a project may hold at most ${hold} calls open at a time`;
+      : limit === hold
+        ? `a project may hold at most ${hold} calls open at a time`
+        : `the limit is ${total} a day`;
   if (isPriced(cost) && state.price === null && limit >= 1) {
     const taken = `Until the price of a batch is known, ${cost.batchOf} ISBNs are taken to cost ${minCalls} calls`;
     return `${taken}; ${rule}. Ask for at most ${limit} at a time until then`;
