@@ -53,7 +53,7 @@ test("and it loads into another database of the product, where nothing but the l
   const copy = await product.database("copy");
   expect(await copy.beginImport("job")).toEqual({ result: "ready", pieces: 0 });
   for (const [piece, { sql }] of parts.entries()) {
-    expect(await copy.importPart("job", piece, sql)).toEqual({ result: "ready", pieces: piece + 1 });
+    expect(await copy.importPart("job", piece, sql, true)).toEqual({ result: "ready", pieces: piece + 1 });
   }
   await copy.finishImport("job", 0);
   expect(textOf(await read(null, Infinity, copy))).toBe(textOf(parts));
