@@ -11,7 +11,7 @@ export interface TenantObject {
   thaw(id: string): Promise<void>;
   dumpPart(request: { freeze: string; mode: "full"; cursor: string | null; maxBytes: number }): Promise<Part>;
   beginImport(id: string): Promise<{ result: string }>;
-  importPart(id: string, piece: number, sql: string): Promise<{ result: string }>;
+  importPart(id: string, piece: number, sql: string, isLines: boolean): Promise<{ result: string }>;
   finishImport(id: string, schemaVersion: number): Promise<{ result: string }>;
   destroy(): Promise<void>;
 }
@@ -76,7 +76,7 @@ export async function restore(namespace: Namespace, name: string, id: string): P
   needs("ready", await target.beginImport(id));
   let version = 0;
   const bytes = await dumped(namespace.getByName(name), id, async (part, piece) => {
-    needs("ready", await target.importPart(id, piece, part.sql));
+    needs("ready", await target.importPart(id, piece, part.sql, true));
     version = part.schemaVersion;
   });
   needs("ready", await target.finishImport(id, version));
