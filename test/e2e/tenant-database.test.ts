@@ -6,7 +6,7 @@ import { LONG_ROWS, TRAP_ROWS, TRAP_SCHEMA } from "../tenant-database/traps.ts";
 
 const MANY_ROWS = [
   "CREATE TABLE numbers(id INTEGER PRIMARY KEY, n, t TEXT, r REAL, b BLOB)",
-  `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+  `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
    INSERT INTO numbers SELECT i, 9007199254740992 + i, 'row ' || i || ' é', i / 7.0, CAST(i AS BLOB) FROM n`,
 ];
 const EVERYTHING = [...TRAP_SCHEMA, ...TRAP_ROWS, ...LONG_ROWS, ...MANY_ROWS];
