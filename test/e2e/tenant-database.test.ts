@@ -6,7 +6,7 @@ import { LONG_ROWS, TRAP_ROWS, TRAP_SCHEMA } from "../tenant-database/traps.ts";
 
 const MANY_ROWS = [
   "CREATE TABLE numbers(id INTEGER PRIMARY KEY, n, t TEXT, r REAL, b BLOB)",
-  `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+  `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
    INSERT INTO numbers SELECT i, 9007199254740992 + i, 'row ' || i || ' é', i / 7.0, CAST(i AS BLOB) FROM n`,
 ];
 const EVERYTHING = [...TRAP_SCHEMA, ...TRAP_ROWS, ...LONG_ROWS, ...MANY_ROWS];
@@ -53,7 +53,7 @@ test("a dump loads into an empty database of the product", async () => {
   const copy = await product.database("copy");
   expect(await copy.beginImport("job")).toEqual({ result: "ready", pieces: 0 });
   for (const [piece, { sql }] of parts.entries()) {
-    expect(await copy.importPart("job", piece, sql)).toEqual({ result: "ready", pieces: piece + 1 });
+    expect(await copy.importPart("job", piece, sql, true)).toEqual({ result: "ready", pieces: piece + 1 });
   }
   await copy.finishImport("job", 0);
   expect(textOf(await read(null, Infinity, copy))).toBe(textOf(parts));
@@ -61,7 +61,7 @@ test("a dump loads into an empty database of the product", async () => {
 
 test("an interrupted dump continues from its cursor with the same bytes", async () => {
   const whole = textOf(await read(null));
-  const half = await read(null, 10);
+  const half = await read(null, 3);
   const rest = await read(half.at(-1)?.next ?? null);
   expect(textOf([...half, ...rest])).toBe(whole);
   await database.thaw("job");

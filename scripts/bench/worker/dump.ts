@@ -11,7 +11,7 @@ export interface TenantObject {
   thaw(id: string): Promise<void>;
   dumpPart(request: { freeze: string; mode: "full"; cursor: string | null; maxBytes: number }): Promise<Part>;
   beginImport(id: string): Promise<{ result: string }>;
-  importPart(id: string, piece: number, sql: string): Promise<{ result: string }>;
+  importPart(id: string, piece: number, sql: string, isLines: boolean): Promise<{ result: string }>;
   finishImport(id: string, schemaVersion: number): Promise<{ result: string }>;
   destroy(): Promise<void>;
 }
@@ -76,7 +76,7 @@ export async function restore(namespace: Namespace, name: string, id: string): P
   assertResult("ready", await target.beginImport(id));
   let version = 0;
   const bytes = await dumpParts(namespace.getByName(name), id, async (part, piece) => {
-    assertResult("ready", await target.importPart(id, piece, part.sql));
+    assertResult("ready", await target.importPart(id, piece, part.sql, true));
     version = part.schemaVersion;
   });
   assertResult("ready", await target.finishImport(id, version));

@@ -68,7 +68,7 @@ export interface DatabaseObject {
   }): Promise<DatabasePart>;
   thaw(id: string): Promise<void>;
   beginImport(id: string): Promise<{ readonly result: string }>;
-  importPart(id: string, piece: number, sql: string): Promise<{ readonly result: string }>;
+  importPart(id: string, piece: number, sql: string, isLines: boolean): Promise<{ readonly result: string }>;
   finishImport(id: string, schemaVersion: number): Promise<{ readonly result: string }>;
   query(request: {
     readonly sql: string;
