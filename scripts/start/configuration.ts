@@ -15,9 +15,7 @@ export function configurationProblems(log: RuntimeLog): string[] {
   const { message, fields } = readLog(log);
   const { problems } = fields;
   if (message !== MESSAGE || !Array.isArray(problems)) return [];
-  return problems.map(
-    ({ name, value, expected }: Record<string, unknown>) => `${String(name)} is ${String(value)}; expected ${String(expected)}`,
-  );
+  return problems.map(({ name, value, message }: Record<string, unknown>) => `${String(name)} ${String(message)} (${String(value)})`);
 }
 
 /**
@@ -49,7 +47,7 @@ export async function checkCrons(
   if (silent.length === 0) return;
   const told = silent.map(({ cron, type }) => {
     const name = type === "reset_quotas" ? "QUOTA_RESET_SCHEDULE" : `The schedule of ${type}`;
-    return `${name} is ${JSON.stringify(cron)}; expected one of the cron triggers: ${triggers.map((each) => JSON.stringify(each)).join(", ")}`;
+    return `${name} must be one of the cron triggers ${triggers.map((each) => JSON.stringify(each)).join(", ")} (got ${JSON.stringify(cron)})`;
   });
   throw new Foreseen([...told, "", hint].join("\n"));
 }

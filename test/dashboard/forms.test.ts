@@ -42,10 +42,10 @@ describe("stopping and starting a project", () => {
   });
 
   test.each([
-    ["", "expected at least one character"],
-    ["   ", "expected at least one character"],
-    ["x".repeat(501), "expected at most 500 characters"],
-    ["two\nlines", "expected one line of text"],
+    ["", "must not be empty"],
+    ["   ", "must not be empty"],
+    ["x".repeat(501), "must have at most 500 characters"],
+    ["two\nlines", "must be one line of visible text"],
   ])("wants a reason that can be shown, not %j", async (reason, expected) => {
     const page = await suspend(reason);
     expect(page.status).toBe(400);

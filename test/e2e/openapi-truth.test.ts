@@ -218,6 +218,7 @@ describe("what the document says is true", () => {
     for (const [path, type] of [
       ["/", "text/html"],
       ["/docs", "text/html"],
+      ["/docs/errors", "text/html"],
       ["/metrics", "text/plain"],
     ]) {
       const answer = await fetch(new URL(path ?? "", product.url), { headers: { authorization: `Bearer ${product.token}` } });

@@ -1,12 +1,8 @@
 /** Errors of fields are plain sentences with the field, the value and what is accepted, and hold no words of the validation library. */
 import fc from "fast-check";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { fieldErrors, messageOf, sentenceOf, suggestion } from "../../worker/src/lib/field-errors.ts";
-
-beforeAll(() => {
-  z.config({ customError: messageOf });
-});
+import { fieldErrors, sentenceOf, suggestion } from "../../worker/src/lib/field-errors.ts";
 
 function sentences(schema: z.ZodType, given: unknown): string[] {
   const { error } = schema.safeParse(given);

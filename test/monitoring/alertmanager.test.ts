@@ -97,16 +97,17 @@ describe("Alertmanager", () => {
       [
         {
           path: "alerts.1.labels.abuse_pattern",
-          message: 'expected one of EXCESSIVE_USAGE, ERROR_SPIKE, SUSPICIOUS_PATTERN (given: "TOO_MUCH")',
+          message: "must be one of EXCESSIVE_USAGE, ERROR_SPIKE, SUSPICIOUS_PATTERN",
+          value: "TOO_MUCH",
         },
       ],
       "accepted no_project",
       "accepted unknown_project",
       "accepted no_pattern",
       "resolved resolved",
-      [{ path: "alerts.6.startsAt", message: 'expected an ISO 8601 time (given: "yesterday")' }],
-      [{ path: "alerts.7.annotations.error_rate", message: 'expected a number that can be one of error_rate (given: "51")' }],
-      [{ path: "alerts.8.annotations.enforce_action", message: 'expected true or false (given: "False")' }],
+      [{ path: "alerts.6.startsAt", message: "must be an ISO 8601 time", value: "yesterday" }],
+      [{ path: "alerts.7.annotations.error_rate", message: "must be a share from 0 to 1", value: "51" }],
+      [{ path: "alerts.8.annotations.enforce_action", message: "must be true or false", value: "False" }],
       "accepted waiting",
     ]);
     const jobs = await settled(2);

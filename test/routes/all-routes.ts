@@ -42,6 +42,7 @@ export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/metrics", access: "admin" },
   { method: "GET", path: "/openapi.json", access: "everybody" },
   { method: "GET", path: "/docs", access: "everybody" },
+  { method: "GET", path: "/docs/errors", access: "everybody" },
   { method: "GET", path: "/api/quota/status", access: "everybody" },
 
   { method: "POST", path: "/api/enrich/batch-direct", access: use("enrich"), body: ISBNS },

@@ -1,3 +1,4 @@
+import { problemOf } from "../support/problems.ts";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { app } from "../../worker/src/app.ts";
@@ -163,13 +164,7 @@ describe("a fault of ours", () => {
     const answer = await callWith(faulty, "/api/books/9780141439518", { headers });
     expect({ status: answer.status, body: answer.body }).toEqual({
       status: 500,
-      body: {
-        type: "about:blank",
-        title: "A fault of ours",
-        status: 500,
-        detail: "Something went wrong on our side. The request id finds it in our log.",
-        code: "internal_error",
-      },
+      body: problemOf("internal_error", "Something went wrong on our side. The request id finds it in our log."),
     });
     expect(insane(answer)).toEqual([]);
     const [line] = log.mock.calls.map(([text]) => JSON.parse(String(text)) as Record<string, unknown>);

@@ -49,12 +49,15 @@ export const insane = ({ headers }: { headers: Headers }): string[] => {
     .map(([name]) => name);
 };
 
+const linksOf = (body: Record<string, unknown>): unknown[] => [body["type"], body["documentation_url"]];
+
 /** Status and code of an error, and what is wrong with it as a problem. */
 export const problemIn = (answer: Answer): { status: number; code: unknown; wrong: string[] } => {
   const { status, headers, body } = answer;
   const wrong = insane(answer);
   if (headers.get("content-type") !== "application/problem+json") wrong.push("content-type");
-  if (body["type"] !== "about:blank" || body["status"] !== status) wrong.push("type or status");
+  if (!linksOf(body).includes(`http://coordinator.test/docs/errors#${String(body["code"])}`) || body["status"] !== status)
+    wrong.push("type or status");
   if (typeof body["title"] !== "string" || typeof body["detail"] !== "string") wrong.push("title or detail");
   return { status, code: body["code"], wrong };
 };

@@ -47,7 +47,7 @@ describe("npm start refuses", () => {
     writeFileSync(join(folder, "never"), vars);
     const { code, output } = await start(`--port=${await freePorts()}`, `--vars=${join(folder, "never")}`);
     expect(code).toBe(1);
-    expect(output).toMatch(/^QUOTA_RESET_SCHEDULE is "0 3 \* \* \*"; expected one of the cron triggers: .*"0 0 \* \* \*".*$/mu);
+    expect(output).toMatch(/^QUOTA_RESET_SCHEDULE must be one of the cron triggers .*"0 0 \* \* \*".* \(got "0 3 \* \* \*"\)$/mu);
   });
 
   it("a wrong configuration, naming every value and what was expected", async () => {
@@ -55,11 +55,11 @@ describe("npm start refuses", () => {
     const { code, output } = await start(`--port=${await freePorts()}`, `--vars=${join(folder, "wrong")}`);
     expect(code).toBe(1);
     for (const complaint of [
-      /^ADMIN_TOKEN is set, but not usable; expected .+$/mu,
-      /^ISBNDB_API_KEY is not set; expected .+$/mu,
-      /^KEY_PEPPER is set, but not usable; expected a secret of at least 16 characters$/mu,
-      /^ISBNDB_BASE_URL is "nowhere"; expected an http or https URL$/mu,
-      /^QUOTA_DAILY_LIMIT is "many"; expected a whole number .+$/mu,
+      /^ADMIN_TOKEN must be .+ \(set, but not usable\)$/mu,
+      /^ISBNDB_API_KEY must be .+ \(not set\)$/mu,
+      /^KEY_PEPPER must be a secret of at least 16 characters \(set, but not usable\)$/mu,
+      /^ISBNDB_BASE_URL must be an http or https URL \(got "nowhere"\)$/mu,
+      /^QUOTA_DAILY_LIMIT must be a whole number .+ \(got "many"\)$/mu,
     ]) {
       expect(output).toMatch(complaint);
     }

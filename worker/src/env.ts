@@ -1,5 +1,6 @@
 /** The Worker's configuration: read from the bindings once, typed, defaulted and checked, the same for every door. */
 import type { z } from "zod";
+import "./lib/field-errors.ts";
 import { keepSecret } from "./lib/log.ts";
 import { SECRETS, variables } from "./env/variables.ts";
 import type { BulkBilling, Enforcement } from "./env/variables.ts";
@@ -25,6 +26,8 @@ export interface Config {
   readonly telegram: TelegramConfig | null;
   /** What a new project is made known to; null: nowhere. */
   readonly services: ServicesConfig;
+  /** Address of the documentation of errors; null: the Worker's own page. */
+  readonly docsUrl: string | null;
   readonly webhooks: {
     /** Local only: receivers at private addresses, and by http. */
     readonly allowPrivate: boolean;
@@ -77,9 +80,10 @@ export interface QuotaConfig {
 
 export interface ConfigProblem {
   readonly name: string;
-  /** As it was given; a secret only as set or missing. */
+  /** "got \"many\""; a secret only as set or missing. */
   readonly value: string;
-  readonly expected: string;
+  /** Follows the name: "must be a whole number from 1 to 100". */
+  readonly message: string;
 }
 
 /** Thrown by `readConfig`; names every wrong value, so that one start shows them all. */
@@ -88,7 +92,7 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
-    super(problems.map(({ name, value, expected }) => `${name} is ${value}; expected ${expected}`).join(". "));
+    super(problems.map(({ name, value, message }) => `${name} ${message} (${value}).`).join(" "));
     this.problems = problems;
   }
 }
@@ -101,7 +105,7 @@ function holdsCredentials(value: unknown): boolean {
 
 function shown(name: string, value: unknown): string {
   if (value === undefined) return "not set";
-  return SECRETS.has(name) || holdsCredentials(value) ? "set, but not usable" : JSON.stringify(value);
+  return SECRETS.has(name) || holdsCredentials(value) ? "set, but not usable" : `got ${JSON.stringify(value)}`;
 }
 
 /** Collectors are named by their root as often as by where traces go. */
@@ -122,8 +126,8 @@ function limitBelowBuffer(env: object): ConfigProblem[] {
   const limits = variables.pick({ QUOTA_DAILY_LIMIT: true, QUOTA_SAFETY_BUFFER: true }).safeParse(env);
   if (!limits.success || limits.data.QUOTA_DAILY_LIMIT >= limits.data.QUOTA_SAFETY_BUFFER) return [];
   const { QUOTA_DAILY_LIMIT, QUOTA_SAFETY_BUFFER } = limits.data;
-  const value = JSON.stringify(String(QUOTA_DAILY_LIMIT));
-  return [{ name: "QUOTA_DAILY_LIMIT", value, expected: `at least QUOTA_SAFETY_BUFFER (${QUOTA_SAFETY_BUFFER})` }];
+  const message = `must be at least QUOTA_SAFETY_BUFFER, ${QUOTA_SAFETY_BUFFER}`;
+  return [{ name: "QUOTA_DAILY_LIMIT", value: shown("QUOTA_DAILY_LIMIT", String(QUOTA_DAILY_LIMIT)), message }];
 }
 
 /** Each is of no use without the other; one that is wrong by itself is named for that alone. */
@@ -132,7 +136,7 @@ function halfOfTelegram(env: object): ConfigProblem[] {
   const { TELEGRAM_BOT_TOKEN: bot, TELEGRAM_CHAT_ID: chat }: Partial<Record<string, unknown>> = { ...env };
   if ((bot === undefined) === (chat === undefined)) return [];
   const [missing, given] = bot === undefined ? ["TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"] : ["TELEGRAM_CHAT_ID", "TELEGRAM_BOT_TOKEN"];
-  return [{ name: missing, value: "not set", expected: `one, since ${given} is set` }];
+  return [{ name: missing, value: "not set", message: `is required, because ${given} is set` }];
 }
 
 const known = new WeakMap<object, Config>();
@@ -153,7 +157,7 @@ export function readConfig(env: object): Config {
   const given: Partial<Record<string, unknown>> = { ...env };
   const wrong = (parsed.error?.issues ?? []).map((issue): ConfigProblem => {
     const name = String(issue.path[0]);
-    return { name, value: shown(name, given[name]), expected: issue.message };
+    return { name, value: shown(name, given[name]), message: issue.message };
   });
   const problems = [...wrong, ...limitBelowBuffer(env), ...halfOfTelegram(env)];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
@@ -171,6 +175,7 @@ export function readConfig(env: object): Config {
     abuse: { enforce: read.ABUSE_ENFORCEMENT === "enforce" },
     telegram: telegramOf(read),
     services: { auth: read.AUTH_URL ?? null, realtime: read.REALTIME_URL ?? null, storage: read.STORAGE_URL ?? null },
+    docsUrl: read.DOCS_URL ?? null,
     webhooks: { allowPrivate: read.ALLOW_PRIVATE_WEBHOOKS === "true" },
     isbndb: {
       baseUrl: read.ISBNDB_BASE_URL,

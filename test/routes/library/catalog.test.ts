@@ -113,10 +113,10 @@ describe("GET /api/books/{isbn}", () => {
   });
 
   test.each([
-    ["9780201633611", "the check digit of this ISBN-13 is wrong"],
-    ["hello", "expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
-    ["%27%20OR%201=1", "expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
-    ["%E0%A4%A", "expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
+    ["9780201633611", "has a wrong check digit for an ISBN-13"],
+    ["hello", "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
+    ["%27%20OR%201=1", "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
+    ["%E0%A4%A", "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
   ])("of %j: 400 with the reason", async (isbn, reason) => {
     const { status, body } = await get<{ errors: { path: string; message: string }[] }>(`/api/books/${isbn}`);
     expect({ status, path: body.errors[0]?.path }).toEqual({ status: 400, path: "isbn" });

@@ -200,7 +200,7 @@ describe("a key that the caller made", () => {
     expect(said(await rotate(hash))).toBe("409 conflict");
     expect(await rotate({ new_key_sha256: await sha256(shop.key), immediate: true })).toMatchObject({
       status: 409,
-      body: { detail: "new_key_sha256: version 1 is this very key; expected the hash of a new one." },
+      body: { detail: "`new_key_sha256` must be the hash of a new key. Version 1 has this hash already." },
     });
   });
 

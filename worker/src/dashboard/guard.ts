@@ -1,5 +1,5 @@
 /** What the pages of operators share: who may see them, and what their addresses may say. */
-import { invalidField } from "../http/index.ts";
+import { invalidField } from "../errors.ts";
 import type { AppContext } from "../http/index.ts";
 import { pathOf } from "./page.tsx";
 import { sessionOf } from "./session.ts";
@@ -28,7 +28,7 @@ export function chosenOf<Value extends string>(c: AppContext, name: string, all:
   const given = c.req.query(name) ?? "";
   if (given === "") return null;
   const found = all.find((value) => value === given);
-  if (found === undefined) throw invalidField(name, `${JSON.stringify(given.slice(0, 80))} is not one of ${all.join(", ")}`);
+  if (found === undefined) throw invalidField(name, `must be one of ${all.join(", ")}`, given.slice(0, 80));
   return found;
 }
 
@@ -39,7 +39,7 @@ export const soughtText = (c: AppContext, name: string, most: number): string =>
 export function beforeSeq(c: AppContext, name: string): number | null {
   const given = c.req.query(name) ?? "";
   if (given === "") return null;
-  if (!/^\d{1,15}$/u.test(given)) throw invalidField(name, "expected the number of an entry");
+  if (!/^\d{1,15}$/u.test(given)) throw invalidField(name, "must be the number of an entry", given);
   return Number(given);
 }
 

@@ -1,7 +1,7 @@
 /** Lists in pages: the newest first, and a cursor that says where to go on. A cursor is opaque to callers, and checked like any input. */
 import { z } from "@hono/zod-openapi";
 import { fromBase64Url, toBase64Url } from "../lib/base64url.ts";
-import { invalidField } from "./index.ts";
+import { invalidField } from "../errors.ts";
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
@@ -31,7 +31,7 @@ const bySeq = z.int().min(0);
 function heldBy<Held>(cursor: string | undefined, schema: z.ZodType<Held>): Held | null {
   if (cursor === undefined) return null;
   const read = schema.safeParse(fromBase64Url(cursor));
-  if (!read.success) throw invalidField("cursor", "expected `next_cursor` of an earlier answer, as it was");
+  if (!read.success) throw invalidField("cursor", "must be the unchanged `next_cursor` of an earlier answer", cursor);
   return read.data;
 }
 

@@ -1,5 +1,6 @@
 /** Who a request to the provider is charged to. */
-import { Problem } from "../errors.ts";
+import { invalidField } from "../errors.ts";
+import type { Problem } from "../errors.ts";
 import { projectCaller } from "../quota/index.ts";
 import type { Spender } from "../quota/index.ts";
 import type { Caller } from "./access.ts";
@@ -18,6 +19,6 @@ export function spenderOf(who: Caller, { caller, priority }: Given, byDefault: s
 }
 
 function onlyAdmin(path: string, value: string, expected: string): Problem {
-  const message = `${JSON.stringify(value)} is for the administrator; a project's key is always ${JSON.stringify(expected)}`;
-  return new Problem("forbidden", `${path}: ${message}.`, { members: { errors: [{ path, message }] } });
+  const message = `must be ${expected} for this key. Only the admin token may set another value`;
+  return invalidField(path, message, value, "forbidden");
 }

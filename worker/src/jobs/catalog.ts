@@ -32,7 +32,7 @@ const KEPT_DAYS = { completed: 7, failed: 30, cancelled: 7 } as const;
 /** "Retryable types wait 5 s, then exponentially; each try may take 5 minutes." */
 const RETRYABLE = { tries: 3, delaySeconds: 5, backoff: "exponential", timeoutMinutes: 5, keptDays: KEPT_DAYS } as const;
 
-const projectId = z.string().regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -");
+const projectId = z.string().regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ or -");
 
 const measured = z.number().min(0).max(Number.MAX_SAFE_INTEGER).optional();
 const whole = z.int().min(0).optional();
@@ -46,7 +46,7 @@ export const abuseMetrics = z
   .object({
     requests_per_minute: measured,
     baseline_requests_per_minute: measured,
-    error_rate: z.number().min(0).max(1, "expected a share from 0 to 1").optional().describe("0.5: half of the requests failed"),
+    error_rate: z.number().min(0).max(1, "must be a share from 0 to 1").optional().describe("0.5: half of the requests failed"),
     requests: whole.describe("In the smaller of the windows"),
     errors: whole,
     probes: whole.describe("In the smaller of the windows: requests for what no key of the project opens"),
@@ -54,9 +54,9 @@ export const abuseMetrics = z
     baseline_hours: whole.describe("Hours of use that the baseline was taken from"),
     baseline_days: whole.describe("Days on which these hours lie"),
   })
-  .catchall(z.union([z.number(), z.string().max(500)], "expected a number, or a text of at most 500 characters"))
-  .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `expected at most ${MAX_METRICS} names`)
-  .refine((metrics) => Object.keys(metrics).every((name) => name.length <= MAX_NAME), `expected names of at most ${MAX_NAME} characters`);
+  .catchall(z.union([z.number(), z.string().max(500)], "must be a number, or a text of at most 500 characters"))
+  .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `must have at most ${MAX_METRICS} names`)
+  .refine((metrics) => Object.keys(metrics).every((name) => name.length <= MAX_NAME), `must have names of at most ${MAX_NAME} characters`);
 
 export const JOBS = {
   check_usage_limits: {
@@ -72,11 +72,11 @@ export const JOBS = {
       })
       .refine(({ check_all, project_ids }) => check_all !== true || project_ids === undefined, {
         path: ["check_all"],
-        error: "expected check_all or project_ids, not both",
+        error: "must not be true together with `project_ids`",
       })
       .refine(({ check_all, project_ids }) => check_all !== false || project_ids !== undefined, {
         path: ["project_ids"],
-        error: "expected project_ids where check_all is false",
+        error: "is required if `check_all` is false",
       }),
   },
   reset_quotas: {
@@ -106,10 +106,10 @@ export const JOBS = {
       "A new version of a key, and the end of the earlier one's grace, for which the job sleeps. POST …/keys/{key_id}/rotate asks for it; by itself it needs new_key_sha256",
     payload: z
       .strictObject({
-        key_id: z.string().regex(/^[0-9A-Za-z]{10}$/u, "expected the 10 letters and digits in the middle of a key"),
+        key_id: z.string().regex(/^[0-9A-Za-z]{10}$/u, "must be the 10 letters and digits in the middle of a key"),
         new_key_sha256: z
           .string()
-          .regex(/^[0-9a-f]{64}$/u, "expected SHA-256 as 64 hex digits in lower case")
+          .regex(/^[0-9a-f]{64}$/u, "must be a SHA-256 hash: 64 lower-case hex digits")
           .optional()
           .describe("Of a whole key that you made: a job can give a key to nobody"),
         immediate: z.boolean().optional().describe("The secret leaked: earlier versions stop working at once"),
@@ -117,7 +117,7 @@ export const JOBS = {
       })
       .refine(({ version, new_key_sha256, immediate }) => version === undefined || (new_key_sha256 ?? immediate) === undefined, {
         path: ["version"],
-        error: "expected version, or new_key_sha256 with or without immediate, not both",
+        error: "must not be given together with `new_key_sha256` or `immediate`",
       }),
     // A hash, of 190 random bits: no secret, and nobody's business.
     redact: ["new_key_sha256"],
@@ -155,19 +155,19 @@ export const JOBS = {
     description:
       "Sends one signed message to an endpoint: up to 5 times, 5 s, 40 s, 5 and 43 minutes apart, or when the receiver says. With `delivery_id`, one that is written down already",
     payload: z.strictObject({
-      webhook_id: z.string().regex(/^wh_[0-9A-Za-z]{20}$/u, "expected wh_ and 20 letters and digits"),
+      webhook_id: z.string().regex(/^wh_[0-9A-Za-z]{20}$/u, "must be wh_ and 20 letters and digits"),
       project_id: projectId,
-      url: z.url("expected a URL").max(2_000).describe("The endpoint's address. Where it was given another one meanwhile, that is called"),
+      url: z.url().max(2_000).describe("The endpoint's address. Where it was given another one meanwhile, that is called"),
       payload: z
         .strictObject({
-          type: z.string().regex(/^[a-z][\w.-]{0,99}$/u, "expected a name such as quota.warning"),
+          type: z.string().regex(/^[a-z][\w.-]{0,99}$/u, "must be a name such as quota.warning"),
           timestamp: z.iso.datetime(),
           data: z.record(z.string(), z.unknown()),
         })
         .describe("What is sent"),
       delivery_id: z
         .string()
-        .regex(/^dlv_[0-9a-f]{32}$/u, "expected dlv_ and 32 hexadecimal digits")
+        .regex(/^dlv_[0-9a-f]{32}$/u, "must be dlv_ and 32 hexadecimal digits")
         .optional()
         .describe("A delivery of the endpoint; without it one is written down"),
     }),
@@ -204,7 +204,7 @@ export const JOBS = {
       "A verified backup into the new project that it was asked for; begun by POST /api/projects/{id}/backups/{backup_id}/restore",
     payload: z.strictObject({
       project_id: projectId.describe("The new project"),
-      backup_id: z.string().regex(/^bak_[0-9a-f]{40}(-r\d{1,5})?$/u, "expected the id of a backup"),
+      backup_id: z.string().regex(/^bak_[0-9a-f]{40}(-r\d{1,5})?$/u, "must be the id of a backup"),
     }),
     keptDays: { completed: 30, failed: 30, cancelled: 30 },
   },

@@ -2,7 +2,8 @@
  * Where jobs come from. First the index, then the instance: what a crash leaves between the two, housekeeping starts. A job's id comes
  * from who asked and their idempotency key, so that asking twice is asking once.
  */
-import { Problem } from "../errors.ts";
+import { fieldErrors } from "../lib/field-errors.ts";
+import { Problem, invalidFields } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { claimStart, endJob, findJob, insertJob, insertJobs } from "../store/jobs/jobs.ts";
 import type { JobRow, NewJob } from "../store/jobs/jobs.ts";
@@ -235,8 +236,8 @@ export class JobQueue {
 function payloadText(type: JobType, payload: unknown): string {
   const parsed = JOBS[type].payload.safeParse(payload);
   if (!parsed.success) {
-    const errors = parsed.error.issues.map(({ path, message }) => ({ path: ["payload", ...path].join("."), message }));
-    throw new Problem("invalid_request", errors.map(({ path, message }) => `${path}: ${message}`).join("; "), { members: { errors } });
+    const errors = fieldErrors(parsed.error.issues, payload, "");
+    throw invalidFields(errors.map((error) => ({ ...error, path: ["payload", error.path].filter((part) => part !== "").join(".") })));
   }
   const text = JSON.stringify(parsed.data, sorted);
   if (text.length > MAX_PAYLOAD_CHARACTERS) {

@@ -21,11 +21,20 @@ export function sentenceOf({ path, message, value }: FieldError): string {
   return [`${name} ${predicate}${got}`, ...more].map((part) => (/[.?]$/u.test(part) ? part : `${part}.`)).join(" ");
 }
 
+const MOST_SENTENCES = 5;
+
+/** All errors as text: at most five sentences, and the number of further ones. */
+export function sentencesOf(errors: readonly FieldError[]): string {
+  const more = errors.length - MOST_SENTENCES;
+  const sentences = errors.slice(0, MOST_SENTENCES).map(sentenceOf);
+  return [...sentences, ...(more > 0 ? [`And ${more} more.`] : [])].join(" ");
+}
+
 /** The likely intended one of `known`: "Did you mean `ttl_seconds`?" null: none is similar. */
 export function suggestion(given: string, known: readonly string[]): string | null {
   const plain = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]/gu, "");
   const wanted = plain(given);
-  if (wanted.length < 2) return null;
+  if (wanted.length < 2 || given.length > MOST_NAME_CHARACTERS) return null;
   const ranked = known
     .map((name) => ({ name, away: differenceOf(wanted, plain(name)) }))
     .filter(({ away }) => away <= MOST_DIFFERENCE)
@@ -34,6 +43,8 @@ export function suggestion(given: string, known: readonly string[]): string | nu
   return best === undefined ? null : `Did you mean \`${best.name}\`?`;
 }
 
+/** A longer name is not a typo. */
+const MOST_NAME_CHARACTERS = 100;
 /** 0: equal; 1: nothing in common. */
 const MOST_DIFFERENCE = 0.4;
 const FEWEST_SHARED_CHARACTERS = 3;
@@ -93,10 +104,22 @@ export function messageOf(issue: Issue): string {
   }
 }
 
+// Every door of the Worker imports this file before it reads input, so that no message of the validation library reaches a caller.
+z.config({ customError: messageOf });
+
+const UNKNOWN = "is not a known field";
+/** A body may have a hundred thousand unknown fields. */
+const MOST_SUGGESTIONS = 50;
+
 /** One line for each: several unknown fields are one issue of zod's. */
 function unknownFields(keys: readonly string[], schema: unknown): string {
   const known = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-  return keys.map((key) => ["is not a known field", suggestion(key, known)].filter((part) => part !== null).join(". ")).join("\n");
+  return keys.map((key, index) => (index < MOST_SUGGESTIONS ? unknownField(key, known) : UNKNOWN)).join("\n");
+}
+
+/** "is not a known field. Did you mean `ttl_seconds`?" */
+export function unknownField(name: string, known: readonly string[]): string {
+  return [UNKNOWN, suggestion(name, known)].filter((part) => part !== null).join(". ");
 }
 
 function bound(origin: string, relation: string, size: number | bigint | undefined): string {

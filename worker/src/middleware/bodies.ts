@@ -20,7 +20,7 @@ function hasBody(request: Request): boolean {
 export const jsonOnly = createMiddleware<AppEnv>(async function jsonOnly(c, next) {
   const type = c.req.header("content-type") ?? "";
   if (WITH_BODY.has(c.req.method) && hasBody(c.req.raw) && !/^application\/([\w.-]+\+)?json\s*(;|$)/iu.test(type)) {
-    throw new Problem("unsupported_media_type", `The body is ${type === "" ? "of no declared type" : type}; expected application/json.`);
+    throw new Problem("unsupported_media_type", `The body must be application/json (got ${type === "" ? "no content type" : type}).`);
   }
   // A body that is announced and empty is none: where it may be left out, it was.
   if (type !== "" && WITH_BODY.has(c.req.method) && c.req.raw.body === null) {

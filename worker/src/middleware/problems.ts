@@ -1,6 +1,6 @@
 /** Every failure as a problem: the last place an error passes before it becomes an answer. */
 import { HTTPException } from "hono/http-exception";
-import { Problem } from "../errors.ts";
+import { Problem, invalidField } from "../errors.ts";
 import { problemResponse } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { errorFields, log } from "../lib/log.ts";
@@ -8,9 +8,7 @@ import { errorFields, log } from "../lib/log.ts";
 function asProblem(error: Error): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof HTTPException && error.status === 400) {
-    return new Problem("invalid_request", "The body is not valid JSON.", {
-      members: { errors: [{ path: "body", message: "not valid JSON" }] },
-    });
+    return invalidField("body", "must be valid JSON");
   }
   return new Problem("internal_error", "Something went wrong on our side. The request id finds it in our log.", { cause: error });
 }

@@ -1,7 +1,8 @@
 /** Datadog's webhook, in the shape of our template: all values are texts. No I/O. No clock. */
 import { z } from "zod";
+import { fieldErrors } from "../lib/field-errors.ts";
 import { shown } from "../lib/shown.ts";
-import { aboutProject, complaintsOf, metricsAmong, patternOrNull, projectOrNull, idText, textOrNull } from "./signal.ts";
+import { aboutProject, metricsAmong, patternOrNull, projectOrNull, idText, textOrNull } from "./signal.ts";
 import type { ReadBody } from "./signal.ts";
 
 const SCHEMA = "qc.datadog.v1";
@@ -9,10 +10,13 @@ const SCHEMA = "qc.datadog.v1";
 /** As Datadog leaves a variable that it does not know, or that has no value. */
 const UNEXPANDED = /^\$[A-Z_]+(\[[^\]]*\])?$/u;
 
-const identifier = idText.trim().min(1, "expected a text that is not empty");
+const UNEXPANDED_MESSAGE =
+  "must have a value. Datadog did not replace the variable: the monitor has no value for it, or the template is wrong";
+
+const identifier = idText.trim().min(1, "must be a text that is not empty");
 
 const template = z.looseObject({
-  schema: z.literal(SCHEMA, `expected ${JSON.stringify(SCHEMA)}`),
+  schema: z.literal(SCHEMA, `must be ${JSON.stringify(SCHEMA)}`),
   cycle_key: identifier,
   transition: identifier,
   alert_id: identifier,
@@ -20,7 +24,7 @@ const template = z.looseObject({
   project_id: aboutProject.project_id,
   pattern: aboutProject.abuse_pattern,
   enforce_action: aboutProject.enforce_action,
-  date_ms: z.string("expected a text").regex(/^\d{1,15}$/u, "expected milliseconds since 1970, as digits"),
+  date_ms: z.string("must be a text").regex(/^\d{1,15}$/u, "must be milliseconds since 1970, as digits"),
   link: z.string().optional(),
 });
 
@@ -32,12 +36,10 @@ export function readDatadog(body: unknown): ReadBody {
     ([, value]) => typeof value === "string" && UNEXPANDED.test(value),
   );
   if (unexpanded.length > 0) {
-    const message = (value: unknown) =>
-      `expected a value, and Datadog left ${shown(value)} as it was: the monitor has none, or the template is wrong`;
-    return { result: "refused", errors: unexpanded.map(([path, value]) => ({ path, message: message(value) })) };
+    return { result: "refused", errors: unexpanded.map(([path, value]) => ({ path, message: UNEXPANDED_MESSAGE, value: shown(value) })) };
   }
   const read = template.safeParse(body);
-  if (!read.success) return { result: "refused", errors: complaintsOf(read.error, body) };
+  if (!read.success) return { result: "refused", errors: fieldErrors(read.error.issues, body, "body") };
   const { cycle_key, transition, alert_id, title, project_id, pattern, enforce_action, date_ms, link } = read.data;
   const metrics = metricsAmong(read.data, "body");
   if ("errors" in metrics) return { result: "refused", errors: metrics.errors };

@@ -3,7 +3,8 @@ import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { markAsked, storeSignals, waitingSignals } from "../store/monitoring/signals.ts";
 import type { SignalOutcome, SignalRow, StoredSignal } from "../store/monitoring/signals.ts";
-import type { Complaint, ReadAlert } from "./signal.ts";
+import type { FieldError } from "../lib/field-errors.ts";
+import type { ReadAlert } from "./signal.ts";
 
 /** Of one pass: each is a job. The next pass comes soon. */
 const MAX_SIGNALS = 50;
@@ -17,7 +18,7 @@ export interface AlertResult {
   readonly result: (typeof ALERT_RESULTS)[number];
   readonly key?: string;
   readonly outcome?: SignalOutcome;
-  readonly errors?: readonly Complaint[];
+  readonly errors?: readonly FieldError[];
 }
 
 /** Writes the alerts down that can be read. Throws `storage_unavailable` where the database fails: then none is, and sending all again is safe. */

@@ -1,27 +1,23 @@
 /** What the readers of all sources share: one alert in, one `Signal` or a complaint that names the field. No I/O. No clock. */
 import { z } from "zod";
 import { abuseMetrics } from "../jobs/catalog.ts";
-import { shown } from "../lib/shown.ts";
+import { fieldErrors } from "../lib/field-errors.ts";
+import type { FieldError } from "../lib/field-errors.ts";
 import { ABUSE_PATTERNS } from "../store/abuse/abuse.ts";
 import type { AbusePattern } from "../store/abuse/abuse.ts";
 import type { Signal } from "../store/monitoring/signals.ts";
 
 export type { Signal } from "../store/monitoring/signals.ts";
 
-export interface Complaint {
-  readonly path: string;
-  readonly message: string;
-}
-
 /** One alert of a body, by its place in it. */
 export type ReadAlert =
   | { readonly result: "read"; readonly index: number; readonly signal: Signal }
-  | { readonly result: "refused"; readonly index: number; readonly errors: readonly Complaint[] };
+  | { readonly result: "refused"; readonly index: number; readonly errors: readonly FieldError[] };
 
 /** A body: its alerts, or what is wrong with it as a whole. */
 export type ReadBody =
   | { readonly result: "read"; readonly alerts: readonly ReadAlert[] }
-  | { readonly result: "refused"; readonly errors: readonly Complaint[] };
+  | { readonly result: "refused"; readonly errors: readonly FieldError[] };
 
 const MAX_ID_CHARACTERS = 200;
 const MAX_TEXT_CHARACTERS = 500;
@@ -30,28 +26,26 @@ const MAX_TEXT_CHARACTERS = 500;
 export const textOrNull = (text: string | undefined): string | null =>
   text === undefined || text.trim() === "" ? null : text.trim().slice(0, MAX_TEXT_CHARACTERS).toWellFormed();
 
-export const instant = z.iso.datetime({ offset: true, error: "expected an ISO 8601 time" });
+export const instant = z.iso.datetime({ offset: true, error: "must be an ISO 8601 time" });
 
 const patternText = z
   .string()
   .transform((text) => text.trim().toUpperCase())
-  .pipe(z.enum(ABUSE_PATTERNS, `expected one of ${ABUSE_PATTERNS.join(", ")}`));
+  .pipe(z.enum(ABUSE_PATTERNS));
 
 /** Part of what tells alerts apart. The database would keep another text than the one that was sent, and find it no more. */
 export const idText = z
-  .string("expected a text")
-  .max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`)
-  .refine((text) => text.isWellFormed() && !text.includes("\0"), "expected text without NUL and broken surrogates");
+  .string("must be a text")
+  .max(MAX_ID_CHARACTERS)
+  .refine((text) => text.isWellFormed() && !text.includes("\0"), "must not contain NUL or broken surrogates");
 
-export const signalId = idText.min(1, "expected a text that is not empty");
+export const signalId = idText.min(1, "must be a text that is not empty");
 
 /** Labels and annotations are texts. */
 export const aboutProject = {
   project_id: idText.optional(),
-  abuse_pattern: z
-    .union([z.literal("").transform(() => undefined), patternText], `expected one of ${ABUSE_PATTERNS.join(", ")}`)
-    .optional(),
-  enforce_action: z.enum(["true", "false"], "expected true or false").optional(),
+  abuse_pattern: z.union([z.literal("").transform(() => undefined), patternText], `must be one of ${ABUSE_PATTERNS.join(", ")}`).optional(),
+  enforce_action: z.enum(["true", "false"], "must be true or false").optional(),
 };
 
 /** null: no project is named, not even an empty one. */
@@ -61,7 +55,7 @@ export const patternOrNull = (pattern: AbusePattern | undefined): AbusePattern |
 
 const METRICS = Object.keys(abuseMetrics.shape);
 
-type Metrics = { readonly metrics: Signal["metrics"] } | { readonly errors: readonly Complaint[] };
+type Metrics = { readonly metrics: Signal["metrics"] } | { readonly errors: readonly FieldError[] };
 
 /** The known numbers among texts: labels and annotations have nothing else. */
 export function metricsAmong(given: Readonly<Record<string, unknown>>, place: string): Metrics {
@@ -73,20 +67,14 @@ export function metricsAmong(given: Readonly<Record<string, unknown>>, place: st
   });
   const read = abuseMetrics.safeParse(Object.fromEntries(named));
   if (read.success) return { metrics: read.data };
-  const errors = read.error.issues.map(({ path }) => {
-    const name = String(path[0]);
-    return { path: `${place}.${name}`, message: `expected a number that can be one of ${name} (given: ${shown(given[name])})` };
-  });
-  return { errors };
+  const errors = fieldErrors(read.error.issues, given, "");
+  return { errors: errors.map((error) => ({ ...error, path: `${place}.${error.path}` })) };
 }
 
-/** What zod complains of, with the value that was given. */
-export function complaintsOf(error: z.ZodError, given: unknown, place = ""): readonly Complaint[] {
-  return error.issues.map(({ path, message }) => {
-    const at = [...(place === "" ? [] : [place]), ...path.map(String)].join(".");
-    const value = path.reduce<unknown>((inner, key) => (isObject(inner) ? Reflect.get(inner, key) : undefined), given);
-    return { path: at === "" ? "body" : at, message: `${message} (given: ${shown(value)})` };
-  });
+/** Errors of one alert, with the path of the alert before each field. */
+export function errorsAt(place: string, error: z.ZodError, given: unknown): readonly FieldError[] {
+  return fieldErrors(error.issues, given, "").map((each) => ({
+    ...each,
+    path: [place, each.path].filter((part) => part !== "").join("."),
+  }));
 }
-
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;

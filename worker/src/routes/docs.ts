@@ -3,14 +3,14 @@ import { z } from "@hono/zod-openapi";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { html } from "hono/html";
 import { PROBLEMS } from "../errors.ts";
-import { createRouter } from "../http/index.ts";
+import { ERRORS_PATH, createRouter } from "../http/index.ts";
 import type { AppEnv } from "../http/index.ts";
 import { VERSION } from "../lib/version.ts";
 import { API_KEY_PATTERN } from "../tenants/keys/api-key.ts";
 import { answer, everybody, operations } from "./operation.ts";
 
 const ASSETS = "/docs-assets";
-const ERRORS = Object.entries(PROBLEMS).map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`);
+const ERRORS = Object.entries(PROBLEMS).map(([code, { status, meaning }]) => `| \`${code}\` | ${status} | ${meaning} |`);
 
 const INFO = {
   openapi: "3.1.0",
@@ -22,7 +22,7 @@ const INFO = {
       "Coordinates every call to a metered provider: a limit over a UTC day, spent in advance, never overspent.",
       "Two refusals are different answers: `pace_exceeded` (wait a moment) and `quota_exhausted` (too little of the day is left: until `reset_at`, or where others only hold it, until `available_at`).",
       "Errors are RFC 9457 problems with a stable `code`. Every answer carries `x-request-id`.",
-      ["| code | status | title |", "| --- | --- | --- |", ...ERRORS].join("\n"),
+      ["| code | status | meaning |", "| --- | --- | --- |", ...ERRORS].join("\n"),
     ].join("\n\n"),
   },
   servers: [{ url: "/", description: "This Worker" }],
@@ -136,3 +136,39 @@ operations(
       </html>`,
   );
 });
+
+operations(
+  docsRoutes,
+  "Service",
+  everybody,
+  [],
+)("get", ERRORS_PATH, {
+  summary: "List all error codes as a page",
+  responses: { 200: { description: "A page with one heading for each code", content: { "text/html": { schema: z.string() } } } },
+}).handle((c) =>
+  c.html(
+    html`<!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <title>Errors of the Quota Coordinator API</title>
+        </head>
+        <body>
+          <h1>Errors</h1>
+          <p>
+            The field <code>type</code> or <code>documentation_url</code> of an error links to its entry. <a href="/docs">API reference</a>
+          </p>
+          ${Object.entries(PROBLEMS).map(
+            ([code, { status, title, meaning, retryable }]) => html`
+              <h2 id="${code}">${code}</h2>
+              <p>${status} ${title}. ${meaning}</p>
+              <p>
+                ${retryable ? "The same request may succeed later. Wait for Retry-After." : "Change the request before you send it again."}
+              </p>
+            `,
+          )}
+        </body>
+      </html>`,
+  ),
+);

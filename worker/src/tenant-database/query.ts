@@ -51,7 +51,7 @@ export function runQuery(storage: DurableObjectStorage, request: QueryRequest, m
   if ("path" in prepared) return { result: "refused", message: prepared.message };
   try {
     if (!writes(sql, prepared)) return reading(storage, prepared, request.maxRows);
-    if (request.readOnly) throw refused("This statement would write, and the request says read_only.");
+    if (request.readOnly) throw refused("must not write, because `read_only` is true");
     if (!mayWrite()) return { result: "frozen" };
     return storage.transactionSync(() => writing(sql, prepared, request.maxRows));
   } catch (error) {

@@ -1,5 +1,6 @@
 /** Projects for operators: the list, one in full, and stopping and starting it by hand. */
-import { Problem } from "../../errors.ts";
+import { fieldErrors } from "../../lib/field-errors.ts";
+import { Problem, invalidFields } from "../../errors.ts";
 import { note } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
@@ -94,7 +95,7 @@ projectPages.get(
 /** What was written as the reason. Throws `invalid_request`. */
 function reasonOf({ reason = "" }: Readonly<Record<string, string>>): string {
   const read = note.safeParse(reason);
-  if (!read.success) throw new Problem("invalid_request", `Reason: ${read.error.issues[0]?.message ?? "not valid"}.`);
+  if (!read.success) throw invalidFields(fieldErrors(read.error.issues, { reason }, "reason"));
   return read.data;
 }
 

@@ -73,7 +73,7 @@ const UNTOLD: RateLimits = { daily: null, rate: null };
 
 export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 }: ClientConfig): IsbndbClient {
   // Refused here and without a quotation: fetch would quote the key, and only after the call was paid for.
-  if (!/^[\u0021-\u007e]+$/u.test(apiKey)) throw new TypeError("apiKey is expected to be visible ASCII characters");
+  if (!/^[\u0021-\u007e]+$/u.test(apiKey)) throw new TypeError("apiKey must be visible ASCII characters");
   const root = new URL(baseUrl).href.replace(/\/+$/u, "");
 
   async function call<T>(

@@ -20,7 +20,7 @@ const MAX_TEXT_CHARACTERS = 150;
 const MAX_PAGE_SIZE = 1000;
 
 export function booksRequest(isbns: readonly string[]): Asked {
-  if (isbns.length === 0) throw new RangeError("isbns is empty: expected at least one ISBN");
+  if (isbns.length === 0) throw new RangeError("isbns must have at least one ISBN");
   return { method: "POST", path: "/books", json: { isbns } };
 }
 
@@ -33,7 +33,7 @@ export function authorRequest(name: string, paging: Paging): Asked {
 }
 
 export function releasedRequest({ month, subject, ...paging }: Released): Asked {
-  if (!/^\d{4}-(0[1-9]|1[0-2])$/u.test(month)) throw new RangeError(`month is "${month}": expected YYYY-MM`);
+  if (!/^\d{4}-(0[1-9]|1[0-2])$/u.test(month)) throw new RangeError(`month must be YYYY-MM (got "${month}")`);
   // Documented is only "on or after", "on or before": YYYY-MM is taken for the whole month at both ends, which also spares
   // us asking for 31 February.
   const query = new URLSearchParams({ publishedFrom: month, publishedTo: month, ...pagingParameters(paging) });
@@ -60,9 +60,9 @@ function whyUnusable(text: string): NeverSentReason | null {
 }
 
 function pagingParameters({ page, pageSize }: Paging): { page: string; pageSize: string } {
-  if (!Number.isInteger(page) || page < 1) throw new RangeError(`page is ${page}: expected a whole number from 1`);
+  if (!Number.isInteger(page) || page < 1) throw new RangeError(`page must be a whole number from 1 (got ${page})`);
   if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > MAX_PAGE_SIZE) {
-    throw new RangeError(`pageSize is ${pageSize}: expected a whole number from 1 to ${MAX_PAGE_SIZE}`);
+    throw new RangeError(`pageSize must be a whole number from 1 to ${MAX_PAGE_SIZE} (got ${pageSize})`);
   }
   return { page: String(page), pageSize: String(pageSize) };
 }

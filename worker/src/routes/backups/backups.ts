@@ -23,7 +23,7 @@ const EXAMPLE_ID = "bak_5f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d6e7f8091";
 
 const backupId = z
   .string()
-  .regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -")
+  .regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ or -")
   .describe("Of a backup")
   .openapi({ example: EXAMPLE_ID });
 

@@ -20,7 +20,7 @@ export const organizationRoutes = createRouter();
 const operation = operations(organizationRoutes, "Organisations", admin);
 
 export const organizationId = identifier.describe("Of an organisation").openapi({ example: "org_alexandria" });
-const billingAnchor = instant.refine((text) => !(Date.parse(text) < 0), "expected a time from 1970 on");
+const billingAnchor = instant.refine((text) => !(Date.parse(text) < 0), "must not be before 1970");
 
 const monthlyApiCalls = z.int().min(0).max(MAX_CAP).nullable().describe("Calls of all its projects in one billing period; null: unlimited");
 

@@ -16,7 +16,7 @@ const operation = operations(projectKeyRoutes, "API keys", projectItself("admin"
 
 const keyId = z
   .string()
-  .regex(/^[0-9A-Za-z]{10}$/u, "expected the 10 letters and digits in the middle of a key: qc_live_<these>_…")
+  .regex(/^[0-9A-Za-z]{10}$/u, "must be the 10 letters and digits in the middle of a key, qc_live_<these>_…")
   .describe("Of a key: stands in the key itself")
   .openapi({ example: "Q7hX2mPz4K" });
 
@@ -25,7 +25,7 @@ const ofKey = z.object({ id: projectId, key_id: keyId });
 const scopes = z
   .array(z.enum(SCOPES))
   .min(1)
-  .refine((given) => new Set(given).size === given.length, "expected each scope once")
+  .refine((given) => new Set(given).size === given.length, "must name each scope once")
   .describe(
     "`read`: the catalogue and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys and webhooks",
   );
@@ -137,7 +137,7 @@ operation("post", "/projects/{id}/keys/{key_id}/rotate", {
           immediate: z.boolean().default(false).describe("The secret leaked: all earlier versions stop working now"),
           new_key_sha256: z
             .string()
-            .regex(/^[0-9a-f]{64}$/u, "expected SHA-256 as 64 hex digits in lower case")
+            .regex(/^[0-9a-f]{64}$/u, "must be a SHA-256 hash: 64 lower-case hex digits")
             .optional()
             .describe("Of the whole new key, where you made it yourself"),
           idempotency_key: idempotencyKey.describe("The same rotation again makes no other version, and answers without the key"),

@@ -1,8 +1,8 @@
 /** Books: one of the catalogue, and what appeared in some months, bought page by page. */
 import { z } from "@hono/zod-openapi";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField } from "../../errors.ts";
 import { addressable } from "../../http/fields.ts";
-import { createRouter, invalidField } from "../../http/index.ts";
+import { createRouter } from "../../http/index.ts";
 import { parseIsbn } from "../../library/isbn.ts";
 import { enrichNewReleases, readReleases } from "../../library/new-releases.ts";
 import { MAX_MONTHS } from "../../library/releases-range.ts";
@@ -55,7 +55,7 @@ catalogue("get", "/books/{isbn}", {
 }).handle(async (c) => {
   const { isbn } = c.req.valid("param");
   const parsed = parseIsbn(isbn);
-  if (!("isbn13" in parsed)) throw invalidField("isbn", `${JSON.stringify(isbn)}: ${parsed.reason}`);
+  if (!("isbn13" in parsed)) throw invalidField("isbn", parsed.reason, isbn);
   const [found] = await findBooks(c.get("deps").db, [parsed.isbn13]);
   if (!found) {
     throw new Problem("not_found", `The catalogue does not hold ${parsed.isbn13}. POST /api/enrich/batch-direct asks the provider for it.`);
@@ -66,7 +66,7 @@ catalogue("get", "/books/{isbn}", {
 /** A cursor holds its question: 20 subjects of 150 characters, each at worst seven bytes long, in base64url. */
 const MAX_CURSOR_CHARACTERS = 40_000;
 
-const month = z.string().regex(/^[12]\d{3}-(0[1-9]|1[0-2])$/u, "expected YYYY-MM");
+const month = z.string().regex(/^[12]\d{3}-(0[1-9]|1[0-2])$/u, "must be a month, such as 2025-12");
 
 const releasesBody = z
   .strictObject({

@@ -1,8 +1,8 @@
 /** The scheduled harvest: what it is to fetch, how it stands, and a run by hand. */
 import { z } from "@hono/zod-openapi";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidFields } from "../../errors.ts";
 import { addressable } from "../../http/fields.ts";
-import { createRouter, invalidFields } from "../../http/index.ts";
+import { createRouter } from "../../http/index.ts";
 import { runHarvest } from "../../library/harvest.ts";
 import { sortIsbns } from "../../library/isbn.ts";
 import { isoOrNull, isoSeconds } from "../../lib/time.ts";
@@ -26,7 +26,7 @@ const targetsBody = z
     authors: z.array(addressable).max(MAX_TARGETS).default([]),
     priority: z.int().min(0).max(100).default(50).describe("The highest first"),
   })
-  .refine(({ isbns, authors }) => isbns.length + authors.length > 0, "expected at least one ISBN or author")
+  .refine(({ isbns, authors }) => isbns.length + authors.length > 0, "must have at least one ISBN or author")
   .openapi({ example: { isbns: ["978-0-14-143951-8"], authors: ["Ursula K. Le Guin"], priority: 80 } });
 
 operation("post", "/targets", {

@@ -1,6 +1,6 @@
 /** What monitoring systems report: each source in its own shape, let in by its own secret, and the list of what came. */
 import { z } from "@hono/zod-openapi";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField, invalidFields } from "../../errors.ts";
 import { beside } from "../../http/background.ts";
 import { instant, projectId } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
@@ -14,7 +14,7 @@ import { receiveSignals, relaySignals } from "../../monitoring/intake.ts";
 import type { AlertResult } from "../../monitoring/intake.ts";
 import { checkSignature } from "../../monitoring/signature.ts";
 import { signalId, textOrNull } from "../../monitoring/signal.ts";
-import type { Complaint, ReadAlert, ReadBody } from "../../monitoring/signal.ts";
+import type { ReadAlert, ReadBody } from "../../monitoring/signal.ts";
 import { isoOrNull, isoSeconds } from "../../lib/time.ts";
 import { ABUSE_PATTERNS } from "../../store/abuse/abuse.ts";
 import { SIGNAL_SOURCES, listSignals } from "../../store/monitoring/signals.ts";
@@ -163,9 +163,9 @@ operation("get", "/signals", {
 
 async function takeBody(c: AppContext, read: (body: unknown) => ReadBody) {
   const body = read(parsed(await c.req.text()));
-  if (body.result === "refused") throw unprocessable(body.errors);
+  if (body.result === "refused") throw invalidFields(body.errors, "unprocessable");
   const wrong = body.alerts.flatMap((alert) => (alert.result === "refused" ? alert.errors : []));
-  if (body.alerts.every(({ result }) => result === "refused")) throw unprocessable(wrong);
+  if (body.alerts.every(({ result }) => result === "refused")) throw invalidFields(wrong, "unprocessable");
   return take(c, body.alerts);
 }
 
@@ -189,14 +189,6 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw unprocessable([{ path: "body", message: "expected JSON; it is cut off or damaged" }]);
+    throw invalidField("body", "must be JSON. It is cut off or damaged", undefined, "unprocessable");
   }
-}
-
-const MAX_ERRORS = 50;
-
-function unprocessable(errors: readonly Complaint[]): Problem {
-  const [first] = errors;
-  const more = errors.length > 1 ? `; and ${errors.length - 1} more` : "";
-  return new Problem("unprocessable", `${first?.path}: ${first?.message}${more}`, { members: { errors: errors.slice(0, MAX_ERRORS) } });
 }

@@ -91,7 +91,7 @@ export const received = z
           key: z.string().optional(),
           outcome: z.enum(SIGNAL_OUTCOMES).optional(),
           errors: z
-            .array(z.object({ path: z.string(), message: z.string() }))
+            .array(z.object({ path: z.string(), message: z.string(), value: z.unknown().optional() }))
             .readonly()
             .optional(),
         }),

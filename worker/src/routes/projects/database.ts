@@ -1,9 +1,9 @@
 /** A project's own database. */
 import { z } from "@hono/zod-openapi";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField } from "../../errors.ts";
 import { ofProject } from "../../http/fields.ts";
 import { hiddenProject, metered } from "../../http/guards.ts";
-import { createRouter, invalidField } from "../../http/index.ts";
+import { createRouter } from "../../http/index.ts";
 import type { Busy } from "../../tenant-database/index.ts";
 import { prepare } from "../../tenant-database/index.ts";
 import { readyProject } from "../../tenants/projects/projects.ts";
@@ -69,7 +69,7 @@ operation("post", "/projects/{id}/database/query", {
   const { id } = c.req.valid("param");
   const { sql, params, read_only: readOnly, max_rows: maxRows } = c.req.valid("json");
   const prepared = prepare(sql, params);
-  if ("path" in prepared) throw invalidField(prepared.path, prepared.message, "unprocessable");
+  if ("path" in prepared) throw invalidField(prepared.path, prepared.message, undefined, "unprocessable");
   return metered(c, QUERY, async (caller) => {
     const deps = c.get("deps");
     if (caller.kind === "admin") await readyProject(deps, id);
@@ -83,13 +83,13 @@ operation("post", "/projects/{id}/database/query", {
         return c.json({ columns, rows, ...counts, duration_ms: deps.clock() - began, schema_version: schemaVersion }, 200);
       }
       case "refused":
-        throw invalidField("sql", answer.message, "unprocessable");
+        throw invalidField("sql", answer.message, undefined, "unprocessable");
       case "busy":
         throw busy(answer);
       case "failed": {
         // It ran, and took the database's time: nothing is given back.
-        const errors = [{ path: "sql", message: answer.message }];
-        throw new Problem("unprocessable", `sql: ${answer.message}`, { members: { errors, counted: true } });
+        const { detail, members } = invalidField("sql", `failed: ${answer.message}`, undefined, "unprocessable");
+        throw new Problem("unprocessable", detail, { members: { ...members, counted: true } });
       }
     }
   });

@@ -20,7 +20,7 @@ export const region = z
   );
 
 export const capValue = z
-  .int(`expected a whole number from 0 to ${MAX_CAP}, or null`)
+  .int(`must be a whole number from 0 to ${MAX_CAP}, or null`)
   .min(0)
   .max(MAX_CAP)
   .nullable()

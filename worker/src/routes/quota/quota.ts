@@ -40,7 +40,7 @@ forEverybody("get", "/status", {
 });
 
 /** Any label that may stand among the callers, projects' and the ledger's own included: at most `project:` and an id. */
-const anyCaller = z.string().regex(/^[\w.:-]{1,72}$/u, "expected 1 to 72 letters, digits or . : _ -");
+const anyCaller = z.string().regex(/^[\w.:-]{1,72}$/u, "must be 1 to 72 letters, digits or . : _ -");
 
 const historyQuery = z
   .object({
@@ -51,7 +51,7 @@ const historyQuery = z
   })
   .refine(({ project_id, caller }) => project_id === undefined || caller === undefined, {
     path: ["caller"],
-    message: "expected either project_id or caller, not both",
+    message: "must not be given together with `project_id`",
   });
 
 const NOT_BY_CALLER = "null where one caller was asked for: not kept by caller";

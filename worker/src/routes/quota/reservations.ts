@@ -1,10 +1,10 @@
 /** Reservations over HTTP: for those who call the provider themselves. */
 import { z } from "@hono/zod-openapi";
 import { MAX_CALLS } from "../../env.ts";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField } from "../../errors.ts";
 import type { Caller } from "../../http/access.ts";
 import { moment } from "../../http/fields.ts";
-import { createRouter, invalidField, showRateLimit, visibleStatus } from "../../http/index.ts";
+import { createRouter, showRateLimit, visibleStatus } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
 import { spenderOf } from "../../http/spender.ts";
 import { reserving, settling } from "../../library/quota-spans.ts";
@@ -29,7 +29,7 @@ const DEFAULT_CALLER = "api";
 
 const id = z
   .string()
-  .regex(/^[\w.:-]{1,100}$/u, "expected 1 to 100 letters, digits or . : _ -")
+  .regex(/^[\w.:-]{1,100}$/u, "must be 1 to 100 letters, digits or . : _ -")
   .describe("Of a reservation: yours, or the one that was made for you")
   .openapi({ example: "harvest-2025-12-30-0001" });
 
@@ -72,16 +72,15 @@ active("post", "/reservations", {
   const who = callerOf(c);
   const body = c.req.valid("json");
   if (body.min_calls !== undefined && body.min_calls > body.calls) {
-    throw invalidField("min_calls", `${body.min_calls} is more than calls (${body.calls})`);
+    throw invalidField("min_calls", `must be at most \`calls\`, ${body.calls}`, body.min_calls);
   }
   if (who.kind === "admin" && body.id?.startsWith(PROJECT_CALLER_PREFIX)) {
-    throw invalidField("id", `${PROJECT_CALLER_PREFIX}… is for the reservations of projects`);
+    throw invalidField("id", `must not begin with ${PROJECT_CALLER_PREFIX}. Such ids belong to projects`, body.id);
   }
   const name = body.id ?? crypto.randomUUID();
   const { caller, priority: urgency, share } = spenderOf(who, body, DEFAULT_CALLER);
   const longest = maxTtlSeconds(caller);
-  if (body.ttl_seconds > longest)
-    throw invalidField("ttl_seconds", `${body.ttl_seconds} is too long; a project may hold calls for at most ${longest} s`);
+  if (body.ttl_seconds > longest) throw invalidField("ttl_seconds", `must be at most ${longest} for this caller`, body.ttl_seconds);
   const { quota, trace } = c.get("deps");
   const spending = { cost: { calls: body.calls }, caller, priority: urgency, share };
   const { answer } = await reserving(trace, spending, async () => ({

@@ -11,7 +11,7 @@ export const provider = z.enum([PROVIDER]).default(PROVIDER).openapi({ descripti
 /** Who spends: the label under which calls appear in the status. Names of the ledger's own and of projects may not be chosen. */
 export const callerLabel = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._:-]{0,63}$/u, "expected 1 to 64 lower-case letters, digits or . : _ -, beginning with a letter or digit")
+  .regex(/^[a-z0-9][a-z0-9._:-]{0,63}$/u, "must be 1 to 64 lower-case letters, digits or . : _ -, beginning with a letter or digit")
   .refine((label) => !isReservedCaller(label), "this is a name of the ledger's own; choose another")
   .describe("Who spends: the label under which the calls appear in the status");
 

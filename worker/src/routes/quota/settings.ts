@@ -54,7 +54,7 @@ const settingsBody = z
       .number()
       .refine(
         (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
-        `expected 0, or ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
+        `must be 0, or from ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
       )
       .optional()
       .describe("0 switches the pace off"),
@@ -63,7 +63,7 @@ const settingsBody = z
       .optional()
       .describe("enforce; observe: count, and log what would be refused; off: count only, and go on even when the ledger fails"),
   })
-  .refine((body) => Object.keys(body).length > 0, "expected at least one setting")
+  .refine((body) => Object.keys(body).length > 0, "must have at least one setting")
   .openapi({ example: { enforcement: "observe" } });
 
 const settings = z

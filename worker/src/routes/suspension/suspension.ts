@@ -34,7 +34,7 @@ byAdmin("post", "/projects/{id}/suspend", {
 
 const suspensionReason = z
   .string()
-  .regex(/^(admin|abuse:[A-Z_]{1,64}|quota:[a-z_]{1,64})$/u, "expected admin, abuse:<PATTERN> or quota:<cap>")
+  .regex(/^(admin|abuse:[A-Z_]{1,64}|quota:[a-z_]{1,64})$/u, "must be admin, abuse:<PATTERN> or quota:<cap>")
   .openapi({ example: "admin" });
 
 byAdmin("post", "/projects/{id}/reactivate", {

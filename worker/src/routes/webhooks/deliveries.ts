@@ -14,7 +14,7 @@ const operation = operations(webhookDeliveryRoutes, "Webhooks", projectItself("a
 
 const deliveryId = z
   .string()
-  .regex(/^dlv_[0-9a-f]{32}$/u, "expected dlv_ and 32 hexadecimal digits")
+  .regex(/^dlv_[0-9a-f]{32}$/u, "must be dlv_ and 32 hexadecimal digits")
   .describe("Of a delivery")
   .openapi({ example: "dlv_5f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d" });
 

@@ -1,5 +1,5 @@
 /** Organisations: who owns projects, and how many calls they have bought for a month. */
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import { randomBase62 } from "../../lib/base62.ts";
 import { isoSeconds } from "../../lib/time.ts";
@@ -61,8 +61,8 @@ export async function createOrganization({ db, clock }: Store, input: Organizati
 
 /** Nobody has bought a period that has not begun; and use that is reported for a time before the first one is refused. */
 function notBegun(anchor: number, now: number): Problem {
-  const message = `${isoSeconds(anchor)} is to come; expected a time up to now, ${isoSeconds(now)}: the first billing period begins with it`;
-  return new Problem("unprocessable", `billing_anchor: ${message}.`, { members: { errors: [{ path: "billing_anchor", message }] } });
+  const message = `must not be after now, ${isoSeconds(now)}. The first billing period begins with it`;
+  return invalidField("billing_anchor", message, isoSeconds(anchor), "unprocessable");
 }
 
 /** Throws `not_found`. */

@@ -1,6 +1,6 @@
 /** API keys: made, shown once, replaced, revoked. Who holds one is told the truth about it; the database holds only keyed hashes. */
 import { sha256Hex } from "../../lib/bytes.ts";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import { isoOrNull, isoSeconds } from "../../lib/time.ts";
 import { addKey, countLiveKeys, findKey, revokeKey } from "../../store/keys/api-keys.ts";
@@ -41,7 +41,7 @@ interface MadeKey {
 /** A key that is not stored yet. Throws `unprocessable` where it could never be used. */
 export async function newKey({ config, clock }: Pick<Deps, "config" | "clock">, input: KeyInput): Promise<MadeKey> {
   if (input.expiresAt !== null && input.expiresAt <= clock()) {
-    throw new Problem("unprocessable", `expires_at: ${isoSeconds(input.expiresAt)} is over; expected a time to come, or null.`);
+    throw invalidField("expires_at", "must be in the future, or null", isoSeconds(input.expiresAt), "unprocessable");
   }
   const { id, plaintext } = mintKey(input.mode);
   const row = { id, ...input, hash: await storedHash(await sha256Hex(plaintext), config.keyPepper) };
