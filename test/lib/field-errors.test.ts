@@ -1,5 +1,5 @@
 /** Errors of fields are plain sentences with the field, the value and what is accepted, and hold no words of the validation library. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { fieldErrors, sentenceOf, suggestion } from "../../worker/src/lib/field-errors.ts";

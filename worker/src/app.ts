@@ -1,4 +1,4 @@
-/** Middleware order, the mounting table, and what becomes of everything that is not found or fails. */
+/** Middleware order, the mounting table, and the handlers of missing routes and failures. */
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
 import { dashboard, failurePage, isForPeople } from "./dashboard/index.tsx";
@@ -45,8 +45,8 @@ app.notFound(async (c) => {
   return isForPeople(c) ? failurePage(c, problem) : problemResponse(c, problem);
 });
 
-// A referrer to our own pages only: without any, a browser would not say where a form comes from. What other origins may read is nothing:
-// there is no CORS header anywhere.
+// The referrer is sent to our own pages only: without it, a browser would not reveal the origin of a form. No response has a CORS header, so
+// other origins can read nothing.
 app.use(secureHeaders({ referrerPolicy: "same-origin", xFrameOptions: "DENY" }));
 app.use(answerHeaders);
 app.use(requestContext(() => Date.now()));
@@ -56,7 +56,10 @@ app.use(
     onMethodNotAllowed: (c, methods) => {
       const headers = { Allow: [...methods, "OPTIONS"].join(", ") };
       if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers });
-      return problemResponse(c, new Problem("method_not_allowed", `${c.req.method} is not among ${headers.Allow}.`, { headers }));
+      return problemResponse(
+        c,
+        new Problem("method_not_allowed", `${c.req.method} is not allowed here. Allowed: ${headers.Allow}.`, { headers }),
+      );
     },
   }),
 );
@@ -64,7 +67,7 @@ app.use(authenticate);
 app.use(rates);
 app.use(limitBody);
 app.use("/api/*", jsonOnly);
-// Changes by hand that have something to tell, and what is sent once more. Whatever jobs have to tell is handed on at their end.
+// Manual changes that create events, and repeated deliveries. Jobs dispatch their events when they end.
 for (const path of ["suspend", "reactivate", "caps", "keys/*", "webhooks/*"]) app.use(`/api/projects/:id/${path}`, dispatchAfterChange);
 for (const path of ["suspend", "reactivate", "webhooks/*"]) app.use(`/projects/:id/${path}`, dispatchAfterChange);
 
@@ -89,7 +92,7 @@ app.route("/api", suspensionRoutes);
 app.route("/api", projectUsageRoutes);
 app.route("/api", changeRoutes);
 app.route("/api", projectDetectionRoutes);
-// Before the webhooks themselves: "deliveries" is no id.
+// Before the webhooks themselves, because "deliveries" is not an id.
 app.route("/api", webhookDeliveryRoutes);
 app.route("/api", webhookRoutes);
 app.route("/api", databaseRoutes);
@@ -99,12 +102,12 @@ app.route("/api", restoreRoutes);
 app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
   type: "http",
   scheme: "bearer",
-  description: "The administrator's token (ADMIN_TOKEN)",
+  description: "The admin token (ADMIN_TOKEN)",
 });
 app.openAPIRegistry.registerComponent("securitySchemes", "metrics", {
   type: "http",
   scheme: "bearer",
-  description: "METRICS_TOKEN, which reads /metrics and nothing else",
+  description: "METRICS_TOKEN, which only reads /metrics",
 });
 app.openAPIRegistry.registerComponent("securitySchemes", "project", {
   type: "http",

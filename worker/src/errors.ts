@@ -13,7 +13,7 @@ interface ProblemKind {
   readonly retryable: boolean;
   /** An operator should look: logged as an error. */
   readonly alarming: boolean;
-  /** A type that others have defined; without one, `type` links to the documentation. */
+  /** A type that others have defined. By default `type` links to the documentation. */
   readonly type?: string;
 }
 

@@ -1,4 +1,4 @@
-/** The Workflow class: every job is an instance of it. From the catalogue to the handler; how a run goes stands in jobs/job-run.ts. */
+/** The Workflow class. Every job is an instance of it. jobs/job-run.ts runs the handler. */
 import { WorkflowEntrypoint } from "cloudflare:workers";
 import type { WorkflowEvent, WorkflowStep } from "cloudflare:workers";
 import { createDeps } from "./deps.ts";
@@ -26,7 +26,7 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
     const log = jobLog(type, { job_id: id, job_type: type, request_id: requestId, trace_id: traceId });
     const kind = isJobType(type) ? JOBS[type] : GONE;
     const job = { id, type };
-    // Where the job stands in the trace of whoever asked: the same after every interruption.
+    // The job's place in the trace of its requester. It stays the same after every interruption.
     const place = await placeOfJob(traceparent, id);
     const onEnd: JobRunOptions["onEnd"] = ({ status, error: message }) => {
       const { trace } = createDeps(this.env, clock, traceparent);
@@ -36,7 +36,7 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
     const run = new JobRun({ id, db: this.env.DB, clock, steps, log, onEnd, policy: { ...kind, tries: maxTries } });
     return run.toEnd(async () => {
       if (delayUntil !== null) await run.sleepUntil("delay", delayUntil);
-      if (!isJobType(type)) return { success: false, error: `There is no job type ${type} any more.` };
+      if (!isJobType(type)) return { success: false, error: `The job type ${type} no longer exists.` };
       const deps = createDeps(this.env, clock, place);
       const result = await handle(type, params.payload, {
         id,
@@ -54,18 +54,18 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
           }),
         sleepUntil: async (name, time) => run.sleepUntil(name, time),
       });
-      // The one place where what jobs have to tell is handed on. Twice is once, so that it needs no step.
+      // The only place that dispatches events of jobs. It is idempotent, so it needs no step.
       await dispatchBeside(deps);
       return result;
     });
   }
 }
 
-/** For an instance whose type has left the catalogue: it runs nothing. */
+/** For an instance whose type no longer exists. It runs nothing. */
 const GONE = { tries: 1, delaySeconds: 5, backoff: "constant", timeoutMinutes: 5 } as const;
 
 async function handle(type: JobType, given: unknown, job: JobContext): Promise<JobExecutionResult> {
-  // Each type's schema and handler belong together by the catalogue, which the compiler can't follow through a lookup.
+  // The catalog pairs each schema with its handler. The compiler cannot follow that through a lookup.
   const handler = HANDLERS[type] as (payload: unknown, job: JobContext) => Promise<JobExecutionResult>;
   return handler(JOBS[type].payload.parse(given), job);
 }

@@ -1,6 +1,6 @@
 /**
- * `provision_project`: database, registrations, and then the key works; each a step of its own. What fails is undone in the opposite order
- * by steps of their own too, and what could not be undone stays written down: housekeeping asks for it again.
+ * `provision_project`: creates the database, registers the project and activates the key, one step each. A failure is rolled back in reverse
+ * order, also in steps. Parts that could not be rolled back stay recorded, and housekeeping retries them.
  */
 import { StepFailed } from "../jobs/failure.ts";
 import { rootId } from "../jobs/job-id.ts";
@@ -32,9 +32,12 @@ export const provisionProjectHandler: JobHandler<"provision_project"> = async ({
     case "done":
       return { success: true, data: { project_id, outcome: "provisioned", steps: {} } };
     case "held":
-      return { success: false, error: `Another job provisions the project ${JSON.stringify(project_id)}.` };
+      return { success: false, error: `Another job is provisioning the project ${JSON.stringify(project_id)}.` };
     case "missing":
-      return { success: false, error: `There is no project ${JSON.stringify(project_id)} to provision. POST /api/projects creates one.` };
+      return {
+        success: false,
+        error: `The project ${JSON.stringify(project_id)} does not exist or is already provisioned. POST /api/projects creates one.`,
+      };
   }
 };
 
@@ -63,7 +66,7 @@ async function provision(held: Held, job: JobContext): Promise<JobExecutionResul
   return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps } };
 }
 
-/** `failure` null: it failed before, and only what is left is undone. */
+/** `failure` null: provisioning failed before, and only the rollback continues. */
 async function undo(held: Held, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
   const { projectId: project_id } = held;
   const told = failure === null ? "" : `${failure.step}: ${failure.error.replace(/\.?$/u, ".")} `;
@@ -77,7 +80,7 @@ async function undo(held: Held, failure: Failure | null, job: JobContext): Promi
       job.step("undo: write down why", async (_attempt, { db, clock }) => failProvisioning(db, held, failure, clock())),
     );
     if (noted === null)
-      return failed("rollback_incomplete", ["everything"], "That could not be written down; housekeeping goes on with it.");
+      return failed("rollback_incomplete", ["everything"], "Recording the failure failed. Housekeeping continues the rollback.");
     if (!noted) return notHeld(held, failed, job);
   }
   const left: string[] = [];
@@ -86,16 +89,16 @@ async function undo(held: Held, failure: Failure | null, job: JobContext): Promi
   };
   for (const service of SERVICES.toReversed()) await undone(service, async (_attempt, deps) => deregisterProject(deps, held, service));
   await undone("database", async (_attempt, deps) => destroyDatabase(deps, held));
-  // The project's row is what says that something is left.
+  // The project's row records the remaining rollback.
   if (left.length === 0) await undone("project", async (_attempt, deps) => removeProject(deps, held));
   else left.push("project");
-  job.log.warn("Undone", { project_id, left });
-  if (left.length > 0) return failed("rollback_incomplete", left, `Not undone yet: ${left.join(", ")}; housekeeping tries again.`);
+  job.log.warn("Rolled back", { project_id, left });
+  if (left.length > 0) return failed("rollback_incomplete", left, `Not rolled back yet: ${left.join(", ")}. Housekeeping retries.`);
   if (failure === null) return { success: true, data: { project_id, outcome: "rolled_back", left } };
-  return failed("rolled_back", [], "Everything was undone.");
+  return failed("rolled_back", [], "Everything was rolled back.");
 }
 
-/** The last step may have had its effect although no answer came; otherwise another job is at it. */
+/** The last step may have succeeded without a response. Otherwise another job is provisioning. */
 async function notHeld(
   held: Held,
   failed: (outcome: string, left: readonly string[], error: string) => JobExecutionResult,
@@ -103,5 +106,5 @@ async function notHeld(
 ): Promise<JobExecutionResult> {
   const now = await job.step("look again", async (_attempt, { db }) => beginProvisioning(db, held));
   if (now === "done") return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps: {} } };
-  return failed("taken_over", [], "Another job has taken this project over.");
+  return failed("taken_over", [], "Another job has taken over this project.");
 }

@@ -1,22 +1,22 @@
-/** What routes may ask about who calls. The front door's middleware answers it; routes need not know how. */
+/** The caller of a request, as routes see it. The middleware of the front door finds it out. */
 import type { Demand } from "../store/limits/admissions.ts";
 import type { Tally } from "../store/abuse/rates.ts";
 
-/** A project that was let in. */
+/** An admitted project. */
 export interface ProjectPrincipal {
   readonly kind: "project";
   readonly projectId: string;
   readonly keyId: string;
-  /** Its part of the provider's day; null: unlimited. */
+  /** The project's share of the provider's daily limit. null: unlimited. */
   readonly share: number | null;
 }
 
-/** A key as it was sent: nobody has looked yet whether it exists. */
+/** A key as sent, not yet looked up. */
 export interface KeyPrincipal {
   readonly kind: "key";
-  /** Looks it up, and lets it in. Throws the problem that says why not. */
-  readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly giveBack: () => void }>;
-  /** Counts an answer for its project, where the key works. */
+  /** Looks up the key and admits it. Throws the problem of the refusal. `release` returns the counted use. */
+  readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly release: () => void }>;
+  /** Counts a response for the project, if the key works. */
   readonly count: (tally: Tally) => Promise<void>;
 }
 
@@ -30,8 +30,8 @@ interface AnonymousPrincipal {
   readonly credentials: "none" | "wrong" | "mistyped";
 }
 
-/** Who is asking. A key becomes a project when a guard has admitted it. */
+/** The sender of a request. A key becomes a project when a guard has admitted it. */
 export type Principal = AnonymousPrincipal | AdminPrincipal | KeyPrincipal | ProjectPrincipal;
 
-/** Whom a handler works for. */
+/** The caller that a handler works for. */
 export type Caller = AdminPrincipal | ProjectPrincipal;

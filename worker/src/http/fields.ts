@@ -1,10 +1,10 @@
-/** Parts of what people send and read, wherever they do: in the API and in the dashboard. */
+/** Fields of requests and responses, shared by the API and the dashboard. */
 import { z } from "@hono/zod-openapi";
 
 const NAME_CHARACTERS = 200;
 const NOTE_CHARACTERS = 500;
 
-/** Text for people: visible, and no longer than a line. */
+/** Visible text of one line. */
 export const line = (most: number) =>
   z
     .string()
@@ -18,7 +18,7 @@ const canBeSeen = (text: string): boolean => text.isWellFormed() && !/[\p{Cc}\p{
 export const name = line(NAME_CHARACTERS);
 export const note = line(NOTE_CHARACTERS);
 
-/** Text that can stand in an address of the provider's, which takes at most 150 characters. */
+/** Text for a path of the provider, which accepts at most 150 characters. */
 export const addressable = z
   .string()
   .trim()
@@ -28,7 +28,7 @@ export const addressable = z
   .refine((text) => !/^\.{1,2}$/u.test(text), "must not be . or ..");
 
 /** Query parameter of lists. */
-export const searchText = z.string().max(200).optional().describe("Part of the name or the id; A to Z in either case");
+export const searchText = z.string().max(200).optional().describe("Part of the name or the id. Case of A to Z does not matter");
 
 export const identifier = z.string().regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ or -");
 export const projectId = identifier.describe("Of a project").openapi({ example: "proj_reading_list" });
@@ -41,17 +41,17 @@ export const webhookId = z
 /** Path parameters. */
 export const ofProject = z.object({ id: projectId });
 
-/** Optional: what it means, its description says. */
+/** Optional. Each use describes its meaning. */
 export const idempotencyKey = z.string().min(1).max(200).optional();
 
-/** A moment in an answer. */
+/** Time in a response. */
 export const time = z.string().describe("ISO 8601 in UTC, without milliseconds");
 
-/** A moment in a request. */
-export const moment = z.iso.datetime({ error: "must be an ISO 8601 time in UTC, such as 2025-12-30T23:59:58Z" });
+/** Time in a request. */
+export const requestTime = z.iso.datetime({ error: "must be an ISO 8601 time in UTC, such as 2025-12-30T23:59:58Z" });
 
-/** A moment to the second, as all answers show them. What is no time at all was complained of before. */
-export const instant = moment.refine((text) => !(Math.abs(Date.parse(text) % 1_000) > 0), "must be a whole second");
+/** Time in whole seconds, like in all responses. `requestTime` has already rejected text that is not a time. */
+export const wholeSecond = requestTime.refine((text) => !(Math.abs(Date.parse(text) % 1_000) > 0), "must be a whole second");
 
-/** Of a schema with a name: `.nullable()` would become one in the document that no null fits. */
+/** For a schema with a name. With `.nullable()`, the document would not accept null. */
 export const orNull = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.null()]);

@@ -1,4 +1,4 @@
-/** A file as an answer, to be kept. */
+/** A file as a download. */
 import { digestField } from "../lib/bytes.ts";
 import type { AppContext } from "./index.ts";
 
@@ -10,7 +10,7 @@ interface SentFile {
   readonly body: ReadableStream<Uint8Array>;
 }
 
-/** A length that is known is sent as such; too few bytes then end the connection, not the file. */
+/** Sends the length, so that missing bytes break the connection instead of shortening the file. */
 export function sendFile(c: AppContext, { name, bytes, sha256, body }: SentFile, type: string) {
   const file = new FixedLengthStream(bytes);
   c.executionCtx.waitUntil(body.pipeTo(file.writable).catch(() => undefined));

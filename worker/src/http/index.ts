@@ -1,4 +1,4 @@
-/** The typed app factory: what every route file builds on. */
+/** The typed router, and problems as responses. Every route file builds on it. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Deps } from "../deps.ts";
@@ -15,7 +15,7 @@ export interface AppEnv {
     deps: Deps;
     requestId: string;
     principal: Principal;
-    /** A working key asked for what no key of its project ever opens. */
+    /** A valid key requested something that no key of its project can access. */
     probe: boolean;
   };
 }
@@ -25,11 +25,11 @@ export const ERRORS_PATH = "/docs/errors";
 
 export type AppContext = Context<AppEnv>;
 
-/** What a request gave, before anybody read it. */
-async function givenIn(c: AppContext, target: string): Promise<unknown> {
+/** Raw input of a request, for error messages. */
+async function inputOf(c: AppContext, target: string): Promise<unknown> {
   switch (target) {
     case "json":
-      // A body that is missing was read as an empty one.
+      // A missing body was read as an empty one.
       return c.req.json().catch(() => undefined);
     case "query":
       return c.req.query();
@@ -40,18 +40,18 @@ async function givenIn(c: AppContext, target: string): Promise<unknown> {
   }
 }
 
-/** A router whose validation errors are the problem `invalid_request`, naming each field. */
+/** A router whose validation errors become `invalid_request` and name each field. */
 export function createRouter(): OpenAPIHono<AppEnv> {
   return new OpenAPIHono<AppEnv>({
     defaultHook: async (result, c) => {
       if (result.success) return;
-      const given = await givenIn(c, result.target);
+      const given = await inputOf(c, result.target);
       throw invalidFields(fieldErrors(result.error.issues, given, result.target === "json" ? "body" : result.target));
     },
   });
 }
 
-/** The status as this caller may see it: only the administrator sees all projects by name; a project sees itself. */
+/** The part of the status that this caller may see. Only the administrator sees all projects by name. */
 export function visibleStatus(c: AppContext, status: QuotaStatus): QuotaStatus;
 export function visibleStatus(c: AppContext, status: QuotaStatus | null): QuotaStatus | null;
 export function visibleStatus(c: AppContext, status: QuotaStatus | null): QuotaStatus | null {
@@ -60,7 +60,7 @@ export function visibleStatus(c: AppContext, status: QuotaStatus | null): QuotaS
   return publicStatus(status, principal.kind === "project" ? projectCaller(principal.projectId) : undefined);
 }
 
-/** Puts the rate-limit fields on the answer. */
+/** Adds the rate limit headers to the response. */
 export function showRateLimit(c: AppContext, status: QuotaStatus | null): void {
   if (status === null) return;
   for (const [name, value] of Object.entries(rateLimitFields(status))) c.header(name, value);
@@ -76,7 +76,7 @@ function docsUrlOf(c: AppContext): string {
   return deps?.config.docsUrl ?? new URL(ERRORS_PATH, c.req.url).href;
 }
 
-/** Turns a problem into an answer. */
+/** Turns a problem into a response. */
 export function problemResponse(c: AppContext, problem: Problem): Response {
   const body = problemBody(problem, docsUrlOf(c));
   if (isQuotaStatus(body["quota"])) {

@@ -1,4 +1,4 @@
-/** Who a request to the provider is charged to. */
+/** The caller that a request to the provider is charged to. */
 import { invalidField } from "../errors.ts";
 import type { Problem } from "../errors.ts";
 import { projectCaller } from "../quota/index.ts";
@@ -10,7 +10,7 @@ interface Given {
   readonly priority: "interactive" | "background";
 }
 
-/** The administrator may name a label and work in the background; a project always spends under its own name, interactively. */
+/** The administrator may set a caller and the priority `background`. A project always spends as itself, interactively. */
 export function spenderOf(who: Caller, { caller, priority }: Given, byDefault: string): Required<Spender> {
   if (who.kind === "admin") return { caller: caller ?? byDefault, priority, share: null };
   if (caller !== undefined && caller !== projectCaller(who.projectId)) throw onlyAdmin("caller", caller, projectCaller(who.projectId));

@@ -1,4 +1,4 @@
-/** Every failure as a problem: the last place an error passes before it becomes an answer. */
+/** Turns every failure into a problem, as the last step before the response. */
 import { HTTPException } from "hono/http-exception";
 import { Problem, invalidField } from "../errors.ts";
 import { problemResponse } from "../http/index.ts";
@@ -10,7 +10,7 @@ function asProblem(error: Error): Problem {
   if (error instanceof HTTPException && error.status === 400) {
     return invalidField("body", "must be valid JSON");
   }
-  return new Problem("internal_error", "Something went wrong on our side. The request id finds it in our log.", { cause: error });
+  return new Problem("internal_error", "The service failed. Quote the request id when you report it.", { cause: error });
 }
 
 export function onError(error: Error, c: AppContext): Response {
@@ -23,5 +23,5 @@ export function onError(error: Error, c: AppContext): Response {
 }
 
 export function notFound(c: AppContext): Problem {
-  return new Problem("not_found", `There is no ${c.req.path} here. GET /docs shows what there is.`);
+  return new Problem("not_found", `The path ${c.req.path} does not exist. GET /docs lists all routes.`);
 }

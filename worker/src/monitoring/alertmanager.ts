@@ -1,17 +1,17 @@
 /**
- * Alertmanager's webhook, version 4, and Grafana's, version "1", which has the same envelope with more in it. A group holds several alerts:
- * each is judged by itself. No I/O. No clock.
+ * Reads the webhook of Alertmanager (version 4) and of Grafana (version "1", the same envelope with more fields). A group holds several
+ * alerts. Each is read separately. No I/O. No clock.
  */
 import { z } from "zod";
 import { fieldErrors } from "../lib/field-errors.ts";
 import type { FieldError } from "../lib/field-errors.ts";
-import { aboutProject, errorsAt, instant, metricsAmong, patternOrNull, projectOrNull, signalId, textOrNull } from "./signal.ts";
+import { aboutProject, errorsAt, instant, metricsOf, patternOrNull, projectOrNull, signalId, textOrNull } from "./signal.ts";
 import type { ReadAlert, ReadBody } from "./signal.ts";
 
-/** More than a body can hold of alerts that mean anything: each is answered, and logged where it is wrong. */
+/** More than a body can hold of real alerts. Each one gets a result, and a log line if it is invalid. */
 const MAX_ALERTS = 10_000;
 
-/** Unknown members are allowed: later versions bring more of them. */
+/** Later versions may add fields, so unknown ones are allowed. */
 const envelope = (version: string) =>
   z.looseObject({
     version: z.literal(version, `must be ${JSON.stringify(version)}`),
@@ -29,13 +29,13 @@ const alertSchema = z.looseObject({
   labels: z.looseObject({ ...aboutProject, alertname: z.string().optional() }, "must be an object of texts"),
   annotations: z.object({ enforce_action: aboutProject.enforce_action }).catchall(z.string()).default({}),
   generatorURL: z.string().optional(),
-  /** Grafana only: what the rule's expressions came to. */
+  /** Grafana only: results of the rule's expressions. */
   values: z.record(z.string(), z.unknown()).nullish(),
 });
 
 const VERSIONS = { alertmanager: "4", grafana: "1" } as const;
 
-/** What a group holds. `body`: parsed JSON. */
+/** Alerts of a group. `body`: parsed JSON. */
 export function readGroup(source: keyof typeof VERSIONS, body: unknown): ReadBody {
   const read = envelope(VERSIONS[source]).safeParse(body);
   if (!read.success) return { result: "refused", errors: fieldErrors(read.error.issues, body, "body") };
@@ -49,7 +49,7 @@ function readAlert(source: keyof typeof VERSIONS, given: unknown, index: number,
   const read = alertSchema.safeParse(given);
   if (!read.success) return refused(errorsAt(place, read.error, given));
   const { status, fingerprint, startsAt, labels, annotations, generatorURL, values } = read.data;
-  const [inValues, inAnnotations] = [metricsAmong(values ?? {}, `${place}.values`), metricsAmong(annotations, `${place}.annotations`)];
+  const [inValues, inAnnotations] = [metricsOf(values ?? {}, `${place}.values`), metricsOf(annotations, `${place}.annotations`)];
   if ("errors" in inValues) return refused(inValues.errors);
   if ("errors" in inAnnotations) return refused(inAnnotations.errors);
   const startedAt = Date.parse(startsAt);
@@ -58,7 +58,7 @@ function readAlert(source: keyof typeof VERSIONS, given: unknown, index: number,
     index,
     signal: {
       source,
-      // Texts of one moment differ in zone and in fractions of a second.
+      // The same time may be written with another zone or other fractions of a second.
       key: `${fingerprint}:${startedAt}`,
       status,
       projectId: projectOrNull(labels.project_id),

@@ -1,13 +1,13 @@
-/** Datadog's webhook, in the shape of our template: all values are texts. No I/O. No clock. */
+/** Reads Datadog's webhook in the form of our template: all values are strings. No I/O. No clock. */
 import { z } from "zod";
 import { fieldErrors } from "../lib/field-errors.ts";
 import { shown } from "../lib/shown.ts";
-import { aboutProject, metricsAmong, patternOrNull, projectOrNull, idText, textOrNull } from "./signal.ts";
+import { aboutProject, metricsOf, patternOrNull, projectOrNull, idText, textOrNull } from "./signal.ts";
 import type { ReadBody } from "./signal.ts";
 
 const SCHEMA = "qc.datadog.v1";
 
-/** As Datadog leaves a variable that it does not know, or that has no value. */
+/** Datadog leaves unknown variables and variables without a value in this form. */
 const UNEXPANDED = /^\$[A-Z_]+(\[[^\]]*\])?$/u;
 
 const UNEXPANDED_MESSAGE =
@@ -41,7 +41,7 @@ export function readDatadog(body: unknown): ReadBody {
   const read = template.safeParse(body);
   if (!read.success) return { result: "refused", errors: fieldErrors(read.error.issues, body, "body") };
   const { cycle_key, transition, alert_id, title, project_id, pattern, enforce_action, date_ms, link } = read.data;
-  const metrics = metricsAmong(read.data, "body");
+  const metrics = metricsOf(read.data, "body");
   if ("errors" in metrics) return { result: "refused", errors: metrics.errors };
   const change = transition.toLowerCase();
   const resolved = change.endsWith("recovered");
@@ -54,7 +54,7 @@ export function readDatadog(body: unknown): ReadBody {
         index: 0,
         signal: {
           source: "datadog",
-          // A warning or missing data is told apart, so that the alert after it is not taken for the same.
+          // A warning or missing data gets its own key, so that a later alert does not count as a duplicate.
           key: [alert_id, cycle_key, project_id ?? "", ...(alarming ? [] : [change])].join(":"),
           status: resolved ? "resolved" : "firing",
           projectId: projectOrNull(project_id),

@@ -1,4 +1,4 @@
-/** Problems as the OpenAPI document shows them. */
+/** Problems in the OpenAPI document. */
 import { z } from "@hono/zod-openapi";
 import { PROBLEMS, Problem, problemBody } from "../errors.ts";
 import { ERRORS_PATH } from "../http/index.ts";
@@ -18,7 +18,7 @@ const problem = z
   })
   .openapi("Problem", { description: "RFC 9457 problem details" });
 
-/** What a problem looks like in practice, where more than its title helps. */
+/** Details and further fields for the examples of problems. */
 const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
   invalid_request: {
     detail: "`calls` must be at least 1 (got 0).",
@@ -51,7 +51,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     ],
   },
   monthly_quota_exceeded: {
-    detail: "The organisation has used 100,000 of its 100,000 calls. The next period begins at 2025-12-31T00:00:00Z.",
+    detail: "The organization has used 100,000 of its 100,000 calls. The next period begins at 2025-12-31T00:00:00Z.",
     "violated-policies": ["monthly"],
     quota_type: "api_calls",
     used: 100_000,
@@ -76,7 +76,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
 
 const HEADERS = { "Retry-After": { schema: { type: "integer" as const }, description: "Seconds" } };
 
-/** The OpenAPI entry of one problem for each status; codes that share a status share the entry. */
+/** Entries for the OpenAPI document, by status. Codes with the same status share an entry. */
 export function problems(codes: readonly ProblemCode[]) {
   const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
   return Object.fromEntries(

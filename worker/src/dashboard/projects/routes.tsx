@@ -1,6 +1,6 @@
 /** Projects for operators: the list, one in full, and stopping and starting it by hand. */
 import { fieldErrors } from "../../lib/field-errors.ts";
-import { Problem, invalidFields } from "../../errors.ts";
+import { invalidFields } from "../../errors.ts";
 import { note } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";

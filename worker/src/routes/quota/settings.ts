@@ -1,4 +1,4 @@
-/** What an operator may change of the quota: today's count, and the settings. */
+/** Changes of the quota by operators: today's count and the settings. */
 import { z } from "@hono/zod-openapi";
 import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND, MIN_RATE_PER_SECOND } from "../../env.ts";
 import { Problem } from "../../errors.ts";
@@ -37,7 +37,7 @@ operation("put", "/usage", {
 
 operation("post", "/reset", {
   summary: "Set today's count to 0",
-  description: "Audited. Open reservations stay held. What the provider has counted so far does not come back as untracked.",
+  description: "Audited. Open reservations stay reserved. Calls that the provider has already counted do not return as untracked.",
   request: { query: providerQuery },
   responses: { 200: statusAnswer },
 }).handle(async (c) => {
@@ -57,11 +57,11 @@ const settingsBody = z
         `must be 0, or from ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
       )
       .optional()
-      .describe("0 switches the pace off"),
+      .describe("0: no pace"),
     enforcement: z
       .enum(ENFORCEMENTS)
       .optional()
-      .describe("enforce; observe: count, and log what would be refused; off: count only, and go on even when the ledger fails"),
+      .describe("enforce: refuse. observe: count, and log would-be refusals. off: only count, and continue without the ledger"),
   })
   .refine((body) => Object.keys(body).length > 0, "must have at least one setting")
   .openapi({ example: { enforcement: "observe" } });
@@ -78,19 +78,19 @@ const settings = z
   .openapi("QuotaSettings");
 
 const settingsAnswer = answer(
-  "The settings in force. They hold from the next decision on",
+  "The current settings, effective with the next decision",
   z.object({
     applied_to: z
       .enum(["ledger", "switch"])
-      .describe("switch: the ledger is away, so only the enforcement switch in KV was turned; the ledger follows when it is back"),
+      .describe("switch: the ledger is unavailable, so only the enforcement switch in KV was set. The ledger follows later"),
     enforcement: z.enum(ENFORCEMENTS).nullable().describe("null: as configured"),
-    settings: settings.nullable().describe("null while the ledger is away"),
+    settings: settings.nullable().describe("null: the ledger is unavailable"),
   }),
 );
 
 operation("put", "/settings", {
-  summary: "Change limits or the enforcement, live",
-  description: "Audited. While the ledger is away only `enforcement` can be changed.",
+  summary: "Change limits or the enforcement",
+  description: "Audited. While the ledger is unavailable, only `enforcement` can be changed.",
   request: { query: providerQuery, body: jsonBody(settingsBody) },
   responses: { 200: settingsAnswer },
   problems: ["unprocessable"],
