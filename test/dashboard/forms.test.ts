@@ -49,7 +49,7 @@ describe("stopping and starting a project", () => {
   ])("wants a reason that can be shown, not %j", async (reason, expected) => {
     const page = await suspend(reason);
     expect(page.status).toBe(400);
-    expect(page.text).toContain(`Reason: ${expected}`);
+    expect(page.text).toContain(`The reason ${expected}`);
     expect((await readProject("shelf")).status).toBe("ACTIVE");
   });
 

@@ -144,7 +144,7 @@ describe("failures", () => {
 
 describe("what may be asked", () => {
   test.each([
-    ["an end before the start", { start_month: "2026-01" }, "end_month", '"2025-12" lies before start_month "2026-01"'],
+    ["an end before the start", { start_month: "2026-01" }, "end_month", "must not be before `start_month`, 2026-01"],
     [
       "25 months",
       { start_month: "2023-12" },

@@ -86,7 +86,7 @@ describe("anything else", () => {
       const { status, body } = await send(metrics, "other");
       expect({ status, errors: body["errors"] }).toMatchObject({
         status: 400,
-        errors: [{ message: expect.stringMatching(/^must be /u) }],
+        errors: [{ message: expect.stringMatching(/^must (?:be|have) /u) }],
       });
     }
     await settled(1);

@@ -43,7 +43,7 @@ describe("bodies", () => {
     async (body) => {
       const answer = await post("/api/enrich/batch-direct", body);
       expect(problemIn(answer)).toEqual(problem(400, "invalid_request"));
-      expect(answer.body["errors"]).toEqual([{ path: "body", message: "not valid JSON" }]);
+      expect(answer.body["errors"]).toEqual([{ path: "body", message: "must be valid JSON" }]);
     },
   );
 
@@ -68,6 +68,6 @@ describe("bodies", () => {
     const wrong = Array.from({ length: 1_000 }, () => 7);
     const answer = await post<{ detail: string; errors: unknown[] }>("/api/enrich/batch-direct", { isbns: wrong });
     expect({ status: answer.status, errors: answer.body.errors.length }).toEqual({ status: 400, errors: 50 });
-    expect(answer.body.detail).toMatch(/^isbns\.0: .*; and 995 more$/u);
+    expect(answer.body.detail).toMatch(/^`isbns\.0` must be .* And 995 more\.$/u);
   });
 });

@@ -83,7 +83,7 @@ describe("what is private is refused in every disguise", () => {
     ["ourselves with a dot", "https://Coordinator.Example.com./"],
     ["ourselves at another port", "https://coordinator.example.com:8443/"],
   ])("%s: %s", (_, text) => {
-    expect(refusedBecause(text)).toMatch(/^expected an address that everybody can reach: /u);
+    expect(refusedBecause(text)).toMatch(/^must be a public address: /u);
   });
 
   test.each([

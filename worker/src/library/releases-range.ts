@@ -67,12 +67,12 @@ const cursor = z.object({ at: z.tuple([z.int().min(0), z.int().min(0), z.int().m
 /** Where a cursor points to. Throws where it is none, or belongs to another question. */
 export function positionOf(request: ReleasesQuestion, { months, subjects }: ReleasesRange, resume: string): Position {
   const parsed = cursor.safeParse(fromBase64Url(resume));
-  if (!parsed.success) throw invalidField("resume", NO_CURSOR, resume);
+  if (!parsed.success) throw invalidField("resume", NO_CURSOR);
   if (parsed.data.of !== questionOf(request))
-    throw invalidField("resume", "must belong to the same months, subjects and pages. Repeat the earlier request with it", resume);
+    throw invalidField("resume", "must belong to the same months, subjects and pages. Repeat the earlier request with it");
   const [month, subject, page] = parsed.data.at;
   const within = month < months.length && subject < subjects.length && page <= pagesAllowed(request);
-  if (!within) throw invalidField("resume", NO_CURSOR, resume);
+  if (!within) throw invalidField("resume", NO_CURSOR);
   return { month, subject, page };
 }
 

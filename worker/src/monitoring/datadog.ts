@@ -1,7 +1,6 @@
 /** Reads Datadog's webhook in the form of our template: all values are strings. No I/O. No clock. */
 import { z } from "zod";
 import { fieldErrors } from "../lib/field-errors.ts";
-import { shown } from "../lib/shown.ts";
 import { aboutProject, metricsOf, patternOrNull, projectOrNull, idText, textOrNull } from "./signal.ts";
 import type { ReadBody } from "./signal.ts";
 
@@ -36,7 +35,10 @@ export function readDatadog(body: unknown): ReadBody {
     ([, value]) => typeof value === "string" && UNEXPANDED.test(value),
   );
   if (unexpanded.length > 0) {
-    return { result: "refused", errors: unexpanded.map(([path, value]) => ({ path, message: UNEXPANDED_MESSAGE, value: shown(value) })) };
+    return {
+      result: "refused",
+      errors: unexpanded.map(([path, value]) => ({ path, message: UNEXPANDED_MESSAGE, value: String(value).slice(0, 80) })),
+    };
   }
   const read = template.safeParse(body);
   if (!read.success) return { result: "refused", errors: fieldErrors(read.error.issues, body, "body") };

@@ -34,7 +34,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     quota: { ...EXAMPLE_STATUS, used: 13_000, remaining: 0, safety_remaining: 0, percentage_used: 100, can_make_calls: false },
   },
   pace_exceeded: {
-    detail: "Too many requests are already waiting for their turn with the provider. Try again in 3 s; the day is not over.",
+    detail: "Too many requests are already waiting for the provider. Try again in 3 s. Quota remains.",
     "violated-policies": ["pace"],
     calls_needed: 1,
     calls_charged: 0,

@@ -1,6 +1,5 @@
 /** Projects for operators: the list, one in full, and stopping and starting it by hand. */
-import { fieldErrors } from "../../lib/field-errors.ts";
-import { invalidFields } from "../../errors.ts";
+import { Problem } from "../../errors.ts";
 import { note } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
@@ -95,7 +94,7 @@ projectPages.get(
 /** What was written as the reason. Throws `invalid_request`. */
 function reasonOf({ reason = "" }: Readonly<Record<string, string>>): string {
   const read = note.safeParse(reason);
-  if (!read.success) throw invalidFields(fieldErrors(read.error.issues, { reason }, "reason"));
+  if (!read.success) throw new Problem("invalid_request", `The reason ${read.error.issues[0]?.message ?? "is not valid"}.`);
   return read.data;
 }
 

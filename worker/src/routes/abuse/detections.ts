@@ -19,7 +19,7 @@ const detection = z
     decision: z
       .enum(ABUSE_DECISIONS)
       .describe(
-        "reported: it was only to be reported. already_suspended, not_active: there was nothing to stop. normal: it is not so. insufficient: there was too little to tell",
+        "reported: report only. already_suspended, not_active: nothing to suspend. normal: no abuse. insufficient: too few requests for a decision",
       ),
     why: z.string(),
     evidence: z

@@ -112,7 +112,7 @@ byProject("get", "/projects/{id}/backups/{backup_id}", {
 byProject("get", "/projects/{id}/backups/{backup_id}/download", {
   summary: "Download a backup as one file",
   description:
-    "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 new.db`. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
+    "SQL for any SQLite: `gunzip -c FILE | sqlite3 new.db`. The hash of each part is checked before it is sent. A damaged or missing part is replaced by its copy in Telegram. Without a copy, the response is 409. If the download has already begun, the connection breaks.",
   request: { params: ofBackup },
   responses: {
     200: {

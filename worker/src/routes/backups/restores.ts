@@ -26,7 +26,7 @@ const restore = z
     status: z
       .enum(RESTORE_STATUSES)
       .describe(
-        "completed: the content hashes agreed. failed: the database is empty again unless `error` says otherwise, and the same request tries again",
+        "completed: the content hashes are equal. failed: the database is empty again, unless `error` says otherwise. Send the same request to retry",
       ),
     attempt: z.int(),
     job_id: z.string(),

@@ -41,7 +41,7 @@ const jobFields = {
   status: z
     .enum(JOB_STATUSES)
     .describe(
-      "scheduled: its delay is not over. running: also between two tries. waiting: it sleeps between steps. The last three are final",
+      "scheduled: waits for its delay. running: also between two attempts. waiting: sleeps between steps. The last three are final",
     ),
   payload: z.record(z.string(), z.unknown()).describe("Without secret fields"),
   requested_by: z.string(),

@@ -27,7 +27,7 @@ const scopes = z
   .min(1)
   .refine((given) => new Set(given).size === given.length, "must name each scope once")
   .describe(
-    "`read`: the catalogue and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys and webhooks",
+    "`read`: the catalog and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys and webhooks",
   );
 
 /** Scopes of a key by default. */
@@ -126,7 +126,7 @@ operation("delete", "/projects/{id}/keys/{key_id}", {
 operation("post", "/projects/{id}/keys/{key_id}/rotate", {
   summary: "Replace the secret of an API key",
   description:
-    "Only this response contains the new version. The earlier version works for 24 more hours, but not past the key's expiry. Responses to it carry the end in `x-api-key-expires`. At most two versions are active. Another rotation returns 409. The job sleeps until the grace period ends and reports the uses of the old version, like `uses_in_grace`. To keep the key on your side, generate it yourself and send its SHA-256. Its format is `qc_<live|test>_<this key's id>_<32 letters and digits>` plus the CRC-32 of that text in base 62 (6 digits of 0-9A-Za-z). The last 10 inactive versions are kept. While the project is suspended for abuse, its own keys cannot rotate keys.",
+    "Only this response contains the new version. The earlier version works for 24 more hours, but not past the key's expiry. Responses to it carry the end in `x-api-key-expires`. At most two versions are active. Another rotation returns 409. The job sleeps until the grace period ends and reports the uses of the old version, like `uses_in_grace`. To keep the key on your side, generate it yourself and send its SHA-256. Its format is `qc_<live|test>_<this key's id>_<32 letters and digits>`, then the CRC-32 of that text. The CRC has 6 digits in base 62 (0-9A-Za-z). The last 10 inactive versions are kept. While the project is suspended for abuse, its own keys cannot rotate keys.",
   request: {
     params: ofKey,
     body: optionalBody(

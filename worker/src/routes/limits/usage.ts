@@ -62,7 +62,7 @@ const usage = z
           day: z.string(),
           meter: z.string(),
           used: z.int(),
-          adjusted: z.int().describe("Usage reported after the end of the day"),
+          adjusted: z.int().describe("Usage reported after the day has ended"),
         }),
       )
       .describe("Latest days with usage, newest first"),

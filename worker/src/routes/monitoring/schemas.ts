@@ -118,7 +118,7 @@ const signal = z
     received: z.int().describe("Number of receptions"),
     outcome: z
       .enum(SIGNAL_OUTCOMES)
-      .describe("waiting: its job will be created. asked: its job was created. The others have no job and name the reason"),
+      .describe("`waiting`: its job will be created. `asked`: its job was created. The others have no job and name the reason"),
     job_id: z.string().nullable(),
   })
   .openapi("Signal");

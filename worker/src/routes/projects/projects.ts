@@ -114,8 +114,7 @@ byAdmin("patch", "/projects/{id}", {
 
 byAdmin("delete", "/projects/{id}", {
   summary: "Archive or delete a project",
-  description:
-    "Archived, it is refused everything but a look at itself, and can be brought back. Deleted, its keys never work again. Twice answers the same.",
+  description: "An archived project can only be read, and can be restored. The keys of a deleted project never work again. Idempotent.",
   request: {
     params: ofProject,
     query: z.object({ permanent: z.enum(["true", "false"]).default("false").describe("true: delete irrevocably") }),

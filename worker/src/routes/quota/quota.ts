@@ -59,7 +59,7 @@ const historyQuery = z
     message: "must not be given together with `project_id`",
   });
 
-const NOT_BY_CALLER = "null where one caller was asked for: not kept by caller";
+const NOT_BY_CALLER = "null for a single caller, because it is not stored by caller";
 
 const dayHistory = z.object({
   date: z.string(),

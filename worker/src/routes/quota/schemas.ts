@@ -12,7 +12,7 @@ export const provider = z.enum([PROVIDER]).default(PROVIDER).openapi({ descripti
 export const callerLabel = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._:-]{0,63}$/u, "must be 1 to 64 lower-case letters, digits or . : _ -, beginning with a letter or digit")
-  .refine((label) => !isReservedCaller(label), "this is a name of the ledger's own; choose another")
+  .refine((label) => !isReservedCaller(label), "must not be a reserved name of the ledger")
   .describe("Caller that the calls are charged to, shown in the status");
 
 export const priority = z

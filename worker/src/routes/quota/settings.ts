@@ -24,7 +24,7 @@ async function audited(c: AppContext, by: Operation, change: Promise<QuotaStatus
 operation("put", "/usage", {
   summary: "Set today's count",
   description:
-    "Audited. The difference stands under the caller `operator`. What the provider has counted so far does not come back as untracked.",
+    "Audited. The difference appears under the caller `operator`. Calls that the provider has already counted do not return as untracked.",
   request: {
     query: providerQuery,
     body: jsonBody(z.strictObject({ used: z.int().min(0).max(MAX_CALLS) }).openapi({ example: { used: 8_456 } })),

@@ -48,7 +48,7 @@ const webhookPatch = z
       .boolean()
       .optional()
       .describe(
-        "true: one that is not enabled is sent a signed test first, and only a 2xx enables it; 422 otherwise. false: nothing is sent",
+        "true: sends a signed test to a disabled webhook. A 2xx response enables it, any other is 422. false: disables the webhook",
       ),
   })
   .openapi({ example: { description: "The shop's own alarms, day and night" } });
@@ -106,7 +106,7 @@ const MAX_REPLAYABLE = 1_000;
 operation("post", "/projects/{id}/webhooks", {
   summary: "Create a webhook",
   description:
-    "The webhook receives the project's events as [Standard Webhooks](https://www.standardwebhooks.com). Verify each message with the secret, which only this response contains. A project has at most 20 webhooks, otherwise 409. The URL must be public, otherwise 422.",
+    "Events of the project follow [Standard Webhooks](https://www.standardwebhooks.com). Verify each message with the secret, which only this response contains. A project has at most 20 webhooks, otherwise 409. The URL must be public, otherwise 422.",
   request: { params: ofProject, body: jsonBody(webhookBody) },
   responses: { 201: answer("Created", newWebhook, location()) },
   problems: ["conflict", "project_suspended", "unprocessable"],
@@ -139,7 +139,7 @@ operation("get", "/projects/{id}/webhooks/{webhook_id}", {
 operation("patch", "/projects/{id}/webhooks/{webhook_id}", {
   summary: "Change, enable or disable a webhook",
   description:
-    "`enabled: true` sends a signed test first and waits for it, at most 15 s. Where it is not answered with 2xx the webhook stays disabled, and the rest of the change stays: 422 with `webhook` and `delivery_id`. Once enabled, `replayable` says what it missed.",
+    "`enabled: true` first sends a signed test and waits up to 15 s. Without a 2xx response the webhook stays disabled, and you get 422 with `webhook` and `delivery_id`. Other changes are kept. When the webhook is enabled, `replayable` counts the missed deliveries.",
   request: { params: ofWebhook, body: jsonBody(webhookPatch) },
   responses: { 200: answer("The webhook", webhookDetail) },
   problems: ["conflict", ...TESTING, "unprocessable"],
