@@ -14,7 +14,7 @@ const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;`
 
 const ledgerAway = () =>
   vi.spyOn(env.QUOTA_LEDGER, "getByName").mockImplementation(() => {
-    throw new Error("the ledger is away");
+    throw new Error("the ledger is unavailable");
   });
 
 const databaseAway = () => {
@@ -106,7 +106,7 @@ describe("the page at /", () => {
     expect(text).toContain("Cut off All 1 Project stopped Abuse: error spike, since 14:03 UTC , just now");
   });
 
-  test("shows the last snapshot while the ledger is away, and says how old it is", async () => {
+  test("shows the last snapshot while the ledger is unavailable, and says how old it is", async () => {
     await put("/api/quota/usage", { used: 8_456 });
     const { runDurableObjectAlarm } = await import("cloudflare:test");
     await vi.waitFor(async () => {

@@ -136,7 +136,7 @@ describe("what the catalogue knows costs nothing", () => {
     ]);
   });
 
-  test("also when no call is left, and when the ledger is away", async () => {
+  test("also when no call is left, and when the ledger is unavailable", async () => {
     await enrich({ isbns: [PATTERNS] });
     await put("/api/quota/usage", { used: 13_000 });
     expect((await enrich({ isbns: [PATTERNS] })).status).toBe(200);

@@ -29,7 +29,7 @@ const COUNTS = { received: 1, accepted: 0, resolved: 0, duplicates: 0, refused: 
 const key = (): string => `${ownId()}:${Date.parse("2031-05-14T14:00:00.123Z")}`;
 
 describe("Alertmanager", () => {
-  test("a firing alert stops a project of which we have evidence, once, however often it comes; its end is noted and lifts nothing", async () => {
+  test("a firing alert suspends a project with evidence once, however often it arrives, and its end lifts nothing", async () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 1_001 });
     const first = await toAlertmanager(group(alert()));
@@ -175,8 +175,8 @@ describe("Alertmanager", () => {
   });
 });
 
-describe("what a real Alertmanager sent", () => {
-  test("stops the project that it names, of which we measured nothing, once; its end is noted", async () => {
+describe("the body of a real Alertmanager", () => {
+  test("suspends the named project without own measurements, once, and its end is recorded", async () => {
     await makeProject("proj_reading_list");
     const sent = async (body: string) => (await toAlertmanager(body)).body;
     expect([await sent(FIRING), await sent(FIRING), await sent(RESOLVED)]).toMatchObject([

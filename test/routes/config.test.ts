@@ -23,7 +23,7 @@ const problemsOf = (given: Record<string, unknown>): readonly ConfigProblem[] =>
   return [];
 };
 
-describe("what may be configured", () => {
+describe("valid configuration", () => {
   test("the secrets are enough: everything else has a default", () => {
     expect(readConfig(SECRETS)).toEqual({
       adminToken: "an-admin-token-0123456789",
@@ -104,7 +104,7 @@ describe("what may be configured", () => {
     expect(secrets).toContain(botToken);
   });
 
-  test("a limit that is all buffer leaves nothing, and is no mistake", () => {
+  test("a limit equal to the buffer is valid", () => {
     expect(problemsOf({ QUOTA_DAILY_LIMIT: "2000", QUOTA_SAFETY_BUFFER: "2000" })).toEqual([]);
   });
 });
@@ -200,7 +200,7 @@ const WRONG: [string, unknown, string, string][] = [
   ["ISBNDB_API_KEY", "pasted-with-newline\n", "set, but not usable", KEY],
 ];
 
-describe("what may not", () => {
+describe("invalid configuration", () => {
   test.each([
     ["TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "-1001234567890"],
     ["TELEGRAM_CHAT_ID", "TELEGRAM_BOT_TOKEN", `1234:${"a".repeat(35)}`],
@@ -208,11 +208,11 @@ describe("what may not", () => {
     expect(problemsOf({ [given]: value })).toEqual([{ name: missing, value: "not set", message: `is required, because ${given} is set` }]);
   });
 
-  test.each(WRONG)("%s = %j is named, with what is expected", (name, value, shown, message) => {
+  test.each(WRONG)("%s = %j is named, with the accepted values", (name, value, shown, message) => {
     expect(problemsOf({ [name]: value })).toEqual([{ name, value: shown, message }]);
   });
 
-  test("all mistakes are told at once, in one sentence each", () => {
+  test("all mistakes are reported together, in one sentence each", () => {
     const given = { QUOTA_DAILY_LIMIT: "1000", ISBNDB_BULK_BILLING: "free", QUOTA_ENFORCEMENT: "on", ISBNDB_API_KEY: undefined };
     expect(
       problemsOf(given)
@@ -236,7 +236,7 @@ describe("a Worker that meets a wrong configuration", () => {
     const answer = await callWith({ [name]: value }, "/api/quota/status");
     expect({ status: answer.status, body: answer.body }).toEqual({
       status: 500,
-      body: problemOf("internal_error", "The service is not configured correctly; its log says what is wrong."),
+      body: problemOf("internal_error", "The service is not configured correctly. Its log names the wrong values."),
     });
     expect(answer.headers.get("x-request-id")).toMatch(/^[\w-]{36}$/u);
     expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
@@ -250,7 +250,7 @@ describe("a Worker that meets a wrong configuration", () => {
     });
   });
 
-  test("shows a secret to nobody, not even in the log", async () => {
+  test("never shows a secret, not even in the log", async () => {
     const logs = (["log", "warn", "error"] as const).map((level) => vi.spyOn(console, level).mockImplementation(() => undefined));
     const wrong = { ADMIN_TOKEN: SECRET, ISBNDB_API_KEY: `${SECRET}\n`, KEY_PEPPER: SECRET, QUOTA_ENFORCEMENT: "on" };
     const answer = await callWith(wrong, "/health", { headers: { authorization: `Bearer ${SECRET}` } });

@@ -104,7 +104,7 @@ describe("npm start, killed and started again", () => {
     await expect.poll(async () => paid("/author/Only Writer"), { timeout: 20_000 }).toBe(1);
     await killAndStart();
     const job = await ended(id);
-    expect(job).toMatchObject({ status: "failed", error: "The Worker died during the last try." });
+    expect(job).toMatchObject({ status: "failed", error: "The Worker crashed during the last attempt." });
     expect(tries(job)).toEqual(["run 1 interrupted"]);
   });
 

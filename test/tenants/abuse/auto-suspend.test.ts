@@ -205,7 +205,7 @@ describe("what follows", () => {
   });
 
   test("is an error for a project that is not there", async () => {
-    expect(await judge("nobody", "ERROR_SPIKE")).toEqual({ error: 'There is no project "nobody".' });
+    expect(await judge("nobody", "ERROR_SPIKE")).toEqual({ error: 'The project "nobody" does not exist.' });
   });
 
   test("what was flagged is not usual, also where its hour was summed up already", async () => {

@@ -186,7 +186,7 @@ describe("a backup that fails", () => {
       await tenantDatabases.call(scratch, async (database) => database.thaw(results[0]?.job_id ?? ""));
       await run(scratch, "INSERT INTO t VALUES (2)");
     });
-    expect(await failed()).toMatch(/^Restored, it is not the same: table t has 2 rows instead of 1\.$/u);
+    expect(await failed()).toMatch(/^The restored copy differs: table t has 2 rows instead of 1\.$/u);
   });
 
   test("because rows lack their parents says how many", async () => {

@@ -217,7 +217,7 @@ describe("when the database fails at the admission", () => {
     const logged = vi.spyOn(console, "error");
     const { db } = watchedDb((trip) => (isTouch(trip) ? "before" : null));
     expect(said(await enrichWith({ DB: db }, shop.key, ISBNS))).toBe("200");
-    expect(logged.mock.calls.some(([line]) => String(line).includes("A key's last use could not be noted"))).toBe(true);
+    expect(logged.mock.calls.some(([line]) => String(line).includes("Recording a key's last use failed"))).toBe(true);
   });
 });
 

@@ -129,9 +129,7 @@ async function refusedCredentials(c: AppContext, needed: string): Promise<Proble
   if (credentials === "none") return new Problem("unauthorized", needed, { headers: { "WWW-Authenticate": CHALLENGE } });
   await countFailure(c);
   const detail =
-    credentials === "wrong"
-      ? "The token or API key is wrong."
-      : "Malformed API key (checksum mismatch). Check for typos or missing characters.";
+    credentials === "wrong" ? "The token is wrong." : "Malformed API key (checksum mismatch). Check for typos or missing characters.";
   return new Problem("unauthorized", detail, { headers: { "WWW-Authenticate": `${CHALLENGE} error="invalid_token"` } });
 }
 
