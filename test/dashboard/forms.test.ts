@@ -136,7 +136,7 @@ describe("jobs", () => {
     const token = /name="form_token" value="([0-9a-f]{64})"/u.exec((await browser.open("/jobs")).html)?.[1] ?? "";
     const page = await browser.open(`/jobs/${id}/retry`, { form: { form_token: token } });
     expect(page.status).toBe(409);
-    expect(page.text).toContain("only a failed or cancelled one can be retried");
+    expect(page.text).toContain("Only failed and cancelled jobs can be retried");
   });
 });
 

@@ -109,7 +109,7 @@ describe("a missing route", () => {
     const answer = await call(method, path);
     expect(answer.headers.get("allow")).toBe(allow);
     expect(problemIn(answer)).toEqual(problem(405, "method_not_allowed"));
-    expect(answer.body["detail"]).toBe(`${method} is not among ${allow}.`);
+    expect(answer.body["detail"]).toBe(`${method} is not allowed here. Allowed: ${allow}.`);
   });
 });
 
