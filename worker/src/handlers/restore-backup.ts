@@ -13,9 +13,9 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
   await job.step("record", async (_attempt, deps) => endRestore(deps, project_id, job.id, error));
   // Only now: an unrecorded step is repeated, which is impossible after the first write of the tenant.
   if (loading !== null) await orNull(job.step("open", async (_attempt, deps) => openTarget(deps, loading)));
-  const told = `Backup ${backup_id} ${error === null ? "was restored into" : "COULD NOT BE RESTORED into"} project ${project_id}`;
+  const notice = `Backup ${backup_id} ${error === null ? "was restored into" : "COULD NOT BE RESTORED into"} project ${project_id}`;
   await orNull(
-    job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, `${told}${error === null ? "." : `: ${error}`}`)),
+    job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, `${notice}${error === null ? "." : `: ${error}`}`)),
   );
   const data = { project_id, backup_id };
   return error === null ? { success: true, data } : { success: false, data, error };

@@ -53,14 +53,14 @@ type Grace = Parameters<typeof endGraceInTime>[1];
 
 async function keepGrace(grace: Grace, job: JobContext): Promise<JobExecutionResult> {
   for (let sleeps = 0; ; sleeps += 1) {
-    const look = await job.step("end the grace", async (_attempt, { db, clock }) => {
+    const observed = await job.step("end the grace", async (_attempt, { db, clock }) => {
       const now = clock();
       const row = await endGraceInTime(db, grace, now);
       return { row, until: stillWorks(row, now) ? row.expires_at : null };
     });
-    if (look.until === null) return { success: true, data: told(grace, look.row) };
+    if (observed.until === null) return { success: true, data: graceReport(grace, observed.row) };
     if (sleeps === MAX_SLEEPS) throw new Problem("internal_error", "The grace period has not ended although the job slept until its end.");
-    await job.sleepUntil("grace", look.until);
+    await job.sleepUntil("grace", observed.until);
   }
 }
 
@@ -69,7 +69,7 @@ function stillWorks(row: GraceRow | null, now: number): row is GraceRow & { read
 }
 
 /** `earlier` null: the version was deleted, because many newer ones exist. */
-function told({ projectId, keyId, version }: Grace, row: GraceRow | null) {
+function graceReport({ projectId, keyId, version }: Grace, row: GraceRow | null) {
   const earlier = row && {
     version: row.version,
     ended_at: isoOrNull(row.revoked_at ?? row.expires_at),

@@ -85,10 +85,10 @@ export class JobQueue {
    */
   async enqueueMany<Type extends JobType>(
     type: Type,
-    asked: readonly (Pick<EnqueueOptions, "projectId"> & { readonly payload: JobPayloadInput<Type>; readonly idempotencyKey: string })[],
+    requests: readonly (Pick<EnqueueOptions, "projectId"> & { readonly payload: JobPayloadInput<Type>; readonly idempotencyKey: string })[],
     options: Pick<EnqueueOptions, "requestedBy" | "traceparent">,
   ): Promise<string[]> {
-    const jobs = await Promise.all(asked.map(async ({ payload, ...own }) => this.#newJob(type, payload, { ...options, ...own })));
+    const jobs = await Promise.all(requests.map(async ({ payload, ...own }) => this.#newJob(type, payload, { ...options, ...own })));
     const inserted = await insertJobs(this.#options.db, jobs);
     const begun = jobs.filter(({ id }) => inserted.has(id)).map((job) => ({ id: job.id, params: paramsOf(job) }));
     await this.#instances.createMany(begun).catch((error: unknown) => {
@@ -180,8 +180,8 @@ export class JobQueue {
     const run = job.run + 1;
     const id = retryId(job.root_id, run);
     const now = this.#options.clock();
-    const asked = { requested_by: requestedBy, request_id: requestId ?? null, cron: null, scheduled_for: null, created_at: now };
-    const done = await this.#begin({ ...job, ...asked, id, run, status: "queued" });
+    const request = { requested_by: requestedBy, request_id: requestId ?? null, cron: null, scheduled_for: null, created_at: now };
+    const done = await this.#begin({ ...job, ...request, id, run, status: "queued" });
     if (!done.created && done.job.ended_at !== null) {
       throw new Problem("conflict", `This job was already retried as ${id}, which is ${done.job.status}. Retry that job.`, {
         members: { retried_as: id },
@@ -207,12 +207,12 @@ export class JobQueue {
   }
 
   /** A failure to create the instance is not an error: the job is recorded, and the relay creates the instance. */
-  async #begin(asked: NewJob): Promise<Enqueued> {
+  async #begin(request: NewJob): Promise<Enqueued> {
     const { db } = this.#options;
-    const inserted = await insertJob(db, asked);
-    const job = inserted ?? (await findJob(db, asked.id));
+    const inserted = await insertJob(db, request);
+    const job = inserted ?? (await findJob(db, request.id));
     if (job === null) throw new Problem("storage_unavailable", "The recorded job has disappeared.", { retryAfterSeconds: 5 });
-    if (job.payload !== asked.payload) {
+    if (job.payload !== request.payload) {
       throw new Problem("conflict", "This idempotency key was used for another payload.", { members: { job_id: job.id } });
     }
     if (inserted !== null || (await this.#claimUnstarted(job))) {

@@ -17,7 +17,7 @@ const PAUSE_POLLS = 250;
 /** The binding has no timeout, and a request must not wait forever. The relay finds the outcome later. */
 const TIMEOUT_MS = 5_000;
 
-const asked = async <Answer>(answer: Promise<Answer>): Promise<Answer> => inTime("Workflows", TIMEOUT_MS, answer);
+const withTimeout = async <Answer>(answer: Promise<Answer>): Promise<Answer> => inTime("Workflows", TIMEOUT_MS, answer);
 
 /** The platform's maximum for one creation. */
 const MAX_CREATED = 100;
@@ -34,7 +34,7 @@ export class Instances {
   /** Creates one instance. Idempotent. */
   async create(id: string, params: JobParams): Promise<void> {
     try {
-      await asked(this.#workflow.create({ id, params, retention: RETENTION }));
+      await withTimeout(this.#workflow.create({ id, params, retention: RETENTION }));
     } catch (error) {
       if (!/already.?exists/iu.test(failureOf(error).message)) throw error;
     }
@@ -44,7 +44,7 @@ export class Instances {
   async createMany(all: readonly { readonly id: string; readonly params: JobParams }[]): Promise<void> {
     for (let from = 0; from < all.length; from += MAX_CREATED) {
       const batch = all.slice(from, from + MAX_CREATED).map((each) => ({ ...each, retention: RETENTION }));
-      await asked(this.#workflow.createBatch(batch));
+      await withTimeout(this.#workflow.createBatch(batch));
     }
   }
 
@@ -57,7 +57,7 @@ export class Instances {
   /** Stops an instance. Returns its result if it had already ended. null: it was stopped, does not exist, or the platform failed. */
   async terminate(id: string): Promise<JobEnd | null> {
     try {
-      await asked((await asked(this.#workflow.get(id))).terminate());
+      await withTimeout((await withTimeout(this.#workflow.get(id))).terminate());
       return null;
     } catch {
       // It has ended or never began. If the platform failed, the index stops the job before its next step.
@@ -72,28 +72,28 @@ export class Instances {
     if (status === "missing") return status;
     const end = endOf(status);
     if (end !== null) return end;
-    const instance = await asked(this.#workflow.get(id));
+    const instance = await withTimeout(this.#workflow.get(id));
     // An earlier restart interrupted the pause.
-    if (status.status === "waitingForPause") await asked(instance.resume());
-    await asked(instance.pause());
+    if (status.status === "waitingForPause") await withTimeout(instance.resume());
+    await withTimeout(instance.pause());
     for (let polls = 0; polls < PAUSE_POLLS; polls += 1) {
-      if ((await asked(instance.status())).status === "paused") break;
+      if ((await withTimeout(instance.status())).status === "paused") break;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_POLL_MS));
     }
-    await asked(instance.resume());
+    await withTimeout(instance.resume());
     return null;
   }
 
   /** Frees the ids. Missing instances are ignored. */
   async delete(ids: readonly string[]): Promise<void> {
     for (let from = 0; from < ids.length; from += MAX_DELETED) {
-      await asked(this.#workflow.deleteBatch(ids.slice(from, from + MAX_DELETED)));
+      await withTimeout(this.#workflow.deleteBatch(ids.slice(from, from + MAX_DELETED)));
     }
   }
 
   async #status(id: string): Promise<InstanceStatus | "missing"> {
     try {
-      return await asked((await asked(this.#workflow.get(id))).status());
+      return await withTimeout((await withTimeout(this.#workflow.get(id))).status());
     } catch (error) {
       if (/not.?found/iu.test(failureOf(error).message)) return "missing";
       throw error;

@@ -96,7 +96,7 @@ export class JobRun {
     // Computed once: the platform identifies a sleep by its length, and refuses a time in the past.
     const ms = await engine(async () =>
       steps.do(`${name}: falling asleep`, INDEX_POLICY, async () => {
-        await this.#told(async () => markWaiting(db, id, clock()));
+        await this.#updateIndex(async () => markWaiting(db, id, clock()));
         return Math.max(0, time - clock());
       }),
     );
@@ -149,7 +149,7 @@ export class JobRun {
       const { message } = failureOf(thrown);
       if (!/timed out/iu.test(message)) throw new EngineFailure("The platform ended a step.", { cause: thrown });
       const error = `The attempt exceeded its timeout of ${timeoutMinutes} minutes.`;
-      await this.#told(async () => giveUpStep(db, key, { tries, outcome: "timed_out", error }, clock()));
+      await this.#updateIndex(async () => giveUpStep(db, key, { tries, outcome: "timed_out", error }, clock()));
       return { is: "failed", error };
     }
   }
@@ -161,14 +161,14 @@ export class JobRun {
     // The platform restarts a step whose Worker crashed, without limit. A type with one attempt must not repeat.
     if (attempt > policy.tries) {
       const error = "The Worker crashed during the last attempt.";
-      await this.#told(async () => giveUpStep(db, key, { tries: policy.tries, outcome: "interrupted", error }, startedAt));
+      await this.#updateIndex(async () => giveUpStep(db, key, { tries: policy.tries, outcome: "interrupted", error }, startedAt));
       return { is: "failed", error };
     }
-    const status = await this.#told(async () => beginAttempt(db, key, policy.timeoutMinutes * MINUTE_MS, startedAt));
+    const status = await this.#updateIndex(async () => beginAttempt(db, key, policy.timeoutMinutes * MINUTE_MS, startedAt));
     if (status === "cancelled" || status === "failed" || status === "completed") return { is: "over" };
     log.info(`Starting: ${step}`, { attempt });
     const ended = async (outcome: "succeeded" | "failed", error: string | null) =>
-      this.#told(async () => endAttempt(db, key, { startedAt, outcome, error }, clock()));
+      this.#updateIndex(async () => endAttempt(db, key, { startedAt, outcome, error }, clock()));
     try {
       const json = jsonOf(await work(attempt)) ?? "null";
       if (json.length > MAX_RESULT_CHARACTERS) throw new StepFailed(TOO_LARGE);
@@ -197,7 +197,7 @@ export class JobRun {
   }
 
   /** Updates the index. null: the update failed. The work continues anyway. */
-  async #told<Answer>(tell: () => Promise<Answer>): Promise<Answer | null> {
+  async #updateIndex<Answer>(tell: () => Promise<Answer>): Promise<Answer | null> {
     try {
       return await tell();
     } catch (error) {

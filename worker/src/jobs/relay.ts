@@ -78,14 +78,14 @@ export class JobRelay {
 
   async #each(jobs: readonly JobRow[], look: (job: JobRow) => Promise<JobEnd | "missing" | null>, woken = 0): Promise<Relayed> {
     const { db, clock } = this.#options;
-    const told = { looked_at: jobs.length, started: 0, ended: 0, woken: 0 };
+    const counts = { looked_at: jobs.length, started: 0, ended: 0, woken: 0 };
     for (const job of jobs) {
       try {
         const seen = await look(job);
-        if (seen === null) told.woken += woken;
-        else if (seen !== "missing") told.ended += Number(await endJob(db, job.id, seen, clock()));
-        else if (job.started_at === null) told.started += await this.#start(job);
-        else told.ended += Number(await endJob(db, job.id, GONE, clock()));
+        if (seen === null) counts.woken += woken;
+        else if (seen !== "missing") counts.ended += Number(await endJob(db, job.id, seen, clock()));
+        else if (job.started_at === null) counts.started += await this.#start(job);
+        else counts.ended += Number(await endJob(db, job.id, GONE, clock()));
       } catch (error) {
         // One bad instance does not block the others.
         log.warn("Comparing a job with its instance failed", { job_id: job.id, job_type: job.type, ...errorFields(error) });
@@ -96,7 +96,7 @@ export class JobRelay {
       jobs.map(({ id }) => id),
       clock(),
     );
-    return told;
+    return counts;
   }
 
   async #start(job: JobRow): Promise<number> {

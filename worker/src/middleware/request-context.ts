@@ -30,8 +30,8 @@ export function requestContext(clock: () => number) {
           const began = clock();
           await next();
           const { method, path } = c.req;
-          const told = c.error instanceof Problem && c.error.unlogged;
-          if (!told) log.info("request", { method, path, status: c.res.status, duration_ms: clock() - began });
+          const reportedElsewhere = c.error instanceof Problem && c.error.unlogged;
+          if (!reportedElsewhere) log.info("request", { method, path, status: c.res.status, duration_ms: clock() - began });
           describe(span, c);
         },
         "server",

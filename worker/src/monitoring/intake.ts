@@ -66,8 +66,8 @@ async function createJob({ db, jobs }: Pick<Deps, "db" | "jobs">, signal: Signal
   const { seq, source, key, project_id: projectId, pattern, enforce, received_at: asOf } = signal;
   if (projectId === null || pattern === null) return 0;
   const metrics = JSON.parse(signal.metrics) as Record<string, number | string>;
-  const wanted = { projectId, patternType: pattern, metrics, enforceAction: enforce === 1, asOf };
-  const { id, created } = await jobs.enqueueAutoSuspendJob(wanted, { requestedBy: `signal:${source}`, idempotencyKey: key });
+  const payload = { projectId, patternType: pattern, metrics, enforceAction: enforce === 1, asOf };
+  const { id, created } = await jobs.enqueueAutoSuspendJob(payload, { requestedBy: `signal:${source}`, idempotencyKey: key });
   await markAsked(db, seq, id);
   return Number(created);
 }

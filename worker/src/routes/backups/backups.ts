@@ -80,8 +80,8 @@ start("post", "/projects/{id}/backups", {
 }).handle(async (c) => {
   const { export_type: exportType_, idempotency_key: idempotencyKey } = c.req.valid("json");
   const { id } = c.req.valid("param");
-  const asked = { exportType: exportType_, idempotencyKey, requestId: c.get("requestId") };
-  const row = await startBackup(c.get("deps"), id, asked, actorOf(c));
+  const request = { exportType: exportType_, idempotencyKey, requestId: c.get("requestId") };
+  const row = await startBackup(c.get("deps"), id, request, actorOf(c));
   c.header("Location", `/api/projects/${id}/backups/${row.id}`);
   return c.json(backupJson(row), 202);
 });

@@ -69,8 +69,8 @@ byAdmin("post", "/projects/{id}/backups/{backup_id}/restore", {
   if (body.project_id === id)
     throw new Problem("conflict", "`project_id` must be a new project. A backup cannot be restored into its own project.");
   const project = { organizationId: body.organization_id ?? null, name: body.name ?? null, ...newProjectInput(body) };
-  const asked = { id: body.project_id, project, requestId: c.get("requestId") };
-  const made = await startRestore(c.get("deps"), id, backup_id, asked, BY_ADMIN);
+  const request = { id: body.project_id, project, requestId: c.get("requestId") };
+  const made = await startRestore(c.get("deps"), id, backup_id, request, BY_ADMIN);
   c.header("Location", `/api/projects/${body.project_id}/restore`);
   const key = made.key === null ? {} : { api_key: { ...keyJson(made.key), key: made.key.key } };
   return c.json({ restore: restoreJson(made.restore), project: projectJson(made.project), ...key }, 202);

@@ -50,9 +50,9 @@ enrichments(authorRoutes)("post", "/authors/enrich-bibliography", {
   problems: SPENDING,
 }).handle(async (c) => {
   const { author_name: authorName, max_pages: maxPages, page_size: pageSize, refresh, ...rest } = c.req.valid("json");
-  const asked = { authorName, maxPages, pageSize, refresh };
+  const question = { authorName, maxPages, pageSize, refresh };
   const answer = await enriching(c, rest, "enrich.bibliography", async (deps, spender) =>
-    enrichBibliography(deps, { ...asked, ...spender }),
+    enrichBibliography(deps, { ...question, ...spender }),
   );
   return c.json(answer, 200);
 });

@@ -15,7 +15,7 @@ const DAYS_SEARCHED = 2;
 export const byAdmin = (): Operation => ({ id: crypto.randomUUID(), actor: "admin" });
 
 /** Converts the ledger's settings to snake_case. */
-function told(json: string): unknown {
+function snakeCased(json: string): unknown {
   const value: unknown = JSON.parse(json);
   if (typeof value !== "object" || value === null) return value;
   const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`);
@@ -23,7 +23,7 @@ function told(json: string): unknown {
 }
 
 export function shownOperation({ at, action, actor, before, after }: AuditEntry) {
-  return { at, action, actor, before: told(before), after: told(after) };
+  return { at, action, actor, before: snakeCased(before), after: snakeCased(after) };
 }
 
 interface Change {

@@ -107,8 +107,8 @@ forAdmin("get", "/history", {
   responses: { 200: answer("Newest first, without days without usage", historyAnswer) },
 }).handle(async (c) => {
   const { days, project_id, caller } = c.req.valid("query");
-  const asked = project_id === undefined ? (caller ?? null) : projectCaller(project_id);
-  const history = await c.get("deps").quotaAdmin.history(days, asked);
+  const requestedCaller = project_id === undefined ? (caller ?? null) : projectCaller(project_id);
+  const history = await c.get("deps").quotaAdmin.history(days, requestedCaller);
   showRateLimit(c, history.status);
   const operations = history.operations.map(shownOperation);
   return c.json({ provider: PROVIDER, days: history.days, operations }, 200);
