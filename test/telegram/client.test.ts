@@ -101,7 +101,7 @@ describe("Telegram's client", () => {
     await client.sendMessage("one");
     await client.sendMessage("two");
     expect(sent.map(({ chat }) => chat)).toEqual(["-42", "-1001", "-1001"]);
-    expect(logged.join("\n")).toContain("TELEGRAM_CHAT_ID is to be changed");
+    expect(logged.join("\n")).toContain("TELEGRAM_CHAT_ID is outdated");
   });
 
   test("never follows a chat that moves in a circle for ever", async () => {

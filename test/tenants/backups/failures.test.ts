@@ -140,7 +140,7 @@ describe("a lease that runs out", () => {
       await run("shop", "INSERT INTO t VALUES (1)");
     });
     const { backup } = await backUp("shop");
-    expect(backup).toMatchObject({ status: "failed", error: expect.stringMatching(/^Each of 5 times its lease ran out/u) as string });
+    expect(backup).toMatchObject({ status: "failed", error: expect.stringMatching(/^Writes interfered with each of 5 dumps/u) as string });
     expect(await objects("shop")).toEqual([]);
   });
 });
