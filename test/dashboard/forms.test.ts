@@ -42,14 +42,14 @@ describe("suspending and reactivating a project", () => {
   });
 
   test.each([
-    ["", "expected at least one character"],
-    ["   ", "expected at least one character"],
-    ["x".repeat(501), "expected at most 500 characters"],
-    ["two\nlines", "expected one line of text"],
-  ])("refuses %j as a reason", async (reason, expected) => {
+    ["", "must not be empty"],
+    ["   ", "must not be empty"],
+    ["x".repeat(501), "must have at most 500 characters"],
+    ["two\nlines", "must be one line of visible text"],
+  ])("wants a reason that can be shown, not %j", async (reason, expected) => {
     const page = await suspend(reason);
     expect(page.status).toBe(400);
-    expect(page.text).toContain(`Reason: ${expected}`);
+    expect(page.text).toContain(`The reason ${expected}`);
     expect((await readProject("shelf")).status).toBe("ACTIVE");
   });
 
@@ -136,7 +136,7 @@ describe("jobs", () => {
     const token = /name="form_token" value="([0-9a-f]{64})"/u.exec((await browser.open("/jobs")).html)?.[1] ?? "";
     const page = await browser.open(`/jobs/${id}/retry`, { form: { form_token: token } });
     expect(page.status).toBe(409);
-    expect(page.text).toContain("only a failed or cancelled one can be retried");
+    expect(page.text).toContain("Only failed and cancelled jobs can be retried");
   });
 });
 

@@ -15,7 +15,7 @@ const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;`
 
 const failLedger = () =>
   vi.spyOn(env.QUOTA_LEDGER, "getByName").mockImplementation(() => {
-    throw new Error("ledger failed");
+    throw new Error("the ledger is unavailable");
   });
 
 const failDatabase = () => {
@@ -110,7 +110,7 @@ describe("the page at /", () => {
     expect(text).toContain("Suspended All 1 Project stopped Abuse: error spike, since 14:03 UTC , just now");
   });
 
-  test("shows the last snapshot and its age while the ledger is unavailable", async () => {
+  test("shows the last snapshot while the ledger is unavailable, and says how old it is", async () => {
     await put("/api/quota/usage", { used: 8_456 });
     const { runDurableObjectAlarm } = await import("cloudflare:test");
     await vi.waitFor(async () => {

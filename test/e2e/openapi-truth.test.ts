@@ -218,6 +218,7 @@ describe("the examples of the document", () => {
     for (const [path, type] of [
       ["/", "text/html"],
       ["/docs", "text/html"],
+      ["/docs/errors", "text/html"],
       ["/metrics", "text/plain"],
     ]) {
       const answer = await fetch(new URL(path ?? "", product.url), { headers: { authorization: `Bearer ${product.token}` } });

@@ -157,13 +157,15 @@ describe("the errors in the document", () => {
   test("match the list of problems", () => {
     const invalid = problems().filter(({ code, value }) => {
       const kind: { status: number; title: string; type?: string } = PROBLEMS[code as ProblemCode];
-      return value["title"] !== kind.title || value["status"] !== kind.status || value["type"] !== (kind.type ?? "about:blank");
+      const link = `https://quota.example.com/docs/errors#${code}`;
+      const links = kind.type === undefined ? value["type"] === link : value["documentation_url"] === link;
+      return value["title"] !== kind.title || value["status"] !== kind.status || !links;
     });
     expect(invalid).toEqual([]);
   });
 
-  test("list every code and status at the top of the document", () => {
-    const rows = Object.entries(PROBLEMS).map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`);
+  test("include every code there is, with its status, at the head of the document", () => {
+    const rows = Object.entries(PROBLEMS).map(([code, { status, meaning }]) => `| \`${code}\` | ${status} | ${meaning} |`);
     expect(rows.filter((row) => !document.info.description.includes(row))).toEqual([]);
   });
 

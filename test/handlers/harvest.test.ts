@@ -24,7 +24,7 @@ describe("the harvest as a job", () => {
     return Promise.all((await jobsOf()).map(async ({ id }) => read(id)));
   };
 
-  test("goes on, a job for each 60 requests, until nothing is due; every target is done once", async () => {
+  test("continues with a new job per 60 requests until no target is due, and processes each target once", async () => {
     const authors = Array.from({ length: 125 }, (_, n) => `Chained Author ${n}`);
     await post("/api/harvest/targets", { authors });
     await tick("*/30 * * * *", "2031-05-14T14:00:00Z");
@@ -47,7 +47,7 @@ describe("the harvest as a job", () => {
     expect(await quotaStatus()).toMatchObject({ used: pages.length, callers: [{ caller: "cron.harvest", used: pages.length }] });
   });
 
-  test("carries on who asked: request and trace", async () => {
+  test("passes on the requester and the trace", async () => {
     await post("/api/harvest/targets", { authors: Array.from({ length: 61 }, (_, n) => `Traced Author ${n}`) });
     const trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
     await ask({ type: "harvest" }, { "x-request-id": "find-me", traceparent: `00-${trace_id}-00f067aa0ba902b7-01` });
@@ -55,7 +55,7 @@ describe("the harvest as a job", () => {
     expect(await all()).toMatchObject([about, about]);
   });
 
-  test("begins no further run once the next tick is near, and none where the day is over", async () => {
+  test("starts no further run shortly before the next scheduled time, or when the quota is exhausted", async () => {
     await post("/api/harvest/targets", { authors: Array.from({ length: 70 }, (_, n) => `Author ${n}`) });
     await tick("*/30 * * * *", "2031-05-14T13:35:00Z");
     expect((await all()).map(({ result }) => result)).toMatchObject([{ run: { stopped: "enough_for_one_run" }, next: null }]);
@@ -65,7 +65,7 @@ describe("the harvest as a job", () => {
     expect((await ended(id)).result).toMatchObject({ run: { stopped: "quota_exhausted" }, next: null });
   });
 
-  test("that cannot begin because the database is away is tried again", async () => {
+  test("that cannot start because the database is unavailable is retried", async () => {
     await post("/api/harvest/targets", { isbns: isbns(0, 3) });
     await failTable("harvest_runs");
     const { id } = (await ask({ type: "harvest" })).body;
@@ -76,7 +76,7 @@ describe("the harvest as a job", () => {
     expect(job.result).toMatchObject({ run: { id: `${id}.2`, targets: 3 } });
   });
 
-  test("is not held up by one that was cancelled in its middle: what it had in hand stays its own for a while", async () => {
+  test("is not blocked by a run that was cancelled, whose targets stay reserved for a while", async () => {
     await fault({ kind: "hang_after_billing", path: "/author/", hang_ms: 1_000 });
     await post("/api/harvest/targets", { authors: ["Held"] });
     const { id } = (await ask({ type: "harvest" })).body;

@@ -27,7 +27,7 @@ const tick = async (cron: string, time: string): Promise<void> =>
 const everyJob = async (): Promise<Job[]> => (await get<{ jobs: Job[] }>("/api/jobs?limit=100")).body.jobs;
 
 describe("the relay", () => {
-  test("leaves alone what sleeps in good health, however long, and what has just begun", async () => {
+  test("does not touch sleeping jobs, however long they sleep, or jobs that have just begun", async () => {
     const asleep = (await ask({ type: "harvest", delay_seconds: 3_600 })).body.id;
     await setClock(later(10 * 60_000));
     const young = (await ask({ type: "harvest", delay_seconds: 3_600 })).body.id;
@@ -38,7 +38,7 @@ describe("the relay", () => {
     expect([(await read(asleep)).status, (await read(young)).status]).toEqual(["scheduled", "scheduled"]);
   });
 
-  test("fails what had begun and whose instance is gone", async () => {
+  test("fails a job that had begun and whose instance has disappeared", async () => {
     handledBy(async (_, job) => {
       await job.step("first", async () => undefined);
       await job.sleepUntil("long", Date.now() + 3_600_000);
@@ -49,10 +49,10 @@ describe("the relay", () => {
     await env.JOBS.deleteBatch([id]);
     await setClock(later(61_000));
     expect((await keep()).result).toMatchObject({ relayed: { looked_at: 1, ended: 1 } });
-    expect(await read(id)).toMatchObject({ status: "failed", error: "Its instance is gone." });
+    expect(await read(id)).toMatchObject({ status: "failed", error: "The instance has disappeared." });
   });
 
-  test("adopts that somebody stopped the instance itself", async () => {
+  test("records that the instance was stopped by an operator", async () => {
     const { id } = (await ask({ type: "harvest", delay_seconds: 3_600 })).body;
     await (await env.JOBS.get(id)).terminate();
     await setClock(later(61_000));
@@ -60,7 +60,7 @@ describe("the relay", () => {
     expect(await read(id)).toMatchObject({ status: "cancelled" });
   });
 
-  test("goes on to the others where one cannot be looked at", async () => {
+  test("continues with the others if one instance cannot be read", async () => {
     const ids = [(await ask({ type: "harvest", delay_seconds: 60 })).body.id, (await ask({ type: "harvest", delay_seconds: 60 })).body.id];
     for (const id of ids) await (await env.JOBS.get(id)).terminate();
     await setClock(later(61_000));
@@ -73,7 +73,7 @@ describe("the relay", () => {
     expect((await everyJob()).map(({ status }) => status).toSorted()).toEqual(["cancelled", "scheduled"]);
   });
 
-  test("shows a job as it stands in the index where its instance cannot be asked", async () => {
+  test("shows a job as in the index if its instance cannot be read", async () => {
     const { id } = (await ask({ type: "harvest", delay_seconds: 3_600 })).body;
     await setClock(later(61_000));
     const get = async (): Promise<never> => Promise.reject(new Error("internal error"));
@@ -83,7 +83,7 @@ describe("the relay", () => {
 });
 
 describe("waking after a restart", () => {
-  test("goes on with what was asleep, which does nothing twice, and touches nothing that has shown life since", async () => {
+  test("resumes sleeping jobs, repeats no effect, and does not touch jobs with later activity", async () => {
     const effects = vi.fn<(what: string) => void>();
     handledBy(async (payload, job) => {
       if (payload.restarted_at !== undefined) return real.housekeeping(payload, job);
@@ -105,7 +105,7 @@ describe("waking after a restart", () => {
     expect((await ended(before)).result).toMatchObject({ woken: 0 });
   });
 
-  test("goes on with one that was left half paused", async () => {
+  test("resumes an instance whose pause was interrupted", async () => {
     handledBy(async (payload, job) => {
       if (payload.restarted_at !== undefined) return real.housekeeping(payload, job);
       await job.sleepUntil("a while", Date.parse(AFTERNOON) + 1_000);
@@ -122,7 +122,7 @@ describe("waking after a restart", () => {
 });
 
 describe("retention", () => {
-  test("removes a job with its tries when its time is over, by how it ended and by its type", async () => {
+  test("deletes an expired job with its attempts, by status and type", async () => {
     const end = async (type: "harvest" | "housekeeping", status: string): Promise<string> => {
       const { id } = (await ask({ type, delay_seconds: 3_600 })).body;
       await post(`/api/jobs/${id}/cancel`);
@@ -181,25 +181,25 @@ describe("retention", () => {
 });
 
 describe("the provider's own count", () => {
-  test("becomes part of what is used, although nobody of us called", async () => {
+  test("becomes part of the usage without calls through the coordinator", async () => {
     await quotaStatus();
     await simulator.control("POST", "/spend", { calls: 70 });
     expect((await keep({ provider_count: true })).result).toMatchObject({ provider_count: { upstream_spent: 70 } });
     expect(await quotaStatus()).toMatchObject({ used: 70, upstream: { spent: 70, untracked: 70 } });
   });
 
-  test("that cannot be had fails the job, and keeps nothing else from being done", async () => {
+  test("that is unavailable fails the job, and does not block the other parts", async () => {
     await ended((await ask({ payload: {} })).body.id);
     await fault({ kind: "status", status: 500, path: "/key", times: 0 });
     const { id } = (await ask({ payload: { provider_count: true }, max_attempts: 1 })).body;
     expect(await ended(id)).toMatchObject({
       status: "failed",
-      error: "Given up: provider count.",
+      error: "These parts failed: provider count.",
       result: { relayed: { looked_at: 0 }, removed: { jobs: 0 }, provider_count: null },
     });
   });
 
-  test("is told without the key, whatever the provider says", async () => {
+  test("is shown without the key, for any response of the provider", async () => {
     const lines = (["log", "warn", "error"] as const).map((level) => vi.spyOn(console, level));
     await fault({ kind: "status", status: 401, path: "/key", times: 0, body: { message: `bad key ${env.ISBNDB_API_KEY}` } });
     const { id } = (await ask({ payload: { provider_count: true }, max_attempts: 1 })).body;
@@ -207,7 +207,7 @@ describe("the provider's own count", () => {
     expect(told.filter((text) => text.includes(env.ISBNDB_API_KEY) || text.includes(env.ADMIN_TOKEN))).toEqual([]);
   });
 
-  test("is not asked for otherwise", async () => {
+  test("is not requested otherwise", async () => {
     await quotaStatus();
     const asked = async (): Promise<number> => (await simulator.control<{ path: string }[]>("GET", "/requests")).length;
     const before = await asked();
@@ -240,7 +240,7 @@ describe("ticks", () => {
     expect(times).toEqual([false, true, false, false].map((hourly) => ({ provider_count: hourly, retention: hourly })));
   });
 
-  test("are not acknowledged where they cannot be written down, and are good when they come again", async () => {
+  test("are not acknowledged if they cannot be recorded, and succeed when they are delivered again", async () => {
     await failWrites("jobs");
     await expect(tick("*/5 * * * *", AFTERNOON)).rejects.toThrow("The database did not answer.");
     await healWrites("jobs");
@@ -248,7 +248,7 @@ describe("ticks", () => {
     expect(await everyJob()).toHaveLength(1);
   });
 
-  test("stand in wrangler.jsonc, each with its job", async () => {
+  test("are listed in wrangler.jsonc, each with its job", async () => {
     const { body } = await get<{ schedules: { cron: string }[] }>("/api/jobs/schedules");
     expect(body.schedules.map(({ cron }) => cron).toSorted()).toEqual(env.TEST_CRONS.toSorted());
   });

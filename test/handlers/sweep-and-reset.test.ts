@@ -1,4 +1,4 @@
-/** The sweep and the monthly reset as jobs: from the cron to the result. Their rules stand in test/tenants. */
+/** The sweep and the monthly reset as jobs: from the cron to the result. test/tenants covers their rules. */
 import { env } from "cloudflare:workers";
 import { createScheduledController } from "cloudflare:test";
 import { beforeEach, describe, expect, test, vi } from "vitest";
@@ -38,7 +38,7 @@ const statusOf = async (id: string): Promise<unknown> => (await get(`/api/projec
 describe("the sweep as a job", () => {
   beforeEach(async () => organization("org"));
 
-  test("the hourly cron delivered twice at once and once more an hour later is two sweeps", async () => {
+  test("the hourly cron, delivered twice and again an hour later, is two sweeps", async () => {
     await project("over", 100);
     await Promise.all([tick("0 * * * *", "2031-05-14T14:00:00Z"), tick("0 * * * *", "2031-05-14T14:00:00Z")]);
     await tick("0 * * * *", "2031-05-14T15:00:00Z");
@@ -77,7 +77,7 @@ describe("the sweep as a job", () => {
     ]);
   });
 
-  test("a dry run tells what a real one does, and does nothing; unknown projects are told, not passed over", async () => {
+  test("a dry run reports like a real one and changes nothing, and unknown projects are reported", async () => {
     await project("over", 100);
     const dry = await run("check_usage_limits", { project_ids: ["over", "nobody"], enforce_limits: false });
     expect(await statusOf("over")).toBe("ACTIVE");
@@ -85,12 +85,12 @@ describe("the sweep as a job", () => {
     expect(real.result).toEqual(dry.result);
     expect(real.result).toMatchObject({
       projects_suspended: 1,
-      errors: [{ project_id: "nobody", error: "there is no such active project" }],
+      errors: [{ project_id: "nobody", error: "the project does not exist or is not active" }],
     });
     expect(await statusOf("over")).toBe("SUSPENDED");
   });
 
-  test("is asked for in code by its name, and asking twice is asking once", async () => {
+  test("is enqueued in code by its name, and repeated requests create one job", async () => {
     await project("over", 100);
     const queue = createDeps(env, () => Date.now()).jobs;
     const asked = { requestedBy: "test", idempotencyKey: "once" };
@@ -115,7 +115,7 @@ describe("the sweep as a job", () => {
     expect(await jobs("check_usage_limits")).toEqual([]);
   });
 
-  test("ten thousand projects with four caps each: a few statements a page, none a project; a failing page is tried again", async () => {
+  test("ten thousand projects with four caps each: a few statements per page, none per project, and a failed page is retried", async () => {
     const [now, ids] = [Date.now(), JSON.stringify(Array.from({ length: 10_000 }, (_, index) => `p${String(index).padStart(5, "0")}`))];
     await env.DB.batch([
       env.DB.prepare(`INSERT INTO projects (id, organization_id, name, changed_by, created_at, updated_at)
@@ -161,7 +161,7 @@ describe("the sweep as a job", () => {
 });
 
 describe("the monthly reset as a job", () => {
-  test("the daily cron closes what has ended, once, and tells what it closed", async () => {
+  test("the daily cron closes ended periods once and reports them", async () => {
     await organization("org");
     await setClock("2031-08-01T00:00:00Z");
     await Promise.all([tick("0 0 * * *", "2031-08-01T00:00:00Z"), tick("0 0 * * *", "2031-08-01T00:00:00Z")]);
@@ -176,7 +176,7 @@ describe("the monthly reset as a job", () => {
     expect(JOBS.reset_quotas).toMatchObject({ tries: 4, delaySeconds: 5, backoff: "exponential", timeoutMinutes: 5 });
   });
 
-  test("is skipped where it is switched off, and says so", async () => {
+  test("is skipped if it is turned off, and says so", async () => {
     await organization("org");
     await setClock("2031-08-01T00:00:00Z");
     const deps = createDeps({ ...env, QUOTA_RESET_ENABLED: "false" }, () => Date.now());

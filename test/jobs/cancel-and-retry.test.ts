@@ -44,7 +44,7 @@ describe("cancelling", () => {
   });
 
   test.each(["as it should", "although its instance cannot be stopped"])(
-    "a running job %s: what is under way ends, nothing else begins",
+    "a running job %s: running work ends, nothing else begins",
     async (how) => {
       let goOn = (): void => undefined;
       const held = new Promise<void>((resolve) => {
@@ -108,7 +108,7 @@ describe("cancelling", () => {
     await workflows.dispose();
   });
 
-  test("nothing happens where the index is away", async () => {
+  test("changes nothing if the index is unavailable", async () => {
     const { id } = (await ask({ delay_seconds: 60 })).body;
     await failTable("jobs");
     expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(503);
@@ -125,7 +125,7 @@ describe("retrying", () => {
     return id;
   };
 
-  test("a failed job runs it once more, as a job of its own", async () => {
+  test("a failed job runs again as a new job", async () => {
     const id = await failed();
     handledBy(async (payload) => ({ success: true, data: payload }));
     const { status, headers, body } = await post<Job>(`/api/jobs/${id}/retry`);
@@ -135,7 +135,7 @@ describe("retrying", () => {
     expect(await read(id)).toMatchObject({ status: "failed" });
   });
 
-  test("twice at once gives one", async () => {
+  test("two concurrent requests create one job", async () => {
     const id = await failed();
     handledBy(async (_, job) => {
       await job.step("work", async () => effects(job.id));
@@ -148,7 +148,7 @@ describe("retrying", () => {
     expect(await countRows("jobs")).toBe(2);
   });
 
-  test("what was retried already goes on with its latest run, and the third run knows the second", async () => {
+  test("a job that was already retried continues with its latest run, and the third run knows the second", async () => {
     const id = await failed();
     await post(`/api/jobs/${id}/retry`);
     await ended(`${id}-r2`);
@@ -156,7 +156,7 @@ describe("retrying", () => {
     expect(await post(`/api/jobs/${id}-r2/retry`)).toMatchObject({ status: 202, body: { id: `${id}-r3`, run: 3, retry_of: `${id}-r2` } });
   });
 
-  test("a cancelled job, at once and without its delay", async () => {
+  test("a cancelled job starts immediately, without its delay", async () => {
     const { id } = (await ask({ delay_seconds: 3_600 })).body;
     await post(`/api/jobs/${id}/cancel`);
     expect(await post(`/api/jobs/${id}/retry`)).toMatchObject({ status: 202, body: { status: "queued", scheduled_for: null } });

@@ -21,8 +21,8 @@ beforeEach(async () => {
 });
 afterEach(() => void vi.restoreAllMocks());
 
-describe("asking for a job", () => {
-  test("answers 202 with the job and where it is", async () => {
+describe("creating a job", () => {
+  test("returns 202 with the job and its address", async () => {
     const { status, headers, body } = await ask({ payload: { provider_count: false }, idempotency_key: "once", project_id: "p1" });
     expect({ status, location: headers.get("location") }).toEqual({ status: 202, location: `/api/jobs/${body.id}` });
     expect(body).toEqual({
@@ -67,7 +67,7 @@ describe("asking for a job", () => {
     expect(await countRows("jobs")).toBe(0);
   });
 
-  test("fifty times at once with one key is one job that runs once", async () => {
+  test("fifty concurrent times with one key is one job that runs once", async () => {
     const answers = await concurrently(50, 50, async () => ask({ idempotency_key: "same" }));
     expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1);
     expect(answers[0]?.status).toBe(202);
@@ -80,7 +80,7 @@ describe("asking for a job", () => {
     expect(effects).toHaveBeenCalledTimes(1);
   });
 
-  test("with a key that was used for another payload is 409; fields in another order are no other payload", async () => {
+  test("with a key that was used for another payload is 409, and the order of fields does not matter", async () => {
     const restarted_at = "2031-05-14T14:00:00Z";
     const first = await ask({ idempotency_key: "k", payload: { provider_count: false, restarted_at } });
     const other = await ask({ idempotency_key: "k", payload: { provider_count: true, restarted_at } });
@@ -96,7 +96,7 @@ describe("asking for a job", () => {
     expect(new Set(ids.map(({ body }) => body.id)).size).toBe(4);
   });
 
-  test("begins nothing where it cannot be written down", async () => {
+  test("starts nothing if it cannot be recorded", async () => {
     await failWrites("jobs");
     const create = vi.fn<() => void>();
     const workflow = { create, get: create };
@@ -109,7 +109,7 @@ describe("asking for a job", () => {
     expect(await countRows("jobs")).toBe(0);
   });
 
-  test("shows nobody what the catalogue hides", async () => {
+  test("shows no secret fields of the payload", async () => {
     Reflect.set(JOBS.housekeeping, "redact", ["restarted_at"]);
     try {
       const { body } = await ask({ payload: { restarted_at: "2031-05-14T14:00:00Z", provider_count: false } });
@@ -123,7 +123,7 @@ describe("asking for a job", () => {
     }
   });
 
-  test("of a type that is gone shows no payload, for nobody knows what in it was secret", async () => {
+  test("of a removed type shows no payload, because its secret fields are unknown", async () => {
     const { id } = (await ask({ payload: { provider_count: false } })).body;
     await ended(id);
     await env.DB.prepare("UPDATE jobs SET type = 'gone', status = 'failed'").run();
@@ -161,7 +161,7 @@ describe("an instance that is not created after the row", () => {
     expect(await ended(id)).toMatchObject({ status: "completed" });
   });
 
-  test("is created by whoever looks at it, or asks for it again", async () => {
+  test("is created by a request that reads it or creates it again", async () => {
     const [seen, again] = [await askWith(broken), await askWith(broken, { idempotency_key: "again" })];
     await setClock("2031-05-14T14:03:20Z");
     await askWith({ ...broken, create: effects }, { idempotency_key: "again" });
@@ -174,7 +174,7 @@ describe("an instance that is not created after the row", () => {
     expect(await ended(seen.id)).toMatchObject({ status: "completed" });
   });
 
-  test("is created once, however many look at it and ask for it at once", async () => {
+  test("is created once under concurrent reads and requests", async () => {
     const { id } = await askWith(broken, { idempotency_key: "many" });
     await setClock("2031-05-14T14:04:12Z");
     const create = vi.spyOn(Instances.prototype, "create");
@@ -205,7 +205,7 @@ describe("the list", () => {
   }
   const list = async (query = ""): Promise<Page> => (await get<Page>(`/api/jobs${query}`)).body;
 
-  test("goes on where the page before ended, whatever arrives meanwhile", async () => {
+  test("continues after the page before, even if jobs arrive meanwhile", async () => {
     // Several in one millisecond: the id decides between them.
     for (let n = 0; n < 12; n += 1) {
       if (n % 3 === 0) await setClock(new Date(Date.now() + 1_000).toISOString());
@@ -229,7 +229,7 @@ describe("the list", () => {
     expect(times).toEqual(times.toSorted().toReversed());
   });
 
-  test("is filtered by type, status and project, and by several at once", async () => {
+  test("is filtered by type, status, project and combinations", async () => {
     const late = (await ask({ delay_seconds: 600, project_id: "p1" })).body.id;
     const other = (await ask({ type: "harvest", delay_seconds: 600, project_id: "p2" })).body.id;
     const done = (await ask({ project_id: "p1" })).body.id;
@@ -260,7 +260,7 @@ describe("the list", () => {
     });
   });
 
-  test("and every other call is 503 while the database is away", async () => {
+  test("and every other request is 503 while the database is unavailable", async () => {
     const { id } = (await ask({ delay_seconds: 60 })).body;
     await failTable("jobs");
     for (const [method, path] of [
@@ -275,7 +275,7 @@ describe("the list", () => {
 });
 
 test.each(["abc", `housekeeping-${"0".repeat(40)}`, `housekeeping-${"0".repeat(40)}-r2`, "%00", "x".repeat(101)])(
-  "there is no job %s",
+  "the job %s does not exist",
   async (id) => {
     const expected = id.length > 100 ? 400 : 404;
     expect((await get(`/api/jobs/${id}`)).status).toBe(expected);

@@ -18,7 +18,7 @@ afterEach(async () => {
 
 const withoutDelays = async () => workflows.modifyAll(async (instance) => instance.disableRetryDelays());
 
-test("a try that left no record is told once the next one begins", async () => {
+test("an attempt without a record is reported once the next one begins", async () => {
   await workflows.modifyAll(async (instance) => {
     await instance.disableRetryDelays();
     await instance.mockStepError({ name: "dies" }, new Error("Network connection lost."), 2);
@@ -32,7 +32,7 @@ test("a try that left no record is told once the next one begins", async () => {
   ]);
 });
 
-test("a step that only the platform saw die is failed by what the platform says", async () => {
+test("a step whose crash only the platform saw fails with the platform's reason", async () => {
   await workflows.modifyAll(async (instance) => {
     await instance.disableRetryDelays();
     await instance.mockStepError({ name: "dies" }, new Error("Network connection lost."));
@@ -45,7 +45,7 @@ test("a step that only the platform saw die is failed by what the platform says"
   expect(await read(id)).toMatchObject({ status: "failed", error: "Network connection lost." });
 });
 
-describe("while the index is away", () => {
+describe("while the index is unavailable", () => {
   const effects = vi.fn<(step: string) => void>();
   const working = (work: () => Promise<void> = async () => undefined): void => {
     effects.mockClear();

@@ -24,7 +24,7 @@ afterEach(async () => {
 const withoutDelays = async () => workflows.modifyAll(async (instance) => instance.disableRetryDelays());
 
 describe("a job whose step", () => {
-  test("fails twice and succeeds is completed at the third try, and what it did before was done once", async () => {
+  test("fails twice and succeeds is completed at the third attempt, and earlier steps ran once", async () => {
     await withoutDelays();
     const effects: string[] = [];
     handledBy(async (_, job) => {
@@ -44,7 +44,7 @@ describe("a job whose step", () => {
     expect(effects).toEqual(["before", "shaky 1", "shaky 2", "shaky 3"]);
   });
 
-  test("always fails is tried three times, 5 s and 10 s apart, and then failed with every error and its time", async () => {
+  test("always fails has three attempts, 5 s and 10 s apart, and records every error with its time", async () => {
     const at: number[] = [];
     handledBy(
       oneStep("hopeless", async (_, __, attempt) => {
@@ -72,7 +72,7 @@ describe("a job whose step", () => {
       { at: "2031-05-14T14:03:14Z", event: "failed" },
     ]);
     const [first = 0, second = 0, third = 0] = at;
-    // Never earlier; later only as far as a busy machine makes it.
+    // Never earlier, and later only on a busy machine.
     for (const [paused, ms] of [
       [second - first, 5_000],
       [third - second, 10_000],
@@ -83,7 +83,7 @@ describe("a job whose step", () => {
     expect((await (await env.JOBS.get(body.id)).status()).status).toBe("errored");
   });
 
-  test("never comes to its time is failed, and each try says that it timed out", async () => {
+  test("never ends in time is failed, and each attempt reports its timeout", async () => {
     await workflows.modifyAll(async (instance) => {
       await instance.disableRetryDelays();
       await instance.forceStepTimeout({ name: "slow" });
@@ -91,13 +91,13 @@ describe("a job whose step", () => {
     const work = vi.fn<() => Promise<JobExecutionResult>>(async () => ({ success: true }));
     handledBy(oneStep("slow", work));
     const job = await ended((await ask()).body.id);
-    const why = "It took longer than its time-out of 5 minutes.";
+    const why = "The attempt exceeded its timeout of 5 minutes.";
     expect(job).toMatchObject({ status: "failed", tries: 3, error: why });
     expect(triesOf(job)).toEqual([1, 2, 3].map((attempt) => `slow ${attempt} timed_out: ${why}`));
     expect(work).not.toHaveBeenCalled();
   });
 
-  test("hangs once goes on with the next try, and what the hanging one says afterwards is not believed", async () => {
+  test("hangs once continues with the next attempt, and the late result of the hanging one is ignored", async () => {
     await withoutDelays();
     Reflect.set(JOBS.housekeeping, "timeoutMinutes", 1.5 / 60);
     vi.useRealTimers();
@@ -120,13 +120,13 @@ describe("a job whose step", () => {
   });
 
   test.each([
-    ["a string", "plain words", 'Something was thrown that is no error: "plain words"'],
-    ["an object", { code: 7 }, 'Something was thrown that is no error: {"code":7}'],
-    ["null", null, "Something was thrown that is no error: null"],
-    ["nothing", undefined, "Something was thrown that is no error: undefined"],
-    ["what JSON can't hold", { big: 1n }, "Something was thrown that is no error: [object Object]"],
+    ["a string", "plain words", 'Thrown value is not an error: "plain words"'],
+    ["an object", { code: 7 }, 'Thrown value is not an error: {"code":7}'],
+    ["null", null, "Thrown value is not an error: null"],
+    ["nothing", undefined, "Thrown value is not an error: undefined"],
+    ["an object without a JSON form", { big: 1n }, "Thrown value is not an error: [object Object]"],
     ["an error without words", new RangeError(), "RangeError"],
-  ])("throws %s is tried again, and says what it was", async (_, thrown, message) => {
+  ])("throws %s is retried and reports the value", async (_, thrown, message) => {
     await withoutDelays();
     handledBy(
       oneStep("odd", async () => {
@@ -139,7 +139,7 @@ describe("a job whose step", () => {
   });
 
   test.each([
-    ["a problem that no retry cures", new Problem("not_found", "There is no such project."), "not_found: There is no such project."],
+    ["a problem that no retry cures", new Problem("not_found", "The project does not exist."), "not_found: The project does not exist."],
     ["NonRetryableError", new NonRetryableError("wrong for ever"), "wrong for ever"],
   ])("throws %s is tried once", async (_, thrown, message) => {
     handledBy(
@@ -170,18 +170,18 @@ describe("a job whose step", () => {
     const job = await ended((await ask()).body.id);
     expect(job).toMatchObject({ status: "failed", tries: 1, error: "half of it", result: { half: true } });
     handledBy(oneStep("silent", async () => ({ success: false })));
-    expect(await ended((await ask()).body.id)).toMatchObject({ status: "failed", error: "The handler did not say why." });
+    expect(await ended((await ask()).body.id)).toMatchObject({ status: "failed", error: "The handler gave no reason." });
   });
 
-  test("comes to more than the platform remembers is failed at once: doing it again would not make it smaller", async () => {
+  test("has a result larger than the platform's maximum fails immediately, because a retry would not make it smaller", async () => {
     const work = vi.fn<() => Promise<string>>(async () => "x".repeat(400_000));
     handledBy(async (_, job) => ({ success: true, data: await job.step("large", work) }));
     const job = await ended((await ask()).body.id);
-    expect(job).toMatchObject({ status: "failed", error: "The result is larger than 400000 characters." });
+    expect(job).toMatchObject({ status: "failed", error: "The result must have at most 400000 characters." });
     expect(work).toHaveBeenCalledTimes(1);
   });
 
-  test("fails for good may be answered by the handler, which goes on", async () => {
+  test("finally fails can be handled by the handler, which continues", async () => {
     await withoutDelays();
     handledBy(async (_, job) => {
       const lost = await orNull(
@@ -219,7 +219,10 @@ describe("a handler", () => {
 
   test("whose result is larger than the platform remembers is failed", async () => {
     handledBy(async () => ({ success: true, data: "x".repeat(400_000) }));
-    expect(await ended((await ask()).body.id)).toMatchObject({ status: "failed", error: "The result is larger than 400000 characters." });
+    expect(await ended((await ask()).body.id)).toMatchObject({
+      status: "failed",
+      error: "The result must have at most 400000 characters.",
+    });
   });
 });
 
@@ -245,7 +248,7 @@ test("a delayed job begins after its delay, and says so until then", async () =>
   expect(await ended(body.id)).toMatchObject({ status: "completed" });
 });
 
-test("a job that sleeps between its steps is waiting, and goes on by itself", async () => {
+test("a job that sleeps between its steps is waiting, and resumes automatically", async () => {
   handledBy(async (_, job) => {
     const first = await job.step("first", async () => job.deps.clock());
     await job.sleepUntil("a second", first + 1_000);
@@ -258,7 +261,7 @@ test("a job that sleeps between its steps is waiting, and goes on by itself", as
   expect(triesOf(await ended(id))).toEqual(["first 1 succeeded", "second 1 succeeded"]);
 });
 
-test("log lines carry what finds the others of the job, and its request and trace", async () => {
+test("log lines carry the job, its request and its trace", async () => {
   const lines = vi.spyOn(console, "log").mockImplementation(() => undefined);
   handledBy(oneStep("only", async () => ({ success: true })));
   const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -281,6 +284,6 @@ test.each(["", "00-0", `00-${"0".repeat(32)}-00f067aa0ba902b7-01`, `00-${"a".rep
   },
 );
 
-test("the registry knows every type of the catalogue", () => {
+test("the registry has a handler for every type of the catalog", () => {
   expect(Object.keys(HANDLERS).toSorted()).toEqual(Object.keys(JOBS).toSorted());
 });

@@ -42,7 +42,7 @@ export const oneStep =
   async (payload, job) =>
     job.step(name, async (attempt) => work(payload, job, attempt));
 
-/** The code of `housekeeping` is the test's own until the mocks are restored; its policy stays the catalogue's. */
+/** Replaces the code of `housekeeping` until the mocks are restored. Its policy stays that of the catalog. */
 export function handledBy(handler: JobHandler<"housekeeping">): void {
   vi.spyOn(HANDLERS, "housekeeping").mockImplementation(handler);
 }
@@ -69,6 +69,6 @@ export async function pause(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** What of each try matters: step, number, what it came to, and why. */
+/** Relevant parts of each attempt: step, number, outcome and reason. */
 export const triesOf = ({ attempts }: Job): string[] =>
   attempts.map(({ step, attempt, outcome, error }) => `${step} ${attempt} ${outcome ?? "open"}${error === null ? "" : `: ${error}`}`);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { postWith } from "../routes/support.ts";
+import { problemOf } from "../support/problems.ts";
 import { freshStart, isbnNumber, isbns, post, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
 import { countRows, failTable, failWrites, fault, healTable, healWrites, requestsArrived, sent, stableFields } from "./support.ts";
 
@@ -177,13 +178,7 @@ describe("the database fails", () => {
     const { status, headers, body } = await enrich({ isbns: [PATTERNS] });
     expect({ status, body }).toEqual({
       status: 503,
-      body: {
-        type: "about:blank",
-        title: "Storage unavailable",
-        status: 503,
-        detail: "The database did not answer.",
-        code: "storage_unavailable",
-      },
+      body: problemOf("storage_unavailable", "The database did not answer."),
     });
     expect(headers.get("retry-after")).toBe("5");
     expect(await sent()).toEqual([]);

@@ -1,3 +1,4 @@
+import { problemOf } from "../support/problems.ts";
 import { beforeEach, describe, expect, test } from "vitest";
 import { postWith } from "../routes/support.ts";
 import { AFTERNOON, freshStart, get, isbnNumber, isbns, post, put, setClock, simulator } from "../support/worker.ts";
@@ -42,8 +43,8 @@ describe("the accepted requests", () => {
         found: 1,
         enriched: 1,
         invalid: [
-          { isbn: "9780201633611", reason: "the check digit of this ISBN-13 is wrong" },
-          { isbn: "hello", reason: "expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces" },
+          { isbn: "9780201633611", reason: "has a wrong check digit for an ISBN-13" },
+          { isbn: "hello", reason: "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces" },
         ],
         api_calls: 1,
       },
@@ -54,20 +55,16 @@ describe("the accepted requests", () => {
     const { status, body } = await enrich({ isbns: ["9780201633611", "hello"] });
     expect({ status, body }).toEqual({
       status: 400,
-      body: {
-        type: "about:blank",
-        title: "Bad request",
-        status: 400,
-        code: "invalid_request",
-        detail: "None of the ISBNs is valid. No request was sent to the provider.",
+      body: problemOf("invalid_request", "None of the ISBNs is valid; nothing was asked of the provider.", {
         errors: [
-          { path: "isbns.0", message: '"9780201633611": the check digit of this ISBN-13 is wrong' },
+          { path: "isbns.0", message: "has a wrong check digit for an ISBN-13", value: "9780201633611" },
           {
             path: "isbns.1",
-            message: '"hello": expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces',
+            message: "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces",
+            value: "hello",
           },
         ],
-      },
+      }),
     });
     expect(await sent()).toEqual([]);
   });
@@ -144,7 +141,7 @@ describe("books in the catalog are free", () => {
     ]);
   });
 
-  test("also without remaining calls, and while the ledger is unavailable", async () => {
+  test("also when no call is left, and when the ledger is unavailable", async () => {
     await enrich({ isbns: [PATTERNS] });
     await put("/api/quota/usage", { used: 13_000 });
     expect((await enrich({ isbns: [PATTERNS] })).status).toBe(200);

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { parseIsbn, sortIsbns } from "../../worker/src/library/isbn.ts";
 
-const FORM = "expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces";
-const WRONG_10 = "the check digit of this ISBN-10 is wrong";
-const WRONG_13 = "the check digit of this ISBN-13 is wrong";
-const PREFIX = "an ISBN-13 begins with 978 or 979";
+const FORM = "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces";
+const WRONG_10 = "has a wrong check digit for an ISBN-10";
+const WRONG_13 = "has a wrong check digit for an ISBN-13";
+const PREFIX = "must begin with 978 or 979, as every ISBN-13 does";
 
 describe("an ISBN is accepted", () => {
   test.each([

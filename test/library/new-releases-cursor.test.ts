@@ -93,7 +93,7 @@ describe("a cursor", () => {
     ["another number of pages", { max_pages_per_month: 3 }],
   ])("of %s is refused", async (_, change) => {
     const { status, body } = await enrich({ ...change, resume: await cursor() });
-    const message = "this cursor belongs to other months, subjects or pages; repeat the earlier request with it";
+    const message = "must belong to the same months, subjects and pages. Repeat the earlier request with it";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });
     expect(await requestedPages()).toHaveLength(1);
   });
@@ -113,7 +113,7 @@ describe("a cursor", () => {
     ["too few numbers", (right: string) => pointingAt(right, [0, 1])],
   ])("that is none, %s, is refused", async (_, broken) => {
     const { status, body } = await enrich({ resume: broken(await cursor()) });
-    const message = "this is not a cursor from an earlier answer";
+    const message = "must be the unchanged cursor of an earlier answer";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });
     expect(await requestedPages()).toHaveLength(1);
   });

@@ -29,7 +29,7 @@ const COUNTS = { received: 1, accepted: 0, resolved: 0, duplicates: 0, refused: 
 const key = (): string => `${ownId()}:${Date.parse("2031-05-14T14:00:00.123Z")}`;
 
 describe("Alertmanager", () => {
-  test("a firing alert stops a project of which we have evidence, once, however often it comes; its end is noted and lifts nothing", async () => {
+  test("a firing alert suspends a project with evidence once, however often it arrives, and its end lifts nothing", async () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 1_001 });
     const first = await toAlertmanager(group(alert()));
@@ -97,16 +97,17 @@ describe("Alertmanager", () => {
       [
         {
           path: "alerts.1.labels.abuse_pattern",
-          message: 'expected one of EXCESSIVE_USAGE, ERROR_SPIKE, SUSPICIOUS_PATTERN (given: "TOO_MUCH")',
+          message: "must be one of EXCESSIVE_USAGE, ERROR_SPIKE, SUSPICIOUS_PATTERN",
+          value: "TOO_MUCH",
         },
       ],
       "accepted no_project",
       "accepted unknown_project",
       "accepted no_pattern",
       "resolved resolved",
-      [{ path: "alerts.6.startsAt", message: 'expected an ISO 8601 time (given: "yesterday")' }],
-      [{ path: "alerts.7.annotations.error_rate", message: 'expected a number that can be one of error_rate (given: "51")' }],
-      [{ path: "alerts.8.annotations.enforce_action", message: 'expected true or false (given: "False")' }],
+      [{ path: "alerts.6.startsAt", message: "must be an ISO 8601 time", value: "yesterday" }],
+      [{ path: "alerts.7.annotations.error_rate", message: "must be a share from 0 to 1", value: "51" }],
+      [{ path: "alerts.8.annotations.enforce_action", message: "must be true or false", value: "False" }],
       "accepted waiting",
     ]);
     const jobs = await settled(2);
@@ -174,8 +175,8 @@ describe("Alertmanager", () => {
   });
 });
 
-describe("what a real Alertmanager sent", () => {
-  test("stops the project that it names, of which we measured nothing, once; its end is noted", async () => {
+describe("the body of a real Alertmanager", () => {
+  test("suspends the named project without own measurements, once, and its end is recorded", async () => {
     await makeProject("proj_reading_list");
     const sent = async (body: string) => (await toAlertmanager(body)).body;
     expect([await sent(FIRING), await sent(FIRING), await sent(RESOLVED)]).toMatchObject([

@@ -61,11 +61,11 @@ describe("Grafana", () => {
       await send((await sign(body)).slice(2)),
     ];
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 401));
-    expect(answers.map(({ body: { detail } }) => detail)[7]).toBe("The timestamp that was signed is more than 5 minutes away from now.");
+    expect(answers.map(({ body: { detail } }) => detail)[7]).toBe("The signed timestamp must be within 5 minutes of now.");
     expect(await signals()).toEqual([]);
   });
 
-  test("what is rightly signed and damaged all the same is refused with the field", async () => {
+  test("a correctly signed but damaged body is refused with the field", async () => {
     const damaged = body.slice(0, -3);
     expect(refusal(await send(await sign(damaged), null, damaged))).toEqual({ status: 422, code: "unprocessable", paths: ["body"] });
     const other = body.replace('"version":"1"', '"version":"4"');
@@ -77,7 +77,7 @@ describe("Datadog", () => {
   const send = async (body: unknown, token: string | null = env.DATADOG_TOKEN, headers = {}) =>
     post("/api/monitoring/datadog", body, { token, headers });
 
-  test("is told by its cycle, project and alert: a beginning, a copy, an end", async () => {
+  test("is identified by its cycle, project and alert: a start, a copy, an end", async () => {
     expect((await send(datadog())).body).toMatchObject({ accepted: 1, results: [{ outcome: "waiting" }] });
     expect((await send(datadog({ transition: "Re-Triggered" }))).body).toMatchObject({ duplicates: 1 });
     expect((await send(datadog({ transition: "Recovered" }))).body).toMatchObject({ resolved: 1 });
@@ -93,13 +93,13 @@ describe("Datadog", () => {
     ]);
   });
 
-  test("a warning is no alarm, and does not hide the alarm after it", async () => {
+  test("a warning is not an alarm, and does not hide a later alarm", async () => {
     expect((await send(datadog({ transition: "Warn" }))).body).toMatchObject({ results: [{ result: "accepted", outcome: "no_pattern" }] });
     expect((await send(datadog())).body).toMatchObject({ results: [{ result: "accepted", outcome: "waiting" }] });
     await settled(1);
   });
 
-  test("names what Datadog left unexpanded, and what is missing or wrong", async () => {
+  test("names variables that Datadog did not replace, and missing or invalid fields", async () => {
     const answer = await send(datadog({ project_id: "$TAGS[project_id]", date_ms: "$DATE" }));
     expect(refusal(answer)).toEqual({ status: 422, code: "unprocessable", paths: ["project_id", "date_ms"] });
     expect(answer.body["detail"]).toContain('"$TAGS[project_id]"');

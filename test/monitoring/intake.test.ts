@@ -28,7 +28,7 @@ beforeEach(async () => {
   await makeProject("mine");
 });
 
-test("a source whose secret nobody set is let in by nobody", async () => {
+test("a source without a configured secret is refused", async () => {
   const changed = { ALERTMANAGER_TOKEN: undefined, GRAFANA_SECRET: undefined, DATADOG_TOKEN: undefined };
   for (const source of ["alertmanager", "grafana", "datadog"]) {
     for (const authorization of ["Bearer undefined", "Bearer null", "Bearer "]) {
@@ -37,7 +37,7 @@ test("a source whose secret nobody set is let in by nobody", async () => {
       expect({ source, status: answer.status, detail: answer.body["detail"] }).toEqual({
         source,
         status: 403,
-        detail: "This source is not let in: no secret is set for it. docs/monitoring.md says how.",
+        detail: "No secret is configured for this source. docs/monitoring.md explains how to set it.",
       });
     }
   }
@@ -51,7 +51,7 @@ describe("an id that the database would keep as another", () => {
     ["signal", (id: string) => ({ id }), 400, "id"],
   ] as const;
 
-  test.each(forms)("is refused, and nothing is written down: %s", async (source, body, status, path) => {
+  test.each(forms)("is refused, and nothing is stored: %s", async (source, body, status, path) => {
     for (const id of ["a\uD800", "a\u0000b"]) {
       expect(refusal(await post(`/api/monitoring/${source}`, body(id)))).toMatchObject({ status, paths: [path] });
     }
@@ -86,14 +86,14 @@ describe("anything else", () => {
       const { status, body } = await send(metrics, "other");
       expect({ status, errors: body["errors"] }).toMatchObject({
         status: 400,
-        errors: [{ message: expect.stringMatching(/^expected /u) }],
+        errors: [{ message: expect.stringMatching(/^must (?:be|have) /u) }],
       });
     }
     await settled(1);
     expect((await signals()).map(({ outcome }) => outcome)).toEqual(["asked"]);
   });
 
-  test("the list goes on where a page ended, and is told by source and project", async () => {
+  test("the list continues after a page, and can be filtered by source and project", async () => {
     for (const id of ["a", "b", "c"]) await post("/api/monitoring/signal", { id });
     await toAlertmanager(group(alert()));
     const page = await get<{ signals: { key: string }[]; next_cursor: string }>("/api/monitoring/signals?source=api&limit=2");
@@ -121,7 +121,7 @@ describe("when something fails", () => {
     expect((await signals()).map(({ outcome }) => outcome)).toEqual(["asked", "asked"]);
   });
 
-  test("a crash before the job: housekeeping asks for it, once, for what was known when the signal came", async () => {
+  test("a crash before the job: housekeeping creates it once, with the state at the time of the signal", async () => {
     const { db } = watchedDb((trip) => (trip.some((sql) => sql.includes("INTO jobs")) ? "before" : null));
     expect((await send(db)).body).toMatchObject({ accepted: 2 });
     expect([await autoSuspendJobs(), (await signals()).map(({ outcome }) => outcome)]).toEqual([[], ["waiting", "waiting"]]);
@@ -165,7 +165,7 @@ describe("when something fails", () => {
     ]);
   });
 
-  test("a step whose first answer was lost decides nothing else, whatever was asked meanwhile", async () => {
+  test("a step whose first response was lost decides the same, even if a signal arrived meanwhile", async () => {
     const { autoSuspend } = await import("../../worker/src/tenants/abuse/abuse.ts");
     const question = {
       run: "auto_suspend-1",
@@ -182,7 +182,7 @@ describe("when something fails", () => {
     expect([first?.decision, await suspended("mine")]).toEqual(["insufficient", []]);
   });
 
-  test("somebody who changes the project meanwhile is waited for", async () => {
+  test("waits for a concurrent change of the project", async () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 1_001 });
     const { autoSuspend } = await import("../../worker/src/tenants/abuse/abuse.ts");

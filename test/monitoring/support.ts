@@ -1,4 +1,4 @@
-/** Monitoring systems as they send, and what is known of a project's rates. */
+/** Monitoring systems with their formats, and measured rates of a project. */
 import { env } from "cloudflare:workers";
 import { read as readJob, until } from "../jobs/support.ts";
 import type { Job } from "../jobs/support.ts";
@@ -27,7 +27,7 @@ interface Counts {
   readonly probes?: number;
 }
 
-/** What a project asked in the window that began `ago` windows before the last complete one. */
+/** Requests of a project in the window that began `ago` windows before the last complete one. */
 export async function asked(
   project: string,
   ago: number,
@@ -58,10 +58,10 @@ export const signals = async (query = ""): Promise<Body[]> =>
 export const events = async (): Promise<string[]> =>
   (await rows("SELECT type || ' ' || project_id AS event FROM events ORDER BY seq")).map(({ event }) => String(event));
 
-/** A job's end, whatever it came to. */
+/** Waits for the end of a job, successful or not. */
 export const done = async (id: string): Promise<Job> => until(id, ({ ended_at }) => ended_at !== null);
 
-/** Asks for a job as the administrator does, and waits for its decision. */
+/** Creates a job as the administrator, and waits for its decision. */
 export async function judge(project: string, pattern: string, more: Body = {}): Promise<Body> {
   const payload = { project_id: project, pattern_type: pattern, ...more };
   const { id } = right(await post<{ id: string }>("/api/jobs", { type: "auto_suspend", payload }));
@@ -86,7 +86,7 @@ export async function settled(count: number): Promise<Job[]> {
   }
 }
 
-/** What housekeeping does every five minutes, at a time of its tick. */
+/** Runs housekeeping at a scheduled time. */
 export async function keepHouse(at: string): Promise<Job> {
   await setClock(at);
   const { id } = right(await post<{ id: string }>("/api/jobs", { type: "housekeeping", payload: {} }));
@@ -95,7 +95,7 @@ export async function keepHouse(at: string): Promise<Job> {
 
 let test = 0;
 
-/** Alerts of the test that begins: what has run under an id once stays in the engine, whatever becomes of the tables. */
+/** Alerts of the next test. The engine remembers instances by id, even after the tables were emptied. */
 export function newAlerts(): void {
   test += 1;
 }
@@ -135,7 +135,7 @@ export const datadog = (more: object = {}) => ({
   cycle_key: "1936620000",
   transition: "Triggered",
   alert_id: ownId(),
-  title: "Requests of mine",
+  title: "Requests of the project",
   project_id: "mine",
   pattern: "EXCESSIVE_USAGE",
   date_ms: "1936620000000",

@@ -3,24 +3,24 @@
 /** Each has a secret of its own. */
 export type Source = "alertmanager" | "grafana" | "datadog";
 
-/** `everybody`; `admin`; a monitoring system (or the administrator); or a key of a project with that scope, for one of five things. */
+/** `everybody`, `admin`, a monitoring system (or the administrator), or a key of a project with that scope, for one of five purposes. */
 export type Access =
   | "everybody"
   | "admin"
   | Source
   /**
-   * `use`: its project must be active. `settle`: what it was granted before, also when it is stopped. `own`: itself, also when stopped;
-   * `renew`: not when that is for abuse. `use-own`: itself, and it must be active.
+   * `use`: the project must be active. `settle`: its earlier reservations, even if it is suspended. `own`: the project itself, even if it is
+   * suspended. `renew`: like `own`, but not if it is suspended for abuse. `use-own`: the project itself, and it must be active.
    */
   | { readonly scope: "read" | "enrich" | "database" | "admin"; readonly kind: "use" | "settle" | "own" | "renew" | "use-own" };
 
 export interface Route {
   readonly method: string;
-  /** `{id}` and `{key_id}` are filled in by whoever calls. */
+  /** The caller fills in `{id}` and `{key_id}`. */
   readonly path: string;
   readonly access: Access;
   readonly body?: unknown;
-  /** What who may call is answered; 200 where nothing else stands here. 404: let in, but there is no such book or reservation. */
+  /** Status for allowed callers. Default: 200. 404: allowed, but the book or reservation does not exist. */
   readonly success?: number;
 }
 
@@ -42,6 +42,7 @@ export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/metrics", access: "admin" },
   { method: "GET", path: "/openapi.json", access: "everybody" },
   { method: "GET", path: "/docs", access: "everybody" },
+  { method: "GET", path: "/docs/errors", access: "everybody" },
   { method: "GET", path: "/api/quota/status", access: "everybody" },
 
   { method: "POST", path: "/api/enrich/batch-direct", access: use("enrich"), body: ISBNS },
@@ -178,7 +179,7 @@ export const PAGES: readonly string[] = [
   "GET /audit",
 ];
 
-/** The path with all names filled in; those that nobody gives are of something that is not there. */
+/** The path with all parameters. Missing ones name something that does not exist. */
 export function addressOf({ path }: Route, given: Readonly<Record<string, string>> = {}): string {
   const known = { isbn: "9780201633610", reservation: "abc", organization: "org", id: "mine", webhook_id: WEBHOOK, delivery_id: DELIVERY };
   const names: Record<string, string> = { ...known, ...given };

@@ -17,7 +17,7 @@ interface Made {
   readonly key: string;
 }
 
-/** Who calls: a key or token, and the project that it asks about where the route names one. */
+/** Callers: a key or token, and the project in the path, if the route has one. */
 interface Comer {
   readonly token: string | null;
   readonly project?: string;
@@ -77,7 +77,7 @@ beforeAll(async () => {
       SCOPES.map(async (scope) => [`without ${scope}`, { ...own, token: (await makeKey("mine", withoutScope(scope))).key }]),
     ),
   ) as Record<string, Comer>;
-  // All that a whole key has, but nobody ever made it.
+  // A well-formed key that was never created.
   const unknown = await makeKey("deleted", ALL);
   await setClock("2031-05-14T14:03:14Z");
 
@@ -132,13 +132,13 @@ const endedKeys: Expected = Object.fromEntries(
   ["a revoked key", "an expired key", "a replaced key", "a key whose grace is over"].map((name) => [name, UNAUTHORIZED]),
 );
 
-/** What the contract says of each comer. */
+/** Status in the contract for each caller. */
 function expectedOf(access: Access, passes: string): Expected {
   const names = Object.keys(comers);
   const all = (answer: string): Expected => Object.fromEntries(names.map((name) => [name, answer]));
   if (access === "everybody") return all(passes);
   if (access === "admin") return { ...all(FORBIDDEN), ...everyNoKey, ...endedKeys, "the administrator": passes };
-  // Nothing of ours opens them but the administrator's token; what does is tried in test/monitoring/.
+  // Of our credentials only the admin token is accepted. test/monitoring/ covers the sources' own secrets.
   if (typeof access === "string") return { ...all(UNAUTHORIZED), "the administrator": passes };
   const { scope, kind } = access;
   const stopped: Expected =
@@ -168,7 +168,7 @@ async function asks(route: Route, { token, project = "mine", keyId = "Aa00000000
   return answer;
 }
 
-/** A key that may be revoked, so that nobody loses the one they call with. */
+/** A separate key to revoke. */
 async function spareKey(project: string, keyId: string): Promise<string> {
   const made = await post<Made>(`/api/projects/${project}/keys`, { name: "spare" });
   return made.status === 201 ? made.body.id : keyId;
@@ -191,7 +191,7 @@ describe("who may call", () => {
     expect(answers).toEqual({ ...expectedOf(route.access, passes), ...unready, ...(opened === undefined ? {} : { [opened]: passes }) });
   });
 
-  test("a stopped project is told why, by every route that it may not use", async () => {
+  test("a suspended project gets the reason from every route that it may not use", async () => {
     const used = ROUTES.filter(({ access }) => typeof access === "object" && access.kind.startsWith("use"));
     for (const route of used) {
       const answer = await asks(route, comers["a stopped project's key"] ?? { token: null });
@@ -200,17 +200,17 @@ describe("who may call", () => {
     expect(used.length).toBeGreaterThan(5);
   });
 
-  test("a key that works learns on the administrator's routes that no key opens them, whatever its scopes", async () => {
+  test("a valid key gets 403 on the administrator's routes, with any scopes", async () => {
     for (const name of ["the right key", "without read", "another project's key", "a stopped project's key"]) {
       const answer = await get("/api/audit", { token: comers[name]?.token ?? null });
       expect({ name, detail: answer.body["detail"] }).toEqual({
         name,
-        detail: "This is for the administrator's token; a project's key does not open it.",
+        detail: "This needs the admin token. A project's key is not enough.",
       });
     }
   });
 
-  test("a project that is not there looks like one that is somebody else's", async () => {
+  test("a missing project looks like the project of another owner", async () => {
     const token = comers["the right key"]?.token ?? null;
     const [foreign, none] = [await get("/api/projects/other", { token }), await get("/api/projects/nothing", { token })];
     expect(refusal(foreign)).toEqual({ status: 404, code: "not_found" });

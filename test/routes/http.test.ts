@@ -1,3 +1,4 @@
+import { problemOf } from "../support/problems.ts";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { app } from "../../worker/src/app.ts";
@@ -10,8 +11,8 @@ afterEach(() => void vi.restoreAllMocks());
 
 const PUBLIC = ROUTES.filter(({ access }) => access === "everybody").map(({ path }) => path);
 const CLOSED = ROUTES.filter(({ access }) => access !== "everybody").map((route) => [routeName(route), route] as const);
-const ADMIN_NEEDED = "Send the administrator's token as `Authorization: Bearer <token>`.";
-const CREDENTIALS_NEEDED = "Send an API key or the administrator's token as `Authorization: Bearer <key or token>`.";
+const ADMIN_NEEDED = "Send the admin token as `Authorization: Bearer <token>`.";
+const CREDENTIALS_NEEDED = "Send an API key or the admin token as `Authorization: Bearer <key or token>`.";
 
 const WRONG_CREDENTIALS: [string, string][] = [
   ["a wrong token", "Bearer wrong-token-0123456789"],
@@ -24,7 +25,7 @@ const WRONG_CREDENTIALS: [string, string][] = [
   ["two tokens", `Bearer ${ADMIN_TOKEN} ${ADMIN_TOKEN}`],
 ];
 
-const SIGNATURE_NEEDED = "Sign the body: x-grafana-alerting-signature is missing.";
+const SIGNATURE_NEEDED = "The header x-grafana-alerting-signature is missing. Sign the body.";
 
 function neededFor(access: unknown): string {
   switch (access) {
@@ -34,7 +35,7 @@ function neededFor(access: unknown): string {
       return SIGNATURE_NEEDED;
     case "alertmanager":
     case "datadog":
-      return "Send this source's token as `Authorization: Bearer <token>`.";
+      return "Send the token of this source as `Authorization: Bearer <token>`.";
     default:
       return CREDENTIALS_NEEDED;
   }
@@ -52,7 +53,7 @@ describe("who may call", () => {
     const answer = await call(route.method, addressOf(route), route.body, { token: "wrong-token-0123456789" });
     expect(problemIn(answer)).toEqual(problem(401, "unauthorized"));
     // Grafana has no token: it signs.
-    expect(answer.body["detail"]).toBe(route.access === "grafana" ? SIGNATURE_NEEDED : "This token is not accepted.");
+    expect(answer.body["detail"]).toBe(route.access === "grafana" ? SIGNATURE_NEEDED : "The token is wrong.");
   });
 
   test.each(WRONG_CREDENTIALS)("%s: 401", async (_, authorization) => {
@@ -62,7 +63,7 @@ describe("who may call", () => {
     expect(JSON.stringify(answer.body)).not.toContain("token-0123456789");
   });
 
-  test.each(PUBLIC)("%s is for everybody", async (path) => {
+  test.each(PUBLIC)("%s is public", async (path) => {
     for (const headers of [{}, ...WRONG_CREDENTIALS.map(([, authorization]) => ({ authorization }))]) {
       const answer = await get(path, { token: null, headers });
       expect(answer.status).toBeLessThan(400);
@@ -76,13 +77,13 @@ describe("who may call", () => {
     expect((await get("/api/authors/top", { token: null, headers: { authorization: loud } })).status).toBe(401);
   });
 
-  test("credentials are asked for before the body is looked at", async () => {
+  test("credentials are checked before the body", async () => {
     expect((await post("/api/enrich/batch-direct", { isbns: 7 }, { token: null })).status).toBe(401);
     expect((await post("/api/enrich/batch-direct", "{ broken", { token: null })).status).toBe(401);
   });
 });
 
-describe("what is not there", () => {
+describe("a missing route", () => {
   test.each([
     ["GET", "/nothing"],
     ["GET", "/api"],
@@ -108,7 +109,7 @@ describe("what is not there", () => {
     const answer = await call(method, path);
     expect(answer.headers.get("allow")).toBe(allow);
     expect(problemIn(answer)).toEqual(problem(405, "method_not_allowed"));
-    expect(answer.body["detail"]).toBe(`Method ${method} is not allowed. Allowed: ${allow}.`);
+    expect(answer.body["detail"]).toBe(`${method} is not allowed here. Allowed: ${allow}.`);
   });
 });
 
@@ -134,7 +135,7 @@ describe("HEAD and OPTIONS", () => {
     ["/health", "GET, HEAD, OPTIONS"],
     ["/api/enrich/batch-direct", "POST, OPTIONS"],
     ["/api/quota/settings", "PUT, DELETE, OPTIONS"],
-  ])("OPTIONS %s says what is offered, to everybody: %s", async (path, allow) => {
+  ])("OPTIONS %s lists the allowed methods for all callers: %s", async (path, allow) => {
     const answer = await call("OPTIONS", path, undefined, { token: null });
     expect({ status: answer.status, allow: answer.headers.get("allow"), body: answer.body }).toEqual({ status: 204, allow, body: "" });
     expect(insane(answer)).toEqual([]);
@@ -145,7 +146,7 @@ describe("HEAD and OPTIONS", () => {
   });
 });
 
-describe("a fault of ours", () => {
+describe("an internal error", () => {
   beforeEach(async () => freshStart());
 
   const SECRET = "at Object.secret (/srv/worker.js:1:1)";
@@ -163,13 +164,7 @@ describe("a fault of ours", () => {
     const answer = await callWith(faulty, "/api/books/9780141439518", { headers });
     expect({ status: answer.status, body: answer.body }).toEqual({
       status: 500,
-      body: {
-        type: "about:blank",
-        title: "Internal error",
-        status: 500,
-        detail: "Something went wrong on our side. The request id finds it in our log.",
-        code: "internal_error",
-      },
+      body: problemOf("internal_error", "The service failed. Quote the request id when you report it."),
     });
     expect(insane(answer)).toEqual([]);
     const [line] = log.mock.calls.map(([text]) => JSON.parse(String(text)) as Record<string, unknown>);
@@ -210,7 +205,7 @@ describe("a fault of ours", () => {
   });
 });
 
-test("every route but the pages for people is described, and stands in the tests' list", async () => {
+test("every route except the pages for people is described, and is in the tests' list", async () => {
   const routes = app.routes
     .filter(({ method }) => method !== "ALL")
     .map(({ method, path }) => `${method} ${path.replaceAll(/:\w+/gu, "{}")}`);

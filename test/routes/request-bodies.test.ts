@@ -39,11 +39,11 @@ describe("bodies", () => {
   );
 
   test.each(["{", "{'isbns': []}", '{"isbns": ["9780201633610"],}', " ", "\uFEFF{", "undefined", "[".repeat(100_000)])(
-    "that are no JSON (%#): 400",
+    "that are not JSON (%#): 400",
     async (body) => {
       const answer = await post("/api/enrich/batch-direct", body);
       expect(problemIn(answer)).toEqual(problem(400, "invalid_request"));
-      expect(answer.body["errors"]).toEqual([{ path: "body", message: "not valid JSON" }]);
+      expect(answer.body["errors"]).toEqual([{ path: "body", message: "must be valid JSON" }]);
     },
   );
 
@@ -53,12 +53,12 @@ describe("bodies", () => {
     expect(answer.body["errors"]).toEqual([{ path: "body", message: expect.any(String) }]);
   });
 
-  test("that are missing or empty: 400 where one is needed", async () => {
+  test("that are missing or empty: 400 if a body is required", async () => {
     expect(problemIn(await post("/api/enrich/batch-direct"))).toEqual(problem(400, "invalid_request"));
     expect(problemIn(await post("/api/enrich/batch-direct", ""))).toEqual(problem(400, "invalid_request"));
   });
 
-  test("that are announced and empty are none where none is needed", async () => {
+  test("that are empty with a declared type count as missing", async () => {
     await post("/api/quota/reservations", { calls: 1, id: "empty-body" });
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
     expect(await callWith({}, "/api/quota/reservations/empty-body/commit", { method: "POST", headers })).toMatchObject({ status: 200 });
@@ -68,6 +68,6 @@ describe("bodies", () => {
     const wrong = Array.from({ length: 1_000 }, () => 7);
     const answer = await post<{ detail: string; errors: unknown[] }>("/api/enrich/batch-direct", { isbns: wrong });
     expect({ status: answer.status, errors: answer.body.errors.length }).toEqual({ status: 400, errors: 50 });
-    expect(answer.body.detail).toMatch(/^isbns\.0: .*; and 995 more$/u);
+    expect(answer.body.detail).toMatch(/^`isbns\.0` must be .* And 995 more\.$/u);
   });
 });

@@ -24,7 +24,7 @@ describe("x-request-id", () => {
     expect(new Set(ids).size).toBe(5);
   });
 
-  test("stands in the log line of its request, which holds no credentials", async () => {
+  test("is in the log line of its request, which holds no credentials", async () => {
     const line = vi.spyOn(console, "log").mockImplementation(() => undefined);
     await callWith({}, "/api/authors/top?limit=x", { headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "x-request-id": "find-me" } });
     const logged = line.mock.calls.map(([text]) => String(text));

@@ -12,7 +12,7 @@ export interface Reply {
   readonly body: Record<string, unknown>;
 }
 
-/** One request to a Worker whose bindings differ from the usual ones; `undefined` takes one away. */
+/** One request to a Worker with changed bindings. `undefined` removes one. */
 export async function callWith(
   changed: Record<string, unknown>,
   path: string,
@@ -33,7 +33,7 @@ export async function postWith(changed: Record<string, unknown>, path: string, b
   return callWith(changed, path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-/** What every answer has, whatever it says: the headers that are not as they should be. */
+/** Required headers of every response. Returns the names of wrong ones. */
 export const insane = ({ headers }: { headers: Headers }): string[] => {
   const expected: Record<string, RegExp> = {
     "x-request-id": /^[\w.:-]{1,128}$/u,
@@ -49,12 +49,15 @@ export const insane = ({ headers }: { headers: Headers }): string[] => {
     .map(([name]) => name);
 };
 
-/** Status and code of an error, and what is wrong with it as a problem. */
+const linksOf = (body: Record<string, unknown>): unknown[] => [body["type"], body["documentation_url"]];
+
+/** Status and code of an error, and defects of the problem. */
 export const problemIn = (answer: Answer): { status: number; code: unknown; wrong: string[] } => {
   const { status, headers, body } = answer;
   const wrong = insane(answer);
   if (headers.get("content-type") !== "application/problem+json") wrong.push("content-type");
-  if (body["type"] !== "about:blank" || body["status"] !== status) wrong.push("type or status");
+  if (!linksOf(body).includes(`http://coordinator.test/docs/errors#${String(body["code"])}`) || body["status"] !== status)
+    wrong.push("type or status");
   if (typeof body["title"] !== "string" || typeof body["detail"] !== "string") wrong.push("title or detail");
   return { status, code: body["code"], wrong };
 };

@@ -29,11 +29,11 @@ describe("a log line on the screen", () => {
   });
 });
 
-describe("a configuration problem", () => {
-  it("has one line per value", () => {
-    const problems = [{ name: "QUOTA_DAILY_LIMIT", value: '"x"', expected: "a whole number" }];
+describe("a complaint about the configuration", () => {
+  it("becomes one line a value", () => {
+    const problems = [{ name: "QUOTA_DAILY_LIMIT", value: 'got "x"', message: "must be a whole number" }];
     const message = JSON.stringify({ level: "error", message: "The configuration is wrong", problems });
-    expect(configurationProblems({ level: "error", message })).toEqual(['QUOTA_DAILY_LIMIT is "x". Expected a whole number.']);
+    expect(configurationProblems({ level: "error", message })).toEqual(['QUOTA_DAILY_LIMIT must be a whole number (got "x")']);
   });
 
   it("is not in other log lines", () => {

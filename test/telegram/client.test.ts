@@ -101,7 +101,7 @@ describe("Telegram's client", () => {
     await client.sendMessage("one");
     await client.sendMessage("two");
     expect(sent.map(({ chat }) => chat)).toEqual(["-42", "-1001", "-1001"]);
-    expect(logged.join("\n")).toContain("TELEGRAM_CHAT_ID is to be changed");
+    expect(logged.join("\n")).toContain("TELEGRAM_CHAT_ID is outdated");
   });
 
   test("never follows a chat that moves in a circle for ever", async () => {
@@ -147,7 +147,7 @@ describe("Telegram's client", () => {
     answering(bad(404, `${" ".repeat(480)}/bot${TOKEN}/sendMessage`));
     expect((await errorOf(client.sendMessage("Hello"))).message).not.toContain(TOKEN.slice(0, 12));
     expect(errors.map(({ message }) => message)).toEqual([
-      "Telegram, sendMessage: there was no answer.",
+      "Telegram, sendMessage: no response.",
       "Telegram, sendMessage: 404 Not Found: /bot[token]/sendMessage",
       "Telegram, getFile: the file was answered with 404.",
     ]);

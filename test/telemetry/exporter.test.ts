@@ -6,7 +6,7 @@ let now = Date.parse("2031-05-14T14:00:00Z");
 let before = exportCounts();
 const warned: string[] = [];
 
-/** Each test long after the one before, so that what is said once a minute is said anew. */
+/** Each test runs long after the one before, so that its minute has its own log line. */
 beforeEach(() => {
   now += 3_600_000;
   before = exportCounts();
@@ -68,11 +68,11 @@ describe("a collector that does not", () => {
     await vi.waitFor(() => expect(counted()).toEqual({ exported: 0, lost: 1, failed: 1 }));
     expect(requests).toHaveLength(1);
     expect(warned.map((line) => JSON.parse(line) as unknown)).toMatchObject([
-      { level: "warn", message: "Traces did not reach the collector", collector: COLLECTOR, reason },
+      { level: "warn", message: "Sending traces failed", collector: COLLECTOR, reason },
     ]);
   });
 
-  test("is told of once a minute, however often it fails, and without what stands behind its host", async () => {
+  test("is logged once a minute, however often it fails, without anything after its host", async () => {
     collector(() => new Response(null, { status: 503 }));
     for (let n = 0; n < 5; n += 1) await work("?token=never-show-this");
     await vi.waitFor(() => expect(counted().failed).toBe(5));

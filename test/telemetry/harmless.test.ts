@@ -1,4 +1,4 @@
-/** What telemetry must never do: change an answer, ask anybody when it is off, or take a secret along. */
+/** Telemetry must never change a response, send anything when it is off, or contain a secret. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { exportCounts } from "../../worker/src/telemetry/index.ts";
 import { callWith, postWith } from "../routes/support.ts";
@@ -13,7 +13,7 @@ afterEach(() => void vi.restoreAllMocks());
 const admin = { authorization: `Bearer ${ADMIN_TOKEN}` };
 const json = { ...admin, "content-type": "application/json" };
 
-/** Longer than an export takes that nobody should have started. */
+/** Longer than an unwanted export would take. */
 const aWhile = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
 
 describe("a collector in trouble", () => {
@@ -57,7 +57,7 @@ describe("a collector in trouble", () => {
 });
 
 describe("telemetry that is off", () => {
-  test("asks no collector, whatever the caller's traceparent says", async () => {
+  test("sends nothing to a collector, for any traceparent of the caller", async () => {
     const { requests } = collector();
     const off = { ...ON, OTEL_ENABLED: "false" };
     await callWith(off, "/health", { headers: { traceparent: GIVEN } });
@@ -68,7 +68,7 @@ describe("telemetry that is off", () => {
 });
 
 describe("secrets", () => {
-  test("are in no trace, in whatever way they are used, misused and quoted", async () => {
+  test("are in no trace, however they are used, misused and quoted", async () => {
     logged();
     await organization("acme");
     const { key } = await tenant("p1", "acme");
@@ -102,7 +102,7 @@ describe("secrets", () => {
     const leaked = secrets.filter((secret) => bodies.some((text) => text.includes(secret) || text.includes(btoa(`me:${secret}`))));
     expect(leaked).toEqual([]);
     answersRepeatWhatWasSent();
-    // The id in a key is no secret, and says whose it was.
+    // The id in a key is not a secret, and identifies its owner.
     expect(bodies.join()).toContain(key.slice(0, 18));
   });
 

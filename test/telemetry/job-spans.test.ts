@@ -10,7 +10,7 @@ const nothing = async (): Promise<void> => undefined;
 describe("a job", () => {
   const JOB = { id: "check_usage_limits-0123", type: "check_usage_limits", projectId: "demo" };
 
-  test("is one trace from the request that enqueued it to the webhook it sends, though no two parts share an instance", async () => {
+  test("is one trace from the request to the webhook, although no two parts share an instance", async () => {
     const { spans } = collector();
     let enqueuedBy = "";
     await traced().trace.span("request", {}, async (span) => {
@@ -49,7 +49,7 @@ describe("a job", () => {
     ]);
   });
 
-  test("that is over takes its place with it: what comes after has another", async () => {
+  test("that has ended keeps its place: later work has another one", async () => {
     const { spans } = collector();
     const { trace } = traced();
     const place = await placeOfJob(null, JOB.id);
@@ -61,7 +61,7 @@ describe("a job", () => {
     expect(named(received, "after").traceId).toBe(trace.traceId);
   });
 
-  test("that nobody's trace enqueued is a trace of its own", async () => {
+  test("without a requester's trace is its own trace", async () => {
     const { spans } = collector();
     const place = await placeOfJob(null, JOB.id);
     await jobStep(traced(place).trace, { job: JOB, step: "only", attempt: 1 }, nothing);
@@ -71,7 +71,7 @@ describe("a job", () => {
     expect(new Set(received.map(({ traceId }) => traceId)).size).toBe(1);
   });
 
-  test("writes log lines that say which job they belong to, and where its trace is, recorded or not", async () => {
+  test("writes log lines with the job and its trace, recorded or not", async () => {
     const lines: string[] = [];
     vi.spyOn(console, "log").mockImplementation((line: string) => void lines.push(line));
     const place = await placeOfJob(GIVEN, JOB.id);
@@ -89,7 +89,7 @@ describe("a job", () => {
 });
 
 describe("the reset and the sweep", () => {
-  test("the reset tells the try, the rows and that it went well", async () => {
+  test("the reset has the attempt, the rows and the success", async () => {
     const { spans } = collector();
     expect(await quotaReset(traced().trace, 2, async () => ({ rowsUpdated: 7 }))).toEqual({ rowsUpdated: 7 });
     expect(named(await spans(1), "quota_reset.execute").attributes).toEqual({
@@ -99,7 +99,7 @@ describe("the reset and the sweep", () => {
     });
   });
 
-  test("a reset that fails tells that too, and how many rows is not known", async () => {
+  test("a failed reset is recorded, without a number of rows", async () => {
     const { spans } = collector();
     await quotaReset(traced().trace, 1, async () => Promise.reject(new Error("D1 is away"))).catch(nothing);
     const span = named(await spans(1), "quota_reset.execute");
@@ -107,7 +107,7 @@ describe("the reset and the sweep", () => {
     expect(span.attributes).toEqual({ "quota_reset.attempt": 1, "quota_reset.success": false, "error.type": "Error" });
   });
 
-  test("a page of the sweep tells what it found, and nothing of whom", async () => {
+  test("a page of the sweep has its counts, and no project names", async () => {
     const { spans } = collector();
     const swept = { projects_checked: 3, projects_suspended: 1, warnings_sent: 2, details: [], errors: ["one"] };
     const page = { last: "p3", swept };

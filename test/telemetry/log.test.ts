@@ -1,4 +1,4 @@
-/** What the log says of a request, a cron tick and a provider call. */
+/** Log lines of a request, a cron trigger and a provider call. */
 import { createScheduledController } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -14,7 +14,7 @@ afterEach(() => void vi.restoreAllMocks());
 const json = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
 
 describe("log lines", () => {
-  test("of a request all carry its id and its trace's, from the first to the last, with telemetry off as well", async () => {
+  test("of a request all carry its id and its trace's id, even with telemetry off", async () => {
     await env.DB.prepare("ALTER TABLE books RENAME TO away_books").run();
     const lines = logged();
     const headers = { ...json, traceparent: GIVEN, "x-request-id": "find-me" };
@@ -25,7 +25,7 @@ describe("log lines", () => {
     expect(lines.at(-1)).toMatchObject({ message: "request", status: 503 });
   });
 
-  test("hold none of our secrets, also where somebody pasted one into an address", async () => {
+  test("contain no secret, even if a caller pasted one into a URL", async () => {
     const lines = logged();
     const secrets = [ADMIN_TOKEN, env.KEY_PEPPER, env.SESSION_SECRET, env.METRICS_TOKEN, env.GRAFANA_SECRET];
     for (const secret of secrets) await callWith({}, `/api/${secret}/jobs`);
@@ -50,7 +50,7 @@ describe("log lines", () => {
     expect(new Set(calls.map(({ trace_id }) => trace_id)).size).toBe(8);
   });
 
-  test("of a provider call say what it was, for whom, what came of it and what it cost", async () => {
+  test("of a provider call have the operation, the caller, the outcome and the cost", async () => {
     const lines = logged();
     await postWith({}, "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] });
     await settings({ daily_limit: 0, safety_buffer: 0 });
@@ -74,12 +74,12 @@ describe("log lines", () => {
 
   test("of a cron tick carry the trace's id", async () => {
     const lines = logged();
-    const away = { create: async () => Promise.reject(new Error("Workflows are away")) };
+    const away = { create: async () => Promise.reject(new Error("Workflows are unavailable")) };
     const tick = createScheduledController({ cron: "*/30 * * * *", scheduledTime: new Date(AFTERNOON) });
     await worker.scheduled(tick, { ...env, JOBS: away as unknown as Env["JOBS"] });
     expect(lines).toMatchObject([
       {
-        message: "A job's instance was not created; the relay will",
+        message: "Creating a job's instance failed",
         cron: "*/30 * * * *",
         trace_id: expect.stringMatching(/^[\da-f]{32}$/u) as string,
       },

@@ -1,4 +1,4 @@
-/** What a whole request leaves behind in traces and in the log: through the public door, with the simulated provider. */
+/** Traces and log lines of a whole request, sent through the public door with the simulated provider. */
 import { createScheduledController } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -18,7 +18,7 @@ const admin = { authorization: `Bearer ${ADMIN_TOKEN}` };
 const json = { ...admin, "content-type": "application/json" };
 
 describe("a request", () => {
-  test("is one trace down to the provider, goes on with the caller's, and the provider learns nothing of it", async () => {
+  test("is one trace down to the provider, continues the caller's trace, and sends the provider nothing of it", async () => {
     const { spans, others } = collector();
     const headers = { ...json, traceparent: GIVEN, "x-request-id": "find-me" };
     const body = JSON.stringify({ isbns: [isbnNumber(1)], caller: "nightly" });
@@ -81,7 +81,7 @@ describe("a request", () => {
     ]);
   });
 
-  test("that is refused says by what; a refusal is no error", async () => {
+  test("that is refused has the reason, and is not an error", async () => {
     await settings({ daily_limit: 0, safety_buffer: 0, rate_per_second: 0 });
     const { spans } = collector();
     expect((await postWith(ON, "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).status).toBe(429);
@@ -95,7 +95,7 @@ describe("a request", () => {
     expect(named(received, "provider.call").attributes).toMatchObject({ "provider.result": "refused", "quota.charged": 0 });
   });
 
-  test("whose provider fails says how, and what it cost", async () => {
+  test("whose provider fails has the outcome and the cost", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500 });
     const { spans } = collector();
     expect((await postWith(ON, "/api/enrich/batch-direct", { isbns: [isbnNumber(1)] })).status).toBe(502);
@@ -112,11 +112,11 @@ describe("a request", () => {
     expect(named(received, "POST /api/enrich/batch-direct")).toMatchObject({ status: { code: 2 }, attributes: { "error.type": "502" } });
   });
 
-  test("whose ledger is away says so", async () => {
+  test("whose ledger is unavailable says so", async () => {
     logged();
     const away = {
       getByName: () => {
-        throw new Error("the ledger is away");
+        throw new Error("the ledger is unavailable");
       },
     };
     const { spans } = collector();
@@ -151,7 +151,7 @@ describe("a request", () => {
     ]);
   });
 
-  test("of a project is of the class of projects, and names the project beside it", async () => {
+  test("of a project has the class of projects, and names the project in an attribute", async () => {
     await organization("acme");
     const { key } = await tenant("p1", "acme");
     const { spans } = collector();
@@ -203,7 +203,7 @@ describe("calls at the same time", () => {
 });
 
 describe("a cron tick", () => {
-  test("begins the trace that its job goes on with", async () => {
+  test("begins the trace that its job continues", async () => {
     const { spans } = collector();
     await worker.scheduled(createScheduledController({ cron: "*/30 * * * *", scheduledTime: new Date(AFTERNOON) }), { ...env, ...ON });
     const received = await spans(1);

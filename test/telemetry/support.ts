@@ -1,4 +1,4 @@
-/** A collector that stands in for the network, and what it received in words that tests can compare. */
+/** A collector that replaces the network, and the received spans in a form that tests can compare. */
 import { vi } from "vitest";
 import { look } from "../support/secret-watch.ts";
 import { traceFrom } from "../../worker/src/telemetry/index.ts";
@@ -63,7 +63,7 @@ export interface Collector {
   readonly spans: (count: number) => Promise<Received[]>;
 }
 
-/** From now on the collector answers like this; every other address is answered as ever. */
+/** Changes the collector's response from now on. Other addresses respond as before. */
 export function collector(answer: () => Promise<Response> | Response = () => Response.json({})): Collector {
   const real = globalThis.fetch;
   const bodies: string[] = [];

@@ -8,7 +8,7 @@ afterEach(() => void vi.restoreAllMocks());
 const nothing = async (): Promise<void> => undefined;
 
 describe("a span", () => {
-  test("says when, what and where, in the form of OTLP", async () => {
+  test("has time, name and place, in the form of OTLP", async () => {
     const { bodies, requests, spans } = collector();
     const { trace, time } = traced(GIVEN);
     const result = await trace.span(
@@ -17,10 +17,10 @@ describe("a span", () => {
       async (span) => {
         time.now += 1_234.5;
         span.set({ later: 1 });
-        return "what the work returns";
+        return "the result of the work";
       },
     );
-    expect(result).toBe("what the work returns");
+    expect(result).toBe("the result of the work");
     const [span] = await spans(1);
     expect(span).toMatchObject({
       name: "work",
@@ -42,7 +42,7 @@ describe("a span", () => {
     expect(requests[0]?.headers.get("content-type")).toBe("application/json");
   });
 
-  test("hangs below the one that started it, however much runs at once", async () => {
+  test("hangs below the span that started it under concurrency", async () => {
     const { spans, requests } = collector();
     const { trace } = traced();
     const pause = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
@@ -94,7 +94,7 @@ describe("a span", () => {
     expect(named(received, "failed")).toMatchObject({ status: { code: 2 }, attributes: { "error.type": "quota_unavailable" } });
   });
 
-  test("takes no secret along, whatever an error says", async () => {
+  test("contains no secret, even if an error does", async () => {
     const { spans, bodies } = collector();
     const key = `qc_live_${"a".repeat(10)}_${"B".repeat(38)}`;
     const { trace } = traced();
@@ -132,7 +132,7 @@ describe("a span", () => {
     expect(treeOf(await spans(2))).toEqual(["root", "  late"]);
   });
 
-  test("that never ends keeps nobody else from arriving", async () => {
+  test("that never ends does not block others", async () => {
     const { spans } = collector();
     await traced().trace.span("root", {}, async (root) => {
       await root.span("ends", {}, nothing);
@@ -154,7 +154,7 @@ describe("a span", () => {
 });
 
 describe("where a trace begins", () => {
-  test("its ids are its own when nobody gave any, or none that is sane", async () => {
+  test("has its own ids if none are given, or if they are invalid", async () => {
     const { spans } = collector();
     const roots = [traced(null), traced("00-nonsense")].map(({ trace }) => trace);
     for (const trace of roots) await trace.span("root", {}, nothing);
@@ -163,7 +163,7 @@ describe("where a trace begins", () => {
     expect(received.map(({ parentSpanId }) => parentSpanId)).toEqual([undefined, undefined]);
   });
 
-  test("a span's traceparent is where the next service, or a job, goes on", async () => {
+  test("a span's traceparent is where the next service or job continues", async () => {
     const { spans } = collector();
     const { trace } = traced();
     let handed = "";
@@ -188,7 +188,7 @@ describe("where a trace begins", () => {
     return handed;
   };
 
-  test("a caller who does not want it recorded is heard, and its ids are handed on", async () => {
+  test("a caller can opt out of recording, and the ids are passed on", async () => {
     const { requests } = collector();
     const unsampled = GIVEN.replace(/01$/u, "00");
     const { trace } = traced(unsampled);
@@ -206,7 +206,7 @@ describe("where a trace begins", () => {
     expect(requests).toEqual([]);
   });
 
-  test("a throw passes through a trace that nobody records", async () => {
+  test("an error passes through an unrecorded trace", async () => {
     const fault = new Error("as it is");
     await expect(traced(null, false).trace.span("work", {}, async () => Promise.reject(fault))).rejects.toBe(fault);
   });

@@ -55,7 +55,7 @@ describe("a place that follows from a name", () => {
     expect((await placeOf("job-1", parent)).spanId).not.toBe((await placeOf("job-2", parent)).spanId);
   });
 
-  test("begins a trace of its own where there is no parent", async () => {
+  test("begins a new trace without a parent", async () => {
     const place = await placeOf("job-1", null);
     expect(readTraceparent(writeTraceparent(place))).toEqual(place);
     expect(place).toEqual(await placeOf("job-1", null));

@@ -83,21 +83,21 @@ describe("a private address is refused in every notation", () => {
     ["our own host with a dot", "https://Coordinator.Example.com./"],
     ["our own host at another port", "https://coordinator.example.com:8443/"],
   ])("%s: %s", (_, text) => {
-    expect(refusedBecause(text)).toMatch(/^expected a public address, but /u);
+    expect(refusedBecause(text)).toMatch(/^must be a public address: /u);
   });
 
   test.each([
-    ["http://example.com/", "expected https, not http"],
-    ["ftp://example.com/", "expected https, not ftp"],
-    ["javascript:alert(1)", "expected https, not javascript"],
-    ["file:///etc/passwd", "expected https, not file"],
-    ["https://user@example.com/", "expected no user name or password"],
-    ["https://:secret@example.com/", "expected no user name or password"],
-    ["example.com", "expected a URL of at most 2000 characters"],
-    ["https://", "expected a URL of at most 2000 characters"],
-    ["https://1.2.3.256/", "expected a URL of at most 2000 characters"],
-    [`https://example.com/${"ü".repeat(400)}`, "expected a URL of at most 2000 characters"],
-    [`https://example.com/${"a".repeat(1_981)}`, "expected a URL of at most 2000 characters"],
+    ["http://example.com/", "must begin with https, not http"],
+    ["ftp://example.com/", "must begin with https, not ftp"],
+    ["javascript:alert(1)", "must begin with https, not javascript"],
+    ["file:///etc/passwd", "must begin with https, not file"],
+    ["https://user@example.com/", "must not contain a user name or password"],
+    ["https://:secret@example.com/", "must not contain a user name or password"],
+    ["example.com", "must be a URL of at most 2000 characters"],
+    ["https://", "must be a URL of at most 2000 characters"],
+    ["https://1.2.3.256/", "must be a URL of at most 2000 characters"],
+    [`https://example.com/${"ü".repeat(400)}`, "must be a URL of at most 2000 characters"],
+    [`https://example.com/${"a".repeat(1_981)}`, "must be a URL of at most 2000 characters"],
   ])("%s: %s", (text, why) => {
     expect(refusedBecause(text)).toBe(why);
   });
@@ -116,9 +116,9 @@ describe("on the local machine", () => {
   );
 
   test.each([
-    ["http://127.0.0.1:8787/x", "expected a public address, but this is the coordinator's own address"],
-    ["ftp://127.0.0.1/", "expected https, not ftp"],
-    ["http://user:pw@127.0.0.1:9000/", "expected no user name or password"],
+    ["http://127.0.0.1:8787/x", "must be a public address: this one is our own"],
+    ["ftp://127.0.0.1/", "must begin with https, not ftp"],
+    ["http://user:pw@127.0.0.1:9000/", "must not contain a user name or password"],
   ])("%s is not: %s", (text, why) => {
     expect(refusedBecause(text, LOCAL)).toBe(why);
   });

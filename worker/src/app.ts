@@ -1,4 +1,4 @@
-/** Middleware order, the mounting table, and the handling of unknown paths and failures. */
+/** Middleware order, the mounting table, and the handlers of missing routes and failures. */
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
 import { dashboard, failurePage, acceptsPage } from "./dashboard/index.tsx";
@@ -45,8 +45,8 @@ app.notFound(async (c) => {
   return acceptsPage(c) ? failurePage(c, problem) : problemResponse(c, problem);
 });
 
-// Sends a referrer to our own pages only, because browsers need it to report the origin of a form. Other origins can read nothing, because
-// no CORS header is sent.
+// The referrer is sent to our own pages only: without it, a browser would not reveal the origin of a form. No response has a CORS header, so
+// other origins can read nothing.
 app.use(secureHeaders({ referrerPolicy: "same-origin", xFrameOptions: "DENY" }));
 app.use(answerHeaders);
 app.use(requestContext(() => Date.now()));
@@ -58,7 +58,7 @@ app.use(
       if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers });
       return problemResponse(
         c,
-        new Problem("method_not_allowed", `Method ${c.req.method} is not allowed. Allowed: ${headers.Allow}.`, { headers }),
+        new Problem("method_not_allowed", `${c.req.method} is not allowed here. Allowed: ${headers.Allow}.`, { headers }),
       );
     },
   }),
@@ -67,7 +67,7 @@ app.use(authenticate);
 app.use(rates);
 app.use(limitBody);
 app.use("/api/*", jsonOnly);
-// Manual changes that cause events, and replays. Jobs dispatch their events when they end.
+// Manual changes that create events, and repeated deliveries. Jobs dispatch their events when they end.
 for (const path of ["suspend", "reactivate", "caps", "keys/*", "webhooks/*"]) app.use(`/api/projects/:id/${path}`, dispatchAfterChange);
 for (const path of ["suspend", "reactivate", "webhooks/*"]) app.use(`/projects/:id/${path}`, dispatchAfterChange);
 
@@ -92,7 +92,7 @@ app.route("/api", suspensionRoutes);
 app.route("/api", projectUsageRoutes);
 app.route("/api", changeRoutes);
 app.route("/api", projectDetectionRoutes);
-// Before the webhooks, because "deliveries" is not an id.
+// Before the webhooks themselves, because "deliveries" is not an id.
 app.route("/api", webhookDeliveryRoutes);
 app.route("/api", webhookRoutes);
 app.route("/api", databaseRoutes);
@@ -107,7 +107,7 @@ app.openAPIRegistry.registerComponent("securitySchemes", "admin", {
 app.openAPIRegistry.registerComponent("securitySchemes", "metrics", {
   type: "http",
   scheme: "bearer",
-  description: "METRICS_TOKEN, which only allows reading /metrics",
+  description: "METRICS_TOKEN, which only reads /metrics",
 });
 app.openAPIRegistry.registerComponent("securitySchemes", "project", {
   type: "http",

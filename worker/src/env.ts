@@ -2,7 +2,8 @@
  * The Worker's configuration: read from the bindings once, typed, completed with defaults and validated. The same for every entry point.
  */
 import type { z } from "zod";
-import { redactSecrets } from "./lib/log.ts";
+import "./lib/field-errors.ts";
+import { keepSecret } from "./lib/log.ts";
 import { SECRETS, variables } from "./env/variables.ts";
 import type { BulkBilling, Enforcement } from "./env/variables.ts";
 
@@ -27,6 +28,8 @@ export interface Config {
   readonly telegram: TelegramConfig | null;
   /** Addresses of the services that are notified of new projects. null: not configured. */
   readonly services: ServicesConfig;
+  /** Address of the documentation of errors; null: the Worker's own page. */
+  readonly docsUrl: string | null;
   readonly webhooks: {
     /** Local only: also accepts receivers at private addresses and over http. */
     readonly allowPrivate: boolean;
@@ -79,9 +82,10 @@ export interface QuotaConfig {
 
 export interface ConfigProblem {
   readonly name: string;
-  /** The given value. Secrets appear only as set or missing. */
+  /** "got \"many\""; a secret only as set or missing. */
   readonly value: string;
-  readonly expected: string;
+  /** Follows the name: "must be a whole number from 1 to 100". */
+  readonly message: string;
 }
 
 /** Thrown by `readConfig`. Names every wrong value, so that one start shows them all. */
@@ -90,7 +94,7 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
-    super(problems.map(({ name, value, expected }) => `${name} is ${value}, expected ${expected}`).join(". "));
+    super(problems.map(({ name, value, message }) => `${name} ${message} (${value}).`).join(" "));
     this.problems = problems;
   }
 }
@@ -103,7 +107,7 @@ function holdsCredentials(value: unknown): boolean {
 
 function describeSetting(name: string, value: unknown): string {
   if (value === undefined) return "not set";
-  return SECRETS.has(name) || holdsCredentials(value) ? "set, but not usable" : JSON.stringify(value);
+  return SECRETS.has(name) || holdsCredentials(value) ? "set, but not usable" : `got ${JSON.stringify(value)}`;
 }
 
 /** Collectors are often configured by their root instead of the path for traces. */
@@ -124,8 +128,8 @@ function limitBelowBuffer(env: object): ConfigProblem[] {
   const limits = variables.pick({ QUOTA_DAILY_LIMIT: true, QUOTA_SAFETY_BUFFER: true }).safeParse(env);
   if (!limits.success || limits.data.QUOTA_DAILY_LIMIT >= limits.data.QUOTA_SAFETY_BUFFER) return [];
   const { QUOTA_DAILY_LIMIT, QUOTA_SAFETY_BUFFER } = limits.data;
-  const value = JSON.stringify(String(QUOTA_DAILY_LIMIT));
-  return [{ name: "QUOTA_DAILY_LIMIT", value, expected: `at least QUOTA_SAFETY_BUFFER (${QUOTA_SAFETY_BUFFER})` }];
+  const message = `must be at least QUOTA_SAFETY_BUFFER, ${QUOTA_SAFETY_BUFFER}`;
+  return [{ name: "QUOTA_DAILY_LIMIT", value: shown("QUOTA_DAILY_LIMIT", String(QUOTA_DAILY_LIMIT)), message }];
 }
 
 /** Each needs the other. A value that is invalid alone is reported only for that. */
@@ -134,7 +138,7 @@ function halfOfTelegram(env: object): ConfigProblem[] {
   const { TELEGRAM_BOT_TOKEN: bot, TELEGRAM_CHAT_ID: chat }: Partial<Record<string, unknown>> = { ...env };
   if ((bot === undefined) === (chat === undefined)) return [];
   const [missing, given] = bot === undefined ? ["TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"] : ["TELEGRAM_CHAT_ID", "TELEGRAM_BOT_TOKEN"];
-  return [{ name: missing, value: "not set", expected: `a value, because ${given} is set` }];
+  return [{ name: missing, value: "not set", message: `is required, because ${given} is set` }];
 }
 
 const known = new WeakMap<object, Config>();
@@ -155,7 +159,7 @@ export function readConfig(env: object): Config {
   const given: Partial<Record<string, unknown>> = { ...env };
   const wrong = (parsed.error?.issues ?? []).map((issue): ConfigProblem => {
     const name = String(issue.path[0]);
-    return { name, value: describeSetting(name, given[name]), expected: issue.message };
+    return { name, value: shown(name, given[name]), message: issue.message };
   });
   const problems = [...wrong, ...limitBelowBuffer(env), ...halfOfTelegram(env)];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
@@ -173,6 +177,7 @@ export function readConfig(env: object): Config {
     abuse: { enforce: read.ABUSE_ENFORCEMENT === "enforce" },
     telegram: telegramOf(read),
     services: { auth: read.AUTH_URL ?? null, realtime: read.REALTIME_URL ?? null, storage: read.STORAGE_URL ?? null },
+    docsUrl: read.DOCS_URL ?? null,
     webhooks: { allowPrivate: read.ALLOW_PRIVATE_WEBHOOKS === "true" },
     isbndb: {
       baseUrl: read.ISBNDB_BASE_URL,

@@ -15,7 +15,7 @@ interface Record {
   readonly [field: string]: unknown;
 }
 
-/** Puts books into the catalogue, as the provider would tell them. */
+/** Puts books into the catalog, as if from the provider. */
 const hold = async (...records: Record[]): Promise<void> => {
   await fault({ kind: "status", status: 200, path: "/books", body: { total: records.length, data: records } });
   const { status, body } = await post("/api/enrich/batch-direct", { isbns: records.map(({ isbn13 }) => isbn13), refresh: true });
@@ -25,7 +25,7 @@ const hold = async (...records: Record[]): Promise<void> => {
 const [A, B, C, D] = ["9780201633610", "9780132350884", "9780134190440", "9780131103627"] as const;
 
 describe("GET /api/books/{isbn}", () => {
-  test("shows all that the provider told, in one form", async () => {
+  test("shows all data of the provider in one form", async () => {
     await hold({
       isbn13: A,
       isbn10: "0201633612",
@@ -67,7 +67,7 @@ describe("GET /api/books/{isbn}", () => {
     });
   });
 
-  test("what the provider did not tell is null or an empty list, never missing and never 0", async () => {
+  test("missing data of the provider is null or an empty list, never absent and never 0", async () => {
     await hold({ isbn13: A, title: "Bare" });
     const nothing = { isbn10: null, publisher: null, language: null, date_published: null, pages: null, binding: null, edition: null };
     expect((await get(`/api/books/${A}`)).body).toEqual({
@@ -92,7 +92,7 @@ describe("GET /api/books/{isbn}", () => {
     },
   );
 
-  test("shows a book also when it is no longer fresh, for nothing", async () => {
+  test("shows an expired book too, free of charge", async () => {
     await hold({ isbn13: A, title: "Design Patterns" });
     await setClock("2031-12-30T12:00:00Z");
     await put("/api/quota/usage", { used: 13_000 });
@@ -100,23 +100,23 @@ describe("GET /api/books/{isbn}", () => {
     expect(await simulator.state()).toMatchObject({ spent: 0 });
   });
 
-  test("of a book that is not held: 404 that says who could be asked, and nothing is spent", async () => {
+  test("of a missing book: 404 that names the route to fetch it, and nothing is spent", async () => {
     const { status, body } = await get("/api/books/0-8044-2957-X");
     expect({ status, body }).toMatchObject({
       status: 404,
       body: {
         code: "not_found",
-        detail: "The catalogue does not hold 9780804429573. POST /api/enrich/batch-direct asks the provider for it.",
+        detail: "The book 9780804429573 is not in the catalog. Send POST /api/enrich/batch-direct to fetch it.",
       },
     });
     expect(await simulator.state()).toMatchObject({ requests: expect.any(Number), spent: 0 });
   });
 
   test.each([
-    ["9780201633611", "the check digit of this ISBN-13 is wrong"],
-    ["hello", "expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
-    ["%27%20OR%201=1", "expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
-    ["%E0%A4%A", "expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
+    ["9780201633611", "has a wrong check digit for an ISBN-13"],
+    ["hello", "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
+    ["%27%20OR%201=1", "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
+    ["%E0%A4%A", "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces"],
   ])("of %j: 400 with the reason", async (isbn, reason) => {
     const { status, body } = await get<{ errors: { path: string; message: string }[] }>(`/api/books/${isbn}`);
     expect({ status, path: body.errors[0]?.path }).toEqual({ status: 400, path: "isbn" });
@@ -139,7 +139,7 @@ describe("GET /api/authors/top", () => {
       { isbn13: D, title: "Anonymous", authors: [] },
     );
 
-  test("counts editions, and works by their title; more editions first, then by name", async () => {
+  test("counts editions, and works by their title, ordered by editions, then by name", async () => {
     await library();
     const { status, body } = await get("/api/authors/top");
     expect({ status, body }).toEqual({
@@ -165,11 +165,11 @@ describe("GET /api/authors/top", () => {
     expect((await get("/api/authors/top?limit=1000")).body).toMatchObject({ pagination: { offset: 0, limit: 1_000, returned: 3 } });
   });
 
-  test("of an empty catalogue is an empty list", async () => {
+  test("of an empty catalog is an empty list", async () => {
     expect((await get("/api/authors/top")).body).toMatchObject({ authors: [], pagination: { offset: 0, limit: 100, returned: 0 } });
   });
 
-  test("follows when the provider names other authors: nobody keeps a book that is no longer theirs", async () => {
+  test("follows the provider when it names other authors", async () => {
     await library();
     await hold({ isbn13: A, title: "Emma", authors: ["Jane Austen", "New Name"] }, { isbn13: C, title: "Emma", authors: ["Jane Austen"] });
     expect((await get("/api/authors/top")).body).toMatchObject({ authors: [author("Jane Austen", 1, 3), author("New Name", 1, 1)] });
@@ -239,7 +239,7 @@ describe("GET /health", () => {
     expect(answer.headers.get("cache-control")).toBe("no-store");
   });
 
-  test("asks nothing of the provider when all is well", async () => {
+  test("sends nothing to the provider if everything is fine", async () => {
     const before = await simulator.state();
     await get("/health");
     expect(await simulator.state()).toMatchObject({ requests: before.requests, spent: 0 });

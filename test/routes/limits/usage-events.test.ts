@@ -1,4 +1,4 @@
-/** The report as a whole: who may send it, how large it may be, and what it looks like. */
+/** The report as a whole: allowed callers, maximum size and form. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { ADMIN_TOKEN, freshStart, post } from "../../support/worker.ts";
 import { addOrganization, addProject } from "../../support/tenants/rows.ts";
@@ -47,7 +47,7 @@ describe("a body", () => {
     [{}, "events"],
     [[event("a")], "body"],
     [{ events: [event("a")], dry_run: true }, "dry_run"],
-  ])("that is no list of 1 to 1,000 events is 400 (%#)", async (body, path) => {
+  ])("that is not a list of 1 to 1,000 events is 400 (%#)", async (body, path) => {
     const answer = await post<{ code: string; errors: { path: string }[] }>(PATH, body);
     expect({ status: answer.status, code: answer.body.code, paths: answer.body.errors.map((error) => error.path) }).toEqual({
       status: 400,
@@ -78,9 +78,9 @@ test("the answer has a sum for each result and a row for each event, in the orde
     refused: 1,
     results: [
       { index: 0, id: "x", status: 200, result: "counted" },
-      { index: 1, id: null, status: 400, result: "refused", error: "event: expected an object (got null)" },
+      { index: 1, id: null, status: 400, result: "refused", error: "`event` must be an object (got null)." },
       { index: 2, id: "x", status: 200, result: "duplicate" },
-      { index: 3, id: "x", status: 409, result: "conflict", error: "quantity: expected 1, as counted under this id (got 2)" },
+      { index: 3, id: "x", status: 409, result: "conflict", error: "`quantity` must be 1, as it was counted under this id (got 2)." },
     ],
   });
 });

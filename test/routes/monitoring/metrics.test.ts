@@ -42,7 +42,7 @@ async function ended({ id, type, status, payload = {}, result, started, ended: e
     .run();
 }
 
-/** What is counted in the database is believed for a minute: each test has minutes of its own. */
+/** Counts of the database are cached for a minute, so each test has its own minutes. */
 let hour = 0;
 const at = (minutes: string): string => `2031-05-14T${String(hour).padStart(2, "0")}:${minutes}Z`;
 beforeEach(async () => {
@@ -51,7 +51,7 @@ beforeEach(async () => {
 });
 
 describe("GET /metrics", () => {
-  test("opens to the metrics' token and the administrator's, and to nobody else", async () => {
+  test("accepts METRICS_TOKEN and the admin token, and no other credentials", async () => {
     expect((await scrape()).status).toBe(200);
     expect((await scrape("text/plain", ADMIN_TOKEN)).status).toBe(200);
     expect((await get("/metrics", { token: null })).status).toBe(401);
@@ -74,7 +74,7 @@ describe("GET /metrics", () => {
     expect(body.endsWith("# EOF\n")).toBe(type.startsWith("application"));
   });
 
-  test("tells a counter by each format's rules", async () => {
+  test("names a counter by the rules of each format", async () => {
     expect((await scrape()).body).toMatch(/# TYPE quota_refusals_total counter\nquota_refusals_total\{reason="daily"\} 0\n/u);
     expect((await scrape("application/openmetrics-text")).body).toMatch(
       /# TYPE quota_refusals counter\nquota_refusals_total\{reason="daily"\} 0\n/u,
@@ -120,7 +120,7 @@ describe("GET /metrics", () => {
     expect(pick(await metrics(), "quota_would_refuse_total")).toEqual({ 'quota_would_refuse_total{reason="daily"}': 1 });
   });
 
-  test("counts requests to the provider by what came of them, and a repeated commit once", async () => {
+  test("counts requests to the provider by outcome, and a repeated commit once", async () => {
     await post("/api/enrich/batch-direct", { isbns: ["9780201633610"] });
     const held = await post<{ id: string }>("/api/quota/reservations", { calls: 3 });
     await post(`/api/quota/reservations/${held.body.id}/commit`, {});
@@ -137,7 +137,7 @@ describe("GET /metrics", () => {
     });
   });
 
-  test("tells the last reset and the last whole sweep, whatever else ran since", async () => {
+  test("shows the last reset and the last full sweep, ignoring later runs of other kinds", async () => {
     const then = (time: string): string => `2031-05-13T${time}Z`;
     const sweep = { type: "check_usage_limits", status: "completed" };
     const whole = { enforce_limits: true };
@@ -195,14 +195,14 @@ describe("GET /metrics", () => {
     expect(await metrics()).toMatchObject({ 'jobs{type="harvest",status="failed"}': 2, 'jobs{type="harvest",status="running"}': 0 });
   });
 
-  test("leaves out what cannot be read, and says whose word is missing", async () => {
+  test("omits unreadable metrics, and names the failed source", async () => {
     const batch = vi.spyOn(env.DB, "batch").mockRejectedValue(new Error("D1 is away"));
     const withoutDatabase = await metrics();
     batch.mockRestore();
     expect(withoutDatabase).toMatchObject({ 'coordinator_source_up{source="d1"}': 0, 'coordinator_source_up{source="ledger"}': 1 });
     expect(Object.keys(withoutDatabase).some((name) => name.startsWith("jobs"))).toBe(false);
     const away = vi.spyOn(env.QUOTA_LEDGER, "getByName").mockImplementation(() => {
-      throw new Error("the ledger is away");
+      throw new Error("the ledger is unavailable");
     });
     const withoutLedger = await metrics();
     away.mockRestore();
@@ -210,7 +210,7 @@ describe("GET /metrics", () => {
     expect(Object.keys(withoutLedger).some((name) => /^(quota_used|quota_refusals|provider)/u.test(name))).toBe(false);
   });
 
-  test("counts messages to webhooks that ended, each time that they did, and those under way; tests are none", async () => {
+  test("counts ended messages to webhooks, again for each replay, and those in progress, but no tests", async () => {
     await makeOrganization("org");
     await makeProject("shop");
     const add = `INSERT INTO webhook_deliveries (id, webhook_id, project_id, message_id, event_type, payload, status, is_test, due_at, changed_by, created_at)
@@ -243,13 +243,13 @@ describe("GET /metrics", () => {
   });
 });
 
-describe("what the documents ask of /metrics", () => {
+describe("the metrics that the documents use", () => {
   const expressions = {
     "prometheus-alerts.yml": [...rules.matchAll(/^ +expr: (.+)$/gmu)].map(([, expression = ""]) => expression),
     "grafana-dashboard.json": grafana.panels.flatMap((panel) => ("targets" in panel ? panel.targets : [])).map(({ expr }) => expr),
   };
 
-  test("is there, with the labels that it is asked for by", async () => {
+  test("exist, with the labels that the queries use", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     const run = { status: "completed", started: "2031-05-13T10:00:00Z", ended: "2031-05-13T10:00:04Z" };
     await ended({ id: "r1", type: "reset_quotas", ...run, result: { rows_updated: 3 } });
@@ -277,7 +277,7 @@ describe("what the documents ask of /metrics", () => {
     expect(missing).toEqual([]);
   });
 
-  test("is asked for by every rule and every panel", () => {
+  test("are used by every rule and every panel", () => {
     expect(expressions["prometheus-alerts.yml"].length).toBe(rules.match(/^ +- alert: /gmu)?.length);
     expect(Object.values(expressions).map((all) => all.filter((expression) => selectorsIn(expression).length === 0))).toEqual([[], []]);
     expect(grafana.panels.filter((panel) => panel.type !== "row" && !("targets" in panel)).map(({ title }) => title)).toEqual([]);

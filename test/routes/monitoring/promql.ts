@@ -1,4 +1,4 @@
-/** Which series an expression of Prometheus asks for: enough of its grammar for our own rules and panels. */
+/** Finds the series in an expression of Prometheus. Knows enough of the grammar for our own rules and panels. */
 
 export interface Selector {
   readonly name: string;

@@ -5,7 +5,7 @@ import { freshStart, get, ledger, post, quotaStatus, setClock } from "../../supp
 
 const manager = () => createDeps(env, () => Date.now()).quota;
 
-describe("what one project spent", () => {
+describe("usage of one project", () => {
   beforeEach(async () => {
     await freshStart();
     await manager().incrementUsage(4, "a1", "project:Shop_1");
@@ -43,12 +43,12 @@ describe("what one project spent", () => {
     });
   });
 
-  test("is asked for the latest days as all of it is", async () => {
+  test("has the latest days like the full history", async () => {
     expect((await get("/api/quota/history?days=2&project_id=Shop_1")).body["days"]).toMatchObject([{ date: "2031-05-16" }]);
     expect((await get("/api/quota/history?project_id=nobody")).body["days"]).toEqual([]);
   });
 
-  test("may be asked of the provider's foreign calls too, whose hours nobody knows", async () => {
+  test("works for the provider's untracked calls too, whose hours are unknown", async () => {
     const at = Date.now();
     const daily = { left: 14_900, limit: 15_000 };
     await ledger().observe({ requestedAt: at, receivedAt: at, daily, rate: null });
@@ -59,7 +59,7 @@ describe("what one project spent", () => {
     expect(used).toBe(15 + (upstream?.untracked ?? 0));
   });
 
-  test("is in the status alone, which else is everybody's", async () => {
+  test("is in the status only, which is public otherwise", async () => {
     const all = await quotaStatus();
     const only = (used: number, caller: string) => ({ status: 200, body: { ...all, callers: [{ caller, used }] } });
     expect(await get("/api/quota/status?project_id=Shop_1")).toMatchObject(only(15, shop));
@@ -77,7 +77,7 @@ describe("what one project spent", () => {
     expect(await get(path)).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: parameter }] } });
   });
 
-  test("is nobody else's to see", async () => {
+  test("is hidden from other projects", async () => {
     for (const token of [null, "wrong"]) {
       expect(await get("/api/quota/status?project_id=b", { token })).toMatchObject({ status: 401, body: { code: "unauthorized" } });
       expect((await get("/api/quota/history?project_id=b", { token })).status).toBe(401);

@@ -50,7 +50,7 @@ describe("GET /api/quota/status", () => {
 });
 
 describe("GET /api/quota/history", () => {
-  test("shows who spent what, hour by hour, and what operators did", async () => {
+  test("shows usage by caller and hour, and changes by operators", async () => {
     await put("/api/quota/usage", { used: 40 });
     const { body } = await get("/api/quota/history?days=2");
     expect(body).toEqual({

@@ -1,4 +1,4 @@
-/** What a project's reservations can never do to others: charge more than they were granted, or stand in everybody's way for nothing. */
+/** Bounds of a project's reservations: never charge more than granted, and never block others. */
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { call, freshStart, isbns, post, put, quotaStatus, setClock, settings } from "../../support/worker.ts";
 import type { Answer } from "../../support/worker.ts";
@@ -21,7 +21,7 @@ const share = async (calls_per_day: number | null) => put("/api/projects/shop/up
 const pass = (seconds: number): void => void vi.setSystemTime(Date.now() + seconds * 1_000);
 
 describe("a commit by a project", () => {
-  test("of more than it reserved is refused, says what was reserved, and changes nothing", async () => {
+  test("of more than it reserved is refused, names the reservation, and changes nothing", async () => {
     await reserve(shop, { calls: 2, id: "a" });
     expect(await commit(shop, "a", { calls: 100_000_000 })).toMatchObject({
       status: 422,
@@ -48,7 +48,7 @@ describe("a commit by a project", () => {
     expect(await quotaStatus()).toMatchObject({ used: 4, reserved: 0 });
   });
 
-  test("after a release is charged only while its share still has what it gave back", async () => {
+  test("after a release is charged only if its share still has the released calls", async () => {
     await share(10);
     for (const id of ["one", "two"]) {
       expect(statusText(await reserve(shop, { calls: 10, id }))).toBe("201");
@@ -83,15 +83,15 @@ describe("the pace", () => {
     return answers.map(({ status, body }) => (status === 201 ? Date.parse(String(body["start_at"])) - Date.now() : body["code"]));
   };
 
-  test("has back every turn that was released before it began, whichever it was", async () => {
+  test("gets back every turn that was released before it began", async () => {
     for (let index = 0; index < 31; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
     expect(await starts(1)).toEqual(["pace_exceeded"]);
     for (let index = 0; index < 30; index += 1) await release(shop, `r${index}`);
-    // The first had begun when it was given back.
+    // The first had begun when it was released.
     expect(await starts(3)).toEqual([334, 668, 1_002]);
   });
 
-  test("is not worn out by reserving and giving back, nor by committing 0", async () => {
+  test("is not used up by reserving and releasing, nor by committing 0", async () => {
     for (let index = 0; index < 100; index += 1) {
       expect(statusText(await reserve(shop, { calls: 1, id: `r${index}` }))).toBe("201");
       if (index % 2 === 0) await release(shop, `r${index}`);
@@ -116,7 +116,7 @@ describe("the pace", () => {
     expect(await starts(1)).toEqual([668]);
   });
 
-  test("forgets turns that were given back when the rate changes, or the clock jumps back", async () => {
+  test("forgets released turns when the rate changes, or the clock jumps back", async () => {
     for (let index = 0; index < 20; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
     await release(shop, "r19");
     await settings({ rate_per_second: 4 });
@@ -129,8 +129,8 @@ describe("the pace", () => {
   });
 });
 
-describe("what projects hold", () => {
-  test("is together at most half of the day, so that others always find something", async () => {
+describe("reservations of projects", () => {
+  test("have at most half of the daily limit together, so that others always get calls", async () => {
     const tenants = await Promise.all(["a", "b", "c", "d", "e", "f"].map(async (id) => tenant(id, "acme")));
     for (const who of tenants.slice(0, 4)) expect(statusText(await reserve(who, { calls: 1_300, id: "all" }))).toBe("201");
     const [first, fifth, last] = [tenants[0] ?? shop, tenants[4] ?? shop, tenants[5] ?? shop];
@@ -153,7 +153,7 @@ describe("what projects hold", () => {
     expect(statusText(await reserve(last, { calls: 487 }))).toBe("201");
   });
 
-  test("and did not spend is no end of the day: who is refused for it comes back when the next hold ends", async () => {
+  test("unspent, do not end the day: a refused project can retry when the next reservation ends", async () => {
     await put("/api/quota/usage", { used: 12_000 });
     await reserve(shop, { calls: 600, id: "held", ttl_seconds: 45 });
     const refused = await post("/api/quota/reservations", { calls: 500 });
@@ -177,7 +177,7 @@ describe("what projects hold", () => {
     expect(Number(over.headers.get("retry-after"))).toBeGreaterThanOrEqual(35_809);
   });
 
-  test("of its own share is no end of its day either", async () => {
+  test("of its own share do not end its day either", async () => {
     await share(10);
     await reserve(shop, { calls: 6, id: "six", ttl_seconds: 30 });
     const refused = await reserve(shop, { calls: 5 });
@@ -204,7 +204,7 @@ describe("a share smaller than one request", () => {
     expect(statusText(await reserve(shop, { calls: 6, min_calls: 5 }))).toBe("201");
   });
 
-  test("for a batch whose price is not known says that it may be smaller, and that one that costs a call fits", async () => {
+  test("for a batch with an unknown price says that a smaller one fits", async () => {
     await share(5);
     expect(await enrich(shop.key, isbns(0, 10))).toMatchObject({
       status: 422,

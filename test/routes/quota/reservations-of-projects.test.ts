@@ -21,7 +21,7 @@ const commit = async ({ key }: Tenant, id: string, body?: object): Promise<Answe
 const release = async ({ key }: Tenant, id: string): Promise<Answer> => by(key, "DELETE", `/api/quota/reservations/${id}`);
 
 describe("who it is charged to", () => {
-  test("is always the project, whatever default others have", async () => {
+  test("is always the project, for any default", async () => {
     await reserve(shop, { calls: 3, id: "a" });
     await commit(shop, "a");
     expect((await quotaStatus()).callers).toEqual([{ caller: "project:shop", used: 3 }]);
@@ -86,8 +86,8 @@ describe("limits", () => {
     expect((await post("/api/quota/reservations", { calls: 1, ttl_seconds: 3_600 })).status).toBe(201);
   });
 
-  test("a tenth of the day held open at a time, each project by itself", async () => {
-    expect(statusText(await reserve(shop, { calls: 1_301 }))).toBe("422 unprocessable");
+  test("at most a tenth of the limit in open reservations, for each project", async () => {
+    expect(said(await reserve(shop, { calls: 1_301 }))).toBe("422 unprocessable");
     await reserve(shop, { calls: 1_300, id: "all" });
     expect(await reserve(shop, { calls: 1 })).toMatchObject({
       status: 429,
@@ -98,7 +98,7 @@ describe("limits", () => {
     expect(statusText(await reserve(shop, { calls: 1 }))).toBe("201");
   });
 
-  test("its share of the day, decided together with the day itself, and named", async () => {
+  test("its daily share, decided together with the limit, and named", async () => {
     await put("/api/projects/shop/upstream-share", { calls_per_day: 10 });
     await reserve(shop, { calls: 6, id: "six" });
     expect(await reserve(shop, { calls: 5 })).toMatchObject({
@@ -120,7 +120,7 @@ describe("limits", () => {
     expect(statusText(await reserve(shop, { calls: 1 }))).toBe("201");
   });
 
-  test("its share of 200 requests at once is given out exactly", async () => {
+  test("its share of 200 concurrent requests is granted exactly", async () => {
     await put("/api/projects/shop/upstream-share", { calls_per_day: 60 });
     const answers = await concurrently(200, 40, async () => reserve(shop, { calls: 1 }));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(60);
@@ -128,7 +128,7 @@ describe("limits", () => {
   });
 });
 
-describe("what it sees of the day", () => {
+describe("the status for a project", () => {
   const callersSeen = async (who: Tenant) => {
     const { body } = await reserve(who, { calls: 1 });
     return (body["quota"] as { callers: unknown }).callers;
@@ -154,7 +154,7 @@ describe("what it sees of the day", () => {
     ]);
   });
 
-  test("is the same where it is refused", async () => {
+  test("is the same in a refusal", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     const { body } = await reserve(app, { calls: 1 });
     const names = (body["quota"] as { callers: { caller: string }[] }).callers.map(({ caller }) => caller);
@@ -163,7 +163,7 @@ describe("what it sees of the day", () => {
     expect(names).not.toContain("project:shop");
   });
 
-  test("is in public only the sum, also where a key is sent along that nobody looked up", async () => {
+  test("is only the sum in public, even with a key that was not looked up", async () => {
     for (const token of [null, shop.key, "wrong"]) {
       expect((await get("/api/quota/status", { token })).body["callers"]).toEqual([
         { caller: "projects", used: 8 },
@@ -174,7 +174,7 @@ describe("what it sees of the day", () => {
 });
 
 describe("a project that was stopped", () => {
-  test("reserves nothing more, but settles what it holds, so that nothing is charged that was not spent, and nothing lost that was", async () => {
+  test("cannot reserve, but settles its reservations, so that charges are exact", async () => {
     await reserve(shop, { calls: 10, id: "sent" });
     await reserve(shop, { calls: 10, id: "unsent" });
     await post("/api/projects/shop/suspend", { reason: "x" });
@@ -185,14 +185,14 @@ describe("a project that was stopped", () => {
     expect(await quotaStatus()).toMatchObject({ used: 9, reserved: 0 });
   });
 
-  test("by its organisation's allowance settles too", async () => {
+  test("over its organization's allowance settles too", async () => {
     await reserve(shop, { calls: 10, id: "a" });
     await call("PATCH", "/api/organizations/acme", { quotas: { api_calls: 0 } });
     expect(statusText(await reserve(shop, { calls: 1 }))).toBe("429 monthly_quota_exceeded");
     expect((await commit(shop, "a", { calls: 1 })).body).toMatchObject({ charged: 1 });
   });
 
-  test("is refused once its key does not work any more", async () => {
+  test("is refused once its key is no longer valid", async () => {
     await reserve(shop, { calls: 10, id: "a" });
     await call("DELETE", `/api/projects/shop/keys/${shop.keyId}`);
     expect([statusText(await commit(shop, "a")), statusText(await release(shop, "a"))]).toEqual(["401 unauthorized", "401 unauthorized"]);

@@ -10,7 +10,7 @@ const release = async (id: string) => call("DELETE", `/api/quota/reservations/${
 const pass = (seconds: number): void => void vi.setSystemTime(Date.now() + seconds * 1_000);
 
 describe("reserving", () => {
-  test("promises calls, with their life and their turn", async () => {
+  test("grants calls, with their lifetime and their turn", async () => {
     const { status, headers, body } = await reserve({ calls: 10, caller: "cron.harvest", id: "a" });
     expect(status).toBe(201);
     expect(headers.get("ratelimit")).toContain("r=12990");
@@ -56,14 +56,14 @@ describe("reserving", () => {
     }
   });
 
-  test("with min_calls grants what is left, and not less", async () => {
+  test("with min_calls grants the remaining calls, and not fewer", async () => {
     await put("/api/quota/usage", { used: 12_997 });
     expect(await reserve({ calls: 10, min_calls: 4 })).toMatchObject({ status: 429, body: { calls_needed: 4, calls_available: 3 } });
     expect(await reserve({ calls: 10, min_calls: 1 })).toMatchObject({ status: 201, body: { calls: 3 } });
     expect(await reserve({ calls: 10, min_calls: 1 })).toMatchObject({ status: 429 });
   });
 
-  test("background work is refused at the floor, told why, and when it may have more", async () => {
+  test("background work is refused at the floor, with the reason and the time of more calls", async () => {
     await put("/api/quota/usage", { used: 12_500 });
     const { status, body } = await reserve({ calls: 300, priority: "background" });
     expect(status).toBe(429);
@@ -129,7 +129,7 @@ describe("reserving", () => {
 });
 
 describe("committing", () => {
-  test("charges all that was reserved, or what was really spent", async () => {
+  test("charges all reserved calls, or the actual cost", async () => {
     await reserve({ calls: 10, id: "all", caller: "x" });
     await reserve({ calls: 10, id: "some", caller: "x" });
     await reserve({ calls: 10, id: "more", caller: "y" });
@@ -146,7 +146,7 @@ describe("committing", () => {
     });
   });
 
-  test("twice answers the same and charges once, also when a hundred do it at once", async () => {
+  test("is idempotent, even under a hundred concurrent requests", async () => {
     await reserve({ calls: 10, id: "a" });
     const answers = await Promise.all(Array.from({ length: 100 }, async () => commit("a", { calls: 7 })));
     expect(answers.map(({ body }) => body["charged"])).toEqual(Array.from({ length: 100 }, () => 7));
@@ -191,7 +191,7 @@ describe("committing", () => {
 });
 
 describe("releasing", () => {
-  test("gives back what was not sent, twice the same", async () => {
+  test("releases unsent calls, idempotently", async () => {
     await reserve({ calls: 10, id: "a" });
     expect(await release("a")).toMatchObject({ status: 200, body: { released: 10, quota: { reserved: 0, used: 0 } } });
     expect(await release("a")).toMatchObject({ status: 200, body: { released: 10 } });
@@ -210,7 +210,7 @@ describe("releasing", () => {
 });
 
 describe("expiry", () => {
-  test("charges what nobody settled, at the next look or by alarm", async () => {
+  test("charges expired reservations, at the next request or by alarm", async () => {
     await reserve({ calls: 10, ttl_seconds: 30 });
     pass(29);
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 10 });
@@ -228,7 +228,7 @@ describe("a project", () => {
   const asProject = async (calls: number, id: string, ttlSeconds = 3_600) =>
     ledger().reserve({ id, cost: { calls }, caller: "project:a", priority: "interactive", ttlSeconds }, null);
 
-  test("holds at most a tenth of the day at a time, for at most 120 s, and takes nothing from others by holding", async () => {
+  test("holds at most a tenth of the limit for at most 120 s, and does not take calls from others", async () => {
     expect(await asProject(1_300, "p1")).toMatchObject({ result: "granted", reservation: { expiresAt: Date.parse(AFTERNOON) + 120_000 } });
     expect(await asProject(1, "p2")).toMatchObject({ result: "refused", refusal: { refusedBy: "hold", available: 0, waitMs: 120_000 } });
     expect((await reserve({ calls: 11_700 })).status).toBe(201);
@@ -244,17 +244,17 @@ describe("a project", () => {
     expect(second).toMatchObject({ result: "granted", reservation: { startAt: start + 5_001, expiresAt: start + 120_000 } });
   });
 
-  test("is told when its own holds end, not somebody else's", async () => {
+  test("reports the end of its own reservations, not of others'", async () => {
     await reserve({ calls: 1, ttl_seconds: 1 });
     await asProject(1_300, "p1");
     expect(await asProject(1, "p2")).toMatchObject({ refusal: { refusedBy: "hold", waitMs: 120_000 } });
   });
 
-  test("that asks for more than it may ever hold is told so", async () => {
+  test("above its maximum is refused as impossible", async () => {
     expect(await asProject(1_301, "p1")).toMatchObject({ result: "impossible" });
   });
 
-  test("appears by name to the administrator and as a sum to everybody else", async () => {
+  test("appears by name to the administrator and as a sum to all others", async () => {
     await asProject(3, "p1");
     await commit("p1");
     expect((await quotaStatus()).callers).toEqual([{ caller: "project:a", used: 3 }]);

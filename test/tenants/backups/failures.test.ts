@@ -142,7 +142,7 @@ describe("a lease that runs out", () => {
       await run("shop", "INSERT INTO t VALUES (1)");
     });
     const { backup } = await backUp("shop");
-    expect(backup).toMatchObject({ status: "failed", error: expect.stringMatching(/^Each of 5 times its lease ran out/u) as string });
+    expect(backup).toMatchObject({ status: "failed", error: expect.stringMatching(/^Writes interfered with each of 5 dumps/u) as string });
     expect(await objects("shop")).toEqual([]);
   });
 });
@@ -189,7 +189,7 @@ describe("a backup that fails", () => {
       await run(scratch, "INSERT INTO t VALUES (2)");
       await tenantDatabases.call(scratch, async (database) => database.freeze(results[0]?.job_id ?? ""));
     });
-    expect(await failed()).toMatch(/^Restored, it is not the same: table t has 2 rows instead of 1\.$/u);
+    expect(await failed()).toMatch(/^The restored copy differs: table t has 2 rows instead of 1\.$/u);
   });
 
   test("because rows lack their parents says how many", async () => {

@@ -74,7 +74,7 @@ describe("a stranger", () => {
         const { status, headers, body } = await byWith({ DB: db }, wrong, method, path, method === "POST" ? { isbns: ISBNS } : undefined);
         expect({ status, detail: body["detail"], challenge: headers.get("www-authenticate") }).toEqual({
           status: 401,
-          detail: "This is no whole API key: its checksum is wrong. Look for a typo, or a part that is missing.",
+          detail: "Malformed API key (checksum mismatch). Check for typos or missing characters.",
           challenge: 'Bearer error="invalid_token"',
         });
       }
@@ -83,10 +83,10 @@ describe("a stranger", () => {
   });
 
   test.each([
-    ["no credentials", {}, "Send an API key or the administrator's token as `Authorization: Bearer <key or token>`.", "Bearer"],
-    ["another scheme", { authorization: "Basic YTpi" }, "This token is not accepted.", 'Bearer error="invalid_token"'],
-    ["another token", { authorization: "Bearer guess" }, "This token is not accepted.", 'Bearer error="invalid_token"'],
-  ])("with %s gets an explanation", async (_, headers, detail, challenge) => {
+    ["no credentials", {}, "Send an API key or the admin token as `Authorization: Bearer <key or token>`.", "Bearer"],
+    ["another scheme", { authorization: "Basic YTpi" }, "The token is wrong.", 'Bearer error="invalid_token"'],
+    ["another token", { authorization: "Bearer guess" }, "The token is wrong.", 'Bearer error="invalid_token"'],
+  ])("with %s is told what is needed", async (_, headers, detail, challenge) => {
     const answer = await callWith({}, "/api/authors/top", { headers: headers as Record<string, string> });
     expect(answer).toMatchObject({ status: 401, body: { code: "unauthorized", detail } });
     expect(answer.headers.get("www-authenticate")).toBe(challenge);

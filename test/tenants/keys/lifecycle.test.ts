@@ -96,7 +96,7 @@ describe("each kind of end has its own message", () => {
     expect(statusText(await by(enricher.key, "POST", "/api/quota/reservations", { calls: 1 }))).toBe("201");
     expect(statusText(await by(reader.key, "POST", "/api/quota/reservations", { calls: 1 }))).toBe("403 forbidden");
     expect((await by(enricher.key, "GET", "/api/organizations")).body["detail"]).toBe(
-      "This is for the administrator's token; a project's key does not open it.",
+      "This needs the admin token. A project's key is not enough.",
     );
   });
 });

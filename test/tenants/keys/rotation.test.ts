@@ -200,7 +200,7 @@ describe("a key created by the caller", () => {
     expect(statusText(await rotate(hash))).toBe("409 conflict");
     expect(await rotate({ new_key_sha256: await sha256(shop.key), immediate: true })).toMatchObject({
       status: 409,
-      body: { detail: "new_key_sha256: version 1 already has this key. Send the hash of a new key." },
+      body: { detail: "`new_key_sha256` must be the hash of a new key. Version 1 has this hash already." },
     });
   });
 
@@ -211,10 +211,8 @@ describe("a key created by the caller", () => {
     const other = await addKey("shop", { scopes: ["read"] });
     await rotate({ new_key_sha256: await sha256(mistyped), immediate: true });
     await rotate({ new_key_sha256: await sha256(foreign), immediate: true }, other);
-    expect((await use(mistyped)).body["detail"]).toBe(
-      "This is no whole API key: its checksum is wrong. Look for a typo, or a part that is missing.",
-    );
-    expect((await use(foreign)).body["detail"]).toBe("Invalid API key.");
+    expect((await use(mistyped)).body["detail"]).toBe("Malformed API key (checksum mismatch). Check for typos or missing characters.");
+    expect((await use(foreign)).body["detail"]).toBe("This key is not accepted.");
   });
 
   test.each(["A".repeat(64), "a".repeat(63), ""])(
@@ -255,8 +253,8 @@ describe("a key created by the caller", () => {
 describe("a job that rotates", () => {
   test.each([
     [{ key_id: "" }, /A job can give a new key to nobody/u],
-    [{ key_id: "Aa00000000", new_key_sha256: "a".repeat(64) }, /There is no key "Aa00000000"/u],
-    [{ key_id: "Aa00000000", version: 2 }, /There is no key "Aa00000000"/u],
+    [{ key_id: "Aa00000000", new_key_sha256: "a".repeat(64) }, /The key "Aa00000000" does not exist/u],
+    [{ key_id: "Aa00000000", version: 2 }, /The key "Aa00000000" does not exist/u],
   ])("%j fails clearly", async (payload, error) => {
     const { id } = await askRotation({ ...payload, key_id: payload.key_id || shop.keyId });
     expect(await ended(id)).toMatchObject({ status: "failed", error: expect.stringMatching(error) });

@@ -82,14 +82,14 @@ describe("too far away", () => {
         id: "future",
         status: 422,
         result: "refused",
-        error: 'occurred_at: expected at most 5 minutes after now (2031-05-14T14:03:11Z) (got "2031-05-14T14:08:12Z")',
+        error: '`occurred_at` must be at most 5 minutes after now, 2031-05-14T14:03:11Z (got "2031-05-14T14:08:12Z").',
       },
       {
         index: 1,
         id: "past",
         status: 422,
         result: "refused",
-        error: 'occurred_at: expected at most 32 days before now (2031-05-14T14:03:11Z) (got "2031-04-12T14:03:10Z")',
+        error: '`occurred_at` must be at most 32 days before now, 2031-05-14T14:03:11Z (got "2031-04-12T14:03:10Z").',
       },
       { index: 2, id: "now", status: 200, result: "counted" },
     ]);
@@ -159,7 +159,8 @@ describe("a billing period", () => {
         id: "before",
         status: 422,
         result: "refused",
-        error: "occurred_at: expected at or after 2031-05-14T12:00:00Z, the organization's first billing period (got 2031-05-14T11:59:59Z)",
+        error:
+          '`occurred_at` must not be before the organization\'s first billing period, 2031-05-14T12:00:00Z (got "2031-05-14T11:59:59Z").',
       },
       { index: 1, id: "first", status: 200, result: "counted" },
     ]);
@@ -198,7 +199,7 @@ describe("a project", () => {
       id,
       status: 404,
       result: "refused",
-      error: `project_id: expected an existing, provisioned project (got "${project}")`,
+      error: `\`project_id\` must be a project that exists and is ready (got "${project}").`,
     });
     expect(results).toEqual([
       missing(0, "a", "gone"),

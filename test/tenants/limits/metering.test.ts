@@ -133,7 +133,7 @@ describe("one id with two bodies", () => {
         id: "a",
         status: 409,
         result: "conflict",
-        error: "quantity: expected 2, as counted under this id (got 5)",
+        error: "`quantity` must be 2, as it was counted under this id (got 5).",
       },
       { index: 3, id: "a", status: 200, result: "duplicate" },
       { index: 4, id: "c", status: 200, result: "counted" },
@@ -143,12 +143,12 @@ describe("one id with two bodies", () => {
   });
 
   test.each([
-    [{ project_id: "two" }, 'project_id: expected "one", as counted under this id (got "two")'],
-    [{ project_id: "unknown" }, 'project_id: expected "one", as counted under this id (got "unknown")'],
-    [{ type: "api_calls" }, 'type: expected "db_queries_per_day", as counted under this id (got "api_calls")'],
+    [{ project_id: "two" }, '`project_id` must be "one", as it was counted under this id (got "two").'],
+    [{ project_id: "unknown" }, '`project_id` must be "one", as it was counted under this id (got "unknown").'],
+    [{ type: "api_calls" }, '`type` must be "db_queries_per_day", as it was counted under this id (got "api_calls").'],
     [
       { occurred_at: "2031-05-14T12:00:00.001Z" },
-      'occurred_at: expected "2031-05-14T12:00:00.000Z", as counted under this id (got "2031-05-14T12:00:00.001Z")',
+      '`occurred_at` must be "2031-05-14T12:00:00.000Z", as it was counted under this id (got "2031-05-14T12:00:00.001Z").',
     ],
   ])("in two reports, %j: the row has the difference", async (change, error) => {
     await report([use]);
@@ -163,7 +163,7 @@ describe("one id with two bodies", () => {
     const [row] = (await report([{ id: "a", project_id: "one", type: "db_queries_per_day", occurred_at: AFTERNOON }])).results;
     expect(row).toMatchObject({
       status: 409,
-      error: 'occurred_at: expected nothing, as counted under this id (got "2031-05-14T14:03:11.000Z")',
+      error: '`occurred_at` must be absent, as it was counted under this id (got "2031-05-14T14:03:11.000Z").',
     });
   });
 

@@ -35,14 +35,16 @@ const refused = (id: string | null, error: string) => ({ index: 1, id, status: 4
 const counter = (change: object): object => ({ id: "a", project_id: "one", type: "db_queries_per_day", ...change });
 const gauge = (change: object): object => ({ id: "a", project_id: "one", type: "realtime_connections", ...change });
 
-const ID = "expected 1 to 128 visible characters";
-const TYPE = "expected one of db_queries_per_day, realtime_connections, storage_uploads_per_day, function_invocations_per_day, api_calls";
-const SOURCE = "expected at most 64 characters, without control characters or broken surrogates";
-const TIME = "expected an ISO 8601 time in UTC, such as 2025-12-30T14:03:11Z";
-const COUNT = "expected 1 to 1000000000";
-const SET = "expected 0 to 1000000000 for mode set";
-const ADD = "expected -1000000000 to 1000000000, except 0, for mode add";
-const MEMBERS = "unknown field. Accepted fields: id, project_id, type, quantity, mode, source, occurred_at";
+const ID = "must have 1 to 128 visible characters";
+const TYPE = "must be one of db_queries_per_day, realtime_connections, storage_uploads_per_day, function_invocations_per_day, api_calls";
+const SOURCE = "must have at most 64 characters, without control characters and broken surrogates";
+const TIME = "must be a time in ISO 8601 and UTC, such as 2025-12-30T14:03:11Z";
+const COUNT = "must be from 1 to 1000000000";
+const SET = "must be from 0 to 1000000000 to set a level";
+const ADD = "must be from -1000000000 to 1000000000, and not 0, to change a level";
+const UNKNOWN = "is not a known field";
+
+const says = (path: string, message: string, got: string): string => `\`${path}\` ${message}${got === "nothing" ? "" : ` (got ${got})`}.`;
 
 describe("is not an event", () => {
   test.each([
@@ -55,7 +57,7 @@ describe("is not an event", () => {
     ["1e309", "Infinity"],
     [`${"[".repeat(100_000)}${"]".repeat(100_000)}`, "an array of 1"],
   ])("%#: %.20s", async (text, given) => {
-    expect(await rowOf(text)).toEqual(refused(null, `event: expected an object (got ${given})`));
+    expect(await rowOf(text)).toEqual(refused(null, says("event", "must be an object", given)));
   });
 });
 
@@ -74,7 +76,7 @@ describe("has an invalid id", () => {
     [{ id: { id: "a" } }, "an object"],
     [{ id: "x".repeat(129) }, `"${"x".repeat(79)}…`],
   ])("%#", async (change, given) => {
-    expect(await rowOf(counter(change))).toEqual(refused(null, `id: ${ID} (got ${given})`));
+    expect(await rowOf(counter(change))).toEqual(refused(null, says("id", ID, given)));
   });
 
   test.each(["x", "7", "x".repeat(128), "a/b:c.d-e_f", "ß", "書", "😀", "e\u0301", '"', "\\", "';--", "%00", "__proto__"])(
@@ -88,50 +90,50 @@ describe("has an invalid id", () => {
 
 describe("has an invalid field", () => {
   test.each([
-    [counter({ project_id: undefined }), `project_id: ${ID} (got nothing)`],
-    [counter({ project_id: "" }), `project_id: ${ID} (got "")`],
-    [counter({ project_id: ["one"] }), `project_id: ${ID} (got an array of 1)`],
-    [counter({ type: undefined }), `type: ${TYPE} (got nothing)`],
-    [counter({ type: "API_CALLS" }), `type: ${TYPE} (got "API_CALLS")`],
-    [counter({ type: "constructor" }), `type: ${TYPE} (got "constructor")`],
-    [counter({ type: 0 }), `type: ${TYPE} (got 0)`],
-    [counter({ quantity: "5" }), 'quantity: expected a whole number (got "5")'],
-    [counter({ quantity: 1.5 }), "quantity: expected a whole number (got 1.5)"],
-    [counter({ quantity: null }), "quantity: expected a whole number (got null)"],
-    [counter({ quantity: true }), "quantity: expected a whole number (got true)"],
-    [counter({ quantity: 0 }), `quantity: ${COUNT} (got 0)`],
-    [counter({ quantity: -1 }), `quantity: ${COUNT} (got -1)`],
-    [counter({ quantity: 1_000_000_001 }), `quantity: ${COUNT} (got 1000000001)`],
-    [counter({ type: "api_calls", quantity: 1_000_000_001 }), `quantity: ${COUNT} (got 1000000001)`],
-    [counter({ mode: "set" }), 'mode: expected add or no mode, because db_queries_per_day is a counter (got "set")'],
-    [counter({ type: "api_calls", mode: "set" }), 'mode: expected add or no mode, because api_calls is a counter (got "set")'],
-    [counter({ mode: "count" }), 'mode: expected add or set (got "count")'],
-    [counter({ mode: null }), "mode: expected add or set (got null)"],
-    [gauge({ mode: "set", quantity: -1 }), `quantity: ${SET} (got -1)`],
-    [gauge({ mode: "set", quantity: 1_000_000_001 }), `quantity: ${SET} (got 1000000001)`],
-    [gauge({ quantity: 0 }), `quantity: ${ADD} (got 0)`],
-    [gauge({ quantity: 1_000_000_001 }), `quantity: ${ADD} (got 1000000001)`],
-    [gauge({ quantity: -1_000_000_001 }), `quantity: ${ADD} (got -1000000001)`],
-    [counter({ source: "x".repeat(65) }), `source: ${SOURCE} (got "${"x".repeat(65)}")`],
-    [counter({ source: "nul\0" }), `source: ${SOURCE} (got "nul\\u0000")`],
-    [counter({ source: "\u001f" }), `source: ${SOURCE} (got "\\u001f")`],
-    [counter({ source: "\udc00" }), `source: ${SOURCE} (got "\\udc00")`],
-    [counter({ source: null }), `source: ${SOURCE} (got null)`],
-    [counter({ color: "red" }), `event: ${MEMBERS} (got "color")`],
-    [counter({ "": 1 }), `event: ${MEMBERS} (got "")`],
-    [counter({ constructor: 1 }), `event: ${MEMBERS} (got "constructor")`],
-    [counter({ "\ud83d\0": 1 }), `event: ${MEMBERS} (got "\\ud83d\\u0000")`],
+    [counter({ project_id: undefined }), says("project_id", ID, "nothing")],
+    [counter({ project_id: "" }), says("project_id", ID, '""')],
+    [counter({ project_id: ["one"] }), says("project_id", ID, "an array of 1")],
+    [counter({ type: undefined }), "`type` is required."],
+    [counter({ type: "API_CALLS" }), `${says("type", TYPE, '"API_CALLS"')} Did you mean \`api_calls\`?`],
+    [counter({ type: "constructor" }), says("type", TYPE, '"constructor"')],
+    [counter({ type: 0 }), says("type", TYPE, "0")],
+    [counter({ quantity: "5" }), says("quantity", "must be a whole number", '"5"')],
+    [counter({ quantity: 1.5 }), says("quantity", "must be a whole number", "1.5")],
+    [counter({ quantity: null }), says("quantity", "must be a whole number", "null")],
+    [counter({ quantity: true }), says("quantity", "must be a whole number", "true")],
+    [counter({ quantity: 0 }), says("quantity", COUNT, "0")],
+    [counter({ quantity: -1 }), says("quantity", COUNT, "-1")],
+    [counter({ quantity: 1_000_000_001 }), says("quantity", COUNT, "1000000001")],
+    [counter({ type: "api_calls", quantity: 1_000_000_001 }), says("quantity", COUNT, "1000000001")],
+    [counter({ mode: "set" }), says("mode", "must be add for a counter such as db_queries_per_day", '"set"')],
+    [counter({ type: "api_calls", mode: "set" }), says("mode", "must be add for a counter such as api_calls", '"set"')],
+    [counter({ mode: "count" }), says("mode", "must be one of add, set", '"count"')],
+    [counter({ mode: null }), says("mode", "must be one of add, set", "null")],
+    [gauge({ mode: "set", quantity: -1 }), says("quantity", SET, "-1")],
+    [gauge({ mode: "set", quantity: 1_000_000_001 }), says("quantity", SET, "1000000001")],
+    [gauge({ quantity: 0 }), says("quantity", ADD, "0")],
+    [gauge({ quantity: 1_000_000_001 }), says("quantity", ADD, "1000000001")],
+    [gauge({ quantity: -1_000_000_001 }), says("quantity", ADD, "-1000000001")],
+    [counter({ source: "x".repeat(65) }), says("source", SOURCE, `"${"x".repeat(65)}"`)],
+    [counter({ source: "nul\0" }), says("source", SOURCE, `"nul\\u0000"`)],
+    [counter({ source: "\u001f" }), says("source", SOURCE, `"\\u001f"`)],
+    [counter({ source: "\udc00" }), says("source", SOURCE, `"\\udc00"`)],
+    [counter({ source: null }), says("source", SOURCE, "null")],
+    [counter({ color: "red" }), says("color", UNKNOWN, '"red"')],
+    [counter({ "": 1 }), `"" ${UNKNOWN} (got 1).`],
+    [counter({ constructor: 1 }), says("constructor", UNKNOWN, "1")],
+    [counter({ "\ud83d\0": 1 }), `"\\ud83d\\u0000" ${UNKNOWN} (got 1).`],
   ])("%#: %j", async (event, error) => {
     expect(await rowOf(event)).toEqual(refused("a", error));
   });
 
   test.each([
-    ["1e309", "quantity: expected a whole number (got Infinity)"],
-    ["-1e309", "quantity: expected a whole number (got -Infinity)"],
-    ["9007199254740993", `quantity: expected a whole number (got 9007199254740992)`],
-    ["1e21", "quantity: expected a whole number (got 1e+21)"],
-    ["-0", `quantity: ${COUNT} (got 0)`],
-    [`${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`, "quantity: expected a whole number (got an object)"],
+    ["1e309", says("quantity", "must be a whole number", "Infinity")],
+    ["-1e309", says("quantity", "must be a whole number", "-Infinity")],
+    ["9007199254740993", says("quantity", "must be a whole number", `9007199254740992`)],
+    ["1e21", says("quantity", "must be a whole number", "1e+21")],
+    ["-0", says("quantity", COUNT, "0")],
+    [`${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`, says("quantity", "must be a whole number", "an object")],
   ])("the quantity is %.30s", async (quantity, error) => {
     const text = `{"id":"a","project_id":"one","type":"api_calls","quantity":${quantity}}`;
     expect(await rowOf(text)).toEqual(refused("a", error));
@@ -139,13 +141,13 @@ describe("has an invalid field", () => {
 
   test("it is __proto__, which is a field like any other and changes nothing", async () => {
     const text = `{"__proto__":{"quantity":5},"id":"a","project_id":"one","type":"api_calls"}`;
-    expect(await rowOf(text)).toEqual(refused("a", `event: ${MEMBERS} (got "__proto__")`));
+    expect(await rowOf(text)).toEqual(refused("a", says("__proto__", UNKNOWN, "an object")));
     expect(await rowOf(`{"__proto__":{"id":"a","project_id":"one","type":"api_calls"}}`)).toMatchObject({ id: null, status: 400 });
   });
 
   test("there are ten thousand of them: the row stays short", async () => {
     const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`member-${index}`, index]));
-    expect(await rowOf(counter(many))).toEqual(refused("a", `event: ${MEMBERS} (got "member-0")`));
+    expect(await rowOf(counter(many))).toEqual(refused("a", says("member-0", UNKNOWN, "0")));
   });
 });
 
@@ -165,7 +167,7 @@ describe("has an invalid time", () => {
     "+002031-05-14T14:00:00Z",
     "1936533791",
   ])("%j", async (time) => {
-    expect(await rowOf(counter({ occurred_at: time }))).toEqual(refused("a", `occurred_at: ${TIME} (got ${JSON.stringify(time)})`));
+    expect(await rowOf(counter({ occurred_at: time }))).toEqual(refused("a", says("occurred_at", TIME, JSON.stringify(time))));
   });
 
   test.each([
@@ -173,7 +175,7 @@ describe("has an invalid time", () => {
     [1_936_533_791_000, "1936533791000"],
     [["2031-05-14T14:00:00Z"], "an array of 1"],
   ])("%j", async (time, given) => {
-    expect(await rowOf(counter({ occurred_at: time }))).toEqual(refused("a", `occurred_at: ${TIME} (got ${given})`));
+    expect(await rowOf(counter({ occurred_at: time }))).toEqual(refused("a", says("occurred_at", TIME, given)));
   });
 });
 

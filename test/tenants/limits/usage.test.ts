@@ -171,7 +171,7 @@ describe("the provider's daily quota", () => {
     expect((await usage())["upstream"]).toMatchObject({ used: 0, remaining: 10 });
   });
 
-  test("is unknown while the ledger is unavailable, and all other fields are present", async () => {
+  test("is unknown while the ledger is unavailable, and all the rest is there", async () => {
     right(await put("/api/projects/mine/upstream-share", { calls_per_day: 10 }));
     await count("mine", COUNTER, 8);
     const away = {

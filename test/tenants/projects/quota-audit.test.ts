@@ -101,7 +101,7 @@ describe("the quota's operation", () => {
     const logged = line.mock.calls.map(([text]) => JSON.parse(String(text)) as Body);
     expect(logged).toContainEqual(
       expect.objectContaining({
-        message: "A change of the quota could not be copied into the audit log; the ledger's history has it",
+        message: "Copying a change of the quota into the audit log failed",
         request_id: "find-me",
       }),
     );
@@ -127,7 +127,7 @@ describe("the quota's operation", () => {
     expect(performance.now() - began).toBeLessThan(4_000);
   });
 
-  test("while the ledger is away: the switch that was turned is noted, with a before that nobody knows", async () => {
+  test("while the ledger is unavailable: the switch that was turned is noted, with a before that nobody knows", async () => {
     const away = {
       getByName: () => {
         throw new Error("The ledger is away");

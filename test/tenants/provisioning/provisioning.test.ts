@@ -172,7 +172,7 @@ test("no sweep checks a project that is not ready, and no billed call is accepte
   await count("shop", "db_queries_per_day", 20_000);
   for (const payload of [{}, { project_ids: ["shop"] }]) {
     const { body } = await post<Job>("/api/jobs", { type: "check_usage_limits", payload });
-    const errors = payload.project_ids ? [{ project_id: "shop", error: "there is no such active project" }] : [];
+    const errors = payload.project_ids ? [{ project_id: "shop", error: "the project does not exist or is not active" }] : [];
     expect((await ended(body.id)).result).toMatchObject({ projects_checked: 0, projects_suspended: 0, errors });
   }
   const call = { id: "c", project_id: "shop", type: "api_calls" };
@@ -184,7 +184,7 @@ test("a job for an unknown project reports it, and one for a ready project does 
   const { body } = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "nobody" } });
   expect(await ended(body.id)).toMatchObject({
     status: "failed",
-    error: 'There is no project "nobody" to provision. POST /api/projects creates one.',
+    error: 'The project "nobody" does not exist or is already provisioned. POST /api/projects creates one.',
   });
   await createdBy();
   const again = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "shop" } });

@@ -77,7 +77,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     expect(job).toMatchObject({
       status: "failed",
       tries: 3,
-      error: `${error}. Everything was undone.`,
+      error: `${error}. Everything was rolled back.`,
       result: { project_id: "shop", outcome: "rolled_back", failed_step: step, left: [] },
     });
     expect(asked.map(({ what }) => what).filter((what) => what.startsWith("DELETE"))).toEqual(deletes);
@@ -140,7 +140,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
       return new Response(null, { status: 404 });
     });
     const { made, job } = await createdBy();
-    expect(job.error).toBe("auth: The service auth did not answer within 10 s. Everything was undone.");
+    expect(job.error).toBe("auth: The service auth did not answer within 10 s. Everything was rolled back.");
     expect(await leftOf("shop", made.api_key.id)).toEqual([]);
   });
 
@@ -150,7 +150,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     const { made, job } = await createdBy();
     expect(job).toMatchObject({
       status: "failed",
-      error: "storage: The service storage answered POST with 503. Not undone yet: storage, realtime, project; housekeeping tries again.",
+      error: "storage: The service storage answered POST with 503. Not rolled back yet: storage, realtime, project. Housekeeping retries.",
       result: { outcome: "rollback_incomplete", left: ["storage", "realtime", "project"] },
     });
     expect(await stepsOf()).toEqual(["failed", "database pending", "auth pending", "realtime done", "storage failed", "key pending"]);
@@ -220,7 +220,7 @@ describe("what nobody ends any more is ended by housekeeping", () => {
     const { body } = await create();
     await vi.waitFor(() => expect(asked).toHaveLength(2), 5_000);
     const second = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "shop" } });
-    expect(await ended(second.body.id)).toMatchObject({ status: "failed", error: 'Another job provisions the project "shop".' });
+    expect(await ended(second.body.id)).toMatchObject({ status: "failed", error: 'Another job is provisioning the project "shop".' });
     await rows("UPDATE jobs SET status = 'failed', ended_at = ? WHERE id = ?", Date.now(), body.job.id);
     const third = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "shop" } });
     expect(await ended(third.body.id)).toMatchObject({ status: "completed", result: { outcome: "provisioned" } });

@@ -176,7 +176,7 @@ describe("a job requested manually", () => {
       const job = right(await post<{ id: string }>("/api/jobs", { type: "deliver_webhook", payload })).id;
       expect(await ended(job)).toMatchObject({
         status: "failed",
-        error: expect.stringMatching(/has no webhook wh_.*, or no such delivery/u),
+        error: expect.stringMatching(/does not have the webhook wh_.* or its delivery/u),
       });
     }
     expect(received).toEqual([]);

@@ -1,4 +1,4 @@
-/** Every variable and secret, with its default and accepted values. No I/O. No clock. */
+/** Every variable and secret, with its default and the accepted values. No I/O. No clock. */
 import { Cron } from "croner";
 import { z } from "zod";
 
@@ -32,22 +32,22 @@ const VISIBLE_ASCII = /^[\u0021-\u007e]+$/u;
 /** Shorter than the lifetime of a reservation, so that no request is in flight when its reservation expires. */
 const MAX_TIMEOUT_SECONDS = 100;
 
-/** wrangler.jsonc may contain a number, while the platform's own variables are text. */
-const number = (fallback: number, expected: string, form: RegExp, fits: (value: number) => boolean) =>
+/** wrangler.jsonc may hold a number where the platform's own variables are text. */
+const number = (fallback: number, message: string, form: RegExp, fits: (value: number) => boolean) =>
   z
-    .union([z.string(), z.number().transform(String)], expected)
+    .union([z.string(), z.number().transform(String)], message)
     .default(String(fallback))
-    .refine((text) => form.test(text) && fits(Number(text)), expected)
+    .refine((text) => form.test(text) && fits(Number(text)), message)
     .transform(Number);
 
-const wholeNumber = (fallback: number, least: number, most: number) =>
-  number(fallback, `a whole number from ${least} to ${most}`, /^\d{1,9}$/u, (value) => value >= least && value <= most);
+const whole = (fallback: number, least: number, most: number) =>
+  number(fallback, `must be a whole number from ${least} to ${most}`, /^\d{1,9}$/u, (value) => value >= least && value <= most);
 
 const calls = (fallback: number) => wholeNumber(fallback, 0, MAX_CALLS);
 
-const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) => z.enum(words, `one of ${words.join(", ")}`);
+const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) => z.enum(words, `must be one of ${words.join(", ")}`);
 
-const CRON = "a cron expression of five fields, which is also one of the cron triggers";
+const CRON = "must be a cron expression of five fields, and one of the cron triggers";
 
 function isCron(text: string): boolean {
   try {
@@ -57,21 +57,21 @@ function isCron(text: string): boolean {
   }
 }
 
-const ADDRESS = "an http or https URL";
-const PLAIN_ADDRESS = "an http or https URL without a user name or password";
+const ADDRESS = "must be an http or https URL";
+const PLAIN_ADDRESS = "must be an http or https URL without a user name or password";
 const MAX_NAME_CHARACTERS = 255;
-const NAME = `a name of 1 to ${MAX_NAME_CHARACTERS} characters`;
-const SWITCH = "true or false";
-const TOKEN = `a secret of at least ${MIN_TOKEN_LENGTH} visible ASCII characters`;
-const PEPPER = `a secret of at least ${MIN_TOKEN_LENGTH} characters`;
-const KEY = "the provider's key: visible ASCII characters";
+const NAME = `must be a name of 1 to ${MAX_NAME_CHARACTERS} characters`;
+const SWITCH = "must be true or false";
+const TOKEN = `must be a secret of at least ${MIN_TOKEN_LENGTH} visible ASCII characters`;
+const PEPPER = `must be a secret of at least ${MIN_TOKEN_LENGTH} characters`;
+const KEY = "must be the provider's key, in visible ASCII characters";
 
 function isPlainAddress(url: URL | null): boolean {
   return url !== null && /^https?:$/u.test(url.protocol) && url.username === "" && url.password === "";
 }
 
-const BOT_TOKEN = "a bot's token from @BotFather (digits, a colon, letters)";
-const CHAT = "the id of a chat, or the @name of a channel";
+const BOT_TOKEN = "must be a bot's token, as @BotFather gives it (digits, a colon, letters)";
+const CHAT = "must be the id of a chat, or @name of a channel";
 
 /** It is sent in a header, which allows only these characters. */
 const token = z.string(TOKEN).refine((text) => text.length >= MIN_TOKEN_LENGTH && VISIBLE_ASCII.test(text), TOKEN);
@@ -86,7 +86,7 @@ export const variables = z.object({
     .refine((text) => /^https?:$/u.test(URL.parse(text)?.protocol ?? ""), ADDRESS),
   ISBNDB_RATE_PER_SECOND: number(
     3,
-    `0 (no pace), or a number from ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
+    `must be 0 (no pace), or a number from ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
     /^\d{1,4}(\.\d{1,3})?$/u,
     (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
   ),
@@ -123,6 +123,7 @@ export const variables = z.object({
     .pipe(z.string().regex(/^(?:-?\d{1,20}|@\w{4,})$/u, CHAT))
     .optional(),
   TELEGRAM_API_URL: address.default("https://api.telegram.org"),
+  DOCS_URL: address.optional(),
   AUTH_URL: address.optional(),
   REALTIME_URL: address.optional(),
   STORAGE_URL: address.optional(),

@@ -1,4 +1,4 @@
-/** `auto_suspend`: looks at one project, and stops it where there is evidence of abuse. */
+/** `auto_suspend`: checks one project and suspends it if there is evidence of abuse. */
 import { autoSuspend } from "../tenants/abuse/abuse.ts";
 import type { JobHandler } from "./context.ts";
 
@@ -8,7 +8,7 @@ export const autoSuspendHandler: JobHandler<"auto_suspend"> = async (payload, jo
     job.log.info(`Starting: ${projectId}, ${pattern}`, { project_id: projectId, pattern_type: pattern, enforce_action: enforce });
     const asOf = as_of === undefined ? null : Date.parse(as_of);
     const data = await autoSuspend(deps, { run: job.id, projectId, pattern, given, enforce, asOf });
-    if (data === null) return { success: false, error: `There is no project ${JSON.stringify(projectId)}.` };
+    if (data === null) return { success: false, error: `The project ${JSON.stringify(projectId)} does not exist.` };
     job.log.info(`Done: ${data.decision}`, { project_id: projectId, pattern_type: pattern, decision: data.decision, why: data.why });
     return { success: true, data };
   });

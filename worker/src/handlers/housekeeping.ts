@@ -1,4 +1,4 @@
-/** `housekeeping`: relay, events, retention, and once an hour the provider's own count. One part's failure does not keep the others from running. */
+/** `housekeeping`: relay, events, retention, and once an hour the provider's count. A failed part does not block the others. */
 import type { Deps } from "../deps.ts";
 import { relaySignals } from "../monitoring/intake.ts";
 import { RETAINED_TABLES, removeExpired } from "../store/retention.ts";
@@ -11,14 +11,14 @@ import { catchUp } from "../tenants/webhooks/dispatch.ts";
 import { orNull } from "./context.ts";
 import type { JobHandler } from "./context.ts";
 
-/** Removals of one job: a backlog is worked off by the next ones. */
+/** Deletions per job. The next jobs continue with a backlog. */
 const MAX_ROUNDS = 10;
-/** Rows of one removal. */
+/** Rows per deletion. */
 const ROWS = 5_000;
 
 type Cleanup = (deps: Deps) => Promise<Removal>;
 
-/** Everything that has a retention period. Each removes a bounded number. */
+/** Everything with a retention period. Each entry deletes a bounded number of rows. */
 const CLEANUPS: ReadonlyMap<string, Cleanup> = new Map<string, Cleanup>([
   ["jobs", async ({ relay }) => relay.removeExpired()],
   ...RETAINED_TABLES.map((table): [string, Cleanup] => [table, async ({ db, clock }) => removeExpired(db, table, clock(), ROWS)]),
@@ -50,7 +50,7 @@ export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider
   }
   const count = provider_count === true ? await part("provider count", observeProvider) : undefined;
   const data = { woken, relayed, signals, abuse, resumed, dispatched, removed, provider_count: count };
-  return failed.length === 0 ? { success: true, data } : { success: false, data, error: `Given up: ${failed.join(", ")}.` };
+  return failed.length === 0 ? { success: true, data } : { success: false, data, error: `These parts failed: ${failed.join(", ")}.` };
 };
 
 async function wakeAll({ relay }: Deps, restartedAt: number): Promise<number> {
@@ -73,10 +73,10 @@ async function removeAll(deps: Deps, cleanup: Cleanup): Promise<number> {
   return total;
 }
 
-/** `GET /key` is free: what others spent becomes part of `used` although nobody of us called. */
+/** `GET /key` is free. Untracked calls become part of `used`, even without our own calls. */
 async function observeProvider({ readProviderCount, quotaAdmin }: Deps): Promise<{ upstream_spent: number | null }> {
   const count = await readProviderCount();
-  if (count.kind === "failed") throw new Error("The provider did not tell its count.");
+  if (count.kind === "failed") throw new Error("The provider's count is unavailable.");
   if (count.kind === "none") return { upstream_spent: null };
   const { upstream } = await quotaAdmin.observe(count.report);
   return { upstream_spent: upstream?.spent ?? null };

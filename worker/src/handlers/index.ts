@@ -1,4 +1,4 @@
-/** The code of each job type. The compiler asks for one as soon as a type stands in the catalogue. */
+/** The handler of each job type. The compiler requires one for each type in the catalog. */
 import type { JobType } from "../jobs/catalog.ts";
 import type { JobHandler } from "./context.ts";
 import { autoSuspendHandler } from "./auto-suspend.ts";

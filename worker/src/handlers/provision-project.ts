@@ -1,6 +1,6 @@
 /**
- * `provision_project`: database, registrations, and then the key works; each a step of its own. What fails is undone in the opposite order
- * by steps of their own too, and what could not be undone stays written down: housekeeping asks for it again.
+ * `provision_project`: creates the database, registers the project and activates the key, one step each. A failure is rolled back in reverse
+ * order, also in steps. Parts that could not be rolled back stay recorded, and housekeeping retries them.
  */
 import { StepFailed } from "../jobs/failure.ts";
 import { rootId } from "../jobs/job-id.ts";
@@ -21,20 +21,23 @@ import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 export const provisionProjectHandler: JobHandler<"provision_project"> = async ({ project_id }, job) => {
-  const held = { projectId: project_id, jobId: rootId(job.id) };
+  const lease = { projectId: project_id, jobId: rootId(job.id) };
   job.log.info(`Starting: project ${project_id}`);
-  const beginning = await job.step("begin", async (_attempt, { db }) => beginProvisioning(db, held));
+  const beginning = await job.step("begin", async (_attempt, { db }) => beginProvisioning(db, lease));
   switch (beginning) {
     case "go":
-      return provision(held, job);
+      return provision(lease, job);
     case "undo":
-      return undo(held, null, job);
+      return undo(lease, null, job);
     case "done":
       return { success: true, data: { project_id, outcome: "provisioned", steps: {} } };
     case "held":
-      return { success: false, error: `Another job provisions the project ${JSON.stringify(project_id)}.` };
+      return { success: false, error: `Another job is provisioning the project ${JSON.stringify(project_id)}.` };
     case "missing":
-      return { success: false, error: `There is no project ${JSON.stringify(project_id)} to provision. POST /api/projects creates one.` };
+      return {
+        success: false,
+        error: `The project ${JSON.stringify(project_id)} does not exist or is already provisioned. POST /api/projects creates one.`,
+      };
   }
 };
 
@@ -43,65 +46,65 @@ interface Failure {
   readonly error: string;
 }
 
-async function provision(held: ProvisioningOwner, job: JobContext): Promise<JobExecutionResult> {
+async function provision(lease: Held, job: JobContext): Promise<JobExecutionResult> {
   const steps: Record<string, unknown> = {};
   let step: ProvisioningStep = "database";
   try {
-    const version = await job.step(step, async (_attempt, deps) => createDatabase(deps, held));
+    const version = await job.step(step, async (_attempt, deps) => makeDatabase(deps, lease));
     steps["database"] = { schema_version: version };
     for (const service of SERVICES) {
       step = service;
-      steps[service] = await job.step(service, async (_attempt, deps) => registerProject(deps, held, service));
+      steps[service] = await job.step(service, async (_attempt, deps) => registerProject(deps, lease, service));
     }
     step = "key";
-    await job.step(step, async (_attempt, deps) => completeProvisioning(deps, held));
+    await job.step(step, async (_attempt, deps) => makeReady(deps, lease));
   } catch (thrown) {
     if (!(thrown instanceof StepFailed)) throw thrown;
-    return undo(held, { step, error: thrown.message }, job);
+    return undo(lease, { step, error: thrown.message }, job);
   }
-  job.log.info("Done: its keys work", { project_id: held.projectId });
-  return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps } };
+  job.log.info("Done: its keys work", { project_id: lease.projectId });
+  return { success: true, data: { project_id: lease.projectId, outcome: "provisioned", steps } };
 }
 
-/** `failure` null: it failed before, and only what is left is undone. */
-async function undo(held: ProvisioningOwner, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
-  const { projectId: project_id } = held;
-  const told = failure === null ? "" : `${failure.step}: ${failure.error.replace(/\.?$/u, ".")} `;
+/** `failure` null: provisioning failed before, and only the rollback continues. */
+async function undo(lease: Held, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
+  const { projectId: project_id } = lease;
+  const reason = failure === null ? "" : `${failure.step}: ${failure.error.replace(/\.?$/u, ".")} `;
   const failed = (outcome: string, left: readonly string[], error: string): JobExecutionResult => ({
     success: false,
     data: { project_id, outcome, failed_step: failure?.step ?? null, left },
-    error: `${told}${error}`,
+    error: `${reason}${error}`,
   });
   if (failure !== null) {
     const noted = await orNull(
-      job.step("undo: write down why", async (_attempt, { db, clock }) => failProvisioning(db, held, failure, clock())),
+      job.step("undo: write down why", async (_attempt, { db, clock }) => failProvisioning(db, lease, failure, clock())),
     );
     if (noted === null)
-      return failed("rollback_incomplete", ["everything"], "That could not be written down; housekeeping goes on with it.");
-    if (!noted) return notHeld(held, failed, job);
+      return failed("rollback_incomplete", ["everything"], "Recording the failure failed. Housekeeping continues the rollback.");
+    if (!noted) return notHeld(lease, failed, job);
   }
   const left: string[] = [];
   const undone = async (name: string, work: Parameters<typeof job.step>[1]): Promise<void> => {
     if ((await orNull(job.step(`undo ${name}`, async (attempt, deps) => ({ done: await work(attempt, deps) })))) === null) left.push(name);
   };
-  for (const service of SERVICES.toReversed()) await undone(service, async (_attempt, deps) => deregisterProject(deps, held, service));
-  await undone("database", async (_attempt, deps) => destroyDatabase(deps, held));
-  // The project's row is what says that something is left.
-  if (left.length === 0) await undone("project", async (_attempt, deps) => removeProject(deps, held));
+  for (const service of SERVICES.toReversed()) await undone(service, async (_attempt, deps) => deregisterProject(deps, lease, service));
+  await undone("database", async (_attempt, deps) => destroyDatabase(deps, lease));
+  // The project's row records the remaining rollback.
+  if (left.length === 0) await undone("project", async (_attempt, deps) => removeProject(deps, lease));
   else left.push("project");
-  job.log.warn("Undone", { project_id, left });
-  if (left.length > 0) return failed("rollback_incomplete", left, `Not undone yet: ${left.join(", ")}; housekeeping tries again.`);
+  job.log.warn("Rolled back", { project_id, left });
+  if (left.length > 0) return failed("rollback_incomplete", left, `Not rolled back yet: ${left.join(", ")}. Housekeeping retries.`);
   if (failure === null) return { success: true, data: { project_id, outcome: "rolled_back", left } };
-  return failed("rolled_back", [], "Everything was undone.");
+  return failed("rolled_back", [], "Everything was rolled back.");
 }
 
-/** The last step may have had its effect although no answer came; otherwise another job is at it. */
+/** The last step may have succeeded without a response. Otherwise another job is provisioning. */
 async function notHeld(
-  held: ProvisioningOwner,
+  lease: Held,
   failed: (outcome: string, left: readonly string[], error: string) => JobExecutionResult,
   job: JobContext,
 ): Promise<JobExecutionResult> {
-  const now = await job.step("look again", async (_attempt, { db }) => beginProvisioning(db, held));
-  if (now === "done") return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps: {} } };
-  return failed("taken_over", [], "Another job has taken this project over.");
+  const now = await job.step("look again", async (_attempt, { db }) => beginProvisioning(db, lease));
+  if (now === "done") return { success: true, data: { project_id: lease.projectId, outcome: "provisioned", steps: {} } };
+  return failed("taken_over", [], "Another job has taken over this project.");
 }

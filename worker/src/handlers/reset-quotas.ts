@@ -1,11 +1,11 @@
-/** `reset_quotas`: closes billing periods that have ended, some hundred organisations at a time. */
+/** `reset_quotas`: closes billing periods that have ended, in pages of organizations. */
 import type { Deps } from "../deps.ts";
 import { quotaReset } from "../telemetry/index.ts";
 import { resetPage } from "../tenants/billing/reset.ts";
 import type { ResetPage } from "../tenants/billing/reset.ts";
 import type { JobHandler } from "./context.ts";
 
-/** Five D1 queries a page: after an outage of everybody, the next run goes on. */
+/** A page needs five D1 queries. After a long outage the next run continues. */
 const MAX_PAGES = 150;
 const MAX_ERRORS = 1_000;
 
@@ -24,7 +24,7 @@ export const resetQuotasHandler: JobHandler<"reset_quotas"> = async (_payload, j
   return { success: true, data };
 };
 
-/** A try that fails half-way has closed what it closed: the next one finds the rest. */
+/** A failed attempt keeps the periods that it closed. The next attempt finds the rest. */
 async function resetAll(deps: Deps, run: string) {
   const pages: ResetPage[] = [];
   for (let after = ""; pages.length < MAX_PAGES;) {

@@ -1,4 +1,4 @@
-/** `restore_backup`: a verified backup into a new project's database. Nobody gets to write to it before it was compared. */
+/** `restore_backup`: restores a verified backup into a new project's database. Writes are refused until the copy was compared. */
 import { StepFailed } from "../jobs/failure.ts";
 import { allContents, readContents } from "../tenants/backups/contents.ts";
 import { load } from "../tenants/backups/load.ts";
@@ -12,17 +12,17 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
   job.log.info(`Starting: backup ${backup_id} into project ${project_id}`);
   const { error, loading } = await restored(project_id, backup_id, job);
   await job.step("record", async (_attempt, deps) => endRestore(deps, project_id, job.id, error));
-  // Only now: what is not recorded is done again, which it could not be once somebody has written.
+  // Only now: an unrecorded step is repeated, which is impossible after the first write of the tenant.
   if (loading !== null) await orNull(job.step("open", async (_attempt, deps) => openTarget(deps, loading)));
-  const told = `Backup ${backup_id} ${error === null ? "was restored into" : "COULD NOT BE RESTORED into"} project ${project_id}`;
+  const notice = `Backup ${backup_id} ${error === null ? "was restored into" : "COULD NOT BE RESTORED into"} project ${project_id}`;
   await orNull(
-    job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, `${told}${error === null ? "." : `: ${error}`}`)),
+    job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, `${notice}${error === null ? "." : `: ${error}`}`)),
   );
   const data = { project_id, backup_id };
   return error === null ? { success: true, data } : { success: false, data, error };
 };
 
-/** The project is made by a job of its own. */
+/** Another job creates the project. */
 async function readiness(projectId: string, job: JobContext): Promise<void> {
   for (let look = 1; ; look += 1) {
     const next = await job.step("is the project ready", async (_attempt, deps) => lookAgainAt(deps, job.id, projectId, look));
@@ -32,9 +32,9 @@ async function readiness(projectId: string, job: JobContext): Promise<void> {
 }
 
 interface Restored {
-  /** Why it was given up; null where it was not. */
+  /** Reason of the final failure. null: success. */
   readonly error: string | null;
-  /** What is to be opened; null where it was given up. What is left frozen then is free two minutes later, or when it is tried again. */
+  /** The database to open. null: loading failed. A remaining freeze expires after two minutes, or with the next attempt. */
   readonly loading: Loading | null;
 }
 
@@ -44,14 +44,14 @@ async function restored(projectId: string, backupId: string, job: JobContext): P
     await readiness(projectId, job);
     const differences = await loaded(loading, job);
     if (differences.length === 0) return { error: null, loading };
-    return { error: `Restored, it is not the same: ${differences.join("; ")}.`, loading: null };
+    return { error: `The restored copy differs: ${differences.join("; ")}.`, loading: null };
   } catch (error) {
     if (error instanceof StepFailed) return { error: error.message, loading: null };
     throw error;
   }
 }
 
-/** What differs, once all of it is in. What is given up is taken away again. */
+/** Differences after everything was loaded. After a final failure the copy is removed. */
 async function loaded(loading: Loading, job: JobContext): Promise<string[]> {
   try {
     while (!(await job.step("load", async (_attempt, deps) => load(deps, loading))));

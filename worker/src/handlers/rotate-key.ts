@@ -1,6 +1,6 @@
 /**
- * `rotate_key`: a new version of a key whose hash the caller brings, and the end of the grace after a rotation, for which it sleeps. That
- * the earlier version stops in time does not depend on it: the version's `expires_at` decides at each request.
+ * `rotate_key`: adds a version of a key by its hash, sleeps through the grace period and records its end. The earlier version stops without
+ * this job: its `expires_at` decides at each request.
  */
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
@@ -13,7 +13,7 @@ import { rotate } from "../tenants/keys/rotation.ts";
 import { changeableProject } from "../tenants/projects/projects.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
-/** A grace is slept through once; more often only where clocks differ. */
+/** One sleep covers the grace period. More are needed only if clocks differ. */
 const MAX_SLEEPS = 20;
 
 const NO_HASH =
@@ -26,7 +26,7 @@ export const rotateKeyHandler: JobHandler<"rotate_key"> = async (
   job.log.info(`Starting: key ${key_id}`);
   if (made === undefined && digest === undefined) return { success: false, error: NO_HASH };
   const projectId = await job.step("look for the key", async (_attempt, { db }) => projectOfKey(db, key_id));
-  if (projectId === null) return { success: false, error: `There is no key ${JSON.stringify(key_id)}.` };
+  if (projectId === null) return { success: false, error: `The key ${JSON.stringify(key_id)} does not exist.` };
   const version =
     made ??
     (await job.step("rotate", async (_attempt, deps) =>
@@ -42,7 +42,7 @@ interface Rotation {
   readonly immediate: boolean;
 }
 
-/** All runs of the job are one rotation. Returns its version. */
+/** Rotates the key once for all runs of the job. Returns the version. */
 async function rotateTo(deps: Deps, { projectId, keyId, digest, immediate }: Rotation, job: JobContext): Promise<number> {
   const input = { immediate, digest, rotation: rootId(job.id) };
   const actor = { actor: `job:${job.id}`, tenant: false };
@@ -53,14 +53,14 @@ type Grace = Parameters<typeof endGraceInTime>[1];
 
 async function keepGrace(grace: Grace, job: JobContext): Promise<JobExecutionResult> {
   for (let sleeps = 0; ; sleeps += 1) {
-    const look = await job.step("end the grace", async (_attempt, { db, clock }) => {
+    const observed = await job.step("end the grace", async (_attempt, { db, clock }) => {
       const now = clock();
       const row = await endGraceInTime(db, grace, now);
       return { row, until: stillWorks(row, now) ? row.expires_at : null };
     });
-    if (look.until === null) return { success: true, data: told(grace, look.row) };
-    if (sleeps === MAX_SLEEPS) throw new Problem("internal_error", "The grace does not end although the job slept until its end.");
-    await job.sleepUntil("grace", look.until);
+    if (observed.until === null) return { success: true, data: graceReport(grace, observed.row) };
+    if (sleeps === MAX_SLEEPS) throw new Problem("internal_error", "The grace period has not ended although the job slept until its end.");
+    await job.sleepUntil("grace", observed.until);
   }
 }
 
@@ -68,8 +68,8 @@ function stillWorks(row: GraceRow | null, now: number): row is GraceRow & { read
   return row !== null && row.revoked_at === null && row.grace_ended_at === null && row.expires_at !== null && row.expires_at > now;
 }
 
-/** `earlier` null: it was forgotten, with many newer ones after it. */
-function told({ projectId, keyId, version }: Grace, row: GraceRow | null) {
+/** `earlier` null: the version was deleted, because many newer ones exist. */
+function graceReport({ projectId, keyId, version }: Grace, row: GraceRow | null) {
   const earlier = row && {
     version: row.version,
     ended_at: isoOrNull(row.revoked_at ?? row.expires_at),

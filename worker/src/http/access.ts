@@ -1,25 +1,25 @@
-/** What routes may ask about who calls. The front door's middleware answers it; routes need not know how. */
+/** The caller of a request, as routes see it. The middleware of the front door finds it out. */
 import type { Demand } from "../store/limits/admissions.ts";
 import type { RequestCounts } from "../store/abuse/rates.ts";
 import type { ShareMode } from "../store/projects/projects.ts";
 
-/** A project that was let in. */
+/** An admitted project. */
 export interface ProjectPrincipal {
   readonly kind: "project";
   readonly projectId: string;
   readonly keyId: string;
-  /** Its share of the provider's limit; null: unlimited. */
+  /** The project's share of the provider's daily limit. null: unlimited. */
   readonly share: number | null;
   readonly shareMode: ShareMode;
 }
 
-/** A key as it was sent: nobody has looked yet whether it exists. */
+/** A key as sent, not yet looked up. */
 export interface KeyPrincipal {
   readonly kind: "key";
-  /** Looks it up, and lets it in. Throws the problem that says why not. */
-  readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly returnUse: () => void }>;
-  /** Counts an answer for its project, where the key works. */
-  readonly count: (tally: RequestCounts) => Promise<void>;
+  /** Looks up the key and admits it. Throws the problem of the refusal. `release` returns the counted use. */
+  readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly release: () => void }>;
+  /** Counts a response for the project, if the key works. */
+  readonly count: (tally: Tally) => Promise<void>;
 }
 
 export interface AdminPrincipal {
@@ -32,8 +32,8 @@ interface AnonymousPrincipal {
   readonly credentials: "none" | "wrong" | "mistyped";
 }
 
-/** Who is asking. A key becomes a project when a guard has admitted it. */
+/** The sender of a request. A key becomes a project when a guard has admitted it. */
 export type Principal = AnonymousPrincipal | AdminPrincipal | KeyPrincipal | ProjectPrincipal;
 
-/** Whom a handler works for. */
+/** The caller that a handler works for. */
 export type Caller = AdminPrincipal | ProjectPrincipal;

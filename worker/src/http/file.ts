@@ -1,4 +1,4 @@
-/** A file as an answer, to be kept: whole, or the bytes that were asked for. */
+/** A file as a download. */
 import { digestField } from "../lib/bytes.ts";
 import type { AppContext } from "./index.ts";
 import { isKnown, rangeOf } from "./range.ts";
@@ -12,7 +12,7 @@ interface SentFile {
   readonly body: (range: ByteRange) => ReadableStream<Uint8Array>;
 }
 
-/** A length that is known is sent as such; too few bytes then end the connection, not the file. */
+/** Sends the length, so that missing bytes break the connection instead of shortening the file. */
 export function sendFile(c: AppContext, { name, bytes, sha256, body }: SentFile, type: string) {
   const etag = `"${sha256}"`;
   const headers = { ETag: etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-store, no-transform" };

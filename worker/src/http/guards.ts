@@ -1,4 +1,4 @@
-/** Who may pass: put before the handlers of a route, or around them where a use is counted. */
+/** Guards of routes: middleware before a handler, or a wrapper around it if a use is counted. */
 import { createMiddleware } from "hono/factory";
 import { Problem } from "../errors.ts";
 import { networkOf } from "../lib/address.ts";
@@ -10,23 +10,23 @@ import type { Caller } from "./access.ts";
 import type { AppContext, AppEnv } from "./index.ts";
 
 const CHALLENGE = "Bearer";
-const ADMIN_NEEDED = "Send the administrator's token as `Authorization: Bearer <token>`.";
-const CREDENTIALS_NEEDED = "Send an API key or the administrator's token as `Authorization: Bearer <key or token>`.";
+const ADMIN_NEEDED = "Send the admin token as `Authorization: Bearer <token>`.";
+const CREDENTIALS_NEEDED = "Send an API key or the admin token as `Authorization: Bearer <key or token>`.";
 
-/** How long an address waits that sent wrong credentials too often; the binding's period in wrangler.jsonc. */
+/** Wait of an address that sent wrong credentials too often. Equals the binding's period in wrangler.jsonc. */
 const FAILURES_PERIOD_SECONDS = 60;
 
-/** What is sent as `Authorization: Bearer`; undefined where nothing is, or something else. */
+/** Token in `Authorization: Bearer`. undefined: the header is missing or has another scheme. */
 export const bearerToken = (c: AppContext): string | undefined => /^Bearer +(\S+)$/iu.exec(c.req.header("authorization") ?? "")?.[1];
 
-/** Lets only the administrator pass. A project's key that works is told so; anything else learns only that it is not accepted. */
+/** Admits only the admin token. A valid key gets 403, anything else 401. */
 export const adminOnly = createMiddleware<AppEnv>(async function adminOnly(c, next) {
-  await needAdmin(c);
+  await assertAdmin(c);
   await next();
 });
 
-/** For a route that is public but for some of what can be asked of it. */
-export async function needAdmin(c: AppContext): Promise<void> {
+/** For a public route with parameters that need the admin token. Throws `unauthorized` or `forbidden`. */
+export async function assertAdmin(c: AppContext): Promise<void> {
   const principal = c.get("principal");
   if (principal.kind === "admin") return;
   if (principal.kind === "anonymous") throw await refusedCredentials(c, ADMIN_NEEDED);
@@ -35,31 +35,31 @@ export async function needAdmin(c: AppContext): Promise<void> {
     c.set("principal", project);
     c.set("probe", true);
   }
-  throw new Problem("forbidden", "This is for the administrator's token; a project's key does not open it.");
+  throw new Problem("forbidden", "This needs the admin token. A project's key is not enough.");
 }
 
-/** Lets the administrator pass, and whoever has the token that reads metrics and nothing else. */
-export async function needMetricsReader(c: AppContext): Promise<void> {
+/** Admits the admin token and `METRICS_TOKEN`. Throws like `assertAdmin`. */
+export async function assertMetricsReader(c: AppContext): Promise<void> {
   const { metricsToken } = c.get("deps").config;
   const given = bearerToken(c);
   if (metricsToken !== null && given !== undefined && (await sameSecret(given, metricsToken))) return;
-  await needAdmin(c);
+  await assertAdmin(c);
 }
 
-/** Lets the administrator and active projects pass. */
-export const projects = (scope: Scope) => letIn({ scope, kind: "use", meter: null });
+/** Admits the admin token and active projects. */
+export const projects = (scope: Scope) => admitting({ scope, kind: "use", meter: null });
 
-/** Lets the administrator and projects pass, even while they are stopped: what they were granted before is theirs to settle. */
-export const grantedProjects = (scope: Scope) => letIn({ scope, kind: "own", meter: null });
+/** Admits the admin token and projects, even suspended ones: they may still commit and release their reservations. */
+export const grantedProjects = (scope: Scope) => admitting({ scope, kind: "own", meter: null });
 
-function letIn(demand: Demand) {
-  return createMiddleware<AppEnv>(async function letInProject(c, next) {
+function admitting(demand: Demand) {
+  return createMiddleware<AppEnv>(async function admitProject(c, next) {
     await callerOf(c, demand);
     await next();
   });
 }
 
-/** Lets the administrator and the project named by `{id}` pass, even while it is stopped. Any other project is told that there is nothing here. */
+/** Admits the admin token and the project `{id}`, even if it is suspended. Any other project gets 404. */
 export const ownProject = (scope: Scope) =>
   createMiddleware<AppEnv>(async function ownProject(c, next) {
     const caller = await callerOf(c, { scope, kind: "own", meter: null });
@@ -71,9 +71,9 @@ export const ownProject = (scope: Scope) =>
     await next();
   });
 
-/** Another project's key learns no more of it than that it may not see it. */
+/** Looks the same for a missing project, so that a key of another project learns nothing. */
 export const hiddenProject = (id: string | undefined): Problem =>
-  new Problem("not_found", `There is no project ${JSON.stringify(id)} that this key may see.`);
+  new Problem("not_found", `Project ${JSON.stringify(id)} does not exist, or this key may not see it.`);
 
 async function callerOf(c: AppContext, demand: Demand): Promise<Caller> {
   const principal = c.get("principal");
@@ -91,32 +91,32 @@ async function callerOf(c: AppContext, demand: Demand): Promise<Caller> {
   }
 }
 
-/** Refuses those who sent nothing that could be credentials, before anybody looks at what they ask. A key is looked up by `metered`. */
+/** Refuses requests without credentials before their input is read. `metered` looks up the key. */
 export const credentialed = createMiddleware<AppEnv>(async function credentialed(c, next) {
   if (c.get("principal").kind === "anonymous") throw await refusedCredentials(c, CREDENTIALS_NEEDED);
   await next();
 });
 
 /**
- * Work that is counted for every project that asks for it, after its input was found valid. What is refused later, with nothing done for
- * it, is given back; that happens beside the answer, and never in its way. Routes put `credentialed` before it.
+ * Counts a use of the project after its input was validated, then does the work. If the work is refused and nothing was done, the use is
+ * released in the background. Routes put `credentialed` before it.
  */
 export async function metered<Result>(c: AppContext, demand: Demand, work: (caller: Caller) => Promise<Result>): Promise<Result> {
   const principal = c.get("principal");
   if (principal.kind !== "key") return work(await callerOf(c, demand));
-  const { project, returnUse } = await principal.admit(demand);
+  const { project, release } = await principal.admit(demand);
   c.set("principal", project);
   try {
     return await work(project);
   } catch (error) {
-    if (nothingWasDone(error)) returnUse();
+    if (nothingWasDone(error)) release();
     throw error;
   }
 }
 
 const REFUSALS: ReadonlySet<number> = new Set([400, 403, 404, 422, 429, 503]);
 
-/** A refusal that cost nothing. What a provider's call was charged for stays counted, and so does what says so and whatever nobody knows. */
+/** The refusal cost nothing. A use stays counted if a call was charged, if `counted` says so, or if the outcome is unknown. */
 function nothingWasDone(error: unknown): boolean {
   if (!(error instanceof Problem) || error.members["counted"] === true) return false;
   const charged = error.members["calls_charged"];
@@ -129,32 +129,30 @@ async function refusedCredentials(c: AppContext, needed: string): Promise<Proble
   if (credentials === "none") return new Problem("unauthorized", needed, { headers: { "WWW-Authenticate": CHALLENGE } });
   await countFailure(c);
   const detail =
-    credentials === "wrong"
-      ? "This token is not accepted."
-      : "This is no whole API key: its checksum is wrong. Look for a typo, or a part that is missing.";
+    credentials === "wrong" ? "The token is wrong." : "Malformed API key (checksum mismatch). Check for typos or missing characters.";
   return new Problem("unauthorized", detail, { headers: { "WWW-Authenticate": `${CHALLENGE} error="invalid_token"` } });
 }
 
 /**
- * Slows down an address that keeps sending wrong credentials: it gets 429 instead of 401. Right credentials always work, so that nobody is
- * locked out by a neighbour behind the same address.
+ * Slows down an address that keeps sending wrong credentials: it gets 429 instead of 401. Valid credentials always work, so that one client
+ * cannot lock out another behind the same address.
  */
 export async function countFailure(c: AppContext): Promise<void> {
-  // Set by Cloudflare's edge, and only by it. Where there is none, there is no edge, and nobody to slow down.
+  // Only Cloudflare's edge sets this header. Without it, Cloudflare's edge is missing, and so is a client to slow down.
   const address = c.req.header("cf-connecting-ip");
   if (address === undefined) return;
-  if (await isStillFew(c, networkOf(address))) return;
-  throw new Problem("too_many_failures", "Wrong credentials were sent from this address too often. Wait a minute before the next try.", {
+  if (await isBelowLimit(c, networkOf(address))) return;
+  throw new Problem("too_many_failures", "This address sent wrong credentials too often. Wait a minute before you retry.", {
     retryAfterSeconds: FAILURES_PERIOD_SECONDS,
   });
 }
 
-/** A failing limiter slows nobody down: wrong credentials are refused all the same. */
-async function isStillFew(c: AppContext, key: string): Promise<boolean> {
+/** A failing limiter slows down no client. Wrong credentials are refused anyway. */
+async function isBelowLimit(c: AppContext, key: string): Promise<boolean> {
   try {
     return (await c.env.AUTH_FAILURES.limit({ key })).success;
   } catch (error) {
-    log.error("Wrong credentials could not be counted", { request_id: c.get("requestId"), ...errorFields(error) });
+    log.error("Counting wrong credentials failed", { request_id: c.get("requestId"), ...errorFields(error) });
     return true;
   }
 }

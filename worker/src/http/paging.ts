@@ -1,50 +1,54 @@
-/** Lists in pages: the newest first, and a cursor that says where to go on. A cursor is opaque to callers, and checked like any input. */
+/** Lists in pages, newest first. The cursor of the next page is opaque to callers and validated like any input. */
 import { z } from "@hono/zod-openapi";
 import { fromBase64Url, toBase64Url } from "../lib/base64url.ts";
-import { invalidField } from "./index.ts";
+import { invalidField } from "../errors.ts";
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 const MAX_CURSOR_CHARACTERS = 400;
 
-/** Digits only: `Number` would take "", " " and "0x10" for numbers too. */
+/** Digits only: `Number` would also accept "", " " and "0x10". */
 export const digits = (text: unknown): unknown => (typeof text === "string" && /^\d{1,15}$/u.test(text) ? Number(text) : text);
 
 /** Query parameters of every list. */
 export const pageQuery = {
-  limit: z
-    .preprocess(digits, z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT))
-    .openapi({ type: "integer", minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT, description: "The most that one page holds" }),
+  limit: z.preprocess(digits, z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT)).openapi({
+    type: "integer",
+    minimum: 1,
+    maximum: MAX_LIMIT,
+    default: DEFAULT_LIMIT,
+    description: "Maximum number of items on the page",
+  }),
   cursor: z.string().max(MAX_CURSOR_CHARACTERS).optional().describe("`next_cursor` of the page before"),
 };
 
-/** Of lists that take nothing else. */
+/** For lists without other parameters. */
 export const pageOnly = z.object(pageQuery);
 
-/** Member of every page. */
-export const nextCursor = z.string().nullable().describe("Where the next page begins; null on the last one");
+/** Field of every page. */
+export const nextCursor = z.string().nullable().describe("Cursor of the next page. null: this is the last page");
 
 const byTime = z.tuple([z.int(), z.string()]);
 const bySeq = z.int().min(0);
 
-/** What a cursor holds; null without one. Throws `invalid_request`. */
-function heldBy<Held>(cursor: string | undefined, schema: z.ZodType<Held>): Held | null {
+/** Content of a cursor. null: no cursor. Throws `invalid_request`. */
+function contentOf<Content>(cursor: string | undefined, schema: z.ZodType<Content>): Content | null {
   if (cursor === undefined) return null;
   const read = schema.safeParse(fromBase64Url(cursor));
-  if (!read.success) throw invalidField("cursor", "expected `next_cursor` of an earlier answer, as it was");
+  if (!read.success) throw invalidField("cursor", "must be the unchanged `next_cursor` of an earlier answer");
   return read.data;
 }
 
-/** Of a list by time of creation. Throws `invalid_request`. */
+/** Cursor of a list by time of creation. Throws `invalid_request`. */
 export function timeCursor(cursor: string | undefined): { readonly createdAt: number; readonly id: string } | null {
-  const held = heldBy(cursor, byTime);
-  return held && { createdAt: held[0], id: held[1] };
+  const content = contentOf(cursor, byTime);
+  return content && { createdAt: content[0], id: content[1] };
 }
 
-/** Of a list by running number. Throws `invalid_request`. */
-export const seqCursor = (cursor: string | undefined): number | null => heldBy(cursor, bySeq);
+/** Cursor of a list by sequence number. Throws `invalid_request`. */
+export const seqCursor = (cursor: string | undefined): number | null => contentOf(cursor, bySeq);
 
-/** Cuts a list that was read with one row more than the page holds; that row tells that there is more. */
+/** Cuts a list to one page. The list was read with one extra row, which shows that another page exists. */
 export function page<Row>(
   rows: readonly Row[],
   limit: number,
@@ -86,7 +90,7 @@ export async function pageByTime<Row extends ByTime, Shown>(
   return { items: rows.map((row) => show(row)), next_cursor: next };
 }
 
-/** One page of a list by running number. */
+/** One page of a list by sequence number. */
 export async function pageBySeq<Row extends BySeq, Shown>(
   { limit, cursor }: PageQuery,
   read: (slice: { readonly before: number | null; readonly limit: number }) => Promise<readonly Row[]>,

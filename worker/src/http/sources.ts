@@ -1,13 +1,13 @@
-/** Monitoring systems, each let in by a secret of its own; the administrator may send in place of each. */
+/** Credentials of monitoring systems. Each has its own secret. The admin token works for all of them. */
 import { Problem } from "../errors.ts";
 import { sameSecret } from "../lib/same-secret.ts";
 import { bearerToken, countFailure } from "./guards.ts";
 import type { AppContext } from "./index.ts";
 
-/** What is sent in place of a bearer token. */
+/** Accepted instead of a bearer token. */
 const BASIC = /^Basic +([\w+/=-]+)$/iu;
 
-/** The token of a request: as bearer, as the password of basic authentication with any user, or in the source's own header. */
+/** The token of a request: bearer, password of basic authentication with any user, or the source's own header. */
 function tokenOf(c: AppContext, ownHeader: string | null): string | null {
   const own = ownHeader === null ? undefined : c.req.header(ownHeader);
   if (own !== undefined) return own;
@@ -26,31 +26,31 @@ function passwordOf(basic: string): string | null {
   }
 }
 
-/** Lets pass who sends the token. Throws `forbidden` where none is set, `unauthorized` where it is another. */
-export async function needToken(c: AppContext, secret: string | null, ownHeader: string | null = null): Promise<void> {
+/** Throws `forbidden` if no token is configured, `unauthorized` if the request has another one. */
+export async function assertToken(c: AppContext, secret: string | null, ownHeader: string | null = null): Promise<void> {
   if (c.get("principal").kind === "admin") return;
-  const expected = needSecret(secret);
+  const expected = configuredSecret(secret);
   const token = tokenOf(c, ownHeader);
-  if (token === null) throw refused("Send this source's token as `Authorization: Bearer <token>`.");
+  if (token === null) throw refused("Send the token of this source as `Authorization: Bearer <token>`.");
   if (await sameSecret(token, expected)) return;
   await countFailure(c);
-  throw refused("This token is not accepted.");
+  throw refused("The token is wrong.");
 }
 
-/** A source whose secret nobody set is let in by nobody. */
-export function needSecret(secret: string | null): string {
+/** Throws `forbidden` if the secret is not configured. */
+export function configuredSecret(secret: string | null): string {
   if (secret !== null) return secret;
-  throw new Problem("forbidden", "This source is not let in: no secret is set for it. docs/monitoring.md says how.");
+  throw new Problem("forbidden", "No secret is configured for this source. docs/monitoring.md explains how to set it.");
 }
 
-/** Lets pass what is rightly signed. */
-export async function needSignature(c: AppContext, check: () => Promise<"right" | "wrong" | "stale">, header: string): Promise<void> {
-  if (c.req.header(header) === undefined) throw refused(`Sign the body: ${header} is missing.`);
+/** Throws `unauthorized` if the signature is missing, wrong or stale. */
+export async function assertSignature(c: AppContext, check: () => Promise<"right" | "wrong" | "stale">, header: string): Promise<void> {
+  if (c.req.header(header) === undefined) throw refused(`The header ${header} is missing. Sign the body.`);
   const result = await check();
   if (result === "right") return;
-  if (result === "stale") throw refused("The timestamp that was signed is more than 5 minutes away from now.");
+  if (result === "stale") throw refused("The signed timestamp must be within 5 minutes of now.");
   await countFailure(c);
-  throw refused("This signature is not accepted.");
+  throw refused("The signature is wrong.");
 }
 
 const refused = (detail: string): Problem => new Problem("unauthorized", detail, { headers: { "WWW-Authenticate": "Bearer" } });

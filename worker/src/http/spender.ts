@@ -1,5 +1,6 @@
-/** Who a request to the provider is charged to. */
-import { Problem } from "../errors.ts";
+/** The caller that a request to the provider is charged to. */
+import { invalidField } from "../errors.ts";
+import type { Problem } from "../errors.ts";
 import { projectCaller } from "../quota/index.ts";
 import type { Spender } from "../quota/index.ts";
 import type { Caller } from "./access.ts";
@@ -9,7 +10,7 @@ interface Given {
   readonly priority: "interactive" | "background";
 }
 
-/** The administrator may name a label and work in the background; a project always spends under its own name, interactively. */
+/** The administrator may set a caller and the priority `background`. A project always spends as itself, interactively. */
 export function spenderOf(who: Caller, { caller, priority }: Given, byDefault: string): Required<Spender> {
   if (who.kind === "admin") return { caller: caller ?? byDefault, priority, share: null, shareMode: "unlimited" };
   if (caller !== undefined && caller !== projectCaller(who.projectId)) throw onlyAdmin("caller", caller, projectCaller(who.projectId));
@@ -18,6 +19,6 @@ export function spenderOf(who: Caller, { caller, priority }: Given, byDefault: s
 }
 
 function onlyAdmin(path: string, value: string, expected: string): Problem {
-  const message = `${JSON.stringify(value)} is for the administrator; a project's key is always ${JSON.stringify(expected)}`;
-  return new Problem("forbidden", `${path}: ${message}.`, { members: { errors: [{ path, message }] } });
+  const message = `must be ${expected} for this key. Only the admin token may set another value`;
+  return invalidField(path, message, value, "forbidden");
 }

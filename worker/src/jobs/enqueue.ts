@@ -1,8 +1,9 @@
 /**
- * Where jobs come from. First the index, then the instance: what a crash leaves between the two, housekeeping starts. A job's id comes
- * from who asked and their idempotency key, so that asking twice is asking once.
+ * Creates jobs: first the row in the index, then the instance. After a crash between the two, housekeeping starts the job. A job's id is
+ * derived from the requester and the idempotency key, so repeated requests create one job.
  */
-import { Problem } from "../errors.ts";
+import { fieldErrors } from "../lib/field-errors.ts";
+import { Problem, invalidFields } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { claimStart, endJob, findJob, insertJob, insertJobs } from "../store/jobs/jobs.ts";
 import type { JobRow, NewJob } from "../store/jobs/jobs.ts";
@@ -13,27 +14,27 @@ import { jobId, retryId } from "./job-id.ts";
 import { paramsOf } from "./job-params.ts";
 import type { JobParams } from "./job-params.ts";
 
-/** The platform takes 1 MiB, of which the rest of the parameters need little. */
+/** The platform accepts 1 MiB. The other parameters are small. */
 const MAX_PAYLOAD_CHARACTERS = 300_000;
 
-/** An instance is created right after its row, or its creator has died. */
+/** The instance is created right after the row. If it takes longer, its creator has crashed. */
 const CREATED_WITHIN_MS = 10_000;
 
-/** W3C trace context; all zeros mean no trace. */
+/** W3C trace context. All zeros mean no trace. */
 const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
 
 export interface EnqueueOptions {
   /** `admin`, `cron`, `job:<id>`. */
   readonly requestedBy: string;
-  /** The same key of the same asker and type is the same job; none: a job of its own. */
+  /** The same key, requester and type are the same job. Without a key, each request is a new job. */
   readonly idempotencyKey?: string | undefined;
   readonly delaySeconds?: number | undefined;
-  /** Instead of the type's. */
+  /** Overrides the attempts of the type. */
   readonly maxAttempts?: number | undefined;
   readonly projectId?: string | undefined;
   readonly requestId?: string | null | undefined;
   readonly traceparent?: string | null | undefined;
-  /** The cron whose tick this is. */
+  /** Cron expression that triggered the job. */
   readonly cron?: { readonly expression: string; readonly scheduledTime: number } | undefined;
 }
 
@@ -41,7 +42,7 @@ type CamelCase<Name> = Name extends `${infer Head}_${infer Rest}` ? `${Head}${Ca
 
 type Listed<Value> = Value extends readonly (infer Item)[] ? readonly Item[] : Value;
 
-/** A type's payload with its fields in camelCase, as the methods take it that are named after a type. */
+/** Payload of a type with fields in camelCase, for the methods that are named after a type. */
 type JobRequest<Type extends JobType> = {
   readonly [Field in keyof JobPayloadInput<Type> as CamelCase<Field>]: Listed<JobPayloadInput<Type>[Field]>;
 };
@@ -50,7 +51,7 @@ type AutoSuspend = Omit<JobRequest<"auto_suspend">, "asOf"> & { readonly asOf?: 
 
 export interface Enqueued {
   readonly id: string;
-  /** False where the same was asked for before. */
+  /** false: the same job was requested before. */
   readonly created: boolean;
   readonly job: JobRow;
 }
@@ -71,27 +72,27 @@ export class JobQueue {
   }
 
   /**
-   * Asks for a job. Throws `invalid_request` for a payload that is not the type's, `conflict` where the key was used for another one, and
-   * `storage_unavailable` where it could not be written down: then nothing was begun.
+   * Enqueues a job. Throws `invalid_request` if the payload does not fit the type, and `conflict` if the key was used for another payload.
+   * Throws `storage_unavailable` if the job could not be recorded. Then nothing was started.
    */
   async enqueueJob<Type extends JobType>(type: Type, payload: JobPayloadInput<Type>, options: EnqueueOptions): Promise<Enqueued> {
     return this.#begin(await this.#newJob(type, payload, options));
   }
 
   /**
-   * Asks for many jobs of a type at once; those that were asked for before stay as they are. Returns their ids, in the order given. What is
-   * written down and cannot be created now, the relay creates.
+   * Enqueues many jobs of a type. Existing ones stay unchanged. Returns the ids in the given order. If an instance cannot be created now, the
+   * relay creates it.
    */
   async enqueueMany<Type extends JobType>(
     type: Type,
-    asked: readonly (Pick<EnqueueOptions, "projectId"> & { readonly payload: JobPayloadInput<Type>; readonly idempotencyKey: string })[],
+    requests: readonly (Pick<EnqueueOptions, "projectId"> & { readonly payload: JobPayloadInput<Type>; readonly idempotencyKey: string })[],
     options: Pick<EnqueueOptions, "requestedBy" | "traceparent">,
   ): Promise<string[]> {
-    const jobs = await Promise.all(asked.map(async ({ payload, ...own }) => this.#newJob(type, payload, { ...options, ...own })));
+    const jobs = await Promise.all(requests.map(async ({ payload, ...own }) => this.#newJob(type, payload, { ...options, ...own })));
     const inserted = await insertJobs(this.#options.db, jobs);
     const begun = jobs.filter(({ id }) => inserted.has(id)).map((job) => ({ id: job.id, params: paramsOf(job) }));
     await this.#instances.createMany(begun).catch((error: unknown) => {
-      log.warn("Instances of jobs were not created; the relay will", { job_type: type, jobs: begun.length, ...errorFields(error) });
+      log.warn("Creating instances of jobs failed", { job_type: type, jobs: begun.length, ...errorFields(error) });
     });
     return jobs.map(({ id }) => id);
   }
@@ -122,18 +123,18 @@ export class JobQueue {
     };
   }
 
-  /** The sweep: of all active projects and caps, unless some are named; `enforceLimits: false` is a dry run. */
+  /** The sweep of all active projects and caps, or of the given ones. `enforceLimits: false` is a dry run. */
   async enqueueCheckUsageLimitsJob(request: JobRequest<"check_usage_limits">, options: EnqueueOptions): Promise<Enqueued> {
     return this.#enqueueNamed("check_usage_limits", request, options);
   }
 
-  /** A look at one project; without `enforceAction: false` it is suspended where there is evidence. `asOf`: epoch milliseconds. */
+  /** Checks one project for abuse. Evidence suspends it, unless `enforceAction` is false. `asOf`: epoch milliseconds. */
   async enqueueAutoSuspendJob({ asOf, ...request }: AutoSuspend, options: EnqueueOptions): Promise<Enqueued> {
     const end = asOf === undefined ? {} : { asOf: new Date(asOf).toISOString() };
     return this.#enqueueNamed("auto_suspend", { ...request, ...end }, options);
   }
 
-  /** One message to one endpoint, beside those that events make. */
+  /** One message to one endpoint, in addition to the messages of events. */
   async enqueueDeliverWebhookJob(request: JobRequest<"deliver_webhook">, options: EnqueueOptions): Promise<Enqueued> {
     return this.#enqueueNamed("deliver_webhook", request, options);
   }
@@ -143,23 +144,23 @@ export class JobQueue {
     return this.#enqueueNamed("reset_quotas", {}, options);
   }
 
-  /** A backup of a project's database, `full` unless it is to be its schema only. */
+  /** A backup of a project's database, `full` by default. */
   async enqueueExportBackupJob(request: JobRequest<"export_backup">, options: EnqueueOptions): Promise<Enqueued> {
     return this.#enqueueNamed("export_backup", request, options);
   }
 
-  /** What a new project needs beside its row. */
+  /** Everything that a new project needs besides its row. */
   async enqueueProvisionProjectJob(request: JobRequest<"provision_project">, options: EnqueueOptions): Promise<Enqueued> {
     return this.#enqueueNamed("provision_project", request, options);
   }
 
-  /** The rotation of a key, or with `version` the grace after one. */
+  /** The rotation of a key, or with `version` only its grace period. */
   async enqueueRotateKeyJob(keyId: string, options: EnqueueOptions & Omit<JobRequest<"rotate_key">, "keyId">): Promise<Enqueued> {
     const { newKeySha256, immediate, version, ...rest } = options;
     return this.#enqueueNamed("rotate_key", { keyId, newKeySha256, immediate, version }, rest);
   }
 
-  /** A payload in camelCase; a job about one project belongs to it. */
+  /** Converts a payload from camelCase. A job about one project belongs to that project. */
   async #enqueueNamed<Type extends JobType>(type: Type, request: JobRequest<Type>, options: EnqueueOptions): Promise<Enqueued> {
     const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/gu, (capital) => `_${capital.toLowerCase()}`);
     const fields = Object.entries(request).map(([name, value]) => [snakeCase(name), value] as const);
@@ -168,21 +169,21 @@ export class JobQueue {
   }
 
   /**
-   * Runs a failed or cancelled job once more, as a job of its own. Asking twice gives one; what was retried already is retried by its
-   * latest run. Throws `conflict` otherwise.
+   * Runs a failed or cancelled job again, as a new job. Idempotent. A job that was already retried can only be retried through its latest
+   * run. Throws `conflict` otherwise.
    */
   async retry(job: JobRow, { requestedBy, requestId }: Pick<EnqueueOptions, "requestedBy" | "requestId">): Promise<Enqueued> {
     if (job.status !== "failed" && job.status !== "cancelled") {
-      throw new Problem("conflict", `This job is ${job.status}; only a failed or cancelled one can be retried.`);
+      throw new Problem("conflict", `This job is ${job.status}. Only failed and cancelled jobs can be retried.`);
     }
-    if (!isJobType(job.type)) throw new Problem("conflict", `There is no job type ${job.type} any more.`);
+    if (!isJobType(job.type)) throw new Problem("conflict", `The job type ${job.type} no longer exists.`);
     const run = job.run + 1;
     const id = retryId(job.root_id, run);
     const now = this.#options.clock();
-    const asked = { requested_by: requestedBy, request_id: requestId ?? null, cron: null, scheduled_for: null, created_at: now };
-    const done = await this.#begin({ ...job, ...asked, id, run, status: "queued" });
+    const request = { requested_by: requestedBy, request_id: requestId ?? null, cron: null, scheduled_for: null, created_at: now };
+    const done = await this.#begin({ ...job, ...request, id, run, status: "queued" });
     if (!done.created && done.job.ended_at !== null) {
-      throw new Problem("conflict", `This job was retried already as ${id}, which is ${done.job.status}; retry that one.`, {
+      throw new Problem("conflict", `This job was already retried as ${id}, which is ${done.job.status}. Retry that job.`, {
         members: { retried_as: id },
       });
     }
@@ -190,8 +191,8 @@ export class JobQueue {
   }
 
   /**
-   * Cancels a job: its index first, so that no step of it begins any more, then its instance. Returns it as it is then. One that was
-   * quicker keeps the end it had. Throws `conflict` where it has ended already.
+   * Cancels a job: first its row in the index, so that no further step begins, then its instance. Returns the job. A job that ended meanwhile
+   * keeps its result. Throws `conflict` if it had already ended.
    */
   async cancel(job: JobRow): Promise<JobRow> {
     const { db, clock } = this.#options;
@@ -202,28 +203,28 @@ export class JobQueue {
     }
     const now = (await findJob(db, job.id)) ?? job;
     if (now.status === "cancelled") return now;
-    throw new Problem("conflict", `This job is ${now.status}; there is nothing to cancel.`);
+    throw new Problem("conflict", `This job is ${now.status}, so it cannot be cancelled.`);
   }
 
-  /** An instance that cannot be created now is no error: the job is written down, and the relay creates it. */
-  async #begin(asked: NewJob): Promise<Enqueued> {
+  /** A failure to create the instance is not an error: the job is recorded, and the relay creates the instance. */
+  async #begin(request: NewJob): Promise<Enqueued> {
     const { db } = this.#options;
-    const inserted = await insertJob(db, asked);
-    const job = inserted ?? (await findJob(db, asked.id));
-    if (job === null) throw new Problem("storage_unavailable", "The job was written down and is gone.", { retryAfterSeconds: 5 });
-    if (job.payload !== asked.payload) {
+    const inserted = await insertJob(db, request);
+    const job = inserted ?? (await findJob(db, request.id));
+    if (job === null) throw new Problem("storage_unavailable", "The recorded job has disappeared.", { retryAfterSeconds: 5 });
+    if (job.payload !== request.payload) {
       throw new Problem("conflict", "This idempotency key was used for another payload.", { members: { job_id: job.id } });
     }
-    if (inserted !== null || (await this.#leftBehind(job))) {
+    if (inserted !== null || (await this.#claimUnstarted(job))) {
       await this.#instances.create(job.id, paramsOf(job)).catch((error: unknown) => {
-        log.warn("A job's instance was not created; the relay will", { job_id: job.id, job_type: job.type, ...errorFields(error) });
+        log.warn("Creating a job's instance failed", { job_id: job.id, job_type: job.type, ...errorFields(error) });
       });
     }
     return { id: job.id, created: inserted !== null, job };
   }
 
-  /** Asked for before, and not begun: whoever asked first may have died before they created it. Nobody else creates it meanwhile. */
-  async #leftBehind(job: JobRow): Promise<boolean> {
+  /** The job was requested before and has not begun. Its creator may have crashed. A claim prevents a second start. */
+  async #claimUnstarted(job: JobRow): Promise<boolean> {
     const { db, clock } = this.#options;
     const now = clock();
     const begun = job.status !== "queued" && job.status !== "scheduled";
@@ -231,16 +232,16 @@ export class JobQueue {
   }
 }
 
-/** The payload as it is kept: read by its schema, with sorted fields, so that equal ones are equal texts. */
+/** The payload as stored: parsed, with sorted fields, so that equal payloads are equal texts. */
 function payloadText(type: JobType, payload: unknown): string {
   const parsed = JOBS[type].payload.safeParse(payload);
   if (!parsed.success) {
-    const errors = parsed.error.issues.map(({ path, message }) => ({ path: ["payload", ...path].join("."), message }));
-    throw new Problem("invalid_request", errors.map(({ path, message }) => `${path}: ${message}`).join("; "), { members: { errors } });
+    const errors = fieldErrors(parsed.error.issues, payload, "");
+    throw invalidFields(errors.map((error) => ({ ...error, path: ["payload", error.path].filter((part) => part !== "").join(".") })));
   }
   const text = JSON.stringify(parsed.data, sorted);
   if (text.length > MAX_PAYLOAD_CHARACTERS) {
-    throw new Problem("payload_too_large", `The payload is ${text.length} characters long; at most ${MAX_PAYLOAD_CHARACTERS} are taken.`);
+    throw new Problem("payload_too_large", `The payload must have at most ${MAX_PAYLOAD_CHARACTERS} characters (got ${text.length}).`);
   }
   return text;
 }

@@ -1,4 +1,4 @@
-/** What something thrown means for a job: what is written down, and whether another try may cure it. No I/O. */
+/** Classifies errors of jobs: the recorded message, and whether a retry may help. No I/O. */
 import { Problem } from "../errors.ts";
 
 export interface JobFailure {
@@ -6,23 +6,23 @@ export interface JobFailure {
   readonly retryable: boolean;
 }
 
-/** A row of the index and a log line stay readable. */
+/** Keeps rows of the index and log lines readable. */
 const MAX_MESSAGE_CHARACTERS = 2_000;
 
-/** A step that is given up: its tries are used up, or no further one would help. Thrown to the handler, which may undo what it did. */
+/** A step has finally failed: no attempt is left, or a retry cannot help. Thrown to the handler, which may roll back. */
 export class StepFailed extends Error {
   override readonly name = "StepFailed";
 }
 
 /**
- * A problem says itself whether the same may succeed later. Any other error may, unless it is the platform's `NonRetryableError`: nobody
- * knows. What is thrown and is no error is told as it is.
+ * A problem knows whether it is retryable. Any other error is retried, except the platform's `NonRetryableError`. Thrown values that are not
+ * errors are shown as they are.
  */
 export function failureOf(thrown: unknown): JobFailure {
   if (thrown instanceof Problem) return failure(`${thrown.code}: ${thrown.detail}`, thrown.kind.retryable);
   if (thrown instanceof Error)
     return failure(thrown.message || thrown.name, thrown.name !== "NonRetryableError" && !(thrown instanceof StepFailed));
-  return failure(`Something was thrown that is no error: ${shown(thrown)}`, true);
+  return failure(`Thrown value is not an error: ${shown(thrown)}`, true);
 }
 
 function failure(message: string, retryable: boolean): JobFailure {

@@ -1,4 +1,4 @@
-/** Log lines of one job: `[CheckUsageLimits] Starting: …` with the fields that find all the others. */
+/** Log lines of one job, such as `[CheckUsageLimits] Starting: …`, with the fields that identify the job. */
 import { log } from "../lib/log.ts";
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-/** What a Workflow instance is created with: all that a job needs to run, so that it runs while the index is away. No I/O. No clock. */
+/** Parameters of a Workflow instance. They suffice to run the job while the index is unavailable. No I/O. No clock. */
 import { z } from "zod";
 import type { NewJob } from "../store/jobs/jobs.ts";
 
@@ -8,9 +8,9 @@ const jobParams = z.object({
   maxTries: z.int().min(1),
   /** Epoch milliseconds. */
   createdAt: z.int(),
-  /** A cron's tick, or when a delay ends. */
+  /** Scheduled time of a cron, or end of the delay. */
   scheduledFor: z.int().nullable(),
-  /** A cron's tick is never waited for, only a delay. */
+  /** Only a delay is waited for, never a cron's scheduled time. */
   delayUntil: z.int().nullable(),
   requestedBy: z.string(),
   requestId: z.string().nullable(),
@@ -20,7 +20,7 @@ const jobParams = z.object({
 
 export type JobParams = z.output<typeof jobParams>;
 
-/** An instance may be older than the code that runs it. Throws where it cannot be read. */
+/** An instance may be older than the running code. Throws if the parameters are not readable. */
 export function readJobParams(given: unknown): JobParams {
   return jobParams.parse(given);
 }

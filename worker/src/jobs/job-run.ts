@@ -1,6 +1,6 @@
 /**
- * One run of a job on Workflows. A step is durable: what it came to is remembered and never done again. The index is told of every try,
- * and nothing depends on it: where it is away the work goes on, and housekeeping learns the end from the instance.
+ * One run of a job on Workflows. A step is durable: its result is stored and the step never repeats. The index records every attempt. If it
+ * is unavailable, the work continues, and housekeeping reads the result from the instance.
  */
 import { MINUTE_MS } from "../lib/time.ts";
 import type { WorkflowStep } from "cloudflare:workers";
@@ -12,13 +12,13 @@ import type { JobEnd } from "../store/jobs/jobs.ts";
 import { StepFailed, failureOf } from "./failure.ts";
 import type { JobLog } from "./job-log.ts";
 
-/** The platform keeps 1 MiB of a step's result, at two bytes a character where one of them is not Latin. */
+/** The platform stores 1 MiB of a step's result, with two bytes per character if one of them is not Latin. */
 const MAX_RESULT_CHARACTERS = 400_000;
 
-/** Of steps that write nothing but the index. What they fail to write, housekeeping finds out. */
+/** For steps that only write the index. Housekeeping repairs failed writes. */
 const INDEX_POLICY = { retries: { limit: 4, delay: "2 seconds", backoff: "exponential" }, timeout: "1 minute" } as const;
 
-/** What the engine throws through a run that it stops, to go on elsewhere or never. */
+/** Error of the engine when it stops a run, to resume it elsewhere or never. */
 const ENGINE_STOPS = /^Aborting engine/u;
 
 export interface StepPolicy {
@@ -28,19 +28,19 @@ export interface StepPolicy {
   readonly timeoutMinutes: number;
 }
 
-/** What a step came to, as the platform remembers it. The last try does not throw: an error loses its name on the platform's way. */
+/** Stored result of a step. The last attempt returns its error, because a thrown error would lose its name. */
 type Remembered =
   | { readonly is: "done"; readonly json: string }
   | { readonly is: "failed"; readonly error: string }
-  /** The job is over: cancelled while it ran. */
+  /** The job was cancelled while it ran. */
   | { readonly is: "over" };
 
-/** A failure of the platform's own, on its way out: it is for the platform to judge. */
+/** A failure of the platform, passed on to the platform. */
 class EngineFailure extends Error {
   override readonly name = "EngineFailure";
 }
 
-/** Cancelled while it ran: nothing of it is to be done any more. */
+/** The job was cancelled while it ran. No further step may run. */
 class JobOver extends Error {
   override readonly name = "JobOver";
 }
@@ -49,7 +49,7 @@ export interface JobExecutionResult {
   readonly success: boolean;
   /** JSON. */
   readonly data?: unknown;
-  /** Why it did not succeed. */
+  /** Reason of the failure. */
   readonly error?: string;
 }
 
@@ -60,7 +60,7 @@ export interface JobRunOptions {
   readonly steps: WorkflowStep;
   readonly policy: StepPolicy;
   readonly log: JobLog;
-  /** Told once the end is written down. */
+  /** Called once, after the end was recorded. */
   readonly onEnd: (end: Pick<JobEnd, "status" | "error">) => void;
 }
 
@@ -73,8 +73,8 @@ export class JobRun {
   }
 
   /**
-   * Does something once, by the type's policy. The name must be the same each time the handler is run; the result goes through JSON.
-   * Throws `StepFailed` where it is given up.
+   * Runs a step once, by the type's policy. The name must be the same in each run of the handler. The result must survive JSON.
+   * Throws `StepFailed` if the step finally fails.
    */
   async step<Result>(name: string, work: (attempt: number) => Promise<Result>): Promise<Result> {
     const nth = (this.#seen.get(name) ?? 0) + 1;
@@ -86,29 +86,29 @@ export class JobRun {
       case "failed":
         throw new StepFailed(remembered.error);
       case "over":
-        throw new JobOver("The job is over.");
+        throw new JobOver("The job has ended.");
     }
   }
 
-  /** Sleeps without costing anything, for up to a year. */
+  /** Sleeps for up to a year, free of charge. */
   async sleepUntil(name: string, time: number): Promise<void> {
     const { id, db, clock, steps } = this.#options;
-    // Measured once: the platform knows a sleep by its length, and refuses to sleep until a time that has passed.
+    // Computed once: the platform identifies a sleep by its length, and refuses a time in the past.
     const ms = await engine(async () =>
       steps.do(`${name}: falling asleep`, INDEX_POLICY, async () => {
-        await this.#told(async () => markWaiting(db, id, clock()));
+        await this.#updateIndex(async () => markWaiting(db, id, clock()));
         return Math.max(0, time - clock());
       }),
     );
     if (ms > 0) await engine(async () => steps.sleep(name, ms));
   }
 
-  /** Runs the handler, and writes down how it ended. Throws where the instance is to end as failed. */
+  /** Runs the handler and records the result. Throws if the instance must end as failed. */
   async toEnd(execute: () => Promise<JobExecutionResult>): Promise<JobExecutionResult> {
     const { log } = this.#options;
     try {
       const result = await this.#executed(execute);
-      const error = result.success ? null : (result.error ?? "The handler did not say why.");
+      const error = result.success ? null : (result.error ?? "The handler gave no reason.");
       await this.#recordEnd({ status: result.success ? "completed" : "failed", result: jsonOf(result.data), error });
       this.#options.onEnd({ status: error === null ? "completed" : "failed", error });
       if (error === null) log.info("Completed");
@@ -124,7 +124,7 @@ export class JobRun {
     }
   }
 
-  /** What the handler throws is a result, too. */
+  /** An error of the handler is a result, too. */
   async #executed(execute: () => Promise<JobExecutionResult>): Promise<JobExecutionResult> {
     try {
       const result = await execute();
@@ -147,9 +147,9 @@ export class JobRun {
       return await steps.do(key.step, config, async ({ attempt }) => this.#attempted({ ...key, attempt }, work));
     } catch (thrown) {
       const { message } = failureOf(thrown);
-      if (!/timed out/iu.test(message)) throw new EngineFailure("The platform gave a step up.", { cause: thrown });
-      const error = `It took longer than its time-out of ${timeoutMinutes} minutes.`;
-      await this.#told(async () => giveUpStep(db, key, { tries, outcome: "timed_out", error }, clock()));
+      if (!/timed out/iu.test(message)) throw new EngineFailure("The platform ended a step.", { cause: thrown });
+      const error = `The attempt exceeded its timeout of ${timeoutMinutes} minutes.`;
+      await this.#updateIndex(async () => giveUpStep(db, key, { tries, outcome: "timed_out", error }, clock()));
       return { is: "failed", error };
     }
   }
@@ -158,17 +158,17 @@ export class JobRun {
     const { db, clock, policy, log } = this.#options;
     const { step, attempt } = key;
     const startedAt = clock();
-    // The platform begins a step anew whose Worker died, however often: a type with one try means one.
+    // The platform restarts a step whose Worker crashed, without limit. A type with one attempt must not repeat.
     if (attempt > policy.tries) {
-      const error = "The Worker died during the last try.";
-      await this.#told(async () => giveUpStep(db, key, { tries: policy.tries, outcome: "interrupted", error }, startedAt));
+      const error = "The Worker crashed during the last attempt.";
+      await this.#updateIndex(async () => giveUpStep(db, key, { tries: policy.tries, outcome: "interrupted", error }, startedAt));
       return { is: "failed", error };
     }
-    const status = await this.#told(async () => beginAttempt(db, key, policy.timeoutMinutes * MINUTE_MS, startedAt));
+    const status = await this.#updateIndex(async () => beginAttempt(db, key, policy.timeoutMinutes * MINUTE_MS, startedAt));
     if (status === "cancelled" || status === "failed" || status === "completed") return { is: "over" };
     log.info(`Starting: ${step}`, { attempt });
     const ended = async (outcome: "succeeded" | "failed", error: string | null) =>
-      this.#told(async () => endAttempt(db, key, { startedAt, outcome, error }, clock()));
+      this.#updateIndex(async () => endAttempt(db, key, { startedAt, outcome, error }, clock()));
     try {
       const json = jsonOf(await work(attempt)) ?? "null";
       if (json.length > MAX_RESULT_CHARACTERS) throw new StepFailed(TOO_LARGE);
@@ -192,28 +192,28 @@ export class JobRun {
       });
     } catch (thrown) {
       if (ENGINE_STOPS.test(failureOf(thrown).message)) throw new EngineFailure("The engine stops.", { cause: thrown });
-      log.error("The end could not be recorded; housekeeping will", errorFields(thrown));
+      log.error("Recording the end failed", errorFields(thrown));
     }
   }
 
-  /** Tells the index; null where that fails, for the work matters more. */
-  async #told<Answer>(tell: () => Promise<Answer>): Promise<Answer | null> {
+  /** Updates the index. null: the update failed. The work continues anyway. */
+  async #updateIndex<Answer>(tell: () => Promise<Answer>): Promise<Answer | null> {
     try {
       return await tell();
     } catch (error) {
-      this.#options.log.warn("The index of jobs was not told", errorFields(error));
+      this.#options.log.warn("Updating the job index failed", errorFields(error));
       return null;
     }
   }
 }
 
-const TOO_LARGE = `The result is larger than ${MAX_RESULT_CHARACTERS} characters.`;
+const TOO_LARGE = `The result must have at most ${MAX_RESULT_CHARACTERS} characters.`;
 
 function jsonOf(value: unknown): string | null {
   return value === undefined ? null : (JSON.stringify(value) ?? null);
 }
 
-/** What the engine throws is told from what a handler throws. */
+/** Separates errors of the engine from errors of the handler. */
 async function engine<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   try {
     return await call();

@@ -1,4 +1,4 @@
-/** Looking at jobs: one in full, and what the clock asks for. */
+/** Reads jobs and schedules. */
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { attemptsOf } from "../store/jobs/attempts.ts";
@@ -13,19 +13,19 @@ import type { Schedule } from "./schedule.ts";
 /** Throws `not_found`. */
 export async function knownJob(db: D1Database, id: string): Promise<JobRow> {
   const row = JOB_ID.test(id) ? await findJob(db, id) : null;
-  if (row === null) throw new Problem("not_found", `There is no job ${JSON.stringify(id)}; it may be over its life.`);
+  if (row === null) throw new Problem("not_found", `The job ${JSON.stringify(id)} does not exist. It may have expired.`);
   return row;
 }
 
-/** A job as it is now, with every try. Throws `not_found`. */
+/** A job with all its attempts. Throws `not_found`. */
 export async function readJob(
   { db, relay }: { readonly db: D1Database; readonly relay: JobRelay },
   id: string,
 ): Promise<{ readonly row: JobRow; readonly attempts: readonly AttemptRow[] }> {
   const row = await knownJob(db, id);
-  // What looks unfinished may have ended while the index was away.
+  // The job may have ended while the index was unavailable.
   const changed = await relay.check(row).catch((error: unknown) => {
-    log.warn("A job could not be compared with its instance", { job_id: row.id, ...errorFields(error) });
+    log.warn("Comparing a job with its instance failed", { job_id: row.id, ...errorFields(error) });
     return false;
   });
   return { row: changed ? await knownJob(db, row.id) : row, attempts: await attemptsOf(db, row.id) };
@@ -37,7 +37,7 @@ export interface ScheduleView extends Pick<Schedule, "cron" | "type" | "descript
   readonly nextAt: number | null;
 }
 
-/** Every cron with its last and next run. */
+/** All crons with their last and next run. */
 export async function readSchedules(db: D1Database, config: Parameters<typeof schedules>[0], now: number): Promise<ScheduleView[]> {
   const known = schedules(config);
   const latest = await getScheduledJobs(db, known);

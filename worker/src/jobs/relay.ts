@@ -1,6 +1,6 @@
 /**
- * Brings the index and the instances together again: starts what a crash left behind, and adopts ends that nobody wrote down. Looking at
- * an instance disturbs nothing; waking one is for those that are known to be asleep.
+ * Repairs differences between the index and the instances: starts jobs after a crash, and records missed results. Reading an instance
+ * never disturbs it. Only instances that are known to be asleep are resumed.
  */
 import { DAY_MS, MINUTE_MS } from "../lib/time.ts";
 import { errorFields, log } from "../lib/log.ts";
@@ -12,11 +12,11 @@ import { Instances, MAX_DELETED } from "./instances.ts";
 import { paramsOf } from "./job-params.ts";
 import type { JobParams } from "./job-params.ts";
 
-/** An enqueue takes milliseconds; what shows nothing for so long may have died. */
+/** Enqueueing takes milliseconds. After this time its process may have crashed. */
 const QUIET_MS = MINUTE_MS;
-/** A try may take 5 minutes, and a job may sleep for a day: one look in so long is enough. */
+/** An attempt may take 5 minutes, and a job may sleep for a day. */
 const LOOK_EVERY_MS = 4 * MINUTE_MS;
-/** Of one pass: each look is a request of its own, and the next pass comes soon. */
+/** Jobs per pass. Each check is a request, and the next pass comes soon. */
 const MAX_LOOKS = 100;
 
 interface JobRelayOptions {
@@ -41,7 +41,7 @@ export class JobRelay {
     this.#instances = new Instances(options.workflow);
   }
 
-  /** One pass over unfinished jobs that have been quiet for a minute. */
+  /** One pass over unfinished jobs without activity for a minute. */
   async relay(): Promise<Relayed> {
     const now = this.#options.clock();
     const jobs = await quietJobs(this.#options.db, { quietSince: now - QUIET_MS, checkedBefore: now - LOOK_EVERY_MS, limit: MAX_LOOKS });
@@ -49,46 +49,46 @@ export class JobRelay {
   }
 
   /**
-   * Wakes what local workerd left asleep when it was started at this time: whatever showed no sign of life since was under way in a
-   * process that is gone. Nothing that lives is touched, for it has shown one.
+   * Resumes jobs that a restart of local workerd left asleep. A job without activity since `startedAt` was running in the earlier process.
+   * Running jobs are not touched, because they have shown activity.
    */
   async wake(restartedAt: number): Promise<Relayed> {
     const jobs = await quietJobs(this.#options.db, { quietSince: restartedAt, checkedBefore: restartedAt, limit: MAX_LOOKS });
     return this.#each(jobs, async (job) => this.#instances.wake(job.id), 1);
   }
 
-  /** Compares one job that has been quiet with its instance; true where its row has changed. */
+  /** Compares an inactive job with its instance. true: its row has changed. */
   async check(job: JobRow): Promise<boolean> {
     if (job.ended_at !== null || this.#options.clock() - job.updated_at < QUIET_MS) return false;
     const { started, ended } = await this.#each([job], async ({ id }) => this.#instances.end(id));
     return started + ended > 0;
   }
 
-  /** Removes a batch of jobs that are over their life; true where there may be more. */
+  /** Deletes a batch of expired jobs. true: more may exist. */
   async removeExpired(): Promise<{ removed: number; more: boolean }> {
     const { db, clock } = this.#options;
     const now = clock();
     const ids = await expiredJobs(db, lives(now), MAX_DELETED);
     if (ids.length === 0) return { removed: 0, more: false };
-    // The platform forgets them by itself a little later; only local disks fill up.
-    await this.#instances.delete(ids).catch((error: unknown) => log.warn("Instances were not deleted", errorFields(error)));
+    // The platform deletes them later anyway. Only local disks fill up.
+    await this.#instances.delete(ids).catch((error: unknown) => log.warn("Deleting instances failed", errorFields(error)));
     await deleteJobs(db, ids);
     return { removed: ids.length, more: ids.length === MAX_DELETED };
   }
 
   async #each(jobs: readonly JobRow[], look: (job: JobRow) => Promise<JobEnd | "missing" | null>, woken = 0): Promise<Relayed> {
     const { db, clock } = this.#options;
-    const told = { looked_at: jobs.length, started: 0, ended: 0, woken: 0 };
+    const counts = { looked_at: jobs.length, started: 0, ended: 0, woken: 0 };
     for (const job of jobs) {
       try {
         const seen = await look(job);
-        if (seen === null) told.woken += woken;
-        else if (seen !== "missing") told.ended += Number(await endJob(db, job.id, seen, clock()));
-        else if (job.started_at === null) told.started += await this.#start(job);
-        else told.ended += Number(await endJob(db, job.id, GONE, clock()));
+        if (seen === null) counts.woken += woken;
+        else if (seen !== "missing") counts.ended += Number(await endJob(db, job.id, seen, clock()));
+        else if (job.started_at === null) counts.started += await this.#start(job);
+        else counts.ended += Number(await endJob(db, job.id, GONE, clock()));
       } catch (error) {
-        // One bad instance does not keep the others from being looked at.
-        log.warn("A job could not be compared with its instance", { job_id: job.id, job_type: job.type, ...errorFields(error) });
+        // One bad instance does not block the others.
+        log.warn("Comparing a job with its instance failed", { job_id: job.id, job_type: job.type, ...errorFields(error) });
       }
     }
     await markChecked(
@@ -96,22 +96,22 @@ export class JobRelay {
       jobs.map(({ id }) => id),
       clock(),
     );
-    return told;
+    return counts;
   }
 
   async #start(job: JobRow): Promise<number> {
     const { db, clock } = this.#options;
-    // Two who look at once would both create it, which local Workflows takes for two runs.
+    // Two concurrent checks would both create it, and local Workflows would run it twice.
     if (!(await claimStart(db, job, clock()))) return 0;
     await this.#instances.create(job.id, paramsOf(job));
-    log.info("A job that was left behind is started", { job_id: job.id, job_type: job.type });
+    log.info("Unstarted job started", { job_id: job.id, job_type: job.type });
     return 1;
   }
 }
 
-const GONE = { status: "failed", result: null, error: "Its instance is gone." } as const;
+const GONE = { status: "failed", result: null, error: "The instance has disappeared." } as const;
 
-/** What is over its life by now. A type that leaves the catalogue takes its rows along in a migration. */
+/** Expired jobs. When a type leaves the catalog, a migration deletes its rows. */
 function lives(now: number): Expired[] {
   return (Object.keys(JOBS) as JobType[]).flatMap((type) =>
     (Object.entries(JOBS[type].keptDays) as [FinalStatus, number][]).map(([status, days]) => ({

@@ -1,4 +1,4 @@
-/** A job as a story. No I/O. No clock: times are epoch milliseconds. */
+/** Timeline of a job. Times are epoch milliseconds. No I/O. No clock. */
 import type { AttemptRow } from "../store/jobs/attempts.ts";
 import type { JobRow } from "../store/jobs/jobs.ts";
 
@@ -7,7 +7,7 @@ export interface TimelineEvent {
   readonly event: string;
 }
 
-/** What happened to a job, the oldest first. */
+/** Events of a job, oldest first. */
 export function timelineOf(row: JobRow, attempts: readonly AttemptRow[]): TimelineEvent[] {
   const events: (TimelineEvent | null)[] = [
     { at: row.created_at, event: `requested by ${row.requested_by}` },
@@ -17,11 +17,11 @@ export function timelineOf(row: JobRow, attempts: readonly AttemptRow[]): Timeli
     ]),
     row.ended_at === null ? null : { at: row.ended_at, event: row.status },
   ];
-  // Stable: what happened within one millisecond stays in its order.
+  // A stable sort keeps the order of events in the same millisecond.
   return events.filter((event) => event !== null).toSorted((a, b) => a.at - b.at);
 }
 
-/** The run before this one; null of a first run. */
+/** The run before this one. null: this is the first run. */
 export function retryOf({ run, root_id }: Pick<JobRow, "run" | "root_id">): string | null {
   if (run === 1) return null;
   return run === 2 ? root_id : `${root_id}-r${run - 1}`;

@@ -93,7 +93,8 @@ function nothingValid(given: readonly string[], invalid: SortedIsbns["invalid"])
   const reasons = new Map(invalid.map(({ isbn, reason }) => [isbn, reason]));
   const errors = given.map((isbn, index) => ({
     path: `isbns.${index}`,
-    message: `${JSON.stringify(isbn)}: ${reasons.get(isbn) ?? "not valid"}`,
+    message: reasons.get(isbn) ?? "is not valid",
+    value: isbn,
   }));
   return new Problem("invalid_request", "None of the ISBNs is valid. No request was sent to the provider.", { members: { errors } });
 }

@@ -7,20 +7,20 @@ export function parseIsbn(text: string): ParsedIsbn {
   const digits = text.replaceAll(/[\s\u00AD\u2010-\u2015-]/gu, "").toUpperCase();
   if (/^\d{9}[\dX]$/u.test(digits)) return fromIsbn10(digits);
   if (/^\d{13}$/u.test(digits)) return fromIsbn13(digits);
-  return { reason: "expected 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces" };
+  return { reason: "must have 10 or 13 digits (the last of 10 may be X), with or without hyphens and spaces" };
 }
 
 function fromIsbn10(digits: string): ParsedIsbn {
   const sum = Array.from(digits).reduce((total, digit, index) => total + (10 - index) * (digit === "X" ? 10 : Number(digit)), 0);
-  if (sum % 11 !== 0) return { reason: "the check digit of this ISBN-10 is wrong" };
+  if (sum % 11 !== 0) return { reason: "has a wrong check digit for an ISBN-10" };
   const body = `978${digits.slice(0, 9)}`;
   return { isbn13: `${body}${checkDigit13(body)}` };
 }
 
 function fromIsbn13(digits: string): ParsedIsbn {
-  if (!/^97[89]/u.test(digits)) return { reason: "an ISBN-13 begins with 978 or 979" };
+  if (!/^97[89]/u.test(digits)) return { reason: "must begin with 978 or 979, as every ISBN-13 does" };
   const body = digits.slice(0, 12);
-  if (digits !== `${body}${checkDigit13(body)}`) return { reason: "the check digit of this ISBN-13 is wrong" };
+  if (digits !== `${body}${checkDigit13(body)}`) return { reason: "has a wrong check digit for an ISBN-13" };
   return { isbn13: digits };
 }
 

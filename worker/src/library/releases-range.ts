@@ -1,6 +1,6 @@
 /** The range of a request for new releases: months × subjects × pages, and the cursor that points into it. No I/O. No clock. */
 import { z } from "zod";
-import { Problem } from "../errors.ts";
+import { invalidField } from "../errors.ts";
 import { fromBase64Url, toBase64Url } from "../lib/base64url.ts";
 import { lastPage } from "./paging.ts";
 
@@ -38,17 +38,20 @@ function index(month: string): number {
 /** For example, "2025-11" to "2026-02" are four months. Throws if the order is wrong or the span too long. */
 export function monthsBetween(startMonth: string, endMonth: string): string[] {
   const count = index(endMonth) - index(startMonth) + 1;
-  if (count < 1) throw invalid("end_month", `${JSON.stringify(endMonth)} is before start_month ${JSON.stringify(startMonth)}`);
-  if (count > MAX_MONTHS) throw invalid("end_month", `the range has ${count} months, but at most ${MAX_MONTHS} are accepted`);
+  if (count < 1) throw invalidField("end_month", `must not be before \`start_month\`, ${startMonth}`, endMonth);
+  if (count > MAX_MONTHS)
+    throw invalidField(
+      "end_month",
+      `must be at most ${MAX_MONTHS} months after \`start_month\`, both included. These are ${count} months`,
+      endMonth,
+    );
   return Array.from({ length: count }, (_, offset) => {
     const month = index(startMonth) + offset;
     return `${String(Math.floor(month / 12)).padStart(4, "0")}-${String((month % 12) + 1).padStart(2, "0")}`;
   });
 }
 
-function invalid(path: string, message: string): Problem {
-  return new Problem("invalid_request", `${path}: ${message}`, { members: { errors: [{ path, message }] } });
-}
+const NO_CURSOR = "must be the unchanged cursor of an earlier answer";
 
 /** Identifies the query of a cursor, which is valid only for that query. */
 function fingerprintOf({ startMonth, endMonth, maxPagesPerMonth, subjects }: ReleasesQuery): string {
@@ -64,12 +67,12 @@ const cursor = z.object({ at: z.tuple([z.int().min(0), z.int().min(0), z.int().m
 /** The position of a cursor. Throws if it is malformed or belongs to another query. */
 export function positionOf(request: ReleasesQuery, { months, subjects }: ReleasesRange, resume: string): Position {
   const parsed = cursor.safeParse(fromBase64Url(resume));
-  if (!parsed.success) throw invalid("resume", "this is not a cursor from an earlier response");
-  if (parsed.data.of !== fingerprintOf(request))
-    throw invalid("resume", "this cursor belongs to other months, subjects or pages, so repeat the earlier request with it");
+  if (!parsed.success) throw invalidField("resume", NO_CURSOR);
+  if (parsed.data.of !== questionOf(request))
+    throw invalidField("resume", "must belong to the same months, subjects and pages. Repeat the earlier request with it");
   const [month, subject, page] = parsed.data.at;
   const within = month < months.length && subject < subjects.length && page <= pagesAllowed(request);
-  if (!within) throw invalid("resume", "this is not a cursor from an earlier response");
+  if (!within) throw invalidField("resume", NO_CURSOR);
   return { month, subject, page };
 }
 

@@ -1,11 +1,11 @@
-/** What browsers and caches are told of every answer, where it does not say otherwise itself. */
+/** Default headers of responses for browsers and caches. */
 import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "../http/index.ts";
 
-/** No answer but a page loads anything, and none is shown in a frame. */
+/** Only pages load anything, and no response may be framed. */
 const POLICY = "default-src 'none'; frame-ancestors 'none'";
 
-/** Answers are of this moment, and mostly of one caller: a key may stand in one. */
+/** Responses are current and mostly private. One may contain a key. */
 const CACHING = "no-store";
 
 export const answerHeaders = createMiddleware<AppEnv>(async function answerHeaders(c, next) {

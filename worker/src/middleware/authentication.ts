@@ -1,4 +1,4 @@
-/** Who is asking, from the Authorization header. */
+/** Finds the principal of a request in the Authorization header. */
 import { createMiddleware } from "hono/factory";
 import type { KeyPrincipal, Principal } from "../http/access.ts";
 import { inBackground } from "../http/background.ts";
@@ -14,7 +14,7 @@ import { looksLikeKey, readKey, storedHash } from "../tenants/keys/api-key.ts";
 import type { PresentedKey } from "../tenants/keys/api-key.ts";
 import { admissionProblem } from "../tenants/limits/refusals.ts";
 
-/** Sets the principal. Wrong credentials are an anonymous principal: public routes need none. A key is only read here, not looked up. */
+/** Sets the principal. Wrong credentials become an anonymous principal, because public routes need none. A key is not looked up here. */
 export const authenticate = createMiddleware<AppEnv>(async function authenticate(c, next) {
   if (c.req.header("authorization") !== undefined) c.set("principal", await principalOf(c, bearerToken(c)));
   await next();
@@ -30,27 +30,26 @@ async function principalOf(c: AppContext, token: string | undefined): Promise<Pr
 
 async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnType<KeyPrincipal["admit"]> {
   const deps = c.get("deps");
-  const returnInBackground = (id: string): void =>
-    inBackground(c, "A refused use could not be given back, and stays counted", returnUse(deps, id));
-  const admission = await admitKey(deps, key, demand, returnInBackground);
+  const releaseInBackground = (id: string): void => inBackground(c, "Releasing a refused use failed", giveBack(deps, id));
+  const admission = await admitKey(deps, key, demand, releaseInBackground);
   if (admission.result === "refused") {
     if (admission.refusal.why === "unknown_key") await countFailure(c);
     throw admissionProblem(admission.refusal);
   }
   const { caller } = admission;
   if (caller.versionEndsAt !== null) c.header("x-api-key-expires", isoSeconds(caller.versionEndsAt));
-  inBackground(c, "A key's last use could not be noted", recordKeyUse(deps, caller));
-  const { projectId, keyId, share, shareMode, admissionId } = caller;
+  inBackground(c, "Recording a key's last use failed", noteUse(deps, caller));
+  const { projectId, keyId, share, admissionId } = caller;
   return {
-    project: { kind: "project", projectId, keyId, share, shareMode },
-    returnUse: () => {
-      if (admissionId !== null) returnInBackground(admissionId);
+    project: { kind: "project", projectId, keyId, share },
+    release: () => {
+      if (admissionId !== null) releaseInBackground(admissionId);
     },
   };
 }
 
-/** Counts what was refused before anybody looked up whose key it is. */
-async function count(c: AppContext, key: PresentedKey, tally: RequestCounts): Promise<void> {
+/** Counts a response for the project of a key that was not looked up yet. */
+async function count(c: AppContext, key: PresentedKey, tally: Tally): Promise<void> {
   const { db, config, clock } = c.get("deps");
   const now = clock();
   const hash = await storedHash(key.digest, config.keyPepper);

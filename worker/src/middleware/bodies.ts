@@ -1,4 +1,4 @@
-/** Bodies are JSON, and not larger than a route expects. */
+/** Checks the content type and the size of bodies. */
 import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
 import { Problem } from "../errors.ts";
@@ -6,7 +6,7 @@ import type { AppEnv } from "../http/index.ts";
 
 const MIB = 1024 * 1024;
 const MAX_BODY_MIB = 1;
-/** A thousand events, each as wordy as it may be. */
+/** A thousand usage events of maximum length. */
 const MAX_EVENTS_MIB = 4;
 const EVENTS_PATH = "/api/usage/events";
 
@@ -16,13 +16,13 @@ function hasBody(request: Request): boolean {
   return request.body !== null && request.headers.get("content-length") !== "0";
 }
 
-/** Refuses what is not JSON before anybody tries to read it. */
+/** Refuses a body that is not declared as JSON before it is read. */
 export const jsonOnly = createMiddleware<AppEnv>(async function jsonOnly(c, next) {
   const type = c.req.header("content-type") ?? "";
   if (WITH_BODY.has(c.req.method) && hasBody(c.req.raw) && !/^application\/([\w.-]+\+)?json\s*(;|$)/iu.test(type)) {
-    throw new Problem("unsupported_media_type", `The body is ${type === "" ? "of no declared type" : type}; expected application/json.`);
+    throw new Problem("unsupported_media_type", `The body must be application/json (got ${type === "" ? "no content type" : type}).`);
   }
-  // A body that is announced and empty is none: where it may be left out, it was.
+  // An empty body counts as no body, even if its type is declared.
   if (type !== "" && WITH_BODY.has(c.req.method) && c.req.raw.body === null) {
     const headers = new Headers(c.req.raw.headers);
     headers.delete("content-type");

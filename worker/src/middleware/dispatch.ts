@@ -1,4 +1,4 @@
-/** Hands on what a change by hand has to tell, beside its answer. Mounted where projects are changed. */
+/** After a manual change, dispatches its events to webhooks in the background. Mounted on routes that change projects. */
 import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "../http/index.ts";
 import { dispatchInBackground } from "../tenants/webhooks/dispatch.ts";

@@ -1,6 +1,6 @@
-/** Every failure as a problem: the last place an error passes before it becomes an answer. */
+/** Turns every failure into a problem, as the last step before the response. */
 import { HTTPException } from "hono/http-exception";
-import { Problem } from "../errors.ts";
+import { Problem, invalidField } from "../errors.ts";
 import { problemResponse } from "../http/index.ts";
 import type { AppContext } from "../http/index.ts";
 import { errorFields, log } from "../lib/log.ts";
@@ -8,11 +8,9 @@ import { errorFields, log } from "../lib/log.ts";
 function asProblem(error: Error): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof HTTPException && error.status === 400) {
-    return new Problem("invalid_request", "The body is not valid JSON.", {
-      members: { errors: [{ path: "body", message: "not valid JSON" }] },
-    });
+    return invalidField("body", "must be valid JSON");
   }
-  return new Problem("internal_error", "Something went wrong on our side. The request id finds it in our log.", { cause: error });
+  return new Problem("internal_error", "The service failed. Quote the request id when you report it.", { cause: error });
 }
 
 export function onError(error: Error, c: AppContext): Response {
@@ -25,5 +23,5 @@ export function onError(error: Error, c: AppContext): Response {
 }
 
 export function notFound(c: AppContext): Problem {
-  return new Problem("not_found", `There is no ${c.req.path} here. GET /docs shows what there is.`);
+  return new Problem("not_found", `The path ${c.req.path} does not exist. GET /docs lists all routes.`);
 }

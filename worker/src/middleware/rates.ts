@@ -1,13 +1,13 @@
-/** Counts what each project asks in a minute, beside the answer: what abuse is judged by. */
+/** Counts the requests of each project per minute, in the background. Abuse detection reads these counts. */
 import { createMiddleware } from "hono/factory";
 import { inBackground } from "../http/background.ts";
 import type { AppEnv } from "../http/index.ts";
 import { countRequest, minuteOf } from "../store/abuse/rates.ts";
 import type { RequestCounts } from "../store/abuse/rates.ts";
 
-/** Ours to say: they are no requests, and no errors. */
+/** Refusals by the coordinator itself. They count neither as requests nor as errors. */
 const REFUSED: ReadonlySet<number> = new Set([401, 403, 429]);
-/** Not there is an answer like another: who looks for many books misses many. */
+/** A 404 is not an error: searching for many books misses many. */
 const NOT_FOUND = 404;
 
 const PROBE: RequestCounts = { requests: 0, errors: 0, failures: 0, probes: 1 };
@@ -21,12 +21,12 @@ export const rates = createMiddleware<AppEnv>(async function rates(c, next) {
     const { db, clock } = c.get("deps");
     inBackground(c, failure, countRequest(db, principal.projectId, minuteOf(clock()), tally));
   }
-  // Nobody has looked the key up: it was refused before, or asked for what is public, or we failed. Only the first is its project's doing.
+  // The key was not looked up: the request was refused before, is public, or the coordinator failed. Only the first counts for the project.
   if (principal.kind === "key" && tally.errors > tally.failures) inBackground(c, failure, principal.count(tally));
 });
 
-/** null: nothing to count. */
-function tallyOf(status: number, probe: boolean): RequestCounts | null {
+/** null: not counted. */
+function tallyOf(status: number, probe: boolean): Tally | null {
   if (probe) return PROBE;
   if (REFUSED.has(status)) return null;
   const error = status >= 400 && status !== NOT_FOUND;

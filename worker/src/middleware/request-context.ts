@@ -1,4 +1,4 @@
-/** What every request gets: an id that its answer and its log line carry, and the services. */
+/** Gives every request an id, for its response and its log lines, and the dependencies. */
 import { createMiddleware } from "hono/factory";
 import { matchedRoutes } from "hono/route";
 import type { Deps } from "../deps.ts";
@@ -9,7 +9,7 @@ import type { AppContext, AppEnv } from "../http/index.ts";
 import { log, withLogFields } from "../lib/log.ts";
 import type { Span } from "../telemetry/index.ts";
 
-/** A caller's own id is kept where it is harmless in a header and a log. */
+/** A caller's own id is kept if it is safe in a header and a log. */
 const SANE_REQUEST_ID = /^[\w.:-]{1,128}$/u;
 
 export function requestContext(clock: () => number) {
@@ -30,8 +30,8 @@ export function requestContext(clock: () => number) {
           const began = clock();
           await next();
           const { method, path } = c.req;
-          const told = c.error instanceof Problem && c.error.unlogged;
-          if (!told) log.info("request", { method, path, status: c.res.status, duration_ms: clock() - began });
+          const reportedElsewhere = c.error instanceof Problem && c.error.unlogged;
+          if (!reportedElsewhere) log.info("request", { method, path, status: c.res.status, duration_ms: clock() - began });
           describe(span, c);
         },
         "server",
@@ -40,11 +40,11 @@ export function requestContext(clock: () => number) {
   });
 }
 
-/** OpenTelemetry's list: others may be anything, and would make names without end. */
+/** Methods in OpenTelemetry's list. Other methods would create unlimited span names. */
 const METHODS: ReadonlySet<string> = new Set(["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"]);
 const methodOf = (c: AppContext): string => (METHODS.has(c.req.method) ? c.req.method : "_OTHER");
 
-/** The request by what it was for: its path may name anything, also what must not be kept. */
+/** Name of the route. The path itself may contain secrets. */
 function describe(span: Span, c: AppContext): void {
   const route = matchedRoutes(c).findLast(({ path, method }) => method !== "ALL" && !path.endsWith("*"))?.path;
   if (route !== undefined) span.rename(`${methodOf(c)} ${route}`);
@@ -59,13 +59,13 @@ function describe(span: Span, c: AppContext): void {
   if (status >= 500) span.fail(String(status));
 }
 
-/** A Worker that was deployed with a wrong configuration says so in its log, and nothing of it to callers. */
+/** A wrong configuration is logged, and never shown to callers. */
 function configured(env: Env, clock: () => number, traceparent: string | undefined): Deps {
   try {
     return createDeps(env, clock, traceparent);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     log.error("The configuration is wrong", { problems: error.problems });
-    throw new Problem("internal_error", "The service is not configured correctly; its log says what is wrong.");
+    throw new Problem("internal_error", "The service is not configured correctly. Its log names the wrong values.");
   }
 }

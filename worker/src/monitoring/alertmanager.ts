@@ -1,53 +1,55 @@
 /**
- * Alertmanager's webhook, version 4, and Grafana's, version "1", which has the same envelope with more in it. A group holds several alerts:
- * each is judged by itself. No I/O. No clock.
+ * Reads the webhook of Alertmanager (version 4) and of Grafana (version "1", the same envelope with more fields). A group holds several
+ * alerts. Each is read separately. No I/O. No clock.
  */
 import { z } from "zod";
-import { aboutProject, complaintsOf, instant, metricsAmong, patternOrNull, projectOrNull, signalId, textOrNull } from "./signal.ts";
-import type { Complaint, ReadAlert, ReadBody } from "./signal.ts";
+import { fieldErrors } from "../lib/field-errors.ts";
+import type { FieldError } from "../lib/field-errors.ts";
+import { aboutProject, errorsAt, instant, metricsOf, patternOrNull, projectOrNull, signalId, textOrNull } from "./signal.ts";
+import type { ReadAlert, ReadBody } from "./signal.ts";
 
-/** More than a body can hold of alerts that mean anything: each is answered, and logged where it is wrong. */
+/** More than a body can hold of real alerts. Each one gets a result, and a log line if it is invalid. */
 const MAX_ALERTS = 10_000;
 
-/** Unknown members are allowed: later versions bring more of them. */
+/** Later versions may add fields, so unknown ones are allowed. */
 const envelope = (version: string) =>
   z.looseObject({
-    version: z.literal(version, `expected ${JSON.stringify(version)}`),
+    version: z.literal(version, `must be ${JSON.stringify(version)}`),
     alerts: z
-      .array(z.unknown(), "expected an array of alerts")
-      .min(1, "expected at least one alert")
-      .max(MAX_ALERTS, `expected at most ${MAX_ALERTS} alerts`),
+      .array(z.unknown(), "must be an array of alerts")
+      .min(1, "must have at least one alert")
+      .max(MAX_ALERTS, `must have at most ${MAX_ALERTS} alerts`),
     externalURL: z.string().optional(),
   });
 
 const alertSchema = z.looseObject({
-  status: z.enum(["firing", "resolved"], "expected firing or resolved"),
+  status: z.enum(["firing", "resolved"]),
   fingerprint: signalId,
   startsAt: instant,
-  labels: z.looseObject({ ...aboutProject, alertname: z.string().optional() }, "expected an object of texts"),
+  labels: z.looseObject({ ...aboutProject, alertname: z.string().optional() }, "must be an object of texts"),
   annotations: z.object({ enforce_action: aboutProject.enforce_action }).catchall(z.string()).default({}),
   generatorURL: z.string().optional(),
-  /** Grafana only: what the rule's expressions came to. */
+  /** Grafana only: results of the rule's expressions. */
   values: z.record(z.string(), z.unknown()).nullish(),
 });
 
 const VERSIONS = { alertmanager: "4", grafana: "1" } as const;
 
-/** What a group holds. `body`: parsed JSON. */
+/** Alerts of a group. `body`: parsed JSON. */
 export function readGroup(source: keyof typeof VERSIONS, body: unknown): ReadBody {
   const read = envelope(VERSIONS[source]).safeParse(body);
-  if (!read.success) return { result: "refused", errors: complaintsOf(read.error, body) };
+  if (!read.success) return { result: "refused", errors: fieldErrors(read.error.issues, body, "body") };
   const { alerts, externalURL } = read.data;
   return { result: "read", alerts: alerts.map((alert, index) => readAlert(source, alert, index, externalURL)) };
 }
 
 function readAlert(source: keyof typeof VERSIONS, given: unknown, index: number, externalURL: string | undefined): ReadAlert {
   const place = `alerts.${index}`;
-  const refused = (errors: readonly Complaint[]): ReadAlert => ({ result: "refused", index, errors });
+  const refused = (errors: readonly FieldError[]): ReadAlert => ({ result: "refused", index, errors });
   const read = alertSchema.safeParse(given);
-  if (!read.success) return refused(complaintsOf(read.error, given, place));
+  if (!read.success) return refused(errorsAt(place, read.error, given));
   const { status, fingerprint, startsAt, labels, annotations, generatorURL, values } = read.data;
-  const [inValues, inAnnotations] = [metricsAmong(values ?? {}, `${place}.values`), metricsAmong(annotations, `${place}.annotations`)];
+  const [inValues, inAnnotations] = [metricsOf(values ?? {}, `${place}.values`), metricsOf(annotations, `${place}.annotations`)];
   if ("errors" in inValues) return refused(inValues.errors);
   if ("errors" in inAnnotations) return refused(inAnnotations.errors);
   const startedAt = Date.parse(startsAt);
@@ -56,7 +58,7 @@ function readAlert(source: keyof typeof VERSIONS, given: unknown, index: number,
     index,
     signal: {
       source,
-      // Texts of one moment differ in zone and in fractions of a second.
+      // The same time may be written with another zone or other fractions of a second.
       key: `${fingerprint}:${startedAt}`,
       status,
       projectId: projectOrNull(labels.project_id),

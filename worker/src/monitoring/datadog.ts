@@ -1,18 +1,21 @@
-/** Datadog's webhook, in the shape of our template: all values are texts. No I/O. No clock. */
+/** Reads Datadog's webhook in the form of our template: all values are strings. No I/O. No clock. */
 import { z } from "zod";
-import { describeValue } from "../lib/describe-value.ts";
-import { aboutProject, complaintsOf, metricsAmong, patternOrNull, projectOrNull, idText, textOrNull } from "./signal.ts";
+import { fieldErrors } from "../lib/field-errors.ts";
+import { aboutProject, metricsOf, patternOrNull, projectOrNull, idText, textOrNull } from "./signal.ts";
 import type { ReadBody } from "./signal.ts";
 
 const SCHEMA = "qc.datadog.v1";
 
-/** As Datadog leaves a variable that it does not know, or that has no value. */
+/** Datadog leaves unknown variables and variables without a value in this form. */
 const UNEXPANDED = /^\$[A-Z_]+(\[[^\]]*\])?$/u;
 
-const identifier = idText.trim().min(1, "expected a text that is not empty");
+const UNEXPANDED_MESSAGE =
+  "must have a value. Datadog did not replace the variable: the monitor has no value for it, or the template is wrong";
+
+const identifier = idText.trim().min(1, "must be a text that is not empty");
 
 const template = z.looseObject({
-  schema: z.literal(SCHEMA, `expected ${JSON.stringify(SCHEMA)}`),
+  schema: z.literal(SCHEMA, `must be ${JSON.stringify(SCHEMA)}`),
   cycle_key: identifier,
   transition: identifier,
   alert_id: identifier,
@@ -20,7 +23,7 @@ const template = z.looseObject({
   project_id: aboutProject.project_id,
   pattern: aboutProject.abuse_pattern,
   enforce_action: aboutProject.enforce_action,
-  date_ms: z.string("expected a text").regex(/^\d{1,15}$/u, "expected milliseconds since 1970, as digits"),
+  date_ms: z.string("must be a text").regex(/^\d{1,15}$/u, "must be milliseconds since 1970, as digits"),
   link: z.string().optional(),
 });
 
@@ -32,14 +35,15 @@ export function readDatadog(body: unknown): ReadBody {
     ([, value]) => typeof value === "string" && UNEXPANDED.test(value),
   );
   if (unexpanded.length > 0) {
-    const message = (value: unknown) =>
-      `expected a value, and Datadog left ${describeValue(value)} as it was: the monitor has none, or the template is wrong`;
-    return { result: "refused", errors: unexpanded.map(([path, value]) => ({ path, message: message(value) })) };
+    return {
+      result: "refused",
+      errors: unexpanded.map(([path, value]) => ({ path, message: UNEXPANDED_MESSAGE, value: String(value).slice(0, 80) })),
+    };
   }
   const read = template.safeParse(body);
-  if (!read.success) return { result: "refused", errors: complaintsOf(read.error, body) };
+  if (!read.success) return { result: "refused", errors: fieldErrors(read.error.issues, body, "body") };
   const { cycle_key, transition, alert_id, title, project_id, pattern, enforce_action, date_ms, link } = read.data;
-  const metrics = metricsAmong(read.data, "body");
+  const metrics = metricsOf(read.data, "body");
   if ("errors" in metrics) return { result: "refused", errors: metrics.errors };
   const change = transition.toLowerCase();
   const resolved = change.endsWith("recovered");
@@ -52,7 +56,7 @@ export function readDatadog(body: unknown): ReadBody {
         index: 0,
         signal: {
           source: "datadog",
-          // A warning or missing data is told apart, so that the alert after it is not taken for the same.
+          // A warning or missing data gets its own key, so that a later alert does not count as a duplicate.
           key: [alert_id, cycle_key, project_id ?? "", ...(alarming ? [] : [change])].join(":"),
           status: resolved ? "resolved" : "firing",
           projectId: projectOrNull(project_id),

@@ -1,26 +1,27 @@
-/** From signals to jobs: written down first, then each that names a project and a pattern becomes one job, once, also after a crash. */
+/** From signals to jobs. A signal is stored first. Each with a project and a pattern becomes exactly one job, even after a crash. */
 import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { markJobRequested, storeSignals, waitingSignals } from "../store/monitoring/signals.ts";
 import type { SignalOutcome, SignalRow, StoredSignal } from "../store/monitoring/signals.ts";
-import type { Complaint, ReadAlert } from "./signal.ts";
+import type { FieldError } from "../lib/field-errors.ts";
+import type { ReadAlert } from "./signal.ts";
 
-/** Of one pass: each is a job. The next pass comes soon. */
+/** Signals per pass. Each is a job, and the next pass comes soon. */
 const MAX_SIGNALS = 50;
 
-/** refused: wrong by itself. duplicate: it was sent before. */
+/** refused: invalid. duplicate: received before. */
 export const ALERT_RESULTS = ["accepted", "resolved", "duplicate", "refused"] as const;
 
 export interface AlertResult {
-  /** Its place in what was sent. */
+  /** Position in the request. */
   readonly index: number;
   readonly result: (typeof ALERT_RESULTS)[number];
   readonly key?: string;
   readonly outcome?: SignalOutcome;
-  readonly errors?: readonly Complaint[];
+  readonly errors?: readonly FieldError[];
 }
 
-/** Writes the alerts down that can be read. Throws `storage_unavailable` where the database fails: then none is, and sending all again is safe. */
+/** Stores the readable alerts. Throws `storage_unavailable` if the database fails. Then none is stored, and sending all again is safe. */
 export async function receiveSignals({ db, clock }: Pick<Deps, "db" | "clock">, alerts: readonly ReadAlert[]): Promise<AlertResult[]> {
   const read = alerts.flatMap((alert) => (alert.result === "read" ? [alert] : []));
   const rows = await storeSignals(
@@ -28,45 +29,45 @@ export async function receiveSignals({ db, clock }: Pick<Deps, "db" | "clock">, 
     read.map(({ signal }) => signal),
     clock(),
   );
-  // The same alert may stand in one body twice: then it has two rows, of which one is the first.
+  // One body may contain the same alert twice. It then has two rows, and one of them is the first.
   const byKey = Map.groupBy(rows, ({ key }) => key);
   const results = new Map(
     read.map(({ index, signal }) => [index, resultOf(index, signal.status, byKey.get(signal.key)?.shift())] as const),
   );
   return alerts.map((alert) => {
     if (alert.result === "read") return results.get(alert.index) ?? { index: alert.index, result: "accepted" };
-    log.warn("An alert could not be read", { index: alert.index, errors: alert.errors });
+    log.warn("Alert not readable", { index: alert.index, errors: alert.errors });
     return { index: alert.index, result: "refused", errors: alert.errors };
   });
 }
 
 function resultOf(index: number, status: "firing" | "resolved", row: StoredSignal | undefined): AlertResult {
-  if (row === undefined) throw new Error("A signal was stored and not told of");
+  if (row === undefined) throw new Error("A stored signal has no row");
   const result = status === "resolved" ? "resolved" : row.received === 1 ? "accepted" : "duplicate";
   return { index, result, key: row.key, outcome: row.outcome };
 }
 
-/** Asks for the jobs of signals that wait for theirs. The id comes from the signal: whoever asks again, after a crash too, asks for the same. */
+/** Creates the jobs of waiting signals. The job's id comes from the signal, so a repetition after a crash creates no second job. */
 export async function relaySignals(deps: Pick<Deps, "db" | "jobs">): Promise<{ readonly jobs: number }> {
   const waiting = await waitingSignals(deps.db, MAX_SIGNALS);
-  let asked = 0;
+  let created = 0;
   for (const signal of waiting) {
     try {
-      asked += await askFor(deps, signal);
+      created += await createJob(deps, signal);
     } catch (error) {
-      // One bad signal does not keep the others from being looked at.
-      log.warn("A signal's job could not be asked for", { source: signal.source, key: signal.key, ...errorFields(error) });
+      // One bad signal does not block the others.
+      log.warn("Creating a signal's job failed", { source: signal.source, key: signal.key, ...errorFields(error) });
     }
   }
-  return { jobs: asked };
+  return { jobs: created };
 }
 
-async function askFor({ db, jobs }: Pick<Deps, "db" | "jobs">, signal: SignalRow): Promise<number> {
+async function createJob({ db, jobs }: Pick<Deps, "db" | "jobs">, signal: SignalRow): Promise<number> {
   const { seq, source, key, project_id: projectId, pattern, enforce, received_at: asOf } = signal;
   if (projectId === null || pattern === null) return 0;
   const metrics = JSON.parse(signal.metrics) as Record<string, number | string>;
-  const wanted = { projectId, patternType: pattern, metrics, enforceAction: enforce === 1, asOf };
-  const { id, created } = await jobs.enqueueAutoSuspendJob(wanted, { requestedBy: `signal:${source}`, idempotencyKey: key });
-  await markJobRequested(db, seq, id);
+  const payload = { projectId, patternType: pattern, metrics, enforceAction: enforce === 1, asOf };
+  const { id, created } = await jobs.enqueueAutoSuspendJob(payload, { requestedBy: `signal:${source}`, idempotencyKey: key });
+  await markAsked(db, seq, id);
   return Number(created);
 }

@@ -1,92 +1,80 @@
-/** What the readers of all sources share: one alert in, one `Signal` or a complaint that names the field. No I/O. No clock. */
+/** Shared by the readers of all sources: one alert becomes one `Signal`, or errors that name the fields. No I/O. No clock. */
 import { z } from "zod";
 import { abuseMetrics } from "../jobs/catalog.ts";
-import { describeValue } from "../lib/describe-value.ts";
+import { fieldErrors } from "../lib/field-errors.ts";
+import type { FieldError } from "../lib/field-errors.ts";
 import { ABUSE_PATTERNS } from "../store/abuse/abuse.ts";
 import type { AbusePattern } from "../store/abuse/abuse.ts";
 import type { Signal } from "../store/monitoring/signals.ts";
 
 export type { Signal } from "../store/monitoring/signals.ts";
 
-export interface Complaint {
-  readonly path: string;
-  readonly message: string;
-}
-
-/** One alert of a body, by its place in it. */
+/** One alert of a body, by its position. */
 export type ReadAlert =
   | { readonly result: "read"; readonly index: number; readonly signal: Signal }
-  | { readonly result: "refused"; readonly index: number; readonly errors: readonly Complaint[] };
+  | { readonly result: "refused"; readonly index: number; readonly errors: readonly FieldError[] };
 
-/** A body: its alerts, or what is wrong with it as a whole. */
+/** The alerts of a body, or the errors of the body as a whole. */
 export type ReadBody =
   | { readonly result: "read"; readonly alerts: readonly ReadAlert[] }
-  | { readonly result: "refused"; readonly errors: readonly Complaint[] };
+  | { readonly result: "refused"; readonly errors: readonly FieldError[] };
 
 const MAX_ID_CHARACTERS = 200;
 const MAX_TEXT_CHARACTERS = 500;
 
-/** For people: cut off where it is too long. */
+/** Text for people, cut to its maximum length. */
 export const textOrNull = (text: string | undefined): string | null =>
   text === undefined || text.trim() === "" ? null : text.trim().slice(0, MAX_TEXT_CHARACTERS).toWellFormed();
 
-export const instant = z.iso.datetime({ offset: true, error: "expected an ISO 8601 time" });
+export const instant = z.iso.datetime({ offset: true, error: "must be an ISO 8601 time" });
 
 const patternText = z
   .string()
   .transform((text) => text.trim().toUpperCase())
-  .pipe(z.enum(ABUSE_PATTERNS, `expected one of ${ABUSE_PATTERNS.join(", ")}`));
+  .pipe(z.enum(ABUSE_PATTERNS));
 
-/** Part of what tells alerts apart. The database would keep another text than the one that was sent, and find it no more. */
+/** Part of the key of an alert. The database would alter broken text, and not find it again. */
 export const idText = z
-  .string("expected a text")
-  .max(MAX_ID_CHARACTERS, `expected at most ${MAX_ID_CHARACTERS} characters`)
-  .refine((text) => text.isWellFormed() && !text.includes("\0"), "expected text without NUL and broken surrogates");
+  .string("must be a text")
+  .max(MAX_ID_CHARACTERS)
+  .refine((text) => text.isWellFormed() && !text.includes("\0"), "must not contain NUL or broken surrogates");
 
-export const signalId = idText.min(1, "expected a text that is not empty");
+export const signalId = idText.min(1, "must be a text that is not empty");
 
-/** Labels and annotations are texts. */
+/** Labels and annotations are strings. */
 export const aboutProject = {
   project_id: idText.optional(),
-  abuse_pattern: z
-    .union([z.literal("").transform(() => undefined), patternText], `expected one of ${ABUSE_PATTERNS.join(", ")}`)
-    .optional(),
-  enforce_action: z.enum(["true", "false"], "expected true or false").optional(),
+  abuse_pattern: z.union([z.literal("").transform(() => undefined), patternText], `must be one of ${ABUSE_PATTERNS.join(", ")}`).optional(),
+  enforce_action: z.enum(["true", "false"], "must be true or false").optional(),
 };
 
-/** null: no project is named, not even an empty one. */
+/** null: the alert names no project. */
 export const projectOrNull = (id: string | undefined): string | null => (id === undefined || id.trim() === "" ? null : id.trim());
 
 export const patternOrNull = (pattern: AbusePattern | undefined): AbusePattern | null => pattern ?? null;
 
 const METRICS = Object.keys(abuseMetrics.shape);
 
-type Metrics = { readonly metrics: Signal["metrics"] } | { readonly errors: readonly Complaint[] };
+type Metrics = { readonly metrics: Signal["metrics"] } | { readonly errors: readonly FieldError[] };
 
-/** The known numbers among texts: labels and annotations have nothing else. */
-export function metricsAmong(given: Readonly<Record<string, unknown>>, place: string): Metrics {
+/** Known metrics among the fields. Labels and annotations hold them as strings. */
+export function metricsOf(given: Readonly<Record<string, unknown>>, place: string): Metrics {
   const named = METRICS.flatMap((name) => {
     const value = given[name];
-    // Nothing was measured, which is not 0.
+    // A missing measurement is not 0.
     if (value === undefined || value === null || (typeof value === "string" && value.trim() === "")) return [];
     return [[name, typeof value === "string" ? Number(value) : value] as const];
   });
   const read = abuseMetrics.safeParse(Object.fromEntries(named));
   if (read.success) return { metrics: read.data };
-  const errors = read.error.issues.map(({ path }) => {
-    const name = String(path[0]);
-    return { path: `${place}.${name}`, message: `expected a number that can be one of ${name} (given: ${describeValue(given[name])})` };
-  });
-  return { errors };
+  const errors = fieldErrors(read.error.issues, given, "");
+  return { errors: errors.map((error) => ({ ...error, path: `${place}.${error.path}` })) };
 }
 
-/** What zod complains of, with the value that was given. */
-export function complaintsOf(error: z.ZodError, given: unknown, place = ""): readonly Complaint[] {
-  return error.issues.map(({ path, message }) => {
-    const at = [...(place === "" ? [] : [place]), ...path.map(String)].join(".");
-    const value = path.reduce<unknown>((inner, key) => (isObject(inner) ? Reflect.get(inner, key) : undefined), given);
-    return { path: at === "" ? "body" : at, message: `${message} (given: ${describeValue(value)})` };
-  });
+/** Errors of one alert, with the path of the alert before each field. */
+export function errorsAt(place: string, error: z.ZodError, given: unknown): readonly FieldError[] {
+  return fieldErrors(error.issues, given, "").map((each) => ({
+    ...each,
+    path: [place, each.path].filter((part) => part !== "").join("."),
+  }));
 }
-
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;

@@ -1,18 +1,18 @@
-/** Grafana's signature: HMAC-SHA256 in hex over the body, or over `timestamp:body` where a timestamp is sent. No clock. */
+/** Grafana's signature: HMAC-SHA256 in hex over the body, or over `timestamp:body` if a timestamp is sent. No clock. */
 import { bytesOf } from "../lib/bytes.ts";
 
-/** A signed body that was overheard is of use no longer than this. */
+/** Limits the replay of an intercepted body. */
 const FRESH_SECONDS = 300;
 
 interface Signed {
   readonly body: ArrayBuffer;
-  /** Of the header. */
+  /** Value of the header. */
   readonly signature: string;
-  /** Of its header: seconds since 1970, as digits; null where none was sent. */
+  /** Value of its header: seconds since 1970, as digits. null: the header is missing. */
   readonly timestamp: string | null;
 }
 
-/** `stale`: rightly signed, and too long ago or in the future. */
+/** `stale`: correctly signed, but too old or in the future. */
 export async function checkSignature(
   { body, signature, timestamp }: Signed,
   secret: string,
@@ -21,7 +21,7 @@ export async function checkSignature(
   if (!/^[0-9a-f]{64}$/iu.test(signature)) return "wrong";
   const signed = await new Blob([timestamp === null ? "" : `${timestamp}:`, body]).arrayBuffer();
   const key = await crypto.subtle.importKey("raw", bytesOf(secret), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
-  // Compares in a time that tells nothing.
+  // Compares in constant time.
   if (!(await crypto.subtle.verify("HMAC", key, Uint8Array.fromHex(signature), signed))) return "wrong";
   if (timestamp === null) return "right";
   const seconds = /^\d{1,12}$/u.test(timestamp) ? Number(timestamp) : Number.NaN;

@@ -1,4 +1,4 @@
-/** Who it is that a project's own things are changed by, and the project as they are decided on. */
+/** The actor of a change, and the project that it changes. */
 import type { AppContext } from "../http/index.ts";
 import type { ProjectView } from "../store/projects/projects.ts";
 import { BY_ADMIN, byKey } from "../tenants/changing.ts";
@@ -10,12 +10,12 @@ export function actorOf(c: AppContext): Actor {
   return principal.kind === "project" ? byKey(principal.keyId) : BY_ADMIN;
 }
 
-/** The request that asks for a job. */
+/** The requester of a job. */
 export const askingFor = (c: AppContext) => ({ requestId: c.get("requestId"), traceparent: c.get("deps").trace.traceparent });
 
 export const projectReader = (c: AppContext, id: string) => async (): Promise<ProjectView> => changeableProject(c.get("deps"), id);
 
-/** What a list of a project's own things is read with. Throws `not_found` where there is no such project. */
+/** Input of lists that belong to a project. Throws `not_found` if the project does not exist. */
 export async function existingProject(c: AppContext, { id }: { readonly id: string }) {
   const deps = c.get("deps");
   await getProject(deps, id);

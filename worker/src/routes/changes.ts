@@ -1,4 +1,4 @@
-/** What happened to a project that its owner is told, and who changed what. */
+/** Events of a project, and the audit log. */
 import { z } from "@hono/zod-openapi";
 import { ofProject, projectId, time } from "../http/fields.ts";
 import { createRouter } from "../http/index.ts";
@@ -14,14 +14,14 @@ const byProject = operations(changeRoutes, "Usage", projectItself("read"));
 const byAdmin = operations(changeRoutes, "Audit", admin);
 
 const event = z.object({
-  id: z.string().describe("Says what it is about: none is written twice"),
+  id: z.string().describe("Derived from the content, so that no event exists twice"),
   type: z.enum(EVENT_TYPES),
   at: time,
   data: z.unknown(),
 });
 
 byProject("get", "/projects/{id}/events", {
-  summary: "What happened to a project that its owner is told: warnings, suspensions, reactivations, disabled webhooks; the newest first",
+  summary: "List events of a project: warnings, suspensions, reactivations, disabled webhooks",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ events: z.array(event) }) },
 }).handle(async (c) => {
@@ -37,22 +37,22 @@ byProject("get", "/projects/{id}/events", {
 const auditEntry = z
   .object({
     at: time,
-    actor: z.string().describe("`admin`, `key:<id>`, or the job that did it"),
+    actor: z.string().describe("`admin`, `key:<id>` or the job"),
     action: z.string(),
     subject: z.string(),
     project_id: z.string().nullable(),
-    operation: z.string().describe("One for all that a request changed"),
+    operation: z.string().describe("The same for all changes of one request"),
     before: z.unknown(),
     after: z.unknown(),
   })
   .openapi("AuditEntry");
 
 byAdmin("get", "/audit", {
-  summary: "What was changed, by whom, from what to what; the newest first",
+  summary: "List changes with their actor and the values before and after",
   request: {
     query: z.object({
-      project_id: projectId.optional().describe("Only what was changed of this project"),
-      subject: z.string().max(100).optional().describe("Only what was changed of this").openapi({ example: "project:proj_reading_list" }),
+      project_id: projectId.optional().describe("Only changes of this project"),
+      subject: z.string().max(100).optional().describe("Only changes of this subject").openapi({ example: "project:proj_reading_list" }),
       ...pageQuery,
     }),
   },

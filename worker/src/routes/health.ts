@@ -1,8 +1,8 @@
-/** Whether the service and what it stands on answer. */
+/** Health of the service and its dependencies. */
 import { z } from "@hono/zod-openapi";
 import { createRouter } from "../http/index.ts";
 import { databaseAnswers } from "../store/database.ts";
-import { answer, everybody, operations } from "./operation.ts";
+import { answer, publicAccess, operations } from "./operation.ts";
 
 const part = z.enum(["ok", "failing"]);
 const health = z.object({ status: z.enum(["ok", "degraded"]), checks: z.object({ ledger: part, database: part }) }).openapi("Health");
@@ -11,11 +11,11 @@ export const healthRoutes = createRouter();
 operations(
   healthRoutes,
   "Service",
-  everybody,
+  publicAccess,
   [],
 )("get", "/health", {
-  summary: "Do the ledger and the database answer?",
-  responses: { 200: answer("All do", health), 503: answer("One does not", health) },
+  summary: "Check the ledger and the database",
+  responses: { 200: answer("All respond", health), 503: answer("One does not respond", health) },
 }).handle(async (c) => {
   const { quota, db } = c.get("deps");
   const ledger = quota.getStatus({ view: { own: null } }).then(

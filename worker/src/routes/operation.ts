@@ -1,4 +1,4 @@
-/** One operation of the API. What all have in common follows from the method, from who may call it, and from what it takes. */
+/** Describes operations of the API. Common parts are derived from the method, the access and the input. */
 import { z } from "@hono/zod-openapi";
 import type { OpenAPIHono, RouteConfig, RouteHandler } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
@@ -11,16 +11,16 @@ import { problems } from "./problems.ts";
 
 type Method = "get" | "post" | "put" | "patch" | "delete";
 
-/** Who may call an operation. */
+/** Callers of an operation. */
 interface Access {
   readonly security?: Record<string, string[]>[];
   readonly guards: readonly MiddlewareHandler<AppEnv>[];
   readonly problems: readonly ProblemCode[];
 }
 
-/** What can go wrong anywhere behind credentials. */
+/** Problems of all operations with credentials. */
 const COMMON: readonly ProblemCode[] = ["unauthorized", "forbidden", "too_many_failures"];
-/** What stops a project anywhere it uses the service. */
+/** Problems of all operations that use the service as a project. */
 const STOPPED: readonly ProblemCode[] = ["project_suspended", "project_not_ready", "monthly_quota_exceeded"];
 const ADMIN = { admin: [] };
 
@@ -28,19 +28,19 @@ const forProjects = (guard: MiddlewareHandler<AppEnv>, stopped: readonly Problem
   return { security: [ADMIN, { project: [] }], guards: [guard], problems: [...COMMON, ...stopped] };
 };
 
-export const everybody: Access = { guards: [], problems: [] };
-/** Public but for some of what can be asked of it. */
-export const mostlyEverybody: Access = { guards: [], problems: COMMON };
+export const publicAccess: Access = { guards: [], problems: [] };
+/** Public, except for some parameters. */
+export const mostlyPublic: Access = { guards: [], problems: COMMON };
 export const admin: Access = { security: [ADMIN], guards: [adminOnly], problems: COMMON };
-/** The administrator, or who has a secret of its own: the handler looks. */
+/** The admin token, or another secret that the handler checks. */
 export const adminOrSecret = (scheme: string): Access => ({ security: [ADMIN, { [scheme]: [] }], guards: [], problems: COMMON });
 export const activeProject = (scope: Scope): Access => forProjects(projects(scope), STOPPED);
 export const grantedProject = (scope: Scope): Access => forProjects(grantedProjects(scope));
 export const projectItself = (scope: Scope): Access => forProjects(ownProject(scope));
-/** For handlers that call `metered`, which looks the key up. */
+/** For handlers that call `metered`, which looks up the key. */
 export const meteredProject: Access = forProjects(credentialed, STOPPED);
 
-/** What stands in front of every operation looks at bodies also where none is expected. */
+/** The middleware checks bodies even if the operation has none. */
 const OF_METHOD: Readonly<Record<Method, readonly ProblemCode[]>> = {
   get: [],
   post: ["payload_too_large", "unsupported_media_type"],
@@ -50,7 +50,7 @@ const OF_METHOD: Readonly<Record<Method, readonly ProblemCode[]>> = {
 };
 
 interface Shape extends Omit<RouteConfig, "method" | "path" | "tags" | "security" | "middleware"> {
-  /** Those that do not follow from the rest. */
+  /** Problems that are not derived from the rest. */
   readonly problems?: readonly ProblemCode[];
 }
 
@@ -58,7 +58,7 @@ const ON_DATABASE: readonly ProblemCode[] = ["storage_unavailable"];
 
 type Route<Path extends string, Own> = Own & { readonly method: Method; readonly path: Path };
 
-/** Describes operations of a router under one heading of the document, for the same callers, and with the problems of what they stand on. */
+/** Describes operations of a router with one tag and the same callers. `unavailable`: problems of their dependencies. */
 export const operations = (router: OpenAPIHono<AppEnv>, tag: string, access: Access, unavailable = ON_DATABASE) =>
   function operation<Path extends string, Own extends Shape>(method: Method, path: Path, described: Own) {
     const { problems: own = [], ...shape }: Shape = described;
@@ -76,16 +76,16 @@ export const operations = (router: OpenAPIHono<AppEnv>, tag: string, access: Acc
     const common = { method, path, tags: [tag], ...(security && { security }), middleware: [...guards] };
     const route = { ...shape, ...common, responses: { ...shape.responses, ...problems(codes) } };
     return {
-      /** Handlers throw problems: what they return is one of the answers that the shape names. */
+      /** Handlers throw problems and return one of the described responses. */
       handle: (handler: RouteHandler<Route<Path, Own>, AppEnv>): void => void router.openapi(route, handler),
     };
   };
 
-/** Content of a body. */
+/** JSON content of a body. */
 const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });
 
 export const jsonBody = <Schema extends z.ZodType>(schema: Schema) => ({ required: true, content: json(schema) });
-/** Left out, it is read as an empty one. */
+/** A missing body is read as an empty one. */
 export const optionalBody = <Schema extends z.ZodType>(schema: Schema) => ({ content: json(schema) });
 
 type Headers = Record<string, { schema: { type: "string"; example?: string }; description?: string }>;
@@ -94,10 +94,10 @@ export const answer = <Schema extends z.ZodType>(description: string, schema: Sc
   return { description, content: json(schema), ...(headers && { headers }) };
 };
 
-/** One page of a list; `shape` holds the list. */
+/** One page of a list. `shape` holds the list. */
 export const onePage = <List extends z.ZodRawShape>(shape: List) => answer("One page", z.object({ ...shape, next_cursor: nextCursor }));
 
-/** Of the header `Location`. */
+/** The header `Location`. */
 export const location = (description?: string): Headers => {
   return { Location: { schema: { type: "string" }, ...(description === undefined ? {} : { description }) } };
 };

@@ -1,24 +1,28 @@
-/** Problems as the OpenAPI document shows them. */
+/** Problems in the OpenAPI document. */
 import { z } from "@hono/zod-openapi";
-import { PROBLEMS } from "../errors.ts";
+import { PROBLEMS, Problem, problemBody } from "../errors.ts";
+import { ERRORS_PATH } from "../http/index.ts";
 import type { ProblemCode } from "../errors.ts";
 import { EXAMPLE_STATUS } from "./quota/example.ts";
 
 export const problem = z
   .looseObject({
-    type: z.string(),
+    type: z.string().describe("Links to the code's documentation"),
     title: z.string(),
     status: z.int(),
     detail: z.string(),
     code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]),
+    message: z.string().describe("Equals `detail`"),
+    error: z.string().describe("Equals `code`"),
+    documentation_url: z.string().optional().describe("The code's documentation, if `type` does not link to it"),
   })
   .openapi("Problem", { description: "RFC 9457 problem details" });
 
-/** What a problem looks like in practice, where more than its title helps. */
+/** Details and further fields for the examples of problems. */
 const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
   invalid_request: {
-    detail: "isbns: Too small: expected array to have >=1 items",
-    errors: [{ path: "isbns", message: "Too small: expected array to have >=1 items" }],
+    detail: "`calls` must be at least 1 (got 0).",
+    errors: [{ path: "calls", message: "must be at least 1", value: 0 }],
   },
   quota_exhausted: {
     detail: "This needs 1 call, but nothing is left today (13,000 of 13,000 used). The next day begins at 2025-12-31T00:00:00Z.",
@@ -30,7 +34,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     quota: { ...EXAMPLE_STATUS, used: 13_000, remaining: 0, safety_remaining: 0, percentage_used: 100, can_make_calls: false },
   },
   pace_exceeded: {
-    detail: "Too many requests are already waiting for their turn with the provider. Try again in 3 s; the day is not over.",
+    detail: "Too many requests are already waiting for the provider. Try again in 3 s. Quota remains.",
     "violated-policies": ["pace"],
     calls_needed: 1,
     calls_charged: 0,
@@ -47,7 +51,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     ],
   },
   monthly_quota_exceeded: {
-    detail: "The organisation has used 100,000 of its 100,000 calls. The next period begins at 2025-12-31T00:00:00Z.",
+    detail: "The organization has used 100,000 of its 100,000 calls. The next period begins at 2025-12-31T00:00:00Z.",
     "violated-policies": ["monthly"],
     quota_type: "api_calls",
     used: 100_000,
@@ -72,14 +76,14 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
 
 const HEADERS = { "Retry-After": { schema: { type: "integer" as const }, description: "Seconds" } };
 
-/** The OpenAPI entry of one problem for each status; codes that share a status share the entry. */
+/** Entries for the OpenAPI document, by status. Codes with the same status share an entry. */
 export function problems(codes: readonly ProblemCode[]) {
   const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
   return Object.fromEntries(
     [...byStatus].map(([status, sharing]) => [
       status,
       {
-        description: sharing.map((code) => `\`${code}\`: ${PROBLEMS[code].title}`).join(". "),
+        description: sharing.map((code) => `\`${code}\`: ${PROBLEMS[code].meaning}`).join(" "),
         ...(status === 429 || status === 503 ? { headers: HEADERS } : {}),
         content: {
           "application/problem+json": {
@@ -93,6 +97,6 @@ export function problems(codes: readonly ProblemCode[]) {
 }
 
 function exampleOf(code: ProblemCode): Record<string, unknown> {
-  const kind: { status: number; title: string; type?: string } = PROBLEMS[code];
-  return { type: kind.type ?? "about:blank", title: kind.title, status: kind.status, detail: `${kind.title}.`, code, ...EXAMPLES[code] };
+  const { detail = PROBLEMS[code].meaning, ...members } = EXAMPLES[code] ?? {};
+  return problemBody(new Problem(code, String(detail), { members }), `https://quota.example.com${ERRORS_PATH}`);
 }

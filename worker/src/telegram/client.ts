@@ -1,27 +1,27 @@
 /**
- * The only door to Telegram's Bot API (core.telegram.org/bots/api). The bot's token is part of every address: no error, log line or span
- * of ours holds an address, and what Telegram says is searched for the token before it is shown.
+ * Client of Telegram's Bot API (core.telegram.org/bots/api). The bot's token is part of every URL. So no error, log line or span contains a
+ * URL, and the token is removed from Telegram's messages before they are shown.
  */
 import type { TelegramConfig } from "../env.ts";
 import { log } from "../lib/log.ts";
 import { readText } from "../lib/read-text.ts";
 import { readAnswer, filePath, sentFileId } from "./schema.ts";
 
-/** What a bot may fetch back with `getFile`: 20 MB, with a little air. It may send 50. */
+/** A bot may send 50 MB, but fetch only 20 MB with `getFile`. */
 export const MAX_DOCUMENT_BYTES = 19 * 1024 * 1024;
-/** `sendMessage` takes as many. */
+/** Maximum of `sendMessage`. */
 const MAX_TEXT_CHARACTERS = 4_096;
 const MAX_CAPTION_CHARACTERS = 1_024;
-/** Of what Telegram says of a refusal. */
-const MAX_TOLD_CHARACTERS = 500;
+/** Kept from Telegram's description of a refusal. */
+const MAX_DESCRIPTION_CHARACTERS = 500;
 
 const TIMEOUT_MS = 15_000;
-/** For a document of 19 MiB in either direction. */
+/** For up- or downloading a document of 19 MiB. */
 const FILE_TIMEOUT_MS = 120_000;
 const MAX_ANSWER_BYTES = 256 * 1024;
-/** Longer pauses are for whoever calls: a job sleeps better than a request. */
+/** The caller handles longer pauses, because a job can sleep longer than a request. */
 const MAX_PAUSE_SECONDS = 10;
-const TRIES = 3;
+const MAX_ATTEMPTS = 3;
 
 type Fields = Readonly<Record<string, string | { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }>>;
 
@@ -30,11 +30,11 @@ interface Repetition {
   readonly retryAfterSeconds?: number | null;
 }
 
-/** Telegram refused something, or did not answer. Never holds an address, a token or a cause that might. */
+/** Telegram refused a request or did not answer. Contains no URL, no token and no cause that may contain them. */
 export class TelegramError extends Error {
   override readonly name = "TelegramError";
   readonly retryable: boolean;
-  /** As Telegram said; null where it did not. */
+  /** As Telegram requested. null: it did not. */
   readonly retryAfterSeconds: number | null;
 
   constructor(method: string, what: string, { retryable = false, retryAfterSeconds = null }: Repetition = {}) {
@@ -46,7 +46,7 @@ export class TelegramError extends Error {
 
 export class TelegramClient {
   readonly #config: TelegramConfig;
-  /** Where the chat is now, once Telegram said that it moved. */
+  /** Id of the chat. Changes when Telegram reports that the chat has moved. */
   #chatId: string;
 
   constructor(config: TelegramConfig) {
@@ -54,12 +54,12 @@ export class TelegramClient {
     this.#chatId = config.chatId;
   }
 
-  /** Plain text; what is too long is cut. Throws `TelegramError`. */
+  /** Plain text, cut to its maximum length. Throws `TelegramError`. */
   async sendMessage(text: string): Promise<void> {
     await this.#toChat("sendMessage", { text: text.slice(0, MAX_TEXT_CHARACTERS) }, TIMEOUT_MS);
   }
 
-  /** At most `MAX_DOCUMENT_BYTES`, or it could not be fetched back. Returns its file id. Throws `TelegramError`. */
+  /** Returns the file id. A document over `MAX_DOCUMENT_BYTES` could not be fetched again. Throws `TelegramError`. */
   async sendDocument(name: string, bytes: Uint8Array<ArrayBuffer>, caption: string): Promise<string> {
     if (bytes.byteLength > MAX_DOCUMENT_BYTES) throw new TelegramError("sendDocument", `${bytes.byteLength} bytes are too many.`);
     const fields = { document: { name, bytes }, caption: caption.slice(0, MAX_CAPTION_CHARACTERS) };
@@ -68,7 +68,7 @@ export class TelegramClient {
     return fileId;
   }
 
-  /** A document's bytes, by the id that `sendDocument` gave. Throws `TelegramError`; so does the stream, in its own words. */
+  /** Bytes of a document, by the id from `sendDocument`. Throws `TelegramError`. The stream throws its own errors. */
   async getFile(fileId: string): Promise<ReadableStream<Uint8Array>> {
     const path = filePath(await this.#answered("getFile", { file_id: fileId }, TIMEOUT_MS));
     if (path === null) throw new TelegramError("getFile", "the answer names no path.", { retryable: true });
@@ -82,7 +82,7 @@ export class TelegramClient {
     return this.#answered(method, () => ({ chat_id: this.#chatId, ...fields }), timeoutMs);
   }
 
-  /** Waits where Telegram asks for a short pause, and follows a chat that moved. */
+  /** Waits if Telegram requests a short pause, and follows a moved chat. */
   async #answered(method: string, fields: Fields | (() => Fields), timeoutMs: number): Promise<unknown> {
     for (let tries = 1; ; tries += 1) {
       const body = formOf(typeof fields === "function" ? fields() : fields);
@@ -91,12 +91,12 @@ export class TelegramClient {
       if (answer.ok) return answer.result;
       const { description, parameters } = answer;
       const { retry_after: retryAfter = null, migrate_to_chat_id: movedTo } = parameters;
-      if (tries < TRIES && movedTo !== undefined) {
-        log.warn("The Telegram chat has moved: TELEGRAM_CHAT_ID is to be changed", { from: this.#chatId, to: String(movedTo) });
+      if (tries < MAX_ATTEMPTS && movedTo !== undefined) {
+        log.warn("Telegram chat moved, TELEGRAM_CHAT_ID is outdated", { from: this.#chatId, to: String(movedTo) });
         this.#chatId = String(movedTo);
         continue;
       }
-      if (tries < TRIES && retryAfter !== null && retryAfter <= MAX_PAUSE_SECONDS) {
+      if (tries < MAX_ATTEMPTS && retryAfter !== null && retryAfter <= MAX_PAUSE_SECONDS) {
         await new Promise((resolve) => setTimeout(resolve, retryAfter * 1_000));
         continue;
       }
@@ -112,14 +112,14 @@ export class TelegramClient {
       const signal = AbortSignal.timeout(timeoutMs);
       return await globalThis.fetch(`${this.#config.apiUrl.replace(/\/+$/u, "")}/${path}`, { ...init, signal, redirect: "manual" });
     } catch {
-      // Neither the message nor the cause is taken along: both may quote the address.
-      throw new TelegramError(method, "there was no answer.", { retryable: true });
+      // The message and the cause are dropped: both may contain the URL.
+      throw new TelegramError(method, "no response.", { retryable: true });
     }
   }
 
   #withoutToken(text: string): string {
-    // Cut only then: half a token would not be found.
-    return text.replaceAll(this.#config.botToken, "[token]").slice(0, MAX_TOLD_CHARACTERS);
+    // Cut afterwards, because half a token would not be found.
+    return text.replaceAll(this.#config.botToken, "[token]").slice(0, MAX_DESCRIPTION_CHARACTERS);
   }
 }
 

@@ -1,2 +1,2 @@
-/** Telegram: where copies of backups go, and where operators are told. */
+/** Telegram: receives copies of backups and notices for operators. */
 export { MAX_DOCUMENT_BYTES, TelegramClient, TelegramError } from "./client.ts";

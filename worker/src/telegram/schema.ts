@@ -21,7 +21,7 @@ const answer = z
   ])
   .catch({ ok: false, description: "in no form of Telegram's", parameters: {} });
 
-/** Of the body as text; null: it broke off. */
+/** Reads the body of a response. null: the body is incomplete. */
 export const readAnswer = (text: string | null): z.output<typeof answer> => answer.parse(parsedJson(text));
 
 const sent = z.object({ document: z.object({ file_id: z.string() }) });

@@ -1,6 +1,6 @@
 /**
- * The only way to the collector: OTLP over HTTP, in JSON. Nobody waits for it and nobody hears of its failures but two counters and, once
- * a minute, the log. Nothing is sent twice: what did not arrive is counted as lost.
+ * Sends traces to the collector: OTLP over HTTP, in JSON. No request waits for it. Failures appear only in two counters and, once a minute,
+ * in the log. Nothing is sent again: missing spans are counted as lost.
  */
 import { JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
@@ -9,33 +9,33 @@ import { parsedJson, readText } from "../lib/read-text.ts";
 
 export interface Collector {
   readonly url: string;
-  /** Whatever an error's message may have picked up, none of these leaves. */
+  /** Removed from all messages before they are sent. */
   readonly secrets: readonly string[];
 }
 
 const TIMEOUT_MS = 5_000;
-/** Bounds what waits for a collector that hangs; one that answers is asked by fewer requests at a time than this. */
+/** Limits exports in flight to a collector that hangs. A working collector stays below it. */
 const MAX_UNDER_WAY = 64;
-/** The answer is `{}`, or a sentence about what was refused. */
+/** The response is `{}`, or a sentence about refused spans. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 const WARN_EVERY_MS = 60_000;
 
-/** Of this instance, since it began; for `/metrics`. Lost: with a failed export, or because too many were in flight. */
+/** Counts of this instance for `/metrics`. Lost: the export failed, or too many were in flight. */
 const counts = { spans_exported: 0, spans_lost: 0, exports_succeeded: 0, exports_failed: 0 };
-/** When each began, by the clock. A request that the platform cut off never ends its own: by its age it is known to be over. */
+/** Start of each export. The platform may kill a request before its export ends, so old ones count as ended. */
 const underWay = new Set<{ readonly since: number }>();
 let warnedAt = Number.NEGATIVE_INFINITY;
 
 export const exportCounts = (): Readonly<typeof counts> => ({ ...counts });
 
-/** Never throws. Takes at most some seconds. */
+/** Never throws. Takes at most a few seconds. */
 export async function exportSpans(spans: readonly ReadableSpan[], collector: Collector, clock: () => number): Promise<void> {
-  // After the answer: making text of spans takes time of its own.
+  // Serializing spans takes time, so it runs after the response.
   await new Promise((resolve) => setTimeout(resolve, 0));
   const mine = { since: clock() };
   for (const other of underWay) if (Math.abs(mine.since - other.since) > 2 * TIMEOUT_MS) underWay.delete(other);
   if (underWay.size >= MAX_UNDER_WAY) {
-    lost(spans.length, { reason: "too many exports are under way" }, collector, clock());
+    lost(spans.length, { reason: "too many exports are in flight" }, collector, clock());
     return;
   }
   underWay.add(mine);
@@ -61,7 +61,7 @@ function bodyOf(spans: readonly ReadableSpan[], secrets: readonly string[]): str
   return withoutKeySecrets(blotted);
 }
 
-/** How many spans the collector refused. Throws where it did not answer like a collector. */
+/** Number of spans that the collector refused. Throws if the response is not from a collector. */
 async function send(body: string, url: string): Promise<number> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const headers = { "content-type": "application/json" };
@@ -76,7 +76,7 @@ function refusedSpans(text: string): number {
   const answer = parsedJson(text);
   if (typeof answer !== "object" || answer === null) throw new Error("the collector's answer is not OTLP: is the endpoint right?");
   const { partialSuccess } = answer as { readonly partialSuccess?: { readonly rejectedSpans?: number | string } | null };
-  // Proto's JSON writes 64 bits as text.
+  // Protobuf's JSON writes 64-bit numbers as strings.
   const refused = Number(partialSuccess?.rejectedSpans ?? 0);
   return Number.isSafeInteger(refused) && refused > 0 ? refused : 0;
 }
@@ -85,6 +85,6 @@ function lost(spans: number, why: Readonly<Record<string, unknown>>, { url }: Co
   counts.spans_lost += spans;
   if (Math.abs(now - warnedAt) < WARN_EVERY_MS) return;
   warnedAt = now;
-  // The origin only: an endpoint's query may hold a token.
-  log.warn("Traces did not reach the collector", { collector: new URL(url).origin, ...why, ...counts });
+  // The origin only, because the query may contain a token.
+  log.warn("Sending traces failed", { collector: new URL(url).origin, ...why, ...counts });
 }

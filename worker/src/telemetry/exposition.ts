@@ -1,4 +1,4 @@
-/** What Prometheus reads: text format 0.0.4 and OpenMetrics 1.0. No I/O. No clock. Knows no metric by name. */
+/** Text format 0.0.4 of Prometheus and OpenMetrics 1.0. Independent of the metrics. No I/O. No clock. */
 
 export type ExpositionFormat = "prometheus" | "openmetrics";
 
@@ -7,16 +7,16 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Samples of one name. Without any, what was to be measured could not be read, and is absent: that is no 0. */
+/** Samples of one name. An unreadable measurement has no samples, because a missing value is not 0. */
 export interface MetricFamily {
-  /** A counter's without `_total`, which its samples carry. */
+  /** Without the suffix `_total`, which the samples of a counter have. */
   readonly name: string;
   readonly type: "gauge" | "counter";
   readonly help: string;
   readonly samples: readonly Sample[];
 }
 
-/** Prometheus refuses a scrape whose type it does not know. */
+/** Prometheus refuses unknown content types. */
 export const EXPOSITION_TYPES = {
   prometheus: "text/plain; version=0.0.4; charset=utf-8",
   openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -32,7 +32,7 @@ export function exposition(families: readonly MetricFamily[], format: Exposition
 
 function linesOf({ name, type, help, samples }: MetricFamily, format: ExpositionFormat): string[] {
   const sampleName = type === "counter" ? `${name}_total` : name;
-  // The older format knows a counter only by the name of its samples.
+  // The older format names a counter like its samples.
   const described = format === "openmetrics" ? name : sampleName;
   return [
     `# HELP ${described} ${format === "openmetrics" ? escaped(help).replaceAll('"', '\\"') : escaped(help)}`,

@@ -1,4 +1,4 @@
-/** Telemetry's public face. Knows no HTTP framework and no database. */
+/** Public interface of telemetry. Independent of the HTTP framework and the database. */
 import type { TelemetryConfig } from "../env.ts";
 import { recordedTrace } from "./recorded-trace.ts";
 import type { RootTrace, Span } from "./trace.ts";
@@ -11,8 +11,8 @@ export { jobEnded, jobStep, placeOfJob, quotaReset, usageSweepPage, webhookDeliv
 export type { Attributes, RootTrace, Span, Trace } from "./trace.ts";
 
 /**
- * The trace of one request, cron tick or job step: goes on with the given one, where it is sane, or begins. A caller who does not want
- * its trace recorded is heard; with telemetry off the ids stay, for the log and for what comes next.
+ * The trace of one request, cron trigger or job step. Continues the given trace if it is valid, otherwise begins one. A caller may opt out of
+ * recording. With telemetry off, the ids remain for the log and for later jobs.
  */
 export function traceFrom(
   traceparent: string | null | undefined,
@@ -24,7 +24,7 @@ export function traceFrom(
   return recordedTrace(parent?.traceId ?? newTraceId(), parent, { serviceName, clock, collector: { url, secrets } });
 }
 
-/** A trace that is not recorded: ids for the log and for the next service. Every span is the same object, so that it costs one call. */
+/** An unrecorded trace: ids for the log and for the next service. All spans share one object, which keeps them cheap. */
 function quietTrace(place: Place): RootTrace {
   const { traceId } = place;
   const traceparent = writeTraceparent(place);

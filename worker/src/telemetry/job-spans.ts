@@ -1,4 +1,4 @@
-/** The spans of work that no request waits for, with the names and attributes that dashboards look for. */
+/** Spans of background work, with the names and attributes that dashboards use. */
 import { withLogFields } from "../lib/log.ts";
 import type { Attributes, RootTrace, Span, Trace } from "./trace.ts";
 import { placeOf, readTraceparent, writeTraceparent } from "./traceparent.ts";
@@ -12,14 +12,14 @@ export interface Job {
 const ofJob = ({ id, type, projectId }: Job): Attributes => ({ "job.id": id, "job.type": type, "project.id": projectId });
 
 /**
- * A job's own place in the trace that enqueued it, before anybody wrote its span: it follows from the job's id, so that every step and
- * every replay finds the same one, also in another instance days later.
+ * The job's place in the trace that enqueued it, before its span is written. It is derived from the job's id, so every step and every replay
+ * finds the same place, even days later in another instance.
  */
 export async function placeOfJob(enqueuedBy: string | null | undefined, jobId: string): Promise<string> {
   return writeTraceparent(await placeOf(jobId, readTraceparent(enqueuedBy)));
 }
 
-/** `job.step`: one try of one step, whose log lines all say which job and which trace they belong to. */
+/** `job.step`: one attempt of a step. Its log lines carry the job and the trace. */
 export async function jobStep<Result>(
   trace: Trace,
   { job, step, attempt }: { readonly job: Job; readonly step: string; readonly attempt: number },
@@ -31,7 +31,7 @@ export async function jobStep<Result>(
   );
 }
 
-/** `job`: written when it is over. `trace` goes on from what enqueued it; `place` is what `placeOfJob` gave. Twice writes the same span. */
+/** `job`: written at the end of the job. `trace` continues the requester's trace. `place` comes from `placeOfJob`. Idempotent. */
 export function jobEnded(
   trace: RootTrace,
   place: string,
@@ -41,7 +41,7 @@ export function jobEnded(
   trace.past("job", place, past, { ...ofJob(job), "job.status": status });
 }
 
-/** `quota_reset.execute`: one try of the monthly reset. `success` is told whether it throws or not. */
+/** `quota_reset.execute`: one attempt of the monthly reset. `success` is set even if it throws. */
 export async function quotaReset<Result extends { readonly rowsUpdated: number }>(
   trace: Trace,
   attempt: number,
@@ -56,7 +56,7 @@ export async function quotaReset<Result extends { readonly rowsUpdated: number }
 
 type Swept = Readonly<Record<"projects_checked" | "projects_suspended" | "warnings_sent", number> & { errors: readonly unknown[] }>;
 
-/** `usage_sweep.page`: one page of the sweep; null where no project was left. */
+/** `usage_sweep.page`: one page of the sweep. null: no project remained. */
 export async function usageSweepPage<Page extends { readonly swept: Swept }>(
   trace: Trace,
   work: (span: Span) => Promise<Page | null>,
@@ -74,7 +74,7 @@ export async function usageSweepPage<Page extends { readonly swept: Swept }>(
   });
 }
 
-/** `webhook.deliver`: one try. The address is left out: it may hold a secret of its owner's. */
+/** `webhook.deliver`: one attempt. The URL is omitted, because it may contain a secret. */
 export async function webhookDelivery<Result extends { readonly status: number | null }>(
   trace: Trace,
   { webhookId, projectId, attempt }: { readonly webhookId: string; readonly projectId: string; readonly attempt: number },

@@ -1,4 +1,4 @@
-/** A trace that is recorded, with OpenTelemetry's own spans, which leave for the collector by themselves when they have ended. */
+/** A recorded trace with OpenTelemetry's spans. They are sent to the collector automatically when they end. */
 import { waitUntil } from "cloudflare:workers";
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, trace as api } from "@opentelemetry/api";
 import type { Attributes as SdkAttributes, Context, HrTime, Span as SdkSpan } from "@opentelemetry/api";
@@ -20,9 +20,9 @@ export interface Recording {
   readonly clock: () => number;
 }
 
-/** A trace may go on for minutes; so many spans leave before its end, and are all that it holds. */
+/** A trace may last minutes. This many ended spans are sent before its end, which bounds its memory. */
 const SPANS_A_BATCH = 256;
-/** Long enough for a problem's sentence. */
+/** Fits the detail of a problem. */
 const MAX_TEXT_CHARACTERS = 512;
 const MAX_ATTRIBUTES = 64;
 
@@ -33,13 +33,13 @@ const KINDS = {
   consumer: SpanKind.CONSUMER,
 } as const satisfies Record<Kind, SpanKind>;
 
-/** The SDK takes small numbers for another clock's; seconds and nanoseconds it takes as they are. */
+/** Seconds and nanoseconds. The SDK would read a small number as the time of another clock. */
 function timeOf(milliseconds: number): HrTime {
   const seconds = Math.floor(milliseconds / 1_000);
   return [seconds, Math.round((milliseconds - seconds * 1_000) * 1_000_000)];
 }
 
-/** What OTLP cannot say is left out: JSON would turn NaN into null, and an integer beyond 2^53 is not the number that was counted. */
+/** Omits values that OTLP cannot express. JSON turns NaN into null, and integers beyond 2^53 are inexact. */
 function sayable(attributes: Attributes): SdkAttributes {
   const fits = (value: unknown): boolean =>
     typeof value !== "number" || (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
@@ -48,7 +48,7 @@ function sayable(attributes: Attributes): SdkAttributes {
   );
 }
 
-/** One resource a service name: the serializer groups spans by the object. */
+/** One resource per service name, because the serializer groups spans by this object. */
 const resources = new Map<string, Resource>();
 
 function resourceOf(serviceName: string): Resource {
@@ -58,8 +58,7 @@ function resourceOf(serviceName: string): Resource {
 }
 
 /**
- * What has ended waits here until the outermost span has, which may never see the end of all the others: a late one leaves when nothing is
- * open any more.
+ * Ended spans wait here until the outermost span ends. Other spans may end later. They are sent when no span is open.
  */
 class Outbox implements SpanProcessor {
   readonly #send: (spans: readonly ReadableSpan[]) => Promise<void>;
@@ -88,7 +87,7 @@ class Outbox implements SpanProcessor {
   async shutdown(): Promise<void> {}
 }
 
-/** Begins below `parent`, or a trace of that id. A provider of its own costs microseconds, and nothing is shared between requests. */
+/** Starts below `parent`, or a new trace with that id. A provider per trace costs microseconds and shares nothing between requests. */
 export function recordedTrace(traceId: string, parent: Place | null, { serviceName, collector, clock }: Recording): RootTrace {
   let past: Place | null = null;
   const provider = new TracerProvider({
@@ -128,7 +127,7 @@ export function recordedTrace(traceId: string, parent: Place | null, { serviceNa
   const root = parent ? api.setSpanContext(ROOT_CONTEXT, { ...parent, traceFlags: TraceFlags.SAMPLED, isRemote: true }) : ROOT_CONTEXT;
   return {
     traceId,
-    // A trace that begins here has no place before its first span: one that no span will have says at least which trace it is.
+    // Before its first span a new trace has no place. A placeholder still identifies the trace.
     traceparent: writeTraceparent(parent ?? { traceId, spanId: newSpanId(), sampled: true }),
     span: below(root),
     past: (name, place, { startedAt, endedAt, error }: Past, attributes) => {
@@ -146,7 +145,7 @@ function failed(span: SdkSpan, type: string, message?: string): void {
   span.setStatus({ code: SpanStatusCode.ERROR, ...(message === undefined ? {} : { message }) });
 }
 
-/** Name and message only: a stack tells readers of traces more of the inside than they need, and the log has it. */
+/** Name and message only. The log has the stack. */
 function recordThrown(span: SdkSpan, error: unknown, at: number): void {
   if (error instanceof Problem && !error.kind.alarming) {
     span.setAttribute("error.type", error.code);

@@ -1,33 +1,33 @@
 /**
- * What telemetry promises. A trace is handed on as an argument, like the clock: a span hangs from the one that started it, however much
- * runs at the same time. With telemetry off all of this works, and records nothing.
+ * Interface of telemetry. A trace is passed as an argument, like the clock, so a span has the right parent under concurrency. With telemetry
+ * off, everything works and nothing is recorded.
  */
 
-/** What is absent is left out; a missing value is not zero. Text is cut to some hundred characters. */
+/** Missing values are omitted, because they are not zero. Text is cut to some hundred characters. */
 export type Attributes = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 export type Kind = "internal" | "server" | "client" | "consumer";
 
-/** A place in a trace, from which spans can hang. */
+/** A place in a trace, below which spans can start. */
 export interface Trace {
-  /** 32 hex digits. There is one with telemetry off as well, for the log. */
+  /** 32 hex digits. Also exists with telemetry off, for the log. */
   readonly traceId: string;
-  /** This place in W3C form: goes into jobs, and on requests to services of our own. Never to the provider. */
+  /** This place in W3C form, for jobs and requests to your own services. Never sent to the provider. */
   readonly traceparent: string;
   /**
-   * Runs `work` as a span below this place, with what it returns. A throw passes through and is recorded: as an error, unless it is a
-   * problem that nobody needs to look at. Names are few and fixed; what varies is an attribute.
+   * Runs `work` as a span below this place and returns its result. Errors are recorded and rethrown. Problems that are not alarming do not
+   * mark the span as failed. Names are few and fixed. Varying values are attributes.
    */
   span<Result>(name: string, attributes: Attributes, work: (span: Span) => Promise<Result>, kind?: Kind): Promise<Result>;
 }
 
-/** A span that is running. What is told after its end is ignored. */
+/** A running span. Calls after its end are ignored. */
 export interface Span extends Trace {
   /** Adds to the attributes. */
   set(attributes: Attributes): void;
-  /** A better name, where it was not known at the beginning. */
+  /** Replaces the name, if it was not known at the start. */
   rename(name: string): void;
-  /** It went wrong without a throw. */
+  /** Marks a failure without an error. */
   fail(type: string, message?: string): void;
 }
 
@@ -35,12 +35,12 @@ export interface Span extends Trace {
 export interface Past {
   readonly startedAt: number;
   readonly endedAt: number;
-  /** null: it went well. */
+  /** null: success. */
   readonly error: { readonly type: string; readonly message: string } | null;
 }
 
-/** Where a door comes in: a trace of our own, or somebody else's that goes on here. */
+/** Root of a trace in this process: a new trace, or a continued one. */
 export interface RootTrace extends Trace {
-  /** Writes a span that is over. Its `place` was handed out before, so that others could hang from it while it ran elsewhere. */
+  /** Writes an ended span. Its `place` was used before as the parent of other spans. */
   past(name: string, place: string, past: Past, attributes: Attributes): void;
 }

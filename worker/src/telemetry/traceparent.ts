@@ -6,7 +6,7 @@ export interface Place {
   readonly traceId: string;
   /** 16 hex digits, not all zero. */
   readonly spanId: string;
-  /** Whoever began the trace wants it recorded. */
+  /** The sender wants the trace recorded. */
   readonly sampled: boolean;
 }
 
@@ -15,7 +15,7 @@ const SAMPLED = 1;
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
-/** Null for what is none: then the trace begins here. A later version may say more behind the part that is known today; version ff is forbidden. */
+/** null: the header is not valid, so a new trace begins. Later versions may add text after the known part. Version ff is forbidden. */
 export function readTraceparent(header: string | null | undefined): Place | null {
   const { version, traceId, spanId, flags, rest } = FORM.exec(header?.trim() ?? "")?.groups ?? {};
   if (traceId === undefined || spanId === undefined || flags === undefined) return null;
@@ -32,13 +32,13 @@ function randomHex(bytes: number): string {
   return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
 }
 
-/** All zero is no id; 2^-64 of them would be. */
+/** All zeros are not an id. The chance is 2^-64. */
 export const newTraceId = (): string => randomHex(TRACE_ID_BYTES);
 export const newSpanId = (): string => randomHex(SPAN_ID_BYTES);
 
 /**
- * The place of something with an id of its own: the same however often it is asked for, so that nothing has to be remembered. Without a
- * parent it begins a trace, whose id follows from the name too.
+ * The place of something with its own id. It is derived from the id, so it needs no storage. Without a parent it begins a trace, whose id is
+ * derived from the name too.
  */
 export async function placeOf(name: string, parent: Place | null): Promise<Place> {
   const digits = await sha256Hex(name);

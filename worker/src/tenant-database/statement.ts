@@ -44,13 +44,13 @@ const MAX_INT = 2n ** 63n - 1n;
 /** Checks what can be checked before a database is asked. */
 export function prepare(sql: string, params: readonly Parameter[]): Prepared | StatementError {
   const wrong = (message: string): StatementError => ({ path: "sql", message });
-  if (!sql.isWellFormed()) return wrong("expected text without broken surrogates");
-  if (sql.includes("\0")) return wrong("expected text without NUL characters; char(0) makes one");
+  if (!sql.isWellFormed()) return wrong("must not contain broken surrogates");
+  if (sql.includes("\0")) return wrong("must not contain NUL characters. Use char(0) instead");
   const statements = statementsIn(sql);
   const [statement] = statements;
-  if (!statement) return wrong("expected a statement");
-  if (statements.length > 1) return wrong(`expected one statement, and found ${statements.length}; each request is one`);
-  const refusal = refusalOf(statement) ?? forbidden(statement);
+  if (!statement) return wrong("must contain a statement");
+  if (statements.length > 1) return wrong(`must be one statement, not ${statements.length}. Send each in its own request`);
+  const refusal = forbidden(statement);
   if (refusal !== null) return wrong(refusal);
   const bound = bind(statement, params);
   if ("path" in bound) return bound;
@@ -61,13 +61,13 @@ export function prepare(sql: string, params: readonly Parameter[]): Prepared | S
 
 function forbidden(statement: Statement): string | null {
   const [first = ""] = leadingWords(statement, 1);
-  if (TRANSACTIONS.has(first)) return `${first} is not offered: each statement is a transaction by itself`;
-  if (OTHER_FILES.has(first)) return `${first} is not offered: a project has one database, which the platform keeps`;
+  if (TRANSACTIONS.has(first)) return `must not use ${first}. Each statement is its own transaction`;
+  if (OTHER_FILES.has(first)) return `must not use ${first}. A project has exactly one database`;
   if (first !== "PRAGMA") return null;
   const name = pragmaName(statement);
   const takesValue = statement.tokens.some(({ text }) => text === "=");
   if (PRAGMAS.has(name) && !takesValue) return null;
-  return `PRAGMA ${name.toLowerCase()} is not offered; these are: ${[...PRAGMAS].map((each) => each.toLowerCase()).join(", ")}`;
+  return `must not use PRAGMA ${name.toLowerCase()}. Available: ${[...PRAGMAS].map((each) => each.toLowerCase()).join(", ")}`;
 }
 
 function pragmaName({ tokens }: Statement): string {
@@ -83,9 +83,9 @@ function pragmaName({ tokens }: Statement): string {
 function bind(statement: Statement, params: readonly Parameter[]): Bound | StatementError {
   const variables = numbered(statement);
   const highest = Math.max(0, ...variables.map(({ index }) => index));
-  if (variables.some(({ index }) => index === 0)) return { path: "sql", message: "expected parameters to be numbered from ?1" };
+  if (variables.some(({ index }) => index === 0)) return { path: "sql", message: "must number its parameters from ?1" };
   if (highest !== params.length) {
-    return { path: "params", message: `expected ${highest} values, as many as the statement has parameters, and found ${params.length}` };
+    return { path: "params", message: `must have ${highest} values, one for each parameter of the statement, not ${params.length}` };
   }
   const values: (string | number | null | ArrayBuffer)[] = [];
   const texts: string[] = [];
@@ -121,7 +121,7 @@ function numbered({ tokens }: Statement): { readonly start: number; readonly len
 }
 
 const EXPECTED =
-  'expected null, true, false, a string without broken surrogates, a number below 2^53, {"$int": "digits"} within 64 bits, {"$real": "1.0"} or {"$blob": "base64"}';
+  'must be null, true, false, a string without broken surrogates, a number below 2^53, {"$int": "digits"} within 64 bits, {"$real": "1.0"} or {"$blob": "base64"}';
 
 function readParameter(param: Parameter): string | number | null | ArrayBuffer | bigint | undefined {
   if (param === null) return null;

@@ -15,7 +15,7 @@ export interface AddressRules {
 export type Address = { readonly url: string } | { readonly refused: string };
 
 export const MAX_URL_CHARACTERS = 2_000;
-const TOO_LONG = `expected a URL of at most ${MAX_URL_CHARACTERS} characters`;
+const TOO_LONG = `must be a URL of at most ${MAX_URL_CHARACTERS} characters`;
 
 /** Endings without public names: RFC 6761, 6762, 7686, 8375, ICANN's `internal`, and common private networks. */
 const PRIVATE_ENDINGS = [
@@ -38,14 +38,12 @@ export function readAddress(text: string, { allowPrivate, ownHost }: AddressRule
   const url = text.length > MAX_URL_CHARACTERS ? null : URL.parse(text);
   if (!url) return { refused: TOO_LONG };
   if (url.protocol !== "https:" && !(allowPrivate && url.protocol === "http:")) {
-    return { refused: `expected https, not ${url.protocol.slice(0, -1)}` };
+    return { refused: `must begin with https, not ${url.protocol.slice(0, -1)}` };
   }
-  if (`${url.username}${url.password}` !== "") return { refused: "expected no user name or password" };
-  if (url.hostname === "") return { refused: "expected a host name" };
-  const why =
-    (isOwn(url, ownHost, allowPrivate) ? "this is the coordinator's own address" : null) ??
-    (allowPrivate ? null : privateHost(url.hostname));
-  if (why !== null) return { refused: `expected a public address, but ${why}` };
+  if (`${url.username}${url.password}` !== "") return { refused: "must not contain a user name or password" };
+  if (url.hostname === "") return { refused: "must contain the name of a host" };
+  const why = (isOwn(url, ownHost, allowPrivate) ? "this one is our own" : null) ?? (allowPrivate ? null : privateHost(url.hostname));
+  if (why !== null) return { refused: `must be a public address: ${why}` };
   // A fragment is never sent.
   url.hash = "";
   // Percent-encoding may have made it longer.
@@ -65,8 +63,8 @@ const bare = (hostname: string): string => hostname.toLowerCase().replaceAll(/^\
 /** Why a host is not public. Null if its form is public. */
 function privateHost(hostname: string): string | null {
   const host = bare(hostname);
-  if (ipaddr.isValid(host)) return isPublic(ipaddr.parse(host)) ? null : `${host} is not public`;
-  if (!host.includes(".")) return `${JSON.stringify(host)} is not a fully qualified name`;
+  if (ipaddr.isValid(host)) return isPublic(ipaddr.parse(host)) ? null : `${host} is private`;
+  if (!host.includes(".")) return `${JSON.stringify(host)} is not a full name`;
   const ending = PRIVATE_ENDINGS.find((each) => host.endsWith(`.${each}`));
   return ending === undefined ? null : `names that end in .${ending} are private`;
 }

@@ -41,7 +41,7 @@ export async function send(
   const none = { status: null, response: null, retryAfterSeconds: null, startedAt };
   // Checked again, because the rules may have changed since the endpoint was created.
   const address = readAddress(url, { allowPrivate, ownHost: null });
-  if ("refused" in address) return { ...none, sent: false, error: `Not sent: ${address.refused}.`, endedAt: startedAt };
+  if ("refused" in address) return { ...none, sent: false, error: `Not sent: the address ${address.refused}.`, endedAt: startedAt };
 
   const signed = await signedHeaders({ id: messageId, timestamp: Math.floor(startedAt / 1_000), body }, secrets);
   const headers = { ...signed, "content-type": "application/json", "user-agent": "quota-coordinator-webhooks/1.0" };

@@ -94,7 +94,7 @@ projectPages.get(
 /** Reason from the form. Throws `invalid_request`. */
 function reasonOf({ reason = "" }: Readonly<Record<string, string>>): string {
   const read = note.safeParse(reason);
-  if (!read.success) throw new Problem("invalid_request", `Reason: ${read.error.issues[0]?.message ?? "not valid"}.`);
+  if (!read.success) throw new Problem("invalid_request", `The reason ${read.error.issues[0]?.message ?? "is not valid"}.`);
   return read.data;
 }
 

@@ -1,4 +1,4 @@
-/** What was decided about the abuse of a project, and from what. */
+/** Decisions about the abuse of a project, with their evidence. */
 import { z } from "@hono/zod-openapi";
 import { ofProject, time } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
@@ -19,18 +19,20 @@ const detection = z
     decision: z
       .enum(ABUSE_DECISIONS)
       .describe(
-        "reported: it was only to be reported. already_suspended, not_active: there was nothing to stop. normal: it is not so. insufficient: there was too little to tell",
+        "reported: report only. already_suspended, not_active: nothing to suspend. normal: no abuse. insufficient: too few requests for a decision",
       ),
     why: z.string(),
-    evidence: z.enum(["measured", "given"]).describe("measured: by us. given: by whoever asked, for a project that we measured nothing of"),
+    evidence: z
+      .enum(["measured", "given"])
+      .describe("measured: by the coordinator. given: by the requester, if the coordinator has no measurements"),
     enforce_action: z.boolean(),
-    as_of: time.describe("The end of the two windows of five minutes that were looked at"),
-    metrics: z.record(z.string(), z.unknown()).describe("What it was decided from, and what was given with the question"),
+    as_of: time.describe("End of the two checked windows of five minutes"),
+    metrics: z.record(z.string(), z.unknown()).describe("Evidence of the decision, and numbers from the request"),
   })
   .openapi("Detection");
 
 operation("get", "/projects/{id}/detections", {
-  summary: "What was decided about the abuse of a project, and from what; the newest first",
+  summary: "List decisions about the abuse of a project",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ detections: z.array(detection) }) },
 }).handle(async (c) => {

@@ -1,4 +1,4 @@
-/** Backups of projects' databases. Removing one is the administrator's. */
+/** Backups of projects' databases. Only the administrator can delete one. */
 import { z } from "@hono/zod-openapi";
 import { idempotencyKey, ofProject, projectId, time } from "../../http/fields.ts";
 import { sendFile } from "../../http/file.ts";
@@ -17,15 +17,15 @@ const byProject = operations(backupRoutes, "Backups", projectItself("admin"));
 const byAdmin = operations(backupRoutes, "Backups", admin);
 const start = operations(backupRoutes, "Backups", projectItself("admin"), ["storage_unavailable", "project_not_ready"]);
 
-/** Of the header `Location`. */
-export const WHERE = "Where it shows how it goes";
+/** The header `Location`. */
+export const WHERE = "Address of the progress";
 
 const EXAMPLE_ID = "bak_5f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d6e7f8091";
 
 const backupId = z
   .string()
-  .regex(/^[\w-]{1,64}$/u, "expected 1 to 64 letters, digits, _ or -")
-  .describe("Of a backup")
+  .regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ or -")
+  .describe("Id of a backup")
   .openapi({ example: EXAMPLE_ID });
 
 export const ofBackup = z.object({ id: projectId, backup_id: backupId });
@@ -33,7 +33,7 @@ export const ofBackup = z.object({ id: projectId, backup_id: backupId });
 const exportType = z.enum(EXPORT_TYPES).describe("full: schema and rows. schema: no rows");
 
 const unknownYet = "null until it is verified";
-const count = (what: string) => z.int().nullable().describe(`${what}; ${unknownYet}`);
+const count = (what: string) => z.int().nullable().describe(`${what}, ${unknownYet}`);
 
 const backup = z
   .object({
@@ -42,22 +42,20 @@ const backup = z
     export_type: exportType,
     status: z
       .enum([...BACKUP_STATUSES, "deleting"])
-      .describe(
-        "verified: it was restored from the stored parts and compared with its source. Only verified backups can be downloaded. outdated: made by an earlier release; it can only be restored",
-      ),
-    job_id: z.string().describe("Its job, which tells every try"),
+      .describe("verified: a restored copy equals the source. Only verified backups can be downloaded or restored"),
+    job_id: z.string().describe("Job of the backup, with all attempts"),
     requested_by: z.string().describe("`admin`, `key:<id>` or `job:<id>`"),
-    taken_at: time.nullable().describe("The moment that it shows; null before the database was frozen"),
-    tables: count("Tables with their rows in it; 0 for a schema"),
+    taken_at: time.nullable().describe("Time of the snapshot. null: the database is not frozen yet"),
+    tables: count("Tables with rows, 0 for a schema"),
     rows: count("Rows of all tables"),
-    schema_version: count("Of the migrations that were applied"),
-    schema_hash: z.string().nullable().describe(`SHA-256 of the schema; ${unknownYet}`),
-    parts: count("Objects that it is stored in"),
+    schema_version: count("Version of the applied migrations"),
+    schema_hash: z.string().nullable().describe(`SHA-256 of the schema, ${unknownYet}`),
+    parts: count("Stored objects"),
     sql_bytes: count("Unpacked"),
-    stored_bytes: count("Of the file"),
-    sha256: z.string().nullable().describe(`Of the file, in hex; ${unknownYet}`),
-    copies: z.enum(["sent", "failed"]).nullable().describe("In Telegram; null where no bot is configured"),
-    error: z.string().nullable().describe("Why it failed"),
+    stored_bytes: count("Size of the file in bytes"),
+    sha256: z.string().nullable().describe(`SHA-256 of the file in hex, ${unknownYet}`),
+    copies: z.enum(["sent", "failed"]).nullable().describe("Copies in Telegram. null: no bot is configured"),
+    error: z.string().nullable().describe("Reason of the failure"),
     created_at: time,
     ended_at: time.nullable(),
   })
@@ -66,7 +64,7 @@ const backup = z
 const backupBody = z
   .strictObject({
     export_type: exportType.default("full"),
-    idempotency_key: idempotencyKey.describe("The same key is the same backup, and answers with it"),
+    idempotency_key: idempotencyKey.describe("The same key returns the same backup"),
   })
   .openapi({ example: { export_type: "full", idempotency_key: "before-migration-12" } });
 
@@ -74,26 +72,26 @@ const text = (description: string) => ({ schema: { type: "string" as const }, de
 const binary = { schema: { type: "string", format: "binary" } } as const;
 
 start("post", "/projects/{id}/backups", {
-  summary: "Start a backup of the project's database",
+  summary: "Create a backup of a project's database",
   description:
-    "A job reads one moment's truth, part by part, and restores what it stored before it calls it verified. Writes to the database get 503 `database_busy` while it is read, and no longer. One backup of a project runs at a time: 409 names it. Of each type the newest 10 verified are kept.",
+    "A job dumps one consistent snapshot in parts, restores a copy and compares it. Writes to the database get 503 `database_busy` during the dump. Only one backup of a project runs at a time, otherwise 409. The newest 10 verified backups of each type are kept.",
   request: { params: ofProject, body: jsonBody(backupBody) },
-  responses: { 202: answer("Asked for", backup, location(WHERE)) },
+  responses: { 202: answer("Started", backup, location(WHERE)) },
   problems: ["conflict"],
 }).handle(async (c) => {
   const { export_type: exportType_, idempotency_key: idempotencyKey } = c.req.valid("json");
   const { id } = c.req.valid("param");
-  const asked = { exportType: exportType_, idempotencyKey, requestId: c.get("requestId") };
-  const row = await startBackup(c.get("deps"), id, asked, actorOf(c));
+  const request = { exportType: exportType_, idempotencyKey, requestId: c.get("requestId") };
+  const row = await startBackup(c.get("deps"), id, request, actorOf(c));
   c.header("Location", `/api/projects/${id}/backups/${row.id}`);
   return c.json(backupJson(row), 202);
 });
 
 byProject("get", "/projects/{id}/backups", {
-  summary: "The project's backups, the newest first",
+  summary: "List backups of a project",
   request: {
     params: ofProject,
-    query: z.object({ status: z.enum(BACKUP_STATUSES).optional().describe("Only those that stand so"), ...pageQuery }),
+    query: z.object({ status: z.enum(BACKUP_STATUSES).optional().describe("Only backups with this status"), ...pageQuery }),
   },
   responses: { 200: onePage({ backups: z.array(backup) }) },
 }).handle(async (c) => {
@@ -104,9 +102,9 @@ byProject("get", "/projects/{id}/backups", {
 });
 
 byProject("get", "/projects/{id}/backups/{backup_id}", {
-  summary: "One backup",
+  summary: "Get a backup",
   request: { params: ofBackup },
-  responses: { 200: answer("As it is now", backup) },
+  responses: { 200: answer("The backup", backup) },
 }).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   return c.json(backupJson(await getBackup(c.get("deps"), id, backup_id)), 200);
@@ -121,15 +119,18 @@ const fileHeaders = {
 };
 
 byProject("get", "/projects/{id}/backups/{backup_id}/download", {
-  summary: "The backup as one file",
+  summary: "Download a backup as one file",
   description:
-    "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 -safe -bail new.db`. Each statement is one line. `Range` and `If-Range` continue a download that broke off. A backup of an earlier release is `outdated`: 409, for its file may make the sqlite3 shell run commands. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
+    "SQL for any SQLite: `gunzip -c FILE | sqlite3 new.db`. The hash of each part is checked before it is sent. A damaged or missing part is replaced by its copy in Telegram. Without a copy, the response is 409. If the download has already begun, the connection breaks.",
   request: { params: ofBackup },
   responses: {
-    200: { description: "The file", headers: fileHeaders, content: { "application/gzip": binary } },
-    206: {
-      description: "The bytes that `Range` asks for",
-      headers: { ...fileHeaders, "Content-Range": text("Which bytes of how many") },
+    200: {
+      description: "The file",
+      headers: {
+        "Content-Disposition": text("Name of the file"),
+        "Content-Length": text("Size in bytes"),
+        "Repr-Digest": text("SHA-256, as RFC 9530 writes it"),
+      },
       content: { "application/gzip": binary },
     },
     304: { description: "The file has the ETag that `If-None-Match` names" },
@@ -147,7 +148,7 @@ byProject("get", "/projects/{id}/backups/{backup_id}/download", {
 });
 
 byProject("get", "/projects/{id}/backups/{backup_id}/manifest", {
-  summary: "What the backup holds: rows and content hash of each table, hashes of the parts",
+  summary: "Get the manifest of a backup: rows and content hash of each table, hashes of the parts",
   request: { params: ofBackup },
   responses: { 200: answer("The manifest", z.looseObject({ format: z.string(), sha256: z.string() }).openapi("BackupManifest")) },
   problems: ["conflict"],
@@ -158,10 +159,10 @@ byProject("get", "/projects/{id}/backups/{backup_id}/manifest", {
 });
 
 byAdmin("delete", "/projects/{id}/backups/{backup_id}", {
-  summary: "Remove a backup",
-  description: "Also the only one. What was copied to Telegram stays there. One that runs is removed after its job was cancelled: 409.",
+  summary: "Delete a backup",
+  description: "Works for the last backup, too. Copies in Telegram remain. A running backup gets 409. Cancel its job first.",
   request: { params: ofBackup },
-  responses: { 200: answer("As it was", backup) },
+  responses: { 200: answer("The deleted backup", backup) },
   problems: ["conflict"],
 }).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");

@@ -1,4 +1,4 @@
-/** Restoring a backup makes a project, and is the administrator's. */
+/** Restores a backup into a new project. Only for the administrator. */
 import { z } from "@hono/zod-openapi";
 import { Problem } from "../../errors.ts";
 import { name, ofProject, projectId, time } from "../../http/fields.ts";
@@ -26,7 +26,7 @@ const restore = z
     status: z
       .enum(RESTORE_STATUSES)
       .describe(
-        "completed: the content hashes agreed. failed: the database is empty again unless `error` says otherwise, and the same request tries again",
+        "completed: the content hashes are equal. failed: the database is empty again, unless `error` says otherwise. Send the same request to retry",
       ),
     attempt: z.int(),
     job_id: z.string(),
@@ -40,10 +40,10 @@ const restore = z
 const restoreBody = z
   .strictObject({
     project_id: projectId.describe(
-      "Of the new project: yours to choose. The same request again answers with the same restore; another one is 409",
+      "Id of the new project, chosen by you. The same request returns the same restore. Another request gets 409",
     ),
-    organization_id: organizationId.optional().describe("Who owns it; without it, who owns the project that was backed up"),
-    name: name.optional().describe("Without it, the name of the project that was backed up"),
+    organization_id: organizationId.optional().describe("Owner of the new project. Default: the owner of the original project"),
+    name: name.optional().describe("Default: the name of the original project"),
     ...newProject,
   })
   .openapi({ example: { project_id: "proj_reading_list_copy", name: "Reading list, as of yesterday" } });
@@ -52,31 +52,32 @@ const restoring = z
   .object({
     restore,
     project,
-    api_key: newApiKey.optional().describe("Only in the answer of the request that made the project, and never again"),
+    api_key: newApiKey.optional().describe("Only in the response that created the project"),
   })
   .openapi("Restoring");
 
 byAdmin("post", "/projects/{id}/backups/{backup_id}/restore", {
   summary: "Restore a backup into a new project",
   description:
-    "Makes the project with its caps and first key, and fills its database by a job; until the content hashes were compared, nobody can write to it. Nothing is ever overwritten: a project that exists already is refused. The same request after a failure tries again.",
+    "Creates the project with its caps and first key. A job fills its database. Writes are refused until the content hashes were compared. Existing projects are refused, so nothing is overwritten. Send the same request again after a failure.",
   request: { params: ofBackup, body: jsonBody(restoreBody) },
-  responses: { 202: answer("The project is there; its database follows", restoring, location(WHERE)) },
+  responses: { 202: answer("The project was created, its database follows", restoring, location(WHERE)) },
   problems: ["conflict", "unprocessable"],
 }).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   const body = c.req.valid("json");
-  if (body.project_id === id) throw new Problem("conflict", "A backup is restored into another project than its own.");
+  if (body.project_id === id)
+    throw new Problem("conflict", "`project_id` must be a new project. A backup cannot be restored into its own project.");
   const project = { organizationId: body.organization_id ?? null, name: body.name ?? null, ...newProjectInput(body) };
-  const asked = { id: body.project_id, project, requestId: c.get("requestId") };
-  const made = await startRestore(c.get("deps"), id, backup_id, asked, BY_ADMIN);
+  const request = { id: body.project_id, project, requestId: c.get("requestId") };
+  const made = await startRestore(c.get("deps"), id, backup_id, request, BY_ADMIN);
   c.header("Location", `/api/projects/${body.project_id}/restore`);
   const key = made.key === null ? {} : { api_key: { ...keyJson(made.key), key: made.key.key } };
   return c.json({ restore: restoreJson(made.restore), project: projectJson(made.project), ...key }, 202);
 });
 
 byProject("get", "/projects/{id}/restore", {
-  summary: "What the project was restored from, and how that goes",
+  summary: "Get the restore of a project",
   request: { params: ofProject },
-  responses: { 200: answer("As it is now", restore) },
+  responses: { 200: answer("The restore", restore) },
 }).handle(async (c) => c.json(restoreJson(await getRestore(c.get("deps"), c.req.valid("param").id)), 200));

@@ -1,6 +1,6 @@
-/** Organisations: for the administrator. */
+/** Organizations. Only for the administrator. */
 import { z } from "@hono/zod-openapi";
-import { identifier, instant, name, searchText, time } from "../../http/fields.ts";
+import { identifier, wholeSecond, name, searchText, time } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
 import { pageByTime, pageQuery } from "../../http/paging.ts";
 import { isoOrNull, isoSeconds } from "../../lib/time.ts";
@@ -17,25 +17,27 @@ import { MAX_CAP } from "../../tenants/limits/caps.ts";
 import { admin, answer, jsonBody, location, onePage, operations } from "../operation.ts";
 
 export const organizationRoutes = createRouter();
-const operation = operations(organizationRoutes, "Organisations", admin);
+const operation = operations(organizationRoutes, "Organizations", admin);
 
-export const organizationId = identifier.describe("Of an organisation").openapi({ example: "org_alexandria" });
-const billingAnchor = instant.refine((text) => !(Date.parse(text) < 0), "expected a time from 1970 on");
+export const organizationId = identifier.describe("Id of an organization").openapi({ example: "org_alexandria" });
+const billingAnchor = wholeSecond.refine((text) => !(Date.parse(text) < 0), "must not be before 1970");
 
-const monthlyApiCalls = z.int().min(0).max(MAX_CAP).nullable().describe("Calls of all its projects in one billing period; null: unlimited");
+const monthlyApiCalls = z.int().min(0).max(MAX_CAP).nullable().describe("Calls of all its projects in one billing period. null: unlimited");
 
 const organization = z
   .object({
     id: z.string(),
     name: z.string(),
     status: z.enum(["ACTIVE", "ARCHIVED"]),
-    billing_anchor: time.describe("Billing periods begin whole months after it: anchored on the 31st, in February on its last day"),
+    billing_anchor: time.describe(
+      "Billing periods begin whole months after it. A period anchored on the 31st begins on the last day of shorter months",
+    ),
     quotas: z.object({ api_calls: monthlyApiCalls }),
     period: z.object({
       index: z.int().describe("Counted from the anchor"),
       starts_at: time,
-      ends_at: time.describe("Not part of the period any more"),
-      api_calls: z.int().describe("Used so far"),
+      ends_at: time.describe("Exclusive end of the period"),
+      api_calls: z.int().describe("Usage so far"),
     }),
     created_at: time,
     updated_at: time,
@@ -45,16 +47,16 @@ const organization = z
 const params = z.object({ id: organizationId });
 
 operation("post", "/organizations", {
-  summary: "Create an organisation",
+  summary: "Create an organization",
   request: {
     body: jsonBody(
       z
         .strictObject({
-          id: organizationId.optional().describe("Yours to choose; otherwise one is made"),
+          id: organizationId.optional().describe("Chosen by you, otherwise generated"),
           name,
           billing_anchor: billingAnchor
             .optional()
-            .describe("Default: now, and no later. Its day, or the month's last, begins every billing period"),
+            .describe("Default: now. Must not be in the future. Every billing period begins on this day of the month, or on the last day"),
           quotas: z.strictObject({ api_calls: monthlyApiCalls.default(null) }).default({ api_calls: null }),
         })
         .openapi({
@@ -84,9 +86,9 @@ operation("post", "/organizations", {
 });
 
 operation("get", "/organizations", {
-  summary: "Organisations, the newest first",
+  summary: "List organizations",
   request: {
-    query: z.object({ status: z.enum(["ACTIVE", "ARCHIVED"]).optional().describe("Without it, all"), q: searchText, ...pageQuery }),
+    query: z.object({ status: z.enum(["ACTIVE", "ARCHIVED"]).optional().describe("Default: all"), q: searchText, ...pageQuery }),
   },
   responses: { 200: onePage({ organizations: z.array(organization) }) },
 }).handle(async (c) => {
@@ -105,14 +107,14 @@ const period = z.object({
   starts_at: time,
   ends_at: time,
   api_calls: z.int(),
-  adjustments: z.int().describe("Reported after the period was over: its total never changes"),
+  adjustments: z.int().describe("Usage reported after the end of the period, whose total never changes"),
   closed_at: time.nullable(),
 });
 
 operation("get", "/organizations/{id}", {
-  summary: "One organisation with its latest billing periods",
+  summary: "Get an organization with its latest billing periods",
   request: { params },
-  responses: { 200: answer("As it is now", organization.extend({ periods: z.array(period) })) },
+  responses: { 200: answer("The organization", organization.extend({ periods: z.array(period) })) },
 }).handle(async (c) => {
   const { id } = c.req.valid("param");
   const deps = c.get("deps");
@@ -129,8 +131,8 @@ operation("get", "/organizations/{id}", {
 });
 
 operation("patch", "/organizations/{id}", {
-  summary: "Change an organisation",
-  description: "The billing anchor stays as it is: every period that was ever counted hangs on it.",
+  summary: "Change an organization",
+  description: "The billing anchor cannot change, because all billing periods depend on it.",
   request: {
     params,
     body: jsonBody(
@@ -138,12 +140,12 @@ operation("patch", "/organizations/{id}", {
         .strictObject({
           name: name.optional(),
           quotas: z.strictObject({ api_calls: monthlyApiCalls }).optional(),
-          status: z.enum(["ACTIVE", "ARCHIVED"]).optional().describe("ACTIVE brings an archived one back"),
+          status: z.enum(["ACTIVE", "ARCHIVED"]).optional().describe("ACTIVE restores an archived organization"),
         })
         .openapi({ example: { quotas: { api_calls: 250_000 } } }),
     ),
   },
-  responses: { 200: answer("Changed; in force with the next request", organization) },
+  responses: { 200: answer("Changed, effective with the next request", organization) },
   problems: ["conflict"],
 }).handle(async (c) => {
   const { id } = c.req.valid("param");
@@ -154,8 +156,8 @@ operation("patch", "/organizations/{id}", {
 });
 
 operation("delete", "/organizations/{id}", {
-  summary: "Archive an organisation",
-  description: "Its projects must be archived or deleted first. Nothing is erased. Twice answers the same.",
+  summary: "Archive an organization",
+  description: "Archive or delete its projects first. Nothing is erased. Idempotent.",
   request: { params },
   responses: { 200: answer("Archived", organization) },
   problems: ["conflict"],

@@ -1,4 +1,4 @@
-/** Durable jobs: asking for one, the list of them, one in full, cancelling, retrying, and what the clock asks for. */
+/** Durable jobs: create, list, read, cancel, retry, and list schedules. */
 import { z } from "@hono/zod-openapi";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
@@ -17,10 +17,10 @@ const operation = operations(jobRoutes, "Jobs", admin);
 const REQUESTED_BY = "admin";
 
 operation("post", "/", {
-  summary: "Ask for a job",
-  description: "Written down before it is answered, and run whatever happens then. The same `idempotency_key` answers with the first job.",
+  summary: "Create a job",
+  description: "The job is recorded before the response, so it will run. The same `idempotency_key` returns the first job.",
   request: {
-    headers: z.object({ traceparent: z.string().max(200).optional().describe("W3C trace context, which the job's log lines carry on") }),
+    headers: z.object({ traceparent: z.string().max(200).optional().describe("W3C trace context, continued by the job") }),
     body: jsonBody(jobBody),
   },
   responses: { 202: answer("The job", job, location("The job")) },
@@ -40,16 +40,16 @@ operation("post", "/", {
 });
 
 operation("get", "/", {
-  summary: "Jobs, the newest first",
+  summary: "List jobs",
   request: {
     query: z.object({
       type: z.enum(JOB_TYPES).optional().describe("Only jobs of this type"),
-      status: z.enum(JOB_STATUSES).optional().describe("Only jobs that are so now"),
-      project_id: z.string().min(1).max(100).optional().describe("Only jobs that were asked for about this project"),
+      status: z.enum(JOB_STATUSES).optional().describe("Only jobs with this status"),
+      project_id: z.string().min(1).max(100).optional().describe("Only jobs of this project"),
       ...pageQuery,
     }),
   },
-  responses: { 200: answer("A page", z.object({ jobs: z.array(job), next_cursor: nextCursor }).openapi("Jobs")) },
+  responses: { 200: answer("One page", z.object({ jobs: z.array(job), next_cursor: nextCursor }).openapi("Jobs")) },
 }).handle(async (c) => {
   const { cursor, limit, ...filter } = c.req.valid("query");
   const { db } = c.get("deps");
@@ -62,7 +62,7 @@ operation("get", "/", {
 });
 
 operation("get", "/schedules", {
-  summary: "What the clock asks for",
+  summary: "List schedules",
   responses: {
     200: answer(
       "Every cron with its last and next run",
@@ -84,7 +84,7 @@ operation("get", "/schedules", {
 });
 
 operation("get", "/{id}", {
-  summary: "One job with every try",
+  summary: "Get a job with all attempts",
   request: { params: ofJob },
   responses: { 200: answer("The job", jobDetail) },
 }).handle(async (c) => {
@@ -93,8 +93,8 @@ operation("get", "/{id}", {
 });
 
 operation("post", "/{id}/cancel", {
-  summary: "Cancel a job that has not ended",
-  description: "No further step of it begins; what a step under way has done already stays done. Twice the same.",
+  summary: "Cancel a job",
+  description: "No further step begins. Effects of a running step remain. Idempotent.",
   request: { params: ofJob },
   responses: { 200: answer("The job", job) },
   problems: ["conflict"],
@@ -104,8 +104,8 @@ operation("post", "/{id}/cancel", {
 });
 
 operation("post", "/{id}/retry", {
-  summary: "Run a failed or cancelled job once more",
-  description: "As a job of its own, from its beginning. Asking twice gives one.",
+  summary: "Retry a failed or cancelled job",
+  description: "Creates a new job that starts from the beginning. Idempotent.",
   request: { params: ofJob },
   responses: { 202: answer("The new run", job, location("The job")) },
   problems: ["conflict"],

@@ -1,4 +1,4 @@
-/** Jobs as the API shows them. */
+/** Jobs in the API. */
 import { z } from "@hono/zod-openapi";
 import { JOBS, JOB_TYPES, visiblePayload } from "../../jobs/catalog.ts";
 import type { JobType } from "../../jobs/catalog.ts";
@@ -13,16 +13,16 @@ const MAX_DELAY_SECONDS = 30 * 24 * 60 * 60;
 const MAX_ATTEMPTS = 20;
 const EXAMPLE_ID = "harvest-5f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d6e7f8091";
 
-/** One shape for each type, so that a wrong payload is told by the names of its own fields. */
+/** One schema for each type, so that errors name the fields of its payload. */
 function askingFor<Type extends JobType>(type: Type) {
   return z
     .strictObject({
       type: z.literal(type).describe(JOBS[type].description),
-      payload: JOBS[type].payload.describe("Never put a secret in it"),
-      idempotency_key: idempotencyKey.describe("The same key is the same job, and answers with it"),
-      delay_seconds: z.int().min(0).max(MAX_DELAY_SECONDS).optional().describe("Not begun before"),
-      max_attempts: z.int().min(1).max(MAX_ATTEMPTS).optional().describe(`Of each step; ${JOBS[type].tries} by default`),
-      project_id: z.string().min(1).max(100).optional().describe("The project it is about, to find it by"),
+      payload: JOBS[type].payload.describe("Must not contain secrets"),
+      idempotency_key: idempotencyKey.describe("The same key returns the same job"),
+      delay_seconds: z.int().min(0).max(MAX_DELAY_SECONDS).optional().describe("Wait before the job begins"),
+      max_attempts: z.int().min(1).max(MAX_ATTEMPTS).optional().describe(`Attempts of each step. Default: ${JOBS[type].tries}`),
+      project_id: z.string().min(1).max(100).optional().describe("Project of the job, for filters"),
     })
     .openapi(`JobRequest_${type}`);
 }
@@ -41,17 +41,17 @@ const jobFields = {
   status: z
     .enum(JOB_STATUSES)
     .describe(
-      "scheduled: its delay is not over. running: also between two tries. waiting: it sleeps between steps. The last three are final",
+      "scheduled: waits for its delay. running: also between two attempts. waiting: sleeps between steps. The last three are final",
     ),
-  payload: z.record(z.string(), z.unknown()).describe("Without what nobody gets to read"),
+  payload: z.record(z.string(), z.unknown()).describe("Without secret fields"),
   requested_by: z.string(),
   project_id: z.string().nullable(),
-  run: count.describe("1, and one more for each retry"),
+  run: count.describe("1 for the first run, one more for each retry"),
   retry_of: z.string().nullable().describe("The run before this one"),
-  tries: count.describe("The most that any step took so far"),
-  max_attempts: count.describe("Of each step"),
+  tries: count.describe("Highest number of attempts of a step so far"),
+  max_attempts: count.describe("Maximum attempts of each step"),
   error: z.string().nullable(),
-  scheduled_for: time.nullable().describe("The cron's tick, or when its delay ends"),
+  scheduled_for: time.nullable().describe("Scheduled time of the cron, or end of the delay"),
   request_id: z.string().nullable(),
   trace_id: z.string().nullable(),
   created_at: time,
@@ -79,19 +79,19 @@ const EXAMPLE_JOB = {
   ended_at: "2025-12-30T14:00:09Z",
 };
 
-/** Written out where it may be null: a reference that may be null is not understood by every reader of the document. */
+/** Inlined if it may be null, because not every reader of the document understands a nullable reference. */
 export const jobOrNull = z.object(jobFields).nullable();
 
 export const job = z.object(jobFields).openapi("Job", { example: EXAMPLE_JOB });
 
 const attempt = z.object({
   step: z.string(),
-  nth: count.describe("Which step of this name"),
+  nth: count.describe("Number among the steps with this name"),
   attempt: count,
   outcome: z
     .enum(["succeeded", "failed", "timed_out", "interrupted"])
     .nullable()
-    .describe("interrupted: the Worker died, or the job was cancelled. null while it runs"),
+    .describe("interrupted: the Worker crashed, or the job was cancelled. null: running"),
   error: z.string().nullable(),
   started_at: time.nullable(),
   ended_at: time.nullable(),
@@ -124,10 +124,10 @@ const EXAMPLE_ATTEMPTS = [
 export const jobDetail = z
   .object({
     ...jobFields,
-    result: z.unknown().describe("As the type says; null where there is none"),
-    attempts: z.array(attempt).describe("Every try of every step"),
+    result: z.unknown().describe("Depends on the type. null: none"),
+    attempts: z.array(attempt).describe("All attempts of all steps"),
     errors: z.array(z.object({ at: time, step: z.string(), attempt: count, message: z.string() })),
-    timeline: z.array(z.object({ at: time, event: z.string() })).describe("The same as a story, the oldest first"),
+    timeline: z.array(z.object({ at: time, event: z.string() })).describe("Events of the job, oldest first"),
   })
   .openapi("JobDetail", {
     example: {
@@ -183,13 +183,13 @@ export function jobDetailJson(row: JobRow, attempts: readonly AttemptRow[]): z.i
   };
 }
 
-export const ofJob = z.object({ id: z.string().max(100).describe("The job's id").openapi({ example: EXAMPLE_ID }) });
+export const ofJob = z.object({ id: z.string().max(100).describe("Id of the job").openapi({ example: EXAMPLE_ID }) });
 
-/** Where a job is found. */
+/** Link to a job. */
 export const jobLink = z
   .object({
     id: z.string(),
-    status: z.string().nullable().describe("null: the index of jobs does not know it yet, or any more"),
+    status: z.string().nullable().describe("null: not yet or no longer in the index of jobs"),
     href: z.string(),
   })
   .openapi("JobLink");

@@ -1,6 +1,6 @@
-/** A project's API keys: for the administrator, and for a key of the project that may manage them. */
+/** API keys of a project, for the administrator and for keys with the right scope. */
 import { z } from "@hono/zod-openapi";
-import { idempotencyKey, instant, name, ofProject, orNull, projectId, time } from "../../http/fields.ts";
+import { idempotencyKey, wholeSecond, name, ofProject, orNull, projectId, time } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
 import { pageByTime, pageOnly } from "../../http/paging.ts";
 import { SCOPES, listKeys } from "../../store/keys/api-keys.ts";
@@ -16,8 +16,8 @@ const operation = operations(projectKeyRoutes, "API keys", projectItself("admin"
 
 const keyId = z
   .string()
-  .regex(/^[0-9A-Za-z]{10}$/u, "expected the 10 letters and digits in the middle of a key: qc_live_<these>_…")
-  .describe("Of a key: stands in the key itself")
+  .regex(/^[0-9A-Za-z]{10}$/u, "must be the 10 letters and digits in the middle of a key, qc_live_<these>_…")
+  .describe("Id of a key, which is part of the key")
   .openapi({ example: "Q7hX2mPz4K" });
 
 const ofKey = z.object({ id: projectId, key_id: keyId });
@@ -25,22 +25,22 @@ const ofKey = z.object({ id: projectId, key_id: keyId });
 const scopes = z
   .array(z.enum(SCOPES))
   .min(1)
-  .refine((given) => new Set(given).size === given.length, "expected each scope once")
+  .refine((given) => new Set(given).size === given.length, "must name each scope once")
   .describe(
-    "`read`: the catalogue and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys and webhooks",
+    "`read`: the catalog and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys and webhooks",
   );
 
-/** What every key may until somebody says otherwise. */
+/** Scopes of a key by default. */
 const DEFAULT_SCOPES = ["read", "enrich", "database"] as const;
 
 const keyBody = z.strictObject({
-  name: name.default("default").describe("For people"),
-  mode: z.enum(KEY_MODES).default("live").describe("Stands in the key, so that those in tests and examples can be told apart"),
+  name: name.default("default").describe("Shown to people"),
+  mode: z.enum(KEY_MODES).default("live").describe("Part of the key. `test` marks keys in tests and examples"),
   scopes: scopes.default([...DEFAULT_SCOPES]),
-  expires_at: instant.nullable().default(null).describe("null: never"),
+  expires_at: wholeSecond.nullable().default(null).describe("null: never"),
 });
 
-/** The first key of a new project, where the request says nothing of it. */
+/** Default of a new project's first key. */
 export const firstKey = keyBody.default({ name: "default", mode: "live", scopes: [...DEFAULT_SCOPES], expires_at: null });
 
 export const keyInput = ({ name, mode, scopes, expires_at }: z.infer<typeof keyBody>) => {
@@ -55,39 +55,37 @@ const apiKey = z
     scopes: z.array(z.enum(SCOPES)).readonly(),
     expires_at: time.nullable(),
     revoked_at: time.nullable(),
-    last_used_at: time.nullable().describe("To the minute"),
+    last_used_at: time.nullable().describe("Rounded down to the minute"),
     created_at: time,
     versions: z.array(
       z.object({
         version: z.int(),
         created_at: time,
-        expires_at: time.nullable().describe("When it stops working, because a newer one exists; null: with the key"),
+        expires_at: time.nullable().describe("End of the grace period after a rotation. null: expires with the key"),
         last_used_at: time.nullable(),
-        uses_in_grace: z.int().nullable().describe("How often it was used since a newer one exists; null: there is none"),
+        uses_in_grace: z.int().nullable().describe("Uses since a newer version exists. null: this is the newest"),
       }),
     ),
   })
   .openapi("ApiKey");
 
-export const newApiKey = apiKey
-  .extend({ key: z.string().describe("The key itself: only in this answer, and never again") })
-  .openapi("NewApiKey");
+export const newApiKey = apiKey.extend({ key: z.string().describe("The key itself, only in this response") }).openapi("NewApiKey");
 
-/** A key whose secret may be somebody else's to know. */
+/** A key whose secret may be unknown to the caller. */
 export const shownApiKey = apiKey
   .extend({
-    key: z.string().nullable().describe("The key itself, on its one appearance; null: it was shown before, or you made it yourself"),
+    key: z.string().nullable().describe("The key itself, shown once. null: it was already shown, or you generated it"),
   })
   .openapi("ShownApiKey");
 
-const asItIsNow = { 200: answer("As it is now", apiKey) };
+const asItIsNow = { 200: answer("The key", apiKey) };
 
 operation("post", "/projects/{id}/keys", {
-  summary: "Make an API key",
+  summary: "Create an API key",
   description:
-    "The key is in this answer, and never again: only a keyed hash of it is stored. A project has at most 20 keys that work: 409. While it is suspended for abuse, its own keys make no others.",
+    "Only this response contains the key. The coordinator stores a keyed hash. A project has at most 20 active keys, otherwise 409. While the project is suspended for abuse, its own keys cannot create keys.",
   request: { params: ofProject, body: jsonBody(keyBody.openapi({ example: { name: "Web shop", scopes: ["read", "enrich"] } })) },
-  responses: { 201: answer("Made", newApiKey) },
+  responses: { 201: answer("Created", newApiKey) },
   problems: ["conflict", "project_suspended", "unprocessable"],
 }).handle(async (c) => {
   const input = keyInput(c.req.valid("json"));
@@ -96,7 +94,7 @@ operation("post", "/projects/{id}/keys", {
 });
 
 operation("get", "/projects/{id}/keys", {
-  summary: "The project's API keys, the newest first",
+  summary: "List API keys of a project",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ keys: z.array(apiKey) }) },
 }).handle(async (c) => {
@@ -106,7 +104,7 @@ operation("get", "/projects/{id}/keys", {
 });
 
 operation("get", "/projects/{id}/keys/{key_id}", {
-  summary: "One API key",
+  summary: "Get an API key",
   request: { params: ofKey },
   responses: asItIsNow,
 }).handle(async (c) => {
@@ -116,7 +114,7 @@ operation("get", "/projects/{id}/keys/{key_id}", {
 
 operation("delete", "/projects/{id}/keys/{key_id}", {
   summary: "Revoke an API key",
-  description: "Takes effect with the next request. Twice answers the same.",
+  description: "Effective with the next request. Idempotent.",
   request: { params: ofKey },
   responses: asItIsNow,
   problems: ["conflict"],
@@ -128,29 +126,26 @@ operation("delete", "/projects/{id}/keys/{key_id}", {
 operation("post", "/projects/{id}/keys/{key_id}/rotate", {
   summary: "Replace the secret of an API key",
   description:
-    "The new version is in this answer, and never again. The one before works 24 hours more, never past the key's own expiry; its answers say until when in `x-api-key-expires`. While two versions work, there is no third: 409. The job in this answer sleeps until the grace is over, and tells how often the old version was used in it; so does `uses_in_grace` here. To keep a key from travelling at all, make one yourself (`qc_<live|test>_<this key's id>_<32 letters and digits>`, then the CRC-32 of all that in base 62, 6 digits of 0-9A-Za-z) and send its SHA-256: what is no such key, or has another id, opens nothing. The last 10 versions that work no more are kept. While the project is suspended for abuse, its own keys rotate nothing.",
+    "Only this response contains the new version. The earlier version works for 24 more hours, but not past the key's expiry. Responses to it carry the end in `x-api-key-expires`. At most two versions are active. Another rotation returns 409. The job sleeps until the grace period ends and reports the uses of the old version, like `uses_in_grace`. To keep the key on your side, generate it yourself and send its SHA-256. Its format is `qc_<live|test>_<this key's id>_<32 letters and digits>`, then the CRC-32 of that text. The CRC has 6 digits in base 62 (0-9A-Za-z). The last 10 inactive versions are kept. While the project is suspended for abuse, its own keys cannot rotate keys.",
   request: {
     params: ofKey,
     body: optionalBody(
       z
         .strictObject({
-          immediate: z.boolean().default(false).describe("The secret leaked: all earlier versions stop working now"),
+          immediate: z.boolean().default(false).describe("true: the secret leaked, so all earlier versions stop working immediately"),
           new_key_sha256: z
             .string()
-            .regex(/^[0-9a-f]{64}$/u, "expected SHA-256 as 64 hex digits in lower case")
+            .regex(/^[0-9a-f]{64}$/u, "must be a SHA-256 hash: 64 lower-case hex digits")
             .optional()
-            .describe("Of the whole new key, where you made it yourself"),
-          idempotency_key: idempotencyKey.describe("The same rotation again makes no other version, and answers without the key"),
+            .describe("Hash of a new key that you generated"),
+          idempotency_key: idempotencyKey.describe("Repeating the rotation creates no other version and returns no key"),
         })
         .default({ immediate: false })
         .openapi({ example: { immediate: false } }),
     ),
   },
   responses: {
-    200: answer(
-      "Rotated",
-      shownApiKey.extend({ job: orNull(jobLink).describe("null: there is no grace to keep") }).openapi("RotatedApiKey"),
-    ),
+    200: answer("Rotated", shownApiKey.extend({ job: orNull(jobLink).describe("null: no grace period") }).openapi("RotatedApiKey")),
   },
   problems: ["conflict", "project_suspended"],
 }).handle(async (c) => {
@@ -164,7 +159,7 @@ operation("post", "/projects/{id}/keys/{key_id}/rotate", {
 });
 
 operation("post", "/projects/{id}/keys/{key_id}/end-grace", {
-  summary: "Let only the newest version of an API key work from now on",
+  summary: "End the grace period of an API key",
   request: { params: ofKey },
   responses: asItIsNow,
   problems: ["conflict"],

@@ -1,4 +1,4 @@
-/** Authors: the bibliography of one, bought page by page, and those with the most editions in the catalogue. */
+/** Authors: the bibliography of one, and the authors with the most editions in the catalog. */
 import { z } from "@hono/zod-openapi";
 import { addressable } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
@@ -10,14 +10,14 @@ import { withRateLimit } from "../quota/schemas.ts";
 import { SPENDING, afterAll, apiCalls, enriching, enrichments, spender, stop } from "./enriching.ts";
 
 export const authorRoutes = createRouter();
-const catalogue = operations(authorRoutes, "Catalogue", activeProject("read"));
+const catalogue = operations(authorRoutes, "Catalog", activeProject("read"));
 
 const bibliographyBody = z
   .strictObject({
     author_name: addressable,
     max_pages: z.int().min(1).max(100).default(10),
     page_size: z.int().min(1).max(1_000).default(1_000),
-    refresh: z.boolean().default(false).describe("Start again from the first page"),
+    refresh: z.boolean().default(false).describe("Restart at the first page"),
     ...spender,
   })
   .openapi({ example: { author_name: "Ursula K. Le Guin" } });
@@ -25,17 +25,17 @@ const bibliographyBody = z
 const bibliographyAnswer = z
   .object({
     author: z.string(),
-    books_found: z.int().describe("In the pages of this call; of the whole bibliography where it is cached"),
+    books_found: z.int().describe("Books on the pages of this request, or in the whole cached bibliography"),
     already_existed: z.int(),
-    enriched: z.int().describe("New to the catalogue"),
-    failed: z.int().describe("Records that could not be read, and books that could not be stored"),
+    enriched: z.int().describe("New books in the catalog"),
+    failed: z.int().describe("Unreadable records, and books that could not be stored"),
     pages_fetched: z.int(),
     api_calls: apiCalls,
-    cached: z.boolean().describe("Answered from the catalogue, for nothing"),
-    complete: z.boolean().describe("Every result was fetched. Without next_page, false means that the provider gives no more: see errors"),
+    cached: z.boolean().describe("Answered from the catalog, free of charge"),
+    complete: z.boolean().describe("All results were fetched. false without `next_page`: the provider returns no more, see `errors`"),
     quota_exhausted: z
       .boolean()
-      .describe("The day ended before the last page. The same request goes on from next_page when there is quota again"),
+      .describe("The quota ended before the last page. Send the same request after the reset to continue at `next_page`"),
     next_page: z.int().optional(),
     errors: z.array(z.object({ page: z.int(), ...stop })).readonly(),
     ...afterAll,
@@ -43,17 +43,16 @@ const bibliographyAnswer = z
   .openapi("BibliographyResult");
 
 enrichments(authorRoutes)("post", "/authors/enrich-bibliography", {
-  summary: "An author's books, page by paid page",
-  description:
-    "One provider call a page. An earlier call that had to stop is continued; a complete bibliography costs nothing for 30 days.",
+  summary: "Fetch the bibliography of an author",
+  description: "Costs one provider call per page. Continues an interrupted request. A complete bibliography is free for 30 days.",
   request: { body: jsonBody(bibliographyBody) },
-  responses: { 200: withRateLimit("As far as it came", bibliographyAnswer) },
+  responses: { 200: withRateLimit("The fetched part", bibliographyAnswer) },
   problems: SPENDING,
 }).handle(async (c) => {
   const { author_name: authorName, max_pages: maxPages, page_size: pageSize, refresh, ...rest } = c.req.valid("json");
-  const asked = { authorName, maxPages, pageSize, refresh };
+  const question = { authorName, maxPages, pageSize, refresh };
   const answer = await enriching(c, rest, "enrich.bibliography", async (deps, spender) =>
-    enrichBibliography(deps, { ...asked, ...spender }),
+    enrichBibliography(deps, { ...question, ...spender }),
   );
   return c.json(answer, 200);
 });
@@ -61,16 +60,16 @@ enrichments(authorRoutes)("post", "/authors/enrich-bibliography", {
 const MAX_LIMIT = 1_000;
 
 catalogue("get", "/authors/top", {
-  summary: "Authors by the number of editions in the catalogue",
+  summary: "List authors with the most editions in the catalog",
   request: {
     query: z.object({
-      offset: z.preprocess(digits, z.int().min(0).max(10_000_000).default(0)).describe("How many authors to leave out"),
-      limit: z.preprocess(digits, z.int().min(1).max(MAX_LIMIT).default(100)).describe("How many authors to show"),
+      offset: z.preprocess(digits, z.int().min(0).max(10_000_000).default(0)).describe("Authors to skip"),
+      limit: z.preprocess(digits, z.int().min(1).max(MAX_LIMIT).default(100)).describe("Maximum number of authors"),
     }),
   },
   responses: {
     200: answer(
-      "The most prolific first",
+      "Authors, most editions first",
       z
         .object({
           authors: z.array(z.object({ author_name: z.string(), work_count: z.int(), edition_count: z.int() })).readonly(),

@@ -1,4 +1,4 @@
-/** Books by ISBN, many at once. */
+/** Enriches a batch of books by ISBN. */
 import { z } from "@hono/zod-openapi";
 import { createRouter } from "../../http/index.ts";
 import { enrichBatch, readIsbns } from "../../library/batch.ts";
@@ -12,19 +12,19 @@ export const batchRoutes = createRouter();
 const batchBody = z
   .strictObject({
     isbns: z.array(z.string().max(100)).min(1).max(1_000).describe("ISBN-10 or ISBN-13, hyphens and spaces allowed"),
-    refresh: z.boolean().default(false).describe("Ask the provider again for what the catalogue holds"),
-    include: z.enum(["books"]).optional().describe("`books` puts the found books into the answer"),
+    refresh: z.boolean().default(false).describe("Fetch cached books again"),
+    include: z.enum(["books"]).optional().describe("`books` adds the found books to the response"),
     ...spender,
   })
   .openapi({ example: { isbns: ["978-0-14-143951-8", "0747532699"] } });
 
 const batchAnswer = z
   .object({
-    requested: z.int().describe("ISBNs as given, repetitions included"),
-    found: z.int().describe("Distinct books the catalogue now holds of them: enriched + cached"),
+    requested: z.int().describe("Given ISBNs, including repetitions"),
+    found: z.int().describe("Distinct found books: enriched + cached"),
     enriched: z.int().describe("Fetched from the provider"),
-    cached: z.int().describe("Known to the catalogue for less than 30 days, for nothing"),
-    not_found: z.array(z.string()).readonly().describe("The provider does not know them (asked again after 7 days)"),
+    cached: z.int().describe("In the catalog for less than 30 days, free of charge"),
+    not_found: z.array(z.string()).readonly().describe("Unknown to the provider. Fetched again after 7 days"),
     invalid: z.array(z.object({ isbn: z.string(), reason: z.string() })).readonly(),
     failed: z.array(z.object({ isbn: z.string(), error: z.string() })).readonly(),
     api_calls: apiCalls,
@@ -34,9 +34,9 @@ const batchAnswer = z
   .openapi("BatchResult");
 
 enrichments(batchRoutes)("post", "/enrich/batch-direct", {
-  summary: "Books by ISBN, up to 1,000 in one provider request",
+  summary: "Enrich up to 1,000 books by ISBN in one provider request",
   request: { body: jsonBody(batchBody) },
-  responses: { 200: withRateLimit("What became of each ISBN", batchAnswer) },
+  responses: { 200: withRateLimit("Result of each ISBN", batchAnswer) },
   problems: SPENDING,
 }).handle(async (c) => {
   const { isbns: given, refresh, include, ...rest } = c.req.valid("json");

@@ -1,8 +1,8 @@
-/** Books: one of the catalogue, and what appeared in some months, bought page by page. */
+/** Books: one of the catalog, and the new releases of some months. */
 import { z } from "@hono/zod-openapi";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField } from "../../errors.ts";
 import { addressable } from "../../http/fields.ts";
-import { createRouter, invalidField } from "../../http/index.ts";
+import { createRouter } from "../../http/index.ts";
 import { parseIsbn } from "../../library/isbn.ts";
 import { enrichNewReleases, readReleases } from "../../library/new-releases.ts";
 import { MAX_MONTHS } from "../../library/releases-range.ts";
@@ -14,7 +14,7 @@ import { withRateLimit } from "../quota/schemas.ts";
 import { SPENDING, afterAll, apiCalls, enriching, enrichments, spender, stop } from "./enriching.ts";
 
 export const bookRoutes = createRouter();
-const catalogue = operations(bookRoutes, "Catalogue", activeProject("read"));
+const catalogue = operations(bookRoutes, "Catalog", activeProject("read"));
 
 const text = z.string().nullable();
 const texts = z.array(z.string()).readonly();
@@ -27,7 +27,7 @@ export const book = z
     authors: texts,
     publisher: text,
     language: text.describe("ISO 639-1"),
-    date_published: text.describe("YYYY, YYYY-MM or YYYY-MM-DD: as much as the provider knows"),
+    date_published: text.describe("YYYY, YYYY-MM or YYYY-MM-DD, as far as the provider knows"),
     pages: z.int().nullable(),
     binding: text,
     edition: text,
@@ -36,7 +36,7 @@ export const book = z
     image: text,
     msrp: z.number().nullable(),
     dewey_decimal: texts,
-    fetched_at: z.string().describe("When the provider was asked"),
+    fetched_at: z.string().describe("Time of the provider request"),
   })
   .openapi("Book");
 
@@ -45,7 +45,7 @@ export function bookJson({ fetched_at, ...stored }: CatalogBook) {
 }
 
 catalogue("get", "/books/{isbn}", {
-  summary: "One book of the catalogue",
+  summary: "Get a book of the catalog",
   request: {
     params: z.object({
       isbn: z.string().max(100).describe("ISBN-10 or ISBN-13, with or without hyphens and spaces").openapi({ example: "9780141439518" }),
@@ -55,27 +55,27 @@ catalogue("get", "/books/{isbn}", {
 }).handle(async (c) => {
   const { isbn } = c.req.valid("param");
   const parsed = parseIsbn(isbn);
-  if (!("isbn13" in parsed)) throw invalidField("isbn", `${JSON.stringify(isbn)}: ${parsed.reason}`);
+  if (!("isbn13" in parsed)) throw invalidField("isbn", parsed.reason, isbn);
   const [found] = await findBooks(c.get("deps").db, [parsed.isbn13]);
   if (!found) {
-    throw new Problem("not_found", `The catalogue does not hold ${parsed.isbn13}. POST /api/enrich/batch-direct asks the provider for it.`);
+    throw new Problem("not_found", `The book ${parsed.isbn13} is not in the catalog. Send POST /api/enrich/batch-direct to fetch it.`);
   }
   return c.json(bookJson(found), 200);
 });
 
-/** A cursor holds its question: 20 subjects of 150 characters, each at worst seven bytes long, in base64url. */
+/** A cursor contains the request: 20 subjects of 150 characters with up to seven bytes each, in base64url. */
 const MAX_CURSOR_CHARACTERS = 40_000;
 
-const month = z.string().regex(/^[12]\d{3}-(0[1-9]|1[0-2])$/u, "expected YYYY-MM");
+const month = z.string().regex(/^[12]\d{3}-(0[1-9]|1[0-2])$/u, "must be a month, such as 2025-12");
 
 const releasesBody = z
   .strictObject({
     start_month: month,
     end_month: month.describe(`At most ${MAX_MONTHS} months, both included`),
     max_pages_per_month: z.int().min(1).max(100).default(20),
-    subjects: z.array(addressable).max(20).default([]).describe("None: everything that appeared"),
-    skip_existing: z.boolean().default(true).describe("Leave books alone that the catalogue holds"),
-    resume: z.string().max(MAX_CURSOR_CHARACTERS).optional().describe("The cursor of an earlier answer to the same question"),
+    subjects: z.array(addressable).max(20).default([]).describe("Default: all subjects"),
+    skip_existing: z.boolean().default(true).describe("Skip books that are already in the catalog"),
+    resume: z.string().max(MAX_CURSOR_CHARACTERS).optional().describe("Cursor of an earlier response to the same request"),
     ...spender,
   })
   .openapi({ example: { start_month: "2025-11", end_month: "2025-12", subjects: ["Fiction"] } });
@@ -84,25 +84,23 @@ const releasesAnswer = z
   .object({
     start_month: z.string(),
     end_month: z.string(),
-    months_processed: z.int().describe("Finished in this call"),
+    months_processed: z.int().describe("Months finished by this request"),
     total_books_found: z.int().describe("A book under several subjects counts for each"),
     already_existed: z.int(),
     newly_enriched: z.int(),
     failed: z.int().describe("Records that could not be read, and books that could not be stored"),
     api_calls: apiCalls,
-    complete: z
-      .boolean()
-      .describe("Nothing is left of what was asked for; a month that has more pages than allowed is not looked at again"),
+    complete: z.boolean().describe("All requested months are finished. A month with more pages than allowed counts as finished"),
     quota_exhausted: z.boolean(),
-    resume: z.string().optional().describe("Send it with the same request to go on"),
+    resume: z.string().optional().describe("Send it with the same request to continue"),
     errors: z.array(z.object({ month: z.string(), ...stop })).readonly(),
     ...afterAll,
   })
   .openapi("NewReleasesResult");
 
 enrichments(bookRoutes)("post", "/books/enrich-new-releases", {
-  summary: "What appeared in some months",
-  description: "One provider call for each page of each month and subject.",
+  summary: "Fetch new releases of some months",
+  description: "Costs one provider call per page of each month and subject.",
   request: { body: jsonBody(releasesBody) },
   responses: { 200: withRateLimit("As far as it came", releasesAnswer) },
   problems: SPENDING,

@@ -1,4 +1,4 @@
-/** What every enrichment takes, costs and answers. */
+/** Common input, cost and output of all enrichments. */
 import { z } from "@hono/zod-openapi";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Deps } from "../../deps.ts";
@@ -15,24 +15,24 @@ export const enrichments = (router: OpenAPIHono<AppEnv>) =>
   operations(router, "Enrichment", meteredProject, ["quota_unavailable", "storage_unavailable"]);
 export const SPENDING = ["unprocessable", "cap_exceeded", "quota_exhausted", "pace_exceeded", "upstream_error"] as const;
 
-/** The administrator may say who spends, as with a reservation. */
+/** The administrator may set the caller, as with a reservation. */
 export const spender = { caller: callerLabel.optional(), priority };
 
 export const apiCalls = z.int().describe("Provider calls charged for this request");
 
-/** Last members of every answer. */
+/** Last fields of every response. */
 export const afterAll = {
   duration_ms: z.int().describe("Milliseconds"),
-  quota: orNull(quotaStatus).describe("null only where no quota was needed and the ledger does not answer"),
+  quota: orNull(quotaStatus).describe("null: no quota was needed and the ledger did not respond"),
 };
 
-/** Members of an error that ended a run. */
+/** Fields of an error that ended the request. */
 export const stop = { code: z.string(), message: z.string() };
 
-/** One enrichment is one invocation of the project, and one of its organisation's calls. */
+/** One enrichment is one invocation of the project, and one call of its organization. */
 const INVOCATION = { scope: "enrich", kind: "use", meter: "function_invocations_per_day" } as const;
 
-/** Does `work` for who asked, and says what it took. The label is the caller's by default. */
+/** Runs `work` for the caller and measures its duration. `label` is the default caller. */
 export async function enriching<Result extends { readonly quota: QuotaStatus | null }>(
   c: AppContext,
   given: Parameters<typeof spenderOf>[1],

@@ -1,8 +1,8 @@
-/** The scheduled harvest: what it is to fetch, how it stands, and a run by hand. */
+/** The scheduled harvest: targets, status, and a manual run. */
 import { z } from "@hono/zod-openapi";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidFields } from "../../errors.ts";
 import { addressable } from "../../http/fields.ts";
-import { createRouter, invalidFields } from "../../http/index.ts";
+import { createRouter } from "../../http/index.ts";
 import { runHarvest } from "../../library/harvest.ts";
 import { sortIsbns } from "../../library/isbn.ts";
 import { isoOrNull, isoSeconds } from "../../lib/time.ts";
@@ -24,23 +24,23 @@ const targetsBody = z
   .strictObject({
     isbns: z.array(z.string().max(100)).max(MAX_TARGETS).default([]),
     authors: z.array(addressable).max(MAX_TARGETS).default([]),
-    priority: z.int().min(0).max(100).default(50).describe("The highest first"),
+    priority: z.int().min(0).max(100).default(50).describe("Highest first"),
   })
-  .refine(({ isbns, authors }) => isbns.length + authors.length > 0, "expected at least one ISBN or author")
+  .refine(({ isbns, authors }) => isbns.length + authors.length > 0, "must have at least one ISBN or author")
   .openapi({ example: { isbns: ["978-0-14-143951-8"], authors: ["Ursula K. Le Guin"], priority: 80 } });
 
 operation("post", "/targets", {
-  summary: "Add what the harvest is to fetch",
+  summary: "Add targets to the harvest",
   description:
-    "Up to 10,000 ISBNs and 10,000 authors at once. What waits already keeps the higher priority; what is over becomes due again.",
+    "Accepts up to 10,000 ISBNs and 10,000 authors. A waiting target keeps the higher priority. A finished target becomes due again.",
   request: { body: jsonBody(targetsBody) },
   responses: {
     200: answer(
-      "What became of them",
+      "Result for the targets",
       z
         .object({
           added: z.int().describe("New targets"),
-          merged: z.int().describe("Given twice, or known before"),
+          merged: z.int().describe("Repeated or existing targets"),
           invalid: z.array(z.object({ isbn: z.string(), reason: z.string() })).readonly(),
         })
         .openapi("HarvestTargets"),
@@ -65,10 +65,10 @@ const run = z
     id: z.string(),
     started_at: z.string(),
     ended_at: z.string().nullable(),
-    targets: z.int().describe("Done or given up"),
+    targets: z.int().describe("Done or failed"),
     calls: z.int(),
     found: z.int().describe("Books"),
-    failed: z.int().describe("Given up"),
+    failed: z.int().describe("Finally failed targets"),
     stopped: z
       .enum([
         "nothing_due",
@@ -83,7 +83,7 @@ const run = z
         "error",
       ])
       .nullable()
-      .describe("Why it ended; null while it runs"),
+      .describe("Reason of the end. null: running"),
     detail: z.string().nullable(),
   })
   .openapi("HarvestRun");
@@ -100,14 +100,14 @@ const targetCount = z.object({
 });
 
 operation("get", "/status", {
-  summary: "What waits, what was done, and why the latest runs stopped",
+  summary: "Get the status of the harvest",
   responses: {
     200: answer(
-      "How the harvest stands",
+      "Queue and latest runs",
       z
         .object({
           targets: z.array(targetCount).readonly(),
-          runs: z.array(run).readonly().describe("The latest first"),
+          runs: z.array(run).readonly().describe("Newest first"),
           failed: z
             .array(
               z.object({
@@ -119,7 +119,7 @@ operation("get", "/status", {
               }),
             )
             .readonly()
-            .describe("Given up, the latest first"),
+            .describe("Finally failed targets, newest first"),
         })
         .openapi("HarvestStatus"),
     ),
@@ -136,15 +136,15 @@ const runBody = z
   .openapi({ example: { max_seconds: 25 } });
 
 operation("post", "/run", {
-  summary: "Run the harvest now, and wait for it",
-  description: "As the cron does every 30 minutes. Two runs at once do each target once.",
+  summary: "Run the harvest now and wait for the result",
+  description: "Like the cron every 30 minutes. Concurrent runs process each target once.",
   request: { body: optionalBody(runBody) },
-  responses: { 200: answer("The run, with why it stopped", run) },
+  responses: { 200: answer("The run, with the reason of its end", run) },
 }).handle(async (c) => {
   const deps = c.get("deps");
-  // Without a body nothing was filled in yet.
+  // Without a body, the defaults are not applied yet.
   const { max_seconds: seconds } = runBody.parse(c.req.valid("json"));
   const done = await runHarvest(deps, { id: `api-${crypto.randomUUID()}`, deadline: deps.clock() + seconds * 1_000 });
-  if (!done) throw new Problem("internal_error", "The run could not be begun.");
+  if (!done) throw new Problem("internal_error", "The run could not start.");
   return c.json(runJson(done), 200);
 });

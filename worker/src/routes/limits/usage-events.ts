@@ -1,4 +1,4 @@
-/** What other services report as used. */
+/** Usage events reported by other services. */
 import { z } from "@hono/zod-openapi";
 import { createRouter } from "../../http/index.ts";
 import { EVENT_RESULTS, reportUsage } from "../../tenants/limits/metering.ts";
@@ -11,7 +11,7 @@ const operation = operations(usageEventRoutes, "Usage", admin);
 
 const MAX_EVENTS = 1_000;
 
-/** Described in full, and read one by one: an event that is wrong must not refuse the others. */
+/** Fully described, but parsed one by one, because an invalid event must not refuse the others. */
 const { $schema: _, ...eventAsJsonSchema } = z.toJSONSchema(usageEventSchema, { io: "input" });
 
 const event = z.unknown().openapi(eventAsJsonSchema as object);
@@ -31,18 +31,18 @@ const report = z
   .object({
     received: events,
     counted: events,
-    late: events.describe("Counted as an adjustment: the day or billing period was over, and its total never changes any more"),
-    duplicates: events.describe("Counted before, once"),
-    conflicts: events.describe("Another event has the id, and stays counted"),
-    refused: events.describe("Wrong by itself, or for a project that is not there"),
+    late: events.describe("Counted as an adjustment, because the day or billing period has ended and its total is final"),
+    duplicates: events.describe("Already counted"),
+    conflicts: events.describe("Another event has the id and stays counted"),
+    refused: events.describe("Invalid, or for an unknown project"),
     results: z
       .array(
         z.object({
-          index: z.int().describe("Its place in the report"),
-          id: z.string().nullable().describe("null where it has none that could be one"),
+          index: z.int().describe("Position in the request"),
+          id: z.string().nullable().describe("null: missing or invalid"),
           status: z.union([z.literal(200), z.literal(400), z.literal(404), z.literal(409), z.literal(422)]),
           result: z.enum(EVENT_RESULTS),
-          error: z.string().optional().describe("The field, what was expected, and what was given"),
+          error: z.string().optional().describe("The field, the accepted values and the given value"),
         }),
       )
       .readonly()
@@ -51,14 +51,13 @@ const report = z
   .openapi("UsageReport");
 
 operation("post", "/events", {
-  summary: "Report what projects have used",
+  summary: "Report usage of projects",
   description: [
-    "Each event is judged by itself: what is wrong with one stands in its row, and the others count. The same event counts once, whoever sends",
-    "it and however often, so that a report without an answer can simply be sent again; another event under the same id is a conflict. Ids are",
-    "remembered for 33 days. The body may have 4 MiB.",
+    "Each event has its own result. Invalid ones are refused, and the others count. An event counts once, so you can send a report again if you",
+    "got no response. Another event with the same id is a conflict. Ids are remembered for 33 days. The body may have 4 MiB.",
   ].join(" "),
   request: { body: jsonBody(eventsBody) },
-  responses: { 200: answer("What became of each event", report) },
+  responses: { 200: answer("Result of each event", report) },
   problems: ["forbidden"],
 }).handle(async (c) => {
   const results = await reportUsage(c.get("deps"), c.req.valid("json").events);

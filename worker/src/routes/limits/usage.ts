@@ -1,4 +1,4 @@
-/** What a project has used, and why each sweep decided as it did. */
+/** Usage of a project, and the decisions of the sweeps. */
 import { z } from "@hono/zod-openapi";
 import { ofProject, time } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
@@ -26,19 +26,19 @@ const usage = z
     status: z.enum(PROJECT_STATUSES),
     reasons: z.array(reason),
     as_of: time,
-    date: z.string().describe("The UTC day that the counters belong to"),
-    reset_at: time.describe("When all daily counters begin at 0 again"),
+    date: z.string().describe("UTC day of the counters"),
+    reset_at: time.describe("Reset of all daily counters"),
     caps: z.array(
       z.object({
         cap_type: z.enum(CAP_TYPES),
         kind: z.enum(["counter", "gauge"]),
-        used: count.describe("null: nobody has reported it, which is not 0"),
+        used: count.describe("null: never reported, which is not 0"),
         cap: capValue,
         remaining: count.describe("null: unlimited or unknown"),
-        percent: count.describe("Whole percent, rounded down; null where there is none"),
+        percent: count.describe("Whole percent, rounded down. null: unlimited or unknown"),
         state: z.enum(["unknown", "unlimited", "ok", "warning", "exceeded"]),
         thresholds_reached: z.array(z.int()).readonly().describe("Percent"),
-        revision: z.int().describe("How often the cap was set"),
+        revision: z.int().describe("Number of changes of the cap"),
         reset_at: time.nullable().describe("null for a gauge"),
       }),
     ),
@@ -54,22 +54,23 @@ const usage = z
       }),
     }),
     upstream: z
-      .object({
-        calls_per_day: callsPerDay.describe("The share in force; null: unlimited, or unknown while the ledger does not answer"),
-        share_mode: shareMode,
-        used: count,
-        reserved: count,
-        remaining: count,
-      })
-      .describe("The provider's calls that the project spent today; null while the ledger does not answer"),
+      .object({ calls_per_day: callsPerDay, used: count, reserved: count, remaining: count })
+      .describe("Provider calls of the project today. null: the ledger did not respond"),
     days: z
-      .array(z.object({ day: z.string(), meter: z.string(), used: z.int(), adjusted: z.int().describe("Reported after the day was over") }))
-      .describe("The latest days, the newest first; days without use are left out"),
+      .array(
+        z.object({
+          day: z.string(),
+          meter: z.string(),
+          used: z.int(),
+          adjusted: z.int().describe("Usage reported after the day has ended"),
+        }),
+      )
+      .describe("Latest days with usage, newest first"),
   })
   .openapi("Usage");
 
 operation("get", "/projects/{id}/usage", {
-  summary: "What a project has used, against what it may",
+  summary: "Get the usage and the caps of a project",
   request: {
     params: ofProject,
     query: z.object({
@@ -78,11 +79,11 @@ operation("get", "/projects/{id}/usage", {
         minimum: 1,
         maximum: MAX_DAYS,
         default: DEFAULT_DAYS,
-        description: "How many UTC days of history, today included",
+        description: "UTC days of history, including today",
       }),
     }),
   },
-  responses: { 200: answer("In one look", usage) },
+  responses: { 200: answer("Usage and caps", usage) },
 }).handle(async (c) => {
   const { id } = c.req.valid("param");
   return c.json(await getProjectUsage(c.get("deps"), id, c.req.valid("query").days), 200);
@@ -93,18 +94,18 @@ const evaluation = z.object({
   job_id: z.string(),
   cap_type: z.string(),
   period: z.string(),
-  used: count.describe("null: the source could not be read"),
+  used: count.describe("null: the source was not readable"),
   cap: capValue,
   revision: z.int(),
   decision: z
     .enum(["ok", "unlimited", "unknown", "exceeded", "warned", "suspended", "lifted"])
-    .describe("exceeded: over the cap, and stopped already"),
-  threshold: count.describe("warned: the highest one reached, in percent"),
+    .describe("exceeded: over the cap and already suspended"),
+  threshold: count.describe("warned: the highest reached threshold in percent"),
   dry_run: z.boolean(),
 });
 
 operation("get", "/projects/{id}/evaluations", {
-  summary: "Why each decision of a sweep was taken, the newest first",
+  summary: "List decisions of the sweeps about a project",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ evaluations: z.array(evaluation) }) },
 }).handle(async (c) => {

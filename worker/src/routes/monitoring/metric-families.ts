@@ -1,4 +1,4 @@
-/** Every metric there is, from what could be read. Project ids are no labels. No I/O. No clock. */
+/** All metrics, built from the readable sources. Project ids are not labels. No I/O. No clock. */
 import { ENFORCEMENTS } from "../../env.ts";
 import type { Outcome } from "../../providers/isbndb/index.ts";
 import { JOB_TYPES } from "../../jobs/catalog.ts";
@@ -9,9 +9,9 @@ import type { exportCounts } from "../../telemetry/index.ts";
 import type { MetricFamily, Sample } from "../../telemetry/exposition.ts";
 
 export interface Readings {
-  /** null: the ledger did not answer. */
+  /** null: the ledger did not respond. */
   readonly overview: QuotaOverview | null;
-  /** null: the database did not answer. */
+  /** null: the database did not respond. */
   readonly stored: {
     readonly counts: StoredCounts;
     readonly runs: Readonly<Record<"reset_quotas" | "check_usage_limits", LatestRuns>>;
@@ -20,7 +20,7 @@ export interface Readings {
   readonly exports: ReturnType<typeof exportCounts>;
 }
 
-/** Counters begin at 0, so that their first rise is seen as one. */
+/** Counters start at 0, so that their first increase is visible. */
 const REASONS = Object.keys({
   daily: true,
   share: true,
@@ -59,20 +59,20 @@ export function metricFamilies({ overview, stored, exports }: Readings): MetricF
   return [
     gauges(
       "coordinator_source_up",
-      "Whether what the other metrics are read from answered: the quota ledger, the database. Where it is 0, its metrics are absent.",
+      "1 if the source of the other metrics responded: the quota ledger or the database. If it is 0, its metrics are absent.",
       [up("ledger", ledger !== null), up("d1", stored !== null)],
     ),
     ...(ledger ? quotaFamilies(ledger) : []),
     ...(stored ? [...runFamilies(stored.runs), ...countFamilies(stored.counts), ...webhookFamilies(stored.webhooks)] : []),
     counters(
       "telemetry_exports",
-      "Exports of traces to the collector. Of the isolate that answers, since it began: each has its own, so use rate() and expect resets.",
+      "Exports of traces to the collector, by this isolate since its start. Each isolate has its own counter, so use rate() and expect resets.",
       [
         { labels: { result: "succeeded" }, value: exports.exports_succeeded },
         { labels: { result: "failed" }, value: exports.exports_failed },
       ],
     ),
-    counters("telemetry_spans", "Spans that reached the collector or were lost. Of the isolate that answers, since it began.", [
+    counters("telemetry_spans", "Spans that reached the collector or were lost, by this isolate since its start.", [
       { labels: { result: "exported" }, value: exports.spans_exported },
       { labels: { result: "lost" }, value: exports.spans_lost },
     ]),
@@ -88,22 +88,22 @@ function quotaFamilies({ status, ledger }: QuotaOverview): MetricFamily[] {
     return [...found, ...known].map((tally) => ({ labels: { [label]: tally.label }, value: tally.count }));
   };
   return [
-    gauge("quota_daily_limit_calls", "Calls that the provider sells a UTC day.", status.daily_limit),
-    gauge("quota_safety_limit_calls", "Calls that are given out a UTC day: the daily limit less the safety buffer.", status.safety_limit),
-    gauge("quota_used_calls", "Calls used today, those that nobody of us reported included.", status.used),
-    gauge("quota_reserved_calls", "Calls promised to callers and not settled yet.", status.reserved),
-    gauge("quota_remaining_calls", "Calls that can still be given out today.", status.remaining),
+    gauge("quota_daily_limit_calls", "Calls that the provider sells per UTC day.", status.daily_limit),
+    gauge("quota_safety_limit_calls", "Calls available per UTC day: the daily limit minus the buffer.", status.safety_limit),
+    gauge("quota_used_calls", "Calls used today, including untracked calls.", status.used),
+    gauge("quota_reserved_calls", "Calls in open reservations.", status.reserved),
+    gauge("quota_remaining_calls", "Calls that remain today.", status.remaining),
     gauge(
       "quota_untracked_calls",
-      "Calls of today that the provider counted and nobody of us reported. Absent until the provider has told its count.",
+      "Calls of today that the provider counted and that were not made through the coordinator. Absent until the provider's count is known.",
       untracked ?? (status.upstream === null ? null : 0),
     ),
     gauge(
       "quota_forecast_exhausted_timestamp_seconds",
-      "When the safety limit is reached at the pace of the last hour. Absent where the day ends first.",
+      "Time when the limit is reached at the rate of the last hour. Absent if the day ends first.",
       exhaustedAt === null ? null : seconds(Date.parse(exhaustedAt)),
     ),
-    gauge("quota_reset_timestamp_seconds", "When today's count begins again at 0.", seconds(Date.parse(status.reset_at))),
+    gauge("quota_reset_timestamp_seconds", "Time of the next reset.", seconds(Date.parse(status.reset_at))),
     gauges(
       "quota_enforcement",
       "1 for the mode in force, 0 for the others.",
@@ -111,7 +111,7 @@ function quotaFamilies({ status, ledger }: QuotaOverview): MetricFamily[] {
     ),
     counters(
       "quota_refusals",
-      "Requests for calls that were refused, by the rule that refused them, since the ledger's store exists.",
+      "Refused requests for calls by rule, since the ledger's store exists.",
       tallied("refusals", "reason", REASONS),
     ),
     counters(
@@ -121,13 +121,13 @@ function quotaFamilies({ status, ledger }: QuotaOverview): MetricFamily[] {
     ),
     counters(
       "provider_requests",
-      "Requests sent to the provider, by what came of them, since the ledger's store exists. unknown: nobody said how it ended; reported: sent by a caller of its own.",
+      "Requests sent to the provider by outcome, since the ledger's store exists. unknown: no outcome was reported. reported: sent by a caller itself.",
       tallied("requests", "outcome", OUTCOMES),
     ),
   ];
 }
 
-/** A number in a job's result; null where it has none of that name. */
+/** A number in a job's result. null: the result has no such number. */
 function resultOf(run: RunEnd | null, field: string): number | null {
   const value: unknown = run?.result === null || run === null ? null : (JSON.parse(run.result) as Record<string, unknown> | null)?.[field];
   return typeof value === "number" ? value : null;
@@ -138,12 +138,16 @@ function runFamilies({ reset_quotas: reset, check_usage_limits: sweep }: NonNull
   const took = (run: RunEnd | null): number | null => (run === null ? null : seconds(run.ended_at - run.started_at));
   const last = [reset.succeeded, reset.failed].filter((run) => run !== null).toSorted((a, b) => b.ended_at - a.ended_at)[0] ?? null;
   return [
-    gauge("quota_reset_last_success_timestamp_seconds", "When the monthly reset last succeeded.", ended(reset.succeeded)),
-    gauge("quota_reset_last_run_timestamp_seconds", "When the monthly reset last ended, however it did.", ended(last)),
-    gauge("quota_reset_last_success", "Whether the last monthly reset succeeded.", last === null ? null : last === reset.succeeded ? 1 : 0),
+    gauge("quota_reset_last_success_timestamp_seconds", "Time of the last successful monthly reset.", ended(reset.succeeded)),
+    gauge("quota_reset_last_run_timestamp_seconds", "Time of the last monthly reset, successful or not.", ended(last)),
+    gauge("quota_reset_last_success", "1 if the last monthly reset succeeded.", last === null ? null : last === reset.succeeded ? 1 : 0),
     gauge("quota_reset_rows_updated", "Billing periods that the last successful reset closed.", resultOf(reset.succeeded, "rows_updated")),
-    gauge("quota_reset_duration_seconds", "How long the last successful reset took, pauses between tries included.", took(reset.succeeded)),
-    gauge("usage_sweep_last_success_timestamp_seconds", "When the sweep of all projects last succeeded.", ended(sweep.succeeded)),
+    gauge(
+      "quota_reset_duration_seconds",
+      "Duration of the last successful reset, including pauses between attempts.",
+      took(reset.succeeded),
+    ),
+    gauge("usage_sweep_last_success_timestamp_seconds", "Time of the last successful sweep of all projects.", ended(sweep.succeeded)),
     gauge(
       "usage_sweep_projects_checked",
       "Projects that the last successful sweep checked.",
@@ -154,7 +158,11 @@ function runFamilies({ reset_quotas: reset, check_usage_limits: sweep }: NonNull
       "Projects that the last successful sweep suspended.",
       resultOf(sweep.succeeded, "projects_suspended"),
     ),
-    gauge("usage_sweep_duration_seconds", "How long the last successful sweep took, pauses between tries included.", took(sweep.succeeded)),
+    gauge(
+      "usage_sweep_duration_seconds",
+      "Duration of the last successful sweep, including pauses between attempts.",
+      took(sweep.succeeded),
+    ),
   ];
 }
 
@@ -164,12 +172,12 @@ function countFamilies({ jobs, targets }: StoredCounts): MetricFamily[] {
   return [
     gauges(
       "jobs",
-      "Jobs that are kept, by type and status. Counted at most once a minute by each isolate.",
+      "Stored jobs by type and status. Counted at most once a minute by each isolate.",
       types.flatMap((type) => JOB_STATUSES.map((status) => ({ labels: { type, status }, value: countOf(type, status) }))),
     ),
     gauges(
       "harvest_targets",
-      "Targets of the harvest, by state. Counted at most once a minute by each isolate.",
+      "Targets of the harvest by state. Counted at most once a minute by each isolate.",
       (["due", "done", "failed"] as const).map((state) => {
         return { labels: { state }, value: targets.find((row) => row.state === state)?.count ?? 0 };
       }),
@@ -181,12 +189,12 @@ function webhookFamilies({ pending, ...ended }: NonNullable<Readings["stored"]>[
   return [
     counters(
       "webhook_deliveries",
-      "Deliveries of webhooks that ended, by how they did, since the database exists; once more for each that was sent once more. skipped: nobody was asked. Tests are left out.",
+      "Ended deliveries of webhooks by status, since the database exists. A replay counts again. skipped: no request was sent. Tests are not counted.",
       Object.entries(ended).map(([status, value]) => ({ labels: { status }, value })),
     ),
     gauge(
       "webhook_deliveries_pending",
-      "Deliveries of webhooks that are under way or wait for their next try. Tests are left out.",
+      "Deliveries of webhooks in progress or waiting for their next attempt. Tests are not counted.",
       pending,
     ),
   ];

@@ -1,8 +1,8 @@
-/** What Prometheus scrapes. */
+/** Metrics for Prometheus. */
 import { z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
 import { createRouter } from "../../http/index.ts";
-import { needMetricsReader } from "../../http/guards.ts";
+import { assertMetricsReader } from "../../http/guards.ts";
 import { inTime } from "../../lib/in-time.ts";
 import { errorFields, log } from "../../lib/log.ts";
 import { latestRuns, storedCounts, webhookTallies } from "../../store/monitoring/metrics.ts";
@@ -12,9 +12,9 @@ import { metricFamilies } from "./metric-families.ts";
 import type { Readings } from "./metric-families.ts";
 import { adminOrSecret, operations } from "../operation.ts";
 
-/** A scraper gives up after 10 s by default, and would learn nothing of the other source. */
+/** A scraper's default timeout is 10 s. A hanging source must not hide the other one. */
 const DATABASE_TIMEOUT_MS = 5_000;
-/** They read an entry for each job that is kept and each target: worth it once a minute, not with every scrape. */
+/** Counting reads an entry for each job and target, so it runs once a minute, not with every scrape. */
 const COUNTED_EVERY_MS = 60_000;
 const OPENMETRICS = "application/openmetrics-text";
 
@@ -26,9 +26,9 @@ operations(
   adminOrSecret("metrics"),
   [],
 )("get", "/metrics", {
-  summary: "Metrics for Prometheus",
+  summary: "Get metrics for Prometheus",
   description:
-    "Text format 0.0.4, or OpenMetrics 1.0 where `Accept` prefers it. For the administrator's token or METRICS_TOKEN. What could not be read is absent, and `coordinator_source_up` says so.",
+    "Text format 0.0.4, or OpenMetrics 1.0 if `Accept` prefers it. Needs the admin token or METRICS_TOKEN. Unreadable metrics are absent, and `coordinator_source_up` is 0.",
   request: {
     headers: z.object({ accept: z.string().optional().describe(`\`${OPENMETRICS}\` for OpenMetrics`).openapi({ example: OPENMETRICS }) }),
   },
@@ -39,7 +39,7 @@ operations(
     },
   },
 }).handle(async (c) => {
-  await needMetricsReader(c);
+  await assertMetricsReader(c);
   const { quota, db, clock } = c.get("deps");
   const [overview, stored] = await Promise.all([
     orNull("the ledger", quota.getOverview(1, { own: null })),
@@ -53,10 +53,10 @@ operations(
   return c.body(text, 200, { "Content-Type": EXPOSITION_TYPES[format] });
 });
 
-/** One source's failure is told by the metrics of the others. */
+/** A failed source does not hide the metrics of the other one. */
 async function orNull<Answer>(source: string, answer: Promise<Answer>): Promise<Answer | null> {
   return answer.catch((error: unknown) => {
-    log.warn("Metrics without a source", { source, ...errorFields(error) });
+    log.warn("Source of metrics failed", { source, ...errorFields(error) });
     return null;
   });
 }
@@ -66,7 +66,7 @@ interface Counted {
   readonly counts: StoredCounts;
 }
 
-/** Outlives a request; keyed by binding, as all that an isolate remembers. */
+/** Outlives a request. Keyed by binding, like all memory of an isolate. */
 const counted = new WeakMap<D1Database, Counted>();
 
 async function readStored(db: D1Database, now: number): Promise<Readings["stored"]> {

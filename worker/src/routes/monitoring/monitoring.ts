@@ -1,12 +1,12 @@
-/** What monitoring systems report: each source in its own shape, let in by its own secret, and the list of what came. */
+/** Receives alerts of monitoring systems, each in its own format with its own secret, and lists them. */
 import { z } from "@hono/zod-openapi";
-import { Problem } from "../../errors.ts";
+import { invalidField, invalidFields } from "../../errors.ts";
 import { inBackground } from "../../http/background.ts";
-import { instant, projectId } from "../../http/fields.ts";
+import { wholeSecond, projectId } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
 import { pageBySeq, pageQuery } from "../../http/paging.ts";
-import { needSecret, needSignature, needToken } from "../../http/sources.ts";
+import { configuredSecret, assertSignature, assertToken } from "../../http/sources.ts";
 import { abuseMetrics } from "../../jobs/catalog.ts";
 import { readGroup } from "../../monitoring/alertmanager.ts";
 import { readDatadog } from "../../monitoring/datadog.ts";
@@ -14,7 +14,7 @@ import { receiveSignals, relaySignals } from "../../monitoring/intake.ts";
 import type { AlertResult } from "../../monitoring/intake.ts";
 import { checkSignature } from "../../monitoring/signature.ts";
 import { signalId, textOrNull } from "../../monitoring/signal.ts";
-import type { Complaint, ReadAlert, ReadBody } from "../../monitoring/signal.ts";
+import type { ReadAlert, ReadBody } from "../../monitoring/signal.ts";
 import { isoOrNull, isoSeconds } from "../../lib/time.ts";
 import { ABUSE_PATTERNS } from "../../store/abuse/abuse.ts";
 import { SIGNAL_SOURCES, listSignals } from "../../store/monitoring/signals.ts";
@@ -28,91 +28,88 @@ const SIGNATURE = "x-grafana-alerting-signature";
 const TIMESTAMP = "x-grafana-alerting-timestamp";
 const DATADOG_HEADER = "x-datadog-token";
 
-/** How each source is let in, for the document. */
+/** Credentials of each source, for the document. */
 export const SOURCE_SCHEMES = {
-  alertmanager: { type: "http", scheme: "bearer", description: "ALERTMANAGER_TOKEN; also as the password of basic authentication" },
+  alertmanager: { type: "http", scheme: "bearer", description: "ALERTMANAGER_TOKEN, also as the password of basic authentication" },
   grafana: {
     type: "apiKey",
     in: "header",
     name: SIGNATURE,
     description: "Hex HMAC-SHA256 with GRAFANA_SECRET of the body, or of `timestamp:body`",
   },
-  datadog: { type: "http", scheme: "bearer", description: `DATADOG_TOKEN; also in the header ${DATADOG_HEADER}` },
+  datadog: { type: "http", scheme: "bearer", description: `DATADOG_TOKEN, also in the header ${DATADOG_HEADER}` },
 } as const;
 
-const TAKEN = { 200: answer("All is written down, or was before", received) };
+const TAKEN = { 200: answer("All are stored", received) };
 
 const DESCRIPTION =
-  "Each alert is judged by itself: where one can be read the answer is 200, and what is wrong with the others stands in their rows. 503: nothing was written down, and sending it again is safe. An end is noted and lifts nothing.";
+  "Each alert has its own result. The response is 200 if one alert is readable. 503 means that nothing was stored, and that sending again is safe. A resolved alert is recorded and does not end a suspension.";
 
-/** Lets each source in by a secret of its own. */
+/** Each source has its own secret. */
 const from = (source: keyof typeof SOURCE_SCHEMES) => operations(monitoringRoutes, "Monitoring", adminOrSecret(source));
 
 const fromOutside = { description: DESCRIPTION, responses: TAKEN, problems: ["unprocessable"] } as const;
 
 from("alertmanager")("post", "/alertmanager", {
   ...fromOutside,
-  summary: "Alerts from Alertmanager (webhook version 4)",
+  summary: "Receive alerts from Alertmanager (webhook version 4)",
   requestBody: alertmanagerBody,
 }).handle(async (c) => {
   const { config } = c.get("deps");
-  await needToken(c, config.monitoring.alertmanagerToken);
+  await assertToken(c, config.monitoring.alertmanagerToken);
   return c.json(await takeBody(c, (body) => readGroup("alertmanager", body)), 200);
 });
 
 from("grafana")("post", "/grafana", {
   ...fromOutside,
-  summary: "Alerts from Grafana, signed",
+  summary: "Receive signed alerts from Grafana",
   request: {
     headers: z.object({
-      [TIMESTAMP]: z
-        .string()
-        .optional()
-        .describe("Seconds since 1970, at most 5 minutes away; where it is sent it is part of what is signed"),
+      [TIMESTAMP]: z.string().optional().describe("Seconds since 1970, within 5 minutes of now. Part of the signed text, if it is sent"),
     }),
   },
   requestBody: grafanaBody,
 }).handle(async (c) => {
   const { config, clock } = c.get("deps");
   if (c.get("principal").kind !== "admin") {
-    const secret = needSecret(config.monitoring.grafanaSecret);
+    const secret = configuredSecret(config.monitoring.grafanaSecret);
     const signed = async () => {
       const [signature, timestamp] = [c.req.header(SIGNATURE) ?? "", c.req.header(TIMESTAMP) ?? null];
       return checkSignature({ body: await c.req.arrayBuffer(), signature, timestamp }, secret, clock());
     };
-    await needSignature(c, signed, SIGNATURE);
+    await assertSignature(c, signed, SIGNATURE);
   }
   return c.json(await takeBody(c, (body) => readGroup("grafana", body)), 200);
 });
 
 from("datadog")("post", "/datadog", {
   ...fromOutside,
-  summary: "Alerts from Datadog, in the shape of our template",
+  summary: "Receive alerts from Datadog in our template's format",
   requestBody: datadogBody,
 }).handle(async (c) => {
   const { config } = c.get("deps");
-  await needToken(c, config.monitoring.datadogToken, DATADOG_HEADER);
+  await assertToken(c, config.monitoring.datadogToken, DATADOG_HEADER);
   return c.json(await takeBody(c, readDatadog), 200);
 });
 
 const signalBody = z
   .strictObject({
-    id: signalId.describe("The same for the same alert, firing and resolved"),
+    id: signalId.describe("The same for a firing alert and its end"),
     status: z.enum(["firing", "resolved"]).default("firing"),
-    project_id: projectId.optional().describe("Without it nothing is done: it is about the whole"),
-    pattern: z.enum(ABUSE_PATTERNS).optional().describe("Without it nothing is done"),
+    project_id: projectId.optional().describe("Without a project, nothing happens"),
+    pattern: z.enum(ABUSE_PATTERNS).optional().describe("Without a pattern, nothing happens"),
     metrics: abuseMetrics.default({}),
     enforce_action: z.boolean().default(true).describe("false: only report"),
     title: z.string().max(500).optional(),
     link: z.string().max(500).optional(),
-    started_at: instant.optional().describe("Now, where it is left out"),
+    started_at: wholeSecond.optional().describe("Default: now"),
   })
   .openapi({
     example: { id: "waf-2025-12-30-17", project_id: "proj_reading_list", pattern: "SUSPICIOUS_PATTERN", title: "WAF: enumeration" },
   });
 
 operation("post", "/signal", {
-  summary: "One alert from anything else",
+  summary: "Receive an alert from any other system",
   description: DESCRIPTION,
   request: { body: jsonBody(signalBody) },
   responses: TAKEN,
@@ -134,11 +131,11 @@ operation("post", "/signal", {
 });
 
 operation("get", "/signals", {
-  summary: "What monitoring systems reported, and what became of it; the newest first",
+  summary: "List received alerts and their outcome",
   request: {
     query: z.object({
-      source: z.enum(SIGNAL_SOURCES).optional().describe("Only of this source"),
-      project_id: projectId.optional().describe("Only about this project"),
+      source: z.enum(SIGNAL_SOURCES).optional().describe("Only alerts from this source"),
+      project_id: projectId.optional().describe("Only alerts about this project"),
       ...pageQuery,
     }),
   },
@@ -163,17 +160,17 @@ operation("get", "/signals", {
 
 async function takeBody(c: AppContext, read: (body: unknown) => ReadBody) {
   const body = read(parsed(await c.req.text()));
-  if (body.result === "refused") throw unprocessable(body.errors);
+  if (body.result === "refused") throw invalidFields(body.errors, "unprocessable");
   const wrong = body.alerts.flatMap((alert) => (alert.result === "refused" ? alert.errors : []));
-  if (body.alerts.every(({ result }) => result === "refused")) throw unprocessable(wrong);
+  if (body.alerts.every(({ result }) => result === "refused")) throw invalidFields(wrong, "unprocessable");
   return take(c, body.alerts);
 }
 
-/** Written down is answered; the jobs are asked for inBackground the answer, and by housekeeping where that fails. */
+/** Responds after the alerts were stored. Their jobs are created in the background, or by housekeeping after a failure. */
 async function take(c: AppContext, alerts: readonly ReadAlert[]) {
   const deps = c.get("deps");
   const results = await receiveSignals(deps, alerts);
-  if (results.some(({ outcome }) => outcome === "waiting")) inBackground(c, "Signals wait for housekeeping", relaySignals(deps));
+  if (results.some(({ outcome }) => outcome === "waiting")) inBackground(c, "Creating jobs of signals failed", relaySignals(deps));
   const having = (result: AlertResult["result"]): number => results.filter((each) => each.result === result).length;
   return {
     received: results.length,
@@ -189,14 +186,6 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw unprocessable([{ path: "body", message: "expected JSON; it is cut off or damaged" }]);
+    throw invalidField("body", "must be JSON. It is cut off or damaged", undefined, "unprocessable");
   }
-}
-
-const MAX_ERRORS = 50;
-
-function unprocessable(errors: readonly Complaint[]): Problem {
-  const [first] = errors;
-  const more = errors.length > 1 ? `; and ${errors.length - 1} more` : "";
-  return new Problem("unprocessable", `${first?.path}: ${first?.message}${more}`, { members: { errors: errors.slice(0, MAX_ERRORS) } });
 }

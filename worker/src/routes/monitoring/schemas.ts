@@ -1,4 +1,4 @@
-/** Signals as the OpenAPI document shows them. What comes from outside is described, and read by monitoring/. */
+/** Signals in the OpenAPI document. monitoring/ reads the bodies of external systems. */
 import { z } from "@hono/zod-openapi";
 import { ALERT_RESULTS } from "../../monitoring/intake.ts";
 import { ABUSE_PATTERNS } from "../../store/abuse/abuse.ts";
@@ -15,11 +15,11 @@ const alert = (more: object) => ({
   required: ["status", "fingerprint", "startsAt", "labels"],
   properties: {
     status: { enum: ["firing", "resolved"] },
-    fingerprint: { ...text, description: "With startsAt: the same alert, however often it is sent" },
+    fingerprint: { ...text, description: "Identifies the alert, together with startsAt" },
     startsAt: text,
     endsAt: text,
-    labels: { ...texts, description: "`project_id` and `abuse_pattern` say what to look at; without them nothing is done" },
-    annotations: { ...texts, description: "Measured numbers by name, such as `requests_per_minute`" },
+    labels: { ...texts, description: "Needs `project_id` and `abuse_pattern`. Without them, nothing happens" },
+    annotations: { ...texts, description: "Measurements by name, such as `requests_per_minute`" },
     generatorURL: text,
     ...more,
   },
@@ -33,7 +33,7 @@ const group = (version: string, more: object, alertMore: object) => ({
 
 const firing = { status: "firing", fingerprint: "6f1c0b1a7d1e4a6b", startsAt: "2025-12-30T14:00:00.000Z", labels: LABELS, annotations: {} };
 
-/** A body that is read by hand: 422 instead of 400 for what is wrong, which is what the senders take for final. */
+/** A body with its own parser. Errors are 422 instead of 400, because the senders do not retry 422. */
 const body = (schema: object, example: object) => ({ required: true, content: { "application/json": { schema: { ...schema, example } } } });
 
 export const alertmanagerBody = body(group("4", { truncatedAlerts: { type: "integer" } }, {}), { version: "4", alerts: [firing] });
@@ -79,19 +79,19 @@ export const datadogBody = body(
 export const received = z
   .object({
     received: z.int(),
-    accepted: z.int().describe("New"),
-    resolved: z.int().describe("Ends, noted beside their beginning"),
-    duplicates: z.int().describe("Sent before"),
-    refused: z.int().describe("Wrong by themselves; the others were taken"),
+    accepted: z.int().describe("New alerts"),
+    resolved: z.int().describe("Ends of alerts, recorded with their start"),
+    duplicates: z.int().describe("Alerts received before"),
+    refused: z.int().describe("Invalid alerts. The others were accepted"),
     results: z
       .array(
         z.object({
-          index: z.int().describe("Its place in what was sent"),
+          index: z.int().describe("Position in the request"),
           result: z.enum(ALERT_RESULTS),
           key: z.string().optional(),
           outcome: z.enum(SIGNAL_OUTCOMES).optional(),
           errors: z
-            .array(z.object({ path: z.string(), message: z.string() }))
+            .array(z.object({ path: z.string(), message: z.string(), value: z.unknown().optional() }))
             .readonly()
             .optional(),
         }),
@@ -104,19 +104,21 @@ export const received = z
 const signal = z
   .object({
     source: z.enum(SIGNAL_SOURCES),
-    key: z.string().describe("The same for the same alert"),
+    key: z.string().describe("Identifies the alert"),
     status: z.enum(["firing", "resolved"]),
     project_id: z.string().nullable(),
     pattern: z.enum(ABUSE_PATTERNS).nullable(),
-    metrics: z.record(z.string(), z.union([z.number(), z.string()])).describe("What the sender measured"),
+    metrics: z.record(z.string(), z.union([z.number(), z.string()])).describe("Measurements of the sender"),
     enforce_action: z.boolean(),
     title: z.string().nullable(),
     link: z.string().nullable(),
     started_at: time,
-    received_at: time.describe("For the first time"),
-    resolved_at: time.nullable().describe("When we heard of its end; it lifts no suspension"),
-    received: z.int().describe("How often it came"),
-    outcome: z.enum(SIGNAL_OUTCOMES).describe("waiting: its job will be asked for. asked: it was. The others have none, and say why"),
+    received_at: time.describe("First reception"),
+    resolved_at: time.nullable().describe("Reception of its end, which does not end a suspension"),
+    received: z.int().describe("Number of receptions"),
+    outcome: z
+      .enum(SIGNAL_OUTCOMES)
+      .describe("`waiting`: its job will be created. `asked`: its job was created. The others have no job and name the reason"),
     job_id: z.string().nullable(),
   })
   .openapi("Signal");

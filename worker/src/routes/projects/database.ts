@@ -1,9 +1,9 @@
-/** A project's own database. */
+/** Queries of a project's own database. */
 import { z } from "@hono/zod-openapi";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField } from "../../errors.ts";
 import { ofProject } from "../../http/fields.ts";
 import { hiddenProject, metered } from "../../http/guards.ts";
-import { createRouter, invalidField } from "../../http/index.ts";
+import { createRouter } from "../../http/index.ts";
 import type { Busy } from "../../tenant-database/index.ts";
 import { readyProject } from "../../tenants/projects/projects.ts";
 import { answer, jsonBody, meteredProject, operations } from "../operation.ts";
@@ -13,16 +13,16 @@ const operation = operations(databaseRoutes, "Database", meteredProject, ["datab
 
 const MAX_ROWS = 10_000;
 const DEFAULT_ROWS = 1_000;
-/** The platform's limits. */
+/** Limits of the platform. */
 const MAX_SQL_CHARACTERS = 100_000;
 const MAX_PARAMS = 100;
 
-/** One statement is one query of the project, and one of its organisation's calls. */
+/** One statement is one query of the project, and one call of its organization. */
 const QUERY = { scope: "database", kind: "use", meter: "db_queries_per_day" } as const;
 
 const tagged = [
-  z.strictObject({ $int: z.string() }).describe("A 64-bit integer in digits"),
-  z.strictObject({ $real: z.string() }).describe("A real: `1.0`, which JSON cannot tell from 1, or `Infinity`"),
+  z.strictObject({ $int: z.string() }).describe("A 64-bit integer as digits"),
+  z.strictObject({ $real: z.string() }).describe("A real number such as `1.0`, which equals 1 in JSON, or `Infinity`"),
   z.strictObject({ $blob: z.string() }).describe("Bytes in base64"),
 ] as const;
 
@@ -30,14 +30,14 @@ const parameter = z.union([z.null(), z.boolean(), z.number(), z.string(), ...tag
 
 const queryBody = z
   .strictObject({
-    sql: z.string().min(1).max(MAX_SQL_CHARACTERS).describe("One statement of SQLite's SQL"),
+    sql: z.string().min(1).max(MAX_SQL_CHARACTERS).describe("One SQL statement for SQLite"),
     params: z
       .array(parameter)
       .max(MAX_PARAMS)
       .default([])
-      .describe("Values for `?` and `?n` in their order. Whole numbers are integers, true and false 1 and 0"),
-    read_only: z.boolean().default(false).describe("Refuse a statement that would write"),
-    max_rows: z.int().min(1).max(MAX_ROWS).default(DEFAULT_ROWS).describe("The most that the answer holds"),
+      .describe("Values for `?` and `?n` in order. Whole numbers are integers, true is 1, false is 0"),
+    read_only: z.boolean().default(false).describe("Refuse statements that write"),
+    max_rows: z.int().min(1).max(MAX_ROWS).default(DEFAULT_ROWS).describe("Maximum number of rows in the response"),
   })
   .openapi({ example: { sql: "SELECT name, sql FROM sqlite_schema WHERE type = ?", params: ["table"], read_only: true } });
 
@@ -47,26 +47,28 @@ const queryAnswer = z
     rows: z
       .array(z.array(z.union([z.null(), z.number(), z.string(), ...tagged])).readonly())
       .readonly()
-      .describe("Values in the order of `columns`. What JSON cannot hold stands in an object, which is also a parameter"),
-    row_count: z.int().describe("Rows in this answer"),
-    truncated: z.boolean().describe("There are more rows, which `max_rows` or the answer's limit of 4 MiB kept back"),
-    rows_read: z.int().describe("By SQLite for this statement, indexes included"),
-    rows_written: z.int().describe("By SQLite for this statement, indexes included"),
+      .describe("Values in the order of `columns`. Values without a JSON form are objects, which are also valid parameters"),
+    row_count: z.int().describe("Rows in this response"),
+    truncated: z.boolean().describe("More rows exist. `max_rows` or the limit of 4 MiB cut the response"),
+    rows_read: z.int().describe("Rows counted by SQLite for this statement, including indexes"),
+    rows_written: z.int().describe("Rows counted by SQLite for this statement, including indexes"),
     duration_ms: z.int(),
-    schema_version: z.int().describe("Of the migrations that were applied; 0: none"),
+    schema_version: z.int().describe("Version of the applied migrations. 0: none"),
   })
   .openapi("QueryResult");
 
 operation("post", "/projects/{id}/database/query", {
-  summary: "One SQL statement on a project's own database",
+  summary: "Run an SQL statement on a project's database",
   description:
-    "Each statement is one transaction. It counts once SQLite saw it, also where SQLite then complained (422 with `counted: true`); what is refused before that counts nothing. While a backup is read, writes get 503 `database_busy`. A statement cannot be interrupted: it ends by itself, at 5,000,000 rows read while rows are given out, or at the platform's limit of 30 s CPU.",
+    "Each statement is one transaction. It counts when SQLite has received it, even if it fails (422 with `counted: true`). An earlier refusal does not count. During the dump of a backup, writes get 503 `database_busy`. A statement cannot be cancelled. It stops at 5,000,000 rows read, or at the platform's limit of 30 s CPU.",
   request: { params: ofProject, body: jsonBody(queryBody) },
-  responses: { 200: answer("Its rows, and what it cost", queryAnswer) },
+  responses: { 200: answer("Rows and cost of the statement", queryAnswer) },
   problems: ["unprocessable", "cap_exceeded"],
 }).handle(async (c) => {
   const { id } = c.req.valid("param");
   const { sql, params, read_only: readOnly, max_rows: maxRows } = c.req.valid("json");
+  const prepared = prepare(sql, params);
+  if ("path" in prepared) throw invalidField(prepared.path, prepared.message, undefined, "unprocessable");
   return metered(c, QUERY, async (caller) => {
     const deps = c.get("deps");
     if (caller.kind === "admin") await readyProject(deps, id);
@@ -80,13 +82,13 @@ operation("post", "/projects/{id}/database/query", {
         return c.json({ columns, rows, ...counts, duration_ms: deps.clock() - began, schema_version: schemaVersion }, 200);
       }
       case "refused":
-        throw invalidField(answer.path, answer.message, "unprocessable");
+        throw invalidField("sql", answer.message, undefined, "unprocessable");
       case "busy":
         throw busy(answer);
       case "failed": {
-        // It ran, and took the database's time: nothing is given back.
-        const errors = [{ path: "sql", message: answer.message }];
-        throw new Problem("unprocessable", `sql: ${answer.message}`, { members: { errors, counted: true } });
+        // It ran and used the database, so the use stays counted.
+        const { detail, members } = invalidField("sql", `failed: ${answer.message}`, undefined, "unprocessable");
+        throw new Problem("unprocessable", detail, { members: { ...members, counted: true } });
       }
     }
   });
@@ -94,7 +96,7 @@ operation("post", "/projects/{id}/database/query", {
 
 function busy({ why, retryAfterSeconds }: Busy): Problem {
   const reasons = {
-    frozen: "A backup is being read. Reads go on; writes wait until it is through.",
+    frozen: "A backup is being read. Reads continue. Writes wait until it is finished.",
     importing: "A backup is being restored into this database.",
   };
   return new Problem("database_busy", reasons[why], { retryAfterSeconds });

@@ -1,4 +1,4 @@
-/** Projects: for the administrator. What a project may see and do of its own stands in the other rooms. */
+/** Projects. Mostly for the administrator. */
 import { z } from "@hono/zod-openapi";
 import { name, ofProject, projectId, searchText } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
@@ -20,17 +20,17 @@ const byAdmin = operations(projectRoutes, "Projects", admin);
 const byProject = operations(projectRoutes, "Projects", projectItself("read"));
 
 const CREATED_BEFORE =
-  "This project was created by the same request before. Its first key was shown then, and never is again: where that answer was lost, make another with POST /api/projects/{id}/keys.";
+  "The same request created this project before. Its first key was only in that response. If you lost it, create another key with POST /api/projects/{id}/keys.";
 
 byAdmin("post", "/projects", {
   summary: "Create a project with its caps and first API key",
   description:
-    "The key is in this answer, and never again. It works as soon as the job `provision_project` has made the rest: the project's database, and its registration with auth, realtime and storage. Until then it opens nothing but a look at the project (503 `project_not_ready`, which has a `Retry-After`), where `provisioning` says how far it is. If that fails, everything is undone: the project, its key and its id are as if they had never been, and the job and the audit log tell why. The same request again, by its `id`, answers 200 with the same project and job, without the key; another one under this id 409. Caps that are not named have their defaults.",
+    "Only this response contains the key. It works when the job `provision_project` has created the database and registered the project with auth, realtime and storage. Until then, all routes except reading the project return 503 `project_not_ready` with `Retry-After`. `provisioning` shows the progress. If provisioning fails, the project, its key and its id are removed again. The job and the audit log hold the reason. The same request with the same `id` returns 200 with the project and job, without the key. Another request with this id gets 409. Missing caps get their defaults.",
   request: {
     body: jsonBody(
       z
         .strictObject({
-          id: projectId.optional().describe("Yours to choose; otherwise one is made"),
+          id: projectId.optional().describe("Chosen by you, otherwise generated"),
           organization_id: organizationId,
           name,
           ...newProject,
@@ -48,7 +48,7 @@ byAdmin("post", "/projects", {
   },
   responses: {
     201: answer("Created", z.object({ project, api_key: newApiKey, job: jobLink }), location()),
-    200: answer("Created by the same request before", z.object({ project, api_key: shownApiKey, job: jobLink, note: z.string() })),
+    200: answer("Already created by the same request", z.object({ project, api_key: shownApiKey, job: jobLink, note: z.string() })),
   },
   problems: ["conflict", "unprocessable"],
 }).handle(async (c) => {
@@ -62,11 +62,11 @@ byAdmin("post", "/projects", {
 });
 
 byAdmin("get", "/projects", {
-  summary: "Projects, the newest first",
+  summary: "List projects",
   request: {
     query: z.object({
-      organization_id: organizationId.optional().describe("Only its projects"),
-      status: z.enum(PROJECT_STATUSES).optional().describe("Without it, all but the deleted"),
+      organization_id: organizationId.optional().describe("Only projects of this organization"),
+      status: z.enum(PROJECT_STATUSES).optional().describe("Default: all except deleted projects"),
       q: searchText,
       ...pageQuery,
     }),
@@ -81,7 +81,7 @@ byAdmin("get", "/projects", {
 });
 
 byProject("get", "/projects/{id}", {
-  summary: "One project",
+  summary: "Get a project",
   request: { params: ofProject },
   responses: asItIsNow,
 }).handle(async (c) => c.json(projectJson(await getProject(c.get("deps"), c.req.valid("param").id)), 200));
@@ -99,7 +99,7 @@ byAdmin("patch", "/projects/{id}", {
           status: z
             .enum(["ACTIVE", "ARCHIVED"])
             .optional()
-            .describe("ACTIVE brings an archived project back, with its keys. A suspended one is brought back by /reactivate: 409 here"),
+            .describe("ACTIVE restores an archived project with its keys. A suspended project gets 409. Use /reactivate instead"),
         })
         .openapi({ example: { name: "Reading list (beta)" } }),
     ),
@@ -114,11 +114,10 @@ byAdmin("patch", "/projects/{id}", {
 
 byAdmin("delete", "/projects/{id}", {
   summary: "Archive or delete a project",
-  description:
-    "Archived, it is refused everything but a look at itself, and can be brought back. Deleted, its keys never work again. Twice answers the same.",
+  description: "An archived project can only be read, and can be restored. The keys of a deleted project never work again. Idempotent.",
   request: {
     params: ofProject,
-    query: z.object({ permanent: z.enum(["true", "false"]).default("false").describe("true: delete, which nothing brings back") }),
+    query: z.object({ permanent: z.enum(["true", "false"]).default("false").describe("true: delete irrevocably") }),
   },
   responses: asItIsNow,
   problems: ["conflict"],
@@ -129,15 +128,14 @@ byAdmin("delete", "/projects/{id}", {
 
 byAdmin("put", "/projects/{id}/caps", {
   summary: "Set caps",
-  description: "Caps that are not named stay. A raise lifts the suspension that it cures before the answer returns.",
+  description: "Other caps stay unchanged. Raising a cap ends its suspension before the response.",
   request: { params: ofProject, body: jsonBody(capsBody.openapi({ example: { db_queries_per_day: 20_000, realtime_connections: null } })) },
   responses: asItIsNow,
   problems: ["conflict"],
 }).handle(async (c) => c.json(projectJson(await setCaps(c.get("deps"), c.req.valid("param").id, c.req.valid("json"), BY_ADMIN)), 200));
 
 byAdmin("put", "/projects/{id}/upstream-share", {
-  summary: "Set the project's share of the provider's limit",
-  description: "`calls_per_day` alone makes it fixed. Without a number, it is a tenth of the limit, unless `share_mode` is unlimited.",
+  summary: "Set the share of a project in the provider's limit",
   request: {
     params: ofProject,
     body: jsonBody(

@@ -1,4 +1,4 @@
-/** Projects as the OpenAPI document shows them. */
+/** Projects in the OpenAPI document. */
 import { z } from "@hono/zod-openapi";
 import { MAX_CALLS } from "../../env.ts";
 import { line, time } from "../../http/fields.ts";
@@ -14,20 +14,20 @@ import { STEP_STATUSES } from "../../tenants/provisioning/status.ts";
 import { firstKey, keyInput } from "../keys/keys.ts";
 import { answer } from "../operation.ts";
 
-export const ownerId = line(200).nullable().describe("Your name for who owns it");
+export const ownerId = line(200).nullable().describe("Your name for the owner");
 export const region = z
   .enum(REGIONS)
   .nullable()
   .describe(
-    "Where its database is put: North America west, east, South America, Europe west, east, Asia, Oceania, Africa, Middle East; null: near whoever asks first. It never moves: a later change is a note",
+    "Location of the database: North America west, east, South America, Europe west, east, Asia, Oceania, Africa, Middle East. null: near the first request. The database never moves, so a later change is only a note",
   );
 
 export const capValue = z
-  .int(`expected a whole number from 0 to ${MAX_CAP}, or null`)
+  .int(`must be a whole number from 0 to ${MAX_CAP}, or null`)
   .min(0)
   .max(MAX_CAP)
   .nullable()
-  .describe("null: unlimited. 0: refuses every use");
+  .describe("null: unlimited. 0: every use is refused");
 
 const capShape = Object.fromEntries(CAP_TYPES.map((type) => [type, capValue.optional()])) as {
   [Type in (typeof CAP_TYPES)[number]]: z.ZodOptional<typeof capValue>;
@@ -40,28 +40,9 @@ export const callsPerDay = z
   .min(0)
   .max(MAX_CALLS)
   .nullable()
-  .describe("Its share of the provider's limit, in calls a day; null: as `share_mode` says");
+  .describe("Share in the provider's daily limit, in calls. null: unlimited");
 
-export const shareMode = z
-  .enum(SHARE_MODES)
-  .describe("default: a tenth of the limit. fixed: `calls_per_day`. unlimited: only the overall limit applies");
-
-/** The share that a body asks for. Throws `invalid_request` where its two fields contradict each other. */
-export function shareIn(body: { calls_per_day?: number | null | undefined; share_mode?: ShareMode | undefined }): ProjectShare {
-  if (body.calls_per_day === undefined && body.share_mode === undefined) {
-    throw invalidField("calls_per_day", "expected a number of calls, null, or share_mode");
-  }
-  const calls_per_day = body.calls_per_day ?? null;
-  const share_mode = body.share_mode ?? (calls_per_day === null ? "default" : "fixed");
-  if ((share_mode === "fixed") === (calls_per_day !== null)) return { calls_per_day, share_mode };
-  const expected =
-    share_mode === "fixed"
-      ? "expected a number of calls, because share_mode is fixed"
-      : `expected null, because share_mode is ${share_mode}`;
-  throw invalidField("calls_per_day", `${expected} (got ${calls_per_day})`);
-}
-
-/** What a new project may have beside its names. */
+/** Optional fields of a new project. */
 export const newProject = {
   owner_id: ownerId.default(null),
   region: region.default(null),
@@ -84,7 +65,7 @@ export const reason = z.object({
   cap_type: z.string().optional(),
   detail: z.string().optional(),
   since: time,
-  until: time.optional().describe("When it ends by itself"),
+  until: time.optional().describe("Automatic end"),
 });
 
 export const project = z
@@ -94,7 +75,7 @@ export const project = z
     name: z.string(),
     owner_id: z.string().nullable(),
     region: z.string().nullable(),
-    status: z.enum(PROJECT_STATUSES).describe("SUSPENDED while a reason holds"),
+    status: z.enum(PROJECT_STATUSES).describe("SUSPENDED while a reason is active"),
     reasons: z.array(reason),
     caps: z.record(z.string(), capValue),
     upstream_share: z.object({ calls_per_day: callsPerDay, share_mode: shareMode }),
@@ -102,21 +83,21 @@ export const project = z
       .object({
         status: z
           .enum(PROVISIONING_STATUSES)
-          .describe("done: its keys work. failed: it is being undone, and then gone; the job tells why, also afterwards"),
-        job_id: z.string().nullable().describe("null: it is older than provisioning"),
+          .describe("done: its keys work. failed: provisioning is rolled back and the project disappears. The job holds the reason"),
+        job_id: z.string().nullable().describe("null: the project is older than provisioning"),
         steps: z.array(
           z.object({
             step: z.string(),
-            status: z.enum(STEP_STATUSES).describe("local: no service is configured, so that only our own row was written"),
+            status: z.enum(STEP_STATUSES).describe("local: no service is configured, so only our own row was written"),
             at: time.nullable(),
           }),
         ),
         error: z.string().nullable(),
       })
-      .describe("How far its creation has come"),
+      .describe("Progress of the creation"),
     created_at: time,
     updated_at: time,
   })
   .openapi("Project");
 
-export const asItIsNow = { 200: answer("As it is now", project) };
+export const asItIsNow = { 200: answer("The project", project) };

@@ -1,4 +1,4 @@
-/** The quota in the examples of the OpenAPI document. */
+/** Quota status in the examples of the OpenAPI document. */
 export const EXAMPLE_STATUS = {
   provider: "isbndb",
   date: "2025-12-30",

@@ -1,4 +1,4 @@
-/** What operators did to the quota, in the API's words, and its copy in the audit log, where all changes stand together. */
+/** Changes of the quota by operators, in the API's terms, and their copy in the audit log. */
 import { PROVIDER } from "../../deps.ts";
 import type { AppContext } from "../../http/index.ts";
 import { inTime } from "../../lib/in-time.ts";
@@ -6,16 +6,16 @@ import { errorFields, log } from "../../lib/log.ts";
 import type { AuditEntry, Operation } from "../../quota/index.ts";
 import { addAudit } from "../../store/changes.ts";
 
-/** No answer waits longer for its copy. */
+/** Maximum wait of a response for the copy. */
 const COPY_TIMEOUT_MS = 2_000;
-/** An operation of the last moment of a day is yesterday's when it is looked for. */
+/** Right after midnight an operation may belong to yesterday. */
 const DAYS_SEARCHED = 2;
 
-/** Its id makes it happen once in the ledger, and is the same in the audit log. */
+/** The id makes the operation idempotent in the ledger, and is the same in the audit log. */
 export const byAdmin = (): Operation => ({ id: crypto.randomUUID(), actor: "admin" });
 
-/** The ledger keeps settings in its own words; callers read snake_case. */
-function told(json: string): unknown {
+/** Converts the ledger's settings to snake_case. */
+function snakeCased(json: string): unknown {
   const value: unknown = JSON.parse(json);
   if (typeof value !== "object" || value === null) return value;
   const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`);
@@ -23,7 +23,7 @@ function told(json: string): unknown {
 }
 
 export function shownOperation({ at, action, actor, before, after }: AuditEntry) {
-  return { at, action, actor, before: told(before), after: told(after) };
+  return { at, action, actor, before: snakeCased(before), after: snakeCased(after) };
 }
 
 interface Change {
@@ -32,7 +32,7 @@ interface Change {
   readonly after: unknown;
 }
 
-/** `done`: what was changed, where the ledger does not know. Never throws: the change is made, and the ledger has the entry that counts. */
+/** `done`: the change, if the ledger does not know it. Never throws, because the change is made and the ledger has the entry. */
 export async function copyToAudit(c: AppContext, operation: Operation, done?: Change): Promise<void> {
   const { db, clock } = c.get("deps");
   const copy = async (): Promise<void> => {
@@ -44,13 +44,13 @@ export async function copyToAudit(c: AppContext, operation: Operation, done?: Ch
     await inTime("The audit log", COPY_TIMEOUT_MS, copy());
   } catch (error) {
     const fields = { request_id: c.get("requestId"), operation: operation.id, ...errorFields(error) };
-    log.error("A change of the quota could not be copied into the audit log; the ledger's history has it", fields);
+    log.error("Copying a change of the quota into the audit log failed", fields);
   }
 }
 
 async function changeOf(c: AppContext, { id }: Operation): Promise<Change> {
   const { operations } = await c.get("deps").quotaAdmin.history(DAYS_SEARCHED);
   const own = operations.find((operation) => operation.id === id);
-  if (!own) throw new Error(`The ledger knows no operation ${id}`);
+  if (!own) throw new Error(`The ledger has no operation ${id}`);
   return shownOperation(own);
 }

@@ -1,36 +1,38 @@
-/** The quota seen from outside: how it stands, and its latest days. */
+/** Status and history of the quota. */
 import { z } from "@hono/zod-openapi";
 import { PROVIDER } from "../../deps.ts";
 import { identifier } from "../../http/fields.ts";
-import { needAdmin } from "../../http/guards.ts";
+import { assertAdmin } from "../../http/guards.ts";
 import { createRouter, showRateLimit, visibleStatus } from "../../http/index.ts";
 import { digits } from "../../http/paging.ts";
 import { projectCaller, statusOfCaller } from "../../quota/index.ts";
-import { admin, answer, mostlyEverybody, operations } from "../operation.ts";
+import { admin, answer, mostlyPublic, operations } from "../operation.ts";
 import { shownOperation } from "./operations.ts";
 import { EXAMPLE_STATUS } from "./example.ts";
 import { callerUse, provider, statusAnswer } from "./schemas.ts";
 
 export const quotaRoutes = createRouter();
-const forEverybody = operations(quotaRoutes, "Quota", mostlyEverybody, ["quota_unavailable"]);
+const forEverybody = operations(quotaRoutes, "Quota", mostlyPublic, ["quota_unavailable"]);
 const forAdmin = operations(quotaRoutes, "Quota", admin, ["quota_unavailable"]);
 
 forEverybody("get", "/status", {
-  summary: "How much of today is used, and by whom",
-  description: "Public. Without the admin token, projects are summed up. If the ledger does not answer, the last published snapshot does.",
+  summary: "Get today's usage by caller",
+  description:
+    "Public. Without the admin token, projects are summed up. If the ledger does not respond, the last published snapshot is returned.",
   request: {
     query: z.object({
       provider,
-      fresh: z.enum(["true", "false"]).default("true").openapi({ description: "false reads the published snapshot at once: for pollers" }),
-      project_id: identifier
-        .optional()
-        .describe("For the administrator: `callers` holds this project's line alone, 0 where it spent nothing"),
+      fresh: z
+        .enum(["true", "false"])
+        .default("true")
+        .openapi({ description: "false: read the published snapshot without the ledger, for polling" }),
+      project_id: identifier.optional().describe("Needs the admin token. `callers` then holds only this project"),
     }),
   },
   responses: { 200: statusAnswer },
 }).handle(async (c) => {
   const { fresh, project_id } = c.req.valid("query");
-  if (project_id !== undefined) await needAdmin(c);
+  if (project_id !== undefined) await assertAdmin(c);
   const one = project_id === undefined ? null : projectCaller(project_id);
   const view = one === null && c.get("principal").kind === "admin" ? "by_project" : { own: one };
   const status = await c.get("deps").quota.getStatus({ fresh: fresh === "true", view });
@@ -39,30 +41,33 @@ forEverybody("get", "/status", {
   return c.json(one === null ? visibleStatus(c, status) : statusOfCaller(status, one), 200);
 });
 
-/** Any label that may stand among the callers, projects' and the ledger's own included: at most `project:` and an id. */
-const anyCaller = z.string().regex(/^[\w.:-]{1,72}$/u, "expected 1 to 72 letters, digits or . : _ -");
+/** Any caller, including those of projects and of the ledger. The longest is `project:` and an id. */
+const anyCaller = z.string().regex(/^[\w.:-]{1,72}$/u, "must be 1 to 72 letters, digits or . : _ -");
 
 const historyQuery = z
   .object({
     provider,
-    days: z.preprocess(digits, z.int().min(1).max(400).default(30)).describe("How many UTC days, today included"),
-    project_id: identifier.optional().describe("Only what this project spent"),
-    caller: anyCaller.optional().describe("Only what this caller spent; not together with project_id").openapi({ example: "enrich.batch" }),
+    days: z.preprocess(digits, z.int().min(1).max(400).default(30)).describe("UTC days, including today"),
+    project_id: identifier.optional().describe("Only usage of this project"),
+    caller: anyCaller
+      .optional()
+      .describe("Only usage of this caller. Must not be combined with `project_id`")
+      .openapi({ example: "enrich.batch" }),
   })
   .refine(({ project_id, caller }) => project_id === undefined || caller === undefined, {
     path: ["caller"],
-    message: "expected either project_id or caller, not both",
+    message: "must not be given together with `project_id`",
   });
 
-const NOT_BY_CALLER = "null where one caller was asked for: not kept by caller";
+const NOT_BY_CALLER = "null for a single caller, because it is not stored by caller";
 
 const dayHistory = z.object({
   date: z.string(),
   used: z.int(),
-  reserved_expired: z.int().nullable().describe(`Charged because nobody said in time what became of a reservation; ${NOT_BY_CALLER}`),
-  refused: z.int().nullable().describe(`Requests refused; ${NOT_BY_CALLER}`),
-  would_refuse: z.int().nullable().describe(`Requests granted in observe mode that enforcing would have refused; ${NOT_BY_CALLER}`),
-  untracked: z.int().nullable().describe(`Spent by somebody who did not ask us; ${NOT_BY_CALLER}`),
+  reserved_expired: z.int().nullable().describe(`Charged for expired reservations. ${NOT_BY_CALLER}`),
+  refused: z.int().nullable().describe(`Refused requests. ${NOT_BY_CALLER}`),
+  would_refuse: z.int().nullable().describe(`Requests granted in observe mode that enforcing would have refused. ${NOT_BY_CALLER}`),
+  untracked: z.int().nullable().describe(`Calls that were not made through the coordinator. ${NOT_BY_CALLER}`),
   callers: z.array(callerUse).readonly(),
   hours: z.array(z.object({ hour: z.int(), used: z.int() })).readonly(),
 });
@@ -73,7 +78,7 @@ const historyAnswer = z
   .object({
     provider: z.string(),
     days: z.array(dayHistory).readonly(),
-    operations: z.array(operation).readonly().describe("What operators changed; empty where one caller was asked for"),
+    operations: z.array(operation).readonly().describe("Changes by operators. Empty for a single caller"),
   })
   .openapi({
     example: {
@@ -95,15 +100,15 @@ const historyAnswer = z
   });
 
 forAdmin("get", "/history", {
-  summary: "The latest days: what was used, by caller and by hour, and what operators changed",
+  summary: "Get the usage of the latest days by caller and hour, and changes by operators",
   description:
-    "Of projects, the 1,000 that spent the most are named, fewer a day where more than 10 days are asked for; the others are summed up as `projects`. With `project_id` or `caller`, only what that one spent; days on which it spent nothing are left out too.",
+    "Names the 1,000 projects with the highest usage, or fewer per day for more than 10 days. The others are summed up as `projects`. With `project_id` or `caller`, only the usage of that caller.",
   request: { query: historyQuery },
-  responses: { 200: answer("The newest first; days on which nothing happened are left out", historyAnswer) },
+  responses: { 200: answer("Newest first, without days without usage", historyAnswer) },
 }).handle(async (c) => {
   const { days, project_id, caller } = c.req.valid("query");
-  const asked = project_id === undefined ? (caller ?? null) : projectCaller(project_id);
-  const history = await c.get("deps").quotaAdmin.history(days, asked);
+  const requestedCaller = project_id === undefined ? (caller ?? null) : projectCaller(project_id);
+  const history = await c.get("deps").quotaAdmin.history(days, requestedCaller);
   showRateLimit(c, history.status);
   const operations = history.operations.map(shownOperation);
   return c.json({ provider: PROVIDER, days: history.days, operations }, 200);

@@ -1,10 +1,10 @@
-/** Reservations over HTTP: for those who call the provider themselves. */
+/** Reservations over HTTP, for services that call the provider themselves. */
 import { z } from "@hono/zod-openapi";
 import { MAX_CALLS } from "../../env.ts";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField } from "../../errors.ts";
 import type { Caller } from "../../http/access.ts";
-import { moment } from "../../http/fields.ts";
-import { createRouter, invalidField, showRateLimit, visibleStatus } from "../../http/index.ts";
+import { requestTime } from "../../http/fields.ts";
+import { createRouter, showRateLimit, visibleStatus } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
 import { spenderOf } from "../../http/spender.ts";
 import { traceReservation, traceSettlement } from "../../library/quota-spans.ts";
@@ -29,17 +29,17 @@ const DEFAULT_CALLER = "api";
 
 const id = z
   .string()
-  .regex(/^[\w.:-]{1,100}$/u, "expected 1 to 100 letters, digits or . : _ -")
-  .describe("Of a reservation: yours, or the one that was made for you")
+  .regex(/^[\w.:-]{1,100}$/u, "must be 1 to 100 letters, digits or . : _ -")
+  .describe("Id of a reservation, chosen by you or generated")
   .openapi({ example: "harvest-2025-12-30-0001" });
 
 const calls = z.int().min(1).max(MAX_CALLS);
 
 const reservationBody = z
   .strictObject({
-    calls: calls.describe("Calls to the provider that one request of yours will cost"),
-    min_calls: calls.optional().describe("Grants what is left, if at least this much"),
-    caller: callerLabel.optional().describe(`Default: ${DEFAULT_CALLER}; a project's key is always project:<id>`),
+    calls: calls.describe("Calls that your request to the provider will cost"),
+    min_calls: calls.optional().describe("Grants the remaining calls, if at least this many are left"),
+    caller: callerLabel.optional().describe(`Default: ${DEFAULT_CALLER}. A project's key is always project:<id>`),
     priority,
     id: id.optional().describe("Makes the request idempotent for two days"),
     ttl_seconds: z
@@ -47,41 +47,38 @@ const reservationBody = z
       .min(1)
       .max(MAX_TTL_SECONDS)
       .default(DEFAULT_TTL_SECONDS)
-      .describe("Life of the reservation, counted from start_at"),
+      .describe("Lifetime of the reservation, counted from `start_at`"),
   })
   .openapi({ example: { calls: 10, min_calls: 1, caller: "cron.harvest", priority: "background" } });
 
 const reservation = z
   .object({
     id: z.string(),
-    calls: z.int().describe("Granted"),
-    expires_at: z.string().describe("After it nothing may be sent, and what is neither committed nor released is charged"),
-    start_at: z
-      .string()
-      .describe("When the pace allows the request; one reservation is one request, whatever its calls. With milliseconds"),
+    calls: z.int().describe("Granted calls"),
+    expires_at: z.string().describe("Send nothing after it. A reservation that is neither committed nor released is then charged"),
+    start_at: z.string().describe("Earliest time of the request under the pace, with milliseconds. One reservation is one request"),
     quota: quotaStatus,
   })
   .openapi("Reservation");
 
 active("post", "/reservations", {
-  summary: "Reserve calls before you spend them",
+  summary: "Create a reservation",
   request: { query: z.object({ provider }), body: jsonBody(reservationBody) },
-  responses: { 201: withRateLimit("Granted", reservation) },
+  responses: { 201: withRateLimit("The reservation", reservation) },
   problems: ["conflict", "unprocessable", "quota_exhausted", "pace_exceeded"],
 }).handle(async (c) => {
   const who = callerOf(c);
   const body = c.req.valid("json");
   if (body.min_calls !== undefined && body.min_calls > body.calls) {
-    throw invalidField("min_calls", `${body.min_calls} is more than calls (${body.calls})`);
+    throw invalidField("min_calls", `must be at most \`calls\`, ${body.calls}`, body.min_calls);
   }
   if (who.kind === "admin" && body.id?.startsWith(PROJECT_CALLER_PREFIX)) {
-    throw invalidField("id", `${PROJECT_CALLER_PREFIX}… is for the reservations of projects`);
+    throw invalidField("id", `must not begin with ${PROJECT_CALLER_PREFIX}. Such ids belong to projects`, body.id);
   }
   const name = body.id ?? crypto.randomUUID();
   const { caller, priority: urgency, share, shareMode } = spenderOf(who, body, DEFAULT_CALLER);
   const longest = maxTtlSeconds(caller);
-  if (body.ttl_seconds > longest)
-    throw invalidField("ttl_seconds", `${body.ttl_seconds} is too long; a project may hold calls for at most ${longest} s`);
+  if (body.ttl_seconds > longest) throw invalidField("ttl_seconds", `must be at most ${longest} for this caller`, body.ttl_seconds);
   const { quota, trace } = c.get("deps");
   const spending = { cost: { calls: body.calls }, caller, priority: urgency, share, shareMode };
   const { answer } = await traceReservation(trace, spending, async () => ({
@@ -119,16 +116,18 @@ const commitBody = z
       .max(MAX_CALLS)
       .optional()
       .describe(
-        "What was really spent; default: all that was reserved. More is recorded, not refused; but a project is charged no more than was reserved: more is refused with 422",
+        "Actual cost. Default: all reserved calls. The admin token may commit more than was reserved. A project that does so gets 422",
       ),
-    sent_at: moment.optional().describe("When the request was sent: decides which day pays for a reservation that was open at midnight"),
+    sent_at: requestTime
+      .optional()
+      .describe("Time of the request. Decides which day is charged for a reservation that was open at midnight"),
   })
   .openapi({ example: { calls: 7 } });
 
 granted("post", "/reservations/{id}/commit", {
-  summary: "Charge what was really spent",
+  summary: "Commit a reservation",
   description:
-    "Twice answers the same. After a release it charges, a project only what the day and its share still have; after the expiry it was charged already, and `late` says so.",
+    "Charges the actual cost. Idempotent. After a release it charges too, but a project only as far as its share and the limit allow. After expiry the reservation is already charged, and `late` is true.",
   request: { query: z.object({ provider }), params: z.object({ id }), body: optionalBody(commitBody) },
   responses: {
     200: withRateLimit("Charged", z.object({ id: z.string(), charged: z.int(), late: z.literal(true).optional(), quota: quotaStatus })),
@@ -162,10 +161,10 @@ granted("post", "/reservations/{id}/commit", {
 });
 
 granted("delete", "/reservations/{id}", {
-  summary: "Give back what was surely not sent",
-  description: "Twice answers the same. After a commit or the expiry: 409.",
+  summary: "Release a reservation",
+  description: "Only if the request was certainly not sent. Idempotent. After a commit or expiry: 409.",
   request: { query: z.object({ provider }), params: z.object({ id }) },
-  responses: { 200: withRateLimit("Released", z.object({ released: z.int().describe("Calls given back"), quota: quotaStatus })) },
+  responses: { 200: withRateLimit("Released", z.object({ released: z.int().describe("Released calls"), quota: quotaStatus })) },
   problems: ["conflict"],
 }).handle(async (c) => {
   const { id: name } = c.req.valid("param");
@@ -183,19 +182,19 @@ granted("delete", "/reservations/{id}", {
 });
 
 const unknownReservation = (name: string): Problem =>
-  new Problem("not_found", `There is no reservation ${JSON.stringify(name)}. Reservations are remembered for two days.`);
+  new Problem("not_found", `The reservation ${JSON.stringify(name)} does not exist. Reservations are remembered for two days.`);
 
 function notCharged({ detail, field }: { readonly detail: string; readonly field?: string }): Problem {
   const errors = field === undefined ? {} : { errors: [{ path: field, message: detail }] };
   return new Problem("unprocessable", `${detail}.`, { members: errors });
 }
 
-/** Whom the guard let in. */
+/** The admitted caller. */
 function callerOf(c: AppContext): Caller {
   const principal = c.get("principal");
   if (principal.kind === "admin" || principal.kind === "project") return principal;
-  throw new Error("A reservation was asked for without credentials");
+  throw new Error("A request for a reservation has no credentials");
 }
 
-/** A project's ids live in a space of their own, below its label as a caller: it can neither meet nor guess those of others. */
+/** Ids of a project are prefixed with its caller, so they never collide with ids of others. */
 const ledgerId = (who: Caller, name: string): string => (who.kind === "admin" ? name : `${projectCaller(who.projectId)}:${name}`);

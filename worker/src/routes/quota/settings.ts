@@ -1,4 +1,4 @@
-/** What an operator may change of the quota: today's count, and the settings. */
+/** Changes of the quota by operators: today's count and the settings. */
 import { z } from "@hono/zod-openapi";
 import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND, MIN_RATE_PER_SECOND } from "../../env.ts";
 import { Problem } from "../../errors.ts";
@@ -24,7 +24,7 @@ async function audited(c: AppContext, by: Operation, change: Promise<QuotaStatus
 operation("put", "/usage", {
   summary: "Set today's count",
   description:
-    "Audited. The difference stands under the caller `operator`. What the provider has counted so far does not come back as untracked.",
+    "Audited. The difference appears under the caller `operator`. Calls that the provider has already counted do not return as untracked.",
   request: {
     query: providerQuery,
     body: jsonBody(z.strictObject({ used: z.int().min(0).max(MAX_CALLS) }).openapi({ example: { used: 8_456 } })),
@@ -37,7 +37,7 @@ operation("put", "/usage", {
 
 operation("post", "/reset", {
   summary: "Set today's count to 0",
-  description: "Audited. Open reservations stay held. What the provider has counted so far does not come back as untracked.",
+  description: "Audited. Open reservations stay reserved. Calls that the provider has already counted do not return as untracked.",
   request: { query: providerQuery },
   responses: { 200: statusAnswer },
 }).handle(async (c) => {
@@ -54,16 +54,16 @@ const settingsBody = z
       .number()
       .refine(
         (rate) => rate === 0 || (rate >= MIN_RATE_PER_SECOND && rate <= MAX_RATE_PER_SECOND),
-        `expected 0, or ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
+        `must be 0, or from ${MIN_RATE_PER_SECOND} to ${MAX_RATE_PER_SECOND}`,
       )
       .optional()
-      .describe("0 switches the pace off"),
+      .describe("0: no pace"),
     enforcement: z
       .enum(ENFORCEMENTS)
       .optional()
-      .describe("enforce; observe: count, and log what would be refused; off: count only, and go on even when the ledger fails"),
+      .describe("enforce: refuse. observe: count, and log would-be refusals. off: only count, and continue without the ledger"),
   })
-  .refine((body) => Object.keys(body).length > 0, "expected at least one setting")
+  .refine((body) => Object.keys(body).length > 0, "must have at least one setting")
   .openapi({ example: { enforcement: "observe" } });
 
 const settings = z
@@ -78,19 +78,19 @@ const settings = z
   .openapi("QuotaSettings");
 
 const settingsAnswer = answer(
-  "The settings in force. They hold from the next decision on",
+  "The current settings, effective with the next decision",
   z.object({
     applied_to: z
       .enum(["ledger", "switch"])
-      .describe("switch: the ledger is away, so only the enforcement switch in KV was turned; the ledger follows when it is back"),
+      .describe("switch: the ledger is unavailable, so only the enforcement switch in KV was set. The ledger follows later"),
     enforcement: z.enum(ENFORCEMENTS).nullable().describe("null: as configured"),
-    settings: settings.nullable().describe("null while the ledger is away"),
+    settings: settings.nullable().describe("null: the ledger is unavailable"),
   }),
 );
 
 operation("put", "/settings", {
-  summary: "Change limits or the enforcement, live",
-  description: "Audited. While the ledger is away only `enforcement` can be changed.",
+  summary: "Change limits or the enforcement",
+  description: "Audited. While the ledger is unavailable, only `enforcement` can be changed.",
   request: { query: providerQuery, body: jsonBody(settingsBody) },
   responses: { 200: settingsAnswer },
   problems: ["unprocessable"],

@@ -1,4 +1,4 @@
-/** What stops a project, by hand or by itself, and what lets it go on. */
+/** Suspends and reactivates projects, and lists their suspensions. */
 import { z } from "@hono/zod-openapi";
 import { note, ofProject, time } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
@@ -18,12 +18,12 @@ const byAdmin = operations(suspensionRoutes, "Projects", admin);
 const byProject = operations(suspensionRoutes, "Usage", projectItself("read"));
 
 byAdmin("post", "/projects/{id}/suspend", {
-  summary: "Suspend a project by hand",
-  description: "Takes effect with its next request, and stays until somebody reactivates it. Twice answers the same.",
+  summary: "Suspend a project",
+  description: "Effective with the project's next request, until an operator reactivates it. Idempotent.",
   request: {
     params: ofProject,
     body: jsonBody(
-      z.strictObject({ reason: note.describe("Why: shown to the project") }).openapi({ example: { reason: "Invoice 4711 is overdue" } }),
+      z.strictObject({ reason: note.describe("Reason, shown to the project") }).openapi({ example: { reason: "Invoice 4711 is overdue" } }),
     ),
   },
   responses: asItIsNow,
@@ -34,19 +34,19 @@ byAdmin("post", "/projects/{id}/suspend", {
 
 const suspensionReason = z
   .string()
-  .regex(/^(admin|abuse:[A-Z_]{1,64}|quota:[a-z_]{1,64})$/u, "expected admin, abuse:<PATTERN> or quota:<cap>")
+  .regex(/^(admin|abuse:[A-Z_]{1,64}|quota:[a-z_]{1,64})$/u, "must be admin, abuse:<PATTERN> or quota:<cap>")
   .openapi({ example: "admin" });
 
 byAdmin("post", "/projects/{id}/reactivate", {
-  summary: "Reactivate a project by hand",
-  description: "Takes effect with its next request. A project still over a cap is stopped again by the next sweep: raise the cap instead.",
+  summary: "Reactivate a project",
+  description: "Effective with the project's next request. The next sweep suspends a project over its cap again. Raise the cap instead.",
   request: {
     params: ofProject,
     body: jsonBody(
       z
         .strictObject({
-          reason: note.describe("Why: for the audit log, not shown to the project"),
-          reasons: z.array(suspensionReason).min(1).max(20).optional().describe("Those to lift; default: all"),
+          reason: note.describe("Reason for the audit log, not shown to the project"),
+          reasons: z.array(suspensionReason).min(1).max(20).optional().describe("Suspensions to end. Default: all"),
         })
         .openapi({ example: { reason: "Paid", reasons: ["admin"] } }),
     ),
@@ -59,14 +59,14 @@ byAdmin("post", "/projects/{id}/reactivate", {
 });
 
 const suspension = reason.extend({
-  holds: z.boolean().describe("Whether it stops the project now"),
+  holds: z.boolean().describe("true: the suspension is active"),
   actor: z.string(),
-  lifted_at: time.nullable().describe("null: it holds, or ended by itself"),
+  lifted_at: time.nullable().describe("null: active, or ended automatically"),
   lifted_by: z.string().nullable(),
 });
 
 byProject("get", "/projects/{id}/suspensions", {
-  summary: "The reasons that stop or stopped a project, the newest first",
+  summary: "List suspensions of a project",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ suspensions: z.array(suspension) }) },
 }).handle(async (c) => {

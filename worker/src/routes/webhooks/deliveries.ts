@@ -1,4 +1,4 @@
-/** What was sent to a project's webhooks, and what came back. */
+/** Deliveries to a project's webhooks. */
 import { z } from "@hono/zod-openapi";
 import { ofProject, projectId, time, webhookId } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
@@ -14,8 +14,8 @@ const operation = operations(webhookDeliveryRoutes, "Webhooks", projectItself("a
 
 const deliveryId = z
   .string()
-  .regex(/^dlv_[0-9a-f]{32}$/u, "expected dlv_ and 32 hexadecimal digits")
-  .describe("Of a delivery")
+  .regex(/^dlv_[0-9a-f]{32}$/u, "must be dlv_ and 32 hexadecimal digits")
+  .describe("Id of a delivery")
   .openapi({ example: "dlv_5f0c0b1a7d1e4a6b8c9d0e1f2a3b4c5d" });
 
 const ofDelivery = z.object({ id: projectId, delivery_id: deliveryId });
@@ -24,16 +24,16 @@ const delivery = z
   .object({
     id: z.string(),
     webhook_id: z.string(),
-    message_id: z.string().describe("The header `webhook-id`: the same on every try, and for every webhook that is told of an event"),
-    event_id: z.string().nullable().describe("null: a test, or a job that was asked for by hand"),
+    message_id: z.string().describe("The header `webhook-id`, the same for all attempts and for all webhooks of an event"),
+    event_id: z.string().nullable().describe("null: a test or a manual job"),
     type: z.string(),
     is_test: z.boolean(),
-    status: z.enum(DELIVERY_STATUSES).describe("failed: its tries are used up, or none would help. skipped: nobody was asked"),
-    reason: z.enum(DELIVERY_REASONS).nullable().describe("Why it failed or was skipped"),
-    run: z.int().describe("1, and one more for each replay"),
-    tries: z.int().describe("Of this run"),
+    status: z.enum(DELIVERY_STATUSES).describe("failed: all attempts failed, or a retry cannot help. skipped: no request was sent"),
+    reason: z.enum(DELIVERY_REASONS).nullable().describe("Reason of failed and skipped deliveries"),
+    run: z.int().describe("1 for the first delivery, one more for each replay"),
+    tries: z.int().describe("Attempts of this run"),
     next_try_at: time.nullable(),
-    job_id: z.string().nullable().describe("The job that is at it, or was"),
+    job_id: z.string().nullable().describe("Latest job of the delivery"),
     created_at: time,
     ended_at: time.nullable(),
   })
@@ -41,7 +41,7 @@ const delivery = z
 
 export const deliveryDetail = delivery
   .extend({
-    payload: z.unknown().describe("What is sent"),
+    payload: z.unknown().describe("Body of the message"),
     attempts: z
       .array(
         z.object({
@@ -49,23 +49,23 @@ export const deliveryDetail = delivery
           attempt: z.int(),
           at: time,
           duration_ms: z.int(),
-          status_code: z.int().nullable().describe("null: no answer came"),
+          status_code: z.int().nullable().describe("null: no response"),
           error: z.string().nullable(),
-          response: z.string().nullable().describe("The first 20 KB of the answer"),
+          response: z.string().nullable().describe("The first 20 KB of the response"),
         }),
       )
-      .describe("The last 50 tries, the oldest of them first"),
+      .describe("The last 50 attempts, oldest first"),
   })
   .openapi("WebhookDeliveryDetail");
 
 operation("get", "/projects/{id}/webhooks/deliveries", {
-  summary: "Messages to the project's webhooks, the newest first",
+  summary: "List deliveries to a project's webhooks",
   description: "Kept for 30 days.",
   request: {
     params: ofProject,
     query: z.object({
-      status: z.enum(DELIVERY_STATUSES).optional().describe("Only those that are so now"),
-      webhook_id: webhookId.optional().describe("Only those of this webhook"),
+      status: z.enum(DELIVERY_STATUSES).optional().describe("Only deliveries with this status"),
+      webhook_id: webhookId.optional().describe("Only deliveries to this webhook"),
       ...pageQuery,
     }),
   },
@@ -79,9 +79,9 @@ operation("get", "/projects/{id}/webhooks/deliveries", {
 });
 
 operation("get", "/projects/{id}/webhooks/deliveries/{delivery_id}", {
-  summary: "One message with its last 50 tries",
+  summary: "Get a delivery with its last 50 attempts",
   request: { params: ofDelivery },
-  responses: { 200: answer("As it is now", deliveryDetail) },
+  responses: { 200: answer("The delivery", deliveryDetail) },
 }).handle(async (c) => {
   const { id, delivery_id } = c.req.valid("param");
   const { row, attempts } = await deliveryWithAttempts(c.get("deps"), id, delivery_id);
@@ -89,10 +89,10 @@ operation("get", "/projects/{id}/webhooks/deliveries/{delivery_id}", {
 });
 
 operation("post", "/projects/{id}/webhooks/deliveries/{delivery_id}/replay", {
-  summary: "Send a message once more",
-  description: "Under the same `webhook-id`, whatever became of it before. One that is under way stays so: twice answers the same.",
+  summary: "Replay a delivery",
+  description: "Sends the message again with the same `webhook-id`. A delivery in progress is not sent twice.",
   request: { params: ofDelivery },
-  responses: { 202: answer("On its way", delivery) },
+  responses: { 202: answer("The delivery", delivery) },
   problems: ["conflict", "project_suspended"],
 }).handle(async (c) => {
   const { id, delivery_id } = c.req.valid("param");

@@ -1,6 +1,6 @@
-/** A project's webhooks: for the administrator, and for a key of the project that may manage it. */
+/** Webhooks of a project, for the administrator and for keys with the right scope. */
 import { z } from "@hono/zod-openapi";
-import { instant, ofProject, projectId, time, webhookId } from "../../http/fields.ts";
+import { wholeSecond, ofProject, projectId, time, webhookId } from "../../http/fields.ts";
 import { createRouter } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
 import { pageByTime, pageOnly } from "../../http/paging.ts";
@@ -25,11 +25,11 @@ const url = z
   .string()
   .min(1)
   .max(MAX_URL_CHARACTERS)
-  .describe("https, at an address that everybody can reach, on any port; no user name or password in it. Redirects are not followed");
+  .describe("An https URL with a public host, any port, no user name and no password. Redirects are not followed");
 
-const description = z.string().trim().max(500).describe("For people");
+const description = z.string().trim().max(500).describe("Shown to people");
 
-const events = z.array(z.enum(EVENT_TYPES)).min(1).nullable().describe("Which types of event it is told of; null: all, also those to come");
+const events = z.array(z.enum(EVENT_TYPES)).min(1).nullable().describe("Types of events to send. null: all, including future types");
 
 const webhookBody = z.strictObject({ url, description: description.default(""), events: events.default(null) }).openapi({
   example: {
@@ -48,7 +48,7 @@ const webhookPatch = z
       .boolean()
       .optional()
       .describe(
-        "true: one that is not enabled is sent a signed test first, and only a 2xx enables it; 422 otherwise. false: nothing is sent",
+        "true: sends a signed test to a disabled webhook. A 2xx response enables it, any other is 422. false: disables the webhook",
       ),
   })
   .openapi({ example: { description: "The shop's own alarms, day and night" } });
@@ -60,55 +60,55 @@ const webhook = z
     url: z.string(),
     description: z.string(),
     events: z.array(z.string()).nullable().describe("null: all"),
-    status: z.enum(WEBHOOK_STATUSES).describe("probation: its test is on its way. Only one that is enabled is sent events"),
+    status: z.enum(WEBHOOK_STATUSES).describe("probation: its test is in progress. Only enabled webhooks receive events"),
     status_reason: z
       .enum(STATUS_REASONS)
       .nullable()
-      .describe("failures: five deliveries in a row were given up. gone: it answered 410. null while it is enabled"),
+      .describe("failures: five consecutive deliveries failed. gone: it returned 410. null: enabled"),
     status_since: time,
-    failures: z.int().describe("Deliveries given up since the last one that arrived; at 5 it is disabled"),
-    previous_secret_until: time.nullable().describe("Until when the secret before signs too; a time gone by: it does not any more"),
+    failures: z.int().describe("Consecutive failed deliveries. At 5 the webhook is disabled"),
+    previous_secret_until: time.nullable().describe("End of the earlier secret's signatures"),
     created_at: time,
     updated_at: time,
   })
   .openapi("Webhook");
 
 const newWebhook = webhook
-  .extend({ secret: z.string().describe("`whsec_` and base64, with which messages are verified: only in this answer, and never again") })
+  .extend({ secret: z.string().describe("`whsec_` and base64. Verifies messages. Only in this response") })
   .openapi("NewWebhook");
 
 const webhookDetail = webhook
   .extend({
     replayable: z
       .object({
-        deliveries: z.int().describe("At most 1,000 are counted"),
-        since: time.nullable().describe("When the first of them was to be told"),
+        deliveries: z.int().describe("Counted up to 1,000"),
+        since: time.nullable().describe("Due time of the first one"),
       })
-      .describe("What it never got, and POST …/replay sends once more"),
+      .describe("Missed deliveries. POST …/replay sends them again"),
   })
   .openapi("WebhookDetail");
 
 const replayBody = z
-  .strictObject({ since: instant.describe("Those that were to be told from then on") })
+  .strictObject({ since: wholeSecond.describe("Replays deliveries that were due at this time or later") })
   .openapi({ example: { since: "2025-12-30T12:00:00Z" } });
 
 const rotateBody = z
-  .strictObject({ immediate: z.boolean().default(false).describe("The secret leaked: it signs no more from now on") })
+  .strictObject({ immediate: z.boolean().default(false).describe("true: the secret leaked, so its signatures end immediately") })
   .default({ immediate: false })
   .openapi({ example: { immediate: false } });
 
-/** Of what sends a test. */
+/** Problems of routes that send a test. */
 const TESTING = ["conflict", "pace_exceeded", "project_suspended"] as const;
 
-/** What is counted of what a webhook never got. */
+/** Maximum count of missed deliveries. */
 const MAX_REPLAYABLE = 1_000;
 
 operation("post", "/projects/{id}/webhooks", {
-  summary: "Make a webhook",
+  summary: "Create a webhook",
   description:
-    "From now on it is told of the project's events, as [Standard Webhooks](https://www.standardwebhooks.com) says: verify each message with the secret, which is in this answer and never again. A project has at most 20: 409. An address that not everybody can reach is refused: 422.",
+    "Events of the project follow [Standard Webhooks](https://www.standardwebhooks.com). Verify each message with the secret, which only this response contains. A project has at most 20 webhooks, otherwise 409. The URL must be public, otherwise 422.",
   request: { params: ofProject, body: jsonBody(webhookBody) },
-  responses: { 201: answer("Made", newWebhook, location()) },
+  responses: { 201: answer("Created", newWebhook, location()) },
   problems: ["conflict", "project_suspended", "unprocessable"],
 }).handle(async (c) => {
   const { id } = c.req.valid("param");
@@ -118,7 +118,7 @@ operation("post", "/projects/{id}/webhooks", {
 });
 
 operation("get", "/projects/{id}/webhooks", {
-  summary: "The project's webhooks, the newest first",
+  summary: "List webhooks of a project",
   request: { params: ofProject, query: pageOnly },
   responses: { 200: onePage({ webhooks: z.array(webhook) }) },
 }).handle(async (c) => {
@@ -128,20 +128,20 @@ operation("get", "/projects/{id}/webhooks", {
 });
 
 operation("get", "/projects/{id}/webhooks/{webhook_id}", {
-  summary: "One webhook, and what it never got",
+  summary: "Get a webhook with its missed deliveries",
   request: { params: ofWebhook },
-  responses: { 200: answer("As it is now", webhookDetail) },
+  responses: { 200: answer("The webhook", webhookDetail) },
 }).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
   return c.json(await detailed(c, await getWebhook(c.get("deps"), id, webhook_id)), 200);
 });
 
 operation("patch", "/projects/{id}/webhooks/{webhook_id}", {
-  summary: "Change a webhook, or switch it off or on",
+  summary: "Change, enable or disable a webhook",
   description:
-    "`enabled: true` sends a signed test first and waits for it, at most 15 s. Where it is not answered with 2xx the webhook stays disabled, and the rest of the change stays: 422 with `webhook` and `delivery_id`. Once enabled, `replayable` says what it missed.",
+    "`enabled: true` first sends a signed test and waits up to 15 s. Without a 2xx response the webhook stays disabled, and you get 422 with `webhook` and `delivery_id`. Other changes are kept. When the webhook is enabled, `replayable` counts the missed deliveries.",
   request: { params: ofWebhook, body: jsonBody(webhookPatch) },
-  responses: { 200: answer("As it is now", webhookDetail) },
+  responses: { 200: answer("The webhook", webhookDetail) },
   problems: ["conflict", ...TESTING, "unprocessable"],
 }).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
@@ -151,9 +151,9 @@ operation("patch", "/projects/{id}/webhooks/{webhook_id}", {
 
 operation("delete", "/projects/{id}/webhooks/{webhook_id}", {
   summary: "Delete a webhook",
-  description: "Nothing more is sent to it. What was sent stays to be read.",
+  description: "Sends stop. Past deliveries remain readable.",
   request: { params: ofWebhook },
-  responses: { 200: answer("As it was", webhook) },
+  responses: { 200: answer("The deleted webhook", webhook) },
   problems: ["conflict"],
 }).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
@@ -161,11 +161,11 @@ operation("delete", "/projects/{id}/webhooks/{webhook_id}", {
 });
 
 operation("post", "/projects/{id}/webhooks/{webhook_id}/test", {
-  summary: "Send a test, and wait for what comes back",
+  summary: "Send a test and wait for the response",
   description:
-    "One signed message of the type `webhook.test`, at once and only once, also to a webhook that is disabled. Takes at most 15 s. At most ten a minute. While the project is suspended for abuse, its own keys send none.",
+    "Sends one signed message of the type `webhook.test` immediately, even to a disabled webhook, without retries. Takes at most 15 s. At most ten per minute. While the project is suspended for abuse, its own keys cannot send tests.",
   request: { params: ofWebhook },
-  responses: { 200: answer("What came of it", deliveryDetail) },
+  responses: { 200: answer("Result of the test", deliveryDetail) },
   problems: TESTING,
 }).handle(async (c) => {
   const { id, webhook_id } = c.req.valid("param");
@@ -178,7 +178,7 @@ operation("post", "/projects/{id}/webhooks/{webhook_id}/test", {
 operation("post", "/projects/{id}/webhooks/{webhook_id}/rotate-secret", {
   summary: "Replace the secret of a webhook",
   description:
-    "The new secret is in this answer, and never again. For 24 hours messages carry two signatures, the new one first. Meanwhile there is no third: 409, unless `immediate`.",
+    "Only this response contains the new secret. For 24 hours messages carry two signatures, the new one first. Another rotation in that time gets 409, unless `immediate` is true.",
   request: { params: ofWebhook, body: optionalBody(rotateBody) },
   responses: { 200: answer("Rotated", newWebhook) },
   problems: ["conflict"],
@@ -189,12 +189,12 @@ operation("post", "/projects/{id}/webhooks/{webhook_id}/rotate-secret", {
 });
 
 operation("post", "/projects/{id}/webhooks/{webhook_id}/replay", {
-  summary: "Send once more what a webhook never got",
+  summary: "Replay missed deliveries of a webhook",
   description:
-    "All that failed or was skipped since then, the oldest first, under the same `webhook-id`; tests are left out. At most 1,000 a request.",
+    "Sends failed and skipped deliveries again, oldest first, with the same `webhook-id`. Tests are excluded. At most 1,000 per request.",
   request: { params: ofWebhook, body: jsonBody(replayBody) },
   responses: {
-    202: answer("On their way", z.object({ replayed: z.int(), more: z.boolean().describe("Whether there may be more: ask again") })),
+    202: answer("Started", z.object({ replayed: z.int(), more: z.boolean().describe("true: more may exist. Send the request again") })),
   },
   problems: ["conflict", "project_suspended"],
 }).handle(async (c) => {
@@ -203,7 +203,7 @@ operation("post", "/projects/{id}/webhooks/{webhook_id}/replay", {
   return c.json(await replaySince(c.get("deps"), projectReader(c, id), webhook_id, since, actorOf(c)), 202);
 });
 
-/** The address that the request came to: nobody's webhook. */
+/** Host of this Worker. It must not be a webhook. */
 const ownHost = (c: AppContext): string => new URL(c.req.url).host;
 
 async function detailed(c: AppContext, row: WebhookRow) {

@@ -1,6 +1,7 @@
 /** One reported usage event: its validation, identity and billing period. No I/O. No clock. */
 import { z } from "zod";
-import { describeValue } from "../../lib/describe-value.ts";
+import { sentenceOf, unknownField } from "../../lib/field-errors.ts";
+import { shown } from "../../lib/shown.ts";
 import { DAY_MS, MINUTE_MS, isoSeconds } from "../../lib/time.ts";
 import { METERS } from "../../store/limits/meters.ts";
 import type { Meter } from "../../store/limits/meters.ts";
@@ -23,10 +24,9 @@ const MAX_AHEAD_MINUTES = 5;
  */
 const MAX_AGE_DAYS = 32;
 
-const ID = `expected 1 to ${MAX_ID_CHARACTERS} visible characters`;
-const SOURCE = `expected at most ${MAX_SOURCE_CHARACTERS} characters, without control characters or broken surrogates`;
-const TIME = "expected an ISO 8601 time in UTC, such as 2025-12-30T14:03:11Z";
-const MODE = "expected add or set";
+const ID = `must have 1 to ${MAX_ID_CHARACTERS} visible characters`;
+const SOURCE = `must have at most ${MAX_SOURCE_CHARACTERS} characters, without control characters and broken surrogates`;
+const TIME = "must be a time in ISO 8601 and UTC, such as 2025-12-30T14:03:11Z";
 
 const visible = z
   .string(ID)
@@ -38,12 +38,12 @@ const visible = z
 export const usageEventSchema = z.strictObject({
   id: visible.describe("Unique with `source`. Sending the same event again does not count twice"),
   project_id: visible,
-  type: z.enum(METERS, `expected one of ${METERS.join(", ")}`),
+  type: z.enum(METERS),
   quantity: z
-    .int("expected a whole number")
+    .int("must be a whole number")
     .default(1)
-    .describe(`1 to ${MAX_QUANTITY}. For a gauge, 0 or more with mode set, any integer except 0 with mode add`),
-  mode: z.enum(["add", "set"], MODE).default("add").describe("set: the gauge's level from this time on"),
+    .describe(`1 to ${MAX_QUANTITY}; of a gauge: to be set, from 0; to be added, negative too, but not 0`),
+  mode: z.enum(["add", "set"]).default("add").describe("set: of a gauge, its level from this moment on"),
   source: z
     .string(SOURCE)
     .max(MAX_SOURCE_CHARACTERS, SOURCE)
@@ -68,23 +68,23 @@ export interface RefusedEvent {
 
 export type ReadEvent = { readonly result: "read"; readonly event: NewEvent } | RefusedEvent;
 
-const FIELDS: ReadonlySet<string> = new Set(Object.keys(usageEventSchema.shape));
+const MEMBERS = Object.keys(usageEventSchema.shape);
 
 export function readEvent(given: unknown, index: number, now: number): ReadEvent {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    return { result: "refused", id: null, status: 400, error: `event: expected an object (got ${describeValue(given)})` };
+    return { result: "refused", id: null, status: 400, error: sentenceOf({ path: "event", message: "must be an object", value: given }) };
   }
   const { data: id = null } = visible.safeParse(Reflect.get(given, "id"));
-  const refused = (status: 400 | 422, field: string, expected: string, value: unknown): RefusedEvent => ({
+  const refused = (status: 400 | 422, path: string, message: string, value: unknown): RefusedEvent => ({
     result: "refused",
     id,
     status,
-    error: `${field}: ${expected} (got ${describeValue(value)})`,
+    error: sentenceOf({ path, message, value }),
   });
 
-  // Checked before the schema, which would list all unknown fields. There may be a hundred thousand.
-  const unknown = Object.keys(given).find((name) => !FIELDS.has(name));
-  if (unknown !== undefined) return refused(400, "event", `unknown field. Accepted fields: ${[...FIELDS].join(", ")}`, unknown);
+  // Before the schema, which would name all of them, and there may be a hundred thousand.
+  const unknown = Object.keys(given).find((name) => !MEMBERS.includes(name));
+  if (unknown !== undefined) return refused(400, unknown, unknownField(unknown, MEMBERS), Reflect.get(given, unknown));
   const parsed = usageEventSchema.safeParse(given);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -94,11 +94,11 @@ export function readEvent(given: unknown, index: number, now: number): ReadEvent
 
   const use = parsed.data;
   const mode = modeOf(use);
-  if (mode === null) return refused(400, "mode", `expected add or no mode, because ${use.type} is a counter`, use.mode);
-  const wrong = quantityExpected(mode, use.quantity);
+  if (mode === null) return refused(400, "mode", `must be add for a counter such as ${use.type}`, use.mode);
+  const wrong = quantityError(mode, use.quantity);
   if (wrong !== null) return refused(400, "quantity", wrong, use.quantity);
   const occurredAt = use.occurred_at === undefined ? now : Date.parse(use.occurred_at);
-  const tooFar = timeExpected(occurredAt, now);
+  const tooFar = timeError(occurredAt, now);
   if (tooFar !== null) return refused(422, "occurred_at", tooFar, use.occurred_at);
   const { id: name, source, project_id, type: meter, quantity } = use;
   const event = {
@@ -123,25 +123,24 @@ function modeOf({ type, mode }: Given): EventMode | null {
   return mode === "set" ? null : "count";
 }
 
-/** The accepted quantities. Null if the quantity is accepted. */
-function quantityExpected(mode: EventMode, quantity: number): string | null {
+/** null: the quantity is accepted. */
+function quantityError(mode: EventMode, quantity: number): string | null {
   switch (mode) {
     case "count":
-      return quantity >= 1 && quantity <= MAX_QUANTITY ? null : `expected 1 to ${MAX_QUANTITY}`;
+      return quantity >= 1 && quantity <= MAX_QUANTITY ? null : `must be from 1 to ${MAX_QUANTITY}`;
     case "set":
-      return quantity >= 0 && quantity <= MAX_QUANTITY ? null : `expected 0 to ${MAX_QUANTITY} for mode set`;
+      return quantity >= 0 && quantity <= MAX_QUANTITY ? null : `must be from 0 to ${MAX_QUANTITY} to set a level`;
     case "add":
       return quantity !== 0 && Math.abs(quantity) <= MAX_QUANTITY
         ? null
-        : `expected -${MAX_QUANTITY} to ${MAX_QUANTITY}, except 0, for mode add`;
+        : `must be from -${MAX_QUANTITY} to ${MAX_QUANTITY}, and not 0, to change a level`;
   }
 }
 
-/** The accepted times. Null if the time is accepted. */
-function timeExpected(occurredAt: number, now: number): string | null {
-  if (occurredAt > now + MAX_AHEAD_MINUTES * MINUTE_MS)
-    return `expected at most ${MAX_AHEAD_MINUTES} minutes after now (${isoSeconds(now)})`;
-  if (occurredAt < now - MAX_AGE_DAYS * DAY_MS) return `expected at most ${MAX_AGE_DAYS} days before now (${isoSeconds(now)})`;
+/** null: the time is accepted. */
+function timeError(occurredAt: number, now: number): string | null {
+  if (occurredAt > now + MAX_AHEAD_MINUTES * MINUTE_MS) return `must be at most ${MAX_AHEAD_MINUTES} minutes after now, ${isoSeconds(now)}`;
+  if (occurredAt < now - MAX_AGE_DAYS * DAY_MS) return `must be at most ${MAX_AGE_DAYS} days before now, ${isoSeconds(now)}`;
   return null;
 }
 
@@ -160,9 +159,10 @@ function fingerprint({ project_id, type, quantity, occurred_at }: Given, mode: E
 /** The difference between an event and the stored event with its id. */
 export function difference(event: Pick<NewEvent, "fingerprint">, stored: Pick<StoredEvent, "fingerprint">): string {
   const [given, counted] = [event, stored].map(({ fingerprint }) => JSON.parse(fingerprint) as unknown[]);
-  const at = FINGERPRINT_FIELDS.findIndex((_, place) => given?.[place] !== counted?.[place]);
-  const [now, before] = [given, counted].map((values) => describeValue(values?.[at] ?? undefined));
-  return `${FINGERPRINT_FIELDS[at] ?? "event"}: expected ${before}, as counted under this id (got ${now})`;
+  const at = SAID.findIndex((_, place) => given?.[place] !== counted?.[place]);
+  const before = counted?.[at] ?? null;
+  const message = `must be ${before === null ? "absent" : shown(before)}, as it was counted under this id`;
+  return sentenceOf({ path: SAID[at] ?? "event", message, value: given?.[at] ?? undefined });
 }
 
 /** The billing period of an event. Null if it happened before the organization's first period. */

@@ -1,6 +1,6 @@
 /** A project's endpoints: created, changed, tested, removed. Secrets are returned once and never stored. */
 import type { Deps } from "../../deps.ts";
-import { Problem } from "../../errors.ts";
+import { Problem, invalidField } from "../../errors.ts";
 import { randomBase62 } from "../../lib/base62.ts";
 import { DAY_MS, MINUTE_MS, isoSeconds } from "../../lib/time.ts";
 import type { EventType } from "../../store/events.ts";
@@ -60,7 +60,7 @@ const typesJson = (events: readonly EventType[] | null): string | null => (event
 function validateAddress({ config }: Pick<Deps, "config">, url: string, ownHost: string): string {
   const address = readAddress(url, { allowPrivate: config.webhooks.allowPrivate, ownHost });
   if ("url" in address) return address.url;
-  throw new Problem("unprocessable", `url: ${address.refused}.`, { members: { errors: [{ path: "url", message: address.refused }] } });
+  throw invalidField("url", address.refused, undefined, "unprocessable");
 }
 
 /**
