@@ -10,10 +10,11 @@ const POLL_MS = 20;
 
 /** Configuration problems in a log line of the Worker, one per line. Empty for other log lines. */
 export function configurationProblems(log: RuntimeLog): string[] {
-  const { message, fields } = readLog(log);
-  const { problems } = fields;
-  if (message !== MESSAGE || !Array.isArray(problems)) return [];
-  return problems.map(({ name, value, message }: Record<string, unknown>) => `${String(name)} ${String(message)} (${String(value)})`);
+  const { problems } = readLog(log).fields;
+  if (!Array.isArray(problems)) return [];
+  return problems.map(
+    ({ name, value, expected }: Record<string, unknown>) => `${String(name)} is ${String(value)}. Expected ${String(expected)}.`,
+  );
 }
 
 /**
@@ -45,7 +46,7 @@ export async function checkCrons(
   if (missing.length === 0) return;
   const lines = missing.map(({ cron, type }) => {
     const name = type === "reset_quotas" ? "QUOTA_RESET_SCHEDULE" : `The schedule of ${type}`;
-    return `${name} must be one of the cron triggers ${triggers.map((each) => JSON.stringify(each)).join(", ")} (got ${JSON.stringify(cron)})`;
+    return `${name} must be one of the cron triggers ${triggers.map((each) => JSON.stringify(each)).join(", ")} (got ${JSON.stringify(cron)}).`;
   });
   throw new UserError([...lines, "", hint].join("\n"));
 }

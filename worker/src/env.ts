@@ -3,7 +3,7 @@
  */
 import type { z } from "zod";
 import "./lib/field-errors.ts";
-import { keepSecret } from "./lib/log.ts";
+import { redactSecrets } from "./lib/log.ts";
 import { SECRETS, variables } from "./env/variables.ts";
 import type { BulkBilling, Enforcement } from "./env/variables.ts";
 
@@ -28,8 +28,6 @@ export interface Config {
   readonly telegram: TelegramConfig | null;
   /** Addresses of the services that are notified of new projects. null: not configured. */
   readonly services: ServicesConfig;
-  /** Address of the documentation of errors; null: the Worker's own page. */
-  readonly docsUrl: string | null;
   readonly webhooks: {
     /** Local only: also accepts receivers at private addresses and over http. */
     readonly allowPrivate: boolean;
@@ -39,6 +37,8 @@ export interface Config {
   /** The monthly reset: whether it runs, and its cron. */
   readonly reset: { readonly enabled: boolean; readonly schedule: string };
   readonly telemetry: TelemetryConfig;
+  /** Address of the documentation of errors. null: the Worker's own page. */
+  readonly docsUrl: string | null;
   /** All secrets, which must never appear in a log or a trace. */
   readonly secrets: readonly string[];
 }
@@ -82,7 +82,7 @@ export interface QuotaConfig {
 
 export interface ConfigProblem {
   readonly name: string;
-  /** "got \"many\""; a secret only as set or missing. */
+  /** "got \"many\"". Secrets appear only as set or missing. */
   readonly value: string;
   /** Follows the name: "must be a whole number from 1 to 100". */
   readonly message: string;
@@ -129,7 +129,7 @@ function limitBelowBuffer(env: object): ConfigProblem[] {
   if (!limits.success || limits.data.QUOTA_DAILY_LIMIT >= limits.data.QUOTA_SAFETY_BUFFER) return [];
   const { QUOTA_DAILY_LIMIT, QUOTA_SAFETY_BUFFER } = limits.data;
   const message = `must be at least QUOTA_SAFETY_BUFFER, ${QUOTA_SAFETY_BUFFER}`;
-  return [{ name: "QUOTA_DAILY_LIMIT", value: shown("QUOTA_DAILY_LIMIT", String(QUOTA_DAILY_LIMIT)), message }];
+  return [{ name: "QUOTA_DAILY_LIMIT", value: describeSetting("QUOTA_DAILY_LIMIT", String(QUOTA_DAILY_LIMIT)), message }];
 }
 
 /** Each needs the other. A value that is invalid alone is reported only for that. */
@@ -159,7 +159,7 @@ export function readConfig(env: object): Config {
   const given: Partial<Record<string, unknown>> = { ...env };
   const wrong = (parsed.error?.issues ?? []).map((issue): ConfigProblem => {
     const name = String(issue.path[0]);
-    return { name, value: shown(name, given[name]), message: issue.message };
+    return { name, value: describeSetting(name, given[name]), message: issue.message };
   });
   const problems = [...wrong, ...limitBelowBuffer(env), ...halfOfTelegram(env)];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
@@ -177,7 +177,6 @@ export function readConfig(env: object): Config {
     abuse: { enforce: read.ABUSE_ENFORCEMENT === "enforce" },
     telegram: telegramOf(read),
     services: { auth: read.AUTH_URL ?? null, realtime: read.REALTIME_URL ?? null, storage: read.STORAGE_URL ?? null },
-    docsUrl: read.DOCS_URL ?? null,
     webhooks: { allowPrivate: read.ALLOW_PRIVATE_WEBHOOKS === "true" },
     isbndb: {
       baseUrl: read.ISBNDB_BASE_URL,
@@ -199,6 +198,7 @@ export function readConfig(env: object): Config {
       serviceName: read.OTEL_SERVICE_NAME.trim(),
       url: tracesUrl(read.OTEL_ENDPOINT),
     },
+    docsUrl: read.DOCS_URL ?? null,
     secrets: Object.entries(read).flatMap(([name, value]) => (SECRETS.has(name) && typeof value === "string" ? [value] : [])),
   };
 }

@@ -1,4 +1,4 @@
-/** The Workflow class. Every job is an instance of it. jobs/job-run.ts runs the handler. */
+/** The Workflow class. Every job is an instance of it. It connects the catalog to the handlers, and jobs/job-run.ts runs them. */
 import { WorkflowEntrypoint } from "cloudflare:workers";
 import type { WorkflowEvent, WorkflowStep } from "cloudflare:workers";
 import { createDeps } from "./deps.ts";
@@ -26,7 +26,7 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
     const log = jobLog(type, { job_id: id, job_type: type, request_id: requestId, trace_id: traceId });
     const kind = isJobType(type) ? JOBS[type] : GONE;
     const job = { id, type };
-    // The job's place in the trace of its requester. It stays the same after every interruption.
+    // The job's position in the requester's trace, the same after every interruption.
     const place = await placeOfJob(traceparent, id);
     const onEnd: JobRunOptions["onEnd"] = ({ status, error: message }) => {
       const { trace } = createDeps(this.env, clock, traceparent);
@@ -54,18 +54,18 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
           }),
         sleepUntil: async (name, time) => run.sleepUntil(name, time),
       });
-      // The only place that dispatches events of jobs. It is idempotent, so it needs no step.
-      await dispatchBeside(deps);
+      // Dispatches the events of all jobs. Idempotent, so that it needs no step.
+      await dispatchInBackground(deps);
       return result;
     });
   }
 }
 
-/** For an instance whose type no longer exists. It runs nothing. */
+/** For an instance whose type was removed from the catalog. It runs nothing. */
 const GONE = { tries: 1, delaySeconds: 5, backoff: "constant", timeoutMinutes: 5 } as const;
 
 async function handle(type: JobType, given: unknown, job: JobContext): Promise<JobExecutionResult> {
-  // The catalog pairs each schema with its handler. The compiler cannot follow that through a lookup.
+  // The catalog pairs each type's schema and handler, which the compiler cannot follow through a lookup.
   const handler = HANDLERS[type] as (payload: unknown, job: JobContext) => Promise<JobExecutionResult>;
   return handler(JOBS[type].payload.parse(given), job);
 }

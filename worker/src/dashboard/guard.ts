@@ -1,4 +1,4 @@
-/** What the pages of operators share: who may see them, and what their addresses may say. */
+/** Sign-in guard and query parameters of the operators' pages. */
 import { invalidField } from "../errors.ts";
 import type { AppContext } from "../http/index.ts";
 import { pathOf } from "./page.tsx";
@@ -27,8 +27,8 @@ export const pathParameter = (c: AppContext, name: string): string => c.req.para
 export function choiceParameter<Value extends string>(c: AppContext, name: string, values: readonly Value[]): Value | null {
   const given = c.req.query(name) ?? "";
   if (given === "") return null;
-  const found = all.find((value) => value === given);
-  if (found === undefined) throw invalidField(name, `must be one of ${all.join(", ")}`, given.slice(0, 80));
+  const found = values.find((value) => value === given);
+  if (found === undefined) throw invalidField(name, `expected one of ${values.join(", ")} (got ${JSON.stringify(given.slice(0, 80))})`);
   return found;
 }
 
@@ -40,7 +40,7 @@ export const searchParameter = (c: AppContext, name: string, maxLength: number):
 export function seqParameter(c: AppContext, name: string): number | null {
   const given = c.req.query(name) ?? "";
   if (given === "") return null;
-  if (!/^\d{1,15}$/u.test(given)) throw invalidField(name, "must be the number of an entry", given);
+  if (!/^\d{1,15}$/u.test(given)) throw invalidField(name, "expected the sequence number of an entry");
   return Number(given);
 }
 

@@ -1,4 +1,4 @@
-/** Every variable and secret, with its default and the accepted values. No I/O. No clock. */
+/** Every variable and secret, with its default and accepted values. No I/O. No clock. */
 import { Cron } from "croner";
 import { z } from "zod";
 
@@ -32,7 +32,7 @@ const VISIBLE_ASCII = /^[\u0021-\u007e]+$/u;
 /** Shorter than the lifetime of a reservation, so that no request is in flight when its reservation expires. */
 const MAX_TIMEOUT_SECONDS = 100;
 
-/** wrangler.jsonc may hold a number where the platform's own variables are text. */
+/** wrangler.jsonc may contain a number, while the platform's own variables are text. */
 const number = (fallback: number, message: string, form: RegExp, fits: (value: number) => boolean) =>
   z
     .union([z.string(), z.number().transform(String)], message)
@@ -40,7 +40,7 @@ const number = (fallback: number, message: string, form: RegExp, fits: (value: n
     .refine((text) => form.test(text) && fits(Number(text)), message)
     .transform(Number);
 
-const whole = (fallback: number, least: number, most: number) =>
+const wholeNumber = (fallback: number, least: number, most: number) =>
   number(fallback, `must be a whole number from ${least} to ${most}`, /^\d{1,9}$/u, (value) => value >= least && value <= most);
 
 const calls = (fallback: number) => wholeNumber(fallback, 0, MAX_CALLS);
@@ -70,8 +70,8 @@ function isPlainAddress(url: URL | null): boolean {
   return url !== null && /^https?:$/u.test(url.protocol) && url.username === "" && url.password === "";
 }
 
-const BOT_TOKEN = "must be a bot's token, as @BotFather gives it (digits, a colon, letters)";
-const CHAT = "must be the id of a chat, or @name of a channel";
+const BOT_TOKEN = "must be a bot's token from @BotFather (digits, a colon, letters)";
+const CHAT = "must be the id of a chat, or the @name of a channel";
 
 /** It is sent in a header, which allows only these characters. */
 const token = z.string(TOKEN).refine((text) => text.length >= MIN_TOKEN_LENGTH && VISIBLE_ASCII.test(text), TOKEN);
@@ -123,9 +123,9 @@ export const variables = z.object({
     .pipe(z.string().regex(/^(?:-?\d{1,20}|@\w{4,})$/u, CHAT))
     .optional(),
   TELEGRAM_API_URL: address.default("https://api.telegram.org"),
-  DOCS_URL: address.optional(),
   AUTH_URL: address.optional(),
   REALTIME_URL: address.optional(),
   STORAGE_URL: address.optional(),
+  DOCS_URL: address.optional(),
   ALLOW_PRIVATE_WEBHOOKS: flag,
 });

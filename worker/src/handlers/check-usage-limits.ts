@@ -1,5 +1,5 @@
 /** `check_usage_limits`: the sweep. Each step checks one page of projects, so an interrupted sweep resumes at its page. */
-import { inactiveAmong } from "../store/limits/sweep.ts";
+import { findInactiveProjects } from "../store/limits/sweep.ts";
 import { usageSweepPage } from "../telemetry/index.ts";
 import { sweepPage } from "../tenants/limits/sweep.ts";
 import type { SweepRequest, SweptPage } from "../tenants/limits/sweep.ts";
@@ -49,7 +49,7 @@ async function nextPage(number: number, request: SweepRequest, after: string, jo
 }
 
 async function unknownProjects(ids: readonly string[], job: JobContext) {
-  const unknown = await job.step("look for the projects", async (_attempt, { db }) => inactiveAmong(db, ids));
+  const unknown = await job.step("look for the projects", async (_attempt, { db }) => findInactiveProjects(db, ids));
   return unknown.map((project_id) => ({ project_id, error: "the project does not exist or is not active" }));
 }
 

@@ -24,10 +24,10 @@ export const deliverWebhookHandler: JobHandler<"deliver_webhook"> = async (paylo
   job.log.info("Starting: one message", { webhook_id, project_id, delivery_id: id, run });
   // Bounded by the recorded attempts. The last one says that it is the last.
   for (let attempt = 1; ; attempt += 1) {
-    const tried = await job.step(`try ${attempt}`, async (_attempt, deps) => tryDelivery(deps, id, run, attempt));
-    if (tried.is !== "again") return resultOf(tried, id, attempt);
-    job.log.warn("Webhook delivery failed", { attempt, delivery_id: id, webhook_id, error: tried.error });
-    await job.sleepUntil(`before try ${attempt + 1}`, tried.at);
+    const outcome = await job.step(`try ${attempt}`, async (_attempt, deps) => attemptDelivery(deps, id, run, attempt));
+    if (outcome.is !== "again") return resultOf(outcome, id, attempt);
+    job.log.warn(`Not delivered by try ${attempt}`, { delivery_id: id, error: outcome.error });
+    await job.sleepUntil(`before try ${attempt + 1}`, outcome.at);
   }
 };
 
@@ -58,8 +58,8 @@ function resultOf(outcome: Exclude<AttemptOutcome, { is: "again" }>, id: string,
     case "failed":
       return {
         success: false,
-        data: { ...data, reason: tried.reason },
-        error: `Not delivered: ${tried.error ?? tried.reason ?? "no reason given"}`,
+        data: { ...data, reason: outcome.reason },
+        error: `Not delivered: ${outcome.error ?? outcome.reason ?? "it failed"}`,
       };
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `export_backup`: freezes the database, dumps it into R2 in parts and thaws it. Then it restores the stored parts into a scratch database
- * and compares. Only then the backup is verified. After any failure the source is thawed and the scratch database destroyed.
+ * `export_backup`: freeze, dump into R2 part by part, read the source once more by other code, thaw; restore what is stored into a scratch
+ * database and compare that with the source; only then it is verified. Writes wait while it is read, and no longer: whatever fails, the source is thawed and the scratch destroyed.
  */
 import { Problem } from "../errors.ts";
 import { StepFailed } from "../jobs/failure.ts";
@@ -49,7 +49,7 @@ async function exported(row: BackupRow, job: JobContext): Promise<void> {
   const loading = { backup: { ...source, isLines: true }, name: scratchOf(job.id), id: job.id };
   try {
     while (!(await job.step("restore into a scratch", async (_attempt, deps) => load(deps, loading))));
-    const differences = await job.step("compare", async (_attempt, deps) => differencesOf(deps, loading));
+    const differences = await compared(loading, contents, job);
     if (differences.length > 0) throw new StepFailed(`The restored copy differs: ${differences.join("; ")}.`);
   } finally {
     await orNull(job.step("destroy the scratch", async (_attempt, deps) => destroyScratch(deps, row)));
@@ -59,8 +59,27 @@ async function exported(row: BackupRow, job: JobContext): Promise<void> {
   await job.step("complete", async (_attempt, deps) => completeBackup(deps, source, { ...facts, copies }));
 }
 
+/** What the scratch holds beside what the source held. */
+async function compared(loading: Loading, expected: Contents, job: JobContext): Promise<readonly string[]> {
+  const reading = { name: loading.name, freeze: loading.id, mode: loading.backup.export_type };
+  const found = await allContents(async (from) => job.step("compare", async (_attempt, deps) => readContents(deps, reading, from)));
+  if (found === "thawed") throw new StepFailed("Something was written to the scratch.");
+  // An earlier release compared the scratch with its dump alone, and said so in a list.
+  if (Array.isArray(found)) throw new StepFailed("An earlier release began this backup, and did not read its source by other code.");
+  const { differences } = await job.step("compare", async (_attempt, deps) => ({
+    differences: await differencesOf(deps, loading, expected, found),
+  }));
+  return differences;
+}
+
+interface Dumped {
+  readonly source: Source;
+  /** What it held in the same moment, read beside the dump. */
+  readonly contents: Contents;
+}
+
 /** Stores all parts of one freeze in R2. */
-async function dumped(row: BackupRow, job: JobContext): Promise<Source> {
+async function dumped(row: BackupRow, job: JobContext): Promise<Dumped> {
   for (let moment = 1; moment <= MAX_MOMENTS; moment += 1) {
     const source = sourceOf(row, moment);
     try {
@@ -68,7 +87,12 @@ async function dumped(row: BackupRow, job: JobContext): Promise<Source> {
       if (moment > 1) await orNull(job.step("throw away earlier parts", async (_attempt, deps) => discardMoments(deps, source)));
       let read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
       while (read === "more") read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
-      if (read === "done") return source;
+      const reading = readingOf(source);
+      const contents =
+        read === "thawed"
+          ? read
+          : await allContents(async (from) => job.step("dump", async (_attempt, deps) => readContents(deps, reading, from)));
+      if (contents !== "thawed") return { source, contents };
       job.log.warn("Dump restarted after an interfering write", { moment });
     } finally {
       await orNull(job.step("thaw", async (_attempt, deps) => thawSource(deps, source)));

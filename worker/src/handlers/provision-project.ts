@@ -21,14 +21,14 @@ import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 export const provisionProjectHandler: JobHandler<"provision_project"> = async ({ project_id }, job) => {
-  const lease = { projectId: project_id, jobId: rootId(job.id) };
+  const held = { projectId: project_id, jobId: rootId(job.id) };
   job.log.info(`Starting: project ${project_id}`);
-  const beginning = await job.step("begin", async (_attempt, { db }) => beginProvisioning(db, lease));
+  const beginning = await job.step("begin", async (_attempt, { db }) => beginProvisioning(db, held));
   switch (beginning) {
     case "go":
-      return provision(lease, job);
+      return provision(held, job);
     case "undo":
-      return undo(lease, null, job);
+      return undo(held, null, job);
     case "done":
       return { success: true, data: { project_id, outcome: "provisioned", steps: {} } };
     case "held":
@@ -46,29 +46,29 @@ interface Failure {
   readonly error: string;
 }
 
-async function provision(lease: Held, job: JobContext): Promise<JobExecutionResult> {
+async function provision(held: ProvisioningOwner, job: JobContext): Promise<JobExecutionResult> {
   const steps: Record<string, unknown> = {};
   let step: ProvisioningStep = "database";
   try {
-    const version = await job.step(step, async (_attempt, deps) => makeDatabase(deps, lease));
+    const version = await job.step(step, async (_attempt, deps) => createDatabase(deps, held));
     steps["database"] = { schema_version: version };
     for (const service of SERVICES) {
       step = service;
-      steps[service] = await job.step(service, async (_attempt, deps) => registerProject(deps, lease, service));
+      steps[service] = await job.step(service, async (_attempt, deps) => registerProject(deps, held, service));
     }
     step = "key";
-    await job.step(step, async (_attempt, deps) => makeReady(deps, lease));
+    await job.step(step, async (_attempt, deps) => completeProvisioning(deps, held));
   } catch (thrown) {
     if (!(thrown instanceof StepFailed)) throw thrown;
-    return undo(lease, { step, error: thrown.message }, job);
+    return undo(held, { step, error: thrown.message }, job);
   }
-  job.log.info("Done: its keys work", { project_id: lease.projectId });
-  return { success: true, data: { project_id: lease.projectId, outcome: "provisioned", steps } };
+  job.log.info("Done: its keys work", { project_id: held.projectId });
+  return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps } };
 }
 
 /** `failure` null: provisioning failed before, and only the rollback continues. */
-async function undo(lease: Held, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
-  const { projectId: project_id } = lease;
+async function undo(held: ProvisioningOwner, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
+  const { projectId: project_id } = held;
   const reason = failure === null ? "" : `${failure.step}: ${failure.error.replace(/\.?$/u, ".")} `;
   const failed = (outcome: string, left: readonly string[], error: string): JobExecutionResult => ({
     success: false,
@@ -77,20 +77,20 @@ async function undo(lease: Held, failure: Failure | null, job: JobContext): Prom
   });
   if (failure !== null) {
     const noted = await orNull(
-      job.step("undo: write down why", async (_attempt, { db, clock }) => failProvisioning(db, lease, failure, clock())),
+      job.step("undo: write down why", async (_attempt, { db, clock }) => failProvisioning(db, held, failure, clock())),
     );
     if (noted === null)
       return failed("rollback_incomplete", ["everything"], "Recording the failure failed. Housekeeping continues the rollback.");
-    if (!noted) return notHeld(lease, failed, job);
+    if (!noted) return notHeld(held, failed, job);
   }
   const left: string[] = [];
   const undone = async (name: string, work: Parameters<typeof job.step>[1]): Promise<void> => {
     if ((await orNull(job.step(`undo ${name}`, async (attempt, deps) => ({ done: await work(attempt, deps) })))) === null) left.push(name);
   };
-  for (const service of SERVICES.toReversed()) await undone(service, async (_attempt, deps) => deregisterProject(deps, lease, service));
-  await undone("database", async (_attempt, deps) => destroyDatabase(deps, lease));
+  for (const service of SERVICES.toReversed()) await undone(service, async (_attempt, deps) => deregisterProject(deps, held, service));
+  await undone("database", async (_attempt, deps) => destroyDatabase(deps, held));
   // The project's row records the remaining rollback.
-  if (left.length === 0) await undone("project", async (_attempt, deps) => removeProject(deps, lease));
+  if (left.length === 0) await undone("project", async (_attempt, deps) => removeProject(deps, held));
   else left.push("project");
   job.log.warn("Rolled back", { project_id, left });
   if (left.length > 0) return failed("rollback_incomplete", left, `Not rolled back yet: ${left.join(", ")}. Housekeeping retries.`);
@@ -100,11 +100,11 @@ async function undo(lease: Held, failure: Failure | null, job: JobContext): Prom
 
 /** The last step may have succeeded without a response. Otherwise another job is provisioning. */
 async function notHeld(
-  lease: Held,
+  held: ProvisioningOwner,
   failed: (outcome: string, left: readonly string[], error: string) => JobExecutionResult,
   job: JobContext,
 ): Promise<JobExecutionResult> {
-  const now = await job.step("look again", async (_attempt, { db }) => beginProvisioning(db, lease));
-  if (now === "done") return { success: true, data: { project_id: lease.projectId, outcome: "provisioned", steps: {} } };
+  const now = await job.step("look again", async (_attempt, { db }) => beginProvisioning(db, held));
+  if (now === "done") return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps: {} } };
   return failed("taken_over", [], "Another job has taken over this project.");
 }

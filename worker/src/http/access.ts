@@ -8,7 +8,7 @@ export interface ProjectPrincipal {
   readonly kind: "project";
   readonly projectId: string;
   readonly keyId: string;
-  /** The project's share of the provider's daily limit. null: unlimited. */
+  /** Its share of the provider's limit; null: unlimited. */
   readonly share: number | null;
   readonly shareMode: ShareMode;
 }
@@ -17,9 +17,9 @@ export interface ProjectPrincipal {
 export interface KeyPrincipal {
   readonly kind: "key";
   /** Looks up the key and admits it. Throws the problem of the refusal. `release` returns the counted use. */
-  readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly release: () => void }>;
+  readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly returnUse: () => void }>;
   /** Counts a response for the project, if the key works. */
-  readonly count: (tally: Tally) => Promise<void>;
+  readonly count: (tally: RequestCounts) => Promise<void>;
 }
 
 export interface AdminPrincipal {

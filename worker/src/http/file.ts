@@ -1,4 +1,4 @@
-/** A file as a download. */
+/** A file as an answer, to be kept: whole, or the bytes that were asked for. */
 import { digestField } from "../lib/bytes.ts";
 import type { AppContext } from "./index.ts";
 import { isKnown, rangeOf } from "./range.ts";

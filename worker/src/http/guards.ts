@@ -104,12 +104,12 @@ export const credentialed = createMiddleware<AppEnv>(async function credentialed
 export async function metered<Result>(c: AppContext, demand: Demand, work: (caller: Caller) => Promise<Result>): Promise<Result> {
   const principal = c.get("principal");
   if (principal.kind !== "key") return work(await callerOf(c, demand));
-  const { project, release } = await principal.admit(demand);
+  const { project, returnUse } = await principal.admit(demand);
   c.set("principal", project);
   try {
     return await work(project);
   } catch (error) {
-    if (nothingWasDone(error)) release();
+    if (nothingWasDone(error)) returnUse();
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 /** Errors of a request's fields in plain sentences: which field, which value was given, which values are accepted. No I/O. No clock. */
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
-import { shown } from "./shown.ts";
+import { describeValue } from "./describe-value.ts";
 
 export interface FieldError {
   /** Names and indexes from the root, joined by dots: `isbns.3`. */
@@ -15,9 +15,9 @@ export interface FieldError {
 /** "`limit` must be at most 200 (got 1000)." */
 export function sentenceOf({ path, message, value }: FieldError): string {
   const [predicate = "", ...more] = message.split(/(?<=[^.])\. (?=[A-Z])/u);
-  const got = value === undefined ? "" : ` (got ${shown(value)})`;
+  const got = value === undefined ? "" : ` (got ${describeValue(value)})`;
   // Names of unknown fields are the sender's own text.
-  const name = /^[\w.-]{1,80}$/u.test(path) ? `\`${path}\`` : shown(path);
+  const name = /^[\w.-]{1,80}$/u.test(path) ? `\`${path}\`` : describeValue(path);
   return [`${name} ${predicate}${got}`, ...more].map((part) => (/[.?]$/u.test(part) ? part : `${part}.`)).join(" ");
 }
 

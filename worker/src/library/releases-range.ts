@@ -39,12 +39,10 @@ function index(month: string): number {
 export function monthsBetween(startMonth: string, endMonth: string): string[] {
   const count = index(endMonth) - index(startMonth) + 1;
   if (count < 1) throw invalidField("end_month", `must not be before \`start_month\`, ${startMonth}`, endMonth);
-  if (count > MAX_MONTHS)
-    throw invalidField(
-      "end_month",
-      `must be at most ${MAX_MONTHS} months after \`start_month\`, both included. These are ${count} months`,
-      endMonth,
-    );
+  if (count > MAX_MONTHS) {
+    const message = `must be at most ${MAX_MONTHS} months after \`start_month\`, both included. These are ${count} months`;
+    throw invalidField("end_month", message, endMonth);
+  }
   return Array.from({ length: count }, (_, offset) => {
     const month = index(startMonth) + offset;
     return `${String(Math.floor(month / 12)).padStart(4, "0")}-${String((month % 12) + 1).padStart(2, "0")}`;
@@ -68,7 +66,7 @@ const cursor = z.object({ at: z.tuple([z.int().min(0), z.int().min(0), z.int().m
 export function positionOf(request: ReleasesQuery, { months, subjects }: ReleasesRange, resume: string): Position {
   const parsed = cursor.safeParse(fromBase64Url(resume));
   if (!parsed.success) throw invalidField("resume", NO_CURSOR);
-  if (parsed.data.of !== questionOf(request))
+  if (parsed.data.of !== fingerprintOf(request))
     throw invalidField("resume", "must belong to the same months, subjects and pages. Repeat the earlier request with it");
   const [month, subject, page] = parsed.data.at;
   const within = month < months.length && subject < subjects.length && page <= pagesAllowed(request);

@@ -30,26 +30,27 @@ async function principalOf(c: AppContext, token: string | undefined): Promise<Pr
 
 async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnType<KeyPrincipal["admit"]> {
   const deps = c.get("deps");
-  const releaseInBackground = (id: string): void => inBackground(c, "Releasing a refused use failed", giveBack(deps, id));
-  const admission = await admitKey(deps, key, demand, releaseInBackground);
+  const returnInBackground = (id: string): void =>
+    inBackground(c, "A refused use could not be given back, and stays counted", returnUse(deps, id));
+  const admission = await admitKey(deps, key, demand, returnInBackground);
   if (admission.result === "refused") {
     if (admission.refusal.why === "unknown_key") await countFailure(c);
     throw admissionProblem(admission.refusal);
   }
   const { caller } = admission;
   if (caller.versionEndsAt !== null) c.header("x-api-key-expires", isoSeconds(caller.versionEndsAt));
-  inBackground(c, "Recording a key's last use failed", noteUse(deps, caller));
-  const { projectId, keyId, share, admissionId } = caller;
+  inBackground(c, "A key's last use could not be noted", recordKeyUse(deps, caller));
+  const { projectId, keyId, share, shareMode, admissionId } = caller;
   return {
-    project: { kind: "project", projectId, keyId, share },
-    release: () => {
-      if (admissionId !== null) releaseInBackground(admissionId);
+    project: { kind: "project", projectId, keyId, share, shareMode },
+    returnUse: () => {
+      if (admissionId !== null) returnInBackground(admissionId);
     },
   };
 }
 
 /** Counts a response for the project of a key that was not looked up yet. */
-async function count(c: AppContext, key: PresentedKey, tally: Tally): Promise<void> {
+async function count(c: AppContext, key: PresentedKey, tally: RequestCounts): Promise<void> {
   const { db, config, clock } = c.get("deps");
   const now = clock();
   const hash = await storedHash(key.digest, config.keyPepper);

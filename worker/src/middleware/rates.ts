@@ -26,7 +26,7 @@ export const rates = createMiddleware<AppEnv>(async function rates(c, next) {
 });
 
 /** null: not counted. */
-function tallyOf(status: number, probe: boolean): Tally | null {
+function tallyOf(status: number, probe: boolean): RequestCounts | null {
   if (probe) return PROBE;
   if (REFUSED.has(status)) return null;
   const error = status >= 400 && status !== NOT_FOUND;

@@ -68,6 +68,6 @@ async function createJob({ db, jobs }: Pick<Deps, "db" | "jobs">, signal: Signal
   const metrics = JSON.parse(signal.metrics) as Record<string, number | string>;
   const payload = { projectId, patternType: pattern, metrics, enforceAction: enforce === 1, asOf };
   const { id, created } = await jobs.enqueueAutoSuspendJob(payload, { requestedBy: `signal:${source}`, idempotencyKey: key });
-  await markAsked(db, seq, id);
+  await markJobRequested(db, seq, id);
   return Number(created);
 }

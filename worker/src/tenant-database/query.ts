@@ -63,10 +63,7 @@ export function runQuery(storage: DurableObjectStorage, request: QueryRequest, f
     return outcome;
   };
   try {
-    if (!writes(sql, prepared)) return reading(storage, prepared, request.maxRows);
-    if (request.readOnly) throw refused("must not write, because `read_only` is true");
-    if (!mayWrite()) return { result: "frozen" };
-    return storage.transactionSync(() => writing(sql, prepared, request.maxRows));
+    return inspects || freeze.standing === "held" ? rolledBack(storage, work) : storage.transactionSync(work);
   } catch (error) {
     if (error instanceof GivenUp) return error.outcome;
     throw error;

@@ -50,7 +50,7 @@ export function prepare(sql: string, params: readonly Parameter[]): Prepared | S
   const [statement] = statements;
   if (!statement) return wrong("must contain a statement");
   if (statements.length > 1) return wrong(`must be one statement, not ${statements.length}. Send each in its own request`);
-  const refusal = forbidden(statement);
+  const refusal = refusalOf(statement) ?? forbidden(statement);
   if (refusal !== null) return wrong(refusal);
   const bound = bind(statement, params);
   if ("path" in bound) return bound;

@@ -42,7 +42,9 @@ export function readAddress(text: string, { allowPrivate, ownHost }: AddressRule
   }
   if (`${url.username}${url.password}` !== "") return { refused: "must not contain a user name or password" };
   if (url.hostname === "") return { refused: "must contain the name of a host" };
-  const why = (isOwn(url, ownHost, allowPrivate) ? "this one is our own" : null) ?? (allowPrivate ? null : privateHost(url.hostname));
+  const why =
+    (isOwn(url, ownHost, allowPrivate) ? "this is the coordinator's own address" : null) ??
+    (allowPrivate ? null : privateHost(url.hostname));
   if (why !== null) return { refused: `must be a public address: ${why}` };
   // A fragment is never sent.
   url.hash = "";
@@ -63,8 +65,8 @@ const bare = (hostname: string): string => hostname.toLowerCase().replaceAll(/^\
 /** Why a host is not public. Null if its form is public. */
 function privateHost(hostname: string): string | null {
   const host = bare(hostname);
-  if (ipaddr.isValid(host)) return isPublic(ipaddr.parse(host)) ? null : `${host} is private`;
-  if (!host.includes(".")) return `${JSON.stringify(host)} is not a full name`;
+  if (ipaddr.isValid(host)) return isPublic(ipaddr.parse(host)) ? null : `${host} is not public`;
+  if (!host.includes(".")) return `${JSON.stringify(host)} is not a fully qualified name`;
   const ending = PRIVATE_ENDINGS.find((each) => host.endsWith(`.${each}`));
   return ending === undefined ? null : `names that end in .${ending} are private`;
 }

@@ -72,8 +72,8 @@ const MAX_REFUSAL_BYTES = 64 * 1024;
 const UNKNOWN_LIMITS: RateLimits = { daily: null, rate: null };
 
 export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 }: ClientConfig): IsbndbClient {
-  // Refused here and without a quotation: fetch would quote the key, and only after the call was paid for.
-  if (!/^[\u0021-\u007e]+$/u.test(apiKey)) throw new TypeError("apiKey must be visible ASCII characters");
+  // Checked here without quoting the key. fetch would quote it in its error, after the call was paid for.
+  if (!/^[\u0021-\u007e]+$/u.test(apiKey)) throw new TypeError("apiKey must consist of visible ASCII characters");
   const root = new URL(baseUrl).href.replace(/\/+$/u, "");
 
   async function call<T>(

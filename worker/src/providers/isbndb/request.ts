@@ -22,8 +22,8 @@ export interface Released extends Paging {
 const MAX_TEXT_CHARACTERS = 150;
 const MAX_PAGE_SIZE = 1000;
 
-export function booksRequest(isbns: readonly string[]): Asked {
-  if (isbns.length === 0) throw new RangeError("isbns must have at least one ISBN");
+export function booksRequest(isbns: readonly string[]): BuiltRequest {
+  if (isbns.length === 0) throw new RangeError("isbns must contain at least one ISBN");
   return { method: "POST", path: "/books", json: { isbns } };
 }
 
@@ -35,10 +35,10 @@ export function authorRequest(name: string, paging: Paging): BuiltRequest {
   return withSegment("/author/", name, `?${new URLSearchParams(pagingParameters(paging)).toString()}`);
 }
 
-export function releasedRequest({ month, subject, ...paging }: Released): Asked {
-  if (!/^\d{4}-(0[1-9]|1[0-2])$/u.test(month)) throw new RangeError(`month must be YYYY-MM (got "${month}")`);
-  // Documented is only "on or after", "on or before": YYYY-MM is taken for the whole month at both ends, which also spares
-  // us asking for 31 February.
+export function releasedRequest({ month, subject, ...paging }: Released): BuiltRequest {
+  if (!/^\d{4}-(0[1-9]|1[0-2])$/u.test(month)) throw new RangeError(`month must be YYYY-MM (got ${month})`);
+  // The documentation says only "on or after" and "on or before". YYYY-MM covers the whole month at both ends and avoids dates such as 31
+  // February.
   const query = new URLSearchParams({ publishedFrom: month, publishedTo: month, ...pagingParameters(paging) });
   if (subject !== undefined) {
     const refused = whyUnusable(subject);

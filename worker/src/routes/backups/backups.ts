@@ -42,7 +42,9 @@ const backup = z
     export_type: exportType,
     status: z
       .enum([...BACKUP_STATUSES, "deleting"])
-      .describe("verified: a restored copy equals the source. Only verified backups can be downloaded or restored"),
+      .describe(
+        "verified: it was restored from the stored parts and compared with its source. Only verified backups can be downloaded. outdated: made by an earlier release; it can only be restored",
+      ),
     job_id: z.string().describe("Job of the backup, with all attempts"),
     requested_by: z.string().describe("`admin`, `key:<id>` or `job:<id>`"),
     taken_at: time.nullable().describe("Time of the snapshot. null: the database is not frozen yet"),
@@ -121,16 +123,13 @@ const fileHeaders = {
 byProject("get", "/projects/{id}/backups/{backup_id}/download", {
   summary: "Download a backup as one file",
   description:
-    "SQL for any SQLite: `gunzip -c FILE | sqlite3 new.db`. The hash of each part is checked before it is sent. A damaged or missing part is replaced by its copy in Telegram. Without a copy, the response is 409. If the download has already begun, the connection breaks.",
+    "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 -safe -bail new.db`. Each statement is one line. `Range` and `If-Range` continue a download that broke off. A backup of an earlier release is `outdated`: 409, for its file may make the sqlite3 shell run commands. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
   request: { params: ofBackup },
   responses: {
-    200: {
-      description: "The file",
-      headers: {
-        "Content-Disposition": text("Name of the file"),
-        "Content-Length": text("Size in bytes"),
-        "Repr-Digest": text("SHA-256, as RFC 9530 writes it"),
-      },
+    200: { description: "The file", headers: fileHeaders, content: { "application/gzip": binary } },
+    206: {
+      description: "The bytes that `Range` asks for",
+      headers: { ...fileHeaders, "Content-Range": text("Which bytes of how many") },
       content: { "application/gzip": binary },
     },
     304: { description: "The file has the ETag that `If-None-Match` names" },

@@ -54,7 +54,13 @@ const usage = z
       }),
     }),
     upstream: z
-      .object({ calls_per_day: callsPerDay, used: count, reserved: count, remaining: count })
+      .object({
+        calls_per_day: callsPerDay.describe("The share in force; null: unlimited, or unknown while the ledger does not answer"),
+        share_mode: shareMode,
+        used: count,
+        reserved: count,
+        remaining: count,
+      })
       .describe("Provider calls of the project today. null: the ledger did not respond"),
     days: z
       .array(

@@ -67,8 +67,6 @@ operation("post", "/projects/{id}/database/query", {
 }).handle(async (c) => {
   const { id } = c.req.valid("param");
   const { sql, params, read_only: readOnly, max_rows: maxRows } = c.req.valid("json");
-  const prepared = prepare(sql, params);
-  if ("path" in prepared) throw invalidField(prepared.path, prepared.message, undefined, "unprocessable");
   return metered(c, QUERY, async (caller) => {
     const deps = c.get("deps");
     if (caller.kind === "admin") await readyProject(deps, id);
@@ -82,7 +80,7 @@ operation("post", "/projects/{id}/database/query", {
         return c.json({ columns, rows, ...counts, duration_ms: deps.clock() - began, schema_version: schemaVersion }, 200);
       }
       case "refused":
-        throw invalidField("sql", answer.message, undefined, "unprocessable");
+        throw invalidField(answer.path, answer.message, "unprocessable");
       case "busy":
         throw busy(answer);
       case "failed": {

@@ -135,7 +135,8 @@ byAdmin("put", "/projects/{id}/caps", {
 }).handle(async (c) => c.json(projectJson(await setCaps(c.get("deps"), c.req.valid("param").id, c.req.valid("json"), BY_ADMIN)), 200));
 
 byAdmin("put", "/projects/{id}/upstream-share", {
-  summary: "Set the share of a project in the provider's limit",
+  summary: "Set the project's share of the provider's limit",
+  description: "`calls_per_day` alone makes it fixed. Without a number, it is a tenth of the limit, unless `share_mode` is unlimited.",
   request: {
     params: ofProject,
     body: jsonBody(

@@ -7,7 +7,7 @@ import { PROVISIONING_STATUSES } from "../../store/provisioning/provisionings.ts
 import { PROJECT_STATUSES, SHARE_MODES } from "../../store/projects/projects.ts";
 import type { ShareMode } from "../../store/projects/projects.ts";
 import type { ProjectShare } from "../../tenants/projects/projects.ts";
-import { invalidField } from "../../http/index.ts";
+import { invalidField } from "../../errors.ts";
 import { REGIONS } from "../../tenant-database/index.ts";
 import { MAX_CAP } from "../../tenants/limits/caps.ts";
 import { STEP_STATUSES } from "../../tenants/provisioning/status.ts";
@@ -40,7 +40,23 @@ export const callsPerDay = z
   .min(0)
   .max(MAX_CALLS)
   .nullable()
-  .describe("Share in the provider's daily limit, in calls. null: unlimited");
+  .describe("Its share of the provider's limit, in calls a day; null: as `share_mode` says");
+
+export const shareMode = z
+  .enum(SHARE_MODES)
+  .describe("default: a tenth of the limit. fixed: `calls_per_day`. unlimited: only the overall limit applies");
+
+/** The share that a body asks for. Throws `invalid_request` if its two fields contradict each other. */
+export function shareIn(body: { calls_per_day?: number | null | undefined; share_mode?: ShareMode | undefined }): ProjectShare {
+  if (body.calls_per_day === undefined && body.share_mode === undefined) {
+    throw invalidField("calls_per_day", "is required, unless `share_mode` is given");
+  }
+  const calls_per_day = body.calls_per_day ?? null;
+  const share_mode = body.share_mode ?? (calls_per_day === null ? "default" : "fixed");
+  if ((share_mode === "fixed") === (calls_per_day !== null)) return { calls_per_day, share_mode };
+  const accepted = share_mode === "fixed" ? "a number of calls" : "null";
+  throw invalidField("calls_per_day", `must be ${accepted}, because \`share_mode\` is ${share_mode}`, calls_per_day);
+}
 
 /** Optional fields of a new project. */
 export const newProject = {

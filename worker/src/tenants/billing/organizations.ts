@@ -1,4 +1,4 @@
-/** Organisations: who owns projects, and how many calls they have bought for a month. */
+/** Organizations: the owners of projects, with their monthly allowance. */
 import { Problem, invalidField } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import { randomBase62 } from "../../lib/base62.ts";
@@ -59,9 +59,9 @@ export async function createOrganization({ db, clock }: Store, input: Organizati
   return added;
 }
 
-/** Nobody has bought a period that has not begun; and use that is reported for a time before the first one is refused. */
-function notBegun(anchor: number, now: number): Problem {
-  const message = `must not be after now, ${isoSeconds(now)}. The first billing period begins with it`;
+/** A future period cannot be sold, and usage reported for a time before the first period is refused. */
+function futureAnchor(anchor: number, now: number): Problem {
+  const message = `${isoSeconds(anchor)} is in the future, expected a time up to now (${isoSeconds(now)}), when the first billing period begins`;
   return invalidField("billing_anchor", message, isoSeconds(anchor), "unprocessable");
 }
 

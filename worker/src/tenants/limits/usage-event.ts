@@ -1,7 +1,7 @@
 /** One reported usage event: its validation, identity and billing period. No I/O. No clock. */
 import { z } from "zod";
+import { describeValue } from "../../lib/describe-value.ts";
 import { sentenceOf, unknownField } from "../../lib/field-errors.ts";
-import { shown } from "../../lib/shown.ts";
 import { DAY_MS, MINUTE_MS, isoSeconds } from "../../lib/time.ts";
 import { METERS } from "../../store/limits/meters.ts";
 import type { Meter } from "../../store/limits/meters.ts";
@@ -25,8 +25,8 @@ const MAX_AHEAD_MINUTES = 5;
 const MAX_AGE_DAYS = 32;
 
 const ID = `must have 1 to ${MAX_ID_CHARACTERS} visible characters`;
-const SOURCE = `must have at most ${MAX_SOURCE_CHARACTERS} characters, without control characters and broken surrogates`;
-const TIME = "must be a time in ISO 8601 and UTC, such as 2025-12-30T14:03:11Z";
+const SOURCE = `must have at most ${MAX_SOURCE_CHARACTERS} characters, without control characters or broken surrogates`;
+const TIME = "must be an ISO 8601 time in UTC, such as 2025-12-30T14:03:11Z";
 
 const visible = z
   .string(ID)
@@ -42,8 +42,8 @@ export const usageEventSchema = z.strictObject({
   quantity: z
     .int("must be a whole number")
     .default(1)
-    .describe(`1 to ${MAX_QUANTITY}; of a gauge: to be set, from 0; to be added, negative too, but not 0`),
-  mode: z.enum(["add", "set"]).default("add").describe("set: of a gauge, its level from this moment on"),
+    .describe(`1 to ${MAX_QUANTITY}. For a gauge, 0 or more with mode set, any integer except 0 with mode add`),
+  mode: z.enum(["add", "set"]).default("add").describe("set: the gauge's level from this time on"),
   source: z
     .string(SOURCE)
     .max(MAX_SOURCE_CHARACTERS, SOURCE)
@@ -68,7 +68,7 @@ export interface RefusedEvent {
 
 export type ReadEvent = { readonly result: "read"; readonly event: NewEvent } | RefusedEvent;
 
-const MEMBERS = Object.keys(usageEventSchema.shape);
+const FIELDS = Object.keys(usageEventSchema.shape);
 
 export function readEvent(given: unknown, index: number, now: number): ReadEvent {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
@@ -82,9 +82,9 @@ export function readEvent(given: unknown, index: number, now: number): ReadEvent
     error: sentenceOf({ path, message, value }),
   });
 
-  // Before the schema, which would name all of them, and there may be a hundred thousand.
-  const unknown = Object.keys(given).find((name) => !MEMBERS.includes(name));
-  if (unknown !== undefined) return refused(400, unknown, unknownField(unknown, MEMBERS), Reflect.get(given, unknown));
+  // Checked before the schema, which would list all unknown fields. There may be a hundred thousand.
+  const unknown = Object.keys(given).find((name) => !FIELDS.includes(name));
+  if (unknown !== undefined) return refused(400, unknown, unknownField(unknown, FIELDS), Reflect.get(given, unknown));
   const parsed = usageEventSchema.safeParse(given);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -123,7 +123,7 @@ function modeOf({ type, mode }: Given): EventMode | null {
   return mode === "set" ? null : "count";
 }
 
-/** null: the quantity is accepted. */
+/** The accepted quantities. Null if the quantity is accepted. */
 function quantityError(mode: EventMode, quantity: number): string | null {
   switch (mode) {
     case "count":
@@ -137,7 +137,7 @@ function quantityError(mode: EventMode, quantity: number): string | null {
   }
 }
 
-/** null: the time is accepted. */
+/** The accepted times. Null if the time is accepted. */
 function timeError(occurredAt: number, now: number): string | null {
   if (occurredAt > now + MAX_AHEAD_MINUTES * MINUTE_MS) return `must be at most ${MAX_AHEAD_MINUTES} minutes after now, ${isoSeconds(now)}`;
   if (occurredAt < now - MAX_AGE_DAYS * DAY_MS) return `must be at most ${MAX_AGE_DAYS} days before now, ${isoSeconds(now)}`;
@@ -159,10 +159,10 @@ function fingerprint({ project_id, type, quantity, occurred_at }: Given, mode: E
 /** The difference between an event and the stored event with its id. */
 export function difference(event: Pick<NewEvent, "fingerprint">, stored: Pick<StoredEvent, "fingerprint">): string {
   const [given, counted] = [event, stored].map(({ fingerprint }) => JSON.parse(fingerprint) as unknown[]);
-  const at = SAID.findIndex((_, place) => given?.[place] !== counted?.[place]);
+  const at = FINGERPRINT_FIELDS.findIndex((_, place) => given?.[place] !== counted?.[place]);
   const before = counted?.[at] ?? null;
-  const message = `must be ${before === null ? "absent" : shown(before)}, as it was counted under this id`;
-  return sentenceOf({ path: SAID[at] ?? "event", message, value: given?.[at] ?? undefined });
+  const message = `must be ${before === null ? "absent" : describeValue(before)}, as it was counted under this id`;
+  return sentenceOf({ path: FINGERPRINT_FIELDS[at] ?? "event", message, value: given?.[at] ?? undefined });
 }
 
 /** The billing period of an event. Null if it happened before the organization's first period. */
