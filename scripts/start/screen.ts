@@ -46,7 +46,7 @@ export function readyScreen(screen: Screen): string {
     `  Admin token   ${token}`,
     ...(key === null ? [] : [`  Demo API key  ${key}`]),
     `  Provider      ${providerUrl}  ${dim(simulated ? "a simulated ISBNdb" : "set in your variables, real calls")}`,
-    `  Simulator     ${simulatorUrl}/_simulator  ${dim("shows and changes its behavior")}`,
+    `  Simulator     ${simulatorUrl}/_simulator  ${dim("shows and changes its state")}`,
     `  Data          ${data}`,
     `  Today         ${today}`,
     "",

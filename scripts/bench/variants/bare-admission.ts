@@ -2,7 +2,7 @@
 import { admit as originalAdmit } from "product/store/limits/admissions.ts";
 import type { AdmissionAnswer, Question, Use } from "product/store/limits/admissions.ts";
 
-export { returnAdmission } from "product/store/limits/admissions.ts";
+export * from "product/store/limits/admissions.ts";
 
 let firstAnswer: AdmissionAnswer | null = null;
 

@@ -87,7 +87,7 @@ describe("limits", () => {
   });
 
   test("at most a tenth of the limit in open reservations, for each project", async () => {
-    expect(said(await reserve(shop, { calls: 1_301 }))).toBe("422 unprocessable");
+    expect(statusText(await reserve(shop, { calls: 1_301 }))).toBe("422 unprocessable");
     await reserve(shop, { calls: 1_300, id: "all" });
     expect(await reserve(shop, { calls: 1 })).toMatchObject({
       status: 429,

@@ -35,7 +35,7 @@ export class Coordinator {
     const port = await freePorts();
     const command = new Command([START, `--port=${port}`, `--state=${join(this.folder, "state")}`, `--vars=${this.vars}`, ...options]);
     this.#command = command;
-    await command.printed("Use up the daily calls");
+    await command.printed("Use up today's calls");
     return command;
   }
 

@@ -216,7 +216,7 @@ describe("when the database fails during the admission", () => {
   test("while recording a key's use: only the log reports it", async () => {
     const logged = vi.spyOn(console, "error");
     const { db } = watchedDb((trip) => (isTouch(trip) ? "before" : null));
-    expect(said(await enrichWith({ DB: db }, shop.key, ISBNS))).toBe("200");
+    expect(statusText(await enrichWith({ DB: db }, shop.key, ISBNS))).toBe("200");
     expect(logged.mock.calls.some(([line]) => String(line).includes("Recording a key's last use failed"))).toBe(true);
   });
 });
