@@ -227,6 +227,11 @@ describe("what the document says is true", () => {
   });
 
   test("and no operation was left out but those that do not answer with JSON", () => {
-    expect(endpoints.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual(["GET /", "GET /docs", "GET /metrics"]);
+    expect(endpoints.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual([
+      "GET /",
+      "GET /docs",
+      "GET /docs/errors",
+      "GET /metrics",
+    ]);
   });
 });
