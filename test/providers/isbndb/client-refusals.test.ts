@@ -151,13 +151,13 @@ describe("never sent", () => {
 
 describe("a wrong argument of ours throws", () => {
   it.each([
-    ["no ISBN", "isbns is empty", { ask: "books" }],
-    ["page 0", "page is 0", { ask: "author", page: 0 }],
-    ["half a page", "page is 1.5", { ask: "author", page: 1.5 }],
-    ["an empty page", "pageSize is 0", { ask: "author", pageSize: 0 }],
-    ["a page of 1,001", "pageSize is 1001", { ask: "author", pageSize: 1001 }],
-    ["a month of another form", 'month is "2025-2"', { ask: "released", month: "2025-2" }],
-    ["a month that is none", 'month is "2025-13"', { ask: "released", month: "2025-13" }],
+    ["no ISBN", "isbns must have at least one ISBN", { ask: "books" }],
+    ["page 0", "page must be a whole number from 1 (got 0)", { ask: "author", page: 0 }],
+    ["half a page", "page must be a whole number from 1 (got 1.5)", { ask: "author", page: 1.5 }],
+    ["an empty page", "pageSize must be a whole number from 1 to 1000 (got 0)", { ask: "author", pageSize: 0 }],
+    ["a page of 1,001", "pageSize must be a whole number from 1 to 1000 (got 1001)", { ask: "author", pageSize: 1001 }],
+    ["a month of another form", 'month must be YYYY-MM (got "2025-2")', { ask: "released", month: "2025-2" }],
+    ["a month that is none", 'month must be YYYY-MM (got "2025-13")', { ask: "released", month: "2025-13" }],
   ] as const)("%s: %s", async (_, message, { ask, ...given }) => {
     const { client, requests } = stage(() => Response.json({}));
     const { page, pageSize, month } = { page: 1, pageSize: 20, month: "2025-02", ...given };
@@ -173,7 +173,7 @@ describe("a wrong argument of ours throws", () => {
   it("an address that is none, and a key that no header can carry, which is not quoted", () => {
     const create = (baseUrl: string, apiKey: string) => () => createIsbndbClient({ baseUrl, apiKey, clock: () => START });
     expect(create("provider", API_KEY)).toThrow();
-    expect(create("https://provider.test", `${API_KEY}\n`)).toThrow(/^apiKey is expected to be visible ASCII characters$/u);
+    expect(create("https://provider.test", `${API_KEY}\n`)).toThrow(/^apiKey must be visible ASCII characters$/u);
     expect(create("https://provider.test", "")).toThrow("apiKey");
   });
 });
