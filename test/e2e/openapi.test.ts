@@ -65,7 +65,14 @@ describe("the document", () => {
 
   test("marks the public operations, and names the credentials of all others", () => {
     const open = endpoints.filter(({ operation }) => operation.security === undefined).map(({ name }) => name);
-    expect(open.toSorted()).toEqual(["GET /", "GET /api/quota/status", "GET /docs", "GET /health", "GET /openapi.json"]);
+    expect(open.toSorted()).toEqual([
+      "GET /",
+      "GET /api/quota/status",
+      "GET /docs",
+      "GET /docs/errors",
+      "GET /health",
+      "GET /openapi.json",
+    ]);
     const closed = endpoints.filter(({ operation }) => operation.security !== undefined);
     for (const { name, operation } of closed) {
       const other = forProjects.has(name) ? "project" : name === "GET /metrics" ? "metrics" : sources.get(name);
@@ -226,4 +233,16 @@ describe("/docs", () => {
     expect(script).toContain('url: "/openapi.json"');
     expect(script).not.toMatch(/https?:/u);
   });
+});
+
+test("/docs/errors has a heading for every code, where the type of each error leads", async () => {
+  const response = await fetch(new URL("/docs/errors", product.url));
+  const html = await response.text();
+  expect({ status: response.status, type: response.headers.get("content-type") }).toEqual({
+    status: 200,
+    type: "text/html; charset=UTF-8",
+  });
+  expect(Object.keys(PROBLEMS).filter((code) => !html.includes(`<h2 id="${code}">`))).toEqual([]);
+  const missing = (await (await fetch(new URL("/api/none", product.url))).json()) as Record<string, unknown>;
+  expect(missing["type"]).toBe(`${product.url.origin}/docs/errors#not_found`);
 });

@@ -261,3 +261,8 @@ describe("a Worker that meets a wrong configuration", () => {
     expect(answer.text).not.toContain("QUOTA_ENFORCEMENT");
   });
 });
+
+test("errors link to DOCS_URL, if it is set", async () => {
+  const { body } = await callWith({ DOCS_URL: "https://docs.example.com/errors" }, "/api/none");
+  expect(body).toEqual(problemOf("not_found", String(body["detail"]), { type: "https://docs.example.com/errors#not_found" }));
+});

@@ -51,7 +51,7 @@ describe("a query", () => {
   test("of one project sees nothing of another's", async () => {
     await makeProject("other");
     await run("other", "CREATE TABLE secret(x)");
-    expect(await complaint("SELECT * FROM secret")).toEqual(unprocessable("sql", "no such table: secret"));
+    expect(await complaint("SELECT * FROM secret")).toEqual(unprocessable("sql", "failed: no such table: secret"));
   });
 
   test("of a project that is not there is 404, and makes no database", async () => {
@@ -276,7 +276,7 @@ describe("SQL that fails", () => {
 
   test("is told of in a few words, however long what is wrong in it", async () => {
     const { body } = await query("x".repeat(50_000));
-    expect(body).toMatchObject({ code: "unprocessable", detail: expect.stringMatching(/^sql: near "x{490,}…$/u) as string });
+    expect(body).toMatchObject({ code: "unprocessable", detail: expect.stringMatching(/^`sql` failed: near "x{490,}…$/u) as string });
     expect(JSON.stringify(body).length).toBeLessThan(2_000);
   });
 
@@ -363,7 +363,7 @@ describe("read_only", () => {
     const { status, body } = await query(sql, { read_only: true });
     expect({ status, errors: body["errors"] }).toEqual({
       status: 422,
-      errors: [{ path: "sql", message: "This statement would write, and the request says read_only." }],
+      errors: [{ path: "sql", message: "must not write, because `read_only` is true" }],
     });
     expect(await everything()).toEqual(before);
   });

@@ -142,7 +142,7 @@ describe("a project is provisioned", () => {
     expect(new Set(answers.map(({ body }) => body.api_key.id)).size).toBe(1);
     expect(answers.flatMap(({ body }) => body.api_key.key ?? [])).toHaveLength(1);
     const again = answers.find(({ status }) => status === 200)?.body;
-    expect(again?.["note"]).toContain("Its first key was shown then");
+    expect(again?.["note"]).toContain("Its first key was only in that response");
     await ended(again?.job.id ?? "");
     expect(await rows("SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM api_keys) AS keys")).toEqual([
       { jobs: 1, keys: 1 },

@@ -8,7 +8,7 @@ export interface FieldError {
   readonly path: string;
   /** Follows the field's name: "must be at most 200". */
   readonly message: string;
-  /** As given; absent if nothing was given, or if it is large. */
+  /** As given. Absent if nothing was given, or if it is large. */
   readonly value?: unknown;
 }
 
@@ -45,7 +45,7 @@ export function suggestion(given: string, known: readonly string[]): string | nu
 
 /** A longer name is not a typo. */
 const MOST_NAME_CHARACTERS = 100;
-/** 0: equal; 1: nothing in common. */
+/** 0 means equal, 1 means nothing in common. */
 const MOST_DIFFERENCE = 0.4;
 const FEWEST_SHARED_CHARACTERS = 3;
 
@@ -137,7 +137,7 @@ function oneOf(values: readonly unknown[], input: unknown): string {
   return similar === null ? accepted : `${accepted}. ${similar}`;
 }
 
-/** Types that would do, if that is all that is wrong; otherwise the alternative that fits best. */
+/** Accepted types, if only the type is wrong. Otherwise the error of the best alternative. */
 function unionMessage(alternatives: readonly (readonly z.core.$ZodIssue[])[]): string {
   const first = alternatives.flatMap(([issue]) => (issue === undefined ? [] : [issue]));
   if (first.every(({ message, path }) => path.length === 0 && message.startsWith("must be "))) {
@@ -147,7 +147,7 @@ function unionMessage(alternatives: readonly (readonly z.core.$ZodIssue[])[]): s
   return fitting === undefined ? "is not valid" : fitting.message;
 }
 
-/** One error for each issue; each unknown field is an error of its own. `given`: the whole input. `root`: the path of the input itself. */
+/** One error for each issue, and one for each unknown field. `given`: the whole input. `root`: the path of the input itself. */
 export function fieldErrors(issues: readonly z.core.$ZodIssue[], given: unknown, root: string): FieldError[] {
   return issues.flatMap((issue) => {
     const at = (path: readonly PropertyKey[], message: string): FieldError => {
