@@ -103,9 +103,9 @@ describe("npm start, killed and started again", () => {
     const id = await startJob({ type: "harvest", payload: {}, max_attempts: 1 });
     await expect.poll(async () => requestsFor("/author/Only Writer"), { timeout: 20_000 }).toBe(1);
     await killAndStart();
-    const job = await ended(id);
+    const job = await untilEnded(id);
     expect(job).toMatchObject({ status: "failed", error: "The Worker crashed during the last attempt." });
-    expect(tries(job)).toEqual(["run 1 interrupted"]);
+    expect(attemptsOf(job)).toEqual(["run 1 interrupted"]);
   });
 
   it("starts one job that resumes the others at each start", async () => {

@@ -59,7 +59,7 @@ describe("npm start refuses", () => {
       /^ISBNDB_BASE_URL must be an http or https URL \(got "nowhere"\)$/mu,
       /^QUOTA_DAILY_LIMIT must be a whole number .+ \(got "many"\)$/mu,
     ]) {
-      expect(output).toMatch(problem);
+      expect(output).toMatch(complaint);
     }
     expect(output).not.toMatch(/^\s+at /mu);
   });
