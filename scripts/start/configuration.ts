@@ -12,9 +12,7 @@ const POLL_MS = 20;
 export function configurationProblems(log: RuntimeLog): string[] {
   const { problems } = readLog(log).fields;
   if (!Array.isArray(problems)) return [];
-  return problems.map(
-    ({ name, value, expected }: Record<string, unknown>) => `${String(name)} is ${String(value)}. Expected ${String(expected)}.`,
-  );
+  return problems.map(({ name, value, message }: Record<string, unknown>) => `${String(name)} ${String(message)} (${String(value)})`);
 }
 
 /**
@@ -46,7 +44,7 @@ export async function checkCrons(
   if (missing.length === 0) return;
   const lines = missing.map(({ cron, type }) => {
     const name = type === "reset_quotas" ? "QUOTA_RESET_SCHEDULE" : `The schedule of ${type}`;
-    return `${name} must be one of the cron triggers ${triggers.map((each) => JSON.stringify(each)).join(", ")} (got ${JSON.stringify(cron)}).`;
+    return `${name} must be one of the cron triggers ${triggers.map((each) => JSON.stringify(each)).join(", ")} (got ${JSON.stringify(cron)})`;
   });
   throw new UserError([...lines, "", hint].join("\n"));
 }

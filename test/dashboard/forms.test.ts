@@ -57,7 +57,7 @@ describe("suspending and reactivating a project", () => {
     await env.DB.prepare("UPDATE projects SET lifecycle = 'ARCHIVED' WHERE id = 'shelf'").run();
     const page = await suspend('Because "<b>');
     expect(page.status).toBe(400);
-    expect(page.text).toContain("is archived: nothing is left to suspend.");
+    expect(page.text).toContain("is archived and cannot be suspended.");
     expect(page.html).toContain('value="Because &quot;&lt;b&gt;"');
   });
 

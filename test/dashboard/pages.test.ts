@@ -79,7 +79,8 @@ describe("the page at /", () => {
   test("shows daily totals, and refusals only after the sign-in", async () => {
     await put("/api/quota/usage", { used: 8_456 });
     await setClock("2031-05-15T09:00:00Z");
-    await settings({ daily_limit: 2_001 });
+    await settings({ daily_limit: 2_002 });
+    await post("/api/quota/reservations", { calls: 1 });
     await post("/api/quota/reservations", { calls: 2 });
     const open = await new Browser().open("/");
     expect(open.text).toContain("Day (UTC) Used 15 May 0 14 May 8,456");

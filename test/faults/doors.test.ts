@@ -61,7 +61,7 @@ faultMatrix({
 let cookie = "";
 
 /** The notice above the status, and the text in place of the projects close to a cap. */
-const SNAPSHOT_NOTICE = /from a snapshot/iu;
+const SNAPSHOT_NOTICE = /this snapshot is .+ old/u;
 const CAPS_UNKNOWN = /id="close"[\s\S]{0,500}?database/iu;
 
 async function openPage({ send }: World, path: string): Promise<string> {

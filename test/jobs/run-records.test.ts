@@ -24,7 +24,7 @@ test("an attempt without a record is reported once the next one begins", async (
     await instance.mockStepError({ name: "dies" }, new Error("Network connection lost."), 2);
   });
   handledBy(oneStep("dies", async () => ({ success: true })));
-  const lost = "Nothing of this try was recorded: it timed out, or the Worker died.";
+  const lost = "Attempt not recorded (timeout or crash).";
   expect(triesOf(await ended((await ask()).body.id))).toEqual([
     `dies 1 interrupted: ${lost}`,
     `dies 2 interrupted: ${lost}`,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { postWith } from "../routes/support.ts";
 import { problemOf } from "../support/problems.ts";
-import { freshStart, isbnNumber, isbns, post, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
+import { freshStart, isbnNumber, isbns, post, put, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
 import { countRows, failTable, failWrites, fault, healTable, healWrites, requestsArrived, sent, stableFields } from "./support.ts";
 
 /** The provider knows these at every setting of `unknown_percent`. */
@@ -146,7 +146,8 @@ describe("the provider refuses", () => {
 
 describe("too little quota", () => {
   test("429 before anything is sent", async () => {
-    await settings({ daily_limit: 100, safety_buffer: 0 });
+    await settings({ daily_limit: 150, safety_buffer: 0 });
+    await put("/api/quota/usage", { used: 50 });
     const { status, headers, body } = await enrich({ isbns: isbns(0, 101) });
     expect({ status, body }).toMatchObject({
       status: 429,
@@ -156,11 +157,11 @@ describe("too little quota", () => {
         calls_available: 100,
         calls_charged: 0,
         reset_at: "2031-05-15T00:00:00Z",
-        quota: { used: 0, reserved: 0, remaining: 100 },
+        quota: { used: 50, reserved: 0, remaining: 100 },
       },
     });
     expect(headers.get("ratelimit")).toBe('"daily";r=100;t=35809');
-    expect(headers.get("ratelimit-policy")).toBe('"daily";q=100;w=86400');
+    expect(headers.get("ratelimit-policy")).toBe('"daily";q=150;w=86400');
     expect(await sent()).toEqual([]);
   });
 

@@ -55,7 +55,7 @@ describe("the accepted requests", () => {
     const { status, body } = await enrich({ isbns: ["9780201633611", "hello"] });
     expect({ status, body }).toEqual({
       status: 400,
-      body: problemOf("invalid_request", "None of the ISBNs is valid; nothing was asked of the provider.", {
+      body: problemOf("invalid_request", "None of the ISBNs is valid. No request was sent to the provider.", {
         errors: [
           { path: "isbns.0", message: "has a wrong check digit for an ISBN-13", value: "9780201633611" },
           {

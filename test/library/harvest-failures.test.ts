@@ -70,10 +70,10 @@ describe("failures", () => {
 
 describe("what nobody may lose", () => {
   test("a provider that charges for every refusal is left alone after three", async () => {
-    await simulator.control("POST", "/faults", { kind: "minute_quota", path: "/books", times: 0, headers: { "retry-after": "1" } });
+    await simulator.control("POST", "/faults", { kind: "status", status: 429, path: "/books", times: 0, headers: { "retry-after": "1" } });
     await add({ isbns: isbns(0, 10) });
     const { calls, stopped } = await run();
-    expect({ calls, stopped }).toEqual({ calls: 30, stopped: "pace" });
+    expect({ calls, stopped }).toEqual({ calls: 3, stopped: "pace" });
     expect(await counts()).toEqual({ "isbn due": 10 });
   });
 

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
 import type { Settlement } from "../../worker/src/quota/index.ts";
-import { freshStart, quotaStatus, setClock, settings } from "../support/worker.ts";
+import { freshStart, put, quotaStatus, setClock, settings } from "../support/worker.ts";
 
 const manager = () => createDeps(env, () => Date.now()).quota;
 const spending = { cost: { calls: 3 }, caller: "job", priority: "interactive" } as const;
@@ -58,7 +58,8 @@ describe("withQuota", () => {
   });
 
   test("answers a refusal as data, without running anything", async () => {
-    await settings({ daily_limit: 2, safety_buffer: 0 });
+    await settings({ daily_limit: 4, safety_buffer: 0 });
+    await put("/api/quota/usage", { used: 2 });
     const send = vi.fn<() => Promise<void>>();
     expect(await manager().withQuota(spending, send)).toMatchObject({
       result: "refused",
@@ -76,9 +77,9 @@ describe("withQuota", () => {
       ),
     );
     const sent = times.flatMap((done) => (done.result === "done" ? [done.value] : [])).toSorted((a, b) => a.at - b.at);
-    expect(sent.map(({ at }, index) => at >= index * 201 - 5)).toEqual([true, true, true]);
+    expect(sent.map(({ at }, index) => at >= index * 200 - 5)).toEqual([true, true, true]);
     // A fake clock stands still while real timers run, so that each life still counts its wait.
-    expect(sent.map(({ life }) => life)).toEqual([120_000, 120_201, 120_402]);
+    expect(sent.map(({ life }) => life)).toEqual([120_000, 120_201, 120_401]);
   });
 });
 

@@ -121,8 +121,8 @@ const PEPPER = "must be a secret of at least 16 characters";
 const KEY = "must be the provider's key, in visible ASCII characters";
 const SWITCH = "must be true or false";
 const PLAIN_ADDRESS = "must be an http or https URL without a user name or password";
-const BOT_TOKEN = "must be a bot's token, as @BotFather gives it (digits, a colon, letters)";
-const CHAT = "must be the id of a chat, or @name of a channel";
+const BOT_TOKEN = "must be a bot's token from @BotFather (digits, a colon, letters)";
+const CHAT = "must be the id of a chat, or the @name of a channel";
 const NAME = "must be a name of 1 to 255 characters";
 
 const WRONG: [string, unknown, string, string][] = [

@@ -78,7 +78,7 @@ it("docs/errors.md has an example with the right type, title and status for each
   });
   const expected = Object.entries<{ status: number; title: string; type?: string }>(PROBLEMS).map(([code, { type, title, status }]) => [
     code,
-    { code, type: type ?? "about:blank", title, status },
+    { code, type: type ?? `https://quota.example.com/docs/errors#${code}`, title, status },
   ]);
   expect(Object.fromEntries(examples)).toEqual(Object.fromEntries(expected));
 });

@@ -93,7 +93,8 @@ describe.each(WRITES)("%s", (sql) => {
     const before = await everything();
     expect(await ask("shop", sql, { readOnly: true })).toEqual({
       result: "refused",
-      message: "This statement would write, and the request says read_only.",
+      path: "sql",
+      message: "must not write, because `read_only` is true",
     });
     expect(await everything()).toEqual(before);
   });

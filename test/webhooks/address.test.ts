@@ -116,7 +116,7 @@ describe("on the local machine", () => {
   );
 
   test.each([
-    ["http://127.0.0.1:8787/x", "must be a public address: this one is our own"],
+    ["http://127.0.0.1:8787/x", "must be a public address: this is the coordinator's own address"],
     ["ftp://127.0.0.1/", "must begin with https, not ftp"],
     ["http://user:pw@127.0.0.1:9000/", "must not contain a user name or password"],
   ])("%s is not: %s", (text, why) => {

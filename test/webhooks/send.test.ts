@@ -109,6 +109,6 @@ test("an address that became private is not called", async () => {
   expect(answer).toMatchObject({
     sent: false,
     status: null,
-    error: "Not sent: the address must be a public address: 10.0.0.1 is private.",
+    error: "Not sent: the address must be a public address: 10.0.0.1 is not public.",
   });
 });

@@ -106,11 +106,12 @@ describe("GET /metrics", () => {
 
   test("counts refusals by reason, once each, over evictions", async () => {
     await settings({ daily_limit: 2_010, safety_buffer: 2_000, background_floor: 10 });
-    await post("/api/quota/reservations", { calls: 11 });
-    await post("/api/quota/reservations", { calls: 11 });
-    await post("/api/quota/reservations", { calls: 8, priority: "background" });
+    await post("/api/quota/reservations", { calls: 1 });
+    await post("/api/quota/reservations", { calls: 10 });
+    await post("/api/quota/reservations", { calls: 10 });
+    await post("/api/quota/reservations", { calls: 7, priority: "background" });
     await settings({ enforcement: "observe" });
-    await post("/api/quota/reservations", { calls: 12 });
+    await post("/api/quota/reservations", { calls: 10 });
     const { evictDurableObject } = await import("cloudflare:test");
     await evictDurableObject(ledger());
     expect(pick(await metrics(), "quota_refusals_total")).toEqual({

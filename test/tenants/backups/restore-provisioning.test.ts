@@ -143,7 +143,7 @@ describe("a project that cannot be provisioned", () => {
     const refused = await askFor("copy-4");
     resolve();
     expect(refusal(refused)).toMatchObject({ status: 409, code: "conflict" });
-    expect(refused.body).toMatchObject({ detail: expect.stringContaining("is being undone") as string });
+    expect(refused.body).toMatchObject({ detail: expect.stringContaining("is being rolled back") as string });
     expect(await stateOf("copy-4")).toMatchObject({ status: "failed", attempt: 1 });
     await ended(made.project.provisioning.job_id);
     vi.restoreAllMocks();

@@ -212,7 +212,7 @@ describe("a key created by the caller", () => {
     await rotate({ new_key_sha256: await sha256(mistyped), immediate: true });
     await rotate({ new_key_sha256: await sha256(foreign), immediate: true }, other);
     expect((await use(mistyped)).body["detail"]).toBe("Malformed API key (checksum mismatch). Check for typos or missing characters.");
-    expect((await use(foreign)).body["detail"]).toBe("This key is not accepted.");
+    expect((await use(foreign)).body["detail"]).toBe("Invalid API key.");
   });
 
   test.each(["A".repeat(64), "a".repeat(63), ""])(

@@ -74,9 +74,9 @@ describe("a run", () => {
       acted_on: 1,
       details: [{ project_id: "fine", exceeded: ["db_queries_per_day"], actions: ["suspended:db_queries_per_day"] }],
       errors: [
-        { project_id: "cap", error: "a cap is no whole number" },
-        { project_id: "counter", error: "a counter is no whole number" },
-        { project_id: "no-caps", error: "it lacks a cap" },
+        { project_id: "cap", error: "a cap is not a whole number" },
+        { project_id: "counter", error: "a counter is not a whole number" },
+        { project_id: "no-caps", error: "a cap is missing" },
       ],
     });
   });

@@ -37,8 +37,8 @@ const gauge = (change: object): object => ({ id: "a", project_id: "one", type: "
 
 const ID = "must have 1 to 128 visible characters";
 const TYPE = "must be one of db_queries_per_day, realtime_connections, storage_uploads_per_day, function_invocations_per_day, api_calls";
-const SOURCE = "must have at most 64 characters, without control characters and broken surrogates";
-const TIME = "must be a time in ISO 8601 and UTC, such as 2025-12-30T14:03:11Z";
+const SOURCE = "must have at most 64 characters, without control characters or broken surrogates";
+const TIME = "must be an ISO 8601 time in UTC, such as 2025-12-30T14:03:11Z";
 const COUNT = "must be from 1 to 1000000000";
 const SET = "must be from 0 to 1000000000 to set a level";
 const ADD = "must be from -1000000000 to 1000000000, and not 0, to change a level";

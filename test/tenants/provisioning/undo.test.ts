@@ -54,11 +54,11 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
 
   test.each([
     ["database", null, "database: no room", []],
-    ["auth", () => new Response(null, { status: 500 }), "auth: The service auth answered POST with 500", DELETES.slice(2)],
+    ["auth", () => new Response(null, { status: 500 }), "auth: The service auth responded to POST with 500", DELETES.slice(2)],
     [
       "realtime",
       () => new Response(null, { status: 302, headers: { location: "http://realtime.test/other" } }),
-      "realtime: The service realtime answered POST with 302; redirects are not followed",
+      "realtime: The service realtime responded to POST with 302. Redirects are not followed",
       DELETES.slice(1),
     ],
     [
@@ -150,7 +150,8 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     const { made, job } = await createdBy();
     expect(job).toMatchObject({
       status: "failed",
-      error: "storage: The service storage answered POST with 503. Not rolled back yet: storage, realtime, project. Housekeeping retries.",
+      error:
+        "storage: The service storage responded to POST with 503. Not rolled back yet: storage, realtime, project. Housekeeping retries.",
       result: { outcome: "rollback_incomplete", left: ["storage", "realtime", "project"] },
     });
     expect(await stepsOf()).toEqual(["failed", "database pending", "auth pending", "realtime done", "storage failed", "key pending"]);

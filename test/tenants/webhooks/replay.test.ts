@@ -5,7 +5,19 @@ import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.t
 import { postWith } from "../../routes/support.ts";
 import { freshStart, post, setClock } from "../../support/worker.ts";
 import { makeOrganization, makeProject, outrun, patch, remove, right, rows } from "../../support/tenants/http.ts";
-import { deliveries, deps, dispatchOnly, happened, makeWebhook, outcomes, quiet, readDelivery, readWebhook, receiver } from "./support.ts";
+import {
+  deliveries,
+  deps,
+  dispatchOnly,
+  happened,
+  makeWebhook,
+  outcomes,
+  quiet,
+  readDelivery,
+  readWebhook,
+  receiver,
+  deliverEvent,
+} from "./support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -24,7 +36,7 @@ describe("replay", () => {
   test("sends one once more under the same id, whatever became of it, and twice is once", async () => {
     const received = receiver();
     const { id } = await makeWebhook();
-    await outcomes("w1");
+    await deliverEvent("w1");
     const [shown] = await deliveries();
     const path = `${at}/deliveries/${shown?.id ?? ""}/replay`;
     expect(await post(path)).toMatchObject({ status: 202, body: { status: "pending", run: 2, tries: 0 } });
@@ -40,7 +52,7 @@ describe("replay", () => {
   test("asked for by two at one moment is one", async () => {
     receiver();
     const { id: webhookId } = await makeWebhook();
-    await outcomes("w1");
+    await deliverEvent("w1");
     const deliveryId = (await deliveries())[0]?.id ?? "";
     const replay = { projectId: "shop", webhookId, deliveryId, since: 0, limit: 1 };
     const ask = async (id: string) => replayDeliveries(env.DB, replay, { id, actor: "admin", now: Date.now() });
@@ -54,14 +66,14 @@ describe("replay", () => {
     receiver(() => new Response("", { status }));
     const { id } = await makeWebhook();
     await makeWebhook("shop", { url: "https://other.example/", events: ["project.suspended"] });
-    await outcomes("w1");
+    await deliverEvent("w1");
     await setClock("2031-05-14T15:00:00Z");
-    await outcomes("w2");
+    await deliverEvent("w2");
     await post(`${at}/${id}/test`);
     status = 200;
-    await outcomes("w3");
+    await deliverEvent("w3");
     right(await patch(`${at}/${id}`, { enabled: false }));
-    await outcomes("w4");
+    await deliverEvent("w4");
     const replay = async () => post(`${at}/${id}/replay`, { since: "2031-05-14T15:00:00Z" });
     expect(await replay()).toMatchObject({ status: 409 });
     right(await patch(`${at}/${id}`, { enabled: true }));
@@ -100,7 +112,7 @@ describe("replay", () => {
     const answers: unknown[] = [];
     for (const [name, path] of Object.entries(replays)) {
       const { id } = await makeWebhook();
-      await outcomes(name);
+      await deliverEvent(name);
       const [shown] = await deliveries();
       const db = outrun(async () => remove(`${at}/${id}`));
       const body = name === "one" ? {} : { since: "2031-05-14T00:00:00Z" };

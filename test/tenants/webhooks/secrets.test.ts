@@ -5,7 +5,7 @@ import { attemptDelivery } from "../../../worker/src/tenants/webhooks/delivery.t
 import { ON, collector, logged, named } from "../../telemetry/support.ts";
 import { freshStart, post, setClock } from "../../support/worker.ts";
 import { audited, makeOrganization, makeProject, right, rows } from "../../support/tenants/http.ts";
-import { RECEIVER, deliveries, dispatchOnly, happened, makeWebhook, receiver, outcomes, verified } from "./support.ts";
+import { RECEIVER, deliverEvent, deliveries, dispatchOnly, happened, makeWebhook, receiver, verified } from "./support.ts";
 import type { WebhookWithSecret } from "./support.ts";
 
 beforeEach(async () => {
@@ -24,11 +24,11 @@ describe("rotating the secret", () => {
     const rotated = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`));
     expect(rotated).toMatchObject({ id, previous_secret_until: "2031-05-15T14:03:11Z" });
     expect(rotated.secret).not.toBe(first);
-    await outcomes("w1");
+    await deliverEvent("w1");
     await setClock("2031-05-15T14:03:10Z");
-    await outcomes("w2");
+    await deliverEvent("w2");
     await setClock("2031-05-15T14:03:11Z");
-    await outcomes("w3");
+    await deliverEvent("w3");
     expect(received.map(({ headers }) => String(headers["webhook-signature"]).split(" ").length)).toEqual([2, 2, 1]);
     const [one, two, three] = received;
     if (!one || !two || !three) throw new Error("not received");
@@ -54,7 +54,7 @@ describe("rotating the secret", () => {
     });
     const third = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`, { immediate: true }));
     expect(third.previous_secret_until).toBeNull();
-    await outcomes("w1");
+    await deliverEvent("w1");
     const [message] = received;
     expect(message && verified(message, third.secret)).toBeDefined();
     for (const old of [first, second]) expect(() => message && verified(message, old)).toThrow("No matching signature found");
@@ -88,7 +88,7 @@ test("no secret stands in any table", async () => {
   const { id, secret } = await makeWebhook();
   const rotated = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`)).secret;
   right(await post(`${at}/${id}/test`));
-  await outcomes("w1");
+  await deliverEvent("w1");
   const tables = (await rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'")).map(
     ({ name }) => String(name),
   );

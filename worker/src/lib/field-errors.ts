@@ -18,7 +18,7 @@ export function sentenceOf({ path, message, value }: FieldError): string {
   const got = value === undefined ? "" : ` (got ${describeValue(value)})`;
   // Names of unknown fields are the sender's own text.
   const name = /^[\w.-]{1,80}$/u.test(path) ? `\`${path}\`` : describeValue(path);
-  return [`${name} ${predicate}${got}`, ...more].map((part) => (/[.?]$/u.test(part) ? part : `${part}.`)).join(" ");
+  return [`${name} ${predicate}${got}`, ...more].map((part) => (/[.?…]$/u.test(part) ? part : `${part}.`)).join(" ");
 }
 
 const MOST_SENTENCES = 5;

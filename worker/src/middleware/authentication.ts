@@ -30,8 +30,7 @@ async function principalOf(c: AppContext, token: string | undefined): Promise<Pr
 
 async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnType<KeyPrincipal["admit"]> {
   const deps = c.get("deps");
-  const returnInBackground = (id: string): void =>
-    inBackground(c, "A refused use could not be given back, and stays counted", returnUse(deps, id));
+  const returnInBackground = (id: string): void => inBackground(c, "Returning a refused use failed", returnUse(deps, id));
   const admission = await admitKey(deps, key, demand, returnInBackground);
   if (admission.result === "refused") {
     if (admission.refusal.why === "unknown_key") await countFailure(c);
@@ -39,7 +38,7 @@ async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnTy
   }
   const { caller } = admission;
   if (caller.versionEndsAt !== null) c.header("x-api-key-expires", isoSeconds(caller.versionEndsAt));
-  inBackground(c, "A key's last use could not be noted", recordKeyUse(deps, caller));
+  inBackground(c, "Recording a key's last use failed", recordKeyUse(deps, caller));
   const { projectId, keyId, share, shareMode, admissionId } = caller;
   return {
     project: { kind: "project", projectId, keyId, share, shareMode },

@@ -56,8 +56,7 @@ export function runQuery(storage: DurableObjectStorage, request: QueryRequest, f
     const before = inspects || freeze.standing !== "none" ? traceOf(storage.sql) : null;
     const outcome = answerOf(storage.sql, prepared, request.maxRows);
     if (before === null || !left(storage.sql, before, outcome)) return outcome;
-    if (inspects)
-      throw new GivenUp({ result: "refused", path: "sql", message: "This statement would write, and the request says read_only." });
+    if (inspects) throw new GivenUp({ result: "refused", path: "sql", message: "must not write, because `read_only` is true" });
     if (freeze.standing === "held") throw new GivenUp({ result: "frozen" });
     freeze.end();
     return outcome;

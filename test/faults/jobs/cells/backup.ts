@@ -162,7 +162,7 @@ export const backup: FlowTable = {
         ["after", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
         ["hangs", "failed: storage_unavailable, 1 message", 135, 3, 0, 0, 0, "second: verified, copied", 0],
         ["slow", "verified, copied, 1 message", 3, 2, 0, 0, 0, "verified", 0],
-        ["nonsense", "failed, 1 message", 0, 2, 0, 0, 0, "second: verified, copied", 0],
+        ["nonsense", "failed, 1 message", 0, 1, 0, 0, 0, "second: verified, copied", 0],
         ["minute", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
         ["restarts", "verified, copied, 1 message", 0, 3, 0, 0, 0, "verified", 0],
       ],

@@ -80,7 +80,7 @@ operation("post", "/projects/{id}/database/query", {
         return c.json({ columns, rows, ...counts, duration_ms: deps.clock() - began, schema_version: schemaVersion }, 200);
       }
       case "refused":
-        throw invalidField(answer.path, answer.message, "unprocessable");
+        throw invalidField(answer.path, answer.message, undefined, "unprocessable");
       case "busy":
         throw busy(answer);
       case "failed": {

@@ -107,7 +107,7 @@ async function findRotation(
   const [same] = known;
   if (!same) return null;
   if (rotation === null && same.rotation_asked === request && same.version === key.versions[0]?.version) return same.version;
-  const detail = `new_key_sha256: version ${same.version} already has this key. Send the hash of a new key.`;
+  const detail = `\`new_key_sha256\` must be the hash of a new key. Version ${same.version} has this hash already.`;
   throw new Problem("conflict", detail, { members: { key: keyJson(key) } });
 }
 

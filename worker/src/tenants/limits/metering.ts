@@ -3,6 +3,7 @@
  * An event counts once, even if it is sent several times, by several senders, or concurrently.
  */
 import type { Deps } from "../../deps.ts";
+import { sentenceOf } from "../../lib/field-errors.ts";
 import { isoSeconds, startOfDay } from "../../lib/time.ts";
 import type { PeriodOf } from "../../store/billing/periods.ts";
 import { findOwners, storeEvents } from "../../store/limits/usage-events.ts";
@@ -48,7 +49,7 @@ export async function reportUsage({ db, clock }: Pick<Deps, "db" | "clock">, giv
 /** `first`: no earlier event of this report has the same row. */
 function resultOf(event: NewEvent, stored: StoredEvent | undefined, first: boolean): Pick<EventResult, "status" | "result" | "error"> {
   if (!stored) {
-    const error = `project_id: expected an existing, provisioned project (got ${JSON.stringify(event.project_id)})`;
+    const error = sentenceOf({ path: "project_id", message: "must be a project that exists and is ready", value: event.project_id });
     return { status: 404, result: "refused", error };
   }
   if (stored.fingerprint !== event.fingerprint) return { status: 409, result: "conflict", error: difference(event, stored) };
@@ -71,7 +72,8 @@ async function withPeriods(db: D1Database, reads: readonly ReadEvent[]): Promise
     const { event } = read;
     const period = periodOfEvent(event, owner);
     if (!period) {
-      const error = `occurred_at: expected at or after ${isoSeconds(owner.billing_anchor)}, the organization's first billing period (got ${isoSeconds(event.occurred_at)})`;
+      const message = `must not be before the organization's first billing period, ${isoSeconds(owner.billing_anchor)}`;
+      const error = sentenceOf({ path: "occurred_at", message, value: isoSeconds(event.occurred_at) });
       return { result: "refused", id: event.id, status: 422, error };
     }
     periods.set(`${period.index} ${owner.organization_id}`, { organization: owner.organization_id, ...period });
