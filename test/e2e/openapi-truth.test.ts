@@ -227,6 +227,11 @@ describe("the examples of the document", () => {
   });
 
   test("no operation is left out, except those without JSON", () => {
-    expect(endpoints.map(({ name }) => name).filter((name) => !called.has(name))).toEqual(["GET /", "GET /docs", "GET /metrics"]);
+    expect(endpoints.map(({ name }) => name).filter((name) => !called.has(name))).toEqual([
+      "GET /",
+      "GET /docs",
+      "GET /docs/errors",
+      "GET /metrics",
+    ]);
   });
 });

@@ -23,8 +23,8 @@ describe("npm run deploy", () => {
     const secrets = join(folder, "secrets");
     writeFileSync(secrets, "ADMIN_TOKEN=short\nKEY_PEPPER=salt\n");
     const { code, output } = await run([DEPLOY, "--dry-run", "--secrets-file", secrets]);
-    expect(output).toMatch(/^ADMIN_TOKEN is .+ Expected .+$/mu);
-    expect(output).toMatch(/^KEY_PEPPER is .+ Expected .+$/mu);
+    expect(output).toMatch(/^ADMIN_TOKEN must be .+ \(set, but not usable\)$/mu);
+    expect(output).toMatch(/^KEY_PEPPER must be .+ \(set, but not usable\)$/mu);
     expect(output).toContain("Nothing was deployed.");
     expect(output).not.toContain("$ wrangler");
     expect(code).toBe(1);

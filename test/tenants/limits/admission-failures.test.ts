@@ -107,7 +107,7 @@ describe("a use is returned", () => {
     const { db } = watchedDb((trip) => (isReturn(trip) ? "before" : null));
     expect(statusText(await enrichWith({ DB: db }, shop.key, isbns(100, 1)))).toBe("429 quota_exhausted");
     expect(await counted()).toEqual([1, 1]);
-    expect(logged.mock.calls.some(([line]) => String(line).includes("could not be given back, and stays counted"))).toBe(true);
+    expect(logged.mock.calls.some(([line]) => String(line).includes("Returning a refused use failed"))).toBe(true);
   });
 
   test("and can be used again", async () => {

@@ -157,7 +157,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     expect(await stepsOf()).toEqual(["failed", "database pending", "auth pending", "realtime done", "storage failed", "key pending"]);
     expect(await get("/api/authors/top", { token: made.api_key.key })).toMatchObject({
       status: 503,
-      body: { detail: "The project shop could not be provisioned, and is being undone: create it again." },
+      body: { detail: "The project shop could not be provisioned and is being rolled back. Create it again." },
     });
     const taken = await create();
     expect([statusText(taken), taken.headers.get("retry-after"), taken.body["job_id"]]).toEqual(["409 conflict", "60", job.id]);

@@ -61,7 +61,7 @@ export async function createOrganization({ db, clock }: Store, input: Organizati
 
 /** A future period cannot be sold, and usage reported for a time before the first period is refused. */
 function futureAnchor(anchor: number, now: number): Problem {
-  const message = `${isoSeconds(anchor)} is in the future, expected a time up to now (${isoSeconds(now)}), when the first billing period begins`;
+  const message = `must not be after now, ${isoSeconds(now)}. The first billing period begins with it`;
   return invalidField("billing_anchor", message, isoSeconds(anchor), "unprocessable");
 }
 

@@ -41,7 +41,7 @@ interface NewKeyDraft {
 /** A key that is not stored yet. Throws `unprocessable` if it has expired already. */
 export async function newKey({ config, clock }: Pick<Deps, "config" | "clock">, input: KeyInput): Promise<NewKeyDraft> {
   if (input.expiresAt !== null && input.expiresAt <= clock()) {
-    throw new Problem("unprocessable", `expires_at: ${isoSeconds(input.expiresAt)} is in the past. Send a future time, or null.`);
+    throw invalidField("expires_at", "must be in the future, or null", isoSeconds(input.expiresAt), "unprocessable");
   }
   const { id, plaintext } = mintKey(input.mode);
   const row = { id, ...input, hash: await storedHash(await sha256Hex(plaintext), config.keyPepper) };
