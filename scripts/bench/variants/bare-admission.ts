@@ -1,12 +1,12 @@
 /** Variant of store/limits/admissions.ts: one real admission, then its result again after a minimal round trip. */
 import { admit as originalAdmit } from "product/store/limits/admissions.ts";
-import type { AdmissionAnswer, Question, Use } from "product/store/limits/admissions.ts";
+import type { AdmissionAnswer, AdmissionQuery, Use } from "product/store/limits/admissions.ts";
 
 export * from "product/store/limits/admissions.ts";
 
 let firstAnswer: AdmissionAnswer | null = null;
 
-export async function admit(db: D1Database, question: Question, use: Use | null): Promise<AdmissionAnswer> {
+export async function admit(db: D1Database, question: AdmissionQuery, use: Use | null): Promise<AdmissionAnswer> {
   if (firstAnswer === null) return (firstAnswer = await originalAdmit(db, question, use));
   await db.prepare("SELECT 1").first();
   return { ...firstAnswer, admitted: use !== null };
