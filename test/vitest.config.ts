@@ -97,6 +97,7 @@ const NODE_FILES = [
   "test/scripts/**/*.test.ts",
   "test/e2e/**/*.test.ts",
   "test/words/*.test.ts",
+  "test/client/*.test.ts",
   "test/architecture.test.ts",
   "test/file-sizes.test.ts",
   "test/zod.test.ts",
