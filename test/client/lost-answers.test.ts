@@ -149,7 +149,7 @@ describe("a client whose answers get lost", () => {
           expect(reservation.charged).toBeGreaterThanOrEqual(counted ? Math.min(used, reservation.calls) : 0);
         }
         const spent = new Set(sent.filter(({ counted }) => counted).map(({ id }) => id));
-        // A reservation that ended while its answer was on the way is charged: nobody could return it.
+        // A reservation that ended before its answer arrived is charged. The client could not return it.
         for (const [id, { state, charged: cost, startAt, expiresAt }] of model.reservations) {
           const short = state === "expired" && expiresAt - startAt < SLOWEST_ANSWER_MS;
           expect({ id, cost: spent.has(id) || short ? 0 : cost }).toEqual({ id, cost: 0 });

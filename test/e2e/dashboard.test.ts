@@ -120,7 +120,7 @@ describe("the quota", () => {
     expect(state).toEqual({ scroll: 200, focus: "SUMMARY", open: true, kept: true });
   });
 
-  test("is shown from the snapshot while the ledger is unavailable, and comes back by itself", async () => {
+  test("is shown from the snapshot while the ledger is unavailable, and recovers automatically", async () => {
     await set(8_456);
     await expect
       .poll(async () => (await product.call("GET", "/api/quota/status?fresh=false")).body["used"], { timeout: 10_000 })
