@@ -193,7 +193,7 @@ describe("the refusal", () => {
     expect({ code, detail, members }).toEqual({
       code: "quota_exhausted",
       detail:
-        "This needs 3 calls; your project may spend 1,231 a day of the provider's calls and has 1 left (1 more are reserved). " +
+        "This needs 3 calls. Your project may spend 1,231 of the provider's calls a day and has 1 left (1 more reserved). " +
         "The next day begins at 2031-05-15T00:00:00Z.",
       members: {
         "violated-policies": ["project-share"],
@@ -211,7 +211,7 @@ describe("the refusal", () => {
   test("of a share that was lowered below what was spent says that none is left", async () => {
     await manager().incrementUsage(9, "before", "project:a");
     const { detail, members } = await problem(1, 0);
-    expect(detail).toMatch(/^This needs 1 call; your project may spend 0 a day of the provider's calls and has none left\. /u);
+    expect(detail).toMatch(/^This needs 1 call\. Your project may spend 0 of the provider's calls a day and has none left\. /u);
     expect(members["share"]).toEqual({ calls_per_day: 0, used: 9, reserved: 0, remaining: 0 });
   });
 });

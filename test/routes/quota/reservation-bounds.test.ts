@@ -27,7 +27,7 @@ describe("a commit by a project", () => {
       status: 422,
       body: {
         code: "unprocessable",
-        detail: "calls is 100000000; 2 were reserved, and a project is charged no more than that.",
+        detail: "`calls` must be at most 2, the reserved calls (got 100000000).",
         errors: [{ path: "calls" }],
       },
     });
@@ -143,7 +143,7 @@ describe("reservations of projects", () => {
       body: {
         code: "pace_exceeded",
         "violated-policies": ["projects-hold"],
-        detail: "All projects together hold as many reserved calls as they may. Try again in 120 s; the day is not over.",
+        detail: "All projects together have reserved as many calls as they may at a time. Try again in 120 s. Quota remains.",
       },
     });
     expect(refused.headers.get("retry-after")).toBe("120");
@@ -168,7 +168,7 @@ describe("reservations of projects", () => {
         reset_at: "2031-05-15T00:00:00Z",
         detail:
           "This needs 500 calls, but 400 are left today (12,000 of 13,000 used, 600 reserved). " +
-          "The day is not over: what is reserved may come back. Try again at 2031-05-14T14:03:56Z.",
+          "Reserved calls may be released. Try again at 2031-05-14T14:03:56Z.",
       },
     });
     expect(refused.headers.get("retry-after")).toBe("45");
@@ -198,7 +198,7 @@ describe("a share smaller than one request", () => {
       status: 422,
       body: {
         code: "unprocessable",
-        detail: "This needs 6 calls; your project may spend 5 a day of the provider's calls, so it can never be granted.",
+        detail: "This needs 6 calls and can never be granted. Your project may spend 5 of the provider's calls a day.",
       },
     });
     expect(statusText(await reserve(shop, { calls: 6, min_calls: 5 }))).toBe("201");
@@ -210,8 +210,8 @@ describe("a share smaller than one request", () => {
       status: 422,
       body: {
         detail:
-          "Until the price of a batch is known, 10 ISBNs are taken to cost 10 calls; your project may spend 5 a day of the provider's calls. " +
-          "Ask for at most 5 at a time until then.",
+          "Until the price of a batch is known, 10 ISBNs count as 10 calls. Your project may spend 5 of the provider's calls a day. " +
+          "Request at most 5 ISBNs at a time until then.",
       },
     });
     expect(statusText(await enrich(shop.key, isbns(0, 5)))).toBe("200");

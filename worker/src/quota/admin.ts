@@ -1,4 +1,4 @@
-/** What an operator does with the quota: settings, today's count, history. Every change is audited by the ledger. */
+/** Operator actions on the quota: settings, today's count, history. The ledger audits every change. */
 import { errorFields, log } from "../lib/log.ts";
 import { LedgerClient, reportOf } from "./client.ts";
 import type { QuotaManagerOptions } from "./manager.ts";
@@ -10,7 +10,7 @@ type QuotaAdminOptions = Omit<QuotaManagerOptions, "configuredEnforcement">;
 
 type SettingsResult =
   | SettingsAnswer
-  /** The ledger is away: only the switch in KV was turned, and the ledger follows when it is back. */
+  /** The ledger is unavailable: only the switch in KV was changed. The ledger adopts it when it is available again. */
   | { readonly result: "switched"; readonly mirror: SettingsMirror };
 
 export class QuotaAdmin {
@@ -25,16 +25,16 @@ export class QuotaAdmin {
   /** Sets today's count. */
   async setUsage(used: number, operation: Operation): Promise<QuotaStatus> {
     const report = reportOf(await this.#options.readProviderCount());
-    return this.#changing(async () => this.#ledger.call("setUsage", used, operation, report));
+    return this.#clearingRefusals(async () => this.#ledger.call("setUsage", used, operation, report));
   }
 
-  /** Sets today's count to 0; open reservations stay held. */
+  /** Sets today's count to 0. Open reservations stay reserved. */
   async reset(operation: Operation): Promise<QuotaStatus> {
     const report = reportOf(await this.#options.readProviderCount());
-    return this.#changing(async () => this.#ledger.call("reset", operation, report));
+    return this.#clearingRefusals(async () => this.#ledger.call("reset", operation, report));
   }
 
-  /** The latest `days` UTC days and what operators did in them; with a caller, what it spent in them. */
+  /** The latest `days` UTC days and the operators' changes in them. With a caller: only the calls of that caller. */
   async history(days: number, caller: string | null = null): Promise<History> {
     return this.#ledger.call("history", days, caller);
   }
@@ -45,15 +45,15 @@ export class QuotaAdmin {
   }
 
   /**
-   * Changes settings; null returns to the configured values. While the ledger is away only the enforcement can be changed: the
-   * switch is what lets work go on without it.
+   * Changes settings. Null restores the configured values. While the ledger is unavailable, only the enforcement can be changed: the
+   * switch lets work continue without the ledger.
    */
   async changeSettings(change: SettingsChange | null, operation: Operation): Promise<SettingsResult> {
-    return this.#changing(async () => this.#changeSettings(change, operation));
+    return this.#clearingRefusals(async () => this.#changeSettings(change, operation));
   }
 
-  /** What was refused before is no longer true afterwards, and nobody knows whether a change that failed was made. */
-  async #changing<Result>(change: () => Promise<Result>): Promise<Result> {
+  /** Clears the remembered refusals, after a failure too: the ledger may have made the change although the request failed. */
+  async #clearingRefusals<Result>(change: () => Promise<Result>): Promise<Result> {
     try {
       return await change();
     } finally {
@@ -69,30 +69,30 @@ export class QuotaAdmin {
     } catch (error) {
       const onlySwitch = change?.enforcement !== undefined && Object.values(change).filter((value) => value !== undefined).length === 1;
       if (!onlySwitch) throw error;
-      return this.#turnSwitch(change.enforcement ?? null, operation.actor).catch((failure: unknown) => {
-        log.error("Neither the ledger nor KV takes the enforcement switch", errorFields(failure));
+      return this.#setSwitchInKv(change.enforcement ?? null, operation.actor).catch((failure: unknown) => {
+        log.error("Enforcement switch not stored: ledger and KV failed", errorFields(failure));
         throw error;
       });
     }
   }
 
-  async #turnSwitch(value: SettingsMirror["enforcement"]["value"], actor: string): Promise<SettingsResult> {
+  async #setSwitchInKv(value: SettingsMirror["enforcement"]["value"], actor: string): Promise<SettingsResult> {
     const { kv, enforcementSwitch, clock } = this.#options;
     const stored = await kv.mirror();
     const newest = Math.max(stored?.enforcement.changedAt ?? 0, enforcementSwitch.known?.changedAt ?? 0);
     const mirror = { overrides: stored?.overrides ?? {}, enforcement: { value, changedAt: Math.max(clock(), newest + 1) } };
     await this.#put(mirror);
     enforcementSwitch.set(mirror, clock());
-    log.warn("The enforcement switch was turned while the ledger is away", { enforcement: value, actor });
+    log.warn("Enforcement switch changed in KV: ledger unavailable", { enforcement: value, actor });
     return { result: "switched", mirror };
   }
 
-  /** KV takes one write a second and key: after a refusal, once more. */
+  /** KV accepts one write per second and key. A refused write is repeated once. */
   async #put(mirror: SettingsMirror): Promise<void> {
     try {
       await this.#options.kv.putMirror(mirror);
     } catch (error) {
-      log.warn("KV refused the switch; trying once more", errorFields(error));
+      log.warn("KV refused the enforcement switch, retrying", errorFields(error));
       await new Promise((resolve) => setTimeout(resolve, MIRROR_EVERY_MS));
       await this.#options.kv.putMirror(mirror);
     }

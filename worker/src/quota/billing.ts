@@ -1,4 +1,4 @@
-/** What a batch of ISBNs costs, and how to find out. No I/O. No clock. */
+/** The cost of a batch of ISBNs, and how it is learned from the provider's count. No I/O. No clock. */
 import type { BulkBilling } from "../env.ts";
 import type { BulkPrice, Cost } from "./types.ts";
 
@@ -8,37 +8,37 @@ export interface KnownPrice {
   readonly source: "configured" | "observed" | "assumed";
 }
 
-/** The configured price stands; with `auto`, what was learned, or null while unknown. */
+/** The configured price. With `auto`: the learned price, or null while it is unknown. */
 export function effectivePrice(configured: BulkBilling, learned: KnownPrice | null): KnownPrice | null {
   return configured === "auto" ? learned : { price: configured, source: "configured" };
 }
 
-/** Calls that a request costs. A batch of unknown price counts at its worst: one call an ISBN. */
+/** Calls that a request costs. A batch of unknown price counts as the worst case: one call per ISBN. */
 export function callsFor(cost: Cost, price: BulkPrice | null): number {
   if ("calls" in cost) return cost.calls;
   return price === "per_request" ? 1 : cost.batchOf;
 }
 
-/** Only a batch of two or more can reveal a price, or depends on one. */
+/** Only the cost of a batch of two or more depends on the price, and only such a batch can reveal it. */
 export function isPriced(cost: Cost): cost is { readonly batchOf: number } {
   return "batchOf" in cost && cost.batchOf > 1;
 }
 
-/** A rise of a few calls is soon somebody else's: a smaller batch proves no price of its size, and contradicts none. */
-export const LEAST_TELLING_BATCH = 10;
+/** The smallest batch that can prove or contradict a price. Other callers could explain a rise by fewer calls. */
+export const MIN_CONCLUSIVE_BATCH = 10;
 
-/** The provider's count of spent calls just before a batch was sent and just after its answer, both asked for. */
+/** The provider's count of spent calls just before a batch was sent and just after its answer. Both were requested for this. */
 interface CountsAroundBatch {
   readonly batchOf: number;
   readonly spentBefore: number;
   readonly spentAfter: number;
-  /** A 2xx came back: then it was certainly billed. */
+  /** The answer was a 2xx, so the batch was certainly billed. */
   readonly delivered: boolean;
 }
 
 /**
- * What a batch of unknown price was charged, whatever its answer was. A batch costs nothing, one call, or one an ISBN: never more than
- * the count rose. null: the counts prove nothing, because the count fell, or lags behind a batch that was certainly billed.
+ * The cost of a batch of unknown price, with any answer. A batch costs 0, 1, or one call per ISBN, and never more than the count rose.
+ * Null: the counts prove nothing, because the count fell or lags behind a batch that was certainly billed.
  */
 export function provenCost({ batchOf, spentBefore, spentAfter, delivered }: CountsAroundBatch): number | null {
   const rise = spentAfter - spentBefore;
@@ -47,7 +47,7 @@ export function provenCost({ batchOf, spentBefore, spentAfter, delivered }: Coun
   return rise < batchOf ? 1 : batchOf;
 }
 
-/** A delivered batch that raised the count by less than its size: one call, unless the count lags behind. */
+/** A delivered batch that raised the count by less than its size. It cost one call, unless the count lags behind. */
 export interface CheapBatch {
   readonly date: string;
   readonly batchOf: number;
@@ -55,8 +55,8 @@ export interface CheapBatch {
 }
 
 /**
- * Whether a later batch, after which the provider had counted `spentAfter`, confirms the price of a cheap one. By then the count no
- * longer lags behind the first: had that cost one call an ISBN, the count had risen by its size since, whatever others spent besides.
+ * Whether a later batch confirms the price of a cheap one. `spentAfter` is the provider's count after the later batch: it no longer lags
+ * behind the first. At one call per ISBN, the count would have risen by at least the first batch's size.
  */
 export function isConfirmed(first: CheapBatch, spentAfter: number): boolean {
   const rise = spentAfter - first.spentBefore;
@@ -68,18 +68,18 @@ interface CountAroundBatch {
   /** The provider's count of spent calls, before the batch was sent and with its answer. */
   readonly spentBefore: number;
   readonly spentAfter: number;
-  /** The most that other requests of ours may have added in between. */
+  /** The most that the coordinator's other requests can have added between the two counts. */
   readonly others: number;
 }
 
 /**
- * The price that the provider's count suggests. A rise below `batchOf` cannot be one call an ISBN, unless the count lags behind; a rise of
- * `batchOf` or more is, unless others explain it. Enough to doubt a known price; only `per_isbn`, the dearer one, is learned from it, and
- * only from a batch that is large enough. Null: not to be told.
+ * The price that the provider's count suggests, null if it suggests none. A rise below `batchOf` excludes one call per ISBN, unless the
+ * count lags behind. A larger rise means one call per ISBN, unless other requests explain it. This is enough to doubt a known price.
+ * Only `per_isbn`, the higher price, is learned from it, and only from a large enough batch.
  */
 export function suggestedPrice({ batchOf, spentBefore, spentAfter, others }: CountAroundBatch): BulkPrice | null {
   const rise = spentAfter - spentBefore;
-  // Every request that reaches the provider counts: a count that did not move lags behind.
+  // The provider counts every request that it receives: an unchanged count lags behind.
   if (rise < 1) return null;
   if (rise < batchOf) return "per_request";
   return rise > 1 + others ? "per_isbn" : null;

@@ -1,21 +1,21 @@
-/** Calls to the ledger from another isolate: bounded in time, retried where the platform says it is safe, recovered when empty. */
+/** Calls the ledger from another isolate, with a time limit. Retries if the platform says it is safe. Recovers an empty ledger. */
 import type { DurableObject } from "cloudflare:workers";
 import { Problem } from "../errors.ts";
 import { inTime } from "../lib/in-time.ts";
 import { errorFields, log } from "../lib/log.ts";
 import type { EmptyLedger, QuotaLedger } from "./ledger.ts";
 import { isTodays } from "./period.ts";
-import { readableAnswer } from "./protocol.ts";
+import { validAnswer } from "./protocol.ts";
 import type { QuotaKv } from "./snapshot.ts";
 import type { ProviderCount, ProviderReport } from "./types.ts";
 
-/** A ledger that has not answered by then is as good as away. */
+/** A ledger that has not answered by then counts as unavailable. */
 const LEDGER_TIMEOUT_MS = 5_000;
-/** `.retryable` errors are retried on a new stub; every operation carries an id, so a retry can't charge twice. */
+/** `.retryable` errors are retried on a new stub. Every operation carries an id, so a retry cannot charge twice. */
 const ATTEMPTS = 3;
 const RETRY_AFTER_SECONDS = 5;
 
-/** The ledger's entry methods as they are declared: the platform's stub type does not infer through union results. */
+/** The ledger's entry methods with their declared types: the platform's stub type cannot infer union results. */
 export type LedgerMethods = Omit<QuotaLedger, keyof DurableObject>;
 
 type Method = Exclude<keyof LedgerMethods, "alarm">;
@@ -31,12 +31,12 @@ export interface LedgerClientOptions {
   readonly clock: () => number;
 }
 
-/** The count as a report, null where there is none. */
+/** The count as a report, null if the provider gave none. */
 export function reportOf(count: ProviderCount): ProviderReport | null {
   return count.kind === "count" ? count.report : null;
 }
 
-function has(error: unknown, flag: "retryable" | "overloaded"): boolean {
+function hasFlag(error: unknown, flag: "retryable" | "overloaded"): boolean {
   return typeof error === "object" && error !== null && flag in error && (error as Record<string, unknown>)[flag] === true;
 }
 
@@ -52,39 +52,39 @@ export class LedgerClient {
   }
 
   /** One operation of the ledger. Throws the problem `quota_unavailable` when the ledger fails. */
-  async call<Name extends Method>(name: Name, ...given: Parameters<LedgerMethods[Name]>): Promise<Answer<Name>> {
+  async call<Name extends Method>(name: Name, ...args: Parameters<LedgerMethods[Name]>): Promise<Answer<Name>> {
     try {
-      let answer = await this.#attempt(name, given);
+      let answer = await this.#attempt(name, args);
       if (isEmpty(answer)) {
         await this.#recover();
-        answer = await this.#attempt(name, given);
+        answer = await this.#attempt(name, args);
       }
       if (isEmpty(answer)) throw new Error("The ledger is still empty after its recovery");
       return answer as Answer<Name>;
     } catch (error) {
       log.error("The quota ledger did not answer", errorFields(error));
-      // Carries nothing of the inside.
-      const detail = "The quota ledger did not answer; without its word nothing is sent to the provider.";
+      // The client learns no internal details.
+      const detail = "The quota ledger did not answer. Without its grant, nothing is sent to the provider.";
       throw new Problem("quota_unavailable", detail, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause: error });
     }
   }
 
-  async #attempt<Name extends Method>(name: Name, given: Parameters<LedgerMethods[Name]>): Promise<unknown> {
+  async #attempt<Name extends Method>(name: Name, args: Parameters<LedgerMethods[Name]>): Promise<unknown> {
     const { namespace, provider } = this.#options;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const ledger = namespace.getByName(provider) as unknown as Record<Method, (...values: typeof given) => Promise<unknown>>;
-        const answer = await inTime("The ledger", LEDGER_TIMEOUT_MS, ledger[name](...given));
-        return isEmpty(answer) ? answer : readableAnswer(name, answer);
+        const ledger = namespace.getByName(provider) as unknown as Record<Method, (...values: typeof args) => Promise<unknown>>;
+        const answer = await inTime("The ledger", LEDGER_TIMEOUT_MS, ledger[name](...args));
+        return isEmpty(answer) ? answer : validAnswer(name, answer);
       } catch (error) {
-        if (attempt >= ATTEMPTS || !has(error, "retryable") || has(error, "overloaded")) throw error;
+        if (attempt >= ATTEMPTS || !hasFlag(error, "retryable") || hasFlag(error, "overloaded")) throw error;
       }
     }
   }
 
   /**
-   * The store is empty: new, or lost. KV saying "absent" means that nothing was counted. If KV fails the count is unknown, and then only
-   * the provider can give it.
+   * Recovers an empty store, which is new or was lost. A missing snapshot in KV means that nothing was counted. If KV fails, only the
+   * provider can give the count.
    */
   async #recover(): Promise<void> {
     const { kv, readProviderCount, clock } = this.#options;
@@ -92,7 +92,7 @@ export class LedgerClient {
     const report = reportOf(count);
     const counted = report !== null && isTodays(report, clock());
     if (snapshot.status === "rejected" && !counted)
-      throw new Error("The ledger is empty, and neither KV nor the provider can say what was spent");
+      throw new Error("The ledger is empty, and neither KV nor the provider gives today's count");
     if (snapshot.status === "fulfilled" && mirror.status === "rejected")
       throw new Error("The ledger is empty, and KV does not give its settings");
     const evidence = {

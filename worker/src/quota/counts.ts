@@ -1,13 +1,13 @@
-/** The provider's counts of a day, as they were taken in: what a refund is proven with. One SQL operation per function, synchronous. */
+/** The provider's counts of a day, kept as proof for refunds. One SQL operation per function, synchronous. */
 
 export interface KeptCount {
   readonly date: string;
-  /** Of the day: one count is kept of each. */
+  /** Number of the five-minute part within the day. One count is kept for each. */
   readonly part: number;
   readonly at: number;
   /** Calls that the provider had counted. */
   readonly spent: number;
-  /** Calls that we had charged or reserved at that moment: all that may be part of `spent`. */
+  /** Calls that the ledger had charged or reserved by then: all that `spent` can contain. */
   readonly taken: number;
 }
 
@@ -18,31 +18,31 @@ export class LedgerCounts {
     this.#sql = sql;
   }
 
-  /** The better proof of two, where this part of the day has one already. */
+  /** Keeps only the stronger proof for each part of a day. */
   keep({ date, part, at, spent, taken }: KeptCount): void {
     const sql = `INSERT INTO counts (date, part, at, spent, taken) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
       SET at = excluded.at, spent = excluded.spent, taken = excluded.taken WHERE excluded.spent - excluded.taken > spent - taken`;
     this.#sql.exec(sql, date, part, at, spent, taken);
   }
 
-  /** The count of a part of the day, as a proof; null where it has none. */
+  /** Spent minus taken calls in a day's part, null if no count is kept. The higher it is, the stronger the proof. */
   proofOf(date: string, part: number): number | null {
     const sql = "SELECT spent - taken AS proof FROM counts WHERE date = ? AND part = ?";
     return this.#sql.exec<{ proof: number }>(sql, date, part).toArray()[0]?.proof ?? null;
   }
 
-  /** The one, up to `until`, from which on the fewest of our charges can have been counted. */
+  /** The strongest proof up to `until`: after it, the provider can have counted the fewest of the ledger's charges. */
   bestProof(date: string, until: number): KeptCount | null {
     const sql = "SELECT * FROM counts WHERE date = ? AND at <= ? ORDER BY spent - taken DESC, at LIMIT 1";
     return this.#sql.exec<KeptCount & Record<string, SqlStorageValue>>(sql, date, until).toArray()[0] ?? null;
   }
 
-  /** Calls that were charged without a reservation may have been sent before any of these counts. */
-  take(date: string, calls: number): void {
+  /** Adds calls that were charged without a reservation: they may have been sent before any of these counts. */
+  addTaken(date: string, calls: number): void {
     this.#sql.exec("UPDATE counts SET taken = taken + ? WHERE date = ?", calls, date);
   }
 
-  /** After an operator's correction: what was counted before proves nothing any more. */
+  /** Deletes the counts after an operator's correction: they no longer prove anything. */
   forget(date: string): void {
     this.#sql.exec("DELETE FROM counts WHERE date = ?", date);
   }

@@ -1,4 +1,4 @@
-/** The quota coordinator's public face. `quota/` knows the ledger and KV, and nothing of HTTP, the provider or the catalogue. */
+/** The quota coordinator's public interface. `quota/` uses the ledger and KV, and does not know HTTP, the provider or the catalog. */
 export { QuotaAdmin } from "./admin.ts";
 export { QuotaManager } from "./manager.ts";
 export type { Spending, Watch, WithQuota } from "./manager.ts";

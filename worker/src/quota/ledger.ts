@@ -1,14 +1,14 @@
 /**
- * QuotaLedger: the exact count of one provider's calls. One Durable Object per provider; its entry methods are the only way in.
- * Each runs as one synchronous transaction, so a check and its write cannot be interleaved, and answers leave only when the
- * writes are durable. An empty store decides nothing: it answers `empty` until `initialise` gave it a count to start from.
+ * QuotaLedger: the exact count of one provider's calls. Each provider has one Durable Object. Only its entry methods change the count.
+ * Each runs as one synchronous transaction, so nothing can come between a check and its write. Answers leave only after the writes are
+ * durable. An empty store decides nothing: it answers `empty` until `initialise` gives it a count to start from.
  */
 import { DurableObject } from "cloudflare:workers";
 import { configOf } from "../env.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { HOUR_MS, dayOf, earliest } from "../lib/time.ts";
-import { adoptSwitch, changeSettings, followMirror, resetDay, setUsage } from "./operator.ts";
-import { readableRequest } from "./protocol.ts";
+import { adoptSwitch, applyMirror, changeSettings, resetDay, setUsage } from "./operator.ts";
+import { validRequest } from "./protocol.ts";
 import { countUntracked, newlyUntracked, observe } from "./provider-count.ts";
 import { LedgerPublisher, recover } from "./publish.ts";
 import type { RecoveryEvidence } from "./publish.ts";
@@ -38,7 +38,7 @@ import type {
 import { callerToday, history, historyOf, overview, status } from "./views.ts";
 import type { History } from "./views.ts";
 
-/** The store holds nothing yet, not even a zero. */
+/** The store holds no count yet, not even 0. */
 export interface EmptyLedger {
   readonly empty: true;
 }
@@ -64,7 +64,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     });
   }
 
-  /** One permission to send one request, or the reason why not. `refusals`: what the asking instance refused by itself before. */
+  /** Grants permission to send one request, or refuses with a reason. `refusals`: refusals from the calling instance's memory. */
   async reserve(
     request: ReserveRequest,
     view: EnforcementSwitch | null,
@@ -73,21 +73,21 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return this.#change((now) => {
       adoptSwitch(this.#store, view, now);
       if (refusals) this.#store.countRefusals("refusals", "daily", refusals.date, refusals.refusals);
-      return reserve(this.#store, readableRequest("reserve", request), now);
+      return reserve(this.#store, validRequest("reserve", request), now);
     });
   }
 
-  /** Charges what was really spent. Twice answers the same. */
+  /** Charges the actual cost. A repeated commit gets the same answer. */
   async commit(request: CommitRequest): Promise<CommitAnswer | EmptyLedger> {
-    return this.#change((now) => commit(this.#store, readableRequest("commit", request), now));
+    return this.#change((now) => commit(this.#store, validRequest("commit", request), now));
   }
 
-  /** Returns calls that were surely not sent. */
+  /** Returns calls that were certainly not sent. */
   async release(id: string): Promise<ReleaseAnswer | EmptyLedger> {
     return this.#change((now) => release(this.#store, id, now));
   }
 
-  /** For a request whose answer never arrived: nothing stays reserved, and nothing will be. */
+  /** Releases a reservation whose answer never arrived. If its request arrives later, it is not granted. */
   async abandon(id: string): Promise<{ abandoned: true } | EmptyLedger> {
     return this.#change((now) => {
       abandon(this.#store, id, now);
@@ -97,12 +97,12 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
 
   /** Charges calls made without a reservation, once per id. */
   async add(id: string, caller: string, calls: number): Promise<CommitAnswer | EmptyLedger> {
-    return this.#change((now) => add(this.#store, id, caller, readableRequest("add", { id, caller, calls }).calls, now));
+    return this.#change((now) => add(this.#store, id, caller, validRequest("add", { id, caller, calls }).calls, now));
   }
 
-  /** What a reservation would be granted now; it sees what others reserved, and takes nothing. */
+  /** Calls that a reservation would be granted now, with other reservations counted. Reserves nothing. */
   async check(request: Omit<ReserveRequest, "id">): Promise<CheckAnswer | EmptyLedger> {
-    return this.#read((now) => check(this.#store, readableRequest("check", request), now));
+    return this.#read((now) => check(this.#store, validRequest("check", request), now));
   }
 
   async status(view: StatusView = "by_project"): Promise<QuotaStatus | EmptyLedger> {
@@ -119,15 +119,15 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return this.#read((now) => callerToday(this.#store, caller, now));
   }
 
-  /** The latest `days` UTC days, the newest first; days on which nothing happened are left out. With a caller, only its own days. */
+  /** The latest `days` UTC days, newest first, without days on which nothing happened. With a caller: only its own days. */
   async history(days: number, caller: string | null = null): Promise<History | EmptyLedger> {
     return this.#read((now) => {
-      const shown = caller === null ? history(this.#store, days, now) : historyOf(this.#store, caller, days, now);
-      return { ...shown, status: status(this.#store, now) };
+      const answer = caller === null ? history(this.#store, days, now) : historyOf(this.#store, caller, days, now);
+      return { ...answer, status: status(this.#store, now) };
     });
   }
 
-  /** Takes in the provider's count from a free look (`GET /key`). */
+  /** Applies the provider's count, read with a free request (`GET /key`). */
   async observe(report: ProviderReport): Promise<QuotaStatus | EmptyLedger> {
     return this.#change((now) => {
       observe(this.#store, report, now);
@@ -136,42 +136,42 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     });
   }
 
-  /** Sets today's count. `report`: the provider's own, fresh, so that what it has counted becomes the base. */
+  /** Sets today's count. `report`: the provider's fresh count, which becomes the base of later comparisons. */
   async setUsage(used: number, operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
     return this.#change((now) => {
-      setUsage(this.#store, used, readableRequest("setUsage", { operation, used }).operation, report, now);
+      setUsage(this.#store, used, validRequest("setUsage", { operation, used }).operation, report, now);
       return status(this.#store, now);
     });
   }
 
-  /** Sets today's count to 0; open reservations stay reserved. */
+  /** Sets today's count to 0. Open reservations stay reserved. */
   async reset(operation: Operation, report: ProviderReport | null): Promise<QuotaStatus | EmptyLedger> {
     return this.#change((now) => {
-      resetDay(this.#store, readableRequest("reset", { operation }).operation, report, now);
+      resetDay(this.#store, validRequest("reset", { operation }).operation, report, now);
       return status(this.#store, now);
     });
   }
 
-  /** Changes settings; `null` returns to the configured values. */
+  /** Changes settings. `null` restores the configured values. */
   async changeSettings(
     change: SettingsChange | null,
     operation: Operation,
     view: EnforcementSwitch | null,
   ): Promise<SettingsAnswer | EmptyLedger> {
     return this.#change((now) => {
-      readableRequest("changeSettings", { operation, change });
-      // The switch that the asking instance knows is older than this change.
+      validRequest("changeSettings", { operation, change });
+      // The calling instance read its switch before this change.
       adoptSwitch(this.#store, view, now);
       return changeSettings(this.#store, change, operation, now);
     });
   }
 
-  /** Begins today's row. True the first time in a day. No decision needs it: this only makes the new day visible. */
+  /** Creates today's row. True the first time in a day. Decisions do not need it: it only makes the new day visible. */
   async rollOver(): Promise<{ date: string; rolledOver: boolean } | EmptyLedger> {
     return this.#change((now) => ({ date: dayOf(now), rolledOver: this.#store.openDay(dayOf(now)) }));
   }
 
-  /** Gives an empty store its first count. Does nothing where a count exists. */
+  /** Gives an empty store its first count. Does nothing if a count exists. */
   async initialise(evidence: RecoveryEvidence): Promise<void> {
     const now = Date.now();
     if (this.#store.state.value.initialisedAt !== null) return;
@@ -179,14 +179,14 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     this.#schedule(now);
   }
 
-  /** Expires reservations, publishes, deletes old rows. Runs at least once; running twice changes nothing. */
+  /** Expires reservations, publishes, deletes old rows. The platform runs it at least once. A second run changes nothing. */
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
     const now = Date.now();
     if (this.#store.state.value.initialisedAt === null) return;
     this.#transact(() => expire(this.#store, now));
     const stored = await this.#publisher.publish(now);
-    this.#transact(() => followMirror(this.#store, stored, now));
+    this.#transact(() => applyMirror(this.#store, stored, now));
     if (now - this.#purgedAt > HOUR_MS) {
       this.#purgedAt = now;
       this.#transact(() => this.#store.purge(now));
@@ -194,7 +194,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     this.#schedule(now);
   }
 
-  /** Every entry: expired reservations are charged first, so that each decision sees the truth of `now`. */
+  /** Runs a change. Expired reservations are charged first, so that the decision sees the exact count at `now`. */
   #change<Answer>(decide: (now: number) => Answer): Answer | EmptyLedger {
     if (this.#store.state.value.initialisedAt === null) return { empty: true };
     const now = Date.now();
@@ -207,18 +207,18 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return answer;
   }
 
-  /** Like a change, but the snapshot only falls behind where something is to be counted first. */
-  #read<Answer>(look: (now: number) => Answer): Answer | EmptyLedger {
+  /** Runs a query. It becomes a change, which is published, only if something must be counted first. */
+  #read<Answer>(query: (now: number) => Answer): Answer | EmptyLedger {
     const now = Date.now();
-    const begun = this.#store.state.value.initialisedAt !== null;
-    const due = begun && ((this.#store.nextExpiry() ?? Infinity) <= now || newlyUntracked(this.#store, now) > 0);
-    if (!begun || due) return this.#change(look);
-    this.#publisher.lookedAt(now);
+    const initialized = this.#store.state.value.initialisedAt !== null;
+    const mustCount = initialized && ((this.#store.nextExpiry() ?? Infinity) <= now || newlyUntracked(this.#store, now) > 0);
+    if (!initialized || mustCount) return this.#change(query);
+    this.#publisher.wasRead(now);
     this.#schedule(now);
-    return look(now);
+    return query(now);
   }
 
-  /** A throw undoes the statements of the whole entry, and what was remembered of them. */
+  /** An exception rolls back all statements of the entry, and the values kept in memory. */
   #transact<Answer>(work: () => Answer): Answer {
     try {
       return this.ctx.storage.transactionSync(work);
@@ -228,14 +228,14 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     }
   }
 
-  /** One alarm serves all that is due later; it is only ever moved to an earlier time. */
+  /** Sets one alarm for all later work. An alarm only ever moves to an earlier time. */
   #schedule(now: number): void {
     const at = earliest(this.#store.nextExpiry(), this.#publisher.dueAt(now));
     if (at === null || (this.#alarmAt !== null && this.#alarmAt <= at)) return;
     this.#alarmAt = at;
     const failed = (error: unknown): void => {
       this.#alarmAt = null;
-      log.error("The ledger's alarm could not be set; the next request sets it", errorFields(error));
+      log.error("Ledger alarm not set, the next request retries", errorFields(error));
     };
     this.ctx.waitUntil(this.ctx.storage.setAlarm(at).catch(failed));
   }

@@ -1,6 +1,6 @@
 /**
- * QuotaManager: everything that wants to call the provider uses it. `withQuota` wraps one provider call: reserve, wait for its
- * turn, run, settle by outcome, always. Refusals are data; a ledger that does not answer throws `quota_unavailable`.
+ * QuotaManager: the interface for all code that calls the provider. `withQuota` wraps one provider call: it reserves, waits for the turn,
+ * sends, and always settles by outcome. A refusal is a return value. If the ledger does not answer, methods throw `quota_unavailable`.
  */
 import { waitUntil } from "cloudflare:workers";
 import type { Enforcement } from "../env.ts";
@@ -32,7 +32,7 @@ import type {
 } from "./types.ts";
 import { publishedStatus } from "./views.ts";
 
-/** One provider request: its caller and its price. */
+/** One provider request: its caller and its cost. */
 export interface Spending extends Spender {
   readonly cost: Cost;
 }
@@ -41,7 +41,7 @@ export interface Spending extends Spender {
 export interface Grant {
   readonly id: string;
   readonly deadline: number;
-  /** Reports how the request ended as soon as that is known: the charge then overlaps with other work. Later calls are ignored. */
+  /** Reports the outcome as soon as it is known, so that the charge overlaps with other work. Later calls are ignored. */
   readonly settle: (settlement: Settlement) => void;
 }
 
@@ -60,7 +60,7 @@ interface Settled {
   readonly status: QuotaStatus | null;
 }
 
-/** Runs around each step of one provider call, to trace it; the quota knows nothing of telemetry. Results and failures pass unchanged. */
+/** Hooks around the steps of one provider call, for tracing: `quota/` does not know telemetry. Results and errors pass unchanged. */
 export interface Watch {
   readonly reserve: (step: () => Promise<Turn>) => Promise<Turn>;
   readonly count: (step: () => Promise<ProviderCount>) => Promise<ProviderCount>;
@@ -77,7 +77,7 @@ export interface QuotaManagerOptions extends LedgerClientOptions {
 
 const MAX_POLL_MS = 1_000;
 
-/** Where no outcome was reported: it may have been sent, so it is charged. */
+/** The settlement if no outcome was reported: the request may have been sent, so it is charged. */
 const AMBIGUOUS: Settlement = { sent: "maybe", underWay: null, delivered: false, report: null, signal: "none", retryAfterSeconds: null };
 
 const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -91,16 +91,16 @@ export class QuotaManager {
     this.#ledger = new LedgerClient(options);
   }
 
-  /** What could be granted now; a check sees what others hold. */
-  async checkQuota(calls: number, who: Partial<Spender> = {}): Promise<CheckAnswer> {
-    return this.check({ cost: { calls }, caller: "check", priority: "interactive", ...who });
+  /** Calls that could be granted now. Other callers' reservations count as spent. */
+  async checkQuota(calls: number, spender: Partial<Spender> = {}): Promise<CheckAnswer> {
+    return this.check({ cost: { calls }, caller: "check", priority: "interactive", ...spender });
   }
 
   async check(spending: Spending): Promise<CheckAnswer> {
     return this.#ledger.call("check", spending);
   }
 
-  /** `newId`: the id was never used before, so there is no earlier answer, and this instance may refuse from its memory of the day. */
+  /** `newId`: the id is new, so no earlier answer exists, and this instance may refuse from its memory. */
   async reserve(request: ReserveRequest, { newId = false } = {}): Promise<ReserveAnswer> {
     const { refusals, clock, enforcementSwitch } = this.#options;
     const [requestedAt, { changes }] = [clock(), refusals];
@@ -121,7 +121,7 @@ export class QuotaManager {
     return this.#ledger.call("release", id);
   }
 
-  /** Charges calls that were made without a reservation. The id makes it happen once. */
+  /** Charges calls that were made without a reservation, once per id. */
   async incrementUsage(calls: number, id: string, caller = "direct"): Promise<CommitAnswer> {
     return this.#ledger.call("add", id, caller, calls);
   }
@@ -131,11 +131,11 @@ export class QuotaManager {
     return this.#ledger.call("callerUse", caller);
   }
 
-  /** The ledger's status, or its last published snapshot with its age. Throws `quota_unavailable` when there is neither. */
+  /** The ledger's status, or its last published snapshot with its age. Throws `quota_unavailable` if neither is available. */
   async getStatus({ fresh = true, view = "by_project" }: { fresh?: boolean; view?: StatusView } = {}): Promise<QuotaStatus> {
     if (!fresh) {
       const published = await this.#published(view);
-      // Yesterday's state says nothing of today.
+      // Yesterday's snapshot has no count of today.
       if (published?.date === dayOf(this.#options.clock())) return published;
     }
     try {
@@ -145,7 +145,7 @@ export class QuotaManager {
     }
   }
 
-  /** Today and the latest `days` UTC days; while the ledger is away, what its snapshot says. Throws `quota_unavailable` without either. */
+  /** Today and the latest `days` UTC days. Without the ledger, only its snapshot's status. Throws `quota_unavailable` without either. */
   async getOverview(days: number, view: StatusView): Promise<QuotaOverview> {
     try {
       return await this.#ledger.call("overview", days, view);
@@ -169,12 +169,12 @@ export class QuotaManager {
       const age = Math.max(0, Math.floor((this.#options.clock() - Date.parse(status.as_of)) / SECOND_MS));
       return { ...status, source: "snapshot", age_seconds: age };
     } catch (error) {
-      log.warn("KV did not give the snapshot", errorFields(error));
+      log.warn("Snapshot not read from KV", errorFields(error));
       return null;
     }
   }
 
-  /** The period is the UTC day of every request, so nothing needs resetting; this makes a new day visible before its first call. */
+  /** Makes a new day visible before its first call. The count needs no reset: each request's time gives its UTC day. */
   async resetIfNeeded(): Promise<{ date: string; rolledOver: boolean }> {
     return this.#ledger.call("rollOver");
   }
@@ -185,8 +185,8 @@ export class QuotaManager {
   }
 
   /**
-   * One provider call, paid exactly: reserves, waits for its turn, runs `send`, and settles by the outcome that `send` reported,
-   * or as fully spent where it reported none. A refusal is an answer; nothing was sent then.
+   * Wraps one provider call: reserves, waits for its turn, runs `send`, and settles by the outcome that `send` reported. Without a
+   * reported outcome, all reserved calls are charged. After a refusal, nothing is sent.
    */
   async withQuota<Result>(
     spending: Spending,
@@ -199,19 +199,19 @@ export class QuotaManager {
       turn = await watch.reserve(async () => this.#reserveInTurn({ id, ...spending }));
     } catch (error) {
       if (error instanceof Problem && error.code !== "quota_unavailable") throw error;
-      if ((await this.#enforcementWithoutLedger()) === "off") return this.#uncounted(id, spending, send);
-      // Perhaps it was granted, and only the answer was lost: it was not sent, and must not be held.
+      if ((await this.#enforcementWithoutLedger()) === "off") return this.#sendUncounted(id, spending, send);
+      // The ledger may have granted it and only the answer was lost. It was not sent, so it must not stay reserved.
       waitUntil(this.#abandon(id));
       throw error;
     }
     const { answer, requestedAt } = turn;
     if (answer.result === "refused") return answer;
     const { reservation, status } = answer;
-    // Counted from before the request, so that a slow answer cannot lengthen the life.
+    // Starts before the request to the ledger, so that a slow answer cannot extend the reservation.
     const deadline = requestedAt + (reservation.expiresAt - reservation.decidedAt);
 
     const turnAt = this.#options.clock() + (reservation.startAt - reservation.decidedAt);
-    // A probe is judged by two counts of its own: a header may lag behind, and reading the count is free. It is read while the turn comes.
+    // A probe needs its own two counts: a header may lag behind, and reading the count is free. This runs during the wait for the turn.
     const before = reservation.probe ? await watch.count(this.#options.readProviderCount) : null;
     const wait = turnAt - this.#options.clock();
     if (wait > 0) await sleep(wait);
@@ -230,7 +230,7 @@ export class QuotaManager {
     }
   }
 
-  /** Asks again while another batch is finding out the price, as long as a caller of this priority waits for the pace. */
+  /** Repeats the request while another batch reveals the price, up to this priority's longest wait for the pace. */
   async #reserveInTurn(request: ReserveRequest): Promise<Turn> {
     const giveUpAt = this.#options.clock() + paceAheadMs(request.priority);
     for (let poll = 0; ; poll += 1) {
@@ -240,12 +240,12 @@ export class QuotaManager {
       if (answer.result === "impossible") throw new Problem("unprocessable", `${answer.detail}.`);
       const waitsForPrice = answer.result === "refused" && answer.refusal.refusedBy === "price";
       if (!waitsForPrice || requestedAt >= giveUpAt) return { answer, requestedAt };
-      // Growing and uneven, so that many waiting callers do not ask at the same time.
+      // Growing and random, so that many waiting callers do not retry at the same time.
       await sleep(Math.min(MAX_POLL_MS, answer.refusal.waitMs * 1.5 ** poll) * (0.5 + Math.random()));
     }
   }
 
-  /** Whatever happens to the ledger now, a reservation that was sent is charged: by this commit, or by its expiry. */
+  /** Commits or releases. If the ledger fails, the reservation's expiry charges it. */
   async #settle({ id, calls }: Reservation, settlement: Settlement, before: ProviderCount | null, watch: Watch): Promise<Settled> {
     const unsettled = { charged: calls, status: null };
     try {
@@ -256,11 +256,11 @@ export class QuotaManager {
       const counts = before && { before, after: await watch.count(this.#options.readProviderCount) };
       const answer = await this.commit({ id, settlement, ...(counts ? { counts } : {}) });
       if (answer.result === "committed") return answer;
-      // The ledger lost its store in between: the sent calls must not be lost with it.
+      // The ledger lost its store since the reservation. Calls that were sent must still be counted.
       const added = await this.incrementUsage(calls, id, "recovered");
       return { charged: calls, status: added.result === "committed" ? added.status : null };
     } catch (error) {
-      log.error("A provider call could not be settled; its hold is charged when it expires", { id, ...errorFields(error) });
+      log.error("Provider call not settled: its reservation is charged when it expires", { id, ...errorFields(error) });
       return unsettled;
     }
   }
@@ -269,13 +269,17 @@ export class QuotaManager {
     try {
       await this.#ledger.call("abandon", id);
     } catch {
-      // The ledger is still away: if it granted anything, the reservation is charged when it expires.
+      // The ledger is still unavailable. If it granted the reservation, its expiry charges it.
     }
   }
 
-  /** Enforcement is off and the ledger is away: the call goes on, and the provider's own count will show it. */
-  async #uncounted<Result>(id: string, { cost, caller }: Spending, send: (grant: Grant) => Promise<Result>): Promise<WithQuota<Result>> {
-    log.warn("Enforcement is off and the ledger is away: a call goes uncounted", { caller, ...cost });
+  /** Sends although the ledger is unavailable, because enforcement is off. The provider's own count will include the call. */
+  async #sendUncounted<Result>(
+    id: string,
+    { cost, caller }: Spending,
+    send: (grant: Grant) => Promise<Result>,
+  ): Promise<WithQuota<Result>> {
+    log.warn("Ledger unreachable, enforcement off: call allowed and not counted", { caller, ...cost });
     const deadline = this.#options.clock() + INTERACTIVE_PACE_AHEAD_MS;
     const value = await send({ id, deadline, settle: () => undefined });
     return { result: "done", value, charged: "calls" in cost ? cost.calls : cost.batchOf, status: null };

@@ -1,4 +1,4 @@
-/** What an operator may change: settings, today's count, a reset. Each is audited in the same transaction. Synchronous. No clock. */
+/** Operators' changes: settings, today's count, a reset. Each is audited in the same transaction. Synchronous. No clock. */
 import { hourOf } from "../lib/time.ts";
 import { rebase } from "./provider-count.ts";
 import type { LedgerStore } from "./store.ts";
@@ -14,10 +14,10 @@ import type {
 } from "./types.ts";
 import { mirror, status } from "./views.ts";
 
-/** Changes settings; null returns to the configured values. */
+/** Changes settings. Null restores the configured values. */
 export function changeSettings(store: LedgerStore, change: SettingsChange | null, operation: Operation, now: number): SettingsAnswer {
   const { state } = store;
-  // An operation whose answer got lost is repeated: it must not happen twice.
+  // A client repeats an operation whose answer was lost. It must not happen twice.
   if (!store.wasAudited(operation.id)) {
     const before = state.settings;
     const overrides = change === null ? {} : { ...state.value.overrides, ...limitsIn(change) };
@@ -37,7 +37,7 @@ export function changeSettings(store: LedgerStore, change: SettingsChange | null
   return { result: "changed", settings: state.settings, mirror: mirror(store), status: status(store, now) };
 }
 
-/** Takes over a switch that was set while the ledger could not be reached. The later one wins. */
+/** Adopts a switch that was set while the ledger was unreachable. The later of the two wins. */
 export function adoptSwitch(store: LedgerStore, view: EnforcementSwitch | null, now: number): void {
   const { state } = store;
   if (!view || view.changedAt <= state.value.enforcement.changedAt) return;
@@ -48,19 +48,19 @@ export function adoptSwitch(store: LedgerStore, view: EnforcementSwitch | null, 
 }
 
 /**
- * What KV holds, read again; undefined where it could not be read. A later switch is adopted. Where KV was unreadable when the ledger
- * began, the operator's limits are taken from it now, unless they were set anew since.
+ * Applies the settings stored in KV (`undefined`: unreadable). Adopts a later switch. If KV was unreadable when the ledger was
+ * initialized, this applies the operator's limits from KV, unless an operator has set them again since.
  */
-export function followMirror(store: LedgerStore, mirrored: SettingsMirror | null | undefined, now: number): void {
+export function applyMirror(store: LedgerStore, mirrored: SettingsMirror | null | undefined, now: number): void {
   if (mirrored === undefined) return;
   const { state } = store;
   if (state.value.mirrorUnread) {
     const before = state.settings;
-    const own = state.value.overrides;
-    const both = { ...mirrored?.overrides, ...own };
-    const limits = { ...state.configured, ...both };
-    // Limits set anew since may not go together with the older ones: then only the newer ones count.
-    state.changeSettings({ overrides: limits.dailyLimit < limits.safetyBuffer ? own : both });
+    const newer = state.value.overrides;
+    const merged = { ...mirrored?.overrides, ...newer };
+    const limits = { ...state.configured, ...merged };
+    // The newer limits may contradict the older ones. Then only the newer ones apply.
+    state.changeSettings({ overrides: limits.dailyLimit < limits.safetyBuffer ? newer : merged });
     state.update({ mirrorUnread: false });
     auditSettings(store, "settings.recover", { id: crypto.randomUUID(), actor: "mirror" }, before, now);
   }
@@ -69,24 +69,24 @@ export function followMirror(store: LedgerStore, mirrored: SettingsMirror | null
 
 function auditSettings(store: LedgerStore, action: string, operation: Operation, before: Settings, now: number): void {
   const after = store.state.settings;
-  // Slots that were booked at another rate say nothing about this one.
+  // Slots booked at another rate cannot be reused at this one.
   if (before.ratePerSecond !== after.ratePerSecond) store.state.startPaceChain(0);
   audit(store, action, operation, before, after, now);
 }
 
-/** Sets today's count; the difference is charged to the caller `operator`. `report`: the provider's own count, fresh. */
+/** Sets today's count. The difference is charged to the caller `operator`. `report`: the provider's fresh count. */
 export function setUsage(store: LedgerStore, used: number, operation: Operation, report: ProviderReport | null, now: number): void {
   if (store.wasAudited(operation.id)) return;
   const day = store.today(now);
   const before = day.charged + day.untracked;
   rebase(store, report, used, now);
   store.charge(day.date, "operator", hourOf(now), used - before);
-  // A correction is no call that the provider could have counted since.
+  // The provider cannot have counted a correction since.
   store.updateDay(day.date, { charged_when_observed: day.charged_when_observed + used - before });
   audit(store, "usage.set", operation, { used: before }, { used }, now);
 }
 
-/** Today starts again from 0. The callers' charges stay readable in the audit log. */
+/** Sets today's count to 0. The audit log keeps the callers' charges. */
 export function resetDay(store: LedgerStore, operation: Operation, report: ProviderReport | null, now: number): void {
   if (store.wasAudited(operation.id)) return;
   const day = store.today(now);

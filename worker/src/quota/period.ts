@@ -1,34 +1,35 @@
-/** The periods that a call is charged in: UTC days. No I/O. No clock: `now` is always given, in epoch milliseconds. */
+/** The periods that a call is charged in: UTC days. No I/O. No clock: `now` is an argument, in epoch milliseconds. */
 import { SECOND_MS, dayOf, hourOf, startOfDay } from "../lib/time.ts";
 import type { UnderWay } from "./types.ts";
 
-/** A commit this close to midnight cannot be told apart from one on the other side: clocks differ. */
+/** Clocks differ, so a request this close to midnight may belong to either day. */
 export const MIDNIGHT_MARGIN_MS = 5 * SECOND_MS;
-/** The provider's own reset may lag: what it counts in the first two minutes may still be yesterday's. */
+/** The provider's own reset may lag. Its count in the first two minutes may still be yesterday's. */
 export const PROVIDER_RESET_LAG_MS = 120 * SECOND_MS;
 
-/** The UTC day of a count is certain only if it was asked for and answered in it, and not while the provider may still count yesterday. */
+/** Whether a count surely belongs to today: request and answer lie in today, and the request came after the provider's reset lag. */
 export function isTodays({ requestedAt, receivedAt }: { requestedAt: number; receivedAt: number }, now: number): boolean {
   const today = dayOf(now);
-  const settled = requestedAt >= startOfDay(now) + PROVIDER_RESET_LAG_MS;
-  return settled && dayOf(requestedAt) === today && dayOf(receivedAt) === today;
+  const afterLag = requestedAt >= startOfDay(now) + PROVIDER_RESET_LAG_MS;
+  return afterLag && dayOf(requestedAt) === today && dayOf(receivedAt) === today;
 }
 
-/** The periods that the provider may have counted a request in: clocks differ, so close to midnight it may be either. */
+/** The periods that the provider may have counted a request in. Clocks differ, so close to midnight these are two. */
 export function possiblePeriods({ from, to }: UnderWay): readonly string[] {
   return [...new Set([dayOf(from - MIDNIGHT_MARGIN_MS), dayOf(to + MIDNIGHT_MARGIN_MS)])];
 }
 
 /**
- * The periods that a reservation is charged in, from where it was opened to where it ends. Across a midnight, a request that was surely under way on one side only is charged there; otherwise both are charged.
+ * The periods that a reservation is charged in, between its opening and its end. If a midnight lies between them, a request that was
+ * certainly in flight on one side only is charged on that side. Otherwise both days are charged.
  */
 export function chargedPeriods(openedAt: number, endedAt: number, underWay: UnderWay | null): readonly string[] {
-  const held = [...new Set([dayOf(openedAt), dayOf(endedAt)])];
-  if (held.length === 1 || underWay === null) return held;
+  const periods = [...new Set([dayOf(openedAt), dayOf(endedAt)])];
+  if (periods.length === 1 || underWay === null) return periods;
   return possiblePeriods(underWay);
 }
 
-/** The hour that a charge in `date` made at `now` belongs to: the day's last where the day is over. */
+/** The hour of a charge in `date` at `now`. If the day is over, it is the day's last hour. */
 export function hourIn(date: string, now: number): number {
   return date === dayOf(now) ? hourOf(now) : 23;
 }

@@ -1,11 +1,11 @@
 /**
- * What crosses the RPC between Workers and ledgers. During a deploy, and after a rollback, they are of different releases:
+ * Schemas of the RPC between Workers and ledgers. During a deploy and after a rollback, the two run different releases:
  *
- * - A field may be added if it may be left out, and if the ledger before, which does not know it, grants no more without it. What must not
- *   be ignored is a method of a new name: a ledger that does not have it fails, and nothing is sent.
- * - A field or a method is removed one release after the last one that uses it. None changes its meaning.
- * - A request that this ledger cannot read changes nothing and fails, which is a 503.
- * - An answer must have every field that a grant, a charge or a shown number depends on. Unknown fields are ignored.
+ * - A new field must be optional, and a ledger of the previous release, which does not know it, must not grant more without it. If a
+ *   ledger must not ignore the new data, add a method with a new name: an older ledger then fails, and nothing is sent.
+ * - Remove a field or a method one release after the last release that uses it. Never change its meaning.
+ * - A request that this ledger cannot read changes nothing and fails with a 503.
+ * - An answer must contain every field that a grant, a charge or a displayed number depends on. Unknown fields are ignored.
  *
  * No I/O. No clock.
  */
@@ -40,7 +40,7 @@ const REQUESTS = {
   add: z.looseObject({ id, caller: z.string().min(1), calls }),
   setUsage: z.looseObject({ operation, used: calls }),
   reset: z.looseObject({ operation }),
-  // A strict object: a setting that this ledger does not know would be reported as changed.
+  // A strict object. Otherwise an unknown setting would be ignored and reported as changed.
   changeSettings: z.looseObject({
     operation,
     change: z
@@ -55,7 +55,7 @@ const REQUESTS = {
   }),
 } as const;
 
-/** In answers and in snapshots. */
+/** The status in answers and in snapshots. */
 export const status = z.looseObject({
   provider: z.string(),
   date: z.iso.date(),
@@ -78,7 +78,7 @@ export const status = z.looseObject({
 });
 const waiting = { callsNeeded: calls, available: calls, waitMs: z.number().min(0) };
 const shareUse = z.looseObject({ calls_per_day: z.int(), used: z.int(), reserved: z.int() });
-/** No text could be written for a rule that is not listed here. */
+/** Only these rules: no message exists for another one. */
 const refusal = z.union([
   z.looseObject({ refusedBy: z.enum(["daily", "floor", "hold", "projects-hold", "pace", "price"]), ...waiting }),
   z.looseObject({ refusedBy: z.literal("share"), share: shareUse, ...waiting }),
@@ -130,16 +130,16 @@ const ANSWERS = {
   initialise: z.unknown(),
 } as const;
 
-/** The request as it is. Throws where it cannot be read. */
-export function readableRequest<Request extends object>(method: keyof typeof REQUESTS, request: Request): Request {
+/** Returns the request unchanged. Throws if this ledger cannot read it. */
+export function validRequest<Request extends object>(method: keyof typeof REQUESTS, request: Request): Request {
   const { success, error } = REQUESTS[method].safeParse(request);
   if (success) return request;
   const issues = error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  throw new Error(`This ledger cannot read what it is asked to ${method}: ${issues.join("; ")}`);
+  throw new Error(`The ledger cannot read a request to ${method}: ${issues.join("; ")}`);
 }
 
-/** The answer as it is. Throws where it cannot be read. */
-export function readableAnswer<Answer>(method: keyof typeof ANSWERS, answer: Answer): Answer {
+/** Returns the answer unchanged. Throws if this Worker cannot read it. */
+export function validAnswer<Answer>(method: keyof typeof ANSWERS, answer: Answer): Answer {
   const { error } = ANSWERS[method].safeParse(answer);
   if (error) throw new Error(`The ledger's answer to ${method} cannot be read: ${z.prettifyError(error)}`);
   return answer;

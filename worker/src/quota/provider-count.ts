@@ -1,7 +1,7 @@
-/** What the provider says of itself: its count, its price for a batch, its refusals. Synchronous. No I/O except the store. No clock. */
+/** The provider's own data: its count, its batch price, its refusals. Synchronous. No I/O except the store. No clock. */
 import { log } from "../lib/log.ts";
 import { HOUR_MS, SECOND_MS, dayOf, startOfDay } from "../lib/time.ts";
-import { LEAST_TELLING_BATCH, callsFor, isConfirmed, provenCost, suggestedPrice } from "./billing.ts";
+import { MIN_CONCLUSIVE_BATCH, callsFor, isConfirmed, provenCost, suggestedPrice } from "./billing.ts";
 import type { KnownPrice } from "./billing.ts";
 import { pausedUntil } from "./pace.ts";
 import { PROVIDER_RESET_LAG_MS, isTodays } from "./period.ts";
@@ -11,7 +11,7 @@ import type { LedgerState } from "./state.ts";
 import type { DayRow, LedgerStore, ReservationRow } from "./store.ts";
 import type { CountsAround, ProviderReport, Settlement } from "./types.ts";
 
-/** Takes the provider's count into today. Counts arrive late and out of order, so the largest is the latest. */
+/** Applies the provider's count to today. Counts arrive late and out of order, so the largest counts as the latest. */
 export function observe(store: LedgerStore, report: ProviderReport | null, now: number): void {
   const day = store.today(now);
   const spent = spentToday(store, report, now);
@@ -26,7 +26,7 @@ export function observe(store: LedgerStore, report: ProviderReport | null, now: 
   refundProven(store, report, now);
 }
 
-/** The provider's count of today; null where the report gives none, or is of another day or from before an operator's correction. */
+/** The provider's count of today. Null if the report has none, belongs to another day, or precedes an operator's correction. */
 function spentToday(store: LedgerStore, report: ProviderReport | null, now: number): number | null {
   if (!report || !isTodays(report, now)) return null;
   const day = store.today(now);
@@ -34,15 +34,15 @@ function spentToday(store: LedgerStore, report: ProviderReport | null, now: numb
 }
 
 /**
- * An operator sets the count to `used`. The provider's fresh count becomes the base, and may be lower than an earlier one: from there on
- * both counts rise together, and any difference is untracked. Without a fresh count, the last one must do, or else our own.
+ * Sets the count to `used` for an operator. The provider's fresh count becomes the base, even if an earlier one was higher. From then on,
+ * both counts rise together, and any difference is untracked. Without a fresh count, the base is the last one, or else the ledger's own.
  */
 export function rebase(store: LedgerStore, report: ProviderReport | null, used: number, now: number): void {
   const day = store.today(now);
   const fresh = report && isTodays(report, now) ? spentIn(report, day, store.state) : null;
   const counted = fresh ?? day.provider_spent ?? day.provider_base + day.charged + day.untracked;
   store.counts.forget(day.date);
-  store.totals.forgetPace();
+  store.totals.forgetBurnRate();
   if (report === null || fresh === null) {
     store.updateDay(day.date, { provider_base: counted - used, corrected_at: now });
     return;
@@ -63,14 +63,14 @@ function rememberLimit(state: LedgerState, limit: number | null): void {
   if (!state.value.everCounted || providerLimit !== state.value.providerLimit) state.update({ everCounted: true, providerLimit });
 }
 
-/** Calls that the provider counted and that were neither charged nor are reserved, beyond those known already. */
+/** Newly found untracked calls: counted by the provider, neither charged nor reserved, and not yet recorded as untracked. */
 export function newlyUntracked(store: LedgerStore, now: number): number {
   const { provider_spent: spent, provider_base: base, charged, untracked } = store.today(now);
   if (spent === null) return 0;
   return untrackedCalls(untracked, { spent, base }, { charged, reserved: store.reserved() }) - untracked;
 }
 
-/** After every change: what others spent is counted as soon as no reservation of ours can explain it any more. */
+/** Runs after every change. Records untracked calls as soon as no open reservation can explain them. */
 export function countUntracked(store: LedgerStore, now: number): void {
   const calls = newlyUntracked(store, now);
   if (calls <= 0) return;
@@ -79,14 +79,14 @@ export function countUntracked(store: LedgerStore, now: number): void {
   burnUntracked(store, calls, day, now);
 }
 
-/** The provider's count of spent calls; null where it gave none, or its limit is unknown. */
+/** The provider's count of spent calls, null if it gave none or its limit is unknown. */
 function spentIn({ daily }: ProviderReport, day: DayRow, state: LedgerState): number | null {
   if (!daily) return null;
   const limit = daily.limit ?? day.provider_limit ?? state.value.providerLimit;
   return limit !== null && limit >= daily.left ? limit - daily.left : null;
 }
 
-/** Untracked calls happened some time since the last count: only the last hour's part of them is today's pace. */
+/** Untracked calls happened at unknown times since the last count. Only the last hour's part of them belongs to the burn rate. */
 function burnUntracked({ totals }: LedgerStore, calls: number, day: DayRow, now: number): void {
   if (calls <= 0) return;
   const since = now - (day.observed_at ?? startOfDay(now));
@@ -94,9 +94,9 @@ function burnUntracked({ totals }: LedgerStore, calls: number, day: DayRow, now:
 }
 
 /**
- * What a settled request cost: the price it was granted at, or for a lone batch of unknown price what the two counts around it prove,
- * and its size where they prove nothing. What the count rose beyond that becomes untracked in the same commit. Only lone batches teach a
- * price. Any other can contradict it, and then the next lone ones decide.
+ * The cost of a settled request. Normally this is the price of its grant. For a lone batch of unknown price, it is the cost that the two
+ * counts around it prove, or its size if they prove nothing. Any further rise of the count becomes untracked in the same commit. Prices
+ * are learned from lone batches only. Any other batch can contradict the price, and then the next lone batches decide.
  */
 export function costOf(
   store: LedgerStore,
@@ -108,7 +108,7 @@ export function costOf(
   const { batch_of: batchOf, calls, probe } = row;
   if (batchOf === null || batchOf <= 1) return calls;
   if (probe === 1 && store.state.learnsPrice) return costOfProbe(store, row, batchOf, settlement, counts, now);
-  if (settlement.delivered && batchOf >= LEAST_TELLING_BATCH) forgetWrongPrice(store, row, batchOf, settlement.report, now);
+  if (settlement.delivered && batchOf >= MIN_CONCLUSIVE_BATCH) forgetWrongPrice(store, row, batchOf, settlement.report, now);
   return calls;
 }
 
@@ -131,12 +131,12 @@ function costOfProbe(
   }
   const [spentBefore, spentAfter] = around;
   const cost = provenCost({ batchOf, spentBefore, spentAfter, delivered });
-  if (cost !== null && delivered) teach(store, row, batchOf, { spentBefore, spentAfter }, now);
+  if (cost !== null && delivered) learnFromProbe(store, row, batchOf, { spentBefore, spentAfter }, now);
   return cost ?? batchOf;
 }
 
-/** The dearer price is learned from one batch, the cheaper one from two: a count that lags and one foreign call look like it. */
-function teach(
+/** Learns the higher price from one batch, the lower one from two: a lagging count plus one untracked call looks like the lower. */
+function learnFromProbe(
   store: LedgerStore,
   row: ReservationRow,
   batchOf: number,
@@ -145,7 +145,7 @@ function teach(
 ): void {
   const date = dayOf(now);
   const price = suggestedPrice({ batchOf, spentBefore, spentAfter, others: byOthers(store, row, row.charged_before, now) });
-  if (price === "per_isbn" && batchOf >= LEAST_TELLING_BATCH) {
+  if (price === "per_isbn" && batchOf >= MIN_CONCLUSIVE_BATCH) {
     learn(store, { price, source: "observed" }, batchOf);
     return;
   }
@@ -161,7 +161,7 @@ function teach(
 
 function learn({ state }: LedgerStore, price: KnownPrice, batchOf: number): void {
   state.update({ learnedPrice: price, cheapBatch: null });
-  log.info("Price of a batch learned", { ...price, batch_of: batchOf });
+  log.info("Batch price learned", { ...price, batch_of: batchOf });
 }
 
 function forgetWrongPrice(store: LedgerStore, row: ReservationRow, batchOf: number, report: ProviderReport | null, now: number): void {
@@ -172,33 +172,33 @@ function forgetWrongPrice(store: LedgerStore, row: ReservationRow, batchOf: numb
   const others = byOthers(store, row, row.charged_when_observed, now);
   const seen = suggestedPrice({ batchOf, spentBefore: row.spent_before, spentAfter, others });
   if (seen === null || seen === known.price) return;
-  log.warn("The provider's count contradicts the price of a batch", { known: known.price, seen, source: known.source });
+  log.warn("Batch price contradicted by the provider's count", { known: known.price, seen, source: known.source });
   if (store.state.learnsPrice) store.state.update({ learnedPrice: null, cheapBatch: null });
 }
 
-/** The most that other requests of ours may have added to the provider's count since `chargedBefore`. */
+/** The most that the coordinator's other requests can have added to the provider's count since `chargedBefore`. */
 function byOthers(store: LedgerStore, row: ReservationRow, chargedBefore: number, now: number): number {
   return Math.max(0, store.today(now).charged - chargedBefore + store.reserved() - row.calls);
 }
 
-/** What the provider had spent before and after a batch of today; null where one of the counts is missing, or of another day or account. */
+/** The provider's counts before and after a batch of today. Null if one is missing, or belongs to another day or account. */
 function spentAround(store: LedgerStore, row: ReservationRow, { before, after }: CountsAround, now: number): [number, number] | null {
   if (before.kind !== "count" || after.kind !== "count" || dayOf(row.opened_at) !== dayOf(now)) return null;
   const [spentBefore, spentAfter] = [spentToday(store, before.report, now), spentToday(store, after.report, now)];
   return spentBefore === null || spentAfter === null ? null : [spentBefore, spentAfter];
 }
 
-/** A provider that answers and never gave a count cannot teach: one call a request is assumed, and shown as such. */
+/** If the provider answers but never gave a count, no price can be learned. One call per request is assumed, and reported as assumed. */
 function assumedPrice({ state }: LedgerStore, settlement: Settlement, { before, after }: CountsAround): KnownPrice | null {
   const silent = before.kind === "none" && after.kind === "none" && !settlement.report?.daily;
   return silent && !state.value.everCounted ? { price: "per_request", source: "assumed" } : null;
 }
 
 /**
- * "Wait" holds back the pace; "the day is over" closes the day for everyone. Right after midnight a provider may still refuse
- * for yesterday: that only holds back the pace until its own reset is through.
+ * Applies the provider's refusal. "Wait" pauses all requests. "Quota exhausted" closes the day for all callers. Right after midnight, a
+ * provider may still refuse for yesterday. Such a refusal only pauses requests until the provider's own reset is finished.
  */
-export function heed(store: LedgerStore, settlement: Settlement, now: number): void {
+export function applySignal(store: LedgerStore, settlement: Settlement, now: number): void {
   const { report, signal } = settlement;
   const drained = report?.rate?.left === 0 ? report.rate.resetSeconds : null;
   if (signal === "wait") pause(store, settlement.retryAfterSeconds ?? drained ?? 1, now);
@@ -213,10 +213,10 @@ export function heed(store: LedgerStore, settlement: Settlement, now: number): v
   const day = store.today(now);
   const closed = safetyLimit(store.state.settings) - day.charged;
   if (closed > day.untracked) store.updateDay(day.date, { untracked: closed });
-  log.warn("The provider says its day is over: the day is closed", { charged: day.charged, untracked: Math.max(closed, day.untracked) });
+  log.warn("Day closed: the provider reported exhausted quota", { charged: day.charged, untracked: Math.max(closed, day.untracked) });
 }
 
-/** No slot of the pace before then. */
+/** Grants no slot before the end of the pause. */
 function pause({ state }: LedgerStore, waitSeconds: number, now: number): void {
   state.startPaceChain(pausedUntil(state.nextFreeAt, now, waitSeconds));
 }

@@ -1,4 +1,4 @@
-/** What the ledger writes to KV, and how an empty ledger begins from it. A failing KV never fails a call: the write is repeated later. */
+/** Writes the ledger's snapshot and settings to KV, and recovers an empty ledger from them. A failing KV never fails a call. */
 import { errorFields, log } from "../lib/log.ts";
 import { MINUTE_MS, SECOND_MS, dayOf, earliest, hourOf, startOfDay } from "../lib/time.ts";
 import { MAX_TTL_SECONDS } from "./policy.ts";
@@ -12,10 +12,10 @@ import { mirror, snapshot } from "./views.ts";
 export class LedgerPublisher {
   readonly #kv: QuotaKv;
   readonly #store: LedgerStore;
-  /** Whether the published snapshot is behind. Unknown after a start, so assumed. */
-  #behind = true;
-  #triedAt = 0;
-  /** Of KV, in a row. */
+  /** Whether the published snapshot is outdated. It is assumed to be after a start. */
+  #outdated = true;
+  #lastReadAt = 0;
+  /** Consecutive failures of KV. */
   #failures = 0;
 
   constructor(kv: QuotaKv, store: LedgerStore) {
@@ -24,99 +24,99 @@ export class LedgerPublisher {
   }
 
   changed(): void {
-    this.#behind = true;
+    this.#outdated = true;
   }
 
-  /** A snapshot of another day tells pollers nothing: the first look at a new day publishes it. */
-  lookedAt(now: number): void {
-    if (dayOf(this.#store.state.value.publishedAt) !== dayOf(now)) this.#behind = true;
+  /** The first query of a new day publishes a snapshot: pollers cannot use one of another day. */
+  wasRead(now: number): void {
+    if (dayOf(this.#store.state.value.publishedAt) !== dayOf(now)) this.#outdated = true;
   }
 
-  get #mirrorBehind(): boolean {
+  get #mirrorOutdated(): boolean {
     const { settingsRevision, mirroredRevision, mirrorUnread } = this.#store.state.value;
     return !mirrorUnread && settingsRevision > mirroredRevision;
   }
 
-  /** When something is to be written or read next; null while KV is up to date. */
+  /** Time of the next write or read, null while KV is up to date. */
   dueAt(now: number): number | null {
     const { publishedAt, mirroredAt, mirrorUnread } = this.#store.state.value;
-    // A time in the future is from before a clock stepped back.
+    // A time in the future means that the clock stepped back.
     const since = (time: number): number => Math.min(time, now);
     const due = earliest(
-      this.#behind ? since(publishedAt) + SNAPSHOT_EVERY_MS : null,
-      this.#mirrorBehind ? since(mirroredAt) + this.#pauseMs(MIRROR_EVERY_MS) : null,
-      mirrorUnread ? since(this.#triedAt) + this.#pauseMs(SNAPSHOT_EVERY_MS) : null,
+      this.#outdated ? since(publishedAt) + SNAPSHOT_EVERY_MS : null,
+      this.#mirrorOutdated ? since(mirroredAt) + this.#pauseMs(MIRROR_EVERY_MS) : null,
+      mirrorUnread ? since(this.#lastReadAt) + this.#pauseMs(SNAPSHOT_EVERY_MS) : null,
     );
     return due === null ? null : Math.max(now, due);
   }
 
-  /** Longer after every failure, so that an outage of KV keeps nobody busy. */
+  /** Doubles after every failure, so that an outage of KV causes few requests. */
   #pauseMs(shortest: number): number {
     return Math.min(MINUTE_MS, shortest * 2 ** this.#failures);
   }
 
-  /** Returns the settings that KV held before; undefined where it could not be read. */
+  /** Returns the settings that KV held before, `undefined` if it could not be read. */
   async publish(now: number): Promise<SettingsMirror | null | undefined> {
     const stored = await this.#read(now);
     const { state } = this.#store;
     const { publishedAt, mirroredAt } = state.value;
-    if (this.#behind && Math.abs(now - publishedAt) >= SNAPSHOT_EVERY_MS) {
+    if (this.#outdated && Math.abs(now - publishedAt) >= SNAPSHOT_EVERY_MS) {
       state.update({ publishedAt: now });
-      this.#behind = false;
-      this.#behind = !(await this.#written("snapshot", this.#kv.putSnapshot(snapshot(this.#store, now)))) || this.#behind;
+      this.#outdated = false;
+      this.#outdated = !(await this.#write("snapshot", this.#kv.putSnapshot(snapshot(this.#store, now)))) || this.#outdated;
     }
-    if (this.#mirrorBehind && Math.abs(now - mirroredAt) >= this.#pauseMs(MIRROR_EVERY_MS)) await this.#mirror(stored, now);
+    if (this.#mirrorOutdated && Math.abs(now - mirroredAt) >= this.#pauseMs(MIRROR_EVERY_MS)) await this.#mirror(stored, now);
     return stored;
   }
 
-  /** A switch that was turned while this ledger was away is later than ours: it is adopted, never overwritten. */
+  /** Does not overwrite a switch that was changed while this ledger was unavailable. The ledger adopts it instead. */
   async #mirror(stored: SettingsMirror | null | undefined, now: number): Promise<void> {
     const { state } = this.#store;
     const { settingsRevision, enforcement } = state.value;
     state.update({ mirroredAt: now });
-    // An unreadable one may be later too.
+    // An unreadable switch may be later too.
     if (stored === undefined || (stored && stored.enforcement.changedAt > enforcement.changedAt)) return;
-    if (await this.#written("settings", this.#kv.putMirror(mirror(this.#store)))) state.update({ mirroredRevision: settingsRevision });
+    if (await this.#write("settings", this.#kv.putMirror(mirror(this.#store)))) state.update({ mirroredRevision: settingsRevision });
     else this.#failures += 1;
   }
 
   async #read(now: number): Promise<SettingsMirror | null | undefined> {
-    this.#triedAt = now;
+    this.#lastReadAt = now;
     try {
       const stored = await this.#kv.mirror();
       this.#failures = 0;
       return stored;
     } catch (error) {
       this.#failures += 1;
-      log.warn("KV did not give the enforcement switch", errorFields(error));
+      log.warn("Settings not read from KV", errorFields(error));
       return undefined;
     }
   }
 
-  async #written(key: string, put: Promise<void>): Promise<boolean> {
+  async #write(key: string, put: Promise<void>): Promise<boolean> {
     try {
       await put;
       return true;
     } catch (error) {
-      log.warn("KV refused a write; it is tried again", { key, ...errorFields(error) });
+      log.warn("KV write failed, retrying later", { key, ...errorFields(error) });
       return false;
     }
   }
 }
 
-/** Where an empty ledger may take today's count from. */
+/** Sources of today's count for an empty ledger. */
 export interface RecoveryEvidence {
   readonly snapshot: LedgerSnapshot | null;
-  /** Undefined where KV could not be read. */
+  /** `undefined` if KV could not be read. */
   readonly mirror: SettingsMirror | null | undefined;
   readonly report: ProviderReport | null;
 }
 
 /**
  * Initializes an empty store from the published snapshot and settings, then applies the provider's own count. Calls that were reserved
- * when the snapshot was published may have been sent: they count as spent by their caller, so that no share is given out twice. Of
- * projects beyond those that a snapshot names only the sum is known: the day stays exact, and each of them may be given again what it
- * had, which is at most what the smallest named one had.
+ * when the snapshot was published may have been sent. They count as spent by their caller, so that no share is granted twice. A snapshot
+ * names the largest projects and the sum of the others. So the total stays exact, but an unnamed project's share starts again from 0.
+ * Its forgotten usage is at most that of the smallest named project.
  */
 export function recover(store: LedgerStore, { snapshot, mirror, report }: RecoveryEvidence, now: number): void {
   const { state } = store;
@@ -149,7 +149,7 @@ export function recover(store: LedgerStore, { snapshot, mirror, report }: Recove
   countUntracked(store, now);
   const { charged, untracked } = store.day(today);
   if (charged + untracked !== 0) state.update({ recoveredOn: today });
-  log.warn("The ledger's store was empty: today's count begins here", {
+  log.warn("Empty ledger recovered", {
     used: charged + untracked,
     from_snapshot: published !== null,
     from_provider: report !== null,

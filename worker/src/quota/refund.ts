@@ -1,5 +1,5 @@
 /**
- * Gives calls back that were charged and that the provider never counted. Only with proof: one count of the provider from before the
+ * Refunds calls that were charged but that the provider never counted. A refund needs two provider counts as proof: one from before the
  * charge, and one that was requested at least an hour after it. Synchronous. No I/O except the store. No clock.
  */
 import { HOUR_MS, MINUTE_MS, SECOND_MS, hourOf, isoSeconds } from "../lib/time.ts";
@@ -7,20 +7,20 @@ import { log } from "../lib/log.ts";
 import type { LedgerStore } from "./store.ts";
 import type { ProviderReport } from "./types.ts";
 
-/** A later count than this after a charge may be believed to contain it. */
+/** A count requested this long after a charge is taken to contain it. */
 const REFUND_AFTER_MS = HOUR_MS;
-/** One count is kept of each part of a day that is so long: the one that proves the most. */
+/** The length of a day's part. For each part, only the strongest proof is kept. */
 const PART_MS = 5 * MINUTE_MS;
 const REFUNDED_CALLER = "refunded";
 
-/** Keeps a count that was just taken in, and refunds what it proves together with an earlier one. */
+/** Keeps the latest count, and refunds the calls that it proves together with an earlier one. */
 export function refundProven(store: LedgerStore, report: ProviderReport, now: number): void {
   const { date } = store.today(now);
   const part = Math.floor(now / PART_MS);
   const known = store.counts.proofOf(date, part);
   if (known === null) refund(store, report, now);
   const { charged, provider_spent } = store.today(now);
-  // What is reserved may be in the provider's count already, and be charged later: such a charge is not one from after this count.
+  // The provider may already have counted reserved calls. Their later charge must not look like one from after this count.
   const [spent, taken] = [provider_spent ?? 0, charged + store.reserved()];
   if (known === null || spent - taken > known) store.counts.keep({ date, part, at: now, spent, taken });
 }
@@ -31,10 +31,10 @@ function refund(store: LedgerStore, report: ProviderReport, now: number): void {
   const until = report.requestedAt - REFUND_AFTER_MS;
   const before = store.counts.bestProof(date, until);
   if (spent === null || before === null) return;
-  // What was charged within the last hour may still come. The rest since the earlier count was charged, and can have raised the count by
-  // no more than it rose.
+  // The provider may still count calls charged within the last hour. It counted at most `spent - before.spent` of the other calls that
+  // were charged since the earlier count.
   const proven = charged - store.totals.chargedSince(until) - before.taken - (spent - before.spent);
-  // Whatever was proven: the count stays at least as high as the provider's.
+  // The ledger's count never falls below the provider's.
   const calls = Math.min(proven, charged + untracked - Math.max(0, spent - base));
   if (calls <= 0) return;
   store.charge(date, REFUNDED_CALLER, hourOf(now), -calls);

@@ -1,6 +1,6 @@
 /**
- * An instance's memory of a day that is over, for up to a second: a request for as much or more is refused without waking the ledger.
- * Only refusals that stay true until an operator changes the quota: `daily`, and spent, not merely reserved. No I/O. No clock.
+ * An instance's memory of exhausted quota, for up to a second. A request for as many or more calls is refused without the ledger. It keeps
+ * only refusals that stay true until an operator changes the quota: `daily`, with calls spent and not only reserved. No I/O. No clock.
  */
 import { isProject } from "./types.ts";
 import type { ReserveAnswer, ReserveRequest } from "./types.ts";
@@ -8,19 +8,19 @@ import { SECOND_MS, endOfDay, dayOf } from "../lib/time.ts";
 
 type Refused = Extract<ReserveAnswer, { result: "refused" }>;
 
-/** Refusals that were not reported to the ledger yet. */
+/** Refusals not yet reported to the ledger. */
 export interface UnreportedRefusals {
   /** UTC day, YYYY-MM-DD. */
   readonly date: string;
   readonly refusals: number;
 }
 
-/** The contract's bound. */
+/** The longest time that the contract allows. */
 const REMEMBERED_MS = SECOND_MS;
 
 /**
- * Null for a project, whose refusal may have another reason (its share, its open reservations), and for a batch, whose price only the
- * ledger knows.
+ * The calls that the request needs. Null for a project: its refusal may have another reason (its share, its open reservations). Null for
+ * a batch too: only the ledger knows its price.
  */
 function plainCalls({ cost, minCalls, caller, share }: ReserveRequest): number | null {
   const plain = "calls" in cost && (share ?? null) === null && !isProject(caller);
@@ -32,18 +32,18 @@ export class RefusalMemory {
   #changes = 0;
   #unreported: UnreportedRefusals | null = null;
 
-  /** The number of changes of the quota: an answer to a request from before a change must not be remembered. */
+  /** Number of quota changes. An answer to a request from before a change must not be remembered. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** An operator changed the quota here: the next request goes to the ledger. */
+  /** Clears the memory after an operator's change in this instance. The next request goes to the ledger. */
   forget(): void {
     this.#changes += 1;
     this.#last = null;
   }
 
-  /** The answer to a request of a new id, null where the ledger is to be asked. */
+  /** The remembered refusal of a request with a new id, null if the ledger must decide. */
   answerTo(request: ReserveRequest, now: number): Refused | null {
     if (this.#last === null) return null;
     const { answer, requestedAt } = this.#last;
@@ -64,13 +64,13 @@ export class RefusalMemory {
     };
   }
 
-  /** `requestedAt`, `changes`: as they were when the request was sent. */
+  /** Remembers the answer if it is a lasting refusal. `requestedAt`, `changes`: their values when the request was sent. */
   note(request: ReserveRequest, answer: ReserveAnswer, requestedAt: number, changes: number): void {
     if (changes !== this.#changes || plainCalls(request) === null || answer.result !== "refused") return;
     if (answer.refusal.refusedBy === "daily" && !answer.refusal.held) this.#last = { answer, requestedAt };
   }
 
-  /** To report to the ledger with the next request. An instance that ends before that loses them: a statistic, not a count. */
+  /** Refusals to report to the ledger with the next request. An instance that ends earlier loses them, which affects only statistics. */
   takeUnreported(): UnreportedRefusals | null {
     const unreported = this.#unreported;
     this.#unreported = null;

@@ -1,15 +1,15 @@
-/** A refusal as the answer it becomes. No I/O. No clock. */
+/** Turns a refusal into a problem answer. No I/O. No clock. */
 import { Problem } from "../errors.ts";
-import { leftOfShare } from "./policy.ts";
+import { remainingOfShare } from "./policy.ts";
 import type { QuotaStatus, Refusal, ShareUse } from "./types.ts";
 import { SECOND_MS, isoSeconds } from "../lib/time.ts";
 
-/** Spread over a minute, so that not everybody comes back at 00:00:00. */
+/** Retries are spread over a minute, so that not all clients retry at 00:00:00. */
 const RESET_JITTER_SECONDS = 60;
 
 const GROUPED = new Intl.NumberFormat("en-US");
 
-/** "12,345": people read these. */
+/** Grouped digits for readers: "12,345". */
 const grouped = (count: number): string => GROUPED.format(count);
 
 function calls(count: number): string {
@@ -17,10 +17,10 @@ function calls(count: number): string {
 }
 
 /**
- * The problem for a refusal. Two kinds that must never be confused: too little of the day is left (`quota_exhausted`), or wait a
- * moment (`pace_exceeded`). Calls that are only reserved are of the first kind: no call is left to grant, and a client that took it
- * for the pace would ask again every second. But the day is not over, so the answer says when to come back (`available_at`,
- * `Retry-After`) and does not mention the next day. `chargedCalls`: spent before the provider itself refused.
+ * The problem for a refusal. Its two kinds must never be confused: too few calls are left (`quota_exhausted`), or wait a moment
+ * (`pace_exceeded`). If the missing calls are only reserved, the kind is `quota_exhausted` too, because a `pace_exceeded` client would
+ * retry every second. Reserved calls may be released before the reset, so this answer gives an earlier time (`available_at`,
+ * `Retry-After`). `chargedCalls`: calls charged before the provider itself refused.
  */
 export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCalls = 0): Problem {
   switch (refusal.refusedBy) {
@@ -38,44 +38,45 @@ export function refusalProblem(refusal: Refusal, status: QuotaStatus, chargedCal
   }
 }
 
-/** When it is worth asking again: the next whole second, never one before. A status is of some time in the second of its `as_of`. */
+/** The time for a retry, rounded up to a second. `as_of` is rounded down, so its second may be almost over. */
 function availableAt({ waitMs, decidedAt }: Refusal, { as_of }: QuotaStatus): string {
   const from = decidedAt ?? Date.parse(as_of) + SECOND_MS - 1;
   return isoSeconds(Math.ceil((from + waitMs) / SECOND_MS) * SECOND_MS);
 }
 
-function comeBack(refusal: Refusal, status: QuotaStatus): string {
+function retryAdvice(refusal: Refusal, status: QuotaStatus): string {
   if (!refusal.held) return `The next day begins at ${status.reset_at}.`;
-  return `The day is not over: what is reserved may come back. Try again at ${availableAt(refusal, status)}.`;
+  return `Reserved calls may be released. Try again at ${availableAt(refusal, status)}.`;
 }
 
 function dailyDetail(refusal: Refusal, status: QuotaStatus): string {
   const left = status.remaining === 0 ? "nothing is left" : `${grouped(status.remaining)} are left`;
-  const held = status.reserved > 0 ? `, ${grouped(status.reserved)} reserved` : "";
-  const spent = `${grouped(status.used)} of ${grouped(status.safety_limit)} used${held}`;
-  return `This needs ${calls(refusal.callsNeeded)}, but ${left} today (${spent}). ${comeBack(refusal, status)}`;
+  const reserved = status.reserved > 0 ? `, ${grouped(status.reserved)} reserved` : "";
+  const spent = `${grouped(status.used)} of ${grouped(status.safety_limit)} used${reserved}`;
+  return `This needs ${calls(refusal.callsNeeded)}, but ${left} today (${spent}). ${retryAdvice(refusal, status)}`;
 }
 
 function shareDetail(refusal: Refusal, share: ShareUse, status: QuotaStatus): string {
-  const left = leftOfShare(share);
-  const held = share.reserved > 0 ? ` (${grouped(share.reserved)} more are reserved)` : "";
-  const may = `your project may spend ${grouped(share.calls_per_day)} a day of the provider's calls`;
-  return `This needs ${calls(refusal.callsNeeded)}; ${may} and has ${left === 0 ? "none" : grouped(left)} left${held}. ${comeBack(refusal, status)}`;
+  const left = remainingOfShare(share);
+  const reserved = share.reserved > 0 ? ` (${grouped(share.reserved)} more reserved)` : "";
+  const remaining = `has ${left === 0 ? "none" : grouped(left)} left${reserved}`;
+  const rule = `Your project may spend ${grouped(share.calls_per_day)} of the provider's calls a day and ${remaining}`;
+  return `This needs ${calls(refusal.callsNeeded)}. ${rule}. ${retryAdvice(refusal, status)}`;
 }
 
 function floorDetail(refusal: Refusal, status: QuotaStatus): string {
   const { callsNeeded, available } = refusal;
   const { floor } = status.background;
-  const soon = availableAt(refusal, status);
-  const when = soon < status.reset_at ? `Enough should be free at ${soon}` : `The next day begins at ${status.reset_at}`;
-  const kept = `${grouped(floor)} of the ${grouped(status.remaining)} left are kept for interactive callers`;
-  return `This background work needs ${calls(callsNeeded)} and may have ${grouped(available)}: ${kept}. ${when}.`;
+  const freeAt = availableAt(refusal, status);
+  const when = freeAt < status.reset_at ? `Enough calls should be free at ${freeAt}` : `The next day begins at ${status.reset_at}`;
+  const heldBack = `${grouped(floor)} of the ${grouped(status.remaining)} remaining calls are held back for interactive callers`;
+  return `This background work needs ${calls(callsNeeded)} and can get ${grouped(available)}. ${heldBack}. ${when}.`;
 }
 
 function tooLittleLeft(refusal: Refusal, status: QuotaStatus, policy: string, chargedCalls: number, detail: string): Problem {
   const toReset = Math.ceil((Date.parse(status.reset_at) - Date.parse(status.as_of)) / SECOND_MS);
   const jitter = Math.floor(Math.random() * (RESET_JITTER_SECONDS + 1));
-  const soon = availableAt(refusal, status);
+  const freeAt = availableAt(refusal, status);
   return new Problem("quota_exhausted", detail, {
     members: {
       "violated-policies": [policy],
@@ -83,8 +84,8 @@ function tooLittleLeft(refusal: Refusal, status: QuotaStatus, policy: string, ch
       calls_available: refusal.available,
       calls_charged: chargedCalls,
       reset_at: status.reset_at,
-      ...(refusal.refusedBy === "share" ? { share: { ...refusal.share, remaining: leftOfShare(refusal.share) } } : {}),
-      ...((refusal.held || refusal.refusedBy === "floor") && soon < status.reset_at ? { available_at: soon } : {}),
+      ...(refusal.refusedBy === "share" ? { share: { ...refusal.share, remaining: remainingOfShare(refusal.share) } } : {}),
+      ...((refusal.held || refusal.refusedBy === "floor") && freeAt < status.reset_at ? { available_at: freeAt } : {}),
       quota: status,
     },
     unlogged: refusal.remembered ?? false,
@@ -93,18 +94,18 @@ function tooLittleLeft(refusal: Refusal, status: QuotaStatus, policy: string, ch
 }
 
 const WAIT_DETAILS = {
-  pace: "Too many requests are already waiting for their turn with the provider.",
-  price: "Another batch is finding out what a batch costs; until then they go one at a time.",
-  hold: "You hold as many reserved calls as a project may. Commit or release some first.",
-  "projects-hold": "All projects together hold as many reserved calls as they may.",
+  pace: "Too many requests are already waiting for the provider.",
+  price: "Another batch is measuring the batch price. Until then, batches are sent one at a time.",
+  hold: "Your project has reserved as many calls as it may at a time. Commit or release some first.",
+  "projects-hold": "All projects together have reserved as many calls as they may at a time.",
 };
 
 function waitAMoment(refusal: Refusal, refusedBy: keyof typeof WAIT_DETAILS, status: QuotaStatus, chargedCalls: number): Problem {
-  // A call that was charged and refused all the same was refused by the provider.
+  // A charged call was sent, so the provider refused it.
   const byProvider = refusedBy === "pace" && chargedCalls > 0;
-  const detail = byProvider ? "The provider asks for a pause." : WAIT_DETAILS[refusedBy];
+  const detail = byProvider ? "The provider requires a pause." : WAIT_DETAILS[refusedBy];
   const seconds = Math.max(1, Math.ceil(refusal.waitMs / SECOND_MS));
-  return new Problem("pace_exceeded", `${detail} Try again in ${seconds} s; the day is not over.`, {
+  return new Problem("pace_exceeded", `${detail} Try again in ${seconds} s. Quota remains.`, {
     members: { "violated-policies": [refusedBy], calls_needed: refusal.callsNeeded, calls_charged: chargedCalls, quota: status },
     retryAfterSeconds: seconds,
   });

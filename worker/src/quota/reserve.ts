@@ -1,19 +1,19 @@
 /**
- * How calls are taken from the day: reserve, and check, which takes none. Synchronous from check to write; the ledger runs it in one
- * transaction. No I/O except the store. No clock.
+ * Reserves calls, or only checks whether they are available. Synchronous from check to write. The ledger runs it in one transaction. No
+ * I/O except the store. No clock.
  */
 import { log } from "../lib/log.ts";
 import { SECOND_MS, dayOf, endOfDay } from "../lib/time.ts";
 import { callsFor, isPriced } from "./billing.ts";
 import { nextSlot, paceAheadMs } from "./pace.ts";
-import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxTtlSeconds, projectHold, safetyLimit, shareOf } from "./policy.ts";
+import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxReservedByProject, maxTtlSeconds, safetyLimit, shareOf } from "./policy.ts";
 import type { Decision, Demand } from "./policy.ts";
 import type { LedgerStore, ReservationRow } from "./store.ts";
 import { isProject } from "./types.ts";
 import type { CheckAnswer, Cost, Priority, Refusal, RefusedBy, Reservation, ReserveAnswer, ReserveRequest, Spender } from "./types.ts";
 import { status } from "./views.ts";
 
-/** How soon to ask again while another batch is finding out the price. */
+/** The wait before a retry while another batch reveals the price. */
 const PRICE_POLL_MS = 100;
 
 type Outcome =
@@ -23,17 +23,17 @@ type Outcome =
 
 type RefusedDecision = Extract<Decision, { result: "refused" }>;
 
-/** One permission to send one request, or the reason why not. The same id is answered the same. */
+/** Grants permission to send one request, or refuses with a reason. A repeated id gets the same answer. */
 export function reserve(store: LedgerStore, request: ReserveRequest, now: number): ReserveAnswer {
   const outcome = grantOrRefuse(store, request, now);
   return "detail" in outcome ? outcome : { ...outcome, status: status(store, now, { own: request.caller }) };
 }
 
 function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number): Outcome {
-  // Without the share: it may have changed between a request and its retry.
+  // Without the share, which may change between a request and its retry.
   const fingerprint = JSON.stringify([request.cost, request.minCalls, request.caller, request.priority, request.ttlSeconds]);
   const existing = store.reservation(request.id);
-  if (existing) return repeated(existing, fingerprint);
+  if (existing) return answerToRepeat(existing, fingerprint);
 
   const { enforcing } = store.state;
   const price = store.state.price?.price ?? null;
@@ -42,11 +42,11 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
 
   const probing = isPriced(request.cost) && price === null;
   const lone = probing && store.openBatches() === 0;
-  // Where not one call is left, waiting for the price would only hide that the day is over.
+  // If no call is left, a wait for the price would only hide that the quota is exhausted.
   if (enforcing && probing && !lone && unspent(store, demand, now) > 0) return refused("price", calls, PRICE_POLL_MS);
 
-  const never = enforcing ? impossible(store, demand, request.cost) : null;
-  if (never !== null) return { result: "impossible", detail: never };
+  const impossible = enforcing ? impossibility(store, demand, request.cost) : null;
+  if (impossible !== null) return { result: "impossible", detail: impossible };
 
   const decision = decideNow(store, demand, now);
   if (enforcing && decision.result === "refused") {
@@ -59,8 +59,8 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
     store.countRefusals("refusals", "pace", dayOf(now));
     return refused("pace", demand.minCalls, slot.waitMs);
   }
-  if (decision.result === "refused") wouldRefuse(store, decision.refusedBy, demand, now);
-  if (slot.late) wouldRefuse(store, "pace", demand, now);
+  if (decision.result === "refused") recordWouldRefuse(store, decision.refusedBy, demand, now);
+  if (slot.late) recordWouldRefuse(store, "pace", demand, now);
 
   const maxTtl = maxTtlSeconds(request.caller);
   const ttl = Math.min(request.ttlSeconds ?? DEFAULT_TTL_SECONDS, maxTtl) * SECOND_MS;
@@ -73,13 +73,13 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
     probe: lone ? 1 : 0,
     start_at: slot.startAt,
     pace_chain: slot.chain,
-    // A life begins when the request may start, but never lasts longer than the caller may reserve calls.
+    // The lifetime begins when the request may start, but the expiry is never later than the caller's longest lifetime from now.
     expires_at: Math.min(Math.ceil(slot.startAt) + ttl, now + maxTtl * SECOND_MS),
   };
   return { result: "granted", reservation: asReservation(store.openReservation(reservation, now)) };
 }
 
-/** What could be granted now, without granting it. */
+/** Calls that could be granted now. Reserves nothing. */
 export function check(store: LedgerStore, request: Omit<ReserveRequest, "id">, now: number): CheckAnswer {
   const callsNeeded = callsFor(request.cost, store.state.price?.price ?? null);
   const demand = demandOf(store, request, Number.MAX_SAFE_INTEGER, request.minCalls ?? callsNeeded);
@@ -101,7 +101,7 @@ function decideNow(store: LedgerStore, demand: Demand, now: number): Decision {
   const project = isProject(caller);
   const current = {
     used: charged + untracked,
-    // All open reservations, yesterday's too: it is still unknown on which side of midnight they will be charged.
+    // All open reservations, including yesterday's: the day that they will be charged in is still unknown.
     reserved: store.reserved(),
     reservedByCaller: share !== null || project ? store.reservedBy(caller) : 0,
     reservedByProjects: project ? store.totals.reservedByProjects() : 0,
@@ -111,32 +111,32 @@ function decideNow(store: LedgerStore, demand: Demand, now: number): Decision {
 }
 
 /**
- * Why this can never be granted, whatever others release and on any day; null where it can. A share or a limit of 0 is no size that a request could
- * fit: the operator lets the project spend nothing, and that is refused as any share that is used up.
+ * The reason why this request can never be granted, on any day and with no other reservation open. Null if it can be granted. A share or
+ * a limit of 0 is not such a reason: it is refused like an exhausted one.
  */
-function impossible({ state }: LedgerStore, { caller, share, minCalls }: Demand, cost: Cost): string | null {
-  const hold = isProject(caller) ? projectHold(state.settings) : Infinity;
+function impossibility({ state }: LedgerStore, { caller, share, minCalls }: Demand, cost: Cost): string | null {
+  const hold = isProject(caller) ? maxReservedByProject(state.settings) : Infinity;
   const total = safetyLimit(state.settings);
   const limit = Math.min(hold, share === null || share === 0 ? Infinity : share, total > 0 ? total : Infinity);
   if (minCalls <= limit) return null;
   const rule =
     limit === share
-      ? `your project may spend ${share} a day of the provider's calls`
+      ? `Your project may spend ${share} of the provider's calls a day`
       : limit === hold
-        ? `a project may hold at most ${hold} calls open at a time`
-        : `the limit is ${total} a day`;
+        ? `A project may reserve at most ${hold} calls at a time`
+        : `The limit is ${total} calls a day`;
   if (isPriced(cost) && state.price === null && limit >= 1) {
-    const taken = `Until the price of a batch is known, ${cost.batchOf} ISBNs are taken to cost ${minCalls} calls`;
-    return `${taken}; ${rule}. Ask for at most ${limit} at a time until then`;
+    const worstCase = `Until the price of a batch is known, ${cost.batchOf} ISBNs count as ${minCalls} calls`;
+    return `${worstCase}. ${rule}. Request at most ${limit} ISBNs at a time until then`;
   }
-  return `This needs ${minCalls} calls; ${rule}, so it can never be granted`;
+  return `This needs ${minCalls} calls and can never be granted. ${rule}`;
 }
 
-/** Not charged yet, of the day and of the caller's share; reserved or not. */
+/** Calls not charged yet, of the limit and of the caller's share. They may be reserved. */
 function unspent(store: LedgerStore, { caller, share }: Demand, now: number): number {
   const { date, charged, untracked } = store.today(now);
-  const ofDay = safetyLimit(store.state.settings) - charged - untracked;
-  return share === null ? ofDay : Math.min(ofDay, share - store.totals.usedBy(date, caller));
+  const ofLimit = safetyLimit(store.state.settings) - charged - untracked;
+  return share === null ? ofLimit : Math.min(ofLimit, share - store.totals.usedBy(date, caller));
 }
 
 function refusalOf(store: LedgerStore, { result: _, ...decision }: RefusedDecision, demand: Demand, now: number): Refusal {
@@ -145,8 +145,8 @@ function refusalOf(store: LedgerStore, { result: _, ...decision }: RefusedDecisi
 }
 
 /**
- * When it is worth asking again. Spent calls come back with the next day. Reserved ones are decided when the first reservation expires:
- * by then it was released or charged, and a new request learns whether the day is over after all.
+ * The time for a retry. Spent calls are available again after the reset. If calls are only reserved, it is the first reservation's expiry:
+ * by then that reservation is released or charged, and a new request gets a final answer.
  */
 function retryAt(
   store: LedgerStore,
@@ -155,35 +155,35 @@ function retryAt(
   now: number,
 ): number {
   const reset = endOfDay(now);
-  const orSooner = (latest: number, expiry: number | null): number => Math.min(latest, expiry ?? latest);
+  const earlierOf = (latest: number, expiry: number | null): number => Math.min(latest, expiry ?? latest);
   switch (refusedBy) {
     case "hold":
       return store.nextExpiryOf(demand.caller) ?? now;
     case "projects-hold":
       return store.totals.nextExpiryOfProjects() ?? now;
     case "share":
-      return held ? orSooner(reset, store.nextExpiryOf(demand.caller)) : reset;
+      return held ? earlierOf(reset, store.nextExpiryOf(demand.caller)) : reset;
     case "floor": {
       const { settings } = store.state;
       const { charged, untracked } = store.today(now);
       const left = safetyLimit(settings) - charged - untracked - store.reserved();
       const shrinksAt = floorReaches(left - demand.minCalls, settings.backgroundFloor, now);
-      return held ? orSooner(shrinksAt, store.nextExpiry()) : shrinksAt;
+      return held ? earlierOf(shrinksAt, store.nextExpiry()) : shrinksAt;
     }
     case "daily":
-      return held ? orSooner(reset, store.nextExpiry()) : reset;
+      return held ? earlierOf(reset, store.nextExpiry()) : reset;
     case "pace":
     case "price":
-      throw new Error(`${refusedBy} is not decided here`);
+      throw new Error(`Unexpected rule: ${refusedBy}`);
   }
 }
 
 type Slot =
-  /** `chain`: null for a slot that could not be handed out again. `late`: granted in observe mode, though the pace would refuse. */
+  /** `chain`: null for a slot that cannot be granted again. `late`: granted in observe mode, although the pace would refuse. */
   | { readonly result: "granted"; readonly startAt: number; readonly chain: number | null; readonly late: boolean }
   | { readonly result: "refused"; readonly waitMs: number };
 
-/** The next slot of the pace, or an earlier one that was returned. Only enforcement refuses; with enforcement off there is no pace. */
+/** The next slot of the pace, or an earlier one that was returned. Only `enforce` refuses. Without enforcement, the pace does not apply. */
 function takeSlot(store: LedgerStore, priority: Priority, now: number): Slot {
   const { state } = store;
   const { ratePerSecond, enforcement } = state.settings;
@@ -193,7 +193,7 @@ function takeSlot(store: LedgerStore, priority: Priority, now: number): Slot {
 
   const slot = nextSlot(state.nextFreeAt, now, ratePerSecond, priority);
   if (slot.result === "granted") {
-    // An earlier slot than the next one: the clock stepped back.
+    // A slot before the next free one means that the clock stepped back.
     if (slot.startAt < state.nextFreeAt) state.startPaceChain(slot.nextFreeAt);
     else state.nextFreeAt = slot.nextFreeAt;
     return { result: "granted", startAt: slot.startAt, chain: state.paceChain, late: false };
@@ -202,17 +202,17 @@ function takeSlot(store: LedgerStore, priority: Priority, now: number): Slot {
   return { result: "granted", startAt: now + paceAheadMs(priority), chain: null, late: true };
 }
 
-function wouldRefuse(store: LedgerStore, refusedBy: RefusedBy, { caller, calls }: Demand, now: number): void {
+function recordWouldRefuse(store: LedgerStore, refusedBy: RefusedBy, { caller, calls }: Demand, now: number): void {
   if (store.state.settings.enforcement !== "observe") return;
   store.countRefusals("would_refuse", refusedBy, dayOf(now));
-  log.warn("Would have been refused", { refused_by: refusedBy, caller, calls });
+  log.warn("Reservation would have been refused", { refused_by: refusedBy, caller, calls });
 }
 
 function refused(refusedBy: "price" | "pace", callsNeeded: number, waitMs: number): Outcome {
   return { result: "refused", refusal: { refusedBy, callsNeeded, available: 0, waitMs } };
 }
 
-function repeated(row: ReservationRow, fingerprint: string): Outcome {
+function answerToRepeat(row: ReservationRow, fingerprint: string): Outcome {
   if (row.fingerprint !== fingerprint) return { result: "conflict", detail: "This id was used for another reservation" };
   if (row.state !== "held") return { result: "conflict", detail: `This id's reservation is already ${row.state}` };
   return { result: "granted", reservation: asReservation(row) };

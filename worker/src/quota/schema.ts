@@ -1,6 +1,6 @@
 /**
- * The ledger's tables, as steps that each run once. `PRAGMA user_version` is refused in Durable Objects, so a table remembers. A step that was
- * released is never changed (test/upgrade says so): somebody's store has run it as it was.
+ * The ledger's tables, as steps that each run once. Durable Objects refuse `PRAGMA user_version`, so a table records the finished steps.
+ * Never change a released step, because existing stores have already run it (test/upgrade checks this).
  */
 
 const STEPS: readonly string[] = [
@@ -63,7 +63,7 @@ const STEPS: readonly string[] = [
   );
   CREATE INDEX audit_by_time ON audit (at);
   `,
-  // Sums of `usage`, so that no decision has to add up what ten thousand projects spent; and slots of the pace that were given back.
+  // Sums of `usage`, so that no decision must add up the rows of ten thousand projects. Returned slots of the pace.
   `
   CREATE TABLE callers (
     date TEXT NOT NULL,
@@ -88,7 +88,7 @@ const STEPS: readonly string[] = [
   ALTER TABLE reservations ADD COLUMN pace_chain INTEGER;
   CREATE INDEX returned_slots ON reservations (pace_chain, start_at) WHERE charged = 0 AND pace_chain IS NOT NULL;
   `,
-  // Counters that only ever rise, for monitoring: instances come and go, and each would begin at 0.
+  // Counters for monitoring that only rise. An instance's own counters would restart at 0.
   `
   CREATE TABLE tallies (
     name TEXT NOT NULL,
@@ -97,7 +97,7 @@ const STEPS: readonly string[] = [
     PRIMARY KEY (name, label)
   ) WITHOUT ROWID;
   `,
-  // Stores of the first releases knew no late commits, and no ids of what operators did: both tables once more, whatever they are like.
+  // Stores of the first releases lack late commits and the ids of operators' changes. This step rebuilds both tables in any store.
   `
   CREATE TABLE rebuilt_reservations (
     id TEXT PRIMARY KEY,
@@ -143,11 +143,11 @@ const STEPS: readonly string[] = [
   ALTER TABLE rebuilt_audit RENAME TO audit;
   CREATE INDEX audit_by_time ON audit (at);
   `,
-  // When an operator last corrected the day: a count that was requested before may be of another account.
+  // Time of an operator's last correction on that day. An earlier count may belong to another account.
   `
   ALTER TABLE days ADD COLUMN corrected_at INTEGER;
   `,
-  // The provider's counts of a day, and all of ours that may be part of them: proof for refunds.
+  // The provider's counts of a day, with the ledger's calls that they can contain: proof for refunds.
   `
   CREATE TABLE counts (
     date TEXT NOT NULL,

@@ -1,16 +1,16 @@
 /**
- * How a reservation ends, and calls without one: commit, release, abandon, expire, add. Synchronous from check to write; the ledger runs
- * it in one transaction. No I/O except the store. No clock.
+ * Ends reservations, and charges calls without one: commit, release, abandon, expire, add. Synchronous from check to write. The ledger
+ * runs each in one transaction. No I/O except the store. No clock.
  */
 import { isoSeconds } from "../lib/time.ts";
 import { MIDNIGHT_MARGIN_MS, chargedPeriods, hourIn, possiblePeriods } from "./period.ts";
-import { leftOfShare, remaining, shareOf } from "./policy.ts";
-import { costOf, countUntracked, heed, observe } from "./provider-count.ts";
+import { remaining, remainingOfShare, shareOf } from "./policy.ts";
+import { applySignal, costOf, countUntracked, observe } from "./provider-count.ts";
 import type { LedgerStore, ReservationRow } from "./store.ts";
 import type { CommitAnswer, CommitRequest, Impossible, ReleaseAnswer, UnderWay } from "./types.ts";
 import { callerToday, status } from "./views.ts";
 
-/** Charges every reservation that expired: it may have been sent, and nothing will say so any more. */
+/** Charges every expired reservation, because its request may have been sent. */
 export function expire(store: LedgerStore, now: number): void {
   for (const row of store.overdue(now)) {
     const periods = reservedPeriods(row);
@@ -22,7 +22,7 @@ export function expire(store: LedgerStore, now: number): void {
   countUntracked(store, now);
 }
 
-/** Charges what was really spent. Twice answers the same. */
+/** Charges the actual cost. A repeated commit gets the same answer. */
 export function commit(store: LedgerStore, request: CommitRequest, now: number): CommitAnswer {
   const row = store.reservation(request.id);
   return row ? commitRow(store, row, request, now) : { result: "unknown" };
@@ -38,7 +38,7 @@ function commitRow(store: LedgerStore, row: ReservationRow, request: CommitReque
     ? beyondGrant(store, request, shareOf({ caller: row.caller, ...request.within }, store.state.settings), row, now)
     : null;
   if (outOfBounds) return outOfBounds;
-  const underWay = timeUnderWay(request, row, now);
+  const underWay = timeInFlight(request, row, now);
   if (underWay === "impossible") return wrongTime(request, "the reservation's creation and now");
   const { settlement } = request;
   const cost = request.calls ?? (settlement ? costOf(store, row, settlement, request.counts, now) : row.calls);
@@ -49,22 +49,22 @@ function commitRow(store: LedgerStore, row: ReservationRow, request: CommitReque
   if (late) chargeLate(store, row, cost, underWay, now);
   else charge(store, row, chargedPeriods(row.opened_at, now, underWay), cost, now);
   const charged = Math.max(cost, already);
-  // Nothing was reserved for calls that are only reported.
+  // Calls that were added without a reservation have equal times of opening and expiry.
   const reserved = row.state === "held" && row.expires_at > row.opened_at ? row.calls : already;
-  const unheld = cost - reserved;
-  if (unheld > 0) for (const date of possiblePeriods({ from: row.opened_at, to: now })) store.counts.take(date, unheld);
+  const unreserved = cost - reserved;
+  if (unreserved > 0) for (const date of possiblePeriods({ from: row.opened_at, to: now })) store.counts.addTaken(date, unreserved);
   store.settle(row, late ? "late" : "committed", charged, now);
   countUntracked(store, now);
-  // An expired one was counted then: a counter takes nothing back.
+  // An expired reservation was counted at its expiry. Counters only rise.
   if (!late) store.totals.tally("requests", settlement ? (settlement.outcome ?? "unknown") : "reported");
-  if (settlement) heed(store, settlement, now);
+  if (settlement) applySignal(store, settlement, now);
   return committed(charged, late);
 }
 
 /**
- * What a project says it spent binds everybody's day, and there is no other evidence: it is charged no more than it was granted. What it
- * released was granted to others since, so it is charged again only where the day and its share still have it. If it was sent all the
- * same, the provider's own count shows it as untracked. Nothing may be sent after a reservation expires.
+ * Refuses a project's commit beyond its grant. The charge affects all callers and the project's word is the only evidence, so the grant is
+ * the most. Released calls may have been granted to others since, so a later commit charges them only if the limit and the share still
+ * have them. If they were sent anyway, the provider's count shows them as untracked. After the expiry, nothing may be sent.
  */
 function beyondGrant(
   store: LedgerStore,
@@ -75,27 +75,28 @@ function beyondGrant(
 ): Impossible | null {
   const calls = request.calls ?? row.calls;
   if (calls > row.calls) {
-    const detail = `calls is ${calls}; ${row.calls} were reserved, and a project is charged no more than that`;
+    const detail = `\`calls\` must be at most ${row.calls}, the reserved calls (got ${calls})`;
     return { result: "impossible", detail, field: "calls" };
   }
   if (request.sentAt !== undefined && request.sentAt > row.expires_at + MIDNIGHT_MARGIN_MS) {
-    return wrongTime(request, "the reservation's creation and its end");
+    return wrongTime(request, "the reservation's creation and its expiry");
   }
   if (row.state !== "released" || !store.state.enforcing) return null;
   const free = freeCalls(store, row.caller, share, now);
   if (calls <= free) return null;
-  const detail = `calls is ${calls}; the ${row.calls} that were reserved were released, and ${free} of them can be had again now`;
+  const released = `The ${row.calls} reserved calls were released, and fewer remain now`;
+  const detail = `\`calls\` must be at most ${free} (got ${calls}). ${released}`;
   return { result: "impossible", detail, field: "calls" };
 }
 
-/** Neither charged nor reserved, of the day and of the caller's share. */
+/** Calls neither charged nor reserved, of the limit and of the caller's share. */
 function freeCalls(store: LedgerStore, caller: string, share: number | null, now: number): number {
   const { charged, untracked } = store.today(now);
-  const ofDay = remaining(store.state.settings, { used: charged + untracked, reserved: store.reserved() });
-  return share === null ? ofDay : Math.min(ofDay, leftOfShare({ calls_per_day: share, ...callerToday(store, caller, now) }));
+  const ofLimit = remaining(store.state.settings, { used: charged + untracked, reserved: store.reserved() });
+  return share === null ? ofLimit : Math.min(ofLimit, remainingOfShare({ calls_per_day: share, ...callerToday(store, caller, now) }));
 }
 
-/** The expiry charged the reserved calls in the days it knew of. More calls, or another day, are charged now. */
+/** Charges a commit after the expiry: calls beyond those that the expiry charged, and days that it did not charge. */
 function chargeLate(store: LedgerStore, row: ReservationRow, cost: number, underWay: UnderWay | null, now: number): void {
   const already = row.charged ?? 0;
   const periods = reservedPeriods(row);
@@ -104,8 +105,8 @@ function chargeLate(store: LedgerStore, row: ReservationRow, cost: number, under
   if (missed.length > 0) charge(store, row, missed, cost, now);
 }
 
-/** A caller's own `sent_at` is checked. Ours comes from another clock, so an impossible one is ignored. */
-function timeUnderWay({ sentAt, settlement }: CommitRequest, row: ReservationRow, now: number): UnderWay | null | "impossible" {
+/** The time in flight. An impossible `sent_at` from a caller is an error. An impossible time of a Worker is ignored, as clocks differ. */
+function timeInFlight({ sentAt, settlement }: CommitRequest, row: ReservationRow, now: number): UnderWay | null | "impossible" {
   const given = sentAt === undefined ? (settlement?.underWay ?? null) : { from: sentAt, to: sentAt };
   if (given === null) return null;
   const possible = given.from >= row.opened_at - MIDNIGHT_MARGIN_MS && given.to <= now + MIDNIGHT_MARGIN_MS;
@@ -113,7 +114,7 @@ function timeUnderWay({ sentAt, settlement }: CommitRequest, row: ReservationRow
   return sentAt === undefined ? null : "impossible";
 }
 
-/** For a request whose answer got lost: released, or never to be granted should it still arrive. */
+/** Releases a reservation whose answer was lost. If its request arrives later, it is not granted. */
 export function abandon(store: LedgerStore, id: string, now: number): void {
   if (store.reservation(id)) {
     release(store, id, now);
@@ -122,7 +123,7 @@ export function abandon(store: LedgerStore, id: string, now: number): void {
   store.settle(store.openReservation({ id, fingerprint: "abandoned", caller: "abandoned", calls: 0 }, now), "released", 0, now);
 }
 
-/** Returns calls that were surely not sent. */
+/** Returns calls that were certainly not sent. */
 export function release(store: LedgerStore, id: string, now: number): ReleaseAnswer {
   const row = store.reservation(id);
   if (!row) return { result: "unknown" };
@@ -134,7 +135,7 @@ export function release(store: LedgerStore, id: string, now: number): ReleaseAns
   return { result: "released", calls: row.calls, status: status(store, now, { own: row.caller }) };
 }
 
-/** Charges calls that were made without a reservation; the id makes it happen once. */
+/** Charges calls that were made without a reservation, once per id. */
 export function add(store: LedgerStore, id: string, caller: string, calls: number, now: number): CommitAnswer {
   const fingerprint = JSON.stringify(["added", calls, caller]);
   const existing = store.reservation(id);
@@ -149,7 +150,7 @@ function charge(store: LedgerStore, { caller }: ReservationRow, periods: readonl
 
 function wrongTime({ sentAt }: CommitRequest, between: string): Impossible {
   const given = sentAt === undefined ? "not given" : isoSeconds(sentAt);
-  return { result: "impossible", detail: `sent_at must lie between ${between}; it is ${given}`, field: "sent_at" };
+  return { result: "impossible", detail: `\`sent_at\` must be between ${between} (got ${given})`, field: "sent_at" };
 }
 
 /** The periods in which a reservation was open. */

@@ -1,7 +1,7 @@
 /**
- * What KV holds: the ledger's published snapshot, and the enforcement switch with the mirror of the settings. KV never decides a
- * grant: it is read everywhere and written rarely. A key takes one write a second: the ledger writes, and the API
- * only while the ledger is away.
+ * The values in KV: the ledger's published snapshot, and the enforcement switch with the mirror of the settings. KV never decides a
+ * grant: it is read everywhere and written rarely. A key accepts one write per second, so the ledger writes. The API writes only while
+ * the ledger is unavailable.
  */
 import { z } from "zod";
 import { ENFORCEMENTS } from "../env.ts";
@@ -12,17 +12,17 @@ import { status } from "./protocol.ts";
 import { publicStatus } from "./status.ts";
 import type { CallerTotals, EnforcementSwitch, QuotaStatus, SettingsMirror } from "./types.ts";
 
-/** The snapshot is published when it changed, at most this often. */
+/** A changed snapshot is published at most this often. */
 export const SNAPSHOT_EVERY_MS = 5_000;
-/** One write a second and key is KV's limit; a little more keeps clear of it. */
+/** KV accepts one write per second and key. The extra 100 ms are a margin. */
 export const MIRROR_EVERY_MS = 1_100;
 
 export interface LedgerSnapshot {
-  /** With projects summed up: what anybody may see. */
+  /** Public status: projects are summed up. */
   readonly status: QuotaStatus;
-  /** Charged and reserved calls by caller, the largest projects by name and the others in one line: what a recovery begins with. */
+  /** Charged and reserved calls by caller, for a recovery. It names the largest projects and sums up the others. */
   readonly callers: readonly CallerTotals[];
-  /** What the provider had counted when an operator last set today's count. */
+  /** The provider's count at an operator's last correction, minus the corrected count. */
   readonly providerBase: number;
   readonly learnedPrice: KnownPrice | null;
 }
@@ -32,13 +32,13 @@ const price = z.object({ price: z.enum(["per_request", "per_isbn"]), source: z.e
 
 const snapshotSchema = z.object({
   status,
-  // Absent: of the first releases, whose status names every caller.
+  // Absent in snapshots of the first releases, whose status names every caller.
   callers: z.array(z.object({ caller: z.string(), used: calls, reserved: calls })).optional(),
   providerBase: calls,
   learnedPrice: price.nullable(),
 });
 
-/** Who held what is not known of a snapshot of the first releases, only how much. */
+/** Totals from a snapshot of the first releases, which gives reserved calls only as a sum. */
 function totalsIn({ callers, reserved }: QuotaStatus): CallerTotals[] {
   const used = callers.filter(({ caller }) => caller !== "untracked").map((line) => ({ ...line, reserved: 0 }));
   return reserved === 0 ? used : [...used, { caller: "recovered", used: 0, reserved }];
@@ -54,10 +54,10 @@ const mirrorSchema = z.object({
   }),
 });
 
-/** KV that has not answered by then is as good as failing: nothing may wait for it longer. */
+/** KV that has not answered by then counts as failing. */
 const KV_TIMEOUT_MS = 2_000;
 
-/** Reads and writes one provider's keys. Reads throw when KV fails; null means that nothing is stored. */
+/** Reads and writes one provider's keys. Reads throw if KV fails. Null means that nothing is stored. */
 export class QuotaKv {
   readonly #kv: KVNamespace;
   readonly #provider: string;
@@ -67,12 +67,12 @@ export class QuotaKv {
     this.#provider = provider;
   }
 
-  /** Throws where something is stored that cannot be read: that is no zero. */
+  /** Throws if the stored snapshot is unreadable, because an unreadable count is not zero. */
   async snapshot(): Promise<LedgerSnapshot | null> {
     const stored = await this.#get("snapshot");
     if (stored === null) return null;
     const parsed = snapshotSchema.safeParse(stored);
-    if (!parsed.success) throw new Error("The stored snapshot is not readable");
+    if (!parsed.success) throw new Error("The stored snapshot is unreadable");
     const { callers, ...snapshot } = parsed.data;
     const status = snapshot.status as unknown as QuotaStatus;
     if (callers === undefined) return { ...snapshot, status: publicStatus(status), callers: totalsIn(status) };
@@ -83,7 +83,7 @@ export class QuotaKv {
     await this.#put("snapshot", snapshot);
   }
 
-  /** Settings that cannot be read are as good as none: the configured ones are a sound beginning. */
+  /** Unreadable settings count as missing, because the configured ones can replace them. */
   async mirror(): Promise<SettingsMirror | null> {
     const parsed = mirrorSchema.safeParse(await this.#get("settings"));
     return parsed.success ? (parsed.data as SettingsMirror) : null;
@@ -102,51 +102,51 @@ export class QuotaKv {
   }
 }
 
-interface Remembered {
+interface CachedMirror {
   readonly mirror: SettingsMirror | null;
   readonly readAt: number;
 }
 
-/** How long an instance believes what it read: other instances follow a change within 10 s. */
-const SWITCH_BELIEVED_MS = 10_000;
+/** How long an instance caches the switch. Other instances follow a change within this time. */
+const SWITCH_CACHE_MS = 10_000;
 
 /**
- * The enforcement switch as this instance knows it. It is read only when the ledger is away, so a grant never waits for KV; what is
- * known goes with every reservation, so that a ledger that was away follows.
+ * The enforcement switch, cached in this instance. It is read only while the ledger is unavailable, so a grant never waits for KV. Every
+ * reservation carries the cached switch, so that the ledger adopts it when it is available again.
  */
 export class EnforcementSwitchReader {
   readonly #kv: QuotaKv;
-  #remembered: Remembered | null = null;
+  #cached: CachedMirror | null = null;
 
   constructor(kv: QuotaKv) {
     this.#kv = kv;
   }
 
-  /** What was read or set here last; null if nothing yet. */
+  /** The switch that this instance last read or set, null if none. */
   get known(): EnforcementSwitch | null {
-    return this.#remembered?.mirror?.enforcement ?? null;
+    return this.#cached?.mirror?.enforcement ?? null;
   }
 
-  /** The operator's choice, null where there is none or KV fails and nothing was read before. */
+  /** The operator's choice. Null if there is none, or if KV fails and nothing was read before. */
   async current(now: number): Promise<Enforcement | null> {
-    if (!this.#remembered || Math.abs(now - this.#remembered.readAt) >= SWITCH_BELIEVED_MS) {
+    if (!this.#cached || Math.abs(now - this.#cached.readAt) >= SWITCH_CACHE_MS) {
       try {
-        this.#remember(await this.#kv.mirror(), now);
+        this.#cache(await this.#kv.mirror(), now);
       } catch {
-        // KV failing changes nothing: what was believed before is still the best there is.
+        // KV failed, so the cached value stays in force.
       }
     }
     return this.known?.value ?? null;
   }
 
-  /** Takes effect here at once. */
+  /** Takes effect in this instance immediately. */
   set(mirror: SettingsMirror, now: number): void {
-    this.#remember(mirror, now);
+    this.#cache(mirror, now);
   }
 
-  /** KV may still show what was before a change made here: the later of two switches wins. */
-  #remember(mirror: SettingsMirror | null, now: number): void {
+  /** Keeps the later of two switches: KV may still return the one from before this instance's change. */
+  #cache(mirror: SettingsMirror | null, now: number): void {
     const older = this.known !== null && (mirror === null || mirror.enforcement.changedAt < this.known.changedAt);
-    this.#remembered = { mirror: older ? (this.#remembered?.mirror ?? null) : mirror, readAt: now };
+    this.#cached = { mirror: older ? (this.#cached?.mirror ?? null) : mirror, readAt: now };
   }
 }

@@ -1,38 +1,38 @@
-/** What the ledger remembers between requests: settings, the price of a batch, what was published when, the pace. Decides nothing. */
+/** The ledger's state between requests: settings, the price of a batch, publication times, the pace. Decides nothing. */
 import type { QuotaConfig } from "../env.ts";
 import { effectivePrice } from "./billing.ts";
 import type { CheapBatch, KnownPrice } from "./billing.ts";
 import type { EnforcementSwitch, Overrides, Settings } from "./types.ts";
 
-const REMEMBERED_KEY = "remembered";
+const VALUE_KEY = "remembered";
 const NEXT_FREE_KEY = "next_free_at";
 const CHAIN_KEY = "pace_chain";
 
 /** One small JSON value, read once after a start and written through. */
-interface Remembered {
-  /** Null until the first count was established: an empty store must not decide anything. */
+interface StateValue {
+  /** Null until the store has its first count: an empty store must not decide anything. */
   readonly initialisedAt: number | null;
-  /** The UTC day whose count was taken from elsewhere because the store was empty. */
+  /** The UTC day whose count was recovered from KV or the provider because the store was empty. */
   readonly recoveredOn: string | null;
   readonly overrides: Overrides;
   readonly enforcement: EnforcementSwitch;
   readonly learnedPrice: KnownPrice | null;
-  /** A first lone batch that was cheap: the next one confirms its price. */
+  /** A first lone batch at the lower price. The next one confirms that price. */
   readonly cheapBatch: CheapBatch | null;
-  /** Whether KV was unreadable when the ledger began: until it is read, its settings must not be overwritten. */
+  /** Whether KV was unreadable at the recovery. Until KV is read, its settings must not be overwritten. */
   readonly mirrorUnread: boolean;
-  /** Whether the provider ever gave a count: then its silence is a fault, not a habit. */
+  /** Whether the provider ever gave a count. If so, a missing count is a fault. */
   readonly everCounted: boolean;
   /** The last daily limit that the provider named. */
   readonly providerLimit: number | null;
   readonly publishedAt: number;
-  /** Counts the changes of the settings; the mirror in KV is behind while it holds an earlier one. */
+  /** Number of settings changes. The mirror in KV is outdated while `mirroredRevision` is lower. */
   readonly settingsRevision: number;
   readonly mirroredRevision: number;
   readonly mirroredAt: number;
 }
 
-const EMPTY: Remembered = {
+const EMPTY: StateValue = {
   initialisedAt: null,
   recoveredOn: null,
   overrides: {},
@@ -51,7 +51,7 @@ const EMPTY: Remembered = {
 export class LedgerState {
   readonly #sql: SqlStorage;
   readonly #config: QuotaConfig;
-  #remembered: Remembered = EMPTY;
+  #value: StateValue = EMPTY;
 
   constructor(sql: SqlStorage, config: QuotaConfig) {
     this.#sql = sql;
@@ -59,26 +59,26 @@ export class LedgerState {
     this.reload();
   }
 
-  /** Back to what is stored: after a start, and after a transaction was rolled back. */
+  /** Reads the stored values again, after a start or after a rolled-back transaction. */
   reload(): void {
-    const stored = this.#read(REMEMBERED_KEY);
-    const known = stored === null ? {} : (JSON.parse(stored) as Partial<Remembered>);
-    // Stores of the first releases do not say whether the provider ever gave a count, but which limit it named when it did.
-    this.#remembered = { ...EMPTY, everCounted: (known.providerLimit ?? null) !== null, ...known };
+    const stored = this.#read(VALUE_KEY);
+    const known = stored === null ? {} : (JSON.parse(stored) as Partial<StateValue>);
+    // Stores of the first releases lack `everCounted`. There, a provider's limit proves that the provider gave a count.
+    this.#value = { ...EMPTY, everCounted: (known.providerLimit ?? null) !== null, ...known };
   }
 
-  get value(): Remembered {
-    return this.#remembered;
+  get value(): StateValue {
+    return this.#value;
   }
 
-  update(change: Partial<Remembered>): void {
-    this.#remembered = { ...this.#remembered, ...change };
-    this.#write(REMEMBERED_KEY, JSON.stringify(this.#remembered));
+  update(change: Partial<StateValue>): void {
+    this.#value = { ...this.#value, ...change };
+    this.#write(VALUE_KEY, JSON.stringify(this.#value));
   }
 
   /** A change that the mirror in KV has to follow. */
-  changeSettings(change: Partial<Pick<Remembered, "overrides" | "enforcement">>): void {
-    this.update({ ...change, settingsRevision: this.#remembered.settingsRevision + 1 });
+  changeSettings(change: Partial<Pick<StateValue, "overrides" | "enforcement">>): void {
+    this.update({ ...change, settingsRevision: this.#value.settingsRevision + 1 });
   }
 
   get configured(): Settings {
@@ -86,9 +86,9 @@ export class LedgerState {
     return { dailyLimit, safetyBuffer, backgroundFloor, ratePerSecond, enforcement };
   }
 
-  /** The settings in force: the operator's where there are any, else the configured ones. */
+  /** The settings in force: an operator's values, else the configured ones. */
   get settings(): Settings {
-    const { overrides, enforcement } = this.#remembered;
+    const { overrides, enforcement } = this.#value;
     return { ...this.configured, ...overrides, enforcement: enforcement.value ?? this.#config.enforcement };
   }
 
@@ -98,14 +98,14 @@ export class LedgerState {
 
   /** The price of a batch, null while unknown. */
   get price(): KnownPrice | null {
-    return effectivePrice(this.#config.bulkBilling, this.#remembered.learnedPrice);
+    return effectivePrice(this.#config.bulkBilling, this.#value.learnedPrice);
   }
 
   get learnsPrice(): boolean {
     return this.#config.bulkBilling === "auto";
   }
 
-  /** When the next slot of the pace begins. */
+  /** Start of the next slot of the pace. */
   get nextFreeAt(): number {
     return Number(this.#read(NEXT_FREE_KEY) ?? 0);
   }
@@ -115,8 +115,8 @@ export class LedgerState {
   }
 
   /**
-   * The slots since the last pause, change of rate or jump of the clock are a chain: no two of them are closer than the rate allows, so
-   * a released one may be handed out again as it is. Slots of an earlier chain may be closer to those of this one.
+   * Number of the current chain of slots. A pause, a change of rate or a clock jump starts a new chain. Within a chain, no two slots are
+   * closer than the rate allows, so a released slot may be granted again. Slots of an earlier chain may be too close to those of this one.
    */
   get paceChain(): number {
     return Number(this.#read(CHAIN_KEY) ?? 0);

@@ -1,4 +1,4 @@
-/** The status object: from the ledger's numbers, as each caller may see it, and as header fields. No I/O. No clock. */
+/** Builds the status object, reduces it to the lines a caller may see, and converts it to header fields. No I/O. No clock. */
 import { serializeList } from "structured-headers";
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, dayOf, endOfDay, isoSeconds } from "../lib/time.ts";
 import { floorAt, remaining, safetyLimit } from "./policy.ts";
@@ -11,14 +11,14 @@ export interface LedgerNumbers {
   readonly charged: number;
   readonly untracked: number;
   readonly reserved: number;
-  /** Spent in the last 60 minutes. */
+  /** Calls spent in the last 60 minutes. */
   readonly callsPerHour: number;
   readonly recovered: boolean;
   readonly callers: readonly CallerUse[];
   readonly upstream: UpstreamStatus | null;
 }
 
-/** When the last call would be spent at this pace: the minute, rounded down; null when the day ends first. */
+/** The time when the quota runs out at this rate, rounded down to a minute. Null if the day ends first. */
 function exhaustedAt(left: number, callsPerHour: number, now: number): string | null {
   if (left > 0 && callsPerHour <= 0) return null;
   const at = left <= 0 ? now : now + (left / callsPerHour) * HOUR_MS;
@@ -64,12 +64,12 @@ export function projectCaller(projectId: string): string {
   return `${PROJECT_CALLER_PREFIX}${projectId}`;
 }
 
-/** The same status with one caller's line alone, 0 where it spent nothing. */
+/** The status with only one caller's line, which is 0 if the caller spent nothing. */
 export function statusOfCaller(status: QuotaStatus, caller: string): QuotaStatus {
   return { ...status, callers: [status.callers.find((line) => line.caller === caller) ?? { caller, used: 0 }] };
 }
 
-/** For everybody but the administrator: projects are summed up, so that no tenant sees another. `own` is the caller who asks. */
+/** The status for callers other than the administrator. Projects are summed up, so that no tenant sees another. `own`: this caller. */
 export function publicStatus(status: QuotaStatus, own?: string): QuotaStatus {
   return { ...status, callers: publicCallers(status.callers, own) };
 }
@@ -83,7 +83,7 @@ export function publicCallers(callers: readonly CallerUse[], own?: string): read
   return bySize([...others, summed]);
 }
 
-/** Whether a caller's name belongs to the ledger or to projects, and so may not be chosen. */
+/** Whether a caller's name is reserved for the ledger or for projects. */
 export function isReservedCaller(caller: string): boolean {
   return isProject(caller) || LEDGER_CALLERS.some((name) => name === caller);
 }

@@ -1,4 +1,4 @@
-/** The ledger's rows: days, reservations, audit. One SQL operation per function, all synchronous; decides nothing. */
+/** The ledger's rows: days, reservations, audit. One SQL operation per function, all synchronous. Decides nothing. */
 import type { QuotaConfig } from "../env.ts";
 import { DAY_MS, dayOf } from "../lib/time.ts";
 import { LedgerCounts } from "./counts.ts";
@@ -7,7 +7,7 @@ import { LedgerTotals } from "./totals.ts";
 import { PROJECTS_CALLER, isProject } from "./types.ts";
 import type { RefusedBy } from "./types.ts";
 
-/** Settled reservations answer retries for two days, longer than any period that they can be charged in. */
+/** Retention of settled reservations, which answer retries. It is longer than any period that they can be charged in. */
 const RESERVATION_KEPT_MS = 2 * DAY_MS;
 const HISTORY_KEPT_DAYS = 400;
 
@@ -25,13 +25,13 @@ export type DayRow = {
   provider_base: number;
   observed_at: number | null;
   charged_when_observed: number;
-  /** When an operator last corrected the count, null where none did. Counts that were requested before it say nothing any more. */
+  /** Time of an operator's last correction, null if none. Counts requested before it are ignored. */
   corrected_at: number | null;
 };
 
 export type ReservationRow = {
   id: string;
-  /** `late`: charged by its expiry, and committed after it. */
+  /** `late`: charged at its expiry, and committed after it. */
   state: "held" | "committed" | "released" | "expired" | "late";
   fingerprint: string;
   caller: string;
@@ -42,12 +42,12 @@ export type ReservationRow = {
   start_at: number;
   expires_at: number;
   spent_before: number | null;
-  /** The day's charges when this was granted, and when `spent_before` was observed. */
+  /** The day's charges at the grant, and at the observation of `spent_before`. */
   charged_before: number;
   charged_when_observed: number;
   charged: number | null;
   settled_at: number | null;
-  /** The chain of its slot in the pace; null: it has no slot, or another reservation took it over. */
+  /** The chain of its slot in the pace. Null if it has no slot, or if another reservation took the slot. */
   pace_chain: number | null;
 };
 
@@ -55,7 +55,7 @@ type NewReservation = Pick<ReservationRow, "id" | "fingerprint" | "caller" | "ca
 
 export type AuditRow = { id: string; at: number; action: string; actor: string; before: string; after: string };
 
-const NO_DAY = {
+const EMPTY_DAY = {
   charged: 0,
   projects: 0,
   untracked: 0,
@@ -77,11 +77,11 @@ export class LedgerStore {
   readonly counts: LedgerCounts;
   readonly #sql: SqlStorage;
 
-  /** The calls of all open reservations: added up once, then kept; null where they have to be added up again. */
+  /** Cached calls of all open reservations. Null if they must be summed up again. */
   #reserved: number | null = null;
-  /** When the first reservation expires, null where none is open; undefined where it has to be looked up again. */
+  /** Cached time of the first expiry, null if no reservation is open. `undefined` if it must be read again. */
   #firstExpiry: number | null | undefined = undefined;
-  /** The day that was read or written last: each decision looks at it several times. */
+  /** Cached last day read or written: each decision reads it several times. */
   #day: DayRow | null = null;
 
   constructor(sql: SqlStorage, provider: string, config: QuotaConfig) {
@@ -92,7 +92,7 @@ export class LedgerStore {
     this.counts = new LedgerCounts(sql);
   }
 
-  /** After a transaction was rolled back: nothing remembered of it is true. */
+  /** Clears the caches after a rolled-back transaction. */
   reload(): void {
     this.#reserved = null;
     this.#firstExpiry = undefined;
@@ -100,10 +100,10 @@ export class LedgerStore {
     this.state.reload();
   }
 
-  /** A day without a row reads as zeros: that is what makes the reset need no cron. */
+  /** A day without a row has zeros, so the reset needs no cron. */
   day(date: string): DayRow {
     if (this.#day?.date === date) return this.#day;
-    this.#day = this.#sql.exec<DayRow>("SELECT * FROM days WHERE date = ?", date).toArray()[0] ?? { date, ...NO_DAY };
+    this.#day = this.#sql.exec<DayRow>("SELECT * FROM days WHERE date = ?", date).toArray()[0] ?? { date, ...EMPTY_DAY };
     return this.#day;
   }
 
@@ -115,13 +115,13 @@ export class LedgerStore {
     return this.#sql.exec<DayRow>("SELECT * FROM days WHERE date >= ? ORDER BY date DESC", since).toArray();
   }
 
-  /** Begins a day; false where it has begun already. */
+  /** Creates a day's row. False if it exists already. */
   openDay(date: string): boolean {
     this.#day = null;
     return this.#sql.exec("INSERT INTO days (date) VALUES (?) ON CONFLICT DO NOTHING RETURNING date", date).toArray().length > 0;
   }
 
-  /** Sets columns of a day, and begins it where it has not begun. */
+  /** Sets columns of a day, and creates its row if necessary. */
   updateDay(date: string, change: Partial<Omit<DayRow, "date">>): void {
     const row = { ...this.day(date), ...change };
     const columns = Object.keys(change);
@@ -136,14 +136,14 @@ export class LedgerStore {
     this.updateDay(date, { reserved_expired: this.day(date).reserved_expired + calls });
   }
 
-  /** In the day's history and among the tallies of monitoring. */
+  /** Counts refusals in the day's history and in the monitoring counters. */
   countRefusals(name: "refusals" | "would_refuse", by: RefusedBy, date: string, count = 1): void {
     const column = name === "refusals" ? "refused" : "would_refuse";
     this.updateDay(date, { [column]: this.day(date)[column] + count });
     this.totals.tally(name, by, count);
   }
 
-  /** Adds to the day and to all its parts in one place, so that the sum of callers is always the total. */
+  /** Charges the day and all its parts in one place, so that the sum of callers always equals the total. */
   charge(date: string, caller: string, hour: number, calls: number): void {
     const { charged, projects } = this.day(date);
     const ofProjects = isProject(caller) || caller === PROJECTS_CALLER ? calls : 0;
@@ -151,7 +151,7 @@ export class LedgerStore {
     this.totals.charge(date, caller, hour, calls);
   }
 
-  /** Keeps the number of calls charged since the provider's count was observed. */
+  /** Clears a day's charges. Keeps the number of calls charged since the last provider count. */
   clearDay(date: string): void {
     const { charged, charged_when_observed } = this.day(date);
     this.updateDay(date, { charged_when_observed: charged_when_observed - charged, charged: 0, projects: 0, untracked: 0 });
@@ -162,7 +162,7 @@ export class LedgerStore {
     return this.#sql.exec<ReservationRow>("SELECT * FROM reservations WHERE id = ?", id).toArray()[0] ?? null;
   }
 
-  openReservation(given: NewReservation, now: number): ReservationRow {
+  openReservation(values: NewReservation, now: number): ReservationRow {
     const day = this.today(now);
     const row: ReservationRow = {
       state: "held",
@@ -177,7 +177,7 @@ export class LedgerStore {
       charged: null,
       settled_at: null,
       pace_chain: null,
-      ...given,
+      ...values,
     };
     const columns = Object.keys(row);
     const places = columns.map(() => "?").join(", ");
@@ -188,8 +188,8 @@ export class LedgerStore {
   }
 
   /**
-   * The earliest unused slot of this chain that begins between the two times: its reservation was released, or cost nothing, before it
-   * began. The caller owns it from now on, so it can't be handed out twice.
+   * The earliest unused slot of this chain that begins between the two times. Its reservation was released, or cost nothing, before the
+   * slot began. The caller now owns the slot, so it cannot be granted twice.
    */
   takeReturnedSlot(chain: number, after: number, until: number): number | null {
     const sql = `UPDATE reservations SET pace_chain = NULL WHERE id = (
@@ -198,7 +198,7 @@ export class LedgerStore {
     return this.#sql.exec<{ start_at: number }>(sql, chain, after, until).toArray()[0]?.start_at ?? null;
   }
 
-  /** `row`: as it was before. */
+  /** Ends a reservation. `row`: its values before. */
   settle(row: ReservationRow, state: Exclude<ReservationRow["state"], "held">, charged: number, at: number): void {
     if (this.#reserved !== null && row.state === "held") this.#reserved -= row.calls;
     this.#firstExpiry = undefined;
@@ -216,7 +216,7 @@ export class LedgerStore {
     return this.#sql.exec<{ calls: number }>(sql, caller).one().calls;
   }
 
-  /** Open batches of more than one ISBN: while the price is unknown there may be one at a time. */
+  /** Open batches of more than one ISBN. While the price is unknown, at most one is open. */
   openBatches(): number {
     return this.#sql.exec<{ open: number }>("SELECT count(*) AS open FROM reservations WHERE state = 'held' AND batch_of > 1").one().open;
   }
@@ -254,7 +254,7 @@ export class LedgerStore {
     return this.#sql.exec<AuditRow>(sql, since).toArray();
   }
 
-  /** Deletes what no answer depends on any more. */
+  /** Deletes expired rows. Answers no longer depend on them. */
   purge(now: number): void {
     this.#sql.exec("DELETE FROM reservations WHERE state <> 'held' AND settled_at < ?", now - RESERVATION_KEPT_MS);
     this.#sql.exec("DELETE FROM audit WHERE at < ?", now - HISTORY_KEPT_DAYS * DAY_MS);

@@ -1,24 +1,24 @@
 /**
- * The ledger's totals: calls by caller, hour and minute, and the tallies of monitoring. One SQL operation per function, synchronous.
- * No decision may cost more the more projects there are: it reads sums, and a list of callers has a maximum length.
+ * The ledger's totals: calls by caller, hour and minute, and the monitoring counters. One SQL operation per function, synchronous. The
+ * cost of a decision does not depend on the number of projects: it reads sums, and a list of callers has a maximum length.
  */
 import { HOUR_MS, MINUTE_MS } from "../lib/time.ts";
 import { PROJECTS_CALLER } from "./types.ts";
 import type { CallerTotals, CallerUse, StatusView, Tally } from "./types.ts";
 
-/** The most projects that a list names: a longer one helps nobody, and every answer carries it. */
+/** The most projects in a list. Every answer contains the list, so it must stay short. */
 export const LISTED_PROJECTS = 1_000;
 
-/** `project:` and what follows it; `;` is the character after `:`. */
+/** Range of all keys with the prefix `project:`. `;` is the character after `:`. */
 const PROJECTS = "caller >= 'project:' AND caller < 'project;'";
-/** The others, as two ranges of the key. What a recovery knows of projects only as a sum belongs to neither. */
+/** The other callers, as two ranges of the key. Neither contains `projects`, a recovery's sum of unnamed projects. */
 const OTHERS = ["caller < 'project:'", `caller >= 'project;' AND caller <> '${PROJECTS_CALLER}'`];
 const OTHERS_OF_A_DAY = OTHERS.map((range) => `SELECT caller, used FROM callers WHERE date = ?1 AND ${range} AND used <> 0`).join(
   " UNION ALL ",
 );
 
-/** The parts of a day's charges: by caller and hour, and the sums of each. */
-const COUNTS = ["usage", "callers", "hours"] as const;
+/** The tables of a day's charges: by caller and hour, and the sums of each. */
+const TABLES = ["usage", "callers", "hours"] as const;
 
 /** A day, and the charges of its projects. */
 interface Day {
@@ -43,17 +43,17 @@ export class LedgerTotals {
   }
 
   clearDay(date: string): void {
-    for (const table of COUNTS) this.#sql.exec(`DELETE FROM ${table} WHERE date = ?`, date);
+    for (const table of TABLES) this.#sql.exec(`DELETE FROM ${table} WHERE date = ?`, date);
   }
 
-  /** For the burn rate: spent in this minute, and what of it was charged. */
+  /** Adds calls to the burn rate of this minute. `charged`: the charged part of them. */
   burn(now: number, calls: number, charged = 0): void {
     const sql = `INSERT INTO minutes (minute, used, charged) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET used = used + excluded.used, charged = charged + excluded.charged`;
     this.#sql.exec(sql, Math.floor(now / MINUTE_MS), calls, charged);
   }
 
-  /** Spent in the last 60 minutes, this one included. */
+  /** Calls spent in the last 60 minutes, including this one. */
   burnedInLastHour(now: number): number {
     const since = Math.floor((now - HOUR_MS) / MINUTE_MS);
     const until = Math.floor(now / MINUTE_MS);
@@ -61,14 +61,14 @@ export class LedgerTotals {
     return this.#sql.exec<{ used: number }>(sql, since, until).one().used;
   }
 
-  /** Charged from the minute of `since` on, that minute included: rather too much than too little. */
+  /** Calls charged since the start of the minute of `since`. This may be slightly too many, never too few. */
   chargedSince(since: number): number {
     const sql = "SELECT coalesce(sum(charged), 0) AS charged FROM minutes WHERE minute >= ?";
     return this.#sql.exec<{ charged: number }>(sql, Math.floor(since / MINUTE_MS)).one().charged;
   }
 
-  /** After an operator's correction: what was spent before says nothing of the pace. */
-  forgetPace(): void {
+  /** Clears the burn rate after an operator's correction, because earlier calls no longer predict later ones. */
+  forgetBurnRate(): void {
     this.#sql.exec("DELETE FROM minutes");
   }
 
@@ -77,7 +77,7 @@ export class LedgerTotals {
     return this.#sql.exec<{ used: number }>(sql, date, caller).toArray()[0]?.used ?? 0;
   }
 
-  /** Every caller that is no project. Then the largest projects by name, or all in one line except `own`. */
+  /** Every caller except projects. Then the largest projects by name, or `own` and one line for all others. */
   callers(day: Day, view: StatusView): CallerUse[] {
     if (view === "by_project") return this.listed(day);
     const { own } = view;
@@ -89,7 +89,7 @@ export class LedgerTotals {
     return [...this.#others(day.date), ...projects.filter(({ used }) => used !== 0)];
   }
 
-  /** Every caller that is no project, the largest projects by name, and the others in one line. */
+  /** Every caller except projects, then the largest projects by name, then one line for the other projects. */
   listed({ date, projects }: Day, limit = LISTED_PROJECTS): CallerUse[] {
     const sql = `SELECT caller, used FROM callers WHERE date = ? AND ${PROJECTS} AND used <> 0 ORDER BY used DESC, caller LIMIT ?`;
     const named = this.#sql.exec<{ caller: string; used: number }>(sql, date, limit).toArray();
@@ -97,7 +97,7 @@ export class LedgerTotals {
     return [...this.#others(date), ...named, ...(rest === 0 ? [] : [{ caller: PROJECTS_CALLER, used: rest }])];
   }
 
-  /** The same with each caller's reserved calls: a recovery begins with them. */
+  /** The same list with each caller's reserved calls, for a recovery. */
   listedWithReserved({ date, projects }: Day): CallerTotals[] {
     const named = this.#withReserved(date, PROJECTS, LISTED_PROJECTS);
     const rest = {
@@ -109,7 +109,7 @@ export class LedgerTotals {
     return [...others, ...named, ...(rest.used === 0 && rest.reserved === 0 ? [] : [rest])];
   }
 
-  /** A limit of -1 is none. */
+  /** A limit of -1 means no limit. */
   #withReserved(date: string, range: string, limit: number): CallerTotals[] {
     const sql = `SELECT caller, sum(used) AS used, sum(reserved) AS reserved FROM (
         SELECT caller, used, 0 AS reserved FROM callers WHERE date = ? AND ${range}
@@ -142,7 +142,7 @@ export class LedgerTotals {
     return this.#sql.exec<{ caller: string; used: number }>(OTHERS_OF_A_DAY, date).toArray();
   }
 
-  /** A counter that only ever rises. It is written with the change it counts, so that neither exists without the other. */
+  /** Raises a monitoring counter. It is written in the transaction of the counted change. */
   tally(name: Tally["name"], label: string, count = 1): void {
     const sql = "INSERT INTO tallies (name, label, count) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count";
     this.#sql.exec(sql, name, label, count);
@@ -154,6 +154,6 @@ export class LedgerTotals {
 
   purge(now: number, oldestDay: string): void {
     this.#sql.exec("DELETE FROM minutes WHERE minute < ?", Math.floor((now - 2 * HOUR_MS) / MINUTE_MS));
-    for (const table of COUNTS) this.#sql.exec(`DELETE FROM ${table} WHERE date < ?`, oldestDay);
+    for (const table of TABLES) this.#sql.exec(`DELETE FROM ${table} WHERE date < ?`, oldestDay);
   }
 }

@@ -1,12 +1,12 @@
 /**
- * What the quota coordinator promises, in types. Times are epoch milliseconds unless a name says otherwise; counts are provider calls.
- * Requests and answers go between Workers and ledgers of two releases: before changing one, read the rule in protocol.ts.
+ * Types of the quota coordinator's interface. Times are epoch milliseconds unless a name says otherwise. Counts are provider calls.
+ * Workers and ledgers of two releases exchange these requests and answers. Before you change one, read the rules in protocol.ts.
  */
 import type { BulkBilling, Enforcement } from "../env.ts";
 
 export type Priority = "interactive" | "background";
 
-/** What asking for the provider's count brought: it may give none, or not answer, and these are different things. */
+/** Result of a request for the provider's count. `none`: the answer has no count. `failed`: no answer. */
 export type ProviderCount =
   | { readonly kind: "count"; readonly report: ProviderReport }
   | { readonly kind: "none" }
@@ -17,10 +17,10 @@ export interface CountsAround {
   readonly after: ProviderCount;
 }
 
-/** How a batch of ISBNs is billed, once we know. */
+/** The known price of a batch of ISBNs. */
 export type BulkPrice = Exclude<BulkBilling, "auto">;
 
-/** What a provider's answer said about our account. Absent numbers are null, never 0. */
+/** The account data in a provider's answer. Absent numbers are null, never 0. */
 export interface ProviderReport {
   readonly requestedAt: number;
   readonly receivedAt: number;
@@ -28,116 +28,116 @@ export interface ProviderReport {
   readonly rate: { readonly left: number; readonly resetSeconds: number | null } | null;
 }
 
-/** The price of one provider request: a number of calls, or a batch whose price the ledger knows or finds out. */
+/** The cost of one provider request: a number of calls, or a batch whose price the ledger knows or learns. */
 export type Cost = { readonly calls: number } | { readonly batchOf: number };
 
-/** Who spends, and how much of a day. */
+/** The caller of a request, its priority and its share. */
 export interface Spender {
   readonly caller: string;
   readonly priority: Priority;
   /**
-   * The most this caller may spend in a UTC day; null or absent: no limit of its own. Whoever admits the caller knows it and passes it
-   * with every request; the ledger stores none, so a change holds from the next request on.
+   * The most that this caller may spend in a UTC day. Null or absent: see `shareOf`. The code that admits the caller passes it with every
+   * request. The ledger does not store it, so a change takes effect with the next request.
    */
   readonly share?: number | null;
-  /** `default`: a tenth of the limit in force, whatever `share` says, which is for a ledger that does not know this field. */
+  /** `default`: a tenth of the limit in force. It overrides `share`, which then serves only ledgers that do not know this field. */
   readonly shareMode?: "default" | "fixed" | "unlimited";
 }
 
 export interface ReserveRequest extends Spender {
-  /** Ours or the caller's; makes the reservation idempotent for two days. */
+  /** Generated here or by the caller. It makes the reservation idempotent for two days. */
   readonly id: string;
   readonly cost: Cost;
-  /** Grants what is left if at least this much; without it, all or nothing. */
+  /** The ledger may grant fewer calls, but at least this many. Without it, all or none. */
   readonly minCalls?: number;
   readonly ttlSeconds?: number;
 }
 
-/** One permission to send one request to the provider. */
+/** Permission to send one request to the provider. */
 export interface Reservation {
   readonly id: string;
   readonly calls: number;
   readonly expiresAt: number;
-  /** When the pace allows the request. */
+  /** The time at which the pace allows the request. */
   readonly startAt: number;
-  /** By the ledger's clock, so that another clock can wait relative to it. */
+  /** Time of the grant by the ledger's clock, so that another clock can wait relative to it. */
   readonly decidedAt: number;
-  /** The batch price is unknown and this lone batch is to reveal it. */
+  /** Whether the batch price is unknown and this lone batch will reveal it. */
   readonly probe: boolean;
 }
 
 /**
- * Which rule refused. `daily`, `share` and `floor`: the day has too little left (for this caller, this priority), for good or, where
- * it is only held, for now; the others: wait a moment.
+ * The rule that refused. `daily`, `share` and `floor`: too few calls remain for this caller and priority, until the reset, or if `held`
+ * is set, for now. The others mean: wait a moment.
  */
 export type RefusedBy = "daily" | "share" | "floor" | "hold" | "projects-hold" | "pace" | "price";
 
 /** Charged and reserved calls of one caller today. */
 export type CallerToday = Pick<CallerTotals, "used" | "reserved">;
 
-/** A caller's share of the day, and what it has of it. */
+/** A caller's share, with its charged and reserved calls. */
 export interface ShareUse extends CallerToday {
   readonly calls_per_day: number;
 }
 
-/** Who refused; a share says how much of it is gone. */
+/** The rule that refused. For a share, with its usage. */
 export type Refuser = { readonly refusedBy: Exclude<RefusedBy, "share"> } | { readonly refusedBy: "share"; readonly share: ShareUse };
 
 export type Refusal = Refuser & {
   readonly callsNeeded: number;
-  /** What could be granted now; 0 when `pace` or `price` refuses. */
+  /** Calls that could be granted now. 0 if `pace` or `price` refuses. */
   readonly available: number;
-  /** Enough is not spent yet, only held by open reservations: they may give it back, so the day is not over. */
+  /** The missing calls are not spent, only reserved. Open reservations may still be released. */
   readonly held?: true;
-  /** Said by an instance that remembers the day as over. It tells the log, once a second, how often. */
+  /** Set if an instance refused from its memory. It logs the number of such refusals once a second. */
   readonly remembered?: true;
-  /** Milliseconds after which it is worth asking again. */
+  /** Milliseconds to wait before a retry. */
   readonly waitMs: number;
-  /** From when on the wait counts. Absent: of a ledger of the release before. */
+  /** Start of the wait. Absent in answers from a ledger of the previous release. */
   readonly decidedAt?: number;
 };
 
 export type ReserveAnswer =
   | { readonly result: "granted"; readonly reservation: Reservation; readonly status: QuotaStatus }
   | { readonly result: "refused"; readonly refusal: Refusal; readonly status: QuotaStatus }
-  /** The same id was used for something else, or its reservation is over. */
+  /** The id was used for another request, or its reservation has ended. */
   | { readonly result: "conflict"; readonly detail: string }
-  /** The request can never be granted as it stands. */
+  /** The request can never be granted. */
   | { readonly result: "impossible"; readonly detail: string };
 
-/** Between sending and the last word. A clock that is off by seconds is allowed for where it matters: at midnight. */
+/** The time in flight, from sending to the end of the answer. Near midnight, code allows for clocks that differ by seconds. */
 export interface UnderWay {
   readonly from: number;
   readonly to: number;
 }
 
-/** How a provider request ended. "maybe" is charged like "yes": ambiguity is never given back. */
+/** The outcome of a provider request. "maybe" is charged like "yes", because ambiguous calls are never released. */
 export interface Settlement {
   readonly sent: "no" | "yes" | "maybe";
-  /** From when to when the provider may have counted it; null where nobody knows. */
+  /** The time in which the provider may have counted it, null if unknown. */
   readonly underWay: UnderWay | null;
-  /** A 2xx came back: its cost is evidence for the price of a batch. */
+  /** Whether the answer was a 2xx. If so, the cost is evidence for the price of a batch. */
   readonly delivered: boolean;
   readonly report: ProviderReport | null;
-  /** What the provider refused with, if it refused. */
+  /** The kind of the provider's refusal, if it refused. */
   readonly signal: "none" | "wait" | "day_over";
   readonly retryAfterSeconds: number | null;
-  /** The provider's client's word for how it ended, one of a few: for the counters of monitoring. Absent: nobody knows. */
+  /** The provider client's label of the outcome, for the monitoring counters. It is one of a few values. Absent if unknown. */
   readonly outcome?: string;
 }
 
 export interface CommitRequest {
   readonly id: string;
-  /** What was really spent; default: all that was reserved, or the batch's price. */
+  /** The actual cost. Default: all reserved calls, or the batch's price. */
   readonly calls?: number;
   readonly sentAt?: number;
   /**
-   * Of a project, which is not believed beyond what it was granted: at most what was reserved is charged, and after a release only
-   * what the day and its share still have.
+   * Set for a project, which is charged at most its grant. After a release, it is charged at most the calls that the limit and its share
+   * still have.
    */
   readonly within?: Pick<Spender, "share" | "shareMode">;
   readonly settlement?: Settlement;
-  /** For a probe: what the provider counted just before it was sent and just after its answer, by asking for it. */
+  /** For a probe: the provider's counts, requested just before it was sent and just after its answer. */
   readonly counts?: CountsAround;
 }
 
@@ -146,7 +146,7 @@ export type CommitAnswer =
   | { readonly result: "unknown" }
   | Impossible;
 
-/** It can't be as it stands, and changes nothing. `field`: which part of what was given is wrong. */
+/** The request is invalid and changes nothing. `field`: the invalid field. */
 export interface Impossible {
   readonly result: "impossible";
   readonly detail: string;
@@ -162,7 +162,7 @@ export interface CheckAnswer {
   readonly allowed: boolean;
   readonly refusal: Refusal | null;
   readonly available: number;
-  /** What one batch of so many ISBNs costs at most, at the price known now. */
+  /** The highest cost of the request at the currently known price. */
   readonly callsNeeded: number;
   readonly status: QuotaStatus;
 }
@@ -178,10 +178,10 @@ export interface Settings {
 
 export type SettingsChange = { readonly [Name in keyof Settings]?: Settings[Name] | undefined };
 
-/** Settings that an operator changed; the enforcement is kept apart, as a switch with the time it was set. */
+/** Settings that an operator changed. The enforcement is stored separately, as a switch with the time of its change. */
 export type Overrides = Partial<Omit<Settings, "enforcement">>;
 
-/** The enforcement an operator chose, with when: the later of two views wins. `value` null means "as configured". */
+/** An operator's enforcement, with the time of the change. The later of two switches wins. A null `value` means "as configured". */
 export interface EnforcementSwitch {
   readonly value: Enforcement | null;
   readonly changedAt: number;
@@ -197,13 +197,13 @@ export type SettingsAnswer =
   | { readonly result: "changed"; readonly mirror: SettingsMirror; readonly settings: Settings; readonly status: QuotaStatus }
   | { readonly result: "impossible"; readonly detail: string };
 
-/** Who changes the quota, and the id that makes the change happen once. */
+/** The actor of a quota change, and the id that makes the change idempotent. */
 export interface Operation {
   readonly id: string;
   readonly actor: string;
 }
 
-/** Which projects a status names: the largest, or none but `own`. The others are summed up as `projects`. */
+/** The projects that a status names: the largest, or only `own`. The others are summed up as `projects`. */
 export type StatusView = "by_project" | { readonly own: string | null };
 
 /** The status object of the API. */
@@ -223,9 +223,9 @@ export interface QuotaStatus {
   readonly enforcement: Enforcement;
   readonly source: "ledger" | "snapshot";
   readonly as_of: string;
-  /** Only where the source is a snapshot. */
+  /** Present only if the source is a snapshot. */
   readonly age_seconds?: number;
-  /** Present when the ledger's storage was empty and today's count was taken from elsewhere. */
+  /** Present if the ledger's storage was empty and today's count was recovered from KV or the provider. */
   readonly recovered?: true;
   readonly callers: readonly CallerUse[];
   readonly forecast: { readonly calls_per_hour: number; readonly exhausted_at: string | null };
@@ -238,7 +238,7 @@ export interface CallerUse {
   readonly used: number;
 }
 
-/** Charged and reserved calls of one caller; of `projects`, of all that have no line of their own. */
+/** Charged and reserved calls of one caller. `projects` is the sum of the projects without their own line. */
 export interface CallerTotals extends CallerUse {
   readonly reserved: number;
 }
@@ -252,7 +252,7 @@ export interface UpstreamStatus {
   readonly observed_at: string;
 }
 
-/** How often something happened since the ledger's store exists, by a label of a few values. */
+/** A monitoring counter since the creation of the ledger's store. `label` has few values. */
 export type Tally = { readonly name: "refusals" | "would_refuse" | "requests"; readonly label: string; readonly count: number };
 
 /** A day's total. */
@@ -263,24 +263,24 @@ export interface DayTotal {
   readonly refused: number;
 }
 
-/** The day in one look, at a cost that grows with neither projects nor callers, unless `status` is asked for by project. */
+/** Overview of today. Its cost does not depend on the number of projects, unless `status` is requested by project. */
 export interface QuotaOverview {
   readonly status: QuotaStatus;
-  /** What only the ledger knows; null while it does not answer, and the status is its last snapshot. */
+  /** Data that only the ledger has. Null if it does not answer. The status is then its last snapshot. */
   readonly ledger: {
-    /** What background work leaves alone at 00:00 UTC. */
+    /** The floor at 00:00 UTC. */
     readonly backgroundFloor: number;
-    /** The newest first; days on which nothing happened are left out. */
+    /** Newest first, without days on which nothing happened. */
     readonly days: readonly DayTotal[];
-    /** Today's charges by UTC hour; without what is untracked, whose hour nobody knows. */
+    /** Today's charges by UTC hour, without untracked calls, whose hours are unknown. */
     readonly hours: readonly { readonly hour: number; readonly used: number }[];
     readonly tallies: readonly Tally[];
   } | null;
 }
 
-/** Callers that only the ledger itself may charge under. */
+/** Caller names that only the ledger may use. */
 export const LEDGER_CALLERS = ["untracked", "operator", "recovered", "refunded", "projects"] as const;
 export const PROJECT_CALLER_PREFIX = "project:";
 export const isProject = (caller: string): boolean => caller.startsWith(PROJECT_CALLER_PREFIX);
-/** Projects that are summed up. */
+/** Caller name of the summed-up projects. */
 export const PROJECTS_CALLER = "projects" satisfies (typeof LEDGER_CALLERS)[number];

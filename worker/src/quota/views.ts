@@ -1,4 +1,4 @@
-/** What the ledger shows: status, history, and what it publishes; and the status in a published snapshot. Writes nothing. No clock. */
+/** Read-only views of the ledger: status, history, snapshot. Also the status in a published snapshot. Writes nothing. No clock. */
 import { DAY_MS, dayOf, isoSeconds, startOfDay } from "../lib/time.ts";
 import type { LedgerSnapshot } from "./snapshot.ts";
 import { bySize, publicStatus, quotaStatus } from "./status.ts";
@@ -17,23 +17,23 @@ import type {
   UpstreamStatus,
 } from "./types.ts";
 
-/** An answer carries no more lines of projects than this, whatever the number of its days. */
+/** The most lines of projects in an answer, for any number of days. */
 const HISTORY_LINES = 10 * LISTED_PROJECTS;
 
-/** One day of the history: of everybody, or of one caller. What is not kept by caller is null where one was asked for. */
+/** One day of the history, of all callers or of one. For one caller, numbers that are not kept by caller are null. */
 export interface DayHistory {
   readonly date: string;
   readonly used: number;
   readonly reserved_expired: number | null;
   readonly refused: number | null;
-  /** Granted in observe mode, though enforcing would have refused. */
+  /** Reservations granted in observe mode, although `enforce` would have refused them. */
   readonly would_refuse: number | null;
   readonly untracked: number | null;
   readonly callers: readonly CallerUse[];
   readonly hours: readonly { readonly hour: number; readonly used: number }[];
 }
 
-/** A change by an operator. `before` and `after` are what it changed. */
+/** An operator's change, with the changed values before and after. */
 export interface AuditEntry extends Operation {
   readonly at: string;
   readonly action: string;
@@ -47,7 +47,7 @@ export interface History {
   readonly status: QuotaStatus;
 }
 
-/** Without a view, projects are summed up: for answers that are about the day. */
+/** The status. Without a view, projects are summed up. */
 export function status(store: LedgerStore, now: number, view: StatusView = { own: null }): QuotaStatus {
   const { state, totals, provider } = store;
   const day = store.today(now);
@@ -84,35 +84,35 @@ export function callerToday(store: LedgerStore, caller: string, now: number): Ca
   return { used: store.totals.usedBy(dayOf(now), caller), reserved: store.reservedBy(caller) };
 }
 
-/** The latest `days` UTC days, the newest first; days on which nothing happened are left out. */
+/** The latest `days` UTC days, newest first, without days on which nothing happened. */
 export function history(store: LedgerStore, days: number, now: number): Omit<History, "status"> {
-  const from = firstOf(days, now);
-  const named = Math.min(LISTED_PROJECTS, Math.ceil(HISTORY_LINES / days));
-  const shown = store.days(dayOf(from)).map((day): DayHistory => {
+  const from = startOfFirst(days, now);
+  const projectsPerDay = Math.min(LISTED_PROJECTS, Math.ceil(HISTORY_LINES / days));
+  const rows = store.days(dayOf(from)).map((day): DayHistory => {
     const { date, charged, untracked, reserved_expired, refused, would_refuse } = day;
-    const callers = store.totals.listed(day, named);
+    const callers = store.totals.listed(day, projectsPerDay);
     if (untracked > 0) callers.push({ caller: "untracked", used: untracked });
     const counts = { used: charged + untracked, reserved_expired, refused, would_refuse, untracked };
     return { date, ...counts, callers: callers.toSorted((a, b) => b.used - a.used), hours: store.totals.hours(date) };
   });
-  return { days: shown, operations: store.audited(from).map(({ at, ...row }) => ({ ...row, at: isoSeconds(at) })) };
+  return { days: rows, operations: store.audited(from).map(({ at, ...row }) => ({ ...row, at: isoSeconds(at) })) };
 }
 
-/** The same of one caller, without operations. Days on which it spent nothing are left out. */
+/** The history of one caller, without operations and without days on which it spent nothing. */
 export function historyOf(store: LedgerStore, caller: string, days: number, now: number): Omit<History, "status"> {
-  const shown = store.days(dayOf(firstOf(days, now))).map(({ date, untracked }): DayHistory => {
+  const rows = store.days(dayOf(startOfFirst(days, now))).map(({ date, untracked }): DayHistory => {
     const hours = store.totals.hoursOf(date, caller);
-    // Untracked calls are kept by day alone: their hours are unknown.
+    // Untracked calls are kept by day only. Their hours are unknown.
     const used = caller === "untracked" ? untracked : hours.reduce((sum, hour) => sum + hour.used, 0);
     const notByCaller = { reserved_expired: null, refused: null, would_refuse: null, untracked: null };
     return { date, used, ...notByCaller, callers: [{ caller, used }], hours };
   });
-  return { days: shown.filter(({ used }) => used !== 0), operations: [] };
+  return { days: rows.filter(({ used }) => used !== 0), operations: [] };
 }
 
 /** Today, and the totals of the latest `days` UTC days. */
 export function overview(store: LedgerStore, days: number, now: number, view: StatusView): QuotaOverview {
-  const totals = store.days(dayOf(firstOf(days, now))).map(({ date, charged, untracked, refused }): DayTotal => {
+  const totals = store.days(dayOf(startOfFirst(days, now))).map(({ date, charged, untracked, refused }): DayTotal => {
     return { date, used: charged + untracked, untracked, refused };
   });
   const { backgroundFloor } = store.state.settings;
@@ -130,7 +130,7 @@ export function mirror({ state }: LedgerStore): SettingsMirror {
   return { enforcement: state.value.enforcement, overrides: state.value.overrides };
 }
 
-/** A published status with the lines that are asked for; null where the snapshot does not know of `own` apart. */
+/** A published status with the lines of this view. Null if the snapshot has no separate line for `own`. */
 export function publishedStatus({ status, callers }: LedgerSnapshot, view: StatusView): QuotaStatus | null {
   const named = callers.map(({ caller, used }) => ({ caller, used })).filter(({ used }) => used !== 0);
   const untracked = status.callers.filter(({ caller }) => caller === "untracked");
@@ -142,7 +142,7 @@ export function publishedStatus({ status, callers }: LedgerSnapshot, view: Statu
   return isKnown ? publicStatus(all, own) : null;
 }
 
-/** The beginning of the first of the latest `days` days. */
-function firstOf(days: number, now: number): number {
+/** Start of the first of the latest `days` days. */
+function startOfFirst(days: number, now: number): number {
   return startOfDay(now) - (days - 1) * DAY_MS;
 }
