@@ -17,7 +17,7 @@ export function expire(store: LedgerStore, now: number): void {
     charge(store, row, periods, row.calls, row.expires_at);
     for (const date of periods) store.countExpired(date, row.calls);
     store.settle(row, "expired", row.calls, row.expires_at);
-    store.totals.tally("requests", "unknown");
+    store.totals.incrementCounter("requests", "unknown");
   }
   countUntracked(store, now);
 }
@@ -56,7 +56,7 @@ function commitRow(store: LedgerStore, row: ReservationRow, request: CommitReque
   store.settle(row, late ? "late" : "committed", charged, now);
   countUntracked(store, now);
   // An expired reservation was counted at its expiry. Counters only rise.
-  if (!late) store.totals.tally("requests", settlement ? (settlement.outcome ?? "unknown") : "reported");
+  if (!late) store.totals.incrementCounter("requests", settlement ? (settlement.outcome ?? "unknown") : "reported");
   if (settlement) applySignal(store, settlement, now);
   return committed(charged, late);
 }

@@ -140,7 +140,7 @@ export class LedgerStore {
   countRefusals(name: "refusals" | "would_refuse", by: RefusedBy, date: string, count = 1): void {
     const column = name === "refusals" ? "refused" : "would_refuse";
     this.updateDay(date, { [column]: this.day(date)[column] + count });
-    this.totals.tally(name, by, count);
+    this.totals.incrementCounter(name, by, count);
   }
 
   /** Charges the day and all its parts in one place, so that the sum of callers always equals the total. */

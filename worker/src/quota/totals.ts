@@ -4,7 +4,7 @@
  */
 import { HOUR_MS, MINUTE_MS } from "../lib/time.ts";
 import { PROJECTS_CALLER } from "./types.ts";
-import type { CallerTotals, CallerUse, StatusView, Tally } from "./types.ts";
+import type { CallerTotals, CallerUse, Counter, StatusView } from "./types.ts";
 
 /** The most projects in a list. Every answer contains the list, so it must stay short. */
 export const LISTED_PROJECTS = 1_000;
@@ -143,13 +143,13 @@ export class LedgerTotals {
   }
 
   /** Raises a monitoring counter. It is written in the transaction of the counted change. */
-  tally(name: Tally["name"], label: string, count = 1): void {
+  incrementCounter(name: Counter["name"], label: string, count = 1): void {
     const sql = "INSERT INTO tallies (name, label, count) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count";
     this.#sql.exec(sql, name, label, count);
   }
 
-  tallies(): Tally[] {
-    return this.#sql.exec<Tally>("SELECT name, label, count FROM tallies ORDER BY name, label").toArray();
+  counters(): Counter[] {
+    return this.#sql.exec<Counter>("SELECT name, label, count FROM tallies ORDER BY name, label").toArray();
   }
 
   purge(now: number, oldestDay: string): void {

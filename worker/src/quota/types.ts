@@ -253,7 +253,7 @@ export interface UpstreamStatus {
 }
 
 /** A monitoring counter since the creation of the ledger's store. `label` has few values. */
-export type Tally = { readonly name: "refusals" | "would_refuse" | "requests"; readonly label: string; readonly count: number };
+export type Counter = { readonly name: "refusals" | "would_refuse" | "requests"; readonly label: string; readonly count: number };
 
 /** A day's total. */
 export interface DayTotal {
@@ -274,7 +274,7 @@ export interface QuotaOverview {
     readonly days: readonly DayTotal[];
     /** Today's charges by UTC hour, without untracked calls, whose hours are unknown. */
     readonly hours: readonly { readonly hour: number; readonly used: number }[];
-    readonly tallies: readonly Tally[];
+    readonly tallies: readonly Counter[];
   } | null;
 }
 

@@ -116,7 +116,7 @@ export function overview(store: LedgerStore, days: number, now: number, view: St
     return { date, used: charged + untracked, untracked, refused };
   });
   const { backgroundFloor } = store.state.settings;
-  const ledger = { backgroundFloor, days: totals, hours: store.totals.hours(dayOf(now)), tallies: store.totals.tallies() };
+  const ledger = { backgroundFloor, days: totals, hours: store.totals.hours(dayOf(now)), tallies: store.totals.counters() };
   return { status: status(store, now, view), ledger };
 }
 
