@@ -83,7 +83,7 @@ const OWN_RUNTIME = [
   "test/handlers/harvest.test.ts",
   "test/hostile/**/*.test.ts",
   "test/library/{harvest,harvest-failures}.test.ts",
-  "test/quota/{held-sum,many-callers}.test.ts",
+  "test/quota/{reserved-sum,many-callers}.test.ts",
   "test/routes/authentication-matrix.test.ts",
   "test/telemetry/*.test.ts",
   "test/tenant-database/**/*.test.ts",

@@ -1,6 +1,6 @@
 /**
- * Random sequences of operations on the real ledger and a reference model. Both must agree after every step, and the laws must hold. `npm run
- * test:soak` runs many more. A failure prints the shortest sequence and its seed.
+ * Random sequences of operations on the real ledger and a reference model. Both must agree after every step, and the laws must hold.
+ * `npm run test:soak` runs many more. A failure prints the shortest sequence and its seed.
  */
 import { env } from "cloudflare:workers";
 import * as fc from "fast-check";

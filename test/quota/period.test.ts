@@ -23,11 +23,11 @@ describe("a reservation is charged", () => {
   const BOTH = ["2031-05-14", "2031-05-15"];
 
   test.each([
-    ["in its day, while the day lasts", "2031-05-14T23:59:59Z", null, ["2031-05-14"]],
-    ["in its day, whatever it says of sending", "2031-05-14T23:59:59Z", ["2031-05-14T23:59:30Z", "2031-05-14T23:59:31Z"], ["2031-05-14"]],
-    ["in both days, if nobody says when it was sent", "2031-05-15T00:00:30Z", null, BOTH],
+    ["in its day, before midnight", "2031-05-14T23:59:59Z", null, ["2031-05-14"]],
+    ["in its day, for any time of sending", "2031-05-14T23:59:59Z", ["2031-05-14T23:59:30Z", "2031-05-14T23:59:31Z"], ["2031-05-14"]],
+    ["in both days, if the time of sending is unknown", "2031-05-15T00:00:30Z", null, BOTH],
     [
-      "in the old day, if over well before midnight",
+      "in the old day, if its request ended well before midnight",
       "2031-05-15T00:00:30Z",
       ["2031-05-14T23:59:54Z", "2031-05-14T23:59:54Z"],
       ["2031-05-14"],
@@ -40,13 +40,13 @@ describe("a reservation is charged", () => {
     ],
     ["in both days within 5 s before midnight", "2031-05-15T00:00:30Z", ["2031-05-14T23:59:55Z", "2031-05-14T23:59:55Z"], BOTH],
     ["in both days less than 5 s after midnight", "2031-05-15T00:00:30Z", ["2031-05-15T00:00:04Z", "2031-05-15T00:00:04Z"], BOTH],
-    ["in both days, if it was under way over midnight", "2031-05-15T00:00:30Z", ["2031-05-14T23:59:40Z", "2031-05-15T00:00:20Z"], BOTH],
+    ["in both days, if it was in flight at midnight", "2031-05-15T00:00:30Z", ["2031-05-14T23:59:40Z", "2031-05-15T00:00:20Z"], BOTH],
   ] as const)("%s", (_, ended, underWay, expected) => {
     const when = underWay === null ? null : { from: at(underWay[0]), to: at(underWay[1]) };
     expect(chargedPeriods(opened, at(ended), when)).toEqual(expected);
   });
 
-  test("in both days where a clock stepped back over midnight", () => {
+  test("in both days, if a clock stepped back over midnight", () => {
     expect(chargedPeriods(at("2031-05-15T00:00:01Z"), at("2031-05-14T23:59:59Z"), null).toSorted()).toEqual(BOTH);
   });
 });
@@ -54,10 +54,10 @@ describe("a reservation is charged", () => {
 describe("a count is today's", () => {
   const now = at("2031-05-14T12:00:00Z");
   test.each([
-    ["asked and answered today", "2031-05-14T11:59:59Z", "2031-05-14T12:00:00Z", true],
-    ["asked two minutes after midnight", "2031-05-14T00:02:00Z", "2031-05-14T00:02:01Z", true],
-    ["asked before the provider's reset is surely through", "2031-05-14T00:01:59Z", "2031-05-14T00:02:01Z", false],
-    ["asked yesterday", "2031-05-13T23:59:59Z", "2031-05-14T00:00:01Z", false],
+    ["requested and answered today", "2031-05-14T11:59:59Z", "2031-05-14T12:00:00Z", true],
+    ["requested two minutes after midnight", "2031-05-14T00:02:00Z", "2031-05-14T00:02:01Z", true],
+    ["requested within the provider's reset lag", "2031-05-14T00:01:59Z", "2031-05-14T00:02:01Z", false],
+    ["requested yesterday", "2031-05-13T23:59:59Z", "2031-05-14T00:00:01Z", false],
     ["of another day", "2031-05-13T12:00:00Z", "2031-05-13T12:00:01Z", false],
   ])("%s: %s to %s is %s", (_, requested, received, expected) => {
     expect(isTodays({ requestedAt: at(requested), receivedAt: at(received) }, now)).toBe(expected);

@@ -15,7 +15,7 @@ const demand = (calls: number, more: Partial<Demand> = {}): Demand => ({
   share: null,
   ...more,
 });
-const standing = (used: number, reserved = 0, reservedByCaller = 0, usedByCaller = 0, reservedByProjects = reservedByCaller) => ({
+const use = (used: number, reserved = 0, reservedByCaller = 0, usedByCaller = 0, reservedByProjects = reservedByCaller) => ({
   used,
   reserved,
   reservedByCaller,
@@ -35,134 +35,149 @@ describe("the floor for background work", () => {
     expect(floorAt(1_000, Date.parse(time))).toBe(expected);
   });
 
-  test.each([1, 250, 500, 999])("has shrunk to %i calls exactly when it says so", (wanted) => {
+  test.each([1, 250, 500, 999])("has shrunk to %i calls exactly at the computed time", (wanted) => {
     const at = floorReaches(wanted, 1_000, NOON);
     expect([floorAt(1_000, at), floorAt(1_000, at - 1)]).toEqual([wanted, wanted + 1]);
   });
 
-  test.each([1_000, 2_000])("is never above %i calls", (wanted) => {
+  test.each([1_000, 2_000])("is never above %i calls, from midnight on", (wanted) => {
     expect(floorReaches(wanted, 1_000, NOON)).toBe(MIDNIGHT);
   });
 
-  test("without a floor there is nothing to wait for", () => {
+  test("without a floor, the wait is 0", () => {
     expect(floorReaches(0, 0, NOON)).toBeLessThanOrEqual(NOON);
   });
 });
 
 describe("a decision", () => {
   test.each([
-    ["all that is asked, while it fits", demand(13_000), standing(0), { result: "granted", calls: 13_000 }],
-    ["nothing, when one too many is asked", demand(13_001), standing(0), { result: "refused", refusedBy: "daily", available: 13_000 }],
-    ["nothing of what others hold", demand(2), standing(12_000, 999), { result: "refused", refusedBy: "daily", available: 1, held: true }],
-    ["what is left, if the minimum fits", demand(10, { minCalls: 1 }), standing(12_997), { result: "granted", calls: 3 }],
-    ["nothing below the minimum", demand(10, { minCalls: 4 }), standing(12_997), { result: "refused", refusedBy: "daily", available: 3 }],
-    ["nothing, when more was used than the limit", demand(1), standing(14_000), { result: "refused", refusedBy: "daily", available: 0 }],
+    ["all requested calls, if they fit", demand(13_000), use(0), { result: "granted", calls: 13_000 }],
+    ["no calls, if one too many is requested", demand(13_001), use(0), { result: "refused", refusedBy: "daily", available: 13_000 }],
     [
-      "background work what is above the floor",
+      "no calls that others have reserved",
+      demand(2),
+      use(12_000, 999),
+      { result: "refused", refusedBy: "daily", available: 1, held: true },
+    ],
+    ["the remaining calls, if the minimum fits", demand(10, { minCalls: 1 }), use(12_997), { result: "granted", calls: 3 }],
+    ["no calls below the minimum", demand(10, { minCalls: 4 }), use(12_997), { result: "refused", refusedBy: "daily", available: 3 }],
+    ["no calls, if more are used than the limit", demand(1), use(14_000), { result: "refused", refusedBy: "daily", available: 0 }],
+    [
+      "background work the calls above the floor",
       demand(12_501, { priority: "background" }),
-      standing(0),
+      use(0),
       { result: "refused", refusedBy: "floor", available: 12_500 },
     ],
-    ["interactive work the floor too", demand(500), standing(12_500), { result: "granted", calls: 500 }],
+    ["interactive work the floor too", demand(500), use(12_500), { result: "granted", calls: 500 }],
     [
-      "the day's end as the reason before the floor",
+      "the daily limit as the reason before the floor",
       demand(600, { priority: "background" }),
-      standing(12_500),
+      use(12_500),
       { result: "refused", refusedBy: "daily", available: 0 },
     ],
-    ["a project a tenth of the safety limit", demand(1_300, { caller: "project:a" }), standing(0), { result: "granted", calls: 1_300 }],
+    ["a project a tenth of the safety limit", demand(1_300, { caller: "project:a" }), use(0), { result: "granted", calls: 1_300 }],
     [
       "a project no more than a tenth at a time",
       demand(1, { caller: "project:a" }),
-      standing(0, 1_300, 1_300),
+      use(0, 1_300, 1_300),
       { result: "refused", refusedBy: "hold", available: 0, held: true },
     ],
     [
       "all projects together no more than half at a time",
       demand(2, { caller: "project:a" }),
-      standing(0, 6_499, 0, 0, 6_499),
+      use(0, 6_499, 0, 0, 6_499),
       { result: "refused", refusedBy: "projects-hold", available: 1, held: true },
     ],
-    ["others what projects may not hold", demand(6_500), standing(0, 6_500, 0, 0, 6_500), { result: "granted", calls: 6_500 }],
     [
-      "a moment's wait as the reason only where nothing is spent for good",
+      "other callers the calls that projects may not reserve",
+      demand(6_500),
+      use(0, 6_500, 0, 0, 6_500),
+      { result: "granted", calls: 6_500 },
+    ],
+    [
+      "a spent limit as the reason before a reserved one",
       demand(300, { caller: "project:a", share: 400 }),
-      standing(12_000, 900, 0, 200),
+      use(12_000, 900, 0, 200),
       { result: "refused", refusedBy: "share", share: { calls_per_day: 400, used: 200, reserved: 0 }, available: 100 },
     ],
     [
-      "the floor as the reason where it would refuse without any hold too",
+      "the floor as the reason, if it would refuse without any reservation too",
       demand(600, { priority: "background" }),
-      standing(12_000, 900),
+      use(12_000, 900),
       { result: "refused", refusedBy: "floor", available: 0 },
     ],
     [
-      "a project as much as it may still hold, if the minimum fits",
+      "a project as many calls as it may still reserve, if the minimum fits",
       demand(500, { caller: "project:a", minCalls: 1 }),
-      standing(0, 1_000, 1_000),
+      use(0, 1_000, 1_000),
       { result: "granted", calls: 300 },
     ],
-  ])("gives %s", (_, asked, stands, expected) => {
-    expect(decide(asked, stands, SETTINGS, NOON)).toEqual(expected);
+  ])("gives %s", (_, request, current, expected) => {
+    expect(decide(request, current, SETTINGS, NOON)).toEqual(expected);
   });
 });
 
-describe("a share of the day", () => {
+describe("a daily share", () => {
   const of = (share: number, used: number, reserved = 0) => ({ refusedBy: "share", share: { calls_per_day: share, used, reserved } });
 
   test.each([
-    ["gives the last call of it", demand(1, { share: 10 }), standing(500, 0, 0, 9), { result: "granted", calls: 1 }],
-    ["gives all of it at once", demand(10, { share: 10 }), standing(500), { result: "granted", calls: 10 }],
-    ["gives nothing beyond it", demand(11, { share: 10 }), standing(0), { result: "refused", available: 10, ...of(10, 0) }],
-    ["counts what was spent", demand(2, { share: 10 }), standing(9, 0, 0, 9), { result: "refused", available: 1, ...of(10, 9) }],
-    ["counts what is held", demand(2, { share: 10 }), standing(0, 9, 9), { result: "refused", available: 1, held: true, ...of(10, 0, 9) }],
-    ["counts both", demand(1, { share: 10 }), standing(6, 4, 4, 6), { result: "refused", available: 0, held: true, ...of(10, 6, 4) }],
-    ["does not count what others spend and hold", demand(10, { share: 10 }), standing(5_000, 900), { result: "granted", calls: 10 }],
-    ["of 0 gives nothing", demand(1, { share: 0 }), standing(0), { result: "refused", available: 0, ...of(0, 0) }],
+    ["gives its last call", demand(1, { share: 10 }), use(500, 0, 0, 9), { result: "granted", calls: 1 }],
+    ["gives all its calls in one reservation", demand(10, { share: 10 }), use(500), { result: "granted", calls: 10 }],
+    ["gives no calls beyond it", demand(11, { share: 10 }), use(0), { result: "refused", available: 10, ...of(10, 0) }],
+    ["counts spent calls", demand(2, { share: 10 }), use(9, 0, 0, 9), { result: "refused", available: 1, ...of(10, 9) }],
+    ["counts reserved calls", demand(2, { share: 10 }), use(0, 9, 9), { result: "refused", available: 1, held: true, ...of(10, 0, 9) }],
+    ["counts both", demand(1, { share: 10 }), use(6, 4, 4, 6), { result: "refused", available: 0, held: true, ...of(10, 6, 4) }],
     [
-      "lowered below what was spent gives nothing",
+      "does not count other callers' spent and reserved calls",
+      demand(10, { share: 10 }),
+      use(5_000, 900),
+      { result: "granted", calls: 10 },
+    ],
+    ["of 0 gives no calls", demand(1, { share: 0 }), use(0), { result: "refused", available: 0, ...of(0, 0) }],
+    [
+      "lowered below the spent calls gives no calls",
       demand(1, { share: 3 }),
-      standing(5, 0, 0, 5),
+      use(5, 0, 0, 5),
       { result: "refused", available: 0, ...of(3, 5) },
     ],
     [
-      "gives what is left of it, if the minimum fits",
+      "gives its remaining calls, if the minimum fits",
       demand(9, { share: 10, minCalls: 2 }),
-      standing(8, 0, 0, 8),
+      use(8, 0, 0, 8),
       { result: "granted", calls: 2 },
     ],
     [
-      "gives nothing below the minimum",
+      "gives no calls below the minimum",
       demand(9, { share: 10, minCalls: 3 }),
-      standing(8, 0, 0, 8),
+      use(8, 0, 0, 8),
       { result: "refused", available: 2, ...of(10, 8) },
     ],
     [
-      "larger than the day is no promise",
+      "larger than the daily limit does not raise that limit",
       demand(13_001, { share: 99_999 }),
-      standing(0),
+      use(0),
       { result: "refused", refusedBy: "daily", available: 13_000 },
     ],
     [
-      "where the day refuses too, is not what is named",
+      "is not the reason, if the daily limit refuses too",
       demand(5, { share: 2 }),
-      standing(12_999),
+      use(12_999),
       { result: "refused", refusedBy: "daily", available: 1 },
     ],
     [
-      "is named before the floor, which would say when to come back today",
+      "is the reason before the floor, which would suggest a retry today",
       demand(300, { share: 2, priority: "background" }),
-      standing(12_400),
+      use(12_400),
       { result: "refused", available: 2, ...of(2, 0) },
     ],
     [
-      "is named after the hold, where both are only held: a commit or a release helps",
+      "is the reason after `hold`, if both are only reserved, because a commit or a release helps",
       demand(1, { share: 1_300, caller: "project:a" }),
-      standing(0, 1_300, 1_300),
+      use(0, 1_300, 1_300),
       { result: "refused", refusedBy: "hold", available: 0, held: true },
     ],
-  ])("%s", (_, asked, stands, expected) => {
-    expect(decide(asked, stands, SETTINGS, NOON)).toEqual(expected);
+  ])("%s", (_, request, current, expected) => {
+    expect(decide(request, current, SETTINGS, NOON)).toEqual(expected);
   });
 });
 
@@ -177,10 +192,10 @@ test.each([
 
 describe("untracked calls", () => {
   test.each([
-    ["what the provider counted and nobody of us spent", 0, { spent: 5_010, base: 0 }, { charged: 8, reserved: 2 }, 5_000],
+    ["the calls that the provider counted and no caller spent", 0, { spent: 5_010, base: 0 }, { charged: 8, reserved: 2 }, 5_000],
     ["never fewer than before", 40, { spent: 10, base: 0 }, { charged: 10, reserved: 0 }, 40],
-    ["nothing where we over-counted", 0, { spent: 5, base: 0 }, { charged: 10, reserved: 3 }, 0],
-    ["nothing of what lies before the base", 0, { spent: 5_000, base: 5_000 }, { charged: 0, reserved: 0 }, 0],
+    ["0, if the ledger counted too many", 0, { spent: 5, base: 0 }, { charged: 10, reserved: 3 }, 0],
+    ["0 for calls below the base", 0, { spent: 5_000, base: 5_000 }, { charged: 0, reserved: 0 }, 0],
   ])("are %s", (_, was, provider, ours, expected) => {
     expect(untrackedCalls(was, provider, ours)).toBe(expected);
   });

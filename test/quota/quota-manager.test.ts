@@ -18,7 +18,7 @@ const settlement = (sent: Settlement["sent"]): Settlement => ({
 beforeEach(async () => freshStart());
 
 describe("withQuota", () => {
-  test("reserves before, charges after", async () => {
+  test("reserves before the call and charges after it", async () => {
     const done = await manager().withQuota(spending, async ({ settle }) => {
       expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 3 });
       settle(settlement("yes"));
@@ -32,14 +32,14 @@ describe("withQuota", () => {
     });
   });
 
-  test("gives back what was surely not sent, and nothing else", async () => {
+  test("releases only calls that were certainly not sent", async () => {
     expect(await manager().withQuota(spending, async ({ settle }) => settle(settlement("no")))).toMatchObject({ charged: 0 });
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 0 });
     expect(await manager().withQuota(spending, async ({ settle }) => settle(settlement("maybe")))).toMatchObject({ charged: 3 });
     expect(await quotaStatus()).toMatchObject({ used: 3, reserved: 0 });
   });
 
-  test("charges what throws, and what never says how it ended", async () => {
+  test("charges a call that throws, and a call without a reported outcome", async () => {
     const thrown = manager().withQuota(spending, async () => {
       throw new Error("crashed");
     });
@@ -49,7 +49,7 @@ describe("withQuota", () => {
     expect(await quotaStatus()).toMatchObject({ used: 6, reserved: 0 });
   });
 
-  test("believes the first word about an ending, not a later one", async () => {
+  test("uses the first reported outcome and ignores later ones", async () => {
     await manager().withQuota(spending, async ({ settle }) => {
       settle(settlement("yes"));
       settle(settlement("no"));
@@ -57,7 +57,7 @@ describe("withQuota", () => {
     expect(await quotaStatus()).toMatchObject({ used: 3, reserved: 0 });
   });
 
-  test("answers a refusal as data, without running anything", async () => {
+  test("returns a refusal as data and sends nothing", async () => {
     await settings({ daily_limit: 4, safety_buffer: 0 });
     await put("/api/quota/usage", { used: 2 });
     const send = vi.fn<() => Promise<void>>();
@@ -68,23 +68,23 @@ describe("withQuota", () => {
     expect(send).not.toHaveBeenCalled();
   });
 
-  test("waits for its turn, and knows until when it may send", async () => {
+  test("waits for its turn and passes the deadline for sending", async () => {
     await settings({ rate_per_second: 5 });
     const began = performance.now();
     const times = await Promise.all(
       [1, 2, 3].map(async () =>
-        manager().withQuota(spending, async ({ deadline }) => ({ at: performance.now() - began, life: deadline - Date.now() })),
+        manager().withQuota(spending, async ({ deadline }) => ({ at: performance.now() - began, remaining: deadline - Date.now() })),
       ),
     );
     const sent = times.flatMap((done) => (done.result === "done" ? [done.value] : [])).toSorted((a, b) => a.at - b.at);
     expect(sent.map(({ at }, index) => at >= index * 200 - 5)).toEqual([true, true, true]);
-    // A fake clock stands still while real timers run, so that each life still counts its wait.
-    expect(sent.map(({ life }) => life)).toEqual([120_000, 120_201, 120_401]);
+    // The fake clock does not advance while real timers run, so the remaining times still include the waits.
+    expect(sent.map(({ remaining }) => remaining)).toEqual([120_000, 120_201, 120_401]);
   });
 });
 
-describe("the rest of what callers may use", () => {
-  test("checkQuota sees what is held and takes nothing", async () => {
+describe("the other methods", () => {
+  test("checkQuota counts reservations and reserves nothing", async () => {
     await manager().reserve({ id: "a", cost: { calls: 12_990 }, caller: "x", priority: "interactive" });
     expect(await manager().checkQuota(10)).toMatchObject({ allowed: true, available: 10, callsNeeded: 10, refusal: null });
     expect(await manager().checkQuota(11)).toMatchObject({ allowed: false, available: 10, refusal: { refusedBy: "daily" } });
@@ -92,13 +92,13 @@ describe("the rest of what callers may use", () => {
     expect(await quotaStatus()).toMatchObject({ reserved: 12_990 });
   });
 
-  test("incrementUsage counts once an id, whatever is left", async () => {
+  test("incrementUsage counts once per id, even beyond the limit", async () => {
     await settings({ daily_limit: 5, safety_buffer: 0 });
     for (let time = 0; time < 3; time += 1) await manager().incrementUsage(9, "batch-7", "import");
     expect(await quotaStatus()).toMatchObject({ used: 9, remaining: 0, callers: [{ caller: "import", used: 9 }] });
   });
 
-  test("resetIfNeeded says once a day that a new one began", async () => {
+  test("resetIfNeeded reports a new day once", async () => {
     await manager().resetIfNeeded();
     expect(await manager().resetIfNeeded()).toEqual({ date: "2031-05-14", rolledOver: false });
     await setClock("2031-05-15T00:00:00Z");

@@ -1,4 +1,4 @@
-/** What was charged and never counted by the provider is given back, with proof only. */
+/** The ledger refunds calls that were charged but never counted by the provider, only with proof. */
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { ProviderReport } from "../../worker/src/quota/index.ts";
 import { AFTERNOON, freshStart, get, ledger, post, put, quotaStatus, setClock } from "../support/worker.ts";
@@ -67,7 +67,7 @@ describe("a charge that the provider never counted", () => {
     expect(await used()).toBe(1_300);
   });
 
-  test("is refunded only as far as the count did not rise", async () => {
+  test("is refunded minus the rise of the count", async () => {
     await observe(0);
     await pass(1);
     await charge(1_000);
@@ -87,7 +87,7 @@ describe("a charge that the provider never counted", () => {
     expect(await used()).toBe(540);
   });
 
-  test("stays charged after an operator's correction: what was counted before it proves nothing", async () => {
+  test("stays charged after an operator's correction, because earlier counts prove nothing", async () => {
     await observe(0);
     await pass(1);
     await charge(1_000);
@@ -99,7 +99,7 @@ describe("a charge that the provider never counted", () => {
   });
 });
 
-test("usage never falls below what the provider counts, whatever is charged, sent and refunded", async () => {
+test("usage never falls below the provider's count, for any charges, sent calls and refunds", async () => {
   let [sent, spentByOthers] = [0, 0];
   for (let step = 0; step < 40; step += 1) {
     await charge(10);

@@ -1,4 +1,4 @@
-/** A day that is over is remembered for a second where it was refused. Another instance is played by the ledger's own methods. */
+/** An instance remembers exhausted quota for a second. Direct calls of the ledger's methods act as another instance. */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
@@ -12,14 +12,14 @@ const reserve = async (calls: number, more: object = {}): Promise<number> =>
   (await post("/api/quota/reservations", { calls, ...more })).status;
 const { quota } = createDeps(env, () => Date.now());
 
-/** What nobody here hears of. */
-const usageSetElsewhere = async (used: number): Promise<void> => {
+/** Sets the usage through another instance, so that this one does not notice. */
+const setUsageElsewhere = async (used: number): Promise<void> => {
   await ledger().setUsage(used, { id: crypto.randomUUID(), actor: "admin" }, null);
 };
 
 afterEach(() => void vi.restoreAllMocks());
 
-describe("a day that is over", () => {
+describe("exhausted quota", () => {
   beforeEach(async () => {
     await freshStart(AT("11"));
     await settings({ daily_limit: LIMIT, safety_buffer: 0 });
@@ -28,7 +28,7 @@ describe("a day that is over", () => {
 
   it("is remembered for a second, and not longer", async () => {
     expect(await reserve(1)).toBe(429);
-    await usageSetElsewhere(0);
+    await setUsageElsewhere(0);
     await setClock(AT("11.999"));
     expect(await reserve(1)).toBe(429);
     await setClock(AT("12"));
@@ -37,12 +37,12 @@ describe("a day that is over", () => {
 
   it("is not remembered from a time that the clock stepped back from", async () => {
     expect(await reserve(1)).toBe(429);
-    await usageSetElsewhere(0);
+    await setUsageElsewhere(0);
     await setClock(AT("10.999"));
     expect(await reserve(1)).toBe(201);
   });
 
-  it("says what this request needs, and when the day begins anew", async () => {
+  it("is refused with this request's calls and the time of the reset", async () => {
     expect(await reserve(2)).toBe(429);
     const { status, body, headers } = await post("/api/quota/reservations", { calls: 7 });
     expect({ status, code: body["code"], needed: body["calls_needed"], available: body["calls_available"] }).toEqual({
@@ -54,22 +54,22 @@ describe("a day that is over", () => {
     expect(Number(headers.get("retry-after"))).toBeGreaterThanOrEqual(35_809);
   });
 
-  it("is not remembered against who asks for less", async () => {
+  it("does not refuse a request for fewer calls from memory", async () => {
     await put("/api/quota/usage", { used: LIMIT - 3 });
     expect(await reserve(4)).toBe(429);
     expect(await reserve(3)).toBe(201);
   });
 
-  it("is not remembered against who would take less", async () => {
+  it("does not refuse a request with a lower minimum from memory", async () => {
     await put("/api/quota/usage", { used: LIMIT - 3 });
     expect(await reserve(4)).toBe(429);
     expect(await reserve(5, { min_calls: 3 })).toBe(201);
   });
 
-  it("is asked about again where the caller named the request: it may have been granted before", async () => {
+  it("is decided by the ledger for a caller's own id, because it may have been granted before", async () => {
     await put("/api/quota/usage", { used: 0 });
     expect(await reserve(LIMIT, { id: "mine" })).toBe(201);
-    await usageSetElsewhere(LIMIT);
+    await setUsageElsewhere(LIMIT);
     expect(await reserve(1)).toBe(429);
     expect(await reserve(LIMIT, { id: "mine" })).toBe(201);
   });
@@ -78,7 +78,7 @@ describe("a day that is over", () => {
     ["settings", async () => settings({ daily_limit: 2 * LIMIT })],
     ["usage", async () => put("/api/quota/usage", { used: 0 })],
     ["a reset", async () => post("/api/quota/reset")],
-  ])("is forgotten with a change of the quota here: %s", async (_, change) => {
+  ])("is forgotten after a quota change in this instance: %s", async (_, change) => {
     expect(await reserve(1)).toBe(429);
     await change();
     expect(await reserve(1)).toBe(201);
@@ -91,29 +91,29 @@ describe("a day that is over", () => {
     expect(await reserve(1)).toBe(201);
   });
 
-  it("is not remembered where the answer came after a change", async () => {
-    const asked = reserve(1);
+  it("is not remembered if the answer arrives after a change", async () => {
+    const reserved = reserve(1);
     const changed = put("/api/quota/usage", { used: 0 });
-    await Promise.all([asked, changed]);
+    await Promise.all([reserved, changed]);
     expect(await reserve(1)).toBe(201);
   });
 
-  it("is a project's to hear from the ledger, which knows its share", async () => {
+  it("is decided by the ledger for a project, because the ledger knows its share", async () => {
     expect(await reserve(1)).toBe(429);
-    const who = { caller: "project:p", priority: "interactive", cost: { calls: 1 } } as const;
-    await usageSetElsewhere(0);
-    expect(await quota.reserve({ id: "a", ...who }, { newId: true })).toMatchObject({ result: "granted" });
-    expect(await quota.reserve({ id: "b", ...who, caller: "shared", share: 5 }, { newId: true })).toMatchObject({ result: "granted" });
+    const spending = { caller: "project:p", priority: "interactive", cost: { calls: 1 } } as const;
+    await setUsageElsewhere(0);
+    expect(await quota.reserve({ id: "a", ...spending }, { newId: true })).toMatchObject({ result: "granted" });
+    expect(await quota.reserve({ id: "b", ...spending, caller: "shared", share: 5 }, { newId: true })).toMatchObject({ result: "granted" });
   });
 
-  it("is a batch's to hear from the ledger, which knows its price", async () => {
+  it("is decided by the ledger for a batch, because the ledger knows its price", async () => {
     expect(await reserve(1)).toBe(429);
-    await usageSetElsewhere(0);
+    await setUsageElsewhere(0);
     const batch = { id: "c", caller: "enrich.batch", priority: "interactive", cost: { batchOf: 2 } } as const;
     expect(await quota.reserve(batch, { newId: true })).toMatchObject({ result: "granted" });
   });
 
-  it("tells the log once how often it was said, and not each time", async () => {
+  it("is logged once with the number of refusals, not each time", async () => {
     const lines = logged();
     expect([await reserve(1), await reserve(1), await reserve(2)]).toEqual([429, 429, 429]);
     await setClock(AT("13"));
@@ -125,7 +125,7 @@ describe("a day that is over", () => {
     ]);
   });
 
-  it("counts among the refused, with the next question", async () => {
+  it("is counted as refused with the next request to the ledger", async () => {
     expect([await reserve(1), await reserve(1), await reserve(2)]).toEqual([429, 429, 429]);
     await setClock(AT("13"));
     expect(await reserve(1)).toBe(429);
@@ -134,8 +134,8 @@ describe("a day that is over", () => {
   });
 });
 
-describe("what is only held", () => {
-  it("is not remembered: it may come back at any moment", async () => {
+describe("quota that is only reserved", () => {
+  it("is not remembered, because it may be released at any time", async () => {
     await freshStart();
     await settings({ daily_limit: LIMIT, safety_buffer: 0 });
     await reserve(LIMIT, { id: "held" });

@@ -1,4 +1,4 @@
-/** A refusal as an answer: when to come back. */
+/** The time for a retry in a refusal's answer. */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { refusalProblem } from "../../worker/src/quota/index.ts";
@@ -18,7 +18,7 @@ test("available_at is never too early, and less than a second too late", () => {
       const { members } = refusalProblem(isOld ? refusal : { ...refusal, decidedAt: now }, status);
       const at = Date.parse(String(members["available_at"]));
       expect(at).toBeGreaterThanOrEqual(now + waitMs);
-      // A ledger of the release before says no more than the second.
+      // A ledger of the previous release gives only the second.
       expect(at).toBeLessThan(now + waitMs + (isOld ? 2_000 : 1_000));
     }),
   );

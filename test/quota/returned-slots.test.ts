@@ -1,4 +1,4 @@
-/** Slots of the pace that were given back: whatever is released, committed, paused or waited for, those in use keep their distance. */
+/** Returned slots of the pace. Slots in use keep their distance after any releases, commits, pauses and waits. */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test, vi } from "vitest";
@@ -10,8 +10,8 @@ const SPACING_MS = 334;
 const reserve = async (id: string, priority: "interactive" | "background" = "interactive") =>
   createDeps(env, () => Date.now()).quota.reserve({ id, cost: { calls: 1 }, caller: "project:a", priority });
 
-/** The same numbers in every run, below `limit`. */
-function dice(seed: number): (limit: number) => number {
+/** Pseudorandom integers below `limit`, the same in every run. */
+function randomIntegers(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {
     state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
@@ -25,19 +25,19 @@ beforeEach(async () => {
 });
 
 test.each([1, 2, 3, 4])("in any order, no two requests are sent closer than the rate allows (%i)", async (seed) => {
-  const roll = dice(seed);
+  const random = randomIntegers(seed);
   const held = new Map<string, number>();
   const sent: number[] = [];
   let [granted, refused] = [0, 0];
-  const give = async (id: string) => (roll(2) === 0 ? ledger().release(id) : ledger().commit({ id, calls: 0 }));
+  const returnSlot = async (id: string) => (random(2) === 0 ? ledger().release(id) : ledger().commit({ id, calls: 0 }));
   for (let step = 0; step < 400; step += 1) {
     const waiting = [...held.keys()];
-    switch (roll(waiting.length > 0 ? 5 : 3)) {
+    switch (random(waiting.length > 0 ? 5 : 3)) {
       case 0:
       case 1:
       case 2: {
         const id = `s${step}`;
-        const priority = roll(4) === 0 ? "background" : "interactive";
+        const priority = random(4) === 0 ? "background" : "interactive";
         const answer = await reserve(id, priority);
         if (answer.result === "granted") held.set(id, answer.reservation.startAt);
         if (answer.result === "granted") granted += 1;
@@ -45,16 +45,16 @@ test.each([1, 2, 3, 4])("in any order, no two requests are sent closer than the 
         break;
       }
       case 3: {
-        const id = waiting[roll(waiting.length)] ?? "";
-        await give(id);
+        const id = waiting[random(waiting.length)] ?? "";
+        await returnSlot(id);
         held.delete(id);
         break;
       }
       default: {
-        vi.setSystemTime(Date.now() + roll(700));
+        vi.setSystemTime(Date.now() + random(700));
         for (const [id, at] of held) {
           if (at > Date.now()) continue;
-          // Its turn has come: it is sent now, whatever is said of it later.
+          // Its turn has come, so it counts as sent, for any later commit or release.
           sent.push(at);
           held.delete(id);
         }
@@ -68,7 +68,7 @@ test.each([1, 2, 3, 4])("in any order, no two requests are sent closer than the 
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(SPACING_MS);
 });
 
-test("a pause of the provider is not shortened by what is given back", async () => {
+test("returned slots do not shorten the provider's pause", async () => {
   for (let index = 0; index < 10; index += 1) await reserve(`r${index}`);
   const now = Date.now();
   const settlement = { sent: "yes", underWay: { from: now, to: now }, delivered: false, report: null } as const;
@@ -80,7 +80,7 @@ test("a pause of the provider is not shortened by what is given back", async () 
   expect(await reserve("again")).toMatchObject({ reservation: { startAt: now + 5_000 } });
 });
 
-test("a slot that was given back goes to one of many who ask for it at once", async () => {
+test("a returned slot goes to one of many concurrent requests", async () => {
   for (let index = 0; index < 5; index += 1) await reserve(`r${index}`);
   await ledger().release("r2");
   const answers = await Promise.all(Array.from({ length: 20 }, async (_, index) => reserve(`n${index}`)));
@@ -88,7 +88,7 @@ test("a slot that was given back goes to one of many who ask for it at once", as
   expect(starts.toSorted((a, b) => a - b)).toEqual([2, ...Array.from({ length: 19 }, (_, index) => 5 + index)].map((n) => n * SPACING_MS));
 });
 
-test("the ledger's own rows remember a slot only as long as it may be handed out", async () => {
+test("the ledger's rows keep a slot only until it is granted again", async () => {
   for (const id of ["a", "b"]) await reserve(id);
   await ledger().release("b");
   await reserve("c");

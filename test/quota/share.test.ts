@@ -17,8 +17,8 @@ const refused = (available: number, used: number, reserved: number, calls_per_da
 
 beforeEach(async () => freshStart());
 
-describe("a share of the day", () => {
-  test("counts what is held, charges what was sent, and has back what was not", async () => {
+describe("a daily share", () => {
+  test("counts reserved calls, charges sent calls, and gets released calls back", async () => {
     expect(await reserve(4, 10, { id: "sent" })).toMatchObject({ result: "granted" });
     expect(await reserve(6, 10, { id: "unsent" })).toMatchObject({ result: "granted" });
     expect(await reserve(1, 10)).toMatchObject(refused(0, 0, 10, 10));
@@ -29,7 +29,7 @@ describe("a share of the day", () => {
     expect(await reserve(7, 10)).toMatchObject({ result: "granted" });
   });
 
-  test("is charged by an expiry, and by a commit of more than was reserved", async () => {
+  test("is charged by an expiry, and by a commit of more calls than reserved", async () => {
     await reserve(4, 10);
     await reserve(1, 10, { id: "more" });
     await manager().commit({ id: "more", calls: 5 });
@@ -38,59 +38,59 @@ describe("a share of the day", () => {
     expect(await manager().callerUse("project:a")).toEqual({ used: 9, reserved: 0 });
   });
 
-  test("of what projects reserve together: each newcomer finds a part free, and those that hold converge to equal parts", async () => {
-    const ask = async (caller: string, calls: number, minCalls = calls) => {
+  test("of the calls that projects may reserve together converges to equal parts, with some free for a new project", async () => {
+    const request = async (caller: string, calls: number, minCalls = calls) => {
       const answer = await reserve(calls, null, { caller, id: crypto.randomUUID(), minCalls });
       return answer.result === "granted" ? answer.reservation : null;
     };
-    const held = new Map<string, { id: string; calls: number }>();
+    const open = new Map<string, { id: string; calls: number }>();
     for (let round = 0; round < 8; round += 1) {
       for (let n = 0; n < 9; n += 1) {
-        const before = held.get(`project:${n}`);
+        const before = open.get(`project:${n}`);
         if (before) await manager().release(before.id);
-        const again = await ask(`project:${n}`, 1_300, 1);
+        const again = await request(`project:${n}`, 1_300, 1);
         expect(again).not.toBeNull();
-        if (again) held.set(`project:${n}`, again);
+        if (again) open.set(`project:${n}`, again);
       }
     }
-    const parts = [...held.values()].map(({ calls }) => calls);
+    const parts = [...open.values()].map(({ calls }) => calls);
     expect(Math.max(...parts) / Math.min(...parts)).toBeLessThan(1.5);
-    expect(await ask("project:new", 300)).not.toBeNull();
+    expect(await request("project:new", 300)).not.toBeNull();
   });
 
-  test("or not, more than the limit can never be granted: that is no reason to come back tomorrow", async () => {
+  test("cannot allow more calls than the limit, so such a request is impossible on any day", async () => {
     expect(await reserve(13_001, null, { caller: "job" })).toMatchObject({ result: "impossible" });
     expect(await reserve(13_001, null, { caller: "job", minCalls: 13_000 })).toMatchObject({ result: "granted" });
     await settings({ daily_limit: 2_000 });
     expect(await reserve(1, null, { caller: "job" })).toMatchObject({ result: "refused", refusal: { refusedBy: "daily" } });
   });
 
-  test("is neither eaten by others nor a promise against them", async () => {
+  test("is not used by others and does not raise the daily limit", async () => {
     await manager().incrementUsage(12_000, "theirs", "project:b");
     expect(await reserve(10, 10)).toMatchObject({ result: "granted" });
     expect(await reserve(991, 2_000)).toMatchObject({ result: "refused", refusal: { refusedBy: "daily", available: 990 } });
   });
 
-  test("is no limit for our own work without one", async () => {
+  test("does not limit the operator's own callers without one", async () => {
     await manager().incrementUsage(5_000, "before", "job");
     expect(await reserve(1, null, { caller: "job" })).toMatchObject({ result: "granted" });
   });
 
-  test("is a tenth of the limit in force for a project without a number, and none only where it is said so", async () => {
+  test("of a project without a number is a tenth of the limit in force, unless it is unlimited", async () => {
     const { caller, priority } = project;
-    const ask = async (calls: number, more: object) =>
+    const request = async (calls: number, more: object) =>
       manager().reserve({ id: crypto.randomUUID(), cost: { calls }, caller, priority, ...more });
     await manager().incrementUsage(1_299, "before", "project:a");
     for (const more of [{}, { share: null }, { share: 9_000, shareMode: "default" }]) {
-      expect(await ask(2, more)).toMatchObject(refused(1, 1_299, 0, 1_300));
+      expect(await request(2, more)).toMatchObject(refused(1, 1_299, 0, 1_300));
     }
     await settings({ daily_limit: 14_000 });
-    expect(await ask(2, { shareMode: "default" })).toMatchObject(refused(0, 1_299, 0, 1_200));
+    expect(await request(2, { shareMode: "default" })).toMatchObject(refused(0, 1_299, 0, 1_200));
     await settings({ daily_limit: 15_000 });
-    expect(await ask(2, { share: null, shareMode: "unlimited" })).toMatchObject({ result: "granted" });
+    expect(await request(2, { share: null, shareMode: "unlimited" })).toMatchObject({ result: "granted" });
   });
 
-  test("holds for callers that are no project", async () => {
+  test("limits callers other than projects too", async () => {
     expect(await reserve(5, 5, { caller: "partner" })).toMatchObject({ result: "granted" });
     expect(await reserve(1, 5, { caller: "partner" })).toMatchObject(refused(0, 0, 5, 5));
   });
@@ -102,20 +102,20 @@ describe("a share of the day", () => {
     expect(await reserve(1, 5)).toMatchObject(refused(0, 10, 1, 5));
   });
 
-  test("that changed between a request and its retry makes no other request of it", async () => {
+  test("may change between a request and its retry, which stay the same request", async () => {
     const first = await reserve(5, 5, { id: "same" });
     const again = await reserve(5, 0, { id: "same" });
     expect(again).toMatchObject({ result: "granted", reservation: first.result === "granted" ? first.reservation : "granted" });
     expect(await quotaStatus()).toMatchObject({ reserved: 5 });
   });
 
-  test("grants what is left of it where that is enough, and not less", async () => {
+  test("grants its remaining calls if they reach the minimum", async () => {
     await manager().incrementUsage(8, "before", "project:a");
     expect(await reserve(9, 10, { minCalls: 3 })).toMatchObject(refused(2, 8, 0, 10));
     expect(await reserve(9, 10, { minCalls: 1 })).toMatchObject({ result: "granted", reservation: { calls: 2 } });
   });
 
-  test("is seen by a check, which takes nothing", async () => {
+  test("is applied by a check, which reserves nothing", async () => {
     await reserve(3, 10);
     const check = async (calls: number, share: number | null) => manager().check({ cost: { calls }, ...project, share });
     expect(await check(7, 10)).toMatchObject({ allowed: true, available: 7 });
@@ -129,7 +129,7 @@ describe("a share of the day", () => {
     expect(await quotaStatus()).toMatchObject({ reserved: 3 });
   });
 
-  test("is named at once, not hidden behind a batch that is finding out the price", async () => {
+  test("is the reason immediately, even while another batch reveals the price", async () => {
     await manager().reserve({ id: "probe", cost: { batchOf: 20 }, caller: "x", priority: "interactive" });
     await manager().incrementUsage(10, "before", "project:a");
     const batch = async (share: number) => manager().reserve({ id: crypto.randomUUID(), cost: { batchOf: 2 }, ...project, share });
@@ -139,12 +139,12 @@ describe("a share of the day", () => {
 });
 
 describe("a share while nothing is enforced", () => {
-  // An instance remembers the switch from one test to the next.
+  // An instance keeps the switch between tests.
   afterEach(async () => settings({ enforcement: "enforce" }));
 
   test.each([
-    ["observe", "is counted as what would have been refused", 1],
-    ["off", "is not looked at", 0],
+    ["observe", "counts the refusal that enforcement would cause", 1],
+    ["off", "ignores the share", 0],
   ])("%s: refuses nothing, and %s", async (enforcement, _, would_refuse) => {
     await settings({ enforcement });
     expect(await reserve(3, 2)).toMatchObject({ result: "granted", reservation: { calls: 3 } });
@@ -155,7 +155,7 @@ describe("a share while nothing is enforced", () => {
 });
 
 describe("a share at midnight", () => {
-  test("begins anew", async () => {
+  test("starts again from 0", async () => {
     await manager().incrementUsage(10, "before", "project:a");
     expect(await reserve(1, 10)).toMatchObject({ result: "refused" });
     await setClock("2031-05-15T00:00:00Z");
@@ -164,9 +164,9 @@ describe("a share at midnight", () => {
   });
 
   test.each([
-    ["before it leaves the new day's share whole", "2031-05-14T23:59:40Z", 0],
-    ["after it spends of the new day's", "2031-05-15T00:00:20Z", 6],
-  ])("what was open then is held in both days; sent %s", async (_, sentAt, used) => {
+    ["before midnight, it leaves the new day's share unchanged", "2031-05-14T23:59:40Z", 0],
+    ["after midnight, it spends the new day's share", "2031-05-15T00:00:20Z", 6],
+  ])("an open reservation counts in both days until its commit: sent %s", async (_, sentAt, used) => {
     await setClock("2031-05-14T23:59:30Z");
     await reserve(6, 10, { id: "over" });
     expect(await reserve(5, 10)).toMatchObject(refused(4, 0, 6, 10));
@@ -186,7 +186,7 @@ describe("the refusal", () => {
     return refusalProblem(answer.refusal, answer.status);
   };
 
-  test("says that the day is over, how large the share is, and what is left of it", async () => {
+  test("gives the time of the reset, the share and its remaining calls", async () => {
     await manager().incrementUsage(1_229, "before", "project:a");
     await reserve(1, 1_231);
     const { code, detail, members, retryAfterSeconds } = await problem(3, 1_231);
@@ -208,7 +208,7 @@ describe("the refusal", () => {
     expect(retryAfterSeconds).toBeGreaterThanOrEqual(35_809);
   });
 
-  test("of a share that was lowered below what was spent says that none is left", async () => {
+  test("of a share lowered below the spent calls says that none is left", async () => {
     await manager().incrementUsage(9, "before", "project:a");
     const { detail, members } = await problem(1, 0);
     expect(detail).toMatch(/^This needs 1 call\. Your project may spend 0 of the provider's calls a day and has none left\. /u);
@@ -216,11 +216,11 @@ describe("the refusal", () => {
   });
 });
 
-test("what one caller has of today is its own alone", async () => {
+test("usage of one caller excludes other callers", async () => {
   await manager().incrementUsage(5, "a", "project:a");
   await manager().incrementUsage(7, "ab", "project:ab");
   await reserve(3, null);
   await reserve(4, null, { caller: "project:ab" });
   expect(await manager().callerUse("project:a")).toEqual({ used: 5, reserved: 3 });
-  expect(await manager().callerUse("project:nobody")).toEqual({ used: 0, reserved: 0 });
+  expect(await manager().callerUse("project:unused")).toEqual({ used: 0, reserved: 0 });
 });

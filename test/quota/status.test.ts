@@ -63,26 +63,26 @@ describe("the status", () => {
     expect(quotaStatus({ ...NUMBERS, ...change }, NOW)).toMatchObject(expected);
   });
 
-  test("counts on the day's end only where the pace reaches the limit", () => {
+  test("forecasts exhaustion only if the rate reaches the limit today", () => {
     expect(quotaStatus({ ...NUMBERS, callsPerHour: 0 }, NOW).forecast.exhausted_at).toBeNull();
     expect(quotaStatus({ ...NUMBERS, callsPerHour: 400 }, NOW).forecast.exhausted_at).toBeNull();
     expect(quotaStatus({ ...NUMBERS, charged: 13_000 }, NOW).forecast.exhausted_at).toBe("2025-12-30T14:03:00Z");
   });
 
-  test("shows strangers projects only as a sum", () => {
+  test("shows the public only the sum of projects", () => {
     const callers = [
       { caller: "project:a", used: 5 },
       { caller: "enrich.batch", used: 6 },
       { caller: "project:b", used: 4 },
     ];
-    const shown = publicStatus(quotaStatus({ ...NUMBERS, charged: 15, untracked: 0, callers }, NOW));
-    expect(shown.callers).toEqual([
+    const visible = publicStatus(quotaStatus({ ...NUMBERS, charged: 15, untracked: 0, callers }, NOW));
+    expect(visible.callers).toEqual([
       { caller: "projects", used: 9 },
       { caller: "enrich.batch", used: 6 },
     ]);
   });
 
-  const crowd = quotaStatus(
+  const withProjects = quotaStatus(
     {
       ...NUMBERS,
       charged: 18,
@@ -97,22 +97,22 @@ describe("the status", () => {
     NOW,
   );
 
-  test("shows a project its own line, and the others as a sum that leaves nothing out", () => {
-    expect(publicStatus(crowd, "project:a").callers).toEqual([
+  test("shows a project its own line and the complete sum of the others", () => {
+    expect(publicStatus(withProjects, "project:a").callers).toEqual([
       { caller: "projects", used: 7 },
       { caller: "enrich.batch", used: 6 },
       { caller: "project:a", used: 5 },
     ]);
-    expect(publicStatus(crowd, "project:quiet").callers).toEqual([
+    expect(publicStatus(withProjects, "project:quiet").callers).toEqual([
       { caller: "projects", used: 12 },
       { caller: "enrich.batch", used: 6 },
     ]);
-    const alone = { ...crowd, callers: [{ caller: "project:a", used: 18 }] };
+    const alone = { ...withProjects, callers: [{ caller: "project:a", used: 18 }] };
     expect(publicStatus(alone, "project:a")).toEqual(alone);
   });
 
-  test("of one caller holds its line alone, 0 where it spent nothing, and the day as it is", () => {
-    expect(statusOfCaller(crowd, "project:b")).toEqual({ ...crowd, callers: [{ caller: "project:b", used: 4 }] });
-    expect(statusOfCaller(crowd, "project:quiet")).toEqual({ ...crowd, callers: [{ caller: "project:quiet", used: 0 }] });
+  test("of one caller has only its line, 0 without usage, and the same totals", () => {
+    expect(statusOfCaller(withProjects, "project:b")).toEqual({ ...withProjects, callers: [{ caller: "project:b", used: 4 }] });
+    expect(statusOfCaller(withProjects, "project:quiet")).toEqual({ ...withProjects, callers: [{ caller: "project:quiet", used: 0 }] });
   });
 });

@@ -14,9 +14,9 @@ type Body = Record<string, unknown>;
 
 /** Changes the ledger's answers to `method` from now on. */
 function changeAnswers(method: "reserve" | "commit" | "release" | "check" | "status" | "history", of: (answer: Body) => unknown): void {
-  const real = Reflect.get(QuotaLedger.prototype, method) as (...given: unknown[]) => Promise<Body>;
-  vi.spyOn(QuotaLedger.prototype, method).mockImplementation(async function (this: QuotaLedger, ...given: unknown[]) {
-    return of(structuredClone(await Reflect.apply(real, this, given))) as never;
+  const real = Reflect.get(QuotaLedger.prototype, method) as (...args: unknown[]) => Promise<Body>;
+  vi.spyOn(QuotaLedger.prototype, method).mockImplementation(async function (this: QuotaLedger, ...args: unknown[]) {
+    return of(structuredClone(await Reflect.apply(real, this, args))) as never;
   });
 }
 
@@ -135,11 +135,11 @@ describe("today's ledger, called by a Worker of another release", () => {
   const used = async (): Promise<number> => (await quotaStatus()).used;
 
   /** The ledger with the types of an earlier release. */
-  const earlier = () => ledger() as unknown as Record<string, (...given: unknown[]) => Promise<Body>>;
+  const earlier = () => ledger() as unknown as Record<string, (...args: unknown[]) => Promise<Body>>;
   const request = { cost: { calls: 5 }, caller: "cron.harvest", priority: "background" };
-  const errorOf = async (method: string, ...given: readonly unknown[]): Promise<string> => {
+  const errorOf = async (method: string, ...args: readonly unknown[]): Promise<string> => {
     try {
-      return JSON.stringify(await earlier()[method]?.(...given));
+      return JSON.stringify(await earlier()[method]?.(...args));
     } catch (error) {
       return String(error);
     }

@@ -1,5 +1,7 @@
-/** What the reference model is made of, and what it is asked and answers. */
-export interface Asked {
+/** Types of the reference model: its state, requests and outcomes. */
+
+/** Terms of a reservation request. */
+export interface Terms {
   readonly calls: number;
   readonly minCalls: number | null;
   readonly caller: string;
@@ -8,8 +10,9 @@ export interface Asked {
   readonly share: number | null;
 }
 
-export interface Hold {
-  readonly asked: string;
+export interface ReservationState {
+  /** The request as JSON, without the share. */
+  readonly terms: string;
   readonly caller: string;
   readonly calls: number;
   readonly openedAt: number;
@@ -21,20 +24,20 @@ export interface Hold {
 export interface Day {
   readonly by: Map<string, number>;
   untracked: number;
-  /** The provider's count when an operator last set ours, less what ours was set to: from there on both are compared. */
+  /** The provider's count at an operator's last correction, minus the corrected count. Later counts are compared from there. */
   base: number;
-  /** The provider's largest count since then. */
+  /** The provider's largest count since that correction. */
   spent: number | null;
-  /** Counts that were requested before it are of an account, or of a day, that the operator has corrected. */
+  /** Time of an operator's last correction. Counts requested before it are ignored. */
   correctedAt: number;
-  /** Kept counts: what the provider had counted, and all of ours that may have been part of it. */
+  /** Kept provider counts. `taken`: the ledger's calls that the count can contain. */
   proofs: { at: number; spent: number; taken: number }[];
 }
 
-/** What the provider said it had counted, and when it was asked. */
+/** A provider count, with the time of its request. */
 export interface Counted {
   readonly spent: number;
-  readonly askedAt: number;
+  readonly requestedAt: number;
 }
 
 export interface Limits {

@@ -1,19 +1,19 @@
 /**
- * The ledger as one would explain it to a colleague: plain objects, no storage, nothing shared with the product's code. What the real
- * ledger answers is compared with this after every operation. Times are epoch milliseconds, counts are calls.
+ * A simple reference model of the ledger: plain objects, no storage, no code shared with the product. The tests compare the real ledger's
+ * answers with it after every operation. Times are epoch milliseconds, counts are calls.
  */
-import type { Asked, Counted, Day, Hold, Limits, Outcome } from "./reference-types.ts";
+import type { Counted, Day, Limits, Outcome, ReservationState, Terms } from "./reference-types.ts";
 
 const SECOND = 1_000;
 const DAY = 86_400 * SECOND;
-/** Near midnight nobody knows on which side of it a request was sent. */
+/** A request this close to midnight may belong to either day. */
 const MARGIN = 5 * SECOND;
-/** The provider's own day may begin late. */
+/** The provider's own reset may be this late. */
 const PROVIDER_LAG = 120 * SECOND;
 const MINUTE = 60 * SECOND;
-/** After an hour, the provider's count contains what was charged before it. */
+/** A provider count contains all calls that were charged at least an hour before it. */
 const PROOF_AFTER = 60 * MINUTE;
-/** Of the counts in each part of a day, the one that proves the most is kept. */
+/** Length of a day's part. For each part, only the strongest proof is kept. */
 const PART = 5 * MINUTE;
 
 export const PROVIDER_LIMIT = 1_000;
@@ -24,7 +24,7 @@ const sum = (numbers: Iterable<number>): number => [...numbers].reduce((total, e
 
 export class ReferenceLedger {
   readonly limits: Limits;
-  readonly holds = new Map<string, Hold>();
+  readonly reservations = new Map<string, ReservationState>();
   readonly #days = new Map<string, Day>();
   #charges: { readonly at: number; readonly calls: number }[] = [];
 
@@ -32,29 +32,29 @@ export class ReferenceLedger {
     this.limits = limits;
   }
 
-  /** What is held for longer than its life was perhaps sent: it is spent, on each side of a midnight that it saw. */
+  /** Charges expired reservations, because they may have been sent. A reservation open at midnight is charged in both days. */
   expire(now: number): void {
-    for (const hold of this.holds.values()) {
-      if (hold.state !== "held" || hold.expiresAt > now) continue;
-      this.#charge(hold.caller, datesOf(hold.openedAt, hold.expiresAt), hold.calls);
-      this.#charges.push({ at: hold.expiresAt, calls: hold.calls });
-      hold.state = "expired";
-      hold.charged = hold.calls;
+    for (const reservation of this.reservations.values()) {
+      if (reservation.state !== "held" || reservation.expiresAt > now) continue;
+      this.#charge(reservation.caller, datesOf(reservation.openedAt, reservation.expiresAt), reservation.calls);
+      this.#charges.push({ at: reservation.expiresAt, calls: reservation.calls });
+      reservation.state = "expired";
+      reservation.charged = reservation.calls;
     }
   }
 
-  reserve(id: string, asked: Asked, now: number): Outcome {
-    const { share: _, ...terms } = asked;
-    const known = this.holds.get(id);
+  reserve(id: string, terms: Terms, now: number): Outcome {
+    const { share: _, ...comparable } = terms;
+    const known = this.reservations.get(id);
     if (known) {
-      const again = known.state === "held" && known.asked === JSON.stringify(terms);
+      const again = known.state === "held" && known.terms === JSON.stringify(comparable);
       return again ? { result: "granted", calls: known.calls } : { result: "conflict" };
     }
-    const least = asked.minCalls ?? asked.calls;
+    const least = terms.minCalls ?? terms.calls;
     const enforcing = this.limits.enforcement === "enforce";
-    const isProject = asked.caller.startsWith("project:");
+    const isProject = terms.caller.startsWith("project:");
     if (enforcing) {
-      const own = this.#share(asked);
+      const own = this.#share(terms);
       const mostEver = Math.min(
         isProject ? this.#tenth : Infinity,
         own === null || own === 0 ? Infinity : own,
@@ -62,113 +62,117 @@ export class ReferenceLedger {
       );
       if (least > mostEver) return { result: "impossible" };
     }
-    const available = this.#available(asked, now);
+    const available = this.#available(terms, now);
     if (enforcing && available < least) return { result: "refused", available };
-    const calls = available >= least ? Math.min(asked.calls, available) : asked.calls;
+    const calls = available >= least ? Math.min(terms.calls, available) : terms.calls;
     const longest = isProject ? 120 : 3_600;
-    this.holds.set(id, {
-      asked: JSON.stringify(terms),
-      caller: asked.caller,
+    this.reservations.set(id, {
+      terms: JSON.stringify(comparable),
+      caller: terms.caller,
       calls,
       openedAt: now,
-      expiresAt: now + Math.min(asked.ttlSeconds, longest) * SECOND,
+      expiresAt: now + Math.min(terms.ttlSeconds, longest) * SECOND,
       state: "held",
       charged: 0,
     });
     return { result: "granted", calls };
   }
 
-  /** `counted`: what the provider's answer said it has counted, if it said so. */
-  commit(id: string, given: { calls: number | null; sentAt: number | null; counted: Counted | null }, now: number): Outcome {
-    const hold = this.holds.get(id);
-    if (!hold) return { result: "unknown" };
-    const late = hold.state === "expired" || hold.state === "late";
-    if (hold.state === "committed" || hold.state === "late") return { result: "committed", charged: hold.charged, late };
+  /** `counted`: the count in the provider's answer, if it has one. */
+  commit(id: string, request: { calls: number | null; sentAt: number | null; counted: Counted | null }, now: number): Outcome {
+    const reservation = this.reservations.get(id);
+    if (!reservation) return { result: "unknown" };
+    const late = reservation.state === "expired" || reservation.state === "late";
+    if (reservation.state === "committed" || reservation.state === "late")
+      return { result: "committed", charged: reservation.charged, late };
 
-    const { sentAt } = given;
-    if (sentAt !== null && (sentAt < hold.openedAt - MARGIN || sentAt > now + MARGIN)) return { result: "impossible" };
+    const { sentAt } = request;
+    if (sentAt !== null && (sentAt < reservation.openedAt - MARGIN || sentAt > now + MARGIN)) return { result: "impossible" };
     const sides = sentAt === null ? null : datesOf(sentAt - MARGIN, sentAt + MARGIN);
-    const cost = given.calls ?? hold.calls;
-    if (given.counted !== null) this.observe(given.counted, now);
-    const unheld = Math.max(0, cost - (hold.state === "held" && hold.expiresAt > hold.openedAt ? hold.calls : hold.charged));
-    for (const date of datesOf(hold.openedAt - MARGIN, now + MARGIN)) {
-      for (const proof of this.#day(Date.parse(date)).proofs) proof.taken += unheld;
+    const cost = request.calls ?? reservation.calls;
+    if (request.counted !== null) this.observe(request.counted, now);
+    const unreserved = Math.max(
+      0,
+      cost - (reservation.state === "held" && reservation.expiresAt > reservation.openedAt ? reservation.calls : reservation.charged),
+    );
+    for (const date of datesOf(reservation.openedAt - MARGIN, now + MARGIN)) {
+      for (const proof of this.#day(Date.parse(date)).proofs) proof.taken += unreserved;
     }
     if (late) {
-      const already = datesOf(hold.openedAt, hold.expiresAt);
+      const already = datesOf(reservation.openedAt, reservation.expiresAt);
       const missed = (sides ?? []).filter((date) => !already.includes(date));
-      this.#charge(hold.caller, already, Math.max(0, cost - hold.charged));
-      this.#charge(hold.caller, missed, cost);
-      this.#charges.push({ at: now, calls: Math.max(0, cost - hold.charged) + (missed.length > 0 ? cost : 0) });
-      hold.state = "late";
-      hold.charged = Math.max(cost, hold.charged);
+      this.#charge(reservation.caller, already, Math.max(0, cost - reservation.charged));
+      this.#charge(reservation.caller, missed, cost);
+      this.#charges.push({ at: now, calls: Math.max(0, cost - reservation.charged) + (missed.length > 0 ? cost : 0) });
+      reservation.state = "late";
+      reservation.charged = Math.max(cost, reservation.charged);
     } else {
-      const saw = datesOf(hold.openedAt, now);
-      this.#charge(hold.caller, saw.length === 1 ? saw : (sides ?? saw), cost);
+      const openIn = datesOf(reservation.openedAt, now);
+      this.#charge(reservation.caller, openIn.length === 1 ? openIn : (sides ?? openIn), cost);
       this.#charges.push({ at: now, calls: cost });
-      hold.state = "committed";
-      hold.charged = cost;
+      reservation.state = "committed";
+      reservation.charged = cost;
     }
-    return { result: "committed", charged: hold.charged, late };
+    return { result: "committed", charged: reservation.charged, late };
   }
 
   release(id: string): Outcome {
-    const hold = this.holds.get(id);
-    if (!hold) return { result: "unknown" };
-    if (hold.state !== "held" && hold.state !== "released") return { result: "conflict" };
-    hold.state = "released";
-    return { result: "released", calls: hold.calls };
+    const reservation = this.reservations.get(id);
+    if (!reservation) return { result: "unknown" };
+    if (reservation.state !== "held" && reservation.state !== "released") return { result: "conflict" };
+    reservation.state = "released";
+    return { result: "released", calls: reservation.calls };
   }
 
   abandon(id: string, now: number): void {
-    if (this.holds.has(id)) this.release(id);
-    else this.#note(id, { asked: "abandoned", caller: "abandoned", calls: 0, state: "released" }, now);
+    if (this.reservations.has(id)) this.release(id);
+    else this.#record(id, { terms: "abandoned", caller: "abandoned", calls: 0, state: "released" }, now);
   }
 
   add(id: string, caller: string, calls: number, now: number): Outcome {
-    const asked = JSON.stringify(["added", calls, caller]);
-    const known = this.holds.get(id);
-    if (known && known.asked !== asked) return { result: "impossible" };
-    if (!known) this.#note(id, { asked, caller, calls, state: "held" }, now);
+    const terms = JSON.stringify(["added", calls, caller]);
+    const known = this.reservations.get(id);
+    if (known && known.terms !== terms) return { result: "impossible" };
+    if (!known) this.#record(id, { terms, caller, calls, state: "held" }, now);
     return this.commit(id, { calls, sentAt: null, counted: null }, now);
   }
 
   /** The provider's own count. Counts arrive late and out of order, so the largest is the latest. */
   observe(counted: Counted, now: number): void {
     const day = this.#day(now);
-    if (!this.#isTodays(counted, now) || counted.askedAt < day.correctedAt) return;
+    if (!this.#isTodays(counted, now) || counted.requestedAt < day.correctedAt) return;
     day.spent = Math.max(day.spent ?? 0, counted.spent);
     const partOf = (time: number): number => Math.floor(time / PART);
     const known = day.proofs.find(({ at }) => partOf(at) === partOf(now));
-    if (!known) this.#refund(day, day.spent, counted.askedAt, now);
+    if (!known) this.#refund(day, day.spent, counted.requestedAt, now);
     const proof = { at: now, spent: day.spent, taken: sum(day.by.values()) + this.reserved };
     if (!known) day.proofs.push(proof);
     else if (proof.spent - proof.taken > known.spent - known.taken) Object.assign(known, proof);
   }
 
-  /** What was charged between an earlier count and an hour before this one, and cannot be part of what the count rose by. */
-  #refund(day: Day, spent: number, askedAt: number, now: number): void {
-    const until = askedAt - PROOF_AFTER;
+  /** Refunds calls charged between an earlier count and an hour before this one, beyond the rise of the count. */
+  #refund(day: Day, spent: number, requestedAt: number, now: number): void {
+    const until = requestedAt - PROOF_AFTER;
     const charged = sum(day.by.values());
     const minuteOf = (time: number): number => Math.floor(time / MINUTE);
     const recent = sum(this.#charges.filter(({ at }) => minuteOf(at) >= minuteOf(until)).map(({ calls }) => calls));
     const proven = day.proofs.filter(({ at }) => at <= until).map((before) => charged - recent - before.taken - (spent - before.spent));
-    const never = charged + day.untracked - Math.max(0, spent - day.base);
-    const calls = Math.min(Math.max(0, ...proven), never);
+    const limit = charged + day.untracked - Math.max(0, spent - day.base);
+    const calls = Math.min(Math.max(0, ...proven), limit);
     if (calls > 0) this.#charge("refunded", [dateOf(now)], -calls);
   }
 
-  /** To be called when everything else of a step is done: what the provider counted, and we neither spent nor hold, others spent. */
-  findOthers(now: number): void {
+  /** Runs after every step. Calls that the provider counted, and that are neither charged nor reserved, are untracked. */
+  countUntracked(now: number): void {
     const day = this.#day(now);
     if (day.spent !== null) day.untracked = Math.max(day.untracked, day.spent - day.base - sum(day.by.values()) - this.reserved);
   }
 
-  /** `fresh`: the provider's count, asked for just before. It may be below an earlier one: the count that an operator corrects can fall. */
+  /** `fresh`: the provider's count, requested just before. It may be lower than an earlier count, as an operator may lower the count. */
   setUsage(used: number, fresh: Counted | null, now: number): void {
-    const was = this.used(now);
+    const before = this.used(now);
     this.#correct(used, fresh, now);
-    this.#charge("operator", [dateOf(now)], used - was);
+    this.#charge("operator", [dateOf(now)], used - before);
   }
 
   reset(fresh: Counted | null, now: number): void {
@@ -183,14 +187,14 @@ export class ReferenceLedger {
     const known = fresh !== null && this.#isTodays(fresh, now) ? fresh : null;
     day.base = (known?.spent ?? this.#counted(day)) - used;
     day.spent = known?.spent ?? day.spent;
-    day.correctedAt = known?.askedAt ?? now;
+    day.correctedAt = known?.requestedAt ?? now;
     day.proofs = [];
     this.#charges = [];
   }
 
-  /** Asked for on this day, and not while the provider may still count the day before. */
-  #isTodays({ askedAt }: Counted, now: number): boolean {
-    return dateOf(askedAt) === dateOf(now) && askedAt % DAY >= PROVIDER_LAG;
+  /** Whether the count was requested today, and after the provider's reset lag. */
+  #isTodays({ requestedAt }: Counted, now: number): boolean {
+    return dateOf(requestedAt) === dateOf(now) && requestedAt % DAY >= PROVIDER_LAG;
   }
 
   change(limits: Partial<Limits>): Outcome {
@@ -204,13 +208,13 @@ export class ReferenceLedger {
     return this.limits.dailyLimit - this.limits.safetyBuffer;
   }
 
-  /** What a project may hold at a time, and spend in a day unless it has a number of its own: one call at least. */
+  /** A project's most reserved calls, and its default share: a tenth of the limit, but at least one call. */
   get #tenth(): number {
     return Math.max(1, Math.floor(this.safetyLimit / 10));
   }
 
   get reserved(): number {
-    return sum(this.#held().map(({ calls }) => calls));
+    return sum(this.#open().map(({ calls }) => calls));
   }
 
   used(now: number): number {
@@ -218,41 +222,43 @@ export class ReferenceLedger {
     return sum(by.values()) + untracked;
   }
 
-  /** Who spent how much, without those who spent nothing. */
+  /** Usage by caller, without zeros. */
   callers(now: number): Record<string, number> {
     const { by, untracked } = this.#day(now);
     return Object.fromEntries([...by, ["untracked", untracked] as const].filter(([, calls]) => calls !== 0));
   }
 
-  /** A project has a share: its own number, or a tenth of the limit, but one call at least. */
-  #share({ caller, share }: Pick<Asked, "caller" | "share">): number | null {
+  /** The caller's own share. Without one, a project has the default share. */
+  #share({ caller, share }: Pick<Terms, "caller" | "share">): number | null {
     return share ?? (caller.startsWith("project:") ? this.#tenth : null);
   }
 
-  #available(asked: Asked, now: number): number {
-    const { caller, priority } = asked;
-    const share = this.#share(asked);
+  #available(terms: Terms, now: number): number {
+    const { caller, priority } = terms;
+    const share = this.#share(terms);
     const left = Math.max(0, this.safetyLimit - this.used(now) - this.reserved);
     const bounds = [left];
-    const heldBy = (holds: readonly Hold[]): number => sum(holds.map(({ calls }) => calls));
-    const own = this.#held().filter((hold) => hold.caller === caller);
-    if (share !== null) bounds.push(share - (this.#day(now).by.get(caller) ?? 0) - heldBy(own));
+    const callsOf = (open: readonly ReservationState[]): number => sum(open.map(({ calls }) => calls));
+    const own = this.#open().filter((reservation) => reservation.caller === caller);
+    if (share !== null) bounds.push(share - (this.#day(now).by.get(caller) ?? 0) - callsOf(own));
     if (priority === "background") bounds.push(left - Math.ceil((this.limits.backgroundFloor * (DAY - (now % DAY))) / DAY));
     if (caller.startsWith("project:")) {
-      bounds.push(this.#tenth - heldBy(own));
-      const others = heldBy(this.#held().filter((hold) => hold.caller.startsWith("project:") && hold.caller !== caller));
-      // Half of what the other projects leave of one half of the limit.
-      bounds.push(Math.ceil(Math.max(0, Math.max(1, Math.floor(this.safetyLimit / 2)) - others) / 2) - heldBy(own));
+      bounds.push(this.#tenth - callsOf(own));
+      const others = callsOf(
+        this.#open().filter((reservation) => reservation.caller.startsWith("project:") && reservation.caller !== caller),
+      );
+      // All projects share half of the limit. One project gets at most half of its free part.
+      bounds.push(Math.ceil(Math.max(0, Math.max(1, Math.floor(this.safetyLimit / 2)) - others) / 2) - callsOf(own));
     }
     return Math.max(0, Math.min(...bounds));
   }
 
-  #held(): Hold[] {
-    return [...this.holds.values()].filter(({ state }) => state === "held");
+  #open(): ReservationState[] {
+    return [...this.reservations.values()].filter(({ state }) => state === "held");
   }
 
-  #note(id: string, hold: Pick<Hold, "asked" | "caller" | "calls" | "state">, now: number): void {
-    this.holds.set(id, { ...hold, openedAt: now, expiresAt: now, charged: 0 });
+  #record(id: string, reservation: Pick<ReservationState, "terms" | "caller" | "calls" | "state">, now: number): void {
+    this.reservations.set(id, { ...reservation, openedAt: now, expiresAt: now, charged: 0 });
   }
 
   #counted({ by, untracked, base, spent }: Day): number {

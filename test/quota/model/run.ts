@@ -1,17 +1,17 @@
-/** One random sequence: the real ledger and the reference model side by side, compared after every step. */
+/** Runs one random sequence on the real ledger and the reference model, and compares them after every step. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { assert, vi } from "vitest";
 import type { QuotaLedger } from "../../../worker/src/index.ts";
 import type { QuotaStatus, Settlement } from "../../../worker/src/quota/types.ts";
 import { AFTERNOON } from "../../support/worker.ts";
-import type { Count, Moment, Operation } from "./operations.ts";
+import type { Count, Operation, SendTime } from "./operations.ts";
 import { PROVIDER_LIMIT, ReferenceLedger } from "./reference.ts";
 import type { Counted, Limits, Outcome } from "./reference-types.ts";
 
 const START = Date.parse(AFTERNOON);
 const DAY = 86_400_000;
-/** What is settled is remembered for two days: within a sequence no id is forgotten. */
+/** Settled reservations are kept for two days. A sequence is shorter, so no id is deleted in it. */
 const LATEST = START + 1.8 * DAY;
 const LIMITS: Limits = { dailyLimit: 150, safetyBuffer: 30, backgroundFloor: 20, enforcement: "enforce" };
 
@@ -35,7 +35,7 @@ export class Run {
     await this.#ledger.changeSettings({ ...LIMITS, ratePerSecond: 0 }, this.#operation(), null);
   }
 
-  /** Lets go of its files: ten thousand ledgers at once would be more than the machine opens. */
+  /** Closes the ledger's files, because ten thousand ledgers would exceed the open files of the machine. */
   async end(): Promise<void> {
     await evictDurableObject(this.#ledger);
   }
@@ -43,18 +43,18 @@ export class Run {
   async step(operation: Operation): Promise<void> {
     this.#pass(operation);
     this.model.expire(this.#now);
-    this.model.findOthers(this.#now);
-    const [actual, expected] = await this.#both(operation);
-    this.model.findOthers(this.#now);
+    this.model.countUntracked(this.#now);
+    const [actual, expected] = await this.#outcomes(operation);
+    this.model.countUntracked(this.#now);
     assert.deepEqual(actual, expected);
     const status = await this.#ledger.status();
     if ("empty" in status) throw new Error("the ledger is empty");
-    this.#agree(status);
-    this.#lawful(status, operation, actual);
+    this.#compare(status);
+    this.#checkLaws(status, operation, actual);
     this.#before = status;
   }
 
-  #agree(status: QuotaStatus): void {
+  #compare(status: QuotaStatus): void {
     const { model } = this;
     const now = this.#now;
     const { used, reserved, remaining, date, safety_limit } = status;
@@ -69,26 +69,26 @@ export class Run {
     assert.deepEqual({ date, used, reserved, remaining, safety_limit, callers: byCaller(status) }, expected);
   }
 
-  /** What must hold of the ledger's own words, whatever the model thinks. */
-  #lawful(status: QuotaStatus, { does }: Operation, outcome: Outcome): void {
+  /** Checks laws on the ledger's answers, independently of the model. */
+  #checkLaws(status: QuotaStatus, { does }: Operation, outcome: Outcome): void {
     const callers = Object.values(byCaller(status));
     assert.equal(
       callers.reduce((sum, used) => sum + used, 0),
       status.used,
-      "the sum of the callers is what was used",
+      "the sum of the callers equals the used calls",
     );
     if (does === "reserve" && outcome.result === "granted" && status.enforcement === "enforce" && this.#grew(status)) {
       assert.ok(status.used + status.reserved <= status.safety_limit, "nothing is granted beyond the safety limit");
     }
     if (this.#before?.date !== status.date) return;
-    const taken = this.#before.used + this.#before.reserved;
+    const before = this.#before.used + this.#before.reserved;
     const mayRefund = ["set usage", "reset", "observe", "commit"];
-    if (!mayRefund.includes(does)) assert.ok(status.used >= this.#before.used, "what was used stays used, unless a count proves a refund");
-    const givesBack = ["release", "abandon", "commit", "set usage", "reset", "observe"].includes(does);
-    if (!givesBack) assert.ok(status.used + status.reserved >= taken, "only a release, a commit or an operator gives back");
+    if (!mayRefund.includes(does)) assert.ok(status.used >= this.#before.used, "used calls stay used, unless a count proves a refund");
+    const mayReturn = ["release", "abandon", "commit", "set usage", "reset", "observe"].includes(does);
+    if (!mayReturn) assert.ok(status.used + status.reserved >= before, "only a release, a commit or an operator returns calls");
   }
 
-  /** A repeated request is granted what it has already, also where the day is over since. */
+  /** Whether the request was new. A repeated one keeps its grant, even if the quota is exhausted now. */
   #grew(status: QuotaStatus): boolean {
     return this.#before === null || status.reserved > this.#before.reserved;
   }
@@ -100,27 +100,30 @@ export class Run {
     vi.setSystemTime(this.#now);
   }
 
-  /** What the ledger answers, and what the model does. */
-  async #both(operation: Operation): Promise<[Outcome, Outcome]> {
+  /** The ledger's answer and the model's outcome. */
+  async #outcomes(operation: Operation): Promise<[Outcome, Outcome]> {
     const { model } = this;
     const now = this.#now;
     const done: Outcome = { result: "done" };
     switch (operation.does) {
       case "reserve": {
-        const { calls, minCalls, ...who } = operation.asked;
-        const request = { id: operation.id, cost: { calls }, ...who, ...(minCalls === null ? {} : { minCalls }) };
-        return [outcomeOf(await this.#ledger.reserve(request, null)), model.reserve(operation.id, operation.asked, now)];
+        const { calls, minCalls, ...spender } = operation.terms;
+        const request = { id: operation.id, cost: { calls }, ...spender, ...(minCalls === null ? {} : { minCalls }) };
+        return [outcomeOf(await this.#ledger.reserve(request, null)), model.reserve(operation.id, operation.terms, now)];
       }
       case "commit": {
         const { id, calls, counted } = operation;
-        const sentAt = operation.sent === null ? null : sentWhen(operation.sent, model.holds.get(id)?.openedAt ?? now, now);
+        const sentAt = operation.sent === null ? null : sentAtOf(operation.sent, model.reservations.get(id)?.openedAt ?? now, now);
         const request = {
           id,
           ...(calls === null ? {} : { calls }),
           ...(sentAt === null ? {} : { sentAt }),
           ...(counted === null ? {} : { settlement: settlement(counted, now) }),
         };
-        return [outcomeOf(await this.#ledger.commit(request)), model.commit(id, { calls, sentAt, counted: asked(counted, now) }, now)];
+        return [
+          outcomeOf(await this.#ledger.commit(request)),
+          model.commit(id, { calls, sentAt, counted: withRequestTime(counted, now) }, now),
+        ];
       }
       case "release":
         return [outcomeOf(await this.#ledger.release(operation.id)), model.release(operation.id)];
@@ -139,15 +142,15 @@ export class Run {
       }
       case "observe":
         await this.#ledger.observe(report(operation.counted, now));
-        model.observe(asked(operation.counted, now), now);
+        model.observe(withRequestTime(operation.counted, now), now);
         return [done, done];
       case "set usage":
         await this.#ledger.setUsage(operation.used, this.#operation(), operation.fresh && report(operation.fresh, now));
-        model.setUsage(operation.used, asked(operation.fresh, now), now);
+        model.setUsage(operation.used, withRequestTime(operation.fresh, now), now);
         return [done, done];
       case "reset":
         await this.#ledger.reset(this.#operation(), operation.fresh && report(operation.fresh, now));
-        model.reset(asked(operation.fresh, now), now);
+        model.reset(withRequestTime(operation.fresh, now), now);
         return [done, done];
       case "evict":
         await evictDurableObject(this.#ledger);
@@ -168,7 +171,7 @@ export class Run {
     vi.restoreAllMocks();
     vi.spyOn(console, "warn").mockImplementation(() => undefined);
     if (!fails) return;
-    for (const method of ["get", "put"] as const) vi.spyOn(env.QUOTA_KV, method).mockRejectedValue(new Error("KV is away"));
+    for (const method of ["get", "put"] as const) vi.spyOn(env.QUOTA_KV, method).mockRejectedValue(new Error("KV is unavailable"));
   }
 
   #operation(): { id: string; actor: string } {
@@ -177,18 +180,18 @@ export class Run {
   }
 }
 
-function sentWhen(moment: Moment, opened: number, now: number): number {
-  if ("fromMidnight" in moment) return Math.round(now / DAY) * DAY + moment.fromMidnight;
+function sentAtOf(time: SendTime, opened: number, now: number): number {
+  if ("fromMidnight" in time) return Math.round(now / DAY) * DAY + time.fromMidnight;
   const margin = 10_000;
-  return Math.round(opened + moment.life * (now - opened + margin));
+  return Math.round(opened + time.fraction * (now - opened + margin));
 }
 
 type Report = NonNullable<Settlement["report"]>;
 
-/** When it was asked for. */
-function asked<Given extends Count | null>(count: Given, now: number): Given extends null ? null : Counted;
-function asked(count: Count | null, now: number): Counted | null {
-  return count && { spent: count.spent, askedAt: now - count.age };
+/** The count with the time of its request. */
+function withRequestTime<Given extends Count | null>(count: Given, now: number): Given extends null ? null : Counted;
+function withRequestTime(count: Count | null, now: number): Counted | null {
+  return count && { spent: count.spent, requestedAt: now - count.age };
 }
 
 function report({ spent, age }: Count, now: number): Report {
@@ -199,10 +202,10 @@ function settlement(count: Count, now: number): Settlement {
   return { sent: "yes", underWay: null, delivered: true, report: report(count, now), signal: "none", retryAfterSeconds: null };
 }
 
-type Answered = Awaited<ReturnType<DurableObjectStub<QuotaLedger>["reserve" | "commit" | "release" | "add"]>>;
+type Answer = Awaited<ReturnType<DurableObjectStub<QuotaLedger>["reserve" | "commit" | "release" | "add"]>>;
 
-/** The part of an answer that the model foretells. */
-function outcomeOf(answer: Answered): Outcome {
+/** The part of an answer that the model predicts. */
+function outcomeOf(answer: Answer): Outcome {
   if ("empty" in answer) throw new Error("the ledger is empty");
   switch (answer.result) {
     case "granted":

@@ -19,7 +19,7 @@ describe("usage of one project", () => {
     await post("/api/quota/reservations", { calls: 1, caller: "direct" });
   });
 
-  const unknown = { reserved_expired: null, refused: null, would_refuse: null, untracked: null };
+  const notByCaller = { reserved_expired: null, refused: null, would_refuse: null, untracked: null };
   const shop = "project:Shop_1";
 
   test.each(["project_id=Shop_1", `caller=${shop}`])("is its history, day by day and hour by hour (%s)", async (query) => {
@@ -30,14 +30,14 @@ describe("usage of one project", () => {
         {
           date: "2031-05-16",
           used: 15,
-          ...unknown,
+          ...notByCaller,
           callers: [{ caller: shop, used: 15 }],
           hours: [
             { hour: 10, used: 7 },
             { hour: 23, used: 8 },
           ],
         },
-        { date: "2031-05-14", used: 4, ...unknown, callers: [{ caller: shop, used: 4 }], hours: [{ hour: 14, used: 4 }] },
+        { date: "2031-05-14", used: 4, ...notByCaller, callers: [{ caller: shop, used: 4 }], hours: [{ hour: 14, used: 4 }] },
       ],
       operations: [],
     });
@@ -45,7 +45,7 @@ describe("usage of one project", () => {
 
   test("has the latest days like the full history", async () => {
     expect((await get("/api/quota/history?days=2&project_id=Shop_1")).body["days"]).toMatchObject([{ date: "2031-05-16" }]);
-    expect((await get("/api/quota/history?project_id=nobody")).body["days"]).toEqual([]);
+    expect((await get("/api/quota/history?project_id=unused")).body["days"]).toEqual([]);
   });
 
   test("works for the provider's untracked calls too, whose hours are unknown", async () => {

@@ -19,7 +19,7 @@ describe("GET /api/quota/status", () => {
     });
   });
 
-  test("with 8,456 used reads as promised", async () => {
+  test("shows the limits and percentage for 8,456 used calls", async () => {
     await put("/api/quota/usage", { used: 8_456 });
     expect(await quotaStatus()).toMatchObject({
       daily_limit: 15_000,
@@ -74,7 +74,7 @@ describe("GET /api/quota/history", () => {
     });
   });
 
-  test("of one day shows all that operators did in it", async () => {
+  test("of one day shows all changes by operators in it", async () => {
     await put("/api/quota/usage", { used: 1 });
     vi.setSystemTime(Date.now() + 9 * 3_600_000);
     expect((await get<{ operations: unknown[] }>("/api/quota/history?days=1")).body.operations).toHaveLength(2);

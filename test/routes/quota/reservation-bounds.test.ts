@@ -36,7 +36,7 @@ describe("a commit by a project", () => {
     expect((await commit(shop, "a", { calls: 3 })).body).toMatchObject({ charged: 2 });
   });
 
-  test("is bound after a release, while it is suspended, and after the expiry", async () => {
+  test("has the same bound after a release, during a suspension and after the expiry", async () => {
     for (const id of ["released", "expired"]) await reserve(shop, { calls: 2, id });
     await release(shop, "released");
     await post("/api/projects/shop/suspend", { reason: "x" });
@@ -59,7 +59,7 @@ describe("a commit by a project", () => {
     expect(await quotaStatus()).toMatchObject({ used: 10, reserved: 0 });
   });
 
-  test("cannot be sent after its reservation's end, and so reaches no later day", async () => {
+  test("cannot have a time of sending after its reservation's expiry, so it charges no later day", async () => {
     await reserve(shop, { calls: 2, id: "a" });
     await setClock("2031-05-15T14:00:00Z");
     expect(await commit(shop, "a", { sent_at: "2031-05-15T14:00:00Z" })).toMatchObject({
@@ -69,7 +69,7 @@ describe("a commit by a project", () => {
     expect(await quotaStatus()).toMatchObject({ used: 0 });
   });
 
-  test("is the administrator's to correct: more than reserved is recorded", async () => {
+  test("of more than reserved is accepted from the administrator", async () => {
     await reserve(shop, { calls: 2, id: "a" });
     expect((await post("/api/quota/reservations/project:shop:a/commit", { calls: 5 })).body).toMatchObject({ charged: 5 });
   });
@@ -83,11 +83,11 @@ describe("the pace", () => {
     return answers.map(({ status, body }) => (status === 201 ? Date.parse(String(body["start_at"])) - Date.now() : body["code"]));
   };
 
-  test("gets back every turn that was released before it began", async () => {
+  test("gets back every turn that is released before it begins", async () => {
     for (let index = 0; index < 31; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
     expect(await starts(1)).toEqual(["pace_exceeded"]);
     for (let index = 0; index < 30; index += 1) await release(shop, `r${index}`);
-    // The first had begun when it was released.
+    // The first turn had already begun at its release.
     expect(await starts(3)).toEqual([334, 668, 1_002]);
   });
 
@@ -100,7 +100,7 @@ describe("the pace", () => {
     expect(await starts(2)).toEqual([334, 668]);
   });
 
-  test("hands out no turn twice, and none that has begun", async () => {
+  test("grants a turn only once, and only before it begins", async () => {
     for (let index = 0; index < 4; index += 1) await reserve(shop, { calls: 1, id: `r${index}` });
     await release(shop, "r2");
     expect(await starts(2)).toEqual([668, 4 * 334]);
@@ -132,9 +132,9 @@ describe("the pace", () => {
 describe("reservations of projects", () => {
   test("have at most half of the daily limit together, so that others always get calls", async () => {
     const tenants = await Promise.all(["a", "b", "c", "d", "e", "f"].map(async (id) => tenant(id, "acme")));
-    for (const who of tenants.slice(0, 4)) expect(statusText(await reserve(who, { calls: 1_300, id: "all" }))).toBe("201");
+    for (const project of tenants.slice(0, 4)) expect(statusText(await reserve(project, { calls: 1_300, id: "all" }))).toBe("201");
     const [first, fifth, last] = [tenants[0] ?? shop, tenants[4] ?? shop, tenants[5] ?? shop];
-    // Of the 1,300 that are free, one part of two; the next one has half of what is left then.
+    // The fifth project gets half of the 1,300 free calls. The next one gets half of the rest.
     expect((await reserve(fifth, { calls: 1_300, min_calls: 1, id: "all" })).body).toMatchObject({ calls: 650 });
     expect(statusText(await reserve(last, { calls: 325, id: "some" }))).toBe("201");
     const refused = await reserve(last, { calls: 1 });
@@ -153,7 +153,7 @@ describe("reservations of projects", () => {
     expect(statusText(await reserve(last, { calls: 487 }))).toBe("201");
   });
 
-  test("unspent, do not end the day: a refused project can retry when the next reservation ends", async () => {
+  test("do not exhaust the quota: a refused project can retry at the next expiry", async () => {
     await put("/api/quota/usage", { used: 12_000 });
     await reserve(shop, { calls: 600, id: "held", ttl_seconds: 45 });
     const refused = await post("/api/quota/reservations", { calls: 500 });
@@ -177,7 +177,7 @@ describe("reservations of projects", () => {
     expect(Number(over.headers.get("retry-after"))).toBeGreaterThanOrEqual(35_809);
   });
 
-  test("of its own share do not end its day either", async () => {
+  test("do not exhaust the project's share either", async () => {
     await share(10);
     await reserve(shop, { calls: 6, id: "six", ttl_seconds: 30 });
     const refused = await reserve(shop, { calls: 5 });

@@ -1,4 +1,4 @@
-/** Reservations by a project's key: under its own name, in a space of its own, within its share. */
+/** Reservations with a project's key: under its own caller name, with its own ids, within its share. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { call, concurrently, freshStart, get, isbns, post, put, quotaStatus, setClock, settings } from "../../support/worker.ts";
 import type { Answer } from "../../support/worker.ts";
@@ -20,14 +20,14 @@ const commit = async ({ key }: Tenant, id: string, body?: object): Promise<Answe
   by(key, "POST", `/api/quota/reservations/${id}/commit`, body);
 const release = async ({ key }: Tenant, id: string): Promise<Answer> => by(key, "DELETE", `/api/quota/reservations/${id}`);
 
-describe("who it is charged to", () => {
+describe("the caller of a reservation", () => {
   test("is always the project, for any default", async () => {
     await reserve(shop, { calls: 3, id: "a" });
     await commit(shop, "a");
     expect((await quotaStatus()).callers).toEqual([{ caller: "project:shop", used: 3 }]);
   });
 
-  test("may be named, if it is its own name", async () => {
+  test("can only be the project itself", async () => {
     expect(statusText(await reserve(shop, { calls: 1, caller: "enrich.batch" }))).toBe("403 forbidden");
     expect(await reserve(shop, { calls: 1, priority: "background" })).toMatchObject({
       status: 403,
@@ -44,7 +44,7 @@ describe("who it is charged to", () => {
 });
 
 describe("ids", () => {
-  test("belong to the project: two use the same one, and neither meets the other's", async () => {
+  test("belong to the project, so two projects can use the same id independently", async () => {
     expect((await reserve(shop, { calls: 3, id: "job-1" })).body).toMatchObject({ id: "job-1", calls: 3 });
     expect((await reserve(app, { calls: 5, id: "job-1" })).body).toMatchObject({ id: "job-1", calls: 5 });
     expect(await quotaStatus()).toMatchObject({ reserved: 8 });
@@ -52,7 +52,7 @@ describe("ids", () => {
     expect((await release(app, "job-1")).body).toMatchObject({ released: 5 });
   });
 
-  test("of others, and the administrator's, are not there", async () => {
+  test("of other projects and of the administrator are not found", async () => {
     await reserve(shop, { calls: 3, id: "of-shop" });
     await post("/api/quota/reservations", { calls: 4, id: "of-admin" });
     for (const id of ["of-shop", "of-admin", "project:shop:of-shop"]) {
@@ -61,7 +61,7 @@ describe("ids", () => {
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 7 });
   });
 
-  test("in the projects' space cannot be made by the administrator, who may settle them", async () => {
+  test("with a project's prefix cannot be created by the administrator, who may settle them", async () => {
     expect(await post("/api/quota/reservations", { calls: 1, id: "project:shop:x" })).toMatchObject({
       status: 400,
       body: { errors: [{ path: "id" }] },
@@ -70,7 +70,7 @@ describe("ids", () => {
     expect((await call("DELETE", "/api/quota/reservations/project:shop:x")).body).toMatchObject({ released: 3 });
   });
 
-  test("make it idempotent, also the longest", async () => {
+  test("make a request idempotent, even the longest id", async () => {
     const id = "i".repeat(100);
     const [first, second] = [await reserve(shop, { calls: 3, id }), await reserve(shop, { calls: 3, id })];
     expect([first.status, second.status, second.body["id"]]).toEqual([201, 201, id]);
@@ -80,7 +80,7 @@ describe("ids", () => {
 });
 
 describe("limits", () => {
-  test("a life of at most two minutes", async () => {
+  test("a lifetime of at most two minutes", async () => {
     expect(await reserve(shop, { calls: 1, ttl_seconds: 121 })).toMatchObject({ status: 400, body: { errors: [{ path: "ttl_seconds" }] } });
     expect((await reserve(shop, { calls: 1, ttl_seconds: 120 })).body).toMatchObject({ expires_at: "2031-05-14T14:05:11Z" });
     expect((await post("/api/quota/reservations", { calls: 1, ttl_seconds: 3_600 })).status).toBe(201);
@@ -98,7 +98,7 @@ describe("limits", () => {
     expect(statusText(await reserve(shop, { calls: 1 }))).toBe("201");
   });
 
-  test("its daily share, decided together with the limit, and named", async () => {
+  test("its daily share, decided together with the limit, and reported in the refusal", async () => {
     await put("/api/projects/shop/upstream-share", { calls_per_day: 10 });
     await reserve(shop, { calls: 6, id: "six" });
     expect(await reserve(shop, { calls: 5 })).toMatchObject({
@@ -129,32 +129,32 @@ describe("limits", () => {
 });
 
 describe("the status for a project", () => {
-  const callersSeen = async (who: Tenant) => {
-    const { body } = await reserve(who, { calls: 1 });
+  const visibleCallers = async (project: Tenant) => {
+    const { body } = await reserve(project, { calls: 1 });
     return (body["quota"] as { callers: unknown }).callers;
   };
 
   beforeEach(async () => {
-    for (const [who, calls] of [
+    for (const [project, calls] of [
       [shop, 3],
       [app, 5],
     ] as const) {
-      await reserve(who, { calls, id: "x" });
-      await commit(who, "x");
+      await reserve(project, { calls, id: "x" });
+      await commit(project, "x");
     }
     await post("/api/quota/reservations", { calls: 7, id: "x", caller: "cron.harvest" });
     await post("/api/quota/reservations/x/commit");
   });
 
-  test("is its own line, and all other projects in one", async () => {
-    expect(await callersSeen(shop)).toEqual([
+  test("has its own line and one line for all other projects", async () => {
+    expect(await visibleCallers(shop)).toEqual([
       { caller: "cron.harvest", used: 7 },
       { caller: "projects", used: 5 },
       { caller: "project:shop", used: 3 },
     ]);
   });
 
-  test("is the same in a refusal", async () => {
+  test("has the same lines in a refusal", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     const { body } = await reserve(app, { calls: 1 });
     const names = (body["quota"] as { callers: { caller: string }[] }).callers.map(({ caller }) => caller);
@@ -163,7 +163,7 @@ describe("the status for a project", () => {
     expect(names).not.toContain("project:shop");
   });
 
-  test("is only the sum in public, even with a key that was not looked up", async () => {
+  test("has only the sum of projects in public, even with a project's key or a wrong one", async () => {
     for (const token of [null, shop.key, "wrong"]) {
       expect((await get("/api/quota/status", { token })).body["callers"]).toEqual([
         { caller: "projects", used: 8 },
@@ -173,7 +173,7 @@ describe("the status for a project", () => {
   });
 });
 
-describe("a project that was stopped", () => {
+describe("a stopped project", () => {
   test("cannot reserve, but settles its reservations, so that charges are exact", async () => {
     await reserve(shop, { calls: 10, id: "sent" });
     await reserve(shop, { calls: 10, id: "unsent" });
@@ -185,7 +185,7 @@ describe("a project that was stopped", () => {
     expect(await quotaStatus()).toMatchObject({ used: 9, reserved: 0 });
   });
 
-  test("over its organization's allowance settles too", async () => {
+  test("above its organization's allowance settles too", async () => {
     await reserve(shop, { calls: 10, id: "a" });
     await call("PATCH", "/api/organizations/acme", { quotas: { api_calls: 0 } });
     expect(statusText(await reserve(shop, { calls: 1 }))).toBe("429 monthly_quota_exceeded");

@@ -43,7 +43,7 @@ describe("reserving", () => {
     expect(await quotaStatus()).toMatchObject({ reserved: 10 });
   });
 
-  test("an id whose reservation is over grants nothing again", async () => {
+  test("the id of an ended reservation is a conflict", async () => {
     await reserve({ calls: 10, id: "released" });
     await release("released");
     await reserve({ calls: 10, id: "committed" });
@@ -56,7 +56,7 @@ describe("reserving", () => {
     }
   });
 
-  test("with min_calls grants the remaining calls, and not fewer", async () => {
+  test("with min_calls grants the remaining calls, if they reach the minimum", async () => {
     await put("/api/quota/usage", { used: 12_997 });
     expect(await reserve({ calls: 10, min_calls: 4 })).toMatchObject({ status: 429, body: { calls_needed: 4, calls_available: 3 } });
     expect(await reserve({ calls: 10, min_calls: 1 })).toMatchObject({ status: 201, body: { calls: 3 } });
@@ -77,7 +77,7 @@ describe("reserving", () => {
     expect((await reserve({ calls: 300 })).status).toBe(201);
   });
 
-  test("a refusal explains itself, and spreads those who come back", async () => {
+  test("a refusal gives the reason and spreads the retries", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     const answers = await Promise.all(Array.from({ length: 20 }, async () => reserve({ calls: 1 })));
     const waits = answers.map(({ headers }) => Number(headers.get("retry-after")));
@@ -101,7 +101,7 @@ describe("reserving", () => {
     });
   });
 
-  test("refused requests count nothing but refusals", async () => {
+  test("refused requests change only the number of refusals", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     await Promise.all(Array.from({ length: 5 }, async () => reserve({ calls: 1 })));
     expect(await quotaStatus()).toMatchObject({ used: 13_000, reserved: 0 });
@@ -153,13 +153,13 @@ describe("committing", () => {
     expect(await quotaStatus()).toMatchObject({ used: 7, reserved: 0 });
   });
 
-  test("after a release charges all the same", async () => {
+  test("after a release charges the calls anyway", async () => {
     await reserve({ calls: 10, id: "a" });
     await release("a");
     expect((await commit("a")).body).toMatchObject({ charged: 10, quota: { used: 10 } });
   });
 
-  test("after the expiry says that it was charged already", async () => {
+  test("after the expiry reports the earlier charge", async () => {
     await reserve({ calls: 10, id: "a" });
     pass(121);
     expect((await commit("a", { calls: 3 })).body).toMatchObject({ charged: 10, late: true, quota: { used: 10, reserved: 0 } });
@@ -173,7 +173,7 @@ describe("committing", () => {
   test.each([
     ["in the future", "2031-05-14T15:00:00Z"],
     ["before the reservation", "2031-05-14T14:00:00Z"],
-  ])("with a time of sending %s is refused, and nothing is lost", async (_, sent_at) => {
+  ])("with a time of sending %s is refused and changes nothing", async (_, sent_at) => {
     await reserve({ calls: 10, id: "a" });
     expect(await commit("a", { sent_at })).toMatchObject({ status: 422, body: { code: "unprocessable" } });
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 10 });
@@ -228,7 +228,7 @@ describe("a project", () => {
   const asProject = async (calls: number, id: string, ttlSeconds = 3_600) =>
     ledger().reserve({ id, cost: { calls }, caller: "project:a", priority: "interactive", ttlSeconds }, null);
 
-  test("holds at most a tenth of the limit for at most 120 s, and does not take calls from others", async () => {
+  test("reserves at most a tenth of the limit for at most 120 s, so others still get calls", async () => {
     expect(await asProject(1_300, "p1")).toMatchObject({ result: "granted", reservation: { expiresAt: Date.parse(AFTERNOON) + 120_000 } });
     expect(await asProject(1, "p2")).toMatchObject({ result: "refused", refusal: { refusedBy: "hold", available: 0, waitMs: 120_000 } });
     expect((await reserve({ calls: 11_700 })).status).toBe(201);
@@ -236,7 +236,7 @@ describe("a project", () => {
     expect(await asProject(1, "p3")).toMatchObject({ result: "granted" });
   });
 
-  test("waiting for its turn holds no longer for it", async () => {
+  test("gets no longer lifetime by waiting for its turn", async () => {
     await settings({ rate_per_second: 0.2 });
     await asProject(1, "p1");
     const second = await asProject(1, "p2");
@@ -244,13 +244,13 @@ describe("a project", () => {
     expect(second).toMatchObject({ result: "granted", reservation: { startAt: start + 5_001, expiresAt: start + 120_000 } });
   });
 
-  test("reports the end of its own reservations, not of others'", async () => {
+  test("waits for the expiry of its own reservations, not of others'", async () => {
     await reserve({ calls: 1, ttl_seconds: 1 });
     await asProject(1_300, "p1");
     expect(await asProject(1, "p2")).toMatchObject({ refusal: { refusedBy: "hold", waitMs: 120_000 } });
   });
 
-  test("above its maximum is refused as impossible", async () => {
+  test("above its maximum gets `impossible`", async () => {
     expect(await asProject(1_301, "p1")).toMatchObject({ result: "impossible" });
   });
 
