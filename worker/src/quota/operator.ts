@@ -81,7 +81,7 @@ export function setUsage(store: LedgerStore, used: number, operation: Operation,
   const before = day.charged + day.untracked;
   rebase(store, report, used, now);
   store.charge(day.date, "operator", hourOf(now), used - before);
-  // The provider cannot have counted a correction since.
+  // A correction is not a call, so the provider cannot count it.
   store.updateDay(day.date, { charged_when_observed: day.charged_when_observed + used - before });
   audit(store, "usage.set", operation, { used: before }, { used }, now);
 }

@@ -14,7 +14,7 @@ export function isTodays({ requestedAt, receivedAt }: { requestedAt: number; rec
   return afterLag && dayOf(requestedAt) === today && dayOf(receivedAt) === today;
 }
 
-/** The periods that the provider may have counted a request in. Clocks differ, so close to midnight these are two. */
+/** The periods that the provider may have counted a request in. Clocks differ, so a request close to midnight has two. */
 export function possiblePeriods({ from, to }: UnderWay): readonly string[] {
   return [...new Set([dayOf(from - MIDNIGHT_MARGIN_MS), dayOf(to + MIDNIGHT_MARGIN_MS)])];
 }

@@ -9,9 +9,9 @@ const MAX_PROJECT_TTL_SECONDS = 120;
 /** One project's open reservations may use at most a tenth of the safety limit. */
 const PROJECT_RESERVED_DIVISOR = 10;
 /**
- * All projects' open reservations may use at most half of it. Reserving is free, so without this bound ten projects could block all
- * other callers by reserving and releasing. The other half remains for the administrator's own work. Projects need less in practice: a
- * reservation expires after at most two minutes, and this bound does not limit their spending.
+ * All projects' open reservations may use at most half of the safety limit. Reserving is free, so without this bound ten projects could
+ * block all other callers by reserving and releasing. The other half remains for the administrator's own work. Projects need less in
+ * practice: a reservation expires after at most two minutes, and this bound does not limit their spending.
  */
 const PROJECTS_RESERVED_DIVISOR = 2;
 /** A project may reserve at most half of the part that other projects leave free. So the next project always gets some. */

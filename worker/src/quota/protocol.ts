@@ -78,7 +78,7 @@ export const status = z.looseObject({
 });
 const waiting = { callsNeeded: calls, available: calls, waitMs: z.number().min(0) };
 const shareUse = z.looseObject({ calls_per_day: z.int(), used: z.int(), reserved: z.int() });
-/** Only these rules: no message exists for another one. */
+/** Rules of refusals. An answer with an unlisted rule is unreadable, because the rule has no message. */
 const refusal = z.union([
   z.looseObject({ refusedBy: z.enum(["daily", "floor", "hold", "projects-hold", "pace", "price"]), ...waiting }),
   z.looseObject({ refusedBy: z.literal("share"), share: shareUse, ...waiting }),

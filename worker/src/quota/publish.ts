@@ -12,7 +12,7 @@ import { mirror, snapshot } from "./views.ts";
 export class LedgerPublisher {
   readonly #kv: QuotaKv;
   readonly #store: LedgerStore;
-  /** Whether the published snapshot is outdated. It is assumed to be after a start. */
+  /** Whether the published snapshot is outdated. After a start, it is assumed to be. */
   #outdated = true;
   #lastReadAt = 0;
   /** Consecutive failures of KV. */

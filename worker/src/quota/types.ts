@@ -75,7 +75,7 @@ export type RefusedBy = "daily" | "share" | "floor" | "hold" | "projects-hold" |
 /** Charged and reserved calls of one caller today. */
 export type CallerToday = Pick<CallerTotals, "used" | "reserved">;
 
-/** A caller's share, with its charged and reserved calls. */
+/** A caller's share, and the caller's charged and reserved calls. */
 export interface ShareUse extends CallerToday {
   readonly calls_per_day: number;
 }
