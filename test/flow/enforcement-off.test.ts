@@ -44,7 +44,7 @@ describe("enforcement off", () => {
     expect(await quotaStatus()).toMatchObject({ enforcement: "enforce" });
   });
 
-  test("an instance that never heard of the switch reads it from KV when the ledger is unavailable", async () => {
+  test("an instance without a cached switch reads it from KV if the ledger is unavailable", async () => {
     await put("/api/quota/settings", { enforcement: "off" });
     passSeconds(6);
     await publish();

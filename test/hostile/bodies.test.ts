@@ -7,8 +7,8 @@ import { ADMIN_TOKEN } from "../support/worker.ts";
 import { callWith } from "../routes/support.ts";
 import { answerViolations } from "./answers.ts";
 import { hostileBodies } from "./bodies.ts";
-import { nameOf, operations } from "./described.ts";
-import type { Operation } from "./described.ts";
+import { nameOf, operations } from "./operations.ts";
+import type { Operation } from "./operations.ts";
 import { Trial } from "./trial.ts";
 import { send } from "./world.ts";
 

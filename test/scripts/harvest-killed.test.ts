@@ -6,10 +6,10 @@ import type { Command } from "../support/node/process.ts";
 
 /** `npm run test:soak` kills it 20 times, with a longer list. */
 const [KILLS, AUTHORS] = SOAK ? [20, 130] : [2, 40];
-const THICK = { "Thick Writer 10": 2_300, "Thick Writer 20": 1_700 };
+const PROLIFIC_AUTHORS = { "Thick Writer 10": 2_300, "Thick Writer 20": 1_700 };
 const names = Array.from({ length: AUTHORS }, (_, index) => {
-  const thick = `Thick Writer ${index}`;
-  return thick in THICK ? thick : index % 3 === 0 ? `Writer ${index}` : `Nobody ${index}`;
+  const prolific = `Thick Writer ${index}`;
+  return prolific in PROLIFIC_AUTHORS ? prolific : index % 3 === 0 ? `Writer ${index}` : `Nobody ${index}`;
 });
 
 class Laboratory {
@@ -20,7 +20,7 @@ class Laboratory {
     await this.coordinator.start("--no-demo");
     [this.desk.url, this.desk.token] = [this.coordinator.url, this.coordinator.token];
     await this.call("PUT", "/api/quota/settings", { daily_limit: 5_000, safety_buffer: 0, rate_per_second: 0 });
-    await this.simulator("PUT", "/settings", { rate_per_second: 0, authors: THICK });
+    await this.simulator("PUT", "/settings", { rate_per_second: 0, authors: PROLIFIC_AUTHORS });
   }
 
   async call<Body>(method: string, path: string, body?: object): Promise<Body> {

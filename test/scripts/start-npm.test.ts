@@ -17,9 +17,9 @@ function descendantsOf(id: number): number[] {
   return below(id);
 }
 
-async function until(met: () => boolean, withinMs: number): Promise<void> {
-  const giveUpAt = performance.now() + withinMs;
-  while (!met() && performance.now() < giveUpAt) await new Promise((resolve) => setTimeout(resolve, 200));
+async function until(condition: () => boolean, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!condition() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 200));
 }
 
 it("SIGTERM to npm ends the server and all its child processes", async () => {
