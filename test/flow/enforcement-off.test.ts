@@ -84,7 +84,7 @@ describe("enforcement off", () => {
     expect((await get<{ days: unknown[] }>("/api/quota/history")).body.days).toMatchObject([{ would_refuse: 4 }]);
   });
 
-  test("observe counts and refuses nothing", async () => {
+  test("observe counts requests, and refuses none", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     await put("/api/quota/settings", { enforcement: "observe" });
     expect((await enrichOne(1)).status).toBe(200);

@@ -12,7 +12,7 @@ const names = Array.from({ length: AUTHORS }, (_, index) => {
   return prolific in PROLIFIC_AUTHORS ? prolific : index % 3 === 0 ? `Writer ${index}` : `Nobody ${index}`;
 });
 
-class Laboratory {
+class HarvestSetup {
   readonly coordinator = new Coordinator();
   readonly desk = new HarvestDesk();
 
@@ -46,8 +46,8 @@ class Laboratory {
   }
 }
 
-const undisturbed = new Laboratory();
-const killed = new Laboratory();
+const undisturbed = new HarvestSetup();
+const killed = new HarvestSetup();
 beforeAll(async () => Promise.all([undisturbed.open(), killed.open()]));
 afterAll(async () => Promise.all([undisturbed.close(), killed.close()]));
 
@@ -82,7 +82,8 @@ describe(`a harvest that is killed ${KILLS} times`, () => {
     const { settled, processed, failed, unfinished, totals } = undisturbed.desk.saved();
     expect(killed.desk.saved()).toMatchObject({ settled, processed, failed, unfinished });
     expect(killed.desk.saved().totals).toMatchObject({ authors: totals.authors, books: totals.books });
-    const topAuthors = async (lab: Laboratory) => (await lab.call<{ authors: object[] }>("GET", "/api/authors/top?limit=1000")).authors;
+    const topAuthors = async (setup: HarvestSetup) =>
+      (await setup.call<{ authors: object[] }>("GET", "/api/authors/top?limit=1000")).authors;
     expect(await topAuthors(killed)).toEqual(await topAuthors(undisturbed));
   });
 

@@ -34,7 +34,7 @@ it("SIGTERM to npm ends the server and all its child processes", async () => {
   const started = descendantsOf(npm.pid ?? 0);
   expect(started.length).toBeGreaterThan(2);
   npm.kill("SIGTERM");
-  const left = (): number[] => liveProcesses().flatMap(({ id }) => (started.includes(id) ? [id] : []));
-  await until(() => left().length === 0, ENDS_WITHIN_MS);
-  expect(left()).toEqual([]);
+  const remaining = (): number[] => liveProcesses().flatMap(({ id }) => (started.includes(id) ? [id] : []));
+  await until(() => remaining().length === 0, ENDS_WITHIN_MS);
+  expect(remaining()).toEqual([]);
 });
