@@ -189,5 +189,5 @@ describe("the content hash", () => {
 
 test("an unreadable table is refused by name", () => {
   const database = open(["CREATE VIRTUAL TABLE gone USING fts5(x, content = '')"]);
-  expect(() => dump(database)).toThrow('The full-text table "gone" stores no content');
+  expect(() => dump(database)).toThrow('The full-text table "gone" keeps no content');
 });

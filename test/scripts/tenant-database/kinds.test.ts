@@ -148,10 +148,10 @@ describe("full-text search returns the same rows in the same order:", () => {
   });
 
   test.each([
-    ["CREATE VIRTUAL TABLE f USING fts5(x, content='')", 'The full-text table "f" stores no content'],
-    ["CREATE VIRTUAL TABLE f USING fts5(x, c='')", 'The full-text table "f" stores no content'],
-    ["CREATE VIRTUAL TABLE f USING fts5(x, content='', contentless_delete=1)", 'The full-text table "f" stores no content'],
-    ["CREATE VIRTUAL TABLE f USING fts5(x, locale=1)", 'The full-text table "f" stores locales'],
+    ["CREATE VIRTUAL TABLE f USING fts5(x, content='')", 'The full-text table "f" keeps no content'],
+    ["CREATE VIRTUAL TABLE f USING fts5(x, c='')", 'The full-text table "f" keeps no content'],
+    ["CREATE VIRTUAL TABLE f USING fts5(x, content='', contentless_delete=1)", 'The full-text table "f" keeps no content'],
+    ["CREATE VIRTUAL TABLE f USING fts5(x, locale=1)", 'The full-text table "f" keeps locales'],
     ["CREATE VIRTUAL TABLE f USING fts5('x\ny')", "a line break or another control character"],
     [`CREATE VIRTUAL TABLE f USING fts5(x, tokenize = "unicode61 separators '\n'")`, "a line break or another control character"],
     ['CREATE TABLE "a\nb"(x)', "a line break or another control character"],

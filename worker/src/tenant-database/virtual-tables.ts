@@ -51,8 +51,8 @@ export function virtualTableOf(name: string, tokens: readonly Token[]): VirtualT
       const table = options.get("content");
       const hasSizes = options.get("columnsize") !== "0";
       if (table === "")
-        throw new Undumpable(`The full-text table ${quoteName(name)} stores no content (content=''), so it cannot be read back.`);
-      if (options.has("locale")) throw new Undumpable(`The full-text table ${quoteName(name)} stores locales, which cannot be read back.`);
+        throw new Undumpable(`The full-text table ${quoteName(name)} keeps no content (content=''), so it cannot be read back.`);
+      if (options.has("locale")) throw new Undumpable(`The full-text table ${quoteName(name)} keeps locales, which cannot be read back.`);
       const shadowTables = shadowNames(
         "data",
         "idx",
