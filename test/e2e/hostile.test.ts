@@ -29,8 +29,8 @@ function open(): Line {
   socket.on("data", (chunk: Buffer) => (received += chunk.toString("latin1")));
   socket.on("error", () => undefined);
   const answer = async (complete = /\r\n\r\n/u): Promise<string> => {
-    for (const giveUpAt = Date.now() + DEADLINE_MS; !socket.closed && !complete.test(received); await pause(10)) {
-      if (Date.now() > giveUpAt) throw new Error(`no answer: ${received}`);
+    for (const deadline = Date.now() + DEADLINE_MS; !socket.closed && !complete.test(received); await pause(10)) {
+      if (Date.now() > deadline) throw new Error(`no answer: ${received}`);
     }
     // A second answer would arrive immediately.
     await pause(50);

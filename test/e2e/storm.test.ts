@@ -20,7 +20,7 @@ beforeEach(async () => {
   await product.call("DELETE", "/api/quota/settings");
 });
 
-async function byClients(count: number, clients: number, work: (index: number) => Promise<number>): Promise<number[]> {
+async function runClients(count: number, clients: number, work: (index: number) => Promise<number>): Promise<number[]> {
   const statuses: number[] = [];
   let next = 0;
   const client = async (): Promise<void> => {
@@ -48,7 +48,7 @@ describe("over HTTP", () => {
   test(`${REQUESTS} reservations by 64 clients against a limit of ${LIMIT} give exactly ${LIMIT} grants despite evictions`, async () => {
     await product.call("PUT", "/api/quota/settings", { daily_limit: LIMIT, safety_buffer: 0, rate_per_second: 0 });
     const evicting = product.evictLedgerUntilStopped();
-    const statuses = await byClients(REQUESTS, 64, async (index) => {
+    const statuses = await runClients(REQUESTS, 64, async (index) => {
       const id = `storm-${index}`;
       const { status } = await product.call("POST", "/api/quota/reservations", { calls: 1, id });
       if (status === 201) await product.call("POST", `/api/quota/reservations/${id}/commit`);
@@ -67,7 +67,7 @@ describe("over HTTP", () => {
 
   test("real requests stop at the limit, and the provider's count equals the charge", async () => {
     await product.call("PUT", "/api/quota/settings", { daily_limit: 100, safety_buffer: 0, rate_per_second: 0 });
-    const statuses = await byClients(150, 32, async (index) => {
+    const statuses = await runClients(150, 32, async (index) => {
       const body = { author_name: `Storm Author ${index}`, max_pages: 1 };
       return (await product.call("POST", "/api/authors/enrich-bibliography", body)).status;
     });
@@ -78,7 +78,7 @@ describe("over HTTP", () => {
 
   test("at three a second the provider never receives more than three in one second", async () => {
     await product.simulator("PUT", "/settings", { rate_per_second: 3 });
-    await byClients(
+    await runClients(
       9,
       9,
       async (index) =>

@@ -91,14 +91,14 @@ class LocalCollector {
 
   /** Spans of one trace, once `count` of them have arrived. */
   async spans(traceId: string, count: number): Promise<Span[]> {
-    const giveUpAt = performance.now() + WITHIN_MS;
+    const deadline = performance.now() + WITHIN_MS;
     for (;;) {
       const found = this.arrived
         .flatMap(({ body }) => requestSchema.parse(JSON.parse(body)).resourceSpans)
         .flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
         .filter((span) => span.traceId === traceId);
       if (found.length >= count) return found;
-      if (performance.now() > giveUpAt) throw new Error(`${found.length} of ${count} spans: ${found.map(({ name }) => name).join(", ")}`);
+      if (performance.now() > deadline) throw new Error(`${found.length} of ${count} spans: ${found.map(({ name }) => name).join(", ")}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

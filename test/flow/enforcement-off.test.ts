@@ -44,7 +44,7 @@ describe("enforcement off", () => {
     expect(await quotaStatus()).toMatchObject({ enforcement: "enforce" });
   });
 
-  test("an instance that never heard of the switch reads it from KV when the ledger is unavailable", async () => {
+  test("an instance without a cached switch reads it from KV if the ledger is unavailable", async () => {
     await put("/api/quota/settings", { enforcement: "off" });
     passSeconds(6);
     await publish();
@@ -84,7 +84,7 @@ describe("enforcement off", () => {
     expect((await get<{ days: unknown[] }>("/api/quota/history")).body.days).toMatchObject([{ would_refuse: 4 }]);
   });
 
-  test("observe counts and refuses nothing", async () => {
+  test("observe counts requests, and refuses none", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     await put("/api/quota/settings", { enforcement: "observe" });
     expect((await enrichOne(1)).status).toBe(200);

@@ -28,7 +28,7 @@ describe("zero overshoot", () => {
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 500, remaining: 0 });
   });
 
-  test("the same with the ledger evicted at random moments", async () => {
+  test("the same with evictions of the ledger at random times", async () => {
     await settings({ daily_limit: 500, safety_buffer: 0 });
     let evictions = 0;
     // Requests wait at the gate while the ledger is evicted. Requests in flight finish first.
@@ -147,9 +147,9 @@ describe("the price of a batch", () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/key", times, after: times });
     await batch(0, 1_000);
     await concurrently(8, 8, async (index) => batch(10_000 * (index + 1), 1_000));
-    const ours = (await simulator.state()).spent - 3;
-    expect(ours).toBeLessThanOrEqual(2_010);
-    expect((await quotaStatus()).used).toBeGreaterThanOrEqual(ours);
+    const ownCalls = (await simulator.state()).spent - 3;
+    expect(ownCalls).toBeLessThanOrEqual(2_010);
+    expect((await quotaStatus()).used).toBeGreaterThanOrEqual(ownCalls);
   });
 
   test("a provider that sent a count once is expected to send it again", async () => {
@@ -189,9 +189,9 @@ describe("the price of a batch", () => {
     await simulator.control("POST", "/faults", { kind: "stale_count", path: "/books", times: 0 });
     await concurrently(9, 8, async (index) => batch(10_000 * (index + 1), 1_000));
     const { spent } = await simulator.state();
-    const ours = spent - 3;
-    expect(ours).toBeLessThanOrEqual(2_010);
-    expect((await quotaStatus()).used).toBeGreaterThanOrEqual(ours);
+    const ownCalls = spent - 3;
+    expect(ownCalls).toBeLessThanOrEqual(2_010);
+    expect((await quotaStatus()).used).toBeGreaterThanOrEqual(ownCalls);
   });
 
   test("a batch is priced by the counts before and after it, not by a header that lags", async () => {
@@ -224,24 +224,27 @@ describe("the price of a batch", () => {
     ["refused because it was too fast", { kind: "minute_quota" }, "per_isbn", 0],
     ["refused because it was too fast", { kind: "minute_quota" }, "per_request", 0],
     ["refused by the plan", { kind: "wrong_plan" }, "per_request", 1],
-    ["failed and was billed all the same", { kind: "status", status: 500 }, "per_isbn", 30],
-    ["failed and was billed all the same", { kind: "status", status: 500 }, "per_request", 1],
+    ["failed but was billed", { kind: "status", status: 500 }, "per_isbn", 30],
+    ["failed but was billed", { kind: "status", status: 500 }, "per_request", 1],
     ["never reached the provider's count", { kind: "hang_before_billing", hang_ms: 0 }, "per_isbn", 0],
     ["was billed and cut off", { kind: "reset_connection" }, "per_isbn", 30],
-  ])("a lone batch that %s (%o, %s) is charged %i calls, as the counts around it prove", async (_, fault, billing, charged) => {
-    await simulator.control("PUT", "/settings", { billing });
-    await simulator.control("POST", "/faults", { ...fault, path: "/books" });
-    expect((await batch(0, 30)).body).toMatchObject({ calls_charged: charged });
-    expect(await quotaStatus()).toMatchObject({ used: charged, reserved: 0, upstream: { spent: charged, untracked: 0 } });
-  });
+  ])(
+    "a single batch that %s (%o, %s) is charged %i calls, according to the counts before and after it",
+    async (_, fault, billing, charged) => {
+      await simulator.control("PUT", "/settings", { billing });
+      await simulator.control("POST", "/faults", { ...fault, path: "/books" });
+      expect((await batch(0, 30)).body).toMatchObject({ calls_charged: charged });
+      expect(await quotaStatus()).toMatchObject({ used: charged, reserved: 0, upstream: { spent: charged, untracked: 0 } });
+    },
+  );
 
-  test("a failed batch without both counts is charged at its worst: the provider may have counted all of it", async () => {
+  test("a failed batch without both counts is charged the maximum", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/books" });
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/key", after: 1 });
     expect((await batch(0, 30)).body).toMatchObject({ code: "upstream_error", calls_charged: 30 });
   });
 
-  test("one foreign call while the count lags behind teaches no price", async () => {
+  test("an untracked call sets no price while the count lags", async () => {
     await simulator.control("PUT", "/settings", { billing: "per_isbn" });
     const counted = async (spent: number) => {
       const at = Date.now();
@@ -265,7 +268,7 @@ describe("the price of a batch", () => {
     };
     await probe("lagging", 100, 101);
     expect(await price()).toBe("unknown");
-    // The first batch is in the count by now, and the second is not.
+    // The count now includes the first batch, but not the second.
     await probe("lagging-again", 1_101, 1_102);
     expect(await price()).toBe("unknown");
     expect(await quotaStatus()).toMatchObject({ used: 1_102 });

@@ -48,7 +48,7 @@ describe("after the provider's count fell", () => {
     expect(await quotaStatus()).toMatchObject({ used: 0, upstream: { spent: 0, untracked: 0 } });
   });
 
-  test("without an operator, it does not fall: an answer may be late", async () => {
+  test("without an operator, the usage does not fall, because an answer may be late", async () => {
     await one(2);
     expect(await quotaStatus()).toMatchObject({ used: 9_002, upstream: { spent: 9_001 } });
   });

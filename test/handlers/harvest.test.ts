@@ -76,9 +76,9 @@ describe("the harvest as a job", () => {
     expect(job.result).toMatchObject({ run: { id: `${id}.2`, targets: 3 } });
   });
 
-  test("is not blocked by a run that was cancelled, whose targets stay reserved for a while", async () => {
+  test("skips targets of a cancelled run while they stay reserved", async () => {
     await fault({ kind: "hang_after_billing", path: "/author/", hang_ms: 1_000 });
-    await post("/api/harvest/targets", { authors: ["Held"] });
+    await post("/api/harvest/targets", { authors: ["Reserved"] });
     const { id } = (await ask({ type: "harvest" })).body;
     await requestsArrived(1);
     expect((await post(`/api/jobs/${id}/cancel`)).status).toBe(200);

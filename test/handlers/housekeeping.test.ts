@@ -18,7 +18,7 @@ afterEach(() => void vi.restoreAllMocks());
 
 const later = (ms: number): string => new Date(Date.parse(AFTERNOON) + ms).toISOString();
 const DAY_MS = 24 * 60 * 60 * 1_000;
-const keep = async (payload: Record<string, unknown> = {}): Promise<Job> => {
+const runHousekeeping = async (payload: Record<string, unknown> = {}): Promise<Job> => {
   vi.restoreAllMocks();
   return ended((await ask({ payload })).body.id);
 };
@@ -27,18 +27,18 @@ const tick = async (cron: string, time: string): Promise<void> =>
 const everyJob = async (): Promise<Job[]> => (await get<{ jobs: Job[] }>("/api/jobs?limit=100")).body.jobs;
 
 describe("the relay", () => {
-  test("does not touch sleeping jobs, however long they sleep, or jobs that have just begun", async () => {
-    const asleep = (await ask({ type: "harvest", delay_seconds: 3_600 })).body.id;
+  test("does not touch sleeping jobs or new jobs", async () => {
+    const sleeping = (await ask({ type: "harvest", delay_seconds: 3_600 })).body.id;
     await setClock(later(10 * 60_000));
-    const young = (await ask({ type: "harvest", delay_seconds: 3_600 })).body.id;
-    expect((await keep()).result).toMatchObject({ relayed: { looked_at: 1, started: 0, ended: 0, woken: 0 } });
-    expect((await keep()).result).toMatchObject({ relayed: { looked_at: 0 } });
+    const recent = (await ask({ type: "harvest", delay_seconds: 3_600 })).body.id;
+    expect((await runHousekeeping()).result).toMatchObject({ relayed: { looked_at: 1, started: 0, ended: 0, woken: 0 } });
+    expect((await runHousekeeping()).result).toMatchObject({ relayed: { looked_at: 0 } });
     await setClock(later(15 * 60_000));
-    expect((await keep()).result).toMatchObject({ relayed: { looked_at: 2 } });
-    expect([(await read(asleep)).status, (await read(young)).status]).toEqual(["scheduled", "scheduled"]);
+    expect((await runHousekeeping()).result).toMatchObject({ relayed: { looked_at: 2 } });
+    expect([(await read(sleeping)).status, (await read(recent)).status]).toEqual(["scheduled", "scheduled"]);
   });
 
-  test("fails a job that had begun and whose instance has disappeared", async () => {
+  test("fails a started job whose instance has disappeared", async () => {
     handledBy(async (_, job) => {
       await job.step("first", async () => undefined);
       await job.sleepUntil("long", Date.now() + 3_600_000);
@@ -48,7 +48,7 @@ describe("the relay", () => {
     await until(id, ({ status }) => status === "waiting");
     await env.JOBS.deleteBatch([id]);
     await setClock(later(61_000));
-    expect((await keep()).result).toMatchObject({ relayed: { looked_at: 1, ended: 1 } });
+    expect((await runHousekeeping()).result).toMatchObject({ relayed: { looked_at: 1, ended: 1 } });
     expect(await read(id)).toMatchObject({ status: "failed", error: "The instance has disappeared." });
   });
 
@@ -56,11 +56,11 @@ describe("the relay", () => {
     const { id } = (await ask({ type: "harvest", delay_seconds: 3_600 })).body;
     await (await env.JOBS.get(id)).terminate();
     await setClock(later(61_000));
-    await keep();
+    await runHousekeeping();
     expect(await read(id)).toMatchObject({ status: "cancelled" });
   });
 
-  test("continues with the others if one instance cannot be read", async () => {
+  test("continues with the other jobs if one instance cannot be read", async () => {
     const ids = [(await ask({ type: "harvest", delay_seconds: 60 })).body.id, (await ask({ type: "harvest", delay_seconds: 60 })).body.id];
     for (const id of ids) await (await env.JOBS.get(id)).terminate();
     await setClock(later(61_000));
@@ -82,7 +82,7 @@ describe("the relay", () => {
   });
 });
 
-describe("waking after a restart", () => {
+describe("a wake-up after a restart", () => {
   test("resumes sleeping jobs, repeats no effect, and does not touch jobs with later activity", async () => {
     const effects = vi.fn<(what: string) => void>();
     handledBy(async (payload, job) => {
@@ -136,32 +136,32 @@ describe("retention", () => {
       cancelled: await end("harvest", "cancelled"),
       swept: await end("housekeeping", "completed"),
     };
-    const left = async (ms: number): Promise<string[]> => {
+    const keptAfter = async (ms: number): Promise<string[]> => {
       await setClock(later(ms));
-      await keep();
+      await runHousekeeping();
       const ids = new Set((await everyJob()).map(({ id }) => id));
       return Object.entries(ended).flatMap(([name, id]) => (ids.has(id) ? [name] : []));
     };
     expect(JOBS.harvest.keptDays).toEqual({ completed: 7, failed: 30, cancelled: 7 });
-    expect(await left(DAY_MS)).toEqual(["done", "failed", "cancelled", "swept"]);
-    expect(await left(DAY_MS + 1)).toEqual(["done", "failed", "cancelled"]);
-    expect(await left(7 * DAY_MS + 1)).toEqual(["failed"]);
-    expect(await left(30 * DAY_MS + 1)).toEqual([]);
+    expect(await keptAfter(DAY_MS)).toEqual(["done", "failed", "cancelled", "swept"]);
+    expect(await keptAfter(DAY_MS + 1)).toEqual(["done", "failed", "cancelled"]);
+    expect(await keptAfter(7 * DAY_MS + 1)).toEqual(["failed"]);
+    expect(await keptAfter(30 * DAY_MS + 1)).toEqual([]);
     expect(await env.DB.prepare("SELECT count(*) AS n FROM job_attempts WHERE step = 'work'").first("n")).toBe(0);
   });
 
-  test("frees the id: the same key is a new job then", async () => {
+  test("frees the id, so the same key creates a new job", async () => {
     handledBy(async () => ({ success: true }));
     const { id } = (await ask({ idempotency_key: "k" })).body;
     await ended(id);
     await setClock(later(2 * DAY_MS));
-    expect((await keep()).result).toMatchObject({ removed: { jobs: 1 } });
-    handledBy(async () => ({ success: true, data: "anew" }));
+    expect((await runHousekeeping()).result).toMatchObject({ removed: { jobs: 1 } });
+    handledBy(async () => ({ success: true, data: "second" }));
     expect((await ask({ idempotency_key: "k" })).body).toMatchObject({ id, status: "queued" });
-    expect(await ended(id)).toMatchObject({ result: "anew" });
+    expect(await ended(id)).toMatchObject({ result: "second" });
   });
 
-  test("works a backlog off in batches, also where the platform does not delete its instances", async () => {
+  test("deletes a backlog in batches, even if the platform does not delete its instances", async () => {
     const fill = async (count: number): Promise<void> => {
       const sql = `INSERT INTO jobs (id, type, status, payload, requested_by, root_id, run, max_tries, created_at, ended_at, updated_at)
         SELECT 'old-' || value, 'harvest', 'completed', '{}', 'admin', 'x', 1, 1, 0, 0, 0 FROM json_each(?)`;
@@ -170,7 +170,7 @@ describe("retention", () => {
         .run();
     };
     await fill(120);
-    expect((await keep()).result).toMatchObject({ removed: { jobs: 120 } });
+    expect((await runHousekeeping()).result).toMatchObject({ removed: { jobs: 120 } });
     await fill(150);
     const deleteBatch = async (): Promise<never> => Promise.reject(new Error("internal error"));
     const { relay } = createDeps({ ...env, JOBS: { deleteBatch } as never }, () => Date.now());
@@ -184,7 +184,7 @@ describe("the provider's own count", () => {
   test("becomes part of the usage without calls through the coordinator", async () => {
     await quotaStatus();
     await simulator.control("POST", "/spend", { calls: 70 });
-    expect((await keep({ provider_count: true })).result).toMatchObject({ provider_count: { upstream_spent: 70 } });
+    expect((await runHousekeeping({ provider_count: true })).result).toMatchObject({ provider_count: { upstream_spent: 70 } });
     expect(await quotaStatus()).toMatchObject({ used: 70, upstream: { spent: 70, untracked: 70 } });
   });
 
@@ -199,26 +199,26 @@ describe("the provider's own count", () => {
     });
   });
 
-  test("is shown without the key, for any response of the provider", async () => {
+  test("is reported without the key, for any response of the provider", async () => {
     const lines = (["log", "warn", "error"] as const).map((level) => vi.spyOn(console, level));
     await fault({ kind: "status", status: 401, path: "/key", times: 0, body: { message: `bad key ${env.ISBNDB_API_KEY}` } });
     const { id } = (await ask({ payload: { provider_count: true }, max_attempts: 1 })).body;
-    const told = [JSON.stringify(await ended(id)), ...lines.flatMap(({ mock }) => mock.calls.flat().map(String))];
-    expect(told.filter((text) => text.includes(env.ISBNDB_API_KEY) || text.includes(env.ADMIN_TOKEN))).toEqual([]);
+    const output = [JSON.stringify(await ended(id)), ...lines.flatMap(({ mock }) => mock.calls.flat().map(String))];
+    expect(output.filter((text) => text.includes(env.ISBNDB_API_KEY) || text.includes(env.ADMIN_TOKEN))).toEqual([]);
   });
 
   test("is not requested otherwise", async () => {
     await quotaStatus();
-    const asked = async (): Promise<number> => (await simulator.control<{ path: string }[]>("GET", "/requests")).length;
-    const before = await asked();
-    await keep({ provider_count: false });
-    await keep();
-    expect(await asked()).toBe(before);
+    const countRequests = async (): Promise<number> => (await simulator.control<{ path: string }[]>("GET", "/requests")).length;
+    const before = await countRequests();
+    await runHousekeeping({ provider_count: false });
+    await runHousekeeping();
+    expect(await countRequests()).toBe(before);
   });
 });
 
 describe("ticks", () => {
-  test("ask for their job, once however often they are delivered", async () => {
+  test("create their job once, also after repeated deliveries", async () => {
     await Promise.all([tick("*/5 * * * *", AFTERNOON), tick("*/5 * * * *", AFTERNOON)]);
     await tick("*/5 * * * *", AFTERNOON);
     const [job, ...others] = await everyJob();
@@ -234,9 +234,9 @@ describe("ticks", () => {
     expect(await everyJob()).toHaveLength(2);
   });
 
-  test("ask for retention and the provider's count at five past each hour", async () => {
-    const asks = SCHEDULES[1].payload;
-    const times = [0, 5, 10, 55].map((minute) => asks(Date.UTC(2031, 4, 14, 15, minute)));
+  test("include retention and the provider's count at five past each hour", async () => {
+    const payloadAt = SCHEDULES[1].payload;
+    const times = [0, 5, 10, 55].map((minute) => payloadAt(Date.UTC(2031, 4, 14, 15, minute)));
     expect(times).toEqual([false, true, false, false].map((hourly) => ({ provider_count: hourly, retention: hourly })));
   });
 

@@ -38,7 +38,7 @@ const statusOf = async (id: string): Promise<unknown> => (await get(`/api/projec
 describe("the sweep as a job", () => {
   beforeEach(async () => organization("org"));
 
-  test("the hourly cron, delivered twice and again an hour later, is two sweeps", async () => {
+  test("the hourly cron, delivered twice and again an hour later, starts two sweeps", async () => {
     await project("over", 100);
     await Promise.all([tick("0 * * * *", "2031-05-14T14:00:00Z"), tick("0 * * * *", "2031-05-14T14:00:00Z")]);
     await tick("0 * * * *", "2031-05-14T15:00:00Z");
@@ -50,7 +50,7 @@ describe("the sweep as a job", () => {
     expect(await statusOf("over")).toBe("SUSPENDED");
   });
 
-  test("its result is as the contract has it, and its evaluations carry its id", async () => {
+  test("its result has the documented form, and its suspensions have its id", async () => {
     await project("over", 150);
     await project("close", 92);
     await project("fine", 10);
@@ -71,21 +71,21 @@ describe("the sweep as a job", () => {
     });
     const { body } = await get<{ suspensions: { actor: string; detail: string; until: string }[] }>("/api/projects/over/suspensions");
     expect(body.suspensions).toMatchObject([{ actor: job.id, detail: "150 of 100", until: "2031-05-15T00:00:00Z" }]);
-    const { body: told } = await get<{ events: { type: string }[] }>("/api/projects/close/events");
-    expect(told.events).toMatchObject([
+    const { body: published } = await get<{ events: { type: string }[] }>("/api/projects/close/events");
+    expect(published.events).toMatchObject([
       { type: "quota.warning", data: { threshold: 90, thresholds_reached: [80, 90], used: 92, cap: 100 } },
     ]);
   });
 
-  test("a dry run reports like a real one and changes nothing, and unknown projects are reported", async () => {
+  test("a dry run has the same result as a real run, changes nothing, and reports unknown projects", async () => {
     await project("over", 100);
-    const dry = await run("check_usage_limits", { project_ids: ["over", "nobody"], enforce_limits: false });
+    const dry = await run("check_usage_limits", { project_ids: ["over", "missing"], enforce_limits: false });
     expect(await statusOf("over")).toBe("ACTIVE");
-    const real = await run("check_usage_limits", { project_ids: ["over", "nobody"] });
+    const real = await run("check_usage_limits", { project_ids: ["over", "missing"] });
     expect(real.result).toEqual(dry.result);
     expect(real.result).toMatchObject({
       projects_suspended: 1,
-      errors: [{ project_id: "nobody", error: "the project does not exist or is not active" }],
+      errors: [{ project_id: "missing", error: "the project does not exist or is not active" }],
     });
     expect(await statusOf("over")).toBe("SUSPENDED");
   });
@@ -93,12 +93,12 @@ describe("the sweep as a job", () => {
   test("is enqueued in code by its name, and repeated requests create one job", async () => {
     await project("over", 100);
     const queue = createDeps(env, () => Date.now()).jobs;
-    const asked = { requestedBy: "test", idempotencyKey: "once" };
+    const origin = { requestedBy: "test", idempotencyKey: "once" };
     const limits = { projectIds: ["over"], capTypes: ["db_queries_per_day"], enforceLimits: false } as const;
-    const first = await queue.enqueueCheckUsageLimitsJob(limits, asked);
-    expect(await queue.enqueueCheckUsageLimitsJob(limits, asked)).toMatchObject({ id: first.id, created: false });
+    const first = await queue.enqueueCheckUsageLimitsJob(limits, origin);
+    expect(await queue.enqueueCheckUsageLimitsJob(limits, origin)).toMatchObject({ id: first.id, created: false });
     expect((await ended(first.id)).payload).toEqual({ project_ids: ["over"], cap_types: ["db_queries_per_day"], enforce_limits: false });
-    expect((await ended((await queue.enqueueResetQuotasJob(asked)).id)).status).toBe("completed");
+    expect((await ended((await queue.enqueueResetQuotasJob(origin)).id)).status).toBe("completed");
   });
 
   test.each([
@@ -109,13 +109,13 @@ describe("the sweep as a job", () => {
     [{ cap_types: ["api_calls"] }, "payload.cap_types.0"],
     [{ enforce_limits: "no" }, "payload.enforce_limits"],
     [{ enforceLimits: false }, "payload.enforceLimits"],
-  ])("refuses %j, naming %s", async (payload, path) => {
+  ])("refuses %j with the path %s", async (payload, path) => {
     const { status, body } = await post<{ errors: { path: string }[] }>("/api/jobs", { type: "check_usage_limits", payload });
     expect({ status, paths: body.errors.map((error) => error.path) }).toEqual({ status: 400, paths: [path] });
     expect(await jobs("check_usage_limits")).toEqual([]);
   });
 
-  test("ten thousand projects with four caps each: a few statements per page, none per project, and a failed page is retried", async () => {
+  test("ten thousand projects with four caps each need a few statements per page, and a failed page is retried", async () => {
     const [now, ids] = [Date.now(), JSON.stringify(Array.from({ length: 10_000 }, (_, index) => `p${String(index).padStart(5, "0")}`))];
     await env.DB.batch([
       env.DB.prepare(`INSERT INTO projects (id, organization_id, name, changed_by, created_at, updated_at)
@@ -132,20 +132,20 @@ describe("the sweep as a job", () => {
         "UPDATE caps SET value = 'much' WHERE project_id IN ('p00007', 'p05000', 'p09999') AND cap_type = 'db_queries_per_day'",
       ),
     ]);
-    // The third page fails once, after pages that are done.
+    // The third page fails once. Earlier pages are done.
     let [statements, failed] = [0, false];
     const batch = env.DB.batch.bind(env.DB);
     vi.spyOn(env.DB, "batch").mockImplementation(async <Row>(list: D1PreparedStatement[]) => {
       if (list.length > 5) statements += list.length;
       if (statements > 25 && !failed) {
         failed = true;
-        throw new Error("D1 is away");
+        throw new Error("D1 is unavailable");
       }
       return batch<Row>(list);
     });
     const job = await run("check_usage_limits");
     vi.restoreAllMocks();
-    // Five pages, and the one that failed.
+    // Five pages, and the retry of the failed page.
     expect({ failed, statements }).toEqual({ failed: true, statements: 6 * 9 });
     const reached = Array.from({ length: 10_000 }, (_, index) => index % 101).filter(
       (used, index) => ![7, 5_000, 9_999].includes(index) && used === 100,
@@ -172,11 +172,11 @@ describe("the monthly reset as a job", () => {
     expect((await run("reset_quotas")).result).toMatchObject({ organizations: 0, rows_updated: 0 });
   });
 
-  test("is tried three times more, after 5, 10 and 20 seconds", () => {
+  test("has three retries, after 5, 10 and 20 seconds", () => {
     expect(JOBS.reset_quotas).toMatchObject({ tries: 4, delaySeconds: 5, backoff: "exponential", timeoutMinutes: 5 });
   });
 
-  test("is skipped if it is turned off, and says so", async () => {
+  test("is skipped with a reason if it is turned off", async () => {
     await organization("org");
     await setClock("2031-08-01T00:00:00Z");
     const deps = createDeps({ ...env, QUOTA_RESET_ENABLED: "false" }, () => Date.now());

@@ -3,8 +3,8 @@ import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Browser } from "../dashboard/support.ts";
 import { callWith } from "../routes/support.ts";
 import { ADMIN_TOKEN, call, get } from "../support/worker.ts";
-import { nameOf, operations } from "./described.ts";
-import type { Operation } from "./described.ts";
+import { nameOf, operations } from "./operations.ts";
+import type { Operation } from "./operations.ts";
 import { encoded } from "./requests.ts";
 import { Trial } from "./trial.ts";
 
@@ -161,13 +161,13 @@ describe("a method", () => {
 
 describe("headers", () => {
   test("with many large or malformed cookies give no session and no error", async () => {
-    const bombs = [
+    const cookies = [
       Array.from({ length: 3_000 }, (_, index) => `c${index}=${index}`).join("; "),
       `__Host-qc_session=${"x".repeat(60_000)}`,
       `__Host-qc_session=%; __Host-qc_session=%ff; =; ;;;`,
       Array.from({ length: 500 }, () => "__Host-qc_session=1.2.3").join("; "),
     ];
-    for (const cookie of bombs) {
+    for (const cookie of cookies) {
       for (const path of ["/", "/jobs", "/api/quota/status"]) {
         const { status } = await new Browser().send(path, { headers: { cookie } });
         expect([path, status]).toEqual([path, path === "/jobs" ? 303 : 200]);

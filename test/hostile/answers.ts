@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { PROBLEMS } from "../../worker/src/errors.ts";
 import type { Reply } from "../routes/support.ts";
-import type { Operation } from "./described.ts";
+import type { Operation } from "./operations.ts";
 import type { Sent } from "./requests.ts";
 import type { Schema } from "./schema.ts";
 

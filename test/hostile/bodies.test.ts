@@ -7,8 +7,8 @@ import { ADMIN_TOKEN } from "../support/worker.ts";
 import { callWith } from "../routes/support.ts";
 import { answerViolations } from "./answers.ts";
 import { hostileBodies } from "./bodies.ts";
-import { nameOf, operations } from "./described.ts";
-import type { Operation } from "./described.ts";
+import { nameOf, operations } from "./operations.ts";
+import type { Operation } from "./operations.ts";
 import { Trial } from "./trial.ts";
 import { send } from "./world.ts";
 
@@ -17,11 +17,11 @@ const SOAK = env.TEST_SOAK === "true";
 const SHARES = 3;
 
 let trial: Trial;
-let described: ReadonlyMap<string, Operation>;
+let documentedOperations: ReadonlyMap<string, Operation>;
 
 beforeAll(async () => {
   trial = await Trial.begin();
-  described = new Map((await operations()).map((operation) => [nameOf(operation), operation]));
+  documentedOperations = new Map((await operations()).map((operation) => [nameOf(operation), operation]));
 });
 beforeEach(() => {
   for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => undefined);
@@ -30,7 +30,7 @@ beforeEach(() => {
 
 /** The operation of the document for a route. */
 const documented = (name: string): Operation => {
-  const found = described.get(name.replaceAll(/\{(organization|reservation|job)\}/gu, "{id}"));
+  const found = documentedOperations.get(name.replaceAll(/\{(organization|reservation|job)\}/gu, "{id}"));
   if (!found) throw new Error(`${name} is not in the document`);
   return found;
 };
@@ -45,11 +45,11 @@ const ROUTES_WITH_BODY = ROUTES.filter(({ body }) => body !== undefined).map(
 );
 
 describe("hostile bodies get documented answers, and refused ones change nothing", () => {
-  test.each(ROUTES_WITH_BODY)("%s", async (name, right) => {
+  test.each(ROUTES_WITH_BODY)("%s", async (name, validBody) => {
     const operation = documented(name);
     const failures: string[] = [];
     const refused: string[] = [];
-    const [all, at] = [await hostileBodies(right), ROUTES_WITH_BODY.findIndex(([each]) => each === name)];
+    const [all, at] = [await hostileBodies(validBody), ROUTES_WITH_BODY.findIndex(([each]) => each === name)];
     for (const { name: kind, body, headers = {} } of all.filter((_, index) => SOAK || (index + at) % SHARES === 0)) {
       const answer = await send(trial.world, operation.method, { as: "admin", path: pathOf(operation), headers, body });
       failures.push(...answerViolations(operation, answer).map((reason) => `${kind}: ${reason}`));
@@ -77,7 +77,7 @@ describe("bodies of 10 MB", () => {
 
   test("without an announced length are refused by every API route and change nothing", async () => {
     const failures: string[] = [];
-    for (const operation of described.values()) {
+    for (const operation of documentedOperations.values()) {
       if (operation.method === "GET") continue;
       const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
       const answer = await callWith({}, pathOf(operation), { method: operation.method, headers, body: megabytes() });

@@ -47,16 +47,16 @@ const gzip = async (text: string): Promise<Uint8Array<ArrayBuffer>> =>
 
 const SQL = "x');DROP TABLE projects;UPDATE api_keys SET revoked_at = 1;--";
 
-/** The body with these digits as every number. JSON.stringify would not write them. */
-const asNumber = (right: Json, digits: string): string =>
-  JSON.stringify(replaced(replaced(right, "number", "<n>"), "string", "<n>")).replaceAll('"<n>"', digits);
+/** The body with these digits in place of every number. JSON.stringify cannot write them. */
+const asNumber = (validBody: Json, digits: string): string =>
+  JSON.stringify(replaced(replaced(validBody, "number", "<n>"), "string", "<n>")).replaceAll('"<n>"', digits);
 
-export async function hostileBodies(right: Json): Promise<HostileBody[]> {
-  const text = JSON.stringify(right);
+export async function hostileBodies(validBody: Json): Promise<HostileBody[]> {
+  const text = JSON.stringify(validBody);
   const inner = text.slice(1, -1);
-  const texts = (by: string): string => JSON.stringify(replaced(right, "string", by));
-  const every = (by: unknown): string => JSON.stringify(Object.fromEntries(Object.keys(right).map((name) => [name, by])));
-  const members = Object.keys(right).map((name) => `${JSON.stringify(name)}:<deep>`);
+  const texts = (by: string): string => JSON.stringify(replaced(validBody, "string", by));
+  const every = (by: unknown): string => JSON.stringify(Object.fromEntries(Object.keys(validBody).map((name) => [name, by])));
+  const members = Object.keys(validBody).map((name) => `${JSON.stringify(name)}:<deep>`);
   const json = { "content-type": "application/json" };
   return [
     { name: "lists, 100,000 deep", body: deepArray },
@@ -69,7 +69,7 @@ export async function hostileBodies(right: Json): Promise<HostileBody[]> {
     },
     ...["1e400", "-1e400", "9007199254740993", "-0", "1.0000000000000000001", "0.1", `1${"0".repeat(5_000)}`].map((digits) => ({
       name: `numbers that are ${digits.slice(0, 20)}`,
-      body: asNumber(right, digits),
+      body: asNumber(validBody, digits),
     })),
     { name: "texts with NUL", body: texts("a\u0000b") },
     { name: "texts with a broken surrogate", body: texts("a\uD800b") },

@@ -6,7 +6,7 @@ import { env } from "cloudflare:workers";
 import * as fc from "fast-check";
 import { beforeAll, expect, test, vi } from "vitest";
 import { ADMIN_TOKEN } from "../support/worker.ts";
-import { nameOf, operations } from "./described.ts";
+import { nameOf, operations } from "./operations.ts";
 import { requests } from "./requests.ts";
 import { Trial } from "./trial.ts";
 

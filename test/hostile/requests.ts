@@ -1,6 +1,6 @@
 /** Random requests: valid, invalid in one place, or arbitrary. Requests are plain data, so that a failing one can be shortened and printed. */
 import * as fc from "fast-check";
-import type { Operation, Parameter } from "./described.ts";
+import type { Operation, Parameter } from "./operations.ts";
 import { anything, breaks, broken, hostileText, valid } from "./schema.ts";
 
 export interface Sent {

@@ -7,8 +7,8 @@ export type Schema = Readonly<Record<string, unknown>>;
 const MOST_MEMBERS = 3;
 const LONGEST = 60;
 /** Plausible times, and all possible times. */
-const SOON = { min: new Date("2024-01-01T00:00:00Z"), max: new Date("2033-12-31T00:00:00Z"), noInvalidDate: true };
-const EVER = { min: new Date("0000-01-01T00:00:00Z"), max: new Date("9999-12-31T23:59:59.999Z"), noInvalidDate: true };
+const PLAUSIBLE_TIMES = { min: new Date("2024-01-01T00:00:00Z"), max: new Date("2033-12-31T00:00:00Z"), noInvalidDate: true };
+const ALL_TIMES = { min: new Date("0000-01-01T00:00:00Z"), max: new Date("9999-12-31T23:59:59.999Z"), noInvalidDate: true };
 
 const objectOf = (value: unknown): Schema => (typeof value === "object" && value !== null ? (value as Schema) : {});
 const schemasOf = (value: unknown): Schema[] => (Array.isArray(value) ? (value as Schema[]) : []);
@@ -111,7 +111,7 @@ const rangeOf = (schema: Schema): { min: number; max: number } => ({
 
 function text(schema: Schema): fc.Arbitrary<string> {
   const { format, pattern } = schema;
-  if (format === "date-time") return fc.oneof(fc.date(SOON), fc.date(EVER)).map((date) => date.toISOString());
+  if (format === "date-time") return fc.oneof(fc.date(PLAUSIBLE_TIMES), fc.date(ALL_TIMES)).map((date) => date.toISOString());
   if (format === "uri") return fc.webUrl({ withQueryParameters: true });
   if (typeof pattern === "string") return fc.stringMatching(new RegExp(pattern, "u"));
   const [minLength, most] = [numberOf(schema["minLength"], 0), numberOf(schema["maxLength"], LONGEST)];

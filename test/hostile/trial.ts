@@ -2,10 +2,10 @@
 import type { Reply } from "../routes/support.ts";
 import { forgetReturnedSecrets } from "../support/secret-watch.ts";
 import { answerViolations, requestViolations } from "./answers.ts";
-import type { Operation } from "./described.ts";
+import type { Operation } from "./operations.ts";
 import type { Sent } from "./requests.ts";
 import { contents, differences, putBack } from "./stores.ts";
-import { calmQuota, ledgerState, makeWorld, send } from "./world.ts";
+import { resetQuota, ledgerState, makeWorld, send } from "./world.ts";
 import type { World } from "./world.ts";
 
 export class Trial {
@@ -44,7 +44,7 @@ export class Trial {
 
   async undo(): Promise<void> {
     if (this.#ledger !== (await ledgerState())) {
-      await calmQuota();
+      await resetQuota();
       this.#ledger = await ledgerState();
     }
     await putBack(this.world.contents);

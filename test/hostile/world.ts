@@ -46,14 +46,14 @@ export async function makeWorld(): Promise<World> {
   const backup = await create("/api/projects/mine/backups", {});
   const delivery = await env.DB.prepare("SELECT id FROM webhook_deliveries LIMIT 1").first<string>("id");
   withTheirJobs();
-  await calmQuota();
+  await resetQuota();
   const names: Names = {
     id: "mine",
     project_id: "mine",
     organization_id: "org",
     "organizations.id": "org",
     "jobs.id": job.id,
-    "quota.id": "held",
+    "quota.id": "reservation-1",
     isbn: "9780201633610",
     key_id: spare.id,
     webhook_id: webhook.id,
@@ -63,8 +63,8 @@ export async function makeWorld(): Promise<World> {
   return { names, key: api_key.key, contents: await settledContents() };
 }
 
-/** A ledger with little to spend, no pace, and one reservation. */
-export async function calmQuota(): Promise<void> {
+/** Resets the ledger and the simulator, with a small limit and no pace. */
+export async function resetQuota(): Promise<void> {
   right(await call("DELETE", "/api/quota/settings"));
   await settings({ rate_per_second: 0, daily_limit: 40, safety_buffer: 0, background_floor: 0 });
   await simulator.control("POST", "/reset");

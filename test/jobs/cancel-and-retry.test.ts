@@ -19,8 +19,8 @@ beforeEach(async () => {
 });
 afterEach(() => void vi.restoreAllMocks());
 
-describe("cancelling", () => {
-  test("a job that waits for its delay: it never begins", async () => {
+describe("a cancellation", () => {
+  test("of a delayed job prevents its start", async () => {
     const { id } = (await ask({ delay_seconds: 1 })).body;
     expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({
       status: 200,
@@ -33,7 +33,7 @@ describe("cancelling", () => {
     expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({ status: 200, body: { status: "cancelled" } });
   });
 
-  test("a job that has no instance yet: the relay leaves it alone", async () => {
+  test("of a job without an instance prevents its start by the relay", async () => {
     const broken = { create: async () => Promise.reject(new Error("internal error")), get: async (id: string) => env.JOBS.get(id) };
     const { body } = await postWith({ JOBS: broken }, "/api/jobs", { type: "housekeeping", payload: {} });
     const id = String(body["id"]);
@@ -43,28 +43,28 @@ describe("cancelling", () => {
     await expect(env.JOBS.get(id)).rejects.toThrow("not_found");
   });
 
-  test.each(["as it should", "although its instance cannot be stopped"])(
-    "a running job %s: running work ends, nothing else begins",
-    async (how) => {
-      let goOn = (): void => undefined;
-      const held = new Promise<void>((resolve) => {
-        goOn = resolve;
+  test.each(["a running job", "a running job whose instance cannot be stopped"])(
+    "of %s lets the current step end, and starts no other",
+    async (kind) => {
+      let finishStep = (): void => undefined;
+      const stepMayEnd = new Promise<void>((resolve) => {
+        finishStep = resolve;
       });
       handledBy(async (_, job) => {
         await job.step("first", async () => {
           effects("first");
-          await held;
+          await stepMayEnd;
         });
         await job.step("second", async () => effects("second"));
         return { success: true };
       });
       const { id } = (await ask()).body;
       await until(id, ({ attempts }) => attempts.length === 1);
-      const stubborn = { JOBS: { get: async () => Promise.reject(new Error("internal error")) } };
+      const brokenEngine = { JOBS: { get: async () => Promise.reject(new Error("internal error")) } };
       const answer =
-        how === "as it should" ? await post(`/api/jobs/${id}/cancel`) : await postWith(stubborn, `/api/jobs/${id}/cancel`, undefined);
+        kind === "a running job" ? await post(`/api/jobs/${id}/cancel`) : await postWith(brokenEngine, `/api/jobs/${id}/cancel`, undefined);
       expect(answer).toMatchObject({ status: 200, body: { status: "cancelled" } });
-      goOn();
+      finishStep();
       await pause(300);
       expect(effects.mock.calls).toEqual([["first"]]);
       const job = await read(id);
@@ -73,7 +73,7 @@ describe("cancelling", () => {
     },
   );
 
-  test("a job that sleeps between steps", async () => {
+  test("of a job that sleeps between steps terminates its instance", async () => {
     handledBy(async (_, job) => {
       await job.step("first", async () => effects("first"));
       await job.sleepUntil("an hour", Date.now() + 3_600_000);
@@ -86,14 +86,14 @@ describe("cancelling", () => {
     expect((await (await env.JOBS.get(id)).status()).status).toBe("terminated");
   });
 
-  test("a job that has ended is 409, and keeps its end", async () => {
+  test("of an ended job is 409, and keeps its status", async () => {
     const { id } = (await ask()).body;
     await ended(id);
     expect(await post(`/api/jobs/${id}/cancel`)).toMatchObject({ status: 409, body: { code: "conflict" } });
     expect(await read(id)).toMatchObject({ status: "completed" });
   });
 
-  test("a job that was quicker keeps the end it had, although the index had not heard of it", async () => {
+  test("of an ended job keeps its result, even if the index has not recorded it yet", async () => {
     const workflows = await introspectWorkflow(env.JOBS);
     await workflows.modifyAll(async (instance) => instance.disableRetryDelays());
     handledBy(async (_, job) => {
@@ -117,7 +117,7 @@ describe("cancelling", () => {
   });
 });
 
-describe("retrying", () => {
+describe("a retry", () => {
   const failed = async (): Promise<string> => {
     handledBy(async () => ({ success: false, error: "no" }));
     const { id } = (await ask({ payload: { provider_count: false }, max_attempts: 2, project_id: "p1" })).body;
@@ -125,7 +125,7 @@ describe("retrying", () => {
     return id;
   };
 
-  test("a failed job runs again as a new job", async () => {
+  test("runs a failed job again as a new job", async () => {
     const id = await failed();
     handledBy(async (payload) => ({ success: true, data: payload }));
     const { status, headers, body } = await post<Job>(`/api/jobs/${id}/retry`);
@@ -135,7 +135,7 @@ describe("retrying", () => {
     expect(await read(id)).toMatchObject({ status: "failed" });
   });
 
-  test("two concurrent requests create one job", async () => {
+  test("creates one job for concurrent requests", async () => {
     const id = await failed();
     handledBy(async (_, job) => {
       await job.step("work", async () => effects(job.id));
@@ -148,7 +148,7 @@ describe("retrying", () => {
     expect(await countRows("jobs")).toBe(2);
   });
 
-  test("a job that was already retried continues with its latest run, and the third run knows the second", async () => {
+  test("of a job that was already retried is 409 with the id of that retry, which can be retried", async () => {
     const id = await failed();
     await post(`/api/jobs/${id}/retry`);
     await ended(`${id}-r2`);
@@ -156,14 +156,14 @@ describe("retrying", () => {
     expect(await post(`/api/jobs/${id}-r2/retry`)).toMatchObject({ status: 202, body: { id: `${id}-r3`, run: 3, retry_of: `${id}-r2` } });
   });
 
-  test("a cancelled job starts immediately, without its delay", async () => {
+  test("starts a cancelled job immediately, without its delay", async () => {
     const { id } = (await ask({ delay_seconds: 3_600 })).body;
     await post(`/api/jobs/${id}/cancel`);
     expect(await post(`/api/jobs/${id}/retry`)).toMatchObject({ status: 202, body: { status: "queued", scheduled_for: null } });
     expect(await ended(`${id}-r2`)).toMatchObject({ status: "completed" });
   });
 
-  test("any other is 409", async () => {
+  test("of a waiting or completed job is 409", async () => {
     const waiting = (await ask({ delay_seconds: 60 })).body.id;
     expect(await post(`/api/jobs/${waiting}/retry`)).toMatchObject({ status: 409, body: { code: "conflict" } });
     const done = (await ask()).body.id;

@@ -62,12 +62,12 @@ describe("creating a job", () => {
     [{ max_attempts: 0 }, "max_attempts"],
     [{ max_attempts: 21 }, "max_attempts"],
     [{ surprise: true }, "surprise"],
-  ])("refuses %j by the name of the field", async (body, path) => {
+  ])("refuses %j with the path of the field %s", async (body, path) => {
     expect(await ask(body)).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path }] } });
     expect(await countRows("jobs")).toBe(0);
   });
 
-  test("fifty concurrent times with one key is one job that runs once", async () => {
+  test("by fifty concurrent requests with one key creates one job that runs once", async () => {
     const answers = await concurrently(50, 50, async () => ask({ idempotency_key: "same" }));
     expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1);
     expect(answers[0]?.status).toBe(202);
@@ -91,7 +91,7 @@ describe("creating a job", () => {
     });
   });
 
-  test("without a key, or with the key of another type, is a job of its own", async () => {
+  test("without a key, or with a key of another type, creates a separate job", async () => {
     const ids = [await ask(), await ask(), await ask({ idempotency_key: "k" }), await ask({ type: "harvest", idempotency_key: "k" })];
     expect(new Set(ids.map(({ body }) => body.id)).size).toBe(4);
   });
@@ -113,17 +113,17 @@ describe("creating a job", () => {
     Reflect.set(JOBS.housekeeping, "redact", ["restarted_at"]);
     try {
       const { body } = await ask({ payload: { restarted_at: "2031-05-14T14:00:00Z", provider_count: false } });
-      const shown = { restarted_at: "[redacted]", provider_count: false };
-      expect(body.payload).toEqual(shown);
-      expect((await read(body.id)).payload).toEqual(shown);
-      expect((await get<{ jobs: Job[] }>("/api/jobs")).body.jobs.map(({ payload }) => payload)).toEqual([shown]);
-      expect((await post<Job>(`/api/jobs/${body.id}/cancel`)).body.payload ?? shown).toEqual(shown);
+      const redacted = { restarted_at: "[redacted]", provider_count: false };
+      expect(body.payload).toEqual(redacted);
+      expect((await read(body.id)).payload).toEqual(redacted);
+      expect((await get<{ jobs: Job[] }>("/api/jobs")).body.jobs.map(({ payload }) => payload)).toEqual([redacted]);
+      expect((await post<Job>(`/api/jobs/${body.id}/cancel`)).body.payload ?? redacted).toEqual(redacted);
     } finally {
       Reflect.deleteProperty(JOBS.housekeeping, "redact");
     }
   });
 
-  test("of a removed type shows no payload, because its secret fields are unknown", async () => {
+  test("hides the payload if the type was removed, because its secret fields are unknown", async () => {
     const { id } = (await ask({ payload: { provider_count: false } })).body;
     await ended(id);
     await env.DB.prepare("UPDATE jobs SET type = 'gone', status = 'failed'").run();
@@ -151,7 +151,7 @@ describe("an instance that is not created after the row", () => {
     expect(await ended((await ask()).body.id)).toMatchObject({ status: "completed" });
   };
 
-  test("is created by the relay, once a minute has passed", async () => {
+  test("is created by the relay after a minute", async () => {
     const { id } = await askWith(broken);
     expect(await read(id)).toMatchObject({ status: "queued" });
     await relay();
@@ -184,7 +184,7 @@ describe("an instance that is not created after the row", () => {
     expect(await countRows("harvest_runs")).toBe(1);
   });
 
-  test("or was, but the answer was lost, runs once", async () => {
+  test("runs once if it was created but the answer was lost", async () => {
     const lost = failing(async (options) => {
       await env.JOBS.create(options as never);
       throw new Error("Network connection lost.");
@@ -205,8 +205,8 @@ describe("the list", () => {
   }
   const list = async (query = ""): Promise<Page> => (await get<Page>(`/api/jobs${query}`)).body;
 
-  test("continues after the page before, even if jobs arrive meanwhile", async () => {
-    // Several in one millisecond: the id decides between them.
+  test("continues after the previous page, even if new jobs are created", async () => {
+    // Several jobs have the same time. Their ids decide the order.
     for (let n = 0; n < 12; n += 1) {
       if (n % 3 === 0) await setClock(new Date(Date.now() + 1_000).toISOString());
       await ask({ idempotency_key: `job ${n}`, delay_seconds: 600 });
@@ -239,7 +239,7 @@ describe("the list", () => {
     expect(await ids("?status=scheduled")).toEqual([late, other].toSorted());
     expect(await ids("?project_id=p1")).toEqual([late, done].toSorted());
     expect(await ids("?project_id=p1&status=completed&type=housekeeping")).toEqual([done]);
-    expect(await ids("?project_id=nobody")).toEqual([]);
+    expect(await ids("?project_id=missing")).toEqual([]);
   });
 
   test.each([

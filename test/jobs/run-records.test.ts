@@ -18,7 +18,7 @@ afterEach(async () => {
 
 const withoutDelays = async () => workflows.modifyAll(async (instance) => instance.disableRetryDelays());
 
-test("an attempt without a record is reported once the next one begins", async () => {
+test("an attempt without a record is reported at the start of the next attempt", async () => {
   await workflows.modifyAll(async (instance) => {
     await instance.disableRetryDelays();
     await instance.mockStepError({ name: "dies" }, new Error("Network connection lost."), 2);
@@ -32,7 +32,7 @@ test("an attempt without a record is reported once the next one begins", async (
   ]);
 });
 
-test("a step whose crash only the platform saw fails with the platform's reason", async () => {
+test("a step whose crash only the platform noticed fails with the platform's reason", async () => {
   await workflows.modifyAll(async (instance) => {
     await instance.disableRetryDelays();
     await instance.mockStepError({ name: "dies" }, new Error("Network connection lost."));
@@ -47,7 +47,7 @@ test("a step whose crash only the platform saw fails with the platform's reason"
 
 describe("while the index is unavailable", () => {
   const effects = vi.fn<(step: string) => void>();
-  const working = (work: () => Promise<void> = async () => undefined): void => {
+  const handleWith = (work: () => Promise<void> = async () => undefined): void => {
     effects.mockClear();
     handledBy(async (_, job) => {
       await job.step("first", async () => effects("first"));
@@ -57,9 +57,9 @@ describe("while the index is unavailable", () => {
     });
   };
 
-  test.each(["jobs", "job_attempts"])("(%s cannot be written) the work is done once, and the end is learnt later", async (table) => {
+  test.each(["jobs", "job_attempts"])("and %s cannot be written, the work runs once, and its result is recorded later", async (table) => {
     await withoutDelays();
-    working(async () => failWrites(table));
+    handleWith(async () => failWrites(table));
     const { id } = (await ask()).body;
     await expect.poll(async () => (await (await env.JOBS.get(id)).status()).status, { timeout: 20_000 }).toBe("complete");
     expect(effects.mock.calls).toEqual([["first"], ["second"]]);
@@ -68,10 +68,10 @@ describe("while the index is unavailable", () => {
     expect(await read(id)).toMatchObject({ status: "completed", result: "done" });
   });
 
-  test("altogether, from before the first step on, too", async () => {
+  test("from before the first step, the work runs once, and its result is recorded later", async () => {
     await withoutDelays();
     await workflows.modifyAll(async (instance) => instance.disableSleeps());
-    working();
+    handleWith();
     const { id } = (await ask({ delay_seconds: 60 })).body;
     await failTable("jobs");
     await expect.poll(async () => (await (await env.JOBS.get(id)).status()).status, { timeout: 20_000 }).toBe("complete");

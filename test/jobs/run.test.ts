@@ -24,7 +24,7 @@ afterEach(async () => {
 const withoutDelays = async () => workflows.modifyAll(async (instance) => instance.disableRetryDelays());
 
 describe("a job whose step", () => {
-  test("fails twice and succeeds is completed at the third attempt, and earlier steps ran once", async () => {
+  test("fails twice completes at the third attempt, and earlier steps run once", async () => {
     await withoutDelays();
     const effects: string[] = [];
     handledBy(async (_, job) => {
@@ -83,7 +83,7 @@ describe("a job whose step", () => {
     expect((await (await env.JOBS.get(body.id)).status()).status).toBe("errored");
   });
 
-  test("never ends in time is failed, and each attempt reports its timeout", async () => {
+  test("always exceeds its timeout fails, and each attempt reports the timeout", async () => {
     await workflows.modifyAll(async (instance) => {
       await instance.disableRetryDelays();
       await instance.forceStepTimeout({ name: "slow" });
@@ -91,9 +91,9 @@ describe("a job whose step", () => {
     const work = vi.fn<() => Promise<JobExecutionResult>>(async () => ({ success: true }));
     handledBy(oneStep("slow", work));
     const job = await ended((await ask()).body.id);
-    const why = "The attempt exceeded its timeout of 5 minutes.";
-    expect(job).toMatchObject({ status: "failed", tries: 3, error: why });
-    expect(triesOf(job)).toEqual([1, 2, 3].map((attempt) => `slow ${attempt} timed_out: ${why}`));
+    const reason = "The attempt exceeded its timeout of 5 minutes.";
+    expect(job).toMatchObject({ status: "failed", tries: 3, error: reason });
+    expect(triesOf(job)).toEqual([1, 2, 3].map((attempt) => `slow ${attempt} timed_out: ${reason}`));
     expect(work).not.toHaveBeenCalled();
   });
 
@@ -101,16 +101,16 @@ describe("a job whose step", () => {
     await withoutDelays();
     Reflect.set(JOBS.housekeeping, "timeoutMinutes", 1.5 / 60);
     vi.useRealTimers();
-    let comeBack = (): void => undefined;
+    let endFirstAttempt = (): void => undefined;
     const hanging = new Promise<void>((resolve) => {
-      comeBack = resolve;
+      endFirstAttempt = resolve;
     });
     handledBy(async (_, job) => {
       const attempt = await job.step("hangs", async (attempt) => {
         if (attempt === 1) await hanging;
         return attempt;
       });
-      comeBack();
+      endFirstAttempt();
       await job.step("later", async () => pause(100));
       return { success: true, data: attempt };
     });
@@ -125,7 +125,7 @@ describe("a job whose step", () => {
     ["null", null, "Thrown value is not an error: null"],
     ["nothing", undefined, "Thrown value is not an error: undefined"],
     ["an object without a JSON form", { big: 1n }, "Thrown value is not an error: [object Object]"],
-    ["an error without words", new RangeError(), "RangeError"],
+    ["an error without a message", new RangeError(), "RangeError"],
   ])("throws %s is retried and reports the value", async (_, thrown, message) => {
     await withoutDelays();
     handledBy(
@@ -139,9 +139,9 @@ describe("a job whose step", () => {
   });
 
   test.each([
-    ["a problem that no retry cures", new Problem("not_found", "The project does not exist."), "not_found: The project does not exist."],
-    ["NonRetryableError", new NonRetryableError("wrong for ever"), "wrong for ever"],
-  ])("throws %s is tried once", async (_, thrown, message) => {
+    ["a permanent problem", new Problem("not_found", "The project does not exist."), "not_found: The project does not exist."],
+    ["NonRetryableError", new NonRetryableError("permanent error"), "permanent error"],
+  ])("throws %s has one attempt", async (_, thrown, message) => {
     handledBy(
       oneStep("final", async () => {
         throw thrown;
@@ -152,7 +152,7 @@ describe("a job whose step", () => {
     expect(triesOf(job)).toEqual([`final 1 failed: ${message}`]);
   });
 
-  test("throws a problem that may pass is tried again", async () => {
+  test("throws a temporary problem is retried", async () => {
     await withoutDelays();
     handledBy(
       oneStep("passing", async (_, __, attempt) => {
@@ -165,10 +165,10 @@ describe("a job whose step", () => {
     expect(job).toMatchObject({ status: "completed", result: null });
   });
 
-  test("answers without success is failed, and not tried again", async () => {
-    handledBy(oneStep("refuses", async () => ({ success: false, data: { half: true }, error: "half of it" })));
+  test("returns no success fails without a retry", async () => {
+    handledBy(oneStep("refuses", async () => ({ success: false, data: { half: true }, error: "half done" })));
     const job = await ended((await ask()).body.id);
-    expect(job).toMatchObject({ status: "failed", tries: 1, error: "half of it", result: { half: true } });
+    expect(job).toMatchObject({ status: "failed", tries: 1, error: "half done", result: { half: true } });
     handledBy(oneStep("silent", async () => ({ success: false })));
     expect(await ended((await ask()).body.id)).toMatchObject({ status: "failed", error: "The handler gave no reason." });
   });
@@ -197,14 +197,14 @@ describe("a job whose step", () => {
 });
 
 describe("a handler", () => {
-  test("that throws outside of its steps is failed with its words", async () => {
+  test("that throws outside its steps fails with the message", async () => {
     handledBy(async () => {
       throw new TypeError("not a step");
     });
     expect(await ended((await ask()).body.id)).toMatchObject({ status: "failed", error: "not a step", attempts: [] });
   });
 
-  test("may use a name twice, and each is a step of its own", async () => {
+  test("can use a name twice, for two separate steps", async () => {
     handledBy(async (_, job) => {
       const each = [await job.step("same", async () => "first"), await job.step("same", async () => "second")];
       return { success: true, data: each };
@@ -217,7 +217,7 @@ describe("a handler", () => {
     ]);
   });
 
-  test("whose result is larger than the platform remembers is failed", async () => {
+  test("whose result exceeds the platform's maximum fails", async () => {
     handledBy(async () => ({ success: true, data: "x".repeat(400_000) }));
     expect(await ended((await ask()).body.id)).toMatchObject({
       status: "failed",
@@ -226,7 +226,7 @@ describe("a handler", () => {
   });
 });
 
-describe("one try", () => {
+describe("a job with one attempt", () => {
   test("fails at the first failure", async () => {
     handledBy(
       oneStep("once", async () => {
@@ -237,7 +237,7 @@ describe("one try", () => {
   });
 });
 
-test("a delayed job begins after its delay, and says so until then", async () => {
+test("a delayed job starts after its delay, and is scheduled until then", async () => {
   const work = vi.fn<() => Promise<JobExecutionResult>>(async () => ({ success: true }));
   handledBy(oneStep("late", work));
   const { body } = await ask({ delay_seconds: 2 });
@@ -268,16 +268,16 @@ test("log lines carry the job, its request and its trace", async () => {
   const { body } = await ask({}, { "x-request-id": "find-me", traceparent: `00-${trace}-00f067aa0ba902b7-01` });
   expect(body).toMatchObject({ request_id: "find-me", trace_id: trace });
   await ended(body.id);
-  const told = lines.mock.calls.map(([text]) => JSON.parse(String(text)) as Record<string, unknown>);
+  const logged = lines.mock.calls.map(([text]) => JSON.parse(String(text)) as Record<string, unknown>);
   const about = { level: "info", job_id: body.id, job_type: "housekeeping", request_id: "find-me", trace_id: trace };
-  expect(told.filter(({ job_id }) => job_id === body.id)).toEqual([
+  expect(logged.filter(({ job_id }) => job_id === body.id)).toEqual([
     { ...about, message: "[Housekeeping] Starting: only", attempt: 1 },
     { ...about, message: "[Housekeeping] Completed" },
   ]);
 });
 
 test.each(["", "00-0", `00-${"0".repeat(32)}-00f067aa0ba902b7-01`, `00-${"a".repeat(32)}-${"0".repeat(16)}-01`])(
-  "a trace context that is none (%j) is not carried on: the request has one of its own",
+  "an invalid trace context (%j) is replaced by a new one",
   async (traceparent) => {
     handledBy(async () => ({ success: true }));
     expect((await ask({}, { traceparent })).body).toMatchObject({ trace_id: expect.stringMatching(/^(?!0{32}|a{32})[0-9a-f]{32}$/u) });

@@ -1,4 +1,4 @@
-/** Jobs under test: through the public door, in the real engine, with handlers that misbehave on purpose. */
+/** Creates and reads jobs through the API. The real engine runs them, with replaced handlers. */
 import { vi } from "vitest";
 import { HANDLERS } from "../../worker/src/handlers/index.ts";
 import type { JobHandler } from "../../worker/src/handlers/context.ts";
@@ -36,13 +36,13 @@ export interface Job {
 
 type Work = (...given: [...Parameters<JobHandler<"housekeeping">>, attempt: number]) => ReturnType<JobHandler<"housekeeping">>;
 
-/** A handler that is one step. */
+/** A handler with one step. */
 export const oneStep =
   (name: string, work: Work): JobHandler<"housekeeping"> =>
   async (payload, job) =>
     job.step(name, async (attempt) => work(payload, job, attempt));
 
-/** Replaces the code of `housekeeping` until the mocks are restored. Its policy stays that of the catalog. */
+/** Replaces the handler of `housekeeping` until the mocks are restored. Its retry policy stays. */
 export function handledBy(handler: JobHandler<"housekeeping">): void {
   vi.spyOn(HANDLERS, "housekeeping").mockImplementation(handler);
 }
@@ -52,13 +52,13 @@ export const ask = async (body: Record<string, unknown> = {}, headers: Record<st
 
 export const read = async (id: string): Promise<Job> => (await get<Job>(`/api/jobs/${id}`)).body;
 
-/** Waits until a job is as wanted. */
-export async function until(id: string, wanted: (job: Job) => boolean): Promise<Job> {
-  const giveUpAt = performance.now() + 40_000;
+/** Waits until a job meets the condition. */
+export async function until(id: string, condition: (job: Job) => boolean): Promise<Job> {
+  const deadline = performance.now() + 40_000;
   for (;;) {
     const job = await read(id);
-    if (wanted(job)) return job;
-    if (performance.now() > giveUpAt) throw new Error(`never as wanted: ${JSON.stringify(job, null, 1)}`);
+    if (condition(job)) return job;
+    if (performance.now() > deadline) throw new Error(`condition not met: ${JSON.stringify(job, null, 1)}`);
     await pause(20);
   }
 }

@@ -83,7 +83,7 @@ it("docs/errors.md has an example with the right type, title and status for each
   expect(Object.fromEntries(examples)).toEqual(Object.fromEntries(expected));
 });
 
-it("SECURITY.md names tests that are there", () => {
+it("SECURITY.md names existing tests", () => {
   const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8");
   const named = [...text.matchAll(/`(test\/[^`*]*)`/gu)].map(([, path = ""]) => path);
   expect(named.length).toBeGreaterThan(10);

@@ -6,13 +6,13 @@ import type { Command } from "../support/node/process.ts";
 
 /** `npm run test:soak` kills it 20 times, with a longer list. */
 const [KILLS, AUTHORS] = SOAK ? [20, 130] : [2, 40];
-const THICK = { "Thick Writer 10": 2_300, "Thick Writer 20": 1_700 };
+const PROLIFIC_AUTHORS = { "Thick Writer 10": 2_300, "Thick Writer 20": 1_700 };
 const names = Array.from({ length: AUTHORS }, (_, index) => {
-  const thick = `Thick Writer ${index}`;
-  return thick in THICK ? thick : index % 3 === 0 ? `Writer ${index}` : `Nobody ${index}`;
+  const prolific = `Thick Writer ${index}`;
+  return prolific in PROLIFIC_AUTHORS ? prolific : index % 3 === 0 ? `Writer ${index}` : `Nobody ${index}`;
 });
 
-class Laboratory {
+class HarvestSetup {
   readonly coordinator = new Coordinator();
   readonly desk = new HarvestDesk();
 
@@ -20,7 +20,7 @@ class Laboratory {
     await this.coordinator.start("--no-demo");
     [this.desk.url, this.desk.token] = [this.coordinator.url, this.coordinator.token];
     await this.call("PUT", "/api/quota/settings", { daily_limit: 5_000, safety_buffer: 0, rate_per_second: 0 });
-    await this.simulator("PUT", "/settings", { rate_per_second: 0, authors: THICK });
+    await this.simulator("PUT", "/settings", { rate_per_second: 0, authors: PROLIFIC_AUTHORS });
   }
 
   async call<Body>(method: string, path: string, body?: object): Promise<Body> {
@@ -46,8 +46,8 @@ class Laboratory {
   }
 }
 
-const undisturbed = new Laboratory();
-const killed = new Laboratory();
+const undisturbed = new HarvestSetup();
+const killed = new HarvestSetup();
 beforeAll(async () => Promise.all([undisturbed.open(), killed.open()]));
 afterAll(async () => Promise.all([undisturbed.close(), killed.close()]));
 
@@ -82,7 +82,8 @@ describe(`a harvest that is killed ${KILLS} times`, () => {
     const { settled, processed, failed, unfinished, totals } = undisturbed.desk.saved();
     expect(killed.desk.saved()).toMatchObject({ settled, processed, failed, unfinished });
     expect(killed.desk.saved().totals).toMatchObject({ authors: totals.authors, books: totals.books });
-    const topAuthors = async (lab: Laboratory) => (await lab.call<{ authors: object[] }>("GET", "/api/authors/top?limit=1000")).authors;
+    const topAuthors = async (setup: HarvestSetup) =>
+      (await setup.call<{ authors: object[] }>("GET", "/api/authors/top?limit=1000")).authors;
     expect(await topAuthors(killed)).toEqual(await topAuthors(undisturbed));
   });
 

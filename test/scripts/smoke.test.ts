@@ -47,7 +47,7 @@ describe("npm run smoke, against the product", () => {
     expect(await used()).toBe(2);
   });
 
-  it("changes it with --yes and restores it", async () => {
+  it("changes the count with --yes and restores it", async () => {
     const { code, output } = await smoke("--yes");
     expect(output).toContain("Today's count was restored to 3.");
     expect(code).toBe(0);
@@ -69,10 +69,10 @@ describe("npm run smoke, against a deployment that", () => {
     ["never_refuses", /failed +refusal[^]*429 quota_exhausted[^]*200 to POST/u],
     ["forgets_headers", /failed +security headers[^]*x-content-type-options/u],
     ["lets_everybody_in", /failed +unauthorized requests[^]*401 unauthorized/u],
-  ])("%s: fails and restores the count", async (fault, complaint) => {
+  ])("%s: fails and restores the count", async (fault, message) => {
     const deployment = new FakeDeployment(fault);
     const { code, output } = await smokeFake(deployment);
-    expect(output).toMatch(complaint);
+    expect(output).toMatch(message);
     expect(code).toBe(1);
     expect(deployment.used).toBeLessThanOrEqual(2);
   });

@@ -36,8 +36,8 @@ const startJob = async (body: object): Promise<string> => (await call<Job>("POST
 const read = async (id: string): Promise<Job> => call<Job>("GET", `/api/jobs/${id}`);
 const until = async (id: string, condition: (job: Job) => boolean): Promise<Job> => {
   let job = await read(id);
-  for (const giveUpAt = performance.now() + 40_000; !condition(job); job = await read(id)) {
-    if (performance.now() > giveUpAt) throw new Error(`condition not met: ${JSON.stringify(job)}`);
+  for (const deadline = performance.now() + 40_000; !condition(job); job = await read(id)) {
+    if (performance.now() > deadline) throw new Error(`condition not met: ${JSON.stringify(job)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return job;
@@ -110,7 +110,7 @@ describe("npm start, killed and started again", () => {
 
   it("starts one job that resumes the others at each start", async () => {
     const { jobs } = await call<{ jobs: { type: string; status: string; payload: { restarted_at?: string } }[] }>("GET", "/api/jobs");
-    const wakes = jobs.filter(({ payload }) => payload.restarted_at !== undefined);
-    expect(wakes.map(({ type, status }) => `${type} ${status}`)).toEqual(Array.from({ length: 5 }, () => "housekeeping completed"));
+    const wakeUps = jobs.filter(({ payload }) => payload.restarted_at !== undefined);
+    expect(wakeUps.map(({ type, status }) => `${type} ${status}`)).toEqual(Array.from({ length: 5 }, () => "housekeeping completed"));
   });
 });

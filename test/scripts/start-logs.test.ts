@@ -29,8 +29,8 @@ describe("a log line on the screen", () => {
   });
 });
 
-describe("a complaint about the configuration", () => {
-  it("becomes one line a value", () => {
+describe("a configuration error", () => {
+  it("has one line for each value", () => {
     const problems = [{ name: "QUOTA_DAILY_LIMIT", value: 'got "x"', message: "must be a whole number" }];
     const message = JSON.stringify({ level: "error", message: "The configuration is wrong", problems });
     expect(configurationProblems({ level: "error", message })).toEqual(['QUOTA_DAILY_LIMIT must be a whole number (got "x")']);

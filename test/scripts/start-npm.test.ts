@@ -17,9 +17,9 @@ function descendantsOf(id: number): number[] {
   return below(id);
 }
 
-async function until(met: () => boolean, withinMs: number): Promise<void> {
-  const giveUpAt = performance.now() + withinMs;
-  while (!met() && performance.now() < giveUpAt) await new Promise((resolve) => setTimeout(resolve, 200));
+async function until(condition: () => boolean, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!condition() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 200));
 }
 
 it("SIGTERM to npm ends the server and all its child processes", async () => {
@@ -34,7 +34,7 @@ it("SIGTERM to npm ends the server and all its child processes", async () => {
   const started = descendantsOf(npm.pid ?? 0);
   expect(started.length).toBeGreaterThan(2);
   npm.kill("SIGTERM");
-  const left = (): number[] => liveProcesses().flatMap(({ id }) => (started.includes(id) ? [id] : []));
-  await until(() => left().length === 0, ENDS_WITHIN_MS);
-  expect(left()).toEqual([]);
+  const remaining = (): number[] => liveProcesses().flatMap(({ id }) => (started.includes(id) ? [id] : []));
+  await until(() => remaining().length === 0, ENDS_WITHIN_MS);
+  expect(remaining()).toEqual([]);
 });

@@ -22,17 +22,17 @@ async function fill(name: string, count: number): Promise<void> {
 }
 
 describe("a dump", () => {
-  test("of every trap, loaded into a new database, is the same content, and the same dump", async () => {
+  test("of every trap loads into a database with the same content and the same dump", async () => {
     await run("shop", ...TRAP_SCHEMA, ...TRAP_ROWS, ...LONG_ROWS);
     const dumped = await dump("shop", { maxBytes: 50_000 });
     expect(await load("copy", "job-1", textsOf(dumped))).toMatchObject({ result: "ready", pieces: dumped.parts.length });
     expect(await verify("copy", "job-1", dumped)).toEqual(IN_ORDER);
-    // Whoever compared says when it is open.
+    // The verification thaws the database.
     await objectOf("copy").thaw("job-1");
     expect((await dump("copy")).sql).toBe(dumped.sql);
   });
 
-  test("of 30,000 rows is the same in small parts and large ones, and loads", async () => {
+  test("of 30,000 rows is the same in small and large parts, and loads", async () => {
     await fill("shop", 30_000);
     const whole = await dump("shop", { maxBytes: 8_000_000 });
     const small = await dump("shop", { maxBytes: 150_000 });
@@ -44,7 +44,7 @@ describe("a dump", () => {
     expect(await verify("copy", "job-1", whole)).toEqual(IN_ORDER);
   });
 
-  test("is read again from any cursor, with the same bytes", async () => {
+  test("has the same bytes when it is read again from any cursor", async () => {
     await fill("shop", 10_000);
     const { parts } = await dump("shop", { maxBytes: 100_000 });
     await objectOf("shop").freeze("again");
@@ -54,7 +54,7 @@ describe("a dump", () => {
     }
   });
 
-  test("names the schema's version, and the copy has it", async () => {
+  test("contains the schema version, and the copy has it", async () => {
     await objectOf("shop").migrate(1, ["CREATE TABLE a(x)"]);
     const dumped = await dump("shop");
     expect(dumped.schemaVersion).toBe(1);
@@ -63,13 +63,13 @@ describe("a dump", () => {
     expect((await verify("copy", "job-1", { ...dumped, schemaVersion: 2 })).differences).toEqual(["schema version 1 instead of 2"]);
   });
 
-  test("of what cannot be read back says so", async () => {
+  test("of a table that cannot be read back is impossible", async () => {
     await run("shop", "CREATE VIRTUAL TABLE gone USING fts5(x, content = '')");
     await objectOf("shop").freeze("dump");
     expect(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null })).toMatchObject({ result: "impossible" });
   });
 
-  test("leaves no cursor open: what it read half can be dropped at once", async () => {
+  test("leaves no cursor open, so a partly read table can be dropped immediately", async () => {
     await fill("shop", 10_000);
     await objectOf("shop").freeze("dump");
     asPart(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null, maxBytes: 100_000 }));
@@ -78,7 +78,7 @@ describe("a dump", () => {
   });
 });
 
-describe("while a dump is read", () => {
+describe("during a dump", () => {
   beforeEach(async () => run("shop", "CREATE TABLE t(x)", "INSERT INTO t VALUES (1), (2)"));
 
   test.each([
@@ -92,14 +92,14 @@ describe("while a dump is read", () => {
     "WITH n AS (SELECT 1) INSERT INTO t SELECT * FROM n",
     "REINDEX",
     "ANALYZE",
-  ])("%s waits, and does nothing", async (sql) => {
+  ])("%s is refused, and changes nothing", async (sql) => {
     await objectOf("shop").freeze("dump");
     expect(await ask("shop", sql)).toEqual(BUSY);
     expect(await objectOf("shop").migrate(1, [sql])).toEqual(BUSY);
     expect(await ask("shop", "SELECT sum(x) FROM t")).toMatchObject({ rows: [[3]] });
   });
 
-  test("writes that come all the time leave it one moment's truth, and go through afterwards", async () => {
+  test("the dump is consistent although writes are attempted repeatedly, and they succeed afterwards", async () => {
     await fill("shop", 10_000);
     const before = await dump("shop");
     const answers: string[] = [];
@@ -117,7 +117,7 @@ describe("while a dump is read", () => {
     expect((await ask("shop", "UPDATE numbers SET n = n + 1")).result).toBe("rows");
   });
 
-  test("a reader that died stops writes for no longer than its lease", async () => {
+  test("a reader that died blocks writes only until its lease expires", async () => {
     expect(await objectOf("shop").freeze("dead")).toEqual({ result: "frozen", until: Date.parse("2031-05-14T14:05:11Z") });
     await setClock("2031-05-14T14:05:10Z");
     expect(await ask("shop", "INSERT INTO t VALUES (3)")).toEqual(BUSY);
@@ -126,7 +126,7 @@ describe("while a dump is read", () => {
     expect(await objectOf("shop").dumpPart({ freeze: "dead", mode: "full", cursor: null })).toEqual({ result: "thawed" });
   });
 
-  test("each part that is read renews the lease", async () => {
+  test("reading a part renews the lease", async () => {
     await objectOf("shop").freeze("dump");
     await setClock("2031-05-14T14:05:10Z");
     asPart(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null }));
@@ -134,14 +134,14 @@ describe("while a dump is read", () => {
     expect(await ask("shop", "INSERT INTO t VALUES (3)")).toEqual(BUSY);
   });
 
-  test("a reader that was late goes on where nobody wrote meanwhile", async () => {
+  test("a reader with an expired lease can continue if no write took place", async () => {
     await objectOf("shop").freeze("dump");
     await setClock("2031-05-14T15:00:00Z");
     expect(await ask("shop", "SELECT 1")).toMatchObject({ result: "rows" });
     expect((await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null })).result).toBe("part");
   });
 
-  test("an eviction forgets neither the freeze nor an import", async () => {
+  test("a freeze and an import survive an eviction", async () => {
     await objectOf("shop").freeze("dump");
     await objectOf("copy").beginImport("job");
     await objectOf("copy").importPart("job", 0, "CREATE TABLE c(p REFERENCES p(id)); INSERT INTO c VALUES (1);");
@@ -150,7 +150,7 @@ describe("while a dump is read", () => {
     expect(await objectOf("copy").importPart("job", 1, "INSERT INTO c VALUES (2);")).toEqual({ result: "ready", pieces: 2 });
   });
 
-  test("a second reader waits for the first, and its thaw is not the first one's", async () => {
+  test("a second reader waits for the first, and cannot thaw its freeze", async () => {
     await objectOf("shop").freeze("one");
     expect(await objectOf("shop").freeze("two")).toEqual(BUSY);
     await objectOf("shop").thaw("two");
@@ -172,7 +172,7 @@ describe("an import", () => {
     await objectOf("copy").finishImport("job", 0);
   };
 
-  test("goes on with the piece where it stopped, and takes none twice", async () => {
+  test("resumes with the next part, and imports no part twice", async () => {
     const copy = objectOf("copy");
     expect(await copy.beginImport("job")).toEqual({ result: "ready", pieces: 0 });
     for (const [index, sql] of statements.slice(0, 2).entries()) await copy.importPart("job", index, sql);
@@ -186,7 +186,7 @@ describe("an import", () => {
     expect(await copy.checks()).toEqual({ quickCheck: [], foreignKeyViolations: 0 });
   });
 
-  test("of a whole dump goes on at the part where it stopped", async () => {
+  test("of a large dump resumes with the next part", async () => {
     await fill("shop", 30_000);
     const dumped = await dump("shop", { maxBytes: 300_000 });
     await objectOf("copy").beginImport("job");
@@ -197,7 +197,7 @@ describe("an import", () => {
     expect(await verify("copy", "job", dumped)).toEqual(IN_ORDER);
   });
 
-  test("that fails keeps nothing of the piece, and says why", async () => {
+  test("that fails keeps nothing of the part, and returns the reason", async () => {
     await objectOf("copy").beginImport("job");
     const answer = await objectOf("copy").importPart("job", 0, "CREATE TABLE a(x UNIQUE); INSERT INTO a VALUES (1), (1);");
     expect(answer).toEqual({ result: "failed", message: "UNIQUE constraint failed: a.x" });
@@ -205,18 +205,18 @@ describe("an import", () => {
     expect(await objectOf("copy").importPart("job", 0, "CREATE TABLE a(x);")).toEqual({ result: "ready", pieces: 1 });
   });
 
-  test("enforces foreign keys again for whoever comes after it", async () => {
+  test("enforces foreign keys again after its end", async () => {
     await importOld(SQL);
     expect(await ask("copy", "INSERT INTO c VALUES (99)")).toEqual({ result: "failed", message: "FOREIGN KEY constraint failed" });
   });
 
-  test("of rows without parents is noticed by the checks", async () => {
+  test("of rows without parents is found by the checks", async () => {
     const orphan = SQL.replace("INSERT INTO p", "-- INSERT INTO p");
     await importOld(orphan);
     expect((await objectOf("copy").checks()).foreignKeyViolations).toBe(1);
   });
 
-  test("goes only into an empty database, and only one at a time", async () => {
+  test("needs an empty database, and excludes another import", async () => {
     await run("shop", "CREATE TABLE t(x)");
     expect(await objectOf("shop").beginImport("job")).toMatchObject({ result: "conflict", detail: "The database is not empty." });
     await objectOf("copy").beginImport("one");
@@ -228,7 +228,7 @@ describe("an import", () => {
   });
 });
 
-test("verification names what differs", async () => {
+test("verification lists the differences", async () => {
   await run("shop", "CREATE TABLE a(x)", "CREATE TABLE b(x)", "CREATE TABLE c(x)", "INSERT INTO a VALUES (1)", "INSERT INTO b VALUES (1)");
   const dumped = await dump("shop");
   await load("copy", "job", textsOf(dumped));
@@ -243,9 +243,9 @@ test("verification names what differs", async () => {
   ]);
 });
 
-test("a database that is away is a 503 that says what is not known", async () => {
+test("an unreachable database is 503", async () => {
   const { TenantDatabase } = await import("../../worker/src/index.ts");
-  vi.spyOn(TenantDatabase.prototype, "query").mockRejectedValue(new Error("away"));
+  vi.spyOn(TenantDatabase.prototype, "query").mockRejectedValue(new Error("unreachable"));
   await expect(databases.query("shop", { sql: "SELECT 1", params: [], readOnly: true, maxRows: 1 })).rejects.toMatchObject({
     code: "storage_unavailable",
     retryAfterSeconds: 5,

@@ -12,16 +12,16 @@ const SCRIPT = [
 ];
 
 describe("statements", () => {
-  test("end where SQLite ends them", () => {
+  test("end at the same position as in SQLite", () => {
     expect(statementsIn(SCRIPT.join("; -- next;\n")).map(({ text }) => text)).toEqual(SCRIPT);
   });
 
-  test.each(SCRIPT)("%s is one, with or without its semicolon and what is around it", (sql) => {
+  test.each(SCRIPT)("%s is one statement, also with a semicolon and comments around it", (sql) => {
     expect(statementsIn(sql)).toHaveLength(1);
     expect(statementsIn(`/* ; */ ;; ${sql} ; -- ;`).map(({ text }) => text)).toEqual([sql]);
   });
 
-  test.each(["", " \n", "-- only this", "/* never closed", ";;"])("%j holds none", (sql) => {
+  test.each(["", " \n", "-- only this", "/* never closed", ";;"])("%j contains no statement", (sql) => {
     expect(statementsIn(sql)).toEqual([]);
   });
 
@@ -30,7 +30,7 @@ describe("statements", () => {
     ["EXPLAIN pragma x", ["PRAGMA"]],
     ["/* a */ With x", ["WITH"]],
     ["'a'", [""]],
-  ])("%s is told by its first word", (sql, words) => {
+  ])("%s is identified by its first word", (sql, words) => {
     expect(statementsIn(sql).map((statement) => leadingWords(statement, 1))).toEqual([words]);
   });
 });

@@ -1,4 +1,4 @@
-/** What may not write: by what SQLite did, whatever it was asked. */
+/** Statements that must not write. SQLite's effects decide, not the text of the statement. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { freshStart } from "../support/worker.ts";
 import type { QueryRows } from "../../worker/src/tenant-database/index.ts";
@@ -39,7 +39,7 @@ beforeEach(async () => {
 
 const victims = async (): Promise<unknown> => ask("shop", "SELECT count(*) FROM victim, (SELECT count(*) AS objects FROM sqlite_schema)");
 
-describe("one request is one statement, whatever its tokens look like", () => {
+describe("one request cannot contain a second statement", () => {
   test.each(SMUGGLED)("%j", async (sql) => {
     const before = await ask("shop", "SELECT name FROM sqlite_schema");
     for (const readOnly of [true, false]) {
@@ -50,7 +50,7 @@ describe("one request is one statement, whatever its tokens look like", () => {
     expect(await ask("shop", "SELECT 'a' LIKE 'A'")).toMatchObject({ rows: [[1]] });
   });
 
-  test.each(SMUGGLED)("a backup that is read meanwhile holds one moment: %j", async (sql) => {
+  test.each(SMUGGLED)("a backup in progress does not change: %j", async (sql) => {
     await objectOf("shop").freeze("dump");
     const first = asPart(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null }));
     for (const readOnly of [true, false]) await ask("shop", sql, { readOnly });
@@ -60,7 +60,7 @@ describe("one request is one statement, whatever its tokens look like", () => {
 
 const rowsOf = (answers: readonly unknown[]): unknown[] => answers.map((answer) => (answer as QueryRows).rows);
 
-/** Writes that no single trace shows. */
+/** Writes of all kinds. No single trace shows all of them. */
 const WRITES = [
   "DROP TABLE victim",
   "CREATE TABLE more(x)",
@@ -89,7 +89,7 @@ describe.each(WRITES)("%s", (sql) => {
     await ask("shop", "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"),
   ];
 
-  test("is refused with read_only, and leaves nothing", async () => {
+  test("is refused with read_only, and changes nothing", async () => {
     const before = await everything();
     expect(await ask("shop", sql, { readOnly: true })).toEqual({
       result: "refused",
@@ -99,7 +99,7 @@ describe.each(WRITES)("%s", (sql) => {
     expect(await everything()).toEqual(before);
   });
 
-  test("waits while a backup is read, and leaves nothing", async () => {
+  test("is refused during a backup, and changes nothing", async () => {
     const before = await everything();
     await objectOf("shop").freeze("dump");
     expect(await ask("shop", sql)).toMatchObject({ result: "busy", why: "frozen" });
@@ -108,7 +108,7 @@ describe.each(WRITES)("%s", (sql) => {
     expect(await ask("shop", sql)).toMatchObject({ result: "rows" });
   });
 
-  test("is not done by EXPLAIN", async () => {
+  test("is not executed by EXPLAIN", async () => {
     const before = await everything();
     expect(await ask("shop", `EXPLAIN ${sql}`)).toMatchObject({ result: "rows" });
     expect(await ask("shop", `EXPLAIN QUERY PLAN ${sql}`)).toMatchObject({ result: "rows" });
@@ -116,7 +116,7 @@ describe.each(WRITES)("%s", (sql) => {
   });
 });
 
-describe("what would end the platform's own transaction is refused, and the database answers afterwards", () => {
+describe("a statement that would end the platform's transaction is refused, and the database still answers", () => {
   test.each([
     "INSERT OR ROLLBACK INTO victim VALUES (1)",
     "insert /* */ or\nrollback into victim values (1)",
@@ -145,20 +145,20 @@ describe("what would end the platform's own transaction is refused, and the data
     "SELECT 1 OR rollback FROM (SELECT 1 AS rollback)",
     "SELECT 'OR ROLLBACK', \"rollback\" FROM (SELECT 1 AS rollback)",
     "INSERT OR ABORT INTO victim VALUES (2)",
-  ])("%s is not", async (sql) => {
+  ])("%s is allowed", async (sql) => {
     expect(await ask("shop", sql)).toMatchObject({ result: "rows" });
   });
 });
 
-test("a schema that fails half-way with a full-text table in it leaves nothing, and says why", async () => {
+test("a migration that fails after creating a full-text table leaves nothing, and returns the reason", async () => {
   const statements = ["CREATE VIRTUAL TABLE words USING fts5(x)", "INSERT INTO words VALUES ('one')", "INSERT INTO nowhere VALUES (1)"];
   expect(await objectOf("shop").migrate(1, statements)).toEqual({ result: "failed", message: "no such table: nowhere" });
   expect(await ask("shop", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'words%'")).toMatchObject({ rows: [] });
   expect(await objectOf("shop").migrate(1, statements.slice(0, 2))).toMatchObject({ result: "migrated" });
 });
 
-describe("a key that is checked only at the end", () => {
-  test("is looked at where one is declared so, and not where a word looks like it", async () => {
+describe("a deferred foreign key", () => {
+  test("is checked if a table declares one, not if a word looks like it", async () => {
     await run("shop", "CREATE TABLE notes(deferred_until, text DEFAULT 'INITIALLY DEFERRED')", "CREATE TABLE p(id INTEGER PRIMARY KEY)");
     await run("shop", "CREATE TABLE c(p REFERENCES p(id) DEFERRABLE INITIALLY DEFERRED)");
     expect(await ask("shop", "INSERT INTO c VALUES (7)")).toEqual({ result: "failed", message: "FOREIGN KEY constraint failed" });
@@ -167,7 +167,7 @@ describe("a key that is checked only at the end", () => {
     expect(await ask("shop", "SELECT count(*) FROM c, p")).toMatchObject({ rows: [[1]] });
   });
 
-  test("may be declared before the index that its parent needs", async () => {
+  test("can be declared before the index of its parent", async () => {
     await run(
       "shop",
       "CREATE TABLE posts(author TEXT REFERENCES users(email) DEFERRABLE INITIALLY DEFERRED)",

@@ -1,4 +1,4 @@
-/** Projects with a database, through the public door and through the object's own methods. */
+/** Access to projects' databases in tests: through the API and through the object's methods. */
 import { env } from "cloudflare:workers";
 import { TenantDatabases, differences } from "../../worker/src/tenant-database/index.ts";
 import type {
@@ -29,7 +29,7 @@ export interface QueryBody {
 
 export const databases = new TenantDatabases(env.TENANT_DATABASE);
 
-/** The object itself, each method as it is declared. */
+/** The object's declared methods. */
 export const objectOf = (name: string): TenantDatabaseMethods => env.TENANT_DATABASE.getByName(name);
 
 export interface More {
@@ -42,14 +42,22 @@ export interface More {
 export const query = async (sql: string, more: More = {}, token?: string): Promise<Answer<QueryBody>> =>
   post<QueryBody>("/api/projects/shop/database/query", { sql, ...more }, token === undefined ? {} : { token });
 
-/** What must work: its rows. */
+/** The error of a query that must fail. */
+export async function errorOf(sql: string, params: unknown[] = []): Promise<unknown> {
+  const { status, body } = await query(sql, { params });
+  return { status, code: body.code, errors: body["errors"] };
+}
+
+export const unprocessable = (path: string, message: unknown) => ({ status: 422, code: "unprocessable", errors: [{ path, message }] });
+
+/** The rows of a query that must succeed. */
 export async function rowsOf(sql: string, more: More = {}): Promise<unknown[][]> {
   const { status, body } = await query(sql, more);
   if (status !== 200) throw new Error(`${status} ${JSON.stringify(body)}: ${sql}`);
   return body.rows;
 }
 
-/** Straight into the object, so that nothing is metered. */
+/** Runs statements directly in the object, without metering. */
 export async function run(name: string, ...statements: readonly string[]): Promise<void> {
   for (const sql of statements) {
     const answer = await ask(name, sql);
@@ -77,7 +85,7 @@ interface Reading {
   readonly maxBytes?: number;
 }
 
-/** All parts and what the survey found; `between` happens after each part. */
+/** Dumps all parts and makes a survey. `between` runs after each part. */
 export async function dump(
   name: string,
   { maxBytes = 1_000_000, mode = "full", between = async () => undefined }: Reading & { between?: (part: number) => Promise<void> } = {},
@@ -96,7 +104,7 @@ export async function dump(
   return { ...contents, sql: parts.map(({ sql }) => sql).join(""), parts };
 }
 
-/** Everything that a database holds, in pages. It stays frozen. */
+/** Surveys a database in pages, and leaves it frozen. */
 export async function survey(name: string, freeze: string, { mode = "full", maxBytes = 1_000_000 }: Reading = {}): Promise<Contents> {
   const tables: TableSummary[] = [];
   let schemaHash = "";
@@ -111,7 +119,7 @@ export async function survey(name: string, freeze: string, { mode = "full", maxB
   }
 }
 
-/** Parts into an empty database, which ends frozen. */
+/** Loads parts into an empty database, and leaves it frozen. */
 export async function load(name: string, id: string, parts: readonly string[], schemaVersion = 0): Promise<ImportAnswer> {
   let answer = await objectOf(name).beginImport(id);
   for (const [index, sql] of parts.entries()) {
@@ -121,7 +129,7 @@ export async function load(name: string, id: string, parts: readonly string[], s
   return answer.result === "ready" ? objectOf(name).finishImport(id, schemaVersion, true) : answer;
 }
 
-/** A copy, read by the survey and by SQLite's own checks. */
+/** Compares a copy by the survey, and runs SQLite's own checks. */
 export async function verify(
   name: string,
   id: string,

@@ -1,4 +1,4 @@
-/** Texts made by chance: none changes what it may only read, and the database answers after each. */
+/** Random texts as statements. Texts that must not write change nothing, and the database answers after each text. */
 import { env } from "cloudflare:workers";
 import { array, assert, asyncProperty, constantFrom, oneof, tuple } from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -101,7 +101,7 @@ beforeEach(async () => {
 
 const settings = async (): Promise<unknown> => ask("shop", "SELECT 'a' LIKE 'A', (SELECT count(*) FROM pragma_foreign_key_check)");
 
-describe("a text made by chance", () => {
+describe("a random text", () => {
   test("changes nothing with read_only, and the database answers after each", { timeout: 3_600_000 }, async () => {
     const before = await survey("shop", "look");
     await objectOf("shop").thaw("look");
@@ -123,7 +123,7 @@ describe("a text made by chance", () => {
     await look();
   });
 
-  test("changes nothing of what a backup reads, whatever it may do", { timeout: 3_600_000 }, async () => {
+  test("changes nothing during a backup", { timeout: 3_600_000 }, async () => {
     await objectOf("shop").freeze("dump");
     const read = async () => asPart(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null }));
     const before = await read();

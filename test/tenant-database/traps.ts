@@ -1,4 +1,4 @@
-/** A database in which each defect that a dump can have would show. Plain SQL, for every SQLite alike. */
+/** A database that reveals every possible defect of a dump. Its SQL works in every SQLite version. */
 
 export const TRAP_SCHEMA: readonly string[] = [
   // A child before its parent, and a table that is its own parent.
@@ -102,7 +102,7 @@ export const TRAP_ROWS: readonly string[] = [
   `INSERT INTO boxes VALUES (7, 1.5, 2.5), (2, -1.25, 1e10)`,
 ];
 
-/** Values that no single statement can hold: text, bytes, text that is no UTF-8, all in one row, and a key. */
+/** Values that no single statement can hold: text, bytes, text that is not UTF-8, all three in one row, and a key. */
 export const LONG_ROWS: readonly string[] = [
   `CREATE TABLE long_values(id INTEGER PRIMARY KEY, t TEXT CHECK (length(t) > 99), b BLOB, u UNIQUE)`,
   `INSERT INTO long_values VALUES (1, replace(hex(zeroblob(150000)), '00', 'é😀''\n'), NULL, NULL)`,

@@ -75,9 +75,9 @@ export class JobTime {
 
   /** Lets time pass until the condition holds. */
   async until(holds: () => Promise<boolean>): Promise<void> {
-    const giveUpAt = performance.now() + GIVE_UP_MS;
+    const deadline = performance.now() + GIVE_UP_MS;
     while (!(await holds())) {
-      if (performance.now() > giveUpAt) throw new Error("The condition never held");
+      if (performance.now() > deadline) throw new Error("The condition was not met");
       await turn(POLL_MS);
       if (!(await this.#isQuiet())) continue;
       const next = this.#timers.toSorted((one, other) => one.at - other.at || one.id - other.id)[0];

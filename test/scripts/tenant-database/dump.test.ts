@@ -19,7 +19,7 @@ describe("a dump of all traps", () => {
     expect(dump(loaded).sql).toBe(dumped.sql);
   });
 
-  test("keeps each index, view and trigger as it was", () => {
+  test("keeps each index, view and trigger", () => {
     const sql = "SELECT sql FROM sqlite_schema WHERE type IN ('index', 'trigger') ORDER BY name";
     const lines = (database: typeof source): string[] =>
       database
@@ -78,7 +78,7 @@ describe("a dump of all traps", () => {
   });
 });
 
-test("rowids are kept, also where a column has their first name", () => {
+test("rowids are kept, also if a column is called rowid", () => {
   const sql = [
     "SELECT rowid AS place, a FROM anything",
     "SELECT _rowid_ AS place, rowid FROM named_rowid",
@@ -95,7 +95,7 @@ test("rowids are kept, also where a column has their first name", () => {
   expect(all(loaded)).toEqual(all(source));
 });
 
-test("rows of half a statement's size get one each", () => {
+test("a row of half a statement's size has its own statement", () => {
   const half = "replace(hex(zeroblob(12500)), '00', 'ab')";
   const database = open(["CREATE TABLE t(x, y)", `INSERT INTO t VALUES (${half}, ${half}), (${half}, ${half}), (1, 2)`]);
   const dumped = dump(database);
@@ -123,15 +123,15 @@ describe("a dump is resumed between any two statements of", () => {
     ],
     ["a table that hides its rowid", "t(rowid, _rowid_, oid)", "1700 - i, i, i"],
     ["a key of text", "t(k TEXT PRIMARY KEY, x) WITHOUT ROWID", "'it''s ' || (i * 7919 % 1700) || ' é', i"],
-    ["a key that runs backwards", "t(a INTEGER, b TEXT, x, PRIMARY KEY (a DESC, b)) WITHOUT ROWID", "i / 100, 'b' || (i * 7 % 1700), i"],
-    ["a key that runs backwards in its second column", "t(a, b, x, PRIMARY KEY (a, b DESC)) WITHOUT ROWID", "i / 900, i, i"],
+    ["a descending key", "t(a INTEGER, b TEXT, x, PRIMARY KEY (a DESC, b)) WITHOUT ROWID", "i / 100, 'b' || (i * 7 % 1700), i"],
+    ["a key that descends in its second column", "t(a, b, x, PRIMARY KEY (a, b DESC)) WITHOUT ROWID", "i / 900, i, i"],
     [
-      "a key that knows no case",
+      "a case-insensitive key",
       "t(k TEXT PRIMARY KEY COLLATE NOCASE, x) WITHOUT ROWID",
       "CASE i % 2 WHEN 0 THEN 'K' ELSE 'k' END || (i * 7919 % 1700), i",
     ],
     [
-      "a column that knows case, and a key that does not",
+      "a case-sensitive column with a case-insensitive key",
       "t(k TEXT, x, PRIMARY KEY (k COLLATE NOCASE)) WITHOUT ROWID",
       "CASE i % 2 WHEN 0 THEN 'K' ELSE 'k' END || (i * 7919 % 1700), i",
     ],
@@ -144,7 +144,11 @@ describe("a dump is resumed between any two statements of", () => {
       ].join(" "),
     ],
     ["large integer keys", "t(k INTEGER, x, PRIMARY KEY (k)) WITHOUT ROWID", "9007199254740992 + i, i"],
-    ["keys too long to be kept", "t(k TEXT PRIMARY KEY, x) WITHOUT ROWID", "replace(hex(zeroblob(i % 7 * 9000)), '00', 'k') || i, i"],
+    [
+      "keys that are too long for a cursor",
+      "t(k TEXT PRIMARY KEY, x) WITHOUT ROWID",
+      "replace(hex(zeroblob(i % 7 * 9000)), '00', 'k') || i, i",
+    ],
     ["a full-text table", "VIRTUAL", "i * 3, 'word' || i"],
   ])("%s", (_, table, values) => {
     const create = table === "VIRTUAL" ? "CREATE VIRTUAL TABLE t USING fts5(x)" : `CREATE TABLE ${table}`;

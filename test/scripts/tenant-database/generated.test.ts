@@ -1,4 +1,4 @@
-/** Whatever a database holds, it is dumped and loaded as it was, or refused with the reason; and no reader of the dump does anything else. */
+/** Every generated database is dumped and loaded without a change, or refused with a reason. The dump runs no command in the sqlite3 shell. */
 import { assert, integer, property } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { expectDumpable } from "../../../worker/src/tenant-database/dump.ts";
@@ -9,11 +9,11 @@ import { content, dump, open, openWhatMayBe, readerOf, survey } from "../../supp
 import { SOAK } from "../../support/node/soak.ts";
 
 const RUNS = SOAK ? 4_000 : 200;
-/** Starting the shell takes longer than all the rest. */
+/** The shell checks one of this many runs, because its start is slow. */
 const SHELL_EVERY = SOAK ? 5 : 20;
 const LINE = /^(PRAGMA|BEGIN|INSERT|CREATE|UPDATE|DELETE|DROP|COMMIT)\b.*;$/u;
 
-/** The dump, or why there is none. */
+/** The dump, or the reason for a refusal. */
 function dumpOf(database: ReturnType<typeof open>, maxBytes: number): string | Undumpable {
   try {
     expectDumpable(readerOf(database), "full");
@@ -26,7 +26,7 @@ function dumpOf(database: ReturnType<typeof open>, maxBytes: number): string | U
 
 describe("a generated database", () => {
   test(
-    "is dumped in parts of any size, and what is loaded is the same; or it is refused, and the reason is said",
+    "is dumped in parts of any size and loaded without a change, or refused with a reason",
     { timeout: SOAK ? 3_600_000 : 120_000 },
     () => {
       let runs = 0;
@@ -71,7 +71,7 @@ describe.skipIf(!hasShell)("the sqlite3 shell, without -safe,", () => {
     ["CREATE TABLE t(x)", `CREATE INDEX i ON t(x || '\ngo\n.shell "id>PWNED"\n')`],
   ];
 
-  test.each(POISON)("does nothing but load %j, %j", (...statements) => {
+  test.each(POISON)("only loads %j, %j", (...statements) => {
     const source = open(statements);
     for (const options of [[], ["-safe", "-bail"]]) {
       const run = throughShell(
@@ -88,7 +88,7 @@ describe.skipIf(!hasShell)("the sqlite3 shell, without -safe,", () => {
 });
 
 test.each(["#b('", "$b('", "@b('", ":b('", '#b("', "$a::b('", "#b([", "#b(`"])(
-  "a token that some reader takes for a quote is refused: %s",
+  "a token that a reader could mistake for a quote is refused: %s",
   (token) => {
     const source = open([
       "CREATE VIRTUAL TABLE ft USING fts5(a)",
@@ -96,6 +96,6 @@ test.each(["#b('", "$b('", "@b('", ":b('", '#b("', "$a::b('", "#b([", "#b(`"])(
       `INSERT INTO ft(rowid, a) VALUES (1, '\ngo\n.shell "id>PWNED2"\n')`,
       `CREATE VIEW v AS SELECT 1 AS ['"\`]`,
     ]);
-    expect(() => dump(source)).toThrow(/cannot be written as SQL that every reader takes for the same/u);
+    expect(() => dump(source)).toThrow(/has no SQL that every reader understands in the same way/u);
   },
 );

@@ -1,10 +1,10 @@
-/** Kinds of databases that a dump got wrong, or could: each is loaded as it was, or refused with the reason. */
+/** Databases that are difficult to dump. Each is loaded without a change, or refused with a reason. */
 import { describe, expect, test } from "vitest";
 import { expectDumpable } from "../../../worker/src/tenant-database/dump.ts";
 import { hasShell, throughShell } from "../../support/node/sqlite-shell.ts";
 import { content, dump, open, readerOf, survey } from "../../support/node/sqlite.ts";
 
-/** Dumps in parts, loads, compares by the survey and by code that shares nothing with either, and shows both databases. */
+/** Dumps in parts, loads, and compares by the survey and by independent code. Returns both databases. */
 function copied(statements: readonly string[], maxBytes = 3_000) {
   const source = open(statements);
   expectDumpable(readerOf(source), "full");
@@ -26,10 +26,10 @@ const refusal = (statements: readonly string[]): string => {
 
 const many = (count: number): string => `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`;
 
-describe("names of a project beside ours:", () => {
+describe("names that the dump also uses:", () => {
   const NAMES = ["v0", "v1", "V1", "k", "K", "rowid", "_rowid_", "oid", "t", "order", "a b", 'a"b', "it's", "é😀", "c0", "words"];
 
-  test.each(NAMES)("a key column called %j, in each place", (name) => {
+  test.each(NAMES)("a key column called %j, at each position", (name) => {
     const quoted = `"${name.replaceAll('"', '""')}"`;
     for (const columns of [
       `v9, ${quoted} INTEGER PRIMARY KEY, w`,
@@ -60,7 +60,7 @@ describe("names of a project beside ours:", () => {
     expect(copy.prepare("SELECT count(*) AS n FROM g").get()).toEqual({ n: 500 });
   });
 
-  test("tables called as those that are made for a while", () => {
+  test("tables with the names of temporary tables", () => {
     const long = "replace(hex(zeroblob(60000)), '00', 'x')";
     const { copy } = copied([
       "CREATE TABLE _qc_long(x)",
@@ -74,7 +74,7 @@ describe("names of a project beside ours:", () => {
   });
 });
 
-describe("full-text search finds the same, in the same order:", () => {
+describe("full-text search returns the same rows in the same order:", () => {
   const POSTS = [
     "CREATE TABLE posts(id INTEGER PRIMARY KEY, title, live)",
     "INSERT INTO posts VALUES (1, 'apple', 1), (2, 'apple draft', 0), (3, 'apple pie', 1)",
@@ -85,7 +85,7 @@ describe("full-text search finds the same, in the same order:", () => {
       .all()
       .map((row) => row["rowid"]);
 
-  test.each(["content", "cont", "c", "CONTENT"])("an index of some rows alone (%s=…)", (option) => {
+  test.each(["content", "cont", "c", "CONTENT"])("an index of some rows only (%s=…)", (option) => {
     const { copy } = copied([
       ...POSTS,
       `CREATE VIRTUAL TABLE f USING fts5(title, ${option}='posts', content_rowid='id')`,
@@ -94,7 +94,7 @@ describe("full-text search finds the same, in the same order:", () => {
     expect(found(copy, "f")).toEqual([1, 3]);
   });
 
-  test("an index of no row, of a table of many", () => {
+  test("an empty index of a table with rows", () => {
     const { copy } = copied([...POSTS, "CREATE VIRTUAL TABLE f USING fts5(title, content=posts, content_rowid=id)"]);
     expect(found(copy, "f")).toEqual([]);
   });
@@ -119,7 +119,7 @@ describe("full-text search finds the same, in the same order:", () => {
     expect(found(copy, "f")).toEqual([1, 3]);
   });
 
-  test("settings are kept", () => {
+  test("settings", () => {
     const { copy } = copied([
       "CREATE VIRTUAL TABLE notes USING fts5(title, body)",
       "INSERT INTO notes(rowid, title, body) VALUES (1, 'apple', 'nothing here at all'), (2, 'nothing', 'apple apple apple'), (3, 'x', 'y')",
@@ -132,7 +132,7 @@ describe("full-text search finds the same, in the same order:", () => {
     expect(copy.prepare("SELECT count(*) AS n FROM notes_config").get()).toEqual({ n: 7 });
   });
 
-  test("a table that only looks like a shadow is kept", () => {
+  test("an ordinary table with the name of a shadow table", () => {
     for (const [option, suffix] of [
       ["content='search_content'", "content"],
       ["columnsize=0", "docsize"],
@@ -158,26 +158,29 @@ describe("full-text search finds the same, in the same order:", () => {
     ['CREATE TABLE a("x\ry")', "a line break or another control character"],
     ["CREATE TABLE a(x UNIQUE ON CONFLICT ROLLBACK)", "ROLLBACK"],
     ["CREATE TRIGGER g AFTER INSERT ON p BEGIN SELECT RAISE(ROLLBACK, 'no'); END", "ROLLBACK"],
-  ])("%j is refused, and the reason is said", (sql, why) => {
-    expect(refusal(["CREATE TABLE p(x)", sql])).toContain(why);
+  ])("%j is refused with a reason", (sql, reason) => {
+    expect(refusal(["CREATE TABLE p(x)", sql])).toContain(reason);
   });
 
-  test("an index of rows that are gone is refused; one of other text is noticed when it is compared", () => {
+  test("an index of deleted rows is refused, and the survey detects an index of changed text", () => {
     const index = ["CREATE VIRTUAL TABLE f USING fts5(title, content=posts, content_rowid=id)", "INSERT INTO f(f) VALUES ('rebuild')"];
-    expect(refusal([...POSTS, ...index, "DELETE FROM posts WHERE id = 1"])).toContain('rows that "posts" does not hold any more');
+    expect(refusal([...POSTS, ...index, "DELETE FROM posts WHERE id = 1"])).toContain('rows that no longer exist in "posts"');
     const source = open([...POSTS, ...index, "UPDATE posts SET title = 'lemon' WHERE id = 1"]);
     const copy = open([dump(source).sql]);
     expect(survey(copy).tables.filter((table, at) => table.hash !== survey(source).tables[at]?.hash)).toMatchObject([{ name: "f" }]);
   });
 });
 
-describe("what SQLite accepts is kept:", () => {
+describe("unusual content is kept:", () => {
   test.each([
     [
       "keys that can never match",
       ["CREATE TABLE p(a, b)", "CREATE TABLE c(x REFERENCES p(a))", "INSERT INTO p VALUES (1, 2)", "INSERT INTO c VALUES (1)"],
     ],
-    ["keys to a view, and to nothing", ["CREATE VIEW v AS SELECT 1 AS x", "CREATE TABLE c(x REFERENCES v, y REFERENCES nowhere(z))"]],
+    [
+      "keys to a view, and to a missing table",
+      ["CREATE VIEW v AS SELECT 1 AS x", "CREATE TABLE c(x REFERENCES v, y REFERENCES nowhere(z))"],
+    ],
     [
       "broken views and triggers",
       [
@@ -210,13 +213,10 @@ describe("what SQLite accepts is kept:", () => {
       ),
     ],
     [
-      "an R-tree with names of ours",
+      "an R-tree with names that the dump uses",
       ["CREATE VIRTUAL TABLE r USING rtree(v1, v0, t, +k, +rowid_)", "INSERT INTO r VALUES (3, 1, 2, 'x', 'y'), (1, -1, 5, X'00', NULL)"],
     ],
-    [
-      "a sequence that has outlived its rows",
-      ["CREATE TABLE s(id INTEGER PRIMARY KEY AUTOINCREMENT)", "INSERT INTO s VALUES (77)", "DELETE FROM s"],
-    ],
+    ["a sequence of deleted rows", ["CREATE TABLE s(id INTEGER PRIMARY KEY AUTOINCREMENT)", "INSERT INTO s VALUES (77)", "DELETE FROM s"]],
   ])("%s", (_, statements) => {
     const { sql, source } = copied(statements);
     if (!hasShell) return;

@@ -10,7 +10,7 @@ const bitsOf = (value: number): bigint => {
   return view.getBigUint64(0);
 };
 
-/** As SQLite reads it. */
+/** The literal's value in SQLite. */
 const read = (literal: string): unknown => Object.values(database.prepare(`SELECT ${literal} AS v`).get() ?? {})[0];
 
 describe("a real as SQL", () => {

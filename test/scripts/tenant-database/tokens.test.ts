@@ -1,4 +1,4 @@
-/** Our tokens beside those of a real SQLite, which tells each one that it did not expect. */
+/** Compares the tokens with a real SQLite, whose error messages name the first unexpected token. */
 import { DatabaseSync } from "node:sqlite";
 import { array, assert, constantFrom, property } from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -10,11 +10,11 @@ import { SOAK } from "../../support/node/soak.ts";
 const RUNS = SOAK ? 200_000 : 3_000;
 const database = new DatabaseSync(":memory:");
 
-/** The first token of a text, as SQLite tells it: no statement begins with any of these. */
+/** The first token of a text according to SQLite's error message. No statement begins with any of these tokens. */
 function firstBySqlite(sql: string): { readonly text: string; readonly isIllegal: boolean } | string {
   try {
     database.prepare(sql);
-    return "nothing wrong";
+    return "no error";
   } catch (error) {
     const message = error instanceof Error ? error.message : "";
     const near = /^near "([\s\S]*)": syntax error$/u.exec(message)?.[1];
@@ -30,20 +30,20 @@ const PIECES = [...CHARACTERS.split(""), ...LONGER.split(" ")];
 const text = array(constantFrom(...PIECES), { maxLength: 14 }).map((pieces) => pieces.join(""));
 
 describe("tokens", () => {
-  test("are SQLite's own, one by one", () => {
+  test("equal SQLite's tokens", () => {
     assert(
       property(text, (sql) => {
-        for (const { text: ours, start, kind } of tokensOf(sql)) {
-          // An empty statement is none, and what stands behind its semicolon is told instead.
+        for (const { text: found, start, kind } of tokensOf(sql)) {
+          // SQLite skips an empty statement, and reports the token after its semicolon.
           if (kind === "semicolon") continue;
-          expect({ sql, of: firstBySqlite(sql.slice(start)) }).toEqual({ sql, of: { text: ours, isIllegal: kind === "illegal" } });
+          expect({ sql, of: firstBySqlite(sql.slice(start)) }).toEqual({ sql, of: { text: found, isIllegal: kind === "illegal" } });
         }
       }),
       { numRuns: RUNS, seed: 7, endOnFailure: false },
     );
   });
 
-  test("leave out blanks and comments alone", () => {
+  test("omit only blanks and comments", () => {
     assert(
       property(text, (sql) => {
         let end = 0;
@@ -54,11 +54,11 @@ describe("tokens", () => {
           end = token.start + token.text.length;
         }
         if (tokens.at(-1)?.kind !== "illegal") gaps.push(sql.slice(end));
-        // To SQLite they are nothing: the word behind them is the first that it tells. A comment that is open hides that word, too.
+        // SQLite ignores them, and reports the word after them. An unclosed comment also hides that word.
         for (const gap of gaps) {
           expect({ gap, of: firstBySqlite(`${gap}\nhere`) }).toEqual({
             gap,
-            of: hidesAll(gap) ? "nothing wrong" : { text: "here", isIllegal: false },
+            of: hidesAll(gap) ? "no error" : { text: "here", isIllegal: false },
           });
         }
       }),
@@ -67,10 +67,10 @@ describe("tokens", () => {
   });
 });
 
-/** Whether a comment of it is still open at its end. */
+/** Whether the text ends in an unclosed comment. */
 const hidesAll = (gap: string): boolean => [...tokensOf(`${gap}\nhere`)].length === 0;
 
-test("a statement that is not refused ends where SQLite ends it", () => {
+test("an accepted statement has the same end as in SQLite", () => {
   const words = constantFrom(
     "SELECT",
     "1",
@@ -103,7 +103,7 @@ test("a statement that is not refused ends where SQLite ends it", () => {
       const statements = statementsIn(parts.join(" "));
       const [first] = statements;
       if (first === undefined || statements.length > 1 || refusalOf(first) !== null) return;
-      // What SQLite compiles of it is all of it: behind it there is nothing.
+      // SQLite compiles the complete text.
       let whole: string;
       try {
         whole = database.prepare(`${first.text}\n`).sourceSQL;
@@ -116,7 +116,7 @@ test("a statement that is not refused ends where SQLite ends it", () => {
   );
 });
 
-describe("are read in linear time:", () => {
+describe("tokens are read in linear time:", () => {
   const MANY = 200_000;
   test.each([
     "[",
@@ -138,7 +138,7 @@ describe("are read in linear time:", () => {
     "create trigger;;;",
     "((((",
     "?",
-  ])("%s, many times", (piece) => {
+  ])("%s, repeated", (piece) => {
     const began = performance.now();
     statementsIn(piece.repeat(Math.ceil(MANY / piece.length)));
     expect(performance.now() - began).toBeLessThan(3_000);

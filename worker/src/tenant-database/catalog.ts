@@ -1,4 +1,4 @@
-/** What a database holds, in the order in which a dump must write it. Reads the schema only. */
+/** The content of a database, in the order of a dump. Reads the schema only. */
 import { lineText, quoteName } from "./literals.ts";
 import type { ReadRows } from "./reader.ts";
 import { lineName, onOneLine, statementOf } from "./schema-text.ts";
@@ -7,27 +7,27 @@ import { wordOf } from "./tokens.ts";
 import { virtualTableOf } from "./virtual-tables.ts";
 import type { Content, VirtualTable } from "./virtual-tables.ts";
 
-/** By what the rows of a table are ordered, and found again. */
+/** A column that orders the rows of a table. A cursor uses it to find a row. */
 export interface Key {
   readonly name: string;
   readonly descending: boolean;
   readonly collation: string | null;
 }
 
-/** A table whose rows are written. */
+/** A table whose rows are dumped. */
 export interface TableRows {
   readonly table: string;
-  /** Those that can be written: no generated ones, no hidden ones. */
+  /** Writable columns: not generated and not hidden. */
   readonly columns: readonly string[];
-  /** The name under which the rowid is read and kept; null where it stands in a column, or there is none. */
+  /** The name to read and write the rowid. Null: a column holds the rowid, or the table has none. */
   readonly rowid: string | null;
-  /** Empty: only the order of the table itself, which a place by number finds again. */
+  /** Empty: rows have only the table's own order, and a cursor counts them. */
   readonly key: readonly Key[];
-  /** Written before the rows. */
+  /** A statement before the rows. */
   readonly before: string | null;
 }
 
-/** An index of text that stands elsewhere. */
+/** A full-text index of another table's text. */
 export interface IndexRows {
   readonly table: string;
   readonly columns: readonly string[];
@@ -41,7 +41,7 @@ export type Step =
 
 export interface Catalog {
   readonly steps: readonly Step[];
-  /** Of everything that is there, in lower case. */
+  /** All names of the database, in lower case. */
   readonly names: ReadonlySet<string>;
 }
 
@@ -49,33 +49,33 @@ interface SchemaRow {
   readonly type: string;
   readonly name: string;
   readonly tokens: readonly Token[];
-  /** On one line. */
+  /** The statement on one line. */
   readonly sql: string;
 }
 
-/** SQLite's own, the platform's own, and the local runtime's own, which notes the object's name in a table of each database. */
-const isForeign = (name: string): boolean => /^(sqlite_|_cf_|__miniflare_do_name$)/iu.test(name);
+/** Names of SQLite, of the platform, and of the local runtime, which stores the object's name in a table. */
+const isInternal = (name: string): boolean => /^(sqlite_|_cf_|__miniflare_do_name$)/iu.test(name);
 
-/** Whether nothing of the project's is there. */
+/** Whether the project has no tables, views or other objects. */
 export const isEmpty = (read: ReadRows): boolean =>
-  rowsOf(read, "SELECT name FROM sqlite_schema").every(([name]) => isForeign(String(name)));
+  rowsOf(read, "SELECT name FROM sqlite_schema").every(([name]) => isInternal(String(name)));
 
 /** Columns in one result: the platform's limit. */
 const MAX_RESULT_COLUMNS = 100;
 
-/** `full`: with the rows. `schema`: without. Throws `Undumpable`. */
+/** `full`: with rows. `schema`: without rows. Throws `Undumpable`. */
 export function readCatalog(read: ReadRows, mode: "full" | "schema"): Catalog {
   const kinds = new Map(rowsOf(read, "PRAGMA table_list").map(([, name, kind]) => [String(name), String(kind)]));
   const all = rowsOf(read, "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
     .map(([type, name, sql]) => ({ type: String(type), name: String(name), sql: String(sql) }))
-    .filter(({ name }) => !isForeign(name));
+    .filter(({ name }) => !isInternal(name));
   const isVirtual = ({ name, type }: { readonly name: string; readonly type: string }): boolean =>
     type === "table" && kinds.get(name) === "virtual";
   const virtual = all.filter(isVirtual).map(({ type, name, sql }) => virtualTableOf(name, statementOf(type, name, sql).tokens));
-  // A shadow by its name alone may be the project's own: its content then is no virtual table's.
-  const owned = new Set(virtual.flatMap(({ owns }) => owns));
+  // A project's own table can have the name of a shadow table. It is then dumped as an ordinary table.
+  const shadowTables = new Set(virtual.flatMap((table) => table.shadowTables));
   const objects = all
-    .filter(({ name }) => kinds.get(name) !== "shadow" || !owned.has(name.toLowerCase()))
+    .filter(({ name }) => kinds.get(name) !== "shadow" || !shadowTables.has(name.toLowerCase()))
     .map(({ type, name, sql }): SchemaRow => {
       const statement = statementOf(type, name, sql);
       return { type, name, tokens: statement.tokens, sql: onOneLine(type, name, statement) };
@@ -94,13 +94,13 @@ export function readCatalog(read: ReadRows, mode: "full" | "schema"): Catalog {
     ...virtual.flatMap((table) => settings(read, table)),
     ...data(virtual.flatMap((table) => virtualRows(read, table))),
     ...schema(of("view")),
-    // What an index is of may be a view.
+    // The source of an index may be a view.
     ...data(virtual.flatMap((table) => indexRows(read, table))),
     ...schema(of("trigger")),
     ...statements("COMMIT"),
   ];
-  const taken = rowsOf(read, "SELECT name FROM sqlite_schema").map(([name]) => String(name).toLowerCase());
-  return { steps, names: new Set(taken) };
+  const usedNames = rowsOf(read, "SELECT name FROM sqlite_schema").map(([name]) => String(name).toLowerCase());
+  return { steps, names: new Set(usedNames) };
 }
 
 const statements = (...texts: readonly string[]): Step[] => texts.map((sql) => ({ kind: "statement", sql }));
@@ -114,7 +114,7 @@ function rowsOf(read: ReadRows, sql: string): (readonly unknown[])[] {
 interface Column {
   readonly name: string;
   readonly isKey: boolean;
-  /** Rows are written with it: it is neither generated nor a virtual table's own. */
+  /** Neither generated nor hidden. */
   readonly isWritable: boolean;
 }
 
@@ -126,14 +126,14 @@ function columnsOf(read: ReadRows, table: string): Column[] {
   }));
 }
 
-const written = (columns: readonly Column[]): string[] => columns.filter(({ isWritable }) => isWritable).map(({ name }) => name);
+const writableNames = (columns: readonly Column[]): string[] => columns.filter(({ isWritable }) => isWritable).map(({ name }) => name);
 
 /** Numbers have no collation. */
 const ROWID: Omit<Key, "name"> = { descending: false, collation: null };
 
 function ordinaryRows(read: ReadRows, table: string): Step {
   const columns = columnsOf(read, table);
-  const names = written(columns);
+  const names = writableNames(columns);
   const [, , , , withoutRowid] = rowsOf(read, `PRAGMA table_list(${quoteName(table)})`)[0] ?? [];
   const index = rowsOf(read, `PRAGMA index_list(${quoteName(table)})`).find(([, , , origin]) => origin === "pk")?.[1];
   const rows = { table, columns: names, before: null };
@@ -147,28 +147,28 @@ function ordinaryRows(read: ReadRows, table: string): Step {
       }));
     return { kind: "rows", rows: { ...rows, rowid: null, key } };
   }
-  // A primary key without an index of its own is the rowid.
+  // A primary key without its own index is the rowid.
   const alias = index === undefined ? columns.find(({ isKey }) => isKey)?.name : undefined;
   if (alias !== undefined) return { kind: "rows", rows: { ...rows, rowid: null, key: [{ name: alias, ...ROWID }] } };
   const rowid = freeRowid(columns.map(({ name }) => name));
   return { kind: "rows", rows: { ...rows, rowid, key: rowid === null ? [] : [{ name: rowid, ...ROWID }] } };
 }
 
-/** A table may have taken all three names, or so many columns that one more would be too many; then the rowids are not kept. */
+/** Null if columns use all three names, or if one more column would exceed the limit. The rowids are then lost. */
 function freeRowid(columns: readonly string[]): string | null {
   if (columns.length >= MAX_RESULT_COLUMNS) return null;
-  const taken = new Set(columns.map((name) => name.toLowerCase()));
-  return ["rowid", "_rowid_", "oid"].find((name) => !taken.has(name)) ?? null;
+  const usedNames = new Set(columns.map((name) => name.toLowerCase()));
+  return ["rowid", "_rowid_", "oid"].find((name) => !usedNames.has(name)) ?? null;
 }
 
-/** SQLite's own table of the numbers that AUTOINCREMENT gave; it is there once a table needs it. */
+/** SQLite's table of AUTOINCREMENT numbers. It exists once a table needs it. */
 function sequences(read: ReadRows, tables: readonly SchemaRow[]): Step[] {
   if (!tables.some(({ tokens }) => tokens.some((token) => wordOf(token) === "AUTOINCREMENT"))) return [];
   const step = ordinaryRows(read, "sqlite_sequence");
   return step.kind === "rows" ? [{ kind: "rows", rows: { ...step.rows, before: 'DELETE FROM "sqlite_sequence"' } }] : [];
 }
 
-/** What was set in a full-text table, as it takes it. The version is that of the index's inner form. */
+/** Statements that set a full-text table's options. The version is omitted, because it describes the internal format. */
 function settings(read: ReadRows, { name, module }: VirtualTable): Step[] {
   if (module !== "fts5") return [];
   const table = lineName(name);
@@ -183,14 +183,14 @@ function settings(read: ReadRows, { name, module }: VirtualTable): Step[] {
   });
 }
 
-/** What they keep beside their rows, they build anew. */
+/** Rows of virtual tables. The tables rebuild their other data from these rows. */
 function virtualRows(read: ReadRows, { name, module, content }: VirtualTable): Step[] {
   if (module === "fts5vocab" || content !== null) return [];
-  const columns = written(columnsOf(read, name));
+  const columns = writableNames(columnsOf(read, name));
   const rowid = module === "fts5" ? "rowid" : null;
   return [{ kind: "rows", rows: { table: name, columns, rowid, key: [{ name: rowid ?? columns[0] ?? "", ...ROWID }], before: null } }];
 }
 
 function indexRows(read: ReadRows, { name, content }: VirtualTable): Step[] {
-  return content === null ? [] : [{ kind: "index", index: { table: name, columns: written(columnsOf(read, name)), content } }];
+  return content === null ? [] : [{ kind: "index", index: { table: name, columns: writableNames(columnsOf(read, name)), content } }];
 }

@@ -1,4 +1,4 @@
-/** An index over text that stands elsewhere, as the rows that it holds: no more of them than it had, and none that it could not read. */
+/** Dumps a full-text index of another table's text. The copy indexes exactly the same rows. */
 import type { IndexRows } from "./catalog.ts";
 import type { RowsPosition } from "./dump-rows.ts";
 import { quoteName } from "./literals.ts";
@@ -11,23 +11,23 @@ const ROWS_PER_STATEMENT = 1_000;
 const sizesOf = (table: string): string => `SELECT t.id FROM ${quoteName(`${table}_docsize`)} AS t`;
 const contentOf = ({ content }: IndexRows): string => `SELECT t.${quoteName(content.rowid)} FROM ${quoteName(content.table)} AS t`;
 
-function isThere(read: ReadRows, sql: string): boolean {
+function exists(read: ReadRows, sql: string): boolean {
   let found = false;
   read(sql, () => !(found = true));
   return found;
 }
 
-/** Throws `Undumpable` where the index holds rows whose text is gone. */
+/** Throws `Undumpable` if the index has rows whose text no longer exists. */
 export function expectContent(read: ReadRows, index: IndexRows): void {
   const { table, content } = index;
-  if (!content.hasSizes || !isThere(read, `${sizesOf(table)} LIMIT 1`)) return;
-  if (!isThere(read, `${sizesOf(table)} EXCEPT ${contentOf(index)} LIMIT 1`)) return;
+  if (!content.hasSizes || !exists(read, `${sizesOf(table)} LIMIT 1`)) return;
+  if (!exists(read, `${sizesOf(table)} EXCEPT ${contentOf(index)} LIMIT 1`)) return;
   throw new Undumpable(
-    `The full-text table ${quoteName(table)} holds rows that ${quoteName(content.table)} does not hold any more. To mend it: INSERT INTO ${quoteName(table)}(${quoteName(table)}) VALUES('rebuild').`,
+    `The full-text table ${quoteName(table)} has rows that no longer exist in ${quoteName(content.table)}. To fix it, run INSERT INTO ${quoteName(table)}(${quoteName(table)}) VALUES('rebuild').`,
   );
 }
 
-/** Hands over statements, each with the place behind it, until `take` says that it is enough. True where there are no more. */
+/** Passes each statement and the position after it to `take`, until `take` returns false. True: the index is complete. */
 export function readIndex(
   read: ReadRows,
   index: IndexRows,
@@ -36,8 +36,8 @@ export function readIndex(
 ): boolean {
   const { table, columns, content } = index;
   const name = lineName(table);
-  const isWhole = !content.hasSizes || !isThere(read, `${contentOf(index)} EXCEPT ${sizesOf(table)} LIMIT 1`);
-  if (isWhole) {
+  const coversAllRows = !content.hasSizes || !exists(read, `${contentOf(index)} EXCEPT ${sizesOf(table)} LIMIT 1`);
+  if (coversAllRows) {
     take(`INSERT INTO ${name}(${name}) VALUES('rebuild')`, from);
     return true;
   }
@@ -46,19 +46,19 @@ export function readIndex(
   const into = `INSERT INTO ${name}(rowid,${columns.map(lineName).join(",")}) SELECT ${[rowid, ...cells].join(",")} FROM ${source} AS t`;
   let ids: string[] = [];
   let { rows } = from;
-  let enough = false;
+  let stopped = false;
   const flush = (): void => {
-    if (ids.length === 0 || enough) return;
+    if (ids.length === 0 || stopped) return;
     rows += ids.length;
-    enough = !take(`${into} WHERE ${rowid} IN (${ids.join(",")}) ORDER BY ${rowid}`, { key: ids.at(-1) ?? null, rows });
+    stopped = !take(`${into} WHERE ${rowid} IN (${ids.join(",")}) ORDER BY ${rowid}`, { key: ids.at(-1) ?? null, rows });
     ids = [];
   };
   const after = from.key === null ? "" : ` WHERE t.id > ${from.key}`;
   read(`SELECT CAST(t.id AS TEXT) FROM ${quoteName(`${table}_docsize`)} AS t${after} ORDER BY t.id`, ([id]) => {
     ids.push(String(id));
     if (ids.length >= ROWS_PER_STATEMENT) flush();
-    return !enough;
+    return !stopped;
   });
   flush();
-  return !enough;
+  return !stopped;
 }

@@ -1,41 +1,41 @@
 /**
- * The rows of a table as INSERT statements, from any row on. Integers stay text that SQLite wrote; text and blobs come as bytes wherever
- * SQLite's own quoting would lose something. One row is in memory at a time.
+ * The rows of a table as INSERT statements, starting at any row. SQLite writes integers as text. Text and blobs are read as bytes if SQLite's
+ * own quoting would lose data. Only one row is in memory at a time.
  */
 import { Buffer } from "node:buffer";
 import type { TableRows } from "./catalog.ts";
 import { blobLiteral, hexOf, lineText, quoteName, realLiteral, textLiteral } from "./literals.ts";
 import type { ReadRows } from "./reader.ts";
 
-/** A value larger than this is read as bytes, and written in hex. */
+/** A larger value is read as bytes and written in hex. */
 const LONG_VALUE_BYTES = 32_768;
-/** The platform takes statements of 100,000 bytes; the dump keeps a tenth away from it. */
+/** The platform accepts statements of up to 100,000 bytes. The dump keeps a margin of 10%. */
 const MAX_STATEMENT_BYTES = 90_000;
-/** From here on a statement gets no more rows. */
+/** A statement of this size gets no more rows. */
 const FULL_STATEMENT_BYTES = 60_000;
 const MAX_ROWS_PER_STATEMENT = 500;
-/** In hex, twice as many characters. */
+/** Bytes of a long value in one statement. In hex they are twice as many characters. */
 const PIECE_BYTES = 40_000;
-/** What surrounds the values of one row. */
+/** Size of the text around the values of one row. */
 const ROW_FRAME_BYTES = 64;
 
-/** A place between two rows. */
+/** A position between two rows. */
 export interface RowsPosition {
-  /** Of the last row, as literals; null at the beginning, or where only the number of rows tells the place. */
+  /** Key of the last row, as literals. Null: the number of rows gives the position. */
   readonly key: string | null;
   readonly rows: number;
 }
 
 export const BEFORE_FIRST: RowsPosition = { key: null, rows: 0 };
 
-/** A literal as it stands in a statement, or bytes too many for one. */
+/** A literal of a statement, or bytes of any length. */
 type Value = string | { readonly type: "text" | "blob"; readonly bytes: Uint8Array };
 
-/** `v` is a column. Text that is all printable ASCII, and short blobs, SQLite quotes; other text and what is long comes as bytes, its type before it. */
+/** Reads the column `v`. SQLite quotes printable ASCII text and short blobs. Other text and long values come as bytes after their type. */
 const asRead = (v: string): string =>
   `CASE WHEN typeof(${v})='real' THEN ${v} WHEN octet_length(${v})>${LONG_VALUE_BYTES} OR typeof(${v})='text' AND (octet_length(${v})<>length(${v}) OR ${v} GLOB '*[^ -~]*') THEN CAST(substr(typeof(${v}),1,1)||${v} AS BLOB) ELSE quote(${v}) END`;
 
-/** Columns are named with their table, so that no name is taken for another one, and none of ours stands beside the project's. */
+/** Each column is qualified with its table and has no alias, so that no name is ambiguous. */
 function selectFrom({ table, columns, rowid, key }: TableRows, from: RowsPosition): string {
   const cells = [...(rowid === null ? [] : [`CAST(t.${rowid} AS TEXT)`]), ...columns.map((column) => asRead(`t.${quoteName(column)}`))];
   const column = (index: number): string => {
@@ -49,7 +49,7 @@ function selectFrom({ table, columns, rowid, key }: TableRows, from: RowsPositio
   return `SELECT ${cells.join(", ")} FROM ${source} ${after} ${order === "" ? "" : `ORDER BY ${order}`} ${place}`;
 }
 
-/** The rows behind a key, so that an index finds the first of them: a AND (b OR (c AND d)) with a on the first column alone. */
+/** The rows after a key: a AND (b OR (c AND d)). `a` uses only the first column, so an index finds the first row. */
 function afterKey(key: TableRows["key"], values: readonly string[], column: (index: number) => string): string {
   const beyond = (index: number): string => {
     const value = `+${values[index] ?? "NULL"}`;
@@ -78,19 +78,18 @@ const literalOf = (value: Value): string => {
 
 const sizeOf = (value: Value): number => (typeof value === "string" ? Buffer.byteLength(value) : 2 * value.bytes.length + ROW_FRAME_BYTES);
 
-/** What a row becomes: one that stands among others in a statement, or statements of its own. */
-type Written = { readonly values: string } | { readonly alone: readonly string[] };
+/** A row as values of a shared statement, or as its own statements. */
+type Written = { readonly values: string } | { readonly ownStatements: readonly string[] };
 
 export interface RowsReading {
   readonly rows: TableRows;
   readonly from: RowsPosition;
-  /** The name of the table that holds long values while their row is built; nothing else has it. */
+  /** Unique name of the table that holds long values until their row is inserted. */
   readonly staging: string;
 }
 
 /**
- * Hands over statements, each with the place behind it, until `take` says that it is enough. True where the table has no more rows.
- * What counts for the hash is each row's literals; the same rows give the same hash in whatever pieces they were read.
+ * Passes each statement and the position after it to `take`, until `take` returns false. True: the table is complete.
  */
 export function readRows(
   read: ReadRows,
@@ -105,38 +104,38 @@ export function readRows(
   let last: readonly Value[] = [];
   let pending: string[] = [];
   let bytes = 0;
-  let enough = false;
-  const hand = (sql: string): void => {
-    enough = !take(sql, { key: keyOf(last, keyAt), rows: count });
+  let stopped = false;
+  const emit = (sql: string): void => {
+    stopped = !take(sql, { key: keyOf(last, keyAt), rows: count });
   };
   const flush = (): void => {
-    if (pending.length === 0 || enough) return;
-    hand(`${into}${pending.join(",")}`);
+    if (pending.length === 0 || stopped) return;
+    emit(`${into}${pending.join(",")}`);
     pending = [];
     bytes = 0;
   };
   read(selectFrom(rows, from), (cells) => {
     const values = cells.map((cell, index) => (index === 0 && rows.rowid !== null ? String(cell) : valueOf(cell)));
     const written = write(values, room, { into, staging });
-    const size = "alone" in written ? room : Buffer.byteLength(written.values) + 2;
+    const size = "ownStatements" in written ? room : Buffer.byteLength(written.values) + 2;
     if (bytes + size > room) flush();
-    if (enough) return false;
+    if (stopped) return false;
     last = values;
     count += 1;
-    if ("alone" in written) {
-      hand(written.alone.join(";\n"));
-      return !enough;
+    if ("ownStatements" in written) {
+      emit(written.ownStatements.join(";\n"));
+      return !stopped;
     }
     pending.push(written.values);
     bytes += size;
     if (bytes >= FULL_STATEMENT_BYTES || pending.length >= MAX_ROWS_PER_STATEMENT) flush();
-    return !enough;
+    return !stopped;
   });
   flush();
-  return !enough;
+  return !stopped;
 }
 
-/** A key that is too long for a statement is not kept; the number of rows finds the place too, only slower. */
+/** A longer key is not kept. The number of rows then gives the position, more slowly. */
 const MAX_KEY_BYTES = 30_000;
 
 function keyOf(row: readonly Value[], keyAt: readonly number[]): string | null {
@@ -145,26 +144,26 @@ function keyOf(row: readonly Value[], keyAt: readonly number[]): string | null {
   return key.length === 0 || size > MAX_KEY_BYTES ? null : JSON.stringify(key);
 }
 
-/** The longest values of a row that is too long go into a table of their own first, piece by piece; the row itself is inserted whole. */
+/** If a row is too long, its longest values first go piece by piece into a separate table. One statement then inserts the row. */
 function write(values: readonly Value[], room: number, { into, staging }: { readonly into: string; readonly staging: string }): Written {
   const literals: (string | null)[] = values.map(() => null);
   const sizes = values.map(sizeOf);
   let total = sizes.reduce((sum, size) => sum + size + 1, ROW_FRAME_BYTES);
   if (total <= room) return { values: `(${values.map(literalOf).join(",")})` };
   const table = quoteName(staging);
-  const alone = [`CREATE TABLE ${table}(n INTEGER PRIMARY KEY, v)`];
+  const ownStatements = [`CREATE TABLE ${table}(n INTEGER PRIMARY KEY, v)`];
   const longestFirst = sizes.map((size, index) => ({ size, index })).toSorted((a, b) => b.size - a.size);
   for (const { size, index } of longestFirst) {
     if (total <= room) break;
     const value = values[index] ?? "NULL";
-    alone.push(...pieces(value, index, table));
+    ownStatements.push(...pieces(value, index, table));
     const stored = `(SELECT v FROM ${table} WHERE n=${index})`;
     const literal = typeof value === "string" || value.type === "blob" ? stored : `CAST(${stored} AS TEXT)`;
     literals[index] = literal;
     total += literal.length - size;
   }
-  alone.push(`${into}(${values.map((value, index) => literals[index] ?? literalOf(value)).join(",")})`, `DROP TABLE ${table}`);
-  return { alone };
+  ownStatements.push(`${into}(${values.map((value, index) => literals[index] ?? literalOf(value)).join(",")})`, `DROP TABLE ${table}`);
+  return { ownStatements };
 }
 
 function pieces(value: Value, n: number, table: string): string[] {

@@ -1,7 +1,6 @@
 /**
- * A database as SQL, in parts: where one ends, the next goes on, from a cursor that is all that needs to be remembered. The same content
- * gives the same bytes, whatever the parts were. Each statement is one line and begins with a keyword of ours: a reader of lines finds no
- * line that a project began.
+ * Dumps a database as SQL, in parts. Each part ends with a cursor, and only the cursor is needed for the next part. The same content gives
+ * the same bytes in parts of any size. Each statement is one line that begins with a keyword, so no project can insert a line of its own.
  */
 import { Buffer } from "node:buffer";
 import { readCatalog } from "./catalog.ts";
@@ -13,16 +12,16 @@ import type { ReadRows } from "./reader.ts";
 
 export interface DumpRequest {
   readonly mode: "full" | "schema";
-  /** Of the part before; null: from the beginning. */
+  /** Cursor of the previous part. Null: start at the beginning. */
   readonly cursor: string | null;
-  /** A part ends with the statement that reaches it; a row with long values may take it further. */
+  /** A part ends with the statement that reaches this size. A row with long values may exceed it. */
   readonly maxBytes: number;
 }
 
 export interface DumpedPart {
   readonly sql: string;
   readonly bytes: number;
-  /** Where the next part begins; null after the last one. */
+  /** Cursor of the next part. Null after the last one. */
   readonly next: string | null;
 }
 
@@ -33,7 +32,7 @@ interface Place {
 
 const START: Place = { step: 0, rows: null };
 
-/** Throws `Undumpable` where no dump can hold what is there. */
+/** Throws `Undumpable` if a dump cannot hold the content. */
 export function expectDumpable(read: ReadRows, mode: DumpRequest["mode"]): void {
   for (const step of readCatalog(read, mode).steps) {
     if (step.kind === "index") expectContent(read, step.index);
@@ -50,7 +49,7 @@ export function dumpPart(read: ReadRows, { mode, cursor, maxBytes }: DumpRequest
     bytes += Buffer.byteLength(sql) + 2;
     lines.push(`${sql};\n`);
   };
-  /** Null where the step is done. */
+  /** The position after the last row read, or null at the end of the step. */
   const readFrom = (step: Step, from: RowsPosition | null): RowsPosition | null => {
     if (step.kind === "statement") {
       put(step.sql);
@@ -68,13 +67,13 @@ export function dumpPart(read: ReadRows, { mode, cursor, maxBytes }: DumpRequest
   };
   let place: Place = cursor === null ? START : (JSON.parse(cursor) as Place);
   for (let step = catalog.steps[place.step]; step !== undefined && !isFull(); step = catalog.steps[place.step]) {
-    const stopped = readFrom(step, place.rows);
-    place = stopped === null ? { step: place.step + 1, rows: null } : { step: place.step, rows: stopped };
+    const position = readFrom(step, place.rows);
+    place = position === null ? { step: place.step + 1, rows: null } : { step: place.step, rows: position };
   }
   return { sql: lines.join(""), bytes, next: place.step < catalog.steps.length ? JSON.stringify(place) : null };
 }
 
-/** For the table of long values: a name that nothing else has. */
+/** An unused name for the table of long values. */
 function freeName({ names }: Catalog): string {
   let name = "_qc_long";
   while (names.has(name)) name += "_";

@@ -1,12 +1,12 @@
-/** Foreign keys as they stand in a database: what SQLite itself finds wrong with them. */
+/** Foreign key violations that SQLite finds in a database. */
 import { statementsIn } from "./lexer.ts";
 import { quoteName } from "./literals.ts";
 import type { ReadRows } from "./reader.ts";
 import { wordOf } from "./tokens.ts";
 
 /**
- * Rows of a table whose parent does not exist. 0 also where SQLite says that a key matches nothing that could be a parent: it refuses each
- * row that such a key would have to check.
+ * The number of rows in a table whose parent does not exist. 0 if SQLite reports that a key cannot match its parent table, because SQLite
+ * then refuses each row with such a key.
  */
 export function orphansIn(read: ReadRows, table: string): number {
   let found = 0;
@@ -20,8 +20,8 @@ export function orphansIn(read: ReadRows, table: string): number {
 }
 
 /**
- * Whether a key is broken that SQLite looks at only when the transaction commits. The platform commits after the answer, and a failure
- * then costs the whole object.
+ * Whether a deferred key is violated. SQLite checks it at the commit, which happens after the answer. A failed commit would reset the
+ * object.
  */
 export function breaksDeferredKey(read: ReadRows): boolean {
   const tables: string[] = [];

@@ -1,17 +1,17 @@
-/** A dump's statements, run on an empty database. */
+/** Runs a dump's statements on an empty database. */
 import { eachStatement, leadingWords, refusalOf } from "./lexer.ts";
 
-/** The frame of a dump: the caller's transaction takes the place of its own. */
+/** The first and last statements of a dump. They are skipped, because the caller has its own transaction. */
 const FRAME = new Set(["PRAGMA", "BEGIN", "COMMIT"]);
-/** Values alone, which nothing can be wrong with: the statements of a dump that are many and long. */
+/** A statement with values only. It needs no check, and these statements are most of a dump. */
 const ROWS = /^INSERT INTO ".*VALUES/u;
 
-/** A statement that would end the import's transaction, or that is none. */
+/** A statement that would end the import's transaction, or that is not valid SQL. */
 export class Refused extends Error {
   override readonly name = "Refused";
 }
 
-/** A part of a dump. `isLines`: each line is a statement, as today's dumps have it; earlier ones hold line breaks that tenants wrote. */
+/** Imports a part of a dump. `isLines`: each line is a statement. Older dumps have line breaks in statements. */
 export function importPiece(sql: SqlStorage, text: string, isLines: boolean): void {
   for (const piece of isLines ? text.split("\n") : [text]) {
     if (isLines && ROWS.test(piece)) sql.exec(piece).toArray();
@@ -19,7 +19,7 @@ export function importPiece(sql: SqlStorage, text: string, isLines: boolean): vo
   }
 }
 
-/** Throws `Refused` for what would end the transaction. */
+/** Throws `Refused` for a statement that would end the transaction. */
 export function runStatements(sql: SqlStorage, text: string): void {
   for (const statement of eachStatement(text)) {
     const refusal = refusalOf(statement);

@@ -1,4 +1,4 @@
-/** A project's database from another isolate: what routes and jobs use. */
+/** Access to a project's database for routes and jobs. */
 import type { DurableObject } from "cloudflare:workers";
 import { Problem } from "../errors.ts";
 import { inTime } from "../lib/in-time.ts";
@@ -8,27 +8,27 @@ import type { QueryAnswer, QueryRequest, TableSummary } from "./types.ts";
 
 export type * from "./types.ts";
 
-/** SQL cannot be interrupted; the platform ends it after 30 s of CPU. */
+/** SQL cannot be interrupted. The platform ends it after 30 s of CPU. */
 const TIMEOUT_MS = 40_000;
-/** `.retryable` errors are retried on a new stub, where a second run does no harm. */
+/** Attempts after `.retryable` errors, for operations that may run twice. Each uses a new stub. */
 const ATTEMPTS = 3;
 const RETRY_AFTER_SECONDS = 5;
 
-/** The database's entry methods as they are declared; the platform's stub type distributes over union results and no longer infers. */
+/** The declared methods of the database. The platform's stub type distributes over union results, and inference fails. */
 export type TenantDatabaseMethods = Omit<TenantDatabase, keyof DurableObject>;
 
-/** What a database holds, as a survey found it. */
+/** A summary of a database's content, made by a survey. */
 export interface Contents {
   readonly schemaHash: string;
   readonly schemaVersion: number;
   readonly tables: readonly TableSummary[];
 }
 
-/** Where a database may be put: the platform's location hints, which hold for its whole life. */
+/** The platform's location hints for a database. Its location is permanent. */
 export const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
 export type Region = (typeof REGIONS)[number];
 
-/** What it was called before there was a list gives no hint. */
+/** Null for regions from before this list existed. */
 export const regionOf = (text: string | null): Region | null => REGIONS.find((region) => region === text) ?? null;
 
 export class TenantDatabases {
@@ -38,7 +38,7 @@ export class TenantDatabases {
     this.#namespace = namespace;
   }
 
-  /** An operation that may run twice: all of them but a query that writes. Throws `storage_unavailable` when the database fails. */
+  /** Runs an operation, which may run twice. Throws `storage_unavailable` if the database fails. */
   async call<Answer>(
     name: string,
     operation: (database: TenantDatabaseMethods) => Promise<Answer>,
@@ -57,7 +57,7 @@ export class TenantDatabases {
     }
   }
 
-  /** Once or many times: the database is there, near a region if nobody has asked it anything yet. */
+  /** Creates the database, near a region if no request has reached it yet. Idempotent. */
   async create(name: string, region: Region | null): Promise<void> {
     const options = region === null ? {} : { locationHint: region };
     await this.call(name, async (database) => database.create(), ATTEMPTS, options);
@@ -68,31 +68,31 @@ export class TenantDatabases {
   }
 }
 
-/** In what a copy differs from its source. Empty: in nothing. */
+/** The differences between a copy and its source. */
 export function differences(expected: Contents, found: Contents): string[] {
   const differing: string[] = [];
   if (expected.schemaHash !== found.schemaHash) differing.push("the schema differs");
   if (expected.schemaVersion !== found.schemaVersion) {
     differing.push(`schema version ${found.schemaVersion} instead of ${expected.schemaVersion}`);
   }
-  const rest = new Map(found.tables.map((table) => [table.name, table]));
+  const unmatched = new Map(found.tables.map((table) => [table.name, table]));
   for (const { name, rows, hash } of expected.tables) {
-    const table = rest.get(name);
-    rest.delete(name);
+    const table = unmatched.get(name);
+    unmatched.delete(name);
     if (!table) differing.push(`table ${name} is missing`);
     else if (table.rows !== rows) differing.push(`table ${name} has ${table.rows} rows instead of ${rows}`);
     else if (table.hash !== hash) differing.push(`the rows of table ${name} differ`);
   }
-  return [...differing, ...[...rest.keys()].map((name) => `table ${name} is not in the source`)];
+  return [...differing, ...[...unmatched.keys()].map((name) => `table ${name} is not in the source`)];
 }
 
 function has(error: unknown, flag: "retryable" | "overloaded"): boolean {
   return typeof error === "object" && error !== null && flag in error && (error as Record<string, unknown>)[flag] === true;
 }
 
-/** Carries nothing of the inside. What may have run is counted. */
+/** Contains no internal details. The query stays counted, because it may have run. */
 function unavailable(cause: unknown): Problem {
-  return new Problem("storage_unavailable", "The project's database did not answer. Whether a write took place is not known.", {
+  return new Problem("storage_unavailable", "The project's database did not answer. A write may have taken place.", {
     members: { counted: true },
     retryAfterSeconds: RETRY_AFTER_SECONDS,
     cause,

@@ -1,17 +1,17 @@
 /**
- * Where SQL statements begin and end, and what their words are, by the rule by which `sqlite3_complete` ends a trigger. It knows no
- * grammar: whether a statement is right, SQLite says. No I/O. No clock.
+ * Splits SQL into statements and words. A trigger ends by the rule of `sqlite3_complete`. The lexer knows no grammar: SQLite itself checks
+ * each statement. No I/O. No clock.
  */
 import { tokensOf, wordOf } from "./tokens.ts";
 import type { Token } from "./tokens.ts";
 
 export interface Statement {
-  /** From the first token to the last, without comments around it and without its semicolon. */
+  /** From the first token to the last, without surrounding comments and without the semicolon. */
   readonly text: string;
   readonly tokens: readonly Token[];
 }
 
-/** The first words of a statement, in capitals, without EXPLAIN: what kind of statement it is. */
+/** The first words of a statement, in capitals and without EXPLAIN. They show its kind. */
 export function leadingWords({ tokens }: Pick<Statement, "tokens">, count: number): string[] {
   const words = tokens.slice(0, count + 3).map(wordOf);
   if (words[0] === "EXPLAIN") words.splice(0, words[1] === "QUERY" && words[2] === "PLAN" ? 3 : 1);
@@ -23,7 +23,7 @@ function isTrigger(tokens: readonly Token[]): boolean {
   return create === "CREATE" && (second === "TRIGGER" || (/^TEMP(ORARY)?$/u.test(second ?? "") && third === "TRIGGER"));
 }
 
-/** A semicolon ends a statement; one inside of a trigger does only after `; END`. */
+/** A semicolon ends a statement. In a trigger, only a semicolon after `; END` does. */
 function endsHere(tokens: readonly Token[]): boolean {
   return !isTrigger(tokens) || (tokens.at(-2)?.kind === "semicolon" && wordOf(tokens.at(-1)) === "END");
 }
@@ -33,7 +33,7 @@ function statementOf(sql: string, tokens: readonly Token[]): Statement {
   return { text: first && last ? sql.slice(first.start, last.start + last.text.length) : "", tokens };
 }
 
-/** One after the other; empty ones are left out, and the last one needs no semicolon. One that ends in an illegal token is the last. */
+/** Statements in order, without empty ones. The last one needs no semicolon. A statement with an illegal token is the last. */
 export function* eachStatement(sql: string): Generator<Statement> {
   let tokens: Token[] = [];
   for (const token of tokensOf(sql)) {
@@ -49,19 +49,19 @@ export function* eachStatement(sql: string): Generator<Statement> {
 
 export const statementsIn = (sql: string): readonly Statement[] => [...eachStatement(sql)];
 
-/** Why a statement cannot be run, whatever database it is for; null where nothing speaks against it. */
+/** Why a statement cannot run in any database, or null. */
 export function refusalOf({ tokens }: Statement): string | null {
   const illegal = tokens.find(({ kind }) => kind === "illegal");
   if (illegal !== undefined) return `unrecognized token: "${illegal.text}"`;
-  // To SQLite a variable of its own test programs: it swallows quotes, and means nothing in SQL.
+  // SQLite reads `#…` as a variable of its test programs. It can include quotes, and it has no meaning in SQL.
   const hash = tokens.find(({ kind, text }) => kind === "variable" && text.startsWith("#"));
   if (hash !== undefined) return `near "${hash.text}": syntax error`;
   return endsTransaction(tokens)
-    ? "ROLLBACK is not offered as a way to solve conflicts: it would end the platform's own transaction"
+    ? "ROLLBACK is not available to resolve conflicts. It would end the platform's transaction. Use ABORT instead"
     : null;
 }
 
-/** `OR ROLLBACK`, `ON CONFLICT ROLLBACK` and `RAISE(ROLLBACK, …)` end the whole transaction, and with it the object's. */
+/** `OR ROLLBACK`, `ON CONFLICT ROLLBACK` and `RAISE(ROLLBACK, …)` end the whole transaction, including the object's. */
 function endsTransaction(tokens: readonly Token[]): boolean {
   return tokens.some((token, index) => {
     if (wordOf(token) !== "ROLLBACK") return false;

@@ -1,19 +1,19 @@
 /**
- * Values as SQL that every SQLite reads back bit by bit. Decimal fractions are no such thing: SQLite 3.40 and 3.51 each read some of them
- * to a neighbour of the number that was meant. No I/O. No clock.
+ * Values as SQL that every SQLite version reads back bit by bit. Decimal fractions are not exact: SQLite 3.40 and 3.51 each read some of
+ * them as an adjacent number. No I/O. No clock.
  */
 import { Buffer } from "node:buffer";
 
-/** 2^53: up to it, every whole number is a real of its own. */
+/** 2^53: up to this number, a real represents every whole number exactly. */
 const EXACT = 2 ** 53;
 const FRACTION_BITS = 52;
 const EXPONENT_BIAS = 1_075;
-/** The greatest power of two in one factor; its decimal digits are few, and read exactly. */
+/** The greatest power of two in one factor. SQLite reads its few decimal digits exactly. */
 const FACTOR_BITS = 62;
 
-/** A REAL as an expression of which every step is exact. */
+/** A REAL as an expression whose every step is exact. */
 export function realLiteral(value: number): string {
-  // The number that SQLite itself writes for infinity: beyond every real.
+  // SQLite itself writes infinity as this number, which exceeds every real.
   if (!Number.isFinite(value)) return value > 0 ? "9.0e+999" : "-9.0e+999";
   if (Object.is(value, -0)) return "-0.0";
   if (Number.isInteger(value) && Math.abs(value) <= EXACT) return `${value}.0`;
@@ -21,8 +21,8 @@ export function realLiteral(value: number): string {
 }
 
 /**
- * Few decimals as people write them. Up to three of them are safe as a literal: the nearest tie between two doubles is farther away than
- * what SQLite's reading of m / 1000 can be off. More become a division, which IEEE 754 rounds right.
+ * A number with few decimals. Up to three of them are safe as a literal: the nearest tie between two doubles is farther away than SQLite's
+ * error in reading m / 1000. More decimals become a division, which IEEE 754 rounds correctly.
  */
 function decimalLiteral(value: number): string | null {
   const [, sign = "", whole = "", decimals = ""] = /^(-?)(\d{1,15})\.(\d{1,15})$/u.exec(String(value)) ?? [];
@@ -31,7 +31,7 @@ function decimalLiteral(value: number): string | null {
   return decimals.length <= 3 ? String(value) : `${sign}${digits}/1${"0".repeat(decimals.length)}.0`;
 }
 
-/** Mantissa times or over powers of two. */
+/** The mantissa, multiplied or divided by powers of two. */
 function binaryLiteral(value: number): string {
   const bits = new DataView(new ArrayBuffer(8));
   bits.setFloat64(0, value);
@@ -48,12 +48,12 @@ function binaryLiteral(value: number): string {
   return text;
 }
 
-/** What some reader takes for the end of a line, or acts on. */
+/** Characters that some reader treats as the end of a line or as a command. */
 const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 
 export const hasControl = (text: string): boolean => CONTROL.test(text);
 
-/** What a token in quotes says. */
+/** The content of a quoted token. */
 export function unquoted(token: string): string {
   const quote = token.charAt(0);
   return quote === "[" ? token.slice(1, -1) : token.slice(1, -1).replaceAll(quote + quote, quote);
@@ -69,12 +69,12 @@ export const hexOf = (bytes: Uint8Array): string => {
 
 export const blobLiteral = (bytes: Uint8Array): string => `X'${hexOf(bytes)}'`;
 
-/** For text that a quoted literal cannot hold: NUL ends one, a line break ends a line, and not all bytes are UTF-8. */
+/** For text that a quoted literal cannot hold: with NUL, with a line break, or with bytes that are not UTF-8. */
 export const textLiteral = (bytes: Uint8Array): string => `CAST(${blobLiteral(bytes)} AS TEXT)`;
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A text as a literal that stands on one line. */
+/** A text as a literal on one line. */
 export function lineText(bytes: Uint8Array): string {
   const text = decoded(bytes);
   return text === null || hasControl(text) ? textLiteral(bytes) : quoteText(text);

@@ -1,6 +1,6 @@
 /**
- * A schema's own text in a dump: one line, made of its tokens. A reader of lines finds none that a project began, and none of its comments;
- * and no reader finds a quote where SQLite finds none. No I/O. No clock.
+ * The text of a schema object in a dump: its tokens on one line, without comments. No project can insert a line of its own. Every reader
+ * finds the same quotes as SQLite. No I/O. No clock.
  */
 import { refusalOf, statementsIn } from "./lexer.ts";
 import type { Statement } from "./lexer.ts";
@@ -9,14 +9,14 @@ import type { Token } from "./tokens.ts";
 import { wordOf } from "./tokens.ts";
 import { Undumpable } from "./undumpable.ts";
 
-/** The statement that made an object. Throws `Undumpable`. */
+/** The statement that created an object. Throws `Undumpable`. */
 export function statementOf(type: string, name: string, sql: string): Statement {
   const [statement, second] = statementsIn(sql);
   if (statement === undefined || second !== undefined) throw undumpable(type, name, "its text is not one statement");
   const refusal = refusalOf(statement);
   if (refusal !== null) throw undumpable(type, name, refusal);
   const variable = statement.tokens.find(({ kind }) => kind === "variable");
-  if (variable !== undefined) throw undumpable(type, name, `${JSON.stringify(variable.text)} may be read as a quote`);
+  if (variable !== undefined) throw undumpable(type, name, `${JSON.stringify(variable.text)} could be read as a quote`);
   return statement;
 }
 
@@ -27,7 +27,7 @@ export function onOneLine(type: string, name: string, { tokens }: Statement): st
   let end = tokens[0]?.start ?? 0;
   for (const token of tokens) {
     if (token.start > end) text += " ";
-    text += hasControl(token.text) ? spelled(token, isVirtual, undumpable(type, name, CONTROL)) : token.text;
+    text += hasControl(token.text) ? hexExpression(token, isVirtual, undumpable(type, name, CONTROL)) : token.text;
     end = token.start + token.text.length;
   }
   return text;
@@ -35,16 +35,16 @@ export function onOneLine(type: string, name: string, { tokens }: Statement): st
 
 const CONTROL = "its text holds a name or an option with a line break or another control character";
 
-const undumpable = (type: string, name: string, why: string): Undumpable =>
-  new Undumpable(`The ${type} ${quoteName(name)} cannot be written as SQL that every reader takes for the same: ${why}.`);
+const undumpable = (type: string, name: string, reason: string): Undumpable =>
+  new Undumpable(`The ${type} ${quoteName(name)} has no SQL that every reader understands in the same way: ${reason}.`);
 
-/** A text as an expression, which compares as the literal does: a CAST alone would compare as a column of texts. */
-function spelled({ text }: Token, isVirtual: boolean, refusal: Undumpable): string {
+/** A text as an expression that compares like a literal. A CAST alone would compare like a text column. */
+function hexExpression({ text }: Token, isVirtual: boolean, refusal: Undumpable): string {
   if (!text.startsWith("'") || isVirtual) throw refusal;
   return `(${textLiteral(new TextEncoder().encode(unquoted(text)))}||'')`;
 }
 
-/** A name that we write: a table's or a column's. */
+/** A quoted name of a table or column, on one line. */
 export function lineName(name: string): string {
   if (hasControl(name)) throw new Undumpable(`The name ${JSON.stringify(name)} holds a line break or another control character.`);
   return quoteName(name);

@@ -1,4 +1,4 @@
-/** Reading rows through a cursor of the platform. Each is closed before its transaction ends: one left open would cost the whole object. */
+/** Reads rows with the platform's cursors. Each cursor is closed before its transaction ends: an open one would reset the object. */
 import type { ReadRows } from "./reader.ts";
 
 export function readerOf(sql: SqlStorage): ReadRows {
@@ -27,8 +27,8 @@ export function withCursor<Result>(
 }
 
 /**
- * A cursor that still has rows keeps its tables locked against DROP and ALTER until it is collected, and has no method that ends it. Asked
- * for its only row while there are more it complains, and is ended by that.
+ * A cursor with remaining rows locks its tables against DROP and ALTER until it is collected, and it has no method to close it. `one` throws
+ * on a cursor with more than one row, and closes it.
  */
 function close(cursor: Cursor): void {
   for (;;) {
@@ -40,18 +40,18 @@ function close(cursor: Cursor): void {
   }
 }
 
-/** Does something of which nothing stays, and hands back what came of it. What it throws is thrown. */
+/** Runs `work` in a transaction, rolls it back, and returns the result. Errors of `work` are thrown. */
 export function rolledBack<Result>(storage: DurableObjectStorage, work: () => Result): Result {
-  const undo = new Error("undone on purpose");
+  const rollback = new Error("rolled back on purpose");
   let result: { readonly of: Result } | undefined;
   try {
     storage.transactionSync(() => {
       result = { of: work() };
-      throw undo;
+      throw rollback;
     });
   } catch (error) {
-    if (error !== undo || result === undefined) throw error;
+    if (error !== rollback || result === undefined) throw error;
   }
-  if (result === undefined) throw new Error("A transaction that always ends with a throw did not");
+  if (result === undefined) throw new Error("A transaction that must throw did not throw");
   return result.of;
 }

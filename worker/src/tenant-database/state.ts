@@ -1,12 +1,12 @@
 /**
- * What the object remembers beside the project's tables. It stands in the platform's key-value store, whose table SQL can neither read
- * nor write, and takes part in transactions: no name of the project's is taken, and nothing it runs can reach this.
+ * State of the object outside the project's tables, in the platform's key-value store. SQL can neither read nor write that store, so a
+ * project's statements cannot reach the state, and it takes no table name. Writes to it are part of transactions.
  */
 import type { Busy, DatabaseState } from "./types.ts";
 
-/** How long a dump may pause between two parts. A dead reader stops a project's writes no longer than this. */
+/** How long a dump may pause between two parts. A reader that died blocks a project's writes for at most this time. */
 export const FREEZE_LEASE_MS = 120_000;
-/** After which a writer looks again whether the dump is through. */
+/** When a refused writer should try again. */
 const RETRY_FROZEN_SECONDS = 5;
 const RETRY_IMPORTING_SECONDS = 30;
 
@@ -18,12 +18,14 @@ interface Freeze {
 
 interface Import {
   readonly id: string;
-  /** Parts that are in. */
+  /** Number of imported parts. */
   readonly pieces: number;
 }
 
-/** What earlier releases left behind has no unit: they cut a dump into pieces of their own. */
+/** Imports of earlier releases have no unit, because those releases split a dump in another way. */
 type StoredImport = Import & { readonly unit?: "part" };
+
+export type FreezeStatus = "none" | "active" | "expired";
 
 export class TenantState {
   readonly #storage: DurableObjectStorage;
@@ -53,7 +55,7 @@ export class TenantState {
     return id === undefined || pieces === undefined ? null : { id, pieces };
   }
 
-  /** Whether the import that is under way counts parts, or has none yet. */
+  /** Whether the import in progress counts parts. True before the first part. */
   get importsParts(): boolean {
     const { pieces, unit } = this.#storage.kv.get<StoredImport>("import") ?? {};
     return unit === "part" || pieces === 0;
@@ -68,7 +70,7 @@ export class TenantState {
     return this.#storage.kv.get<Freeze>("freeze") ?? null;
   }
 
-  /** Another reader's freeze that holds is left alone. */
+  /** Starts or renews a freeze. Null while another reader's freeze is active. */
   freeze(id: string, now: number): Freeze | null {
     const { frozen } = this;
     if (frozen !== null && frozen.id !== id && frozen.until > now) return null;
@@ -77,7 +79,7 @@ export class TenantState {
     return freeze;
   }
 
-  /** A lease that ran out still tells the truth if nobody has written since: then it goes on. */
+  /** Renews a freeze. An expired lease can be renewed until a write ends it. */
   renew(id: string, now: number): boolean {
     if (this.frozen?.id !== id) return false;
     return this.freeze(id, now) !== null;
@@ -87,18 +89,18 @@ export class TenantState {
     if (this.frozen?.id === id) this.endFreeze();
   }
 
-  /** What a write meets. `expired`: the lease ran out, and whoever writes ends it, so that its reader learns that something was written. */
-  standing(now: number): "none" | "held" | "expired" {
+  /** `expired`: the next write must end the freeze, so that its reader notices the write. */
+  freezeStatus(now: number): FreezeStatus {
     const { frozen } = this;
     if (frozen === null) return "none";
-    return frozen.until > now ? "held" : "expired";
+    return frozen.until > now ? "active" : "expired";
   }
 
   endFreeze(): void {
     this.#storage.kv.delete("freeze");
   }
 
-  shown(now: number): DatabaseState {
+  describe(now: number): DatabaseState {
     const { createdAt, schemaVersion, frozen, importing } = this;
     return {
       createdAt,

@@ -1,23 +1,23 @@
-/** What may be asked of a project's database: one statement, and values for its parameters. No I/O. No clock. */
+/** Validates a query of a project's database: one statement, and values for its parameters. No I/O. No clock. */
 import { Buffer } from "node:buffer";
 import { leadingWords, refusalOf, statementsIn } from "./lexer.ts";
 import type { Statement } from "./lexer.ts";
 import type { Parameter } from "./types.ts";
 
-/** What SQLite is given: values that JavaScript holds exactly are bound, integers stand in the text. */
+/** A statement with its parameters. Integers are written into the text, other values are bound. */
 export interface Bound {
   readonly sql: string;
   readonly values: readonly (string | number | null | ArrayBuffer)[];
 }
 
-/** A statement that may be run, and the kind that decides how. */
+/** A statement that may run, with its kind. */
 export interface Prepared extends Bound {
-  /** Can stand in a subquery, so that its values can be read in another form. */
+  /** Can be a subquery, so that its values can be read with their types. */
   readonly isQuery: boolean;
   readonly isExplain: boolean;
 }
 
-/** Wrong without asking SQLite. `path`: the member of the request that is. */
+/** An error found without SQLite. `path`: the invalid member of the request. */
 export interface StatementError {
   readonly path: string;
   readonly message: string;
@@ -25,7 +25,7 @@ export interface StatementError {
 
 const TRANSACTIONS = new Set(["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"]);
 const OTHER_FILES = new Set(["ATTACH", "DETACH", "VACUUM"]);
-/** They tell, and change nothing; others would stay in force for whoever comes next. */
+/** Pragmas that only read. Others would stay in effect for later statements. */
 const PRAGMAS = new Set([
   "TABLE_INFO",
   "TABLE_XINFO",
@@ -41,17 +41,19 @@ const PRAGMAS = new Set([
 const MIN_INT = -(2n ** 63n);
 const MAX_INT = 2n ** 63n - 1n;
 
-/** Checks what can be checked before a database is asked. */
+/** Runs every check that needs no database. */
 export function prepare(sql: string, params: readonly Parameter[]): Prepared | StatementError {
-  const wrong = (message: string): StatementError => ({ path: "sql", message });
-  if (!sql.isWellFormed()) return wrong("must not contain broken surrogates");
-  if (sql.includes("\0")) return wrong("must not contain NUL characters. Use char(0) instead");
+  const invalid = (message: string): StatementError => ({ path: "sql", message });
+  if (!sql.isWellFormed()) return invalid("must not contain broken surrogates");
+  if (sql.includes("\0")) return invalid("must not contain NUL characters. Use char(0) instead");
   const statements = statementsIn(sql);
   const [statement] = statements;
-  if (!statement) return wrong("must contain a statement");
-  if (statements.length > 1) return wrong(`must be one statement, not ${statements.length}. Send each in its own request`);
-  const refusal = refusalOf(statement) ?? forbidden(statement);
-  if (refusal !== null) return wrong(refusal);
+  if (!statement) return invalid("must contain a statement");
+  if (statements.length > 1) return invalid(`must be one statement, not ${statements.length}. Send each in its own request`);
+  const refusal = refusalOf(statement);
+  if (refusal !== null) return invalid(`is not valid: ${refusal}`);
+  const prohibition = prohibitionOf(statement);
+  if (prohibition !== null) return invalid(prohibition);
   const bound = bind(statement, params);
   if ("path" in bound) return bound;
   const first = leadingWords(statement, 1)[0] ?? "";
@@ -59,7 +61,7 @@ export function prepare(sql: string, params: readonly Parameter[]): Prepared | S
   return { ...bound, isExplain, isQuery: !isExplain && ["SELECT", "VALUES", "WITH"].includes(first) };
 }
 
-function forbidden(statement: Statement): string | null {
+function prohibitionOf(statement: Statement): string | null {
   const [first = ""] = leadingWords(statement, 1);
   if (TRANSACTIONS.has(first)) return `must not use ${first}. Each statement is its own transaction`;
   if (OTHER_FILES.has(first)) return `must not use ${first}. A project has exactly one database`;
@@ -77,8 +79,8 @@ function pragmaName({ tokens }: Statement): string {
 }
 
 /**
- * Numbers are bound as reals by the platform, which a column without a type would keep: 1 becomes 1.0. Integers are written into the
- * text instead, as sums, since ORDER BY takes a lone integer for the number of a column.
+ * The platform binds numbers as reals, and a column without a type keeps them: 1 becomes 1.0. Integers are therefore written into the
+ * text. They are written as sums, because ORDER BY treats a single integer as the number of a column.
  */
 function bind(statement: Statement, params: readonly Parameter[]): Bound | StatementError {
   const variables = numbered(statement);
@@ -105,7 +107,7 @@ function bind(statement: Statement, params: readonly Parameter[]): Bound | State
   return { sql: sql + statement.text.slice(at), values };
 }
 
-/** As SQLite numbers them: `?5` is the fifth, `?` the one after the highest so far, and a name counts once. */
+/** Parameters as SQLite numbers them: `?5` is the fifth, `?` follows the highest so far, and a name counts once. */
 function numbered({ tokens }: Statement): { readonly start: number; readonly length: number; readonly index: number }[] {
   const names = new Map<string, number>();
   let highest = 0;

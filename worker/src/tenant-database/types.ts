@@ -1,15 +1,15 @@
-/** What a project's database promises to those who call it. Answers are plain data; JSON can hold all of them. */
+/** Requests and answers of a project's database. Answers are plain data that JSON can hold. */
 
-/** What JSON has no form for stands in an object: integers beyond 2^53, infinite reals, bytes. Sent back, it is the same value. */
+/** A value of SQLite. Integers beyond 2^53, reals that JSON cannot hold, and bytes come as an object. As a parameter, it is the same value. */
 export type WireValue = string | number | null | { readonly $int: string } | { readonly $real: string } | { readonly $blob: string };
 
-/** `$int`: decimal digits. `$real`: as JavaScript reads it, so that 1.0 can be told from 1. `$blob`: base64. */
+/** `$int`: decimal digits. `$real`: as JavaScript reads it, which distinguishes 1.0 from 1. `$blob`: base64. */
 export type Parameter = WireValue | boolean;
 
 export interface QueryRequest {
   readonly sql: string;
   readonly params: readonly Parameter[];
-  /** Refuses what would write, and could not keep it if it did. */
+  /** Refuses a statement that writes, and rolls it back. */
   readonly readOnly: boolean;
   readonly maxRows: number;
 }
@@ -18,15 +18,15 @@ export interface QueryRows {
   readonly result: "rows";
   readonly columns: readonly string[];
   readonly rows: readonly (readonly WireValue[])[];
-  /** There are more, which the limit of rows or of bytes kept back. */
+  /** More rows exist beyond the limit of rows or bytes. */
   readonly truncated: boolean;
-  /** As the platform counts and bills them: indexes count too. */
+  /** As the platform counts and bills them, including rows of indexes. */
   readonly rowsRead: number;
   readonly rowsWritten: number;
   readonly schemaVersion: number;
 }
 
-/** The database takes no writes now, or nothing at all. */
+/** The database refuses writes (frozen), or every request (importing). */
 export interface Busy {
   readonly result: "busy";
   readonly why: "frozen" | "importing";
@@ -36,13 +36,13 @@ export interface Busy {
 export type QueryAnswer =
   | QueryRows
   | Busy
-  /** Nothing was done. `path`: the member of the request that is wrong. */
+  /** The statement did not run, or was rolled back. `path`: the invalid member of the request. */
   | { readonly result: "refused"; readonly path: string; readonly message: string }
-  /** SQLite's own words; nothing of it stays. */
+  /** Rolled back. `message`: SQLite's own words. */
   | { readonly result: "failed"; readonly message: string };
 
 export interface DatabaseState {
-  /** Epoch milliseconds; null: nobody has created it, and it is empty. */
+  /** Epoch milliseconds. Null: not created yet, and empty. */
   readonly createdAt: number | null;
   readonly schemaVersion: number;
   readonly sizeBytes: number;
@@ -52,7 +52,7 @@ export interface DatabaseState {
 
 export type MigrateAnswer =
   | { readonly result: "migrated" | "already"; readonly schemaVersion: number }
-  /** Versions come one after the other. */
+  /** Versions are applied one after the other. */
   | { readonly result: "out_of_order"; readonly schemaVersion: number }
   | { readonly result: "failed"; readonly message: string }
   | Busy;
@@ -62,16 +62,16 @@ export type FreezeAnswer = { readonly result: "frozen"; readonly until: number }
 export interface TableSummary {
   readonly name: string;
   readonly rows: number;
-  /** SHA-256 in hex of each row, added up: the same rows in another order have the same. */
+  /** Sum of the SHA-256 hashes of all rows, in hex. It does not depend on the order of rows. */
   readonly hash: string;
 }
 
-/** The database cannot be read now: the freeze ended and something was written, or may have been. */
+/** The freeze has ended, and a write took place or may have taken place. */
 export interface Thawed {
   readonly result: "thawed";
 }
 
-/** SQLite complains, or there is no SQL for what the database holds; another try would not help. */
+/** SQLite reports an error, or a dump cannot hold the content. A retry does not help. */
 export interface Impossible {
   readonly result: "impossible";
   readonly detail: string;
@@ -82,7 +82,7 @@ export type DumpAnswer =
       readonly result: "part";
       readonly sql: string;
       readonly bytes: number;
-      /** Where the next part begins; null after the last one. */
+      /** Cursor of the next part. Null after the last one. */
       readonly next: string | null;
       readonly schemaVersion: number;
     }
@@ -100,11 +100,11 @@ export interface DumpPartRequest {
 export type SurveyAnswer =
   | {
       readonly result: "page";
-      /** Where the next page begins; null after the last one. */
+      /** Cursor of the next page. Null after the last one. */
       readonly next: string | null;
       /** Tables that end in this page. */
       readonly tables: readonly TableSummary[];
-      /** SHA-256 in hex; of the first page only. */
+      /** SHA-256 in hex, on the first page only. */
       readonly schemaHash: string | null;
       readonly schemaVersion: number;
     }
@@ -113,14 +113,14 @@ export type SurveyAnswer =
   | Busy;
 
 export type ImportAnswer =
-  /** So many parts are in. */
+  /** `pieces`: number of imported parts. */
   | { readonly result: "ready"; readonly pieces: number }
-  /** The database holds something already, or another import is under way. */
+  /** The database is not empty, or another import is in progress. */
   | { readonly result: "conflict"; readonly detail: string }
   | { readonly result: "failed"; readonly message: string };
 
 export interface Checks {
-  /** Empty: in order. */
+  /** Problems that SQLite found. */
   readonly quickCheck: readonly string[];
   /** Rows whose parent does not exist. */
   readonly foreignKeyViolations: number;

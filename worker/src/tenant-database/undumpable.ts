@@ -1,6 +1,6 @@
-/** What no dump can hold. No I/O. No clock. */
+/** The error for content that a dump cannot hold. No I/O. No clock. */
 
-/** It holds something that cannot be written as SQL, or not so that every reader takes it for what it is. */
+/** The content has no form in SQL, or none that every reader understands in the same way. */
 export class Undumpable extends Error {
   override readonly name = "Undumpable";
 }

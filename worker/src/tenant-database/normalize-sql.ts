@@ -1,33 +1,33 @@
 /**
- * SQL without what means nothing in it: comments, and blanks that part no words. Two texts that differ in nothing else come out the same. It
- * walks the text by itself and knows nothing of the dump's tokens, whose work it helps to compare. No I/O. No clock.
+ * SQL without comments and without blanks that separate no words. Two texts with no other difference have the same result. The survey
+ * checks the dump with this code, so it does not use the dump's tokens. No I/O. No clock.
  */
 
 const isWord = (character: string): boolean => /[\w$\u0080-\uFFFF]/u.test(character);
 const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 
-export function squashed(sql: string): string {
+export function normalizedSql(sql: string): string {
   let out = "";
-  let parted = false;
+  let separated = false;
   for (let at = 0; at < sql.length;) {
     const character = sql.charAt(at);
     const end = ignoredUntil(sql, at);
     if (end > at) {
-      parted = true;
+      separated = true;
       at = end;
       continue;
     }
     const close = /['"`[]/u.test(character) ? quotedUntil(sql, at, character === "[" ? "]" : character) : at + 1;
     const piece = sql.slice(at, close);
-    if (parted && isWord(out.slice(-1)) && isWord(character)) out += " ";
-    out += character === "'" && CONTROL.test(piece) ? spelled(piece) : piece;
-    parted = false;
+    if (separated && isWord(out.slice(-1)) && isWord(character)) out += " ";
+    out += character === "'" && CONTROL.test(piece) ? hexExpression(piece) : piece;
+    separated = false;
     at = close;
   }
   return out;
 }
 
-/** Behind blanks or a comment that begin here; the place itself where there are none. */
+/** The end of a blank or a comment at `at`, or `at` itself. */
 function ignoredUntil(sql: string, at: number): number {
   if (" \t\n\v\f\r\uFEFF".includes(sql.charAt(at))) return at + 1;
   const [open, close] = sql.startsWith("--", at) ? ["--", "\n"] : ["/*", "*/"];
@@ -43,8 +43,8 @@ function quotedUntil(sql: string, at: number, close: string): number {
   return sql.length;
 }
 
-/** As a dump writes a text that no line may hold. */
-function spelled(quoted: string): string {
+/** A text with control characters, in the form of a dump. */
+function hexExpression(quoted: string): string {
   const bytes = [...new TextEncoder().encode(quoted.slice(1, -1).replaceAll("''", "'"))];
   return `(CAST(X'${bytes
     .map((byte) => byte.toString(16).padStart(2, "0"))
