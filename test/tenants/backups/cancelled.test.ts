@@ -43,7 +43,7 @@ async function cancelled(): Promise<string> {
   await raised("reached");
   right(await post(`/api/jobs/${job_id}/cancel`));
   await removeExpiredBackups(deps());
-  expect(await readBackup("shop", id)).toMatchObject({ status: "failed", error: "Its job ended before it: it was cancelled." });
+  expect(await readBackup("shop", id)).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
   return job_id;
 }
 
@@ -92,6 +92,6 @@ test("a freeze that comes after its backup was given up holds nobody's writes up
   const { backup } = await backUp("shop");
   const row = await findBackup(env.DB, backup.id);
   if (row === null) throw new Error("There is no such backup");
-  await expect(freezeSource(deps(), sourceOf(row, 2))).rejects.toThrow("This backup does not run any more.");
+  await expect(freezeSource(deps(), sourceOf(row, 2))).rejects.toThrow("This backup is no longer running.");
   expect(await leftBehind("shop", backup.job_id)).toMatchObject({ frozen: null });
 });

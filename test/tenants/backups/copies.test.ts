@@ -102,7 +102,7 @@ describe("where a bot is configured", () => {
         id,
         bytes.map((byte) => byte ^ 1),
       );
-    await expect(fetchedBytes(backup.id)).rejects.toThrow(/damaged or gone/u);
+    await expect(fetchedBytes(backup.id)).rejects.toThrow(/damaged or missing/u);
   });
 
   test("a pause that Telegram asks for is slept through, and what was sent is not sent again", async () => {

@@ -59,7 +59,7 @@ describe("killed half-way, a backup goes on at the next part, and the file is th
       meddle((step, _nth, deps) => (step === "dump" ? bucket(deps) : undefined));
       const { backup, job } = await backUp("shop");
       expect(puts).toEqual([part(1), part(2), part(2)]);
-      expect(triesOf(job)).toContain("dump 1 failed: storage_unavailable: The store of backups did not answer.");
+      expect(triesOf(job)).toContain("dump 1 failed: storage_unavailable: Backup storage (R2) did not respond.");
       expect(backup).toMatchObject({ status: "verified", sha256: undisturbed.sha256 });
     }
   });
@@ -168,7 +168,7 @@ describe("a backup that fails", () => {
 
   test("because R2 stays away lets the database go", async () => {
     meddle((step, _nth, deps) => (step === "dump" ? withBucket(deps, { put: async () => Promise.reject(new Error("away")) }) : undefined));
-    expect(await failed()).toMatch(/^storage_unavailable: The store of backups did not answer/u);
+    expect(await failed()).toMatch(/^storage_unavailable: Backup storage \(R2\) did not respond/u);
   });
 
   test("because a stored part is not what was written is never called verified", async () => {
@@ -176,7 +176,7 @@ describe("a backup that fails", () => {
     meddle(async (step) => {
       if (step === "restore into a scratch") await env.BACKUPS.put((await objects("shop"))[0] ?? "", "something else");
     });
-    expect(await failed()).toMatch(/^conflict: Part 1 of the backup is damaged or gone/u);
+    expect(await failed()).toMatch(/^conflict: Part 1 of the backup is damaged or missing/u);
   });
 
   test("because what was restored differs says what differs", async () => {
@@ -258,10 +258,10 @@ describe("a download", () => {
       await env.BACKUPS.put(key, text);
       expect(await get(url)).toMatchObject({
         status: 409,
-        body: { code: "conflict", detail: "The manifest of this backup is damaged: it is not what was written." },
+        body: { code: "conflict", detail: "The manifest of this backup is damaged." },
       });
     }
     await env.BACKUPS.delete(key);
-    expect(await get(url)).toMatchObject({ status: 409, body: { detail: "The manifest of this backup is gone." } });
+    expect(await get(url)).toMatchObject({ status: 409, body: { detail: "The manifest of this backup is missing." } });
   });
 });

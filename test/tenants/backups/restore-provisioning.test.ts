@@ -272,7 +272,7 @@ describe("a restore that gives up while its project is made", () => {
     await ended((await ask({ payload: { retention: true } })).body.id);
     goOn();
     await ended(made.project.provisioning.job_id);
-    expect(await stateOf("copy-9")).toMatchObject({ status: "failed", error: "Its job ended before it: it was cancelled." });
+    expect(await stateOf("copy-9")).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
     expect(await tablesOf("copy-9")).toMatchObject(OPEN_AND_EMPTY);
   });
 

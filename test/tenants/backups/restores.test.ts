@@ -164,7 +164,7 @@ describe("a restore", () => {
     const payload = { project_id: "copy-5", backup_id: backup.id };
     expect(await ended((await ask({ type: "restore_backup", payload })).body.id)).toMatchObject({
       status: "failed",
-      error: expect.stringMatching(/^conflict: This restore was not asked for/u) as string,
+      error: expect.stringMatching(/^conflict: This restore was never requested/u) as string,
     });
   });
 });
@@ -257,7 +257,7 @@ test("a restore whose job was cancelled half-way is failed by whoever looks firs
   vi.restoreAllMocks();
   resolve();
   await closeAbandonedRestores(createDeps(env, () => Date.now()));
-  expect(await stateOf("copy-11")).toMatchObject({ status: "failed", error: "Its job ended before it: it was cancelled." });
+  expect(await stateOf("copy-11")).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
   expect(await objectOf("copy-11").state()).toMatchObject({ createdAt: null, frozen: null });
   await env.DB.prepare("UPDATE restores SET status = 'running', error = NULL WHERE project_id = 'copy-11'").run();
   expect((await restoreInto("copy-11")).restore).toMatchObject({ status: "completed", attempt: 2 });

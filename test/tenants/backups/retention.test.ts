@@ -89,7 +89,7 @@ describe("a backup whose job was cancelled half-way", () => {
     const { id } = await cancelled();
     expect((await queried("shop", "INSERT INTO t VALUES (1)")).result).toBe("busy");
     await sweep();
-    expect(await readBackup("shop", id)).toMatchObject({ status: "failed", error: "Its job ended before it: it was cancelled." });
+    expect(await readBackup("shop", id)).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
     expect((await queried("shop", "INSERT INTO t VALUES (1)")).result).toBe("rows");
     expect((await toldOf("shop")).map(({ type }) => type)).toEqual(["backup.failed"]);
     expect([await objects("shop"), (await objectOf("shop").state()).frozen]).toEqual([[], null]);

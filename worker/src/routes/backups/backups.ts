@@ -5,7 +5,7 @@ import { sendFile } from "../../http/file.ts";
 import { createRouter } from "../../http/index.ts";
 import { pageByTime, pageQuery } from "../../http/paging.ts";
 import { BACKUP_STATUSES, EXPORT_TYPES, listBackups } from "../../store/backups/backups.ts";
-import { backupJson, deleteBackupByHand, getBackup, getVerified, startBackup } from "../../tenants/backups/backups.ts";
+import { backupJson, deleteBackupOnRequest, getBackup, getVerified, startBackup } from "../../tenants/backups/backups.ts";
 import { downloadOf, manifestOf } from "../../tenants/backups/download.ts";
 import { BY_ADMIN } from "../../tenants/changing.ts";
 import { actorOf, existingProject } from "../acting.ts";
@@ -165,5 +165,5 @@ byAdmin("delete", "/projects/{id}/backups/{backup_id}", {
   problems: ["conflict"],
 }).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
-  return c.json(backupJson(await deleteBackupByHand(c.get("deps"), id, backup_id, BY_ADMIN)), 200);
+  return c.json(backupJson(await deleteBackupOnRequest(c.get("deps"), id, backup_id, BY_ADMIN)), 200);
 });
