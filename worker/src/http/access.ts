@@ -8,7 +8,7 @@ export interface ProjectPrincipal {
   readonly kind: "project";
   readonly projectId: string;
   readonly keyId: string;
-  /** Its share of the provider's limit; null: unlimited. */
+  /** Share of the provider's limit. Null: unlimited. */
   readonly share: number | null;
   readonly shareMode: ShareMode;
 }

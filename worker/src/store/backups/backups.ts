@@ -116,7 +116,11 @@ function statusConditions(status: BackupStatus | null): { readonly sql: string; 
 
 /** The newest first. */
 export async function listBackups(db: D1Database, { projectId, status, after, limit }: BackupFilter): Promise<BackupRow[]> {
-  const { sql, values } = where([{ sql: "project_id = ?", values: [projectId] }, ...statusConditions(status), createdBefore(after, "backups")]);
+  const { sql, values } = where([
+    { sql: "project_id = ?", values: [projectId] },
+    ...statusConditions(status),
+    createdBefore(after, "backups"),
+  ]);
   const query = db.prepare(`SELECT * FROM backups ${sql} ORDER BY created_at DESC, id DESC LIMIT ?`).bind(...values, limit);
   const { results } = await stored(async () => query.all<BackupRow>());
   return results;

@@ -2,7 +2,14 @@
 import type { Deps } from "../../deps.ts";
 import { findJob } from "../../store/jobs/jobs.ts";
 import type { JobRow } from "../../store/jobs/jobs.ts";
-import { abandonedBackups, backupsToDelete, deleteBackup, forgetScratch, markExpired, remainingScratches } from "../../store/backups/backups.ts";
+import {
+  abandonedBackups,
+  backupsToDelete,
+  deleteBackup,
+  forgetScratch,
+  markExpired,
+  remainingScratches,
+} from "../../store/backups/backups.ts";
 import type { BackupRow } from "../../store/backups/backups.ts";
 import { removeObjects } from "./bucket.ts";
 import { failBackup } from "./finish.ts";
