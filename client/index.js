@@ -27,7 +27,7 @@ const MIN_REMAINING_MS = 500;
 
 /**
  * @typedef {object} ReserveOptions
- * @property {number} [calls] Calls that one request of yours costs at most. Default: 1.
+ * @property {number} [calls] Most calls that one request to the provider may cost. Default: 1.
  * @property {number} [minCalls] Grants the remaining calls, if there are at least this many.
  * @property {string} [id] Makes the request idempotent. Default: a random id.
  * @property {string} [provider] Default: the provider of the client.

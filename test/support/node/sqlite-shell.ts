@@ -10,7 +10,7 @@ export const hasShell = spawnSync("sqlite3", ["--version"]).status === 0;
 export interface ShellRun {
   readonly status: number | null;
   readonly complaints: string;
-  /** What stands in the folder beside the database. */
+  /** Other files in the database's folder. */
   readonly files: readonly string[];
 }
 

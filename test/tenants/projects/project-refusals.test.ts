@@ -7,7 +7,7 @@ beforeEach(async () => {
   await makeOrganization("org");
 });
 
-describe("what is wrong is named", () => {
+describe("errors name the wrong field", () => {
   const base = { organization_id: "org", name: "Right" };
 
   test.each([

@@ -181,10 +181,10 @@ test("no sweep checks a project that is not ready, and no billed call is accepte
 });
 
 test("a job for an unknown project reports it, and one for a ready project does nothing", async () => {
-  const { body } = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "nobody" } });
+  const { body } = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "unknown" } });
   expect(await ended(body.id)).toMatchObject({
     status: "failed",
-    error: 'The project "nobody" does not exist or is already provisioned. POST /api/projects creates one.',
+    error: 'The project "unknown" does not exist or is already provisioned. POST /api/projects creates one.',
   });
   await createdBy();
   const again = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "shop" } });

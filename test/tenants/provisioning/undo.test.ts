@@ -48,7 +48,7 @@ const refuse = {
     ).run(),
 };
 
-describe("a failure is undone in the opposite order, and leaves nothing", () => {
+describe("a failure is rolled back in reverse order, and leaves nothing", () => {
   const ALL = ["POST auth", "POST realtime", "POST storage"];
   const DELETES = ["DELETE storage", "DELETE realtime", "DELETE auth"];
 
@@ -104,7 +104,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     });
   });
 
-  test("and the same id is as good as new", async () => {
+  test("and the id can be used again", async () => {
     let healthy = false;
     services((what) => (what === "POST storage" && !healthy ? new Response(null, { status: 500 }) : null));
     const first = await createdBy();
@@ -113,13 +113,13 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     expect(second.job).toMatchObject({ status: "completed", run: 1 });
     expect(second.made.job.id).not.toBe(first.made.job.id);
     expect(statusText(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
-    // The job of the first one cannot bring it back, and does nothing to the second.
+    // The first project's job cannot restore it, and does not change the second project.
     const { body } = await post<Job>(`/api/jobs/${first.job.id}/retry`);
     expect(await ended(body.id)).toMatchObject({ status: "completed" });
     expect(statusText(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
   });
 
-  test("nor an endpoint that was to hear of it", async () => {
+  test("including its webhook endpoints", async () => {
     const { promise: added, resolve } = Promise.withResolvers<void>();
     services(async (what) => {
       await added;
@@ -144,7 +144,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     expect(await leftOf("shop", made.api_key.id)).toEqual([]);
   });
 
-  test("and what cannot be undone is told, stays written down, and is undone by housekeeping", async () => {
+  test("and a failed rollback is reported, stays recorded, and is finished by housekeeping", async () => {
     let healthy = false;
     const asked = services((what) => (!healthy && /storage|DELETE realtime/u.test(what) ? new Response(null, { status: 503 }) : null));
     const { made, job } = await createdBy();
@@ -174,9 +174,9 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
   });
 });
 
-describe("what nobody ends any more is ended by housekeeping", () => {
-  test("a project whose job was never asked for is provisioned", async () => {
-    vi.spyOn(JobQueue.prototype, "enqueueProvisionProjectJob").mockRejectedValueOnce(new Error("the index is away"));
+describe("housekeeping finishes projects that have no working job", () => {
+  test("a project whose job was never enqueued is provisioned", async () => {
+    vi.spyOn(JobQueue.prototype, "enqueueProvisionProjectJob").mockRejectedValueOnce(new Error("the index is unavailable"));
     const { status, body } = await create();
     expect({ status, job: body.job.status }).toEqual({ status: 201, job: null });
     await setClock("2031-05-14T14:14:00Z");
@@ -186,7 +186,7 @@ describe("what nobody ends any more is ended by housekeeping", () => {
     expect((await housekeeping()).resumed).toMatchObject({ provisionings: 0 });
   });
 
-  test("one whose job was cancelled is undone", async () => {
+  test("a project whose job was cancelled is rolled back", async () => {
     let goOn = (): void => undefined;
     const held = new Promise<void>((resolve) => {
       goOn = resolve;
@@ -206,7 +206,7 @@ describe("what nobody ends any more is ended by housekeeping", () => {
     expect(asked.map(({ what }) => what).slice(2)).toEqual(["DELETE realtime", "DELETE auth"]);
   });
 
-  test("one whose job is gone is provisioned by another, and the old one, back from the dead, changes nothing", async () => {
+  test("a project whose job is lost is provisioned by another job, and the lost job changes nothing when it returns", async () => {
     let goOn = (): void => undefined;
     const held = new Promise<void>((resolve) => {
       goOn = resolve;
@@ -233,11 +233,11 @@ describe("what nobody ends any more is ended by housekeeping", () => {
   });
 });
 
-test("every table that names projects goes with one whose creation is undone, or tells of what was", async () => {
+test("a rollback clears every table with project ids, except the tables that keep a history", async () => {
   const tables = await rows("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%project_id TEXT%'");
-  // No key works before a project is ready and no use of it is counted, so that these hold nothing of one that never was.
+  // Before a project is ready, no key works and no use is counted. These tables therefore have no rows of it.
   const counted = ["counters", "adjustments", "gauges", "admissions", "usage_events", "threshold_notices", "evaluations"];
-  // Nor is a backup taken.
+  // No backup is made either.
   const unused = [...counted, "backups"];
   const told = ["audit_log", "events", "jobs", "restores", "webhook_deliveries"];
   const history = [...told, "project_minutes", "project_hours", "abuse_detections", "signals"];
