@@ -276,7 +276,7 @@ describe("steps of jobs", () => {
         "open",
         "tell operators",
         "is the project ready",
-        "until look ${look + 1}",
+        "until look ${check + 1}",
         "begin",
         "load",
         "compare",
