@@ -254,7 +254,7 @@ export class QuotaClient {
   }
 
   /**
-   * Releases a reservation that may or may not exist.
+   * Releases a reservation that may not exist.
    * @param {string} id
    * @param {string | undefined} provider
    */
@@ -268,7 +268,7 @@ export class QuotaClient {
   }
 
   /**
-   * Sends a request that may be repeated, until there is a response that says yes or no.
+   * Sends a request that may be repeated, until there is a definite response.
    * @param {string} method
    * @param {string} path
    * @param {{ body?: unknown, signal?: AbortSignal | undefined }} options

@@ -111,7 +111,7 @@ describe("a cursor", () => {
     ["half a page", (right: string) => pointingAt(right, [0, 0, 1.5])],
     ["words for numbers", (right: string) => pointingAt(right, ["0", "0", "1"])],
     ["too few numbers", (right: string) => pointingAt(right, [0, 1])],
-  ])("that is none, %s, is refused", async (_, broken) => {
+  ])("that is malformed, %s, is refused", async (_, broken) => {
     const { status, body } = await enrich({ resume: broken(await cursor()) });
     const message = "must be the unchanged cursor of an earlier answer";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });

@@ -115,7 +115,7 @@ describe("Telegram's client", () => {
     [400, "Bad Request: chat not found", false],
     [429, "Too Many Requests", true],
     [502, "Bad Gateway", true],
-  ])("%i %s: tried again %s", async (status, description, retryable) => {
+  ])("%i %s: retried: %s", async (status, description, retryable) => {
     answering(bad(status, description));
     expect(await errorOf(client.sendMessage("Hello"))).toMatchObject({
       retryable,

@@ -57,7 +57,7 @@ const table = record({ of: name, columns: array(column, { minLength: 1, maxLengt
     `CREATE TABLE ${of}(${[...columns, ...(key.length === 0 ? [] : [`PRIMARY KEY (${key.join(" DESC, ")})`])].join(",\n")}) ${end}`,
 );
 const rows = tuple(name, array(array(value, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 6 })).map(([of, all]) =>
-  // Of one length, as each table needs it.
+  // One statement per number of columns. SQLite rejects those that do not fit the table.
   [1, 2, 3, 4, 5].map(
     (length) =>
       `INSERT OR IGNORE INTO ${of} VALUES ${all.map((row) => `(${Array.from({ length }, (_, at) => row[at % row.length]).join(", ")})`).join(", ")}`,

@@ -111,7 +111,7 @@ export function content(database: DatabaseSync): unknown {
       const one = `${quoted(name)}.${quoted(column)}`;
       return [`typeof(${one})`, `CASE WHEN typeof(${one}) IN ('text', 'blob') THEN hex(${one}) ELSE ${one} END`];
     });
-    // An R-tree's own order is that of its nodes.
+    // An R-tree returns rows in the order of its nodes.
     const order = kinds.get(name) === "virtual" ? "ORDER BY 1, 2, 3, 4" : "NOT INDEXED";
     return [name, orWhy(() => all(`SELECT ${selected.join(", ")} FROM ${quoted(name)} ${order}`, true))];
   });

@@ -73,7 +73,7 @@ describe("the measurements", () => {
   });
 });
 
-describe("what follows", () => {
+describe("the decision", () => {
   beforeEach(async () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 2_000, errors: 1_500 });

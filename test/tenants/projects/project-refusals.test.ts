@@ -78,7 +78,7 @@ describe("errors name the wrong field", () => {
     ["GET", "/evaluations"],
     ["GET", "/suspensions"],
     ["GET", "/keys"],
-  ])("%s of a project that is not there%s: 404", async (method, path, body?: unknown) => {
+  ])("%s of an unknown project%s: 404", async (method, path, body?: unknown) => {
     expect(refusal(await call(method, `/api/projects/nothing${path}`, body))).toEqual({ status: 404, code: "not_found" });
   });
 });

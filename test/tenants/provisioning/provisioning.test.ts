@@ -159,7 +159,7 @@ describe("a project is provisioned", () => {
   });
 });
 
-test("a project from before there was provisioning is ready, and is created by no request again", async () => {
+test("a project older than provisioning is ready, and no request creates it again", async () => {
   await addProject("shop", "org");
   expect(await readProject("shop")).toMatchObject({ provisioning: { status: "done", job_id: null, steps: [], error: null } });
   expect(statusText(await post("/api/projects/shop/database/query", { sql: "SELECT 1" }))).toBe("200");

@@ -34,7 +34,7 @@ afterEach(async () => {
 
 const jobs = async (): Promise<number> => Number((await rows("SELECT count(*) AS n FROM jobs WHERE type = 'deliver_webhook'"))[0]?.["n"]);
 
-describe("handing on", () => {
+describe("dispatching", () => {
   test("done concurrently makes one delivery, one job and one request per event", async () => {
     const received = receiver();
     await makeWebhook();

@@ -1,4 +1,4 @@
-/** The caller of a request, as routes see it. The middleware of the front door finds it out. */
+/** The caller of a request, as routes see it. The authentication middleware determines it. */
 import type { Demand } from "../store/limits/admissions.ts";
 import type { RequestCounts } from "../store/abuse/rates.ts";
 import type { ShareMode } from "../store/projects/projects.ts";

@@ -1,6 +1,6 @@
 /** Pages of a provider that gives at most 10,000 results. No I/O. No clock. */
 
-/** However it is paged. */
+/** For every page size. */
 export const PROVIDER_MAX_RESULTS = 10_000;
 
 /** No request goes beyond result 10,000, so a page that would straddle it is out of reach. */
@@ -18,7 +18,7 @@ interface Progress {
   readonly total: number | null;
 }
 
-/** Pages still to fetch as far as is known: of a list that was never seen, one. */
+/** Known number of pages still to fetch. One for a list that was never fetched. */
 export function pagesToFetch({ results_covered, total }: Progress, pageSize: number): number {
   const first = nextPage(results_covered, pageSize);
   const last = total === null ? first : Math.ceil(total / pageSize);

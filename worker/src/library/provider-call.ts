@@ -1,4 +1,4 @@
-/** One paid provider call: where quota and provider meet. Every path to the provider goes through here. */
+/** One paid provider call: reserves quota, sends the request, charges the cost. All requests to the provider use this file. */
 import { Problem } from "../errors.ts";
 import { providerReport } from "../deps.ts";
 import type { Deps } from "../deps.ts";
@@ -12,9 +12,9 @@ import { traceRequest, spenderAttributes, traceCall } from "./quota-spans.ts";
 
 export type Paid<Value> =
   | { readonly result: "answered"; readonly value: Value; readonly charged: number; readonly status: QuotaStatus | null }
-  /** The provider failed, or said no for a reason that is not the quota's. */
+  /** The provider failed, or refused for a reason other than its quota. */
   | { readonly result: "failed"; readonly outcome: Outcome; readonly charged: number; readonly status: QuotaStatus | null }
-  /** The ledger refused (nothing was sent: charged 0), or the provider did (charged). */
+  /** The ledger refused (nothing was sent, `charged` is 0), or the provider refused (`charged` may be above 0). */
   | { readonly result: "refused"; readonly refusal: Refusal; readonly charged: number; readonly status: QuotaStatus };
 
 /** The cost of one request, and the caller that it is charged to. */
