@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => void vi.restoreAllMocks());
 
 const latest = async (query = ""): Promise<Entry | undefined> => (await audit(query))[0];
-const noted = async (): Promise<unknown[]> =>
+const audited = async (): Promise<unknown[]> =>
   (await audit())
     .toReversed()
     .map(({ actor, action, subject, project_id, before, after }) => [actor, action, subject, project_id, before, after]);
@@ -32,7 +32,7 @@ describe("the quota's operation", () => {
     right(await put("/api/quota/usage", { used: 30 }));
     right(await post("/api/quota/reset"));
     const changed = { ...inForce, daily_limit: 9_000, enforcement: "observe" };
-    expect(await noted()).toEqual([
+    expect(await audited()).toEqual([
       is("quota.settings.change", inForce, changed),
       is("quota.settings.restore", changed, { ...inForce, rate_per_second: 3 }),
       is("quota.usage.set", { used: 0 }, { used: 40 }),
@@ -43,12 +43,12 @@ describe("the quota's operation", () => {
 
   test("is the same in the quota's history, with the API's names", async () => {
     right(await put("/api/quota/settings", { safety_buffer: 1_000 }));
-    const [noted_, told] = [await latest(), (await get<{ operations: Body[] }>("/api/quota/history?days=1")).body.operations[0]];
-    expect(told).toEqual({
+    const [entry, operation] = [await latest(), (await get<{ operations: Body[] }>("/api/quota/history?days=1")).body.operations[0]];
+    expect(operation).toEqual({
       at: NOW,
       action: "settings.change",
       actor: "admin",
-      before: noted_?.before,
+      before: entry?.before,
       after: { ...inForce, safety_buffer: 1_000 },
     });
   });
@@ -137,9 +137,9 @@ describe("the quota's operation", () => {
     const turn = async (enforcement: string) =>
       callWith({ QUOTA_LEDGER: unavailable }, "/api/quota/settings", { method: "PUT", headers, body: JSON.stringify({ enforcement }) });
     expect(await turn("off")).toMatchObject({ status: 200, body: { applied_to: "switch" } });
-    expect(await noted()).toEqual([is("quota.settings.switch", null, { enforcement: "off" })]);
+    expect(await audited()).toEqual([is("quota.settings.switch", null, { enforcement: "off" })]);
     const refused = await callWith({ QUOTA_LEDGER: unavailable }, "/api/quota/usage", { method: "PUT", headers, body: '{"used": 1}' });
     expect(refused.status).toBe(503);
-    expect(await noted()).toHaveLength(1);
+    expect(await audited()).toHaveLength(1);
   });
 });
