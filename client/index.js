@@ -27,7 +27,7 @@ const MIN_REMAINING_MS = 500;
 
 /**
  * @typedef {object} ReserveOptions
- * @property {number} [calls] Calls that one request of yours costs at most. Default: 1.
+ * @property {number} [calls] Most calls that one request to the provider may cost. Default: 1.
  * @property {number} [minCalls] Grants the remaining calls, if there are at least this many.
  * @property {string} [id] Makes the request idempotent. Default: a random id.
  * @property {string} [provider] Default: the provider of the client.
@@ -254,7 +254,7 @@ export class QuotaClient {
   }
 
   /**
-   * Releases a reservation that may or may not exist.
+   * Releases a reservation that may not exist.
    * @param {string} id
    * @param {string | undefined} provider
    */
@@ -268,7 +268,7 @@ export class QuotaClient {
   }
 
   /**
-   * Sends a request that may be repeated, until there is a response that says yes or no.
+   * Sends a request that may be repeated, until there is a definite response.
    * @param {string} method
    * @param {string} path
    * @param {{ body?: unknown, signal?: AbortSignal | undefined }} options

@@ -254,7 +254,7 @@ describe("steps of jobs", () => {
         "destroy the scratch",
         "write the manifest",
         "complete",
-        // What an earlier release said in a step of this name is a list, which the handler knows and does not take for its own.
+        // In an earlier release this step returned a list. The handler recognizes the list and rejects it.
         "compare",
         "compare",
         "throw away earlier parts",
@@ -276,7 +276,7 @@ describe("steps of jobs", () => {
         "open",
         "tell operators",
         "is the project ready",
-        "until look ${look + 1}",
+        "until look ${check + 1}",
         "begin",
         "load",
         "compare",

@@ -7,7 +7,7 @@ import { defineConfig } from "vitest/config";
 import { unstable_readConfig } from "wrangler";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-/** What takes minutes. */
+/** Includes tests that take minutes. */
 const soak = (process.env["SOAK"] ?? process.env["STORM_SEED"]) !== undefined;
 /** Set by `npm run record-release`, which then runs the recorder and no test. */
 const release = process.env["RECORD_RELEASE"] ?? "";
@@ -15,19 +15,19 @@ const release = process.env["RECORD_RELEASE"] ?? "";
 const MEMORY = "/dev/shm";
 const ROOM = 4 * 1024 ** 3;
 
-/** A disk in memory with room enough, null where there is none. */
+/** A memory disk with enough free space, or null. */
 function memoryDisk(): string | null {
   if (!existsSync(MEMORY)) return null;
   const { bavail, bsize } = statfsSync(MEMORY);
   return bavail * bsize > ROOM ? MEMORY : null;
 }
 
-// A test begins with empty stores: thousands of databases are made and thrown away, which a disk would be asked to keep. What Node's tests
-// start has the usual folder: programs may not be run from memory.
+// Each test begins with empty stores. Thousands of short-lived databases are faster in memory than on a disk. Programs that Node's tests
+// start keep the usual folder, because programs may not be run from memory.
 const usualFolder = tmpdir();
 process.env["TMPDIR"] = process.env["TMPDIR"] ?? memoryDisk() ?? usualFolder;
 
-/** The simulator answers every outbound request of the Worker under test, from an isolate of its own. */
+/** The simulator answers every outbound request of the Worker under test, from a separate isolate. */
 async function simulator() {
   const { outputFiles } = await build({
     entryPoints: [`${root}scripts/isbndb-simulator/worker.ts`],
@@ -75,8 +75,8 @@ const workerPlugin = () =>
   }));
 
 /**
- * Files with a runtime of their own, which costs seconds for each. Some change the configuration, which the Worker reads once. Others
- * leave work behind that new-file.ts does not wait for.
+ * Files with their own runtime, which costs seconds per file. Some change the configuration, which the Worker reads once. Others end with
+ * unfinished work that new-file.ts does not wait for.
  */
 const OWN_RUNTIME = [
   "test/faults/**/*.test.ts",
@@ -92,7 +92,7 @@ const OWN_RUNTIME = [
   "test/upgrade/{later-parts,state}.test.ts",
 ];
 
-/** What runs in Node: the commands, the built product, and what is read from the source. */
+/** Tests that run in Node: commands, the built product, and checks of the source. */
 const NODE_FILES = [
   "test/scripts/**/*.test.ts",
   "test/e2e/**/*.test.ts",
@@ -108,9 +108,9 @@ const NO_SECRETS = "test/support/no-secrets.ts";
 export default defineConfig({
   root,
   test: {
-    // More than the two cores that the suite is made for: most files wait for I/O half of their time.
+    // More than the two cores that the suite is made for, because most files wait for I/O half of their time.
     maxWorkers: 3,
-    // What the Worker logs is shown where a test fails.
+    // The Worker's log is shown only for failed tests.
     silent: "passed-only",
     coverage: {
       provider: "istanbul",
@@ -125,9 +125,9 @@ export default defineConfig({
           name: "worker",
           include: [release === "" ? "test/**/*.test.ts" : "test/upgrade/record/release.ts"],
           exclude: [...NODE_FILES, ...OWN_RUNTIME],
-          // Loading the Worker again for each file took half of the suite's time. new-file.ts undoes what the file before left behind.
+          // Reloading the Worker for each file took half of the suite's time. new-file.ts resets the state after the previous file.
           isolate: false,
-          // A recording holds secrets of the suite, to be used again.
+          // A recording keeps the suite's secrets, because later tests use them.
           setupFiles: release === "" ? ["test/support/new-file.ts", NO_SECRETS] : [],
           testTimeout: 60_000,
         },

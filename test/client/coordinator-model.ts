@@ -43,7 +43,7 @@ export class CoordinatorModel {
     return Date.now() + this.#limits.skewMs;
   }
 
-  /** Ends what is over. Returns calls charged and held. */
+  /** Ends expired reservations. Returns the charged calls and the reserved calls. */
   totals(): { charged: number; held: number } {
     let [charged, held] = [0, 0];
     for (const reservation of this.reservations.values()) {

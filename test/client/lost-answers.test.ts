@@ -94,7 +94,7 @@ describe("a client whose answers get lost", () => {
     vi.useRealTimers();
   });
 
-  it("charges what was sent, charges nothing else, sends in turn and within the limit, and holds nothing in the end", async () => {
+  it("charges exactly the sent calls, sends in turn and within the limit, and leaves no reservation open", async () => {
     const property = fc.asyncProperty(
       fc.array(work, { minLength: 1, maxLength: 6 }),
       fc.array(fate, { maxLength: 24 }),

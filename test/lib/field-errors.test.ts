@@ -1,4 +1,4 @@
-/** Errors of fields are plain sentences with the field, the value and what is accepted, and hold no words of the validation library. */
+/** Errors of fields are plain sentences with the field, the value and the accepted values. They have no text of the validation library. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -67,7 +67,7 @@ describe("a field error", () => {
     expect(value("x".repeat(1_000))).toHaveLength(201);
   });
 
-  it("is a sentence without words of the validation library, whatever was given", () => {
+  it("is a sentence without text of the validation library, for any body", () => {
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...Object.keys(BODY.shape), "call", "other"), fc.jsonValue()), (given) => {
         for (const sentence of sentences(BODY, given)) {

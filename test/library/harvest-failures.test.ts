@@ -14,7 +14,7 @@ async function jobsEnded(): Promise<void> {
 }
 
 describe("failures", () => {
-  test("are tried again with growing pauses, and given up visibly", async () => {
+  test("are retried after growing pauses, and given up with a reason", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/author/", times: 0 });
     await add({ authors: ["Broken"] });
     let now = Date.parse("2031-05-14T14:03:11Z");
@@ -34,21 +34,21 @@ describe("failures", () => {
     expect(await run()).toMatchObject({ targets: 1, failed: 0 });
   });
 
-  test("in a row end the run: the list is not burned", async () => {
+  test("in a row end the run, so that the other targets are not tried", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/author/", times: 0 });
     await add({ authors: authors(20) });
     expect(await run()).toMatchObject({ calls: 3, stopped: "provider_failing" });
     expect(await simulator.state()).toMatchObject({ spent: 3 });
   });
 
-  test("of the key or the plan end it at once and blame no target", async () => {
+  test("of the key or the plan end the run immediately and count for no target", async () => {
     await simulator.control("POST", "/faults", { kind: "wrong_plan", path: "/author/" });
     await add({ authors: authors(2) });
     expect(await run()).toMatchObject({ targets: 0, calls: 1, stopped: "provider_failing" });
     expect(await run()).toMatchObject({ targets: 2, stopped: "nothing_due" });
   });
 
-  test("of a batch that is too large are cured by smaller ones", async () => {
+  test("of a batch that is too large are followed by smaller batches", async () => {
     await simulator.control("POST", "/faults", { kind: "too_large", path: "/books", times: 2 });
     await add({ isbns: isbns(0, 1_000) });
     await run();
@@ -68,8 +68,8 @@ describe("failures", () => {
   });
 });
 
-describe("what nobody may lose", () => {
-  test("a provider that charges for every refusal is left alone after three", async () => {
+describe("limits of a run", () => {
+  test("after three charged refusals the provider gets no more requests", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 429, path: "/books", times: 0, headers: { "retry-after": "1" } });
     await add({ isbns: isbns(0, 10) });
     const { calls, stopped } = await run();
@@ -77,19 +77,19 @@ describe("what nobody may lose", () => {
     expect(await counts()).toEqual({ "isbn due": 10 });
   });
 
-  test("without a body a run has its usual time", async () => {
+  test("without a body a run has its default duration", async () => {
     await add({ authors: ["A"] });
     const { status, body } = await post<Run>("/api/harvest/run");
     expect({ status, body }).toMatchObject({ status: 200, body: { targets: 1 } });
   });
 
-  test("a run takes no more than an invocation may ask of the database, and the next one goes on", async () => {
+  test("a run stays within the database queries of an invocation, and the next run continues", async () => {
     await add({ authors: authors(70) });
     expect(await run()).toMatchObject({ targets: 60, stopped: "enough_for_one_run" });
     expect(await run()).toMatchObject({ targets: 10, stopped: "nothing_due" });
   });
 
-  test("calls that were paid are in the row, though the database failed in the middle", async () => {
+  test("charged calls are in the run's row, although the database failed during the run", async () => {
     await add({ authors: ["A"] });
     await env.DB.exec("CREATE TRIGGER broken BEFORE UPDATE OF state ON harvest_targets BEGIN SELECT RAISE(ABORT, 'disk'); END");
     expect(await run()).toMatchObject({ calls: 1, stopped: "error" });
@@ -97,7 +97,7 @@ describe("what nobody may lose", () => {
     expect((await overview()).runs).toMatchObject([{ calls: 1, stopped: "error" }]);
   });
 
-  test("a run that was cut off is closed by a later one", async () => {
+  test("an interrupted run is closed by a later run", async () => {
     await env.DB.prepare("INSERT INTO harvest_runs (id, started_at) VALUES ('cut-off', ?)")
       .bind(Date.now() - 3_600_000)
       .run();
@@ -105,7 +105,7 @@ describe("what nobody may lose", () => {
     expect((await overview()).runs.find(({ id }) => id === "cut-off")).toMatchObject({ stopped: "interrupted" });
   });
 
-  test("high priority does not wait behind what failed before", async () => {
+  test("high priority does not wait for targets that failed before", async () => {
     await add({ isbns: isbns(0, 30), priority: 1 });
     await env.DB.prepare("UPDATE harvest_targets SET tries = 4").run();
     await add({ isbns: isbns(100, 10), priority: 100 });
@@ -115,7 +115,7 @@ describe("what nobody may lose", () => {
     expect(batch?.isbns?.toSorted()).toEqual(isbns(100, 10).toSorted());
   });
 
-  test("an author's books are told as a whole, not as the last page", async () => {
+  test("the result counts all books of an author, not only the last page", async () => {
     await simulator.control("PUT", "/settings", { authors: { Long: 2_500 } });
     await add({ authors: ["Long"] });
     await run();
@@ -123,8 +123,8 @@ describe("what nobody may lose", () => {
   });
 });
 
-describe("two at once", () => {
-  test("runs do each target once", async () => {
+describe("concurrent runs", () => {
+  test("harvest each target once", async () => {
     await add({ authors: authors(30), isbns: isbns(0, 1_500) });
     const runs = await Promise.all([run(), run(), run()]);
     expect(runs.reduce((sum, { targets }) => sum + targets, 0)).toBe(1_530);
@@ -143,7 +143,7 @@ describe("two at once", () => {
     expect((await overview()).runs).toHaveLength(2);
   });
 
-  test("a crashed run's targets are free again when its time is over", async () => {
+  test("targets of a crashed run are free again after its lease", async () => {
     await add({ authors: ["Held"] });
     await env.DB.prepare("UPDATE harvest_targets SET taken_by = 'crashed', taken_until = ?")
       .bind(Date.now() + 60_000)
@@ -153,7 +153,7 @@ describe("two at once", () => {
     expect(await run()).toMatchObject({ targets: 1 });
   });
 
-  test("interactive requests are not refused while the harvest would be granted as much", async () => {
+  test("interactive requests are granted whenever the harvest would be granted as many calls", async () => {
     await settings({ daily_limit: 100, safety_buffer: 0, background_floor: 50 });
     await add({ authors: authors(100) });
     const [harvest, ...interactive] = await Promise.all([

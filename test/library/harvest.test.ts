@@ -185,7 +185,7 @@ describe("pauses", () => {
     [2, { state: "due", dueAt: 2_400_000 }],
     [4, { state: "due", dueAt: 38_400_000 }],
     [5, { state: "failed", dueAt: 0 }],
-  ])("after try %i", (tries, expected) => {
+  ])("after attempt %i", (tries, expected) => {
     expect(afterFailure(tries, 0)).toEqual(expected);
   });
 

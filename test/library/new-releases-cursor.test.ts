@@ -11,8 +11,8 @@ beforeEach(async () => {
   await appeared({ "2025-11": 1_200, "2025-12": 40 });
 });
 
-describe("a day that ends midway", () => {
-  test("gives a cursor with which the same request goes on the next day", async () => {
+describe("quota that runs out during a request", () => {
+  test("gives a cursor that continues the same request on the next day", async () => {
     await leave(1);
     const first = await enrich();
     expect({ status: first.status, body: stableFields(first.body) }).toEqual({
@@ -49,7 +49,7 @@ describe("a day that ends midway", () => {
     expect(await countRows("books")).toBe(1_240);
   });
 
-  test("or midway through subjects", async () => {
+  test("also between two subjects", async () => {
     await leave(2);
     const question = { subjects: ["Fiction", "Poetry", "Юмор"] };
     const { body } = await enrich(question);
@@ -60,7 +60,7 @@ describe("a day that ends midway", () => {
     expect(new Set(await requestedPages()).size).toBe(6);
   });
 
-  test("nothing affordable: 429 with what is known to be needed, before anything is sent", async () => {
+  test("no remaining calls: 429 with the known minimum cost, before anything is sent", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     const { status, body } = await enrich({ subjects: ["Fiction", "Poetry"] });
     expect({ status, body }).toMatchObject({
@@ -70,7 +70,7 @@ describe("a day that ends midway", () => {
     expect(await requestedPages()).toEqual([]);
   });
 
-  test("less than the plan: what can be paid, exactly", async () => {
+  test("fewer calls than planned: exactly the remaining calls are used", async () => {
     await leave(2);
     expect((await enrich()).body).toMatchObject({ api_calls: 2, months_processed: 1, complete: false, quota_exhausted: true });
     expect(await simulator.state()).toMatchObject({ spent: 2 });
@@ -111,14 +111,14 @@ describe("a cursor", () => {
     ["half a page", (right: string) => pointingAt(right, [0, 0, 1.5])],
     ["words for numbers", (right: string) => pointingAt(right, ["0", "0", "1"])],
     ["too few numbers", (right: string) => pointingAt(right, [0, 1])],
-  ])("that is none, %s, is refused", async (_, broken) => {
+  ])("that is malformed, %s, is refused", async (_, broken) => {
     const { status, body } = await enrich({ resume: broken(await cursor()) });
     const message = "must be the unchanged cursor of an earlier answer";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });
     expect(await requestedPages()).toHaveLength(1);
   });
 
-  test("of the longest question there is, is accepted", async () => {
+  test("of the longest possible request is accepted", async () => {
     const subjects = Array.from({ length: 20 }, (_, index) => String.fromCharCode(0x4e00 + index).repeat(150));
     await leave(1);
     const { body } = await enrich({ subjects });

@@ -1,4 +1,4 @@
-/** One question for new releases, and its answer. */
+/** A request for new releases, and its response. */
 import { post, simulator } from "../support/worker.ts";
 import { sent } from "./support.ts";
 
@@ -14,7 +14,7 @@ const QUESTION = { start_month: "2025-11", end_month: "2025-12" };
 
 export const enrich = async (body: Record<string, unknown> = {}) => post<Told>("/api/books/enrich-new-releases", { ...QUESTION, ...body });
 
-/** What was requestedPages, as month, subject and page. */
+/** Requested pages, as month, subject and page. */
 export const requestedPages = async (): Promise<string[]> =>
   (await sent()).map(({ path }) => {
     const query = new URL(path, "http://isbndb.test").searchParams;

@@ -69,7 +69,7 @@ describe("after a page, the list", () => {
     expect(afterPage({ ...seen, pageSize: 1_000, covered: (seen.page - 1) * 1_000 })).toEqual({ ...end, pageSize: 1_000 });
   });
 
-  test("is truncated where the next page would straddle result 10,000", () => {
+  test("is truncated if the next page would straddle result 10,000", () => {
     expect(afterPage({ received: 300, total: 9_950, page: 33, pageSize: 300, covered: 9_600 })).toMatchObject({
       state: "truncated",
       resultsCovered: 9_900,
@@ -81,7 +81,7 @@ describe("after a page, the list", () => {
     ["where an earlier call had come to with its own page size", 1_500, 1_000, 5_000],
     ["of a list shorter than one page", 0, 1_000, 730],
     ["with pages of another size", 200, 250, 1_010],
-  ])("is complete only when all was received, where the provider gives pages of 100 at most: %s", (_, from, requested, total) => {
+  ])("is complete only when all results were received, if the provider's pages have at most 100: %s", (_, from, requested, total) => {
     const got = new Set(Array.from({ length: from }, (__, index) => index));
     let [covered, pageSize, state, requests] = [from, requested, "open", 0];
     while (state === "open" && requests < 200) {
@@ -96,7 +96,7 @@ describe("after a page, the list", () => {
     expect(requests).toBeLessThanOrEqual(Math.ceil((total - from) / 100) + 2);
   });
 
-  test("is not complete where fewer results came than were counted", () => {
+  test("is not complete if fewer results were received than counted", () => {
     expect(endOf("complete", 6_480, 6_500)).toBe("truncated");
     expect(endOf("complete", 6_500, 6_500)).toBe("complete");
     expect(endOf("complete", 10, null)).toBe("complete");

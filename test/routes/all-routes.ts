@@ -1,6 +1,6 @@
-/** Every route there is, with who may call it and a request that is right. */
+/** Every route, with its allowed callers and a valid request. */
 
-/** Each has a secret of its own. */
+/** Each has its own secret. */
 export type Source = "alertmanager" | "grafana" | "datadog";
 
 /** `everybody`, `admin`, a monitoring system (or the administrator), or a key of a project with that scope, for one of five purposes. */
@@ -152,7 +152,7 @@ export const ROUTES: readonly Route[] = [
   },
 ];
 
-/** Pages for people, which the document does not describe: who may see them is tried in test/dashboard. */
+/** Pages for people, which the document does not describe. test/dashboard tests their access. */
 export const PAGES: readonly string[] = [
   "GET /sign-in",
   "POST /sign-in",

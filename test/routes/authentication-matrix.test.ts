@@ -21,7 +21,7 @@ interface Made {
 interface Comer {
   readonly token: string | null;
   readonly project?: string;
-  /** A key of the project that it may ask about. */
+  /** A key of the project in the path. */
   readonly keyId?: string;
   readonly headers?: Record<string, string>;
 }
@@ -156,14 +156,14 @@ function expectedOf(access: Access, passes: string): Expected {
 }
 
 async function asks(route: Route, { token, project = "mine", keyId = "Aa00000000", headers = {} }: Comer): Promise<Answer> {
-  // One backup of a project runs at a time, and none of these is waited for.
+  // A project can have one running backup, and the test does not wait for its end.
   if (route.path.endsWith("/backups")) await env.DB.prepare("UPDATE backups SET status = 'failed' WHERE status = 'running'").run();
   const fresh = route.path.includes("{key_id}") ? await spareKey(project, keyId) : keyId;
   const answer = await call(route.method, addressOf(route, { id: project, key_id: fresh, organization: "empty" }), route.body, {
     token,
     headers,
   });
-  // A project has so many keys, and no more.
+  // A project has a maximum number of keys.
   if (fresh !== keyId) await remove(`/api/projects/${project}/keys/${fresh}`);
   return answer;
 }
@@ -179,12 +179,12 @@ const told = ({ status, body }: Answer): string => {
   return typeof code === "string" ? `${status} ${code}` : String(status);
 };
 
-describe("who may call", () => {
+describe("permissions", () => {
   test.each(ROUTES.map((route) => [routeName(route), route] as const))("%s", async (_, route) => {
     const passes = route.success === 404 ? "404 not_found" : String(route.success ?? 200);
     const answers: Expected = {};
     for (const [name, comer] of Object.entries(comers)) answers[name] = told(await asks(route, comer));
-    // Whose database is not there yet.
+    // A project without a database.
     const unready: Expected =
       routeName(route) === "POST /api/projects/{id}/backups" ? { "an unready project's key": "503 project_not_ready" } : {};
     const opened = OPENED[routeName(route)];

@@ -24,7 +24,7 @@ const problemsOf = (given: Record<string, unknown>): readonly ConfigProblem[] =>
 };
 
 describe("valid configuration", () => {
-  test("the secrets are enough: everything else has a default", () => {
+  test("only the secrets are required, everything else has a default", () => {
     expect(readConfig(SECRETS)).toEqual({
       adminToken: "an-admin-token-0123456789",
       keyPepper: "sixteen or more!",
@@ -51,11 +51,11 @@ describe("valid configuration", () => {
     });
   });
 
-  test("the variables of wrangler.jsonc are right", () => {
+  test("the variables of wrangler.jsonc are valid", () => {
     expect(problemsOf({ ...env })).toEqual([]);
   });
 
-  test("numbers may be numbers, and 0 is one", () => {
+  test("numeric variables may be JSON numbers, including 0", () => {
     const given = { QUOTA_DAILY_LIMIT: 500, QUOTA_SAFETY_BUFFER: "0", QUOTA_BACKGROUND_FLOOR: 0, ISBNDB_RATE_PER_SECOND: "0" };
     expect(readConfig({ ...SECRETS, ...given }).quota).toMatchObject({
       dailyLimit: 500,
@@ -204,7 +204,7 @@ describe("invalid configuration", () => {
   test.each([
     ["TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "-1001234567890"],
     ["TELEGRAM_CHAT_ID", "TELEGRAM_BOT_TOKEN", `1234:${"a".repeat(35)}`],
-  ])("%s is missed where only %s is set", (missing, given, value) => {
+  ])("%s is required if %s is set", (missing, given, value) => {
     expect(problemsOf({ [given]: value })).toEqual([{ name: missing, value: "not set", message: `is required, because ${given} is set` }]);
   });
 
@@ -225,7 +225,7 @@ describe("invalid configuration", () => {
   });
 });
 
-describe("a Worker that meets a wrong configuration", () => {
+describe("a Worker with an invalid configuration", () => {
   beforeAll(async () => freshStart());
   afterEach(() => void vi.restoreAllMocks());
 

@@ -41,7 +41,7 @@ function neededFor(access: unknown): string {
   }
 }
 
-describe("who may call", () => {
+describe("permissions", () => {
   test.each(CLOSED)("%s without credentials: 401 that says which", async (_, route) => {
     const answer = await call(route.method, addressOf(route), route.body, { token: null });
     expect(problemIn(answer)).toEqual(problem(401, "unauthorized"));
@@ -52,7 +52,7 @@ describe("who may call", () => {
   test.each(CLOSED)("%s with a wrong token: 401 that says no more", async (_, route) => {
     const answer = await call(route.method, addressOf(route), route.body, { token: "wrong-token-0123456789" });
     expect(problemIn(answer)).toEqual(problem(401, "unauthorized"));
-    // Grafana has no token: it signs.
+    // Grafana has no token, but signs its requests.
     expect(answer.body["detail"]).toBe(route.access === "grafana" ? SIGNATURE_NEEDED : "The token is wrong.");
   });
 
@@ -71,7 +71,7 @@ describe("who may call", () => {
     }
   });
 
-  test("the scheme may be written in any case, the token may not", async () => {
+  test("the scheme is case-insensitive, the token is not", async () => {
     expect((await get("/api/authors/top", { token: null, headers: { authorization: `bEARER  ${ADMIN_TOKEN}` } })).status).toBe(200);
     const loud = `Bearer ${ADMIN_TOKEN.toUpperCase()}`;
     expect((await get("/api/authors/top", { token: null, headers: { authorization: loud } })).status).toBe(401);
@@ -141,7 +141,7 @@ describe("HEAD and OPTIONS", () => {
     expect(insane(answer)).toEqual([]);
   });
 
-  test("OPTIONS of nothing is 404", async () => {
+  test("OPTIONS of an unknown path is 404", async () => {
     expect(problemIn(await call("OPTIONS", "/nothing"))).toEqual(problem(404, "not_found"));
   });
 });
@@ -158,7 +158,7 @@ describe("an internal error", () => {
     },
   };
 
-  test("is 500 internal_error, and shows nothing of the inside but the id that finds it in the log", async () => {
+  test("is 500 internal_error, and reveals only the id of its log line", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "x-request-id": "find-me" };
     const answer = await callWith(faulty, "/api/books/9780141439518", { headers });

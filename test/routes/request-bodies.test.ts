@@ -64,7 +64,7 @@ describe("bodies", () => {
     expect(await callWith({}, "/api/quota/reservations/empty-body/commit", { method: "POST", headers })).toMatchObject({ status: 200 });
   });
 
-  test("with a thousand mistakes get a short answer", async () => {
+  test("with a thousand errors get a short response", async () => {
     const wrong = Array.from({ length: 1_000 }, () => 7);
     const answer = await post<{ detail: string; errors: unknown[] }>("/api/enrich/batch-direct", { isbns: wrong });
     expect({ status: answer.status, errors: answer.body.errors.length }).toEqual({ status: 400, errors: 50 });

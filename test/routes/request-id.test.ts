@@ -19,7 +19,7 @@ describe("x-request-id", () => {
     expect(headers.get("x-request-id")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/u);
   });
 
-  test("without one, each answer gets its own", async () => {
+  test("without one, each response gets a new id", async () => {
     const ids = await Promise.all(Array.from({ length: 5 }, async () => (await get("/health")).headers.get("x-request-id")));
     expect(new Set(ids).size).toBe(5);
   });

@@ -1,4 +1,4 @@
-/** The Worker called as the platform calls it, with an environment of the test's own. */
+/** Calls the Worker as the platform does, with the test's own environment. */
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import worker from "../../worker/src/index.ts";

@@ -17,7 +17,7 @@ export async function createTables(): Promise<void> {
 const quoted = (value: unknown): string => {
   if (value === null || typeof value === "number") return String(value);
   if (typeof value === "string") return `'${value.replaceAll("'", "''")}'`;
-  throw new Error("A migration wrote a value that is no text and no number.");
+  throw new Error("A migration wrote a value that is neither text nor a number.");
 };
 
 async function readSchema(): Promise<string> {

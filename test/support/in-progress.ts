@@ -1,6 +1,6 @@
 /**
- * What the Worker has in progress: requests, crons and runs of jobs. Loading this module starts the count. Test files share one instance
- * of it, so each file can wait for the work that the file before left behind.
+ * Work of the Worker that is in progress: requests, crons and runs of jobs. Loading this module starts the count. Test files share one
+ * instance of it, so each file can wait for unfinished work of the previous file.
  */
 import worker, { JobWorkflow } from "../../worker/src/index.ts";
 
@@ -11,7 +11,7 @@ const inProgress = new Set<symbol>();
 
 function count(target: object, name: string): void {
   const method: unknown = Reflect.get(target, name);
-  if (typeof method !== "function") throw new Error(`There is no method ${name}.`);
+  if (typeof method !== "function") throw new Error(`Unknown method ${name}.`);
   const counted = new Proxy(method, {
     apply(original, self, given: unknown[]) {
       const result: unknown = Reflect.apply(original as (...values: unknown[]) => unknown, self, given);
@@ -36,7 +36,7 @@ export async function workEnded(): Promise<boolean> {
   if (inProgress.size === 0) return false;
   const until = performance.now() + MAX_WAIT_MS;
   while (inProgress.size > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
-  // What still hangs is not waited for again.
+  // The next file does not wait again for work that hangs.
   inProgress.clear();
   return true;
 }

@@ -1,4 +1,4 @@
-/** Whole bodies of errors, as the API answers with them. */
+/** Complete error bodies of the API. */
 import { Problem, problemBody } from "../../worker/src/errors.ts";
 import type { ProblemCode, ProblemMembers } from "../../worker/src/errors.ts";
 

@@ -25,7 +25,7 @@ beforeEach(() => {
 });
 afterEach(() => void vi.restoreAllMocks());
 
-/** Answers one after the other; the last one again and again. */
+/** Sends the responses one after the other, then repeats the last one. */
 function answering(...answers: (Response | Error)[]): void {
   let next = 0;
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
@@ -52,10 +52,10 @@ async function errorOf(work: Promise<unknown>): Promise<TelegramError> {
 }
 
 describe("Telegram's client", () => {
-  test("sends a message and a document as the Bot API wants them", async () => {
+  test("sends a message and a document in the format of the Bot API", async () => {
     answering(good({ message_id: 1 }), good({ document: { file_id: "F-1" } }));
     await client.sendMessage("Hello");
-    expect(await client.sendDocument("a.gz", bytes("abc"), "What it is")).toBe("F-1");
+    expect(await client.sendDocument("a.gz", bytes("abc"), "The caption")).toBe("F-1");
     expect(sent.map(({ url }) => url)).toEqual([
       `http://telegram.test/bot${TOKEN}/sendMessage`,
       `http://telegram.test/bot${TOKEN}/sendDocument`,
@@ -63,24 +63,24 @@ describe("Telegram's client", () => {
     const [message, document] = sent.map(({ form }) => form);
     expect([message?.get("chat_id"), message?.get("text")]).toEqual(["-42", "Hello"]);
     const file = document?.get("document") as unknown as File;
-    expect([document?.get("caption"), file.name, await file.text()]).toEqual(["What it is", "a.gz", "abc"]);
+    expect([document?.get("caption"), file.name, await file.text()]).toEqual(["The caption", "a.gz", "abc"]);
   });
 
-  test("gives a file back by its id", async () => {
+  test("downloads a file by its id", async () => {
     answering(good({ file_path: "documents/file_7.gz" }), new Response("the bytes"));
     expect(await new Response(await client.getFile("F-1")).text()).toBe("the bytes");
     expect(sent[0]?.form?.get("file_id")).toBe("F-1");
     expect(sent[1]?.url).toBe(`http://telegram.test/file/bot${TOKEN}/documents/file_7.gz`);
   });
 
-  test("refuses a document that it could not fetch back, and a path that leads elsewhere", async () => {
+  test("refuses a document that is too large to download, and a path outside the bot's files", async () => {
     answering(good({ file_path: "../../?x=http://else.test" }));
     expect((await errorOf(client.sendDocument("a", new Uint8Array(MAX_DOCUMENT_BYTES + 1), ""))).message).toContain("too many");
     expect((await errorOf(client.getFile("F-1"))).message).toBe("Telegram, getFile: the answer names no path.");
     expect(sent).toHaveLength(1);
   });
 
-  test("waits for a short pause that is asked for, and leaves a long one to its caller", async () => {
+  test("waits for a short pause, and leaves a long pause to the calling code", async () => {
     answering(bad(429, "Too Many Requests: retry after 1", { retry_after: 1 }), good({}));
     const began = performance.now();
     await client.sendMessage("Hello");
@@ -96,7 +96,7 @@ describe("Telegram's client", () => {
     expect(sent).toHaveLength(3);
   });
 
-  test("follows a chat that became a supergroup, and stays there", async () => {
+  test("follows a chat that became a supergroup, and keeps its new id", async () => {
     answering(bad(400, "Bad Request: group chat was upgraded", { migrate_to_chat_id: -1001 }), good({}), good({}));
     await client.sendMessage("one");
     await client.sendMessage("two");
@@ -104,7 +104,7 @@ describe("Telegram's client", () => {
     expect(logged.join("\n")).toContain("TELEGRAM_CHAT_ID is outdated");
   });
 
-  test("never follows a chat that moves in a circle for ever", async () => {
+  test("stops following a chat whose moves form a circle", async () => {
     answering(bad(400, "moved", { migrate_to_chat_id: -1 }));
     expect((await errorOf(client.sendMessage("Hello"))).message).toBe("Telegram, sendMessage: 400 moved");
     expect(sent).toHaveLength(3);
@@ -115,7 +115,7 @@ describe("Telegram's client", () => {
     [400, "Bad Request: chat not found", false],
     [429, "Too Many Requests", true],
     [502, "Bad Gateway", true],
-  ])("%i %s: tried again %s", async (status, description, retryable) => {
+  ])("%i %s: retried: %s", async (status, description, retryable) => {
     answering(bad(status, description));
     expect(await errorOf(client.sendMessage("Hello"))).toMatchObject({
       retryable,
@@ -132,7 +132,7 @@ describe("Telegram's client", () => {
     expect((await errorOf(client.sendMessage("Hello"))).message).toContain("in no form of Telegram's");
   });
 
-  test("never tells its token: in no error, no cause, no log line", async () => {
+  test("keeps its token out of errors, causes and log lines", async () => {
     const errors: TelegramError[] = [];
     answering(new TypeError(`fetch failed: http://telegram.test/bot${TOKEN}/sendMessage`));
     errors.push(await errorOf(client.sendMessage("Hello")));
@@ -161,7 +161,7 @@ describe("documents", () => {
       19,
     ).map((document) => document.map(({ stored_bytes }) => stored_bytes));
 
-  test("hold whole parts in their order, as many as fit", () => {
+  test("hold as many whole parts, in order, as fit", () => {
     expect(sizes()).toEqual([]);
     expect(sizes(3)).toEqual([[3]]);
     expect(sizes(10, 9, 1)).toEqual([[10, 9], [1]]);

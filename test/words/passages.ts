@@ -40,8 +40,11 @@ const childrenOf = (node: MarkdownNode): readonly MarkdownNode[] => ("children" 
 /** Strings of at least so many words are read by people; shorter ones may be identifiers. */
 const MIN_WORDS = 3;
 const SQL =
-  /\b(?:SELECT|INSERT INTO|UPDATE \w|DELETE FROM|CREATE (?:TABLE|INDEX|TRIGGER)|WHERE|FROM \w|JOIN|ORDER BY|EXISTS|PRAGMA|AND|OR|IS (?:NOT )?NULL)\b/u;
-const CODE = /[{}]|=>|\bpx\b|^\s*(?:[\w-]+:\s*[^;]+;)/u;
+  /\b(?:SELECT|INSERT INTO|UPDATE \w+|DELETE FROM|(?:CREATE|DROP) (?:TABLE|INDEX|TRIGGER)|WHERE|FROM \w+|JOIN|ORDER BY|EXISTS|PRAGMA|AND|OR|IS (?:NOT )?NULL)\b/u;
+/** Code, styles, HTML pages, media types with parameters, and content security policies. */
+const CODE = /[{}]|=>|\bpx\b|^\s*(?:[\w-]+:\s*[^;]+;)|^<!doctype |^(?:text|application)\/[\w.+-]+;|^default-src /u;
+/** Step names that earlier releases recorded. Running jobs depend on them. */
+const RECORDED_NAMES = new Set(["undo: write down why"]);
 
 export function passagesOfCode(file: string, source: string): Passage[] {
   const starts = lineStarts(source);
@@ -69,7 +72,8 @@ export function passagesOfCode(file: string, source: string): Passage[] {
         .split(/\s+/u)
         .filter((word) => /\p{L}{2}/u.test(word)).length < MIN_WORDS ||
       SQL.test(text) ||
-      CODE.test(text)
+      CODE.test(text) ||
+      RECORDED_NAMES.has(text)
     )
       return;
     add("string", offset, text);

@@ -224,13 +224,13 @@ describe("GET /health", () => {
     expect(headers.get("cache-control")).toBe("no-store");
   });
 
-  test("is degraded, with 503, when the database does not", async () => {
+  test("is degraded, with 503, when the database does not answer", async () => {
     await env.DB.prepare("DROP TABLE books").run();
     const { status, body } = await get("/health", { token: null });
     expect({ status, body }).toEqual({ status: 503, body: { status: "degraded", checks: { ledger: "ok", database: "failing" } } });
   });
 
-  test("is degraded when the ledger does not, though its snapshot is there to be shown", async () => {
+  test("is degraded when the ledger does not answer, although its snapshot is available", async () => {
     await runDurableObjectAlarm(ledger());
     expect((await callWith({ QUOTA_LEDGER: away }, "/api/quota/status")).body).toMatchObject({ source: "snapshot" });
     const answer = await callWith({ QUOTA_LEDGER: away }, "/health");
@@ -245,7 +245,7 @@ describe("GET /health", () => {
     expect(await simulator.state()).toMatchObject({ requests: before.requests, spent: 0 });
   });
 
-  test("needs no credentials, and minds none", async () => {
+  test("needs no credentials, and ignores all", async () => {
     const answer = await callWith({}, "/health", { headers: { authorization: `Basic ${ADMIN_TOKEN}` } });
     expect(answer.status).toBe(200);
   });

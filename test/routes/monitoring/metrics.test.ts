@@ -97,7 +97,7 @@ describe("GET /metrics", () => {
     expect(body).not.toContain("project:");
   });
 
-  test("has no forecast where the day ends first", async () => {
+  test("has no forecast if the day ends first", async () => {
     await post("/api/quota/reservations", { calls: 1 });
     const shown = await metrics();
     expect(Object.keys(shown)).not.toContain("quota_forecast_exhausted_timestamp_seconds");
@@ -181,7 +181,7 @@ describe("GET /metrics", () => {
     });
   });
 
-  test("says nothing of runs that never were", async () => {
+  test("has no metrics of runs that never happened", async () => {
     expect(Object.keys(await metrics()).filter((name) => /^(quota_reset_(last|rows|duration)|usage_sweep)/u.test(name))).toEqual([]);
   });
 

@@ -22,7 +22,7 @@ const WORDS = new Set([
   "nan",
 ]);
 
-/** Labels by which is grouped, and lengths of time: names of no metric. */
+/** Grouping labels and durations, which are not names of metrics. */
 const GROUPING = /\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)|\[[^\]]*\]|\boffset\s+\S+/gu;
 
 export function selectorsIn(expression: string): Selector[] {

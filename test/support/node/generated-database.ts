@@ -1,10 +1,10 @@
-/** Databases made up by chance, with everything in them that a dump might get wrong. Statements that SQLite refuses are left out. */
+/** Random databases with the contents that a dump may get wrong. Statements that SQLite rejects are left out. */
 import { array, constantFrom, integer, oneof, record, tuple } from "fast-check";
 import type { Arbitrary } from "fast-check";
 
-const WORDS = "v0 v1 v2 v3 k K rowid _rowid_ oid t c0 words _qc_long _qc_long_ order select group end begin A a";
+const WORDS = ["v0 v1 v2 v3 k K", "rowid _rowid_ oid t c0 words _qc_long _qc_long_", "order select group end begin A a"];
 const NAMES = [
-  ...WORDS.split(" "),
+  ...WORDS.flatMap((words) => words.split(" ")),
   "a b",
   'a"b',
   "it's",
@@ -44,9 +44,11 @@ const TEXTS = ["'apple secret'", "'secret draft apple'", "'apple'", "''", "NULL"
 
 const type = constantFrom("", "INTEGER", "TEXT", "REAL", "BLOB", "NUMERIC", "INT", "ANY", "VARCHAR(10)", "/* a\r.quit\n */ TEXT");
 const rule = constantFrom(
-  ..."| NOT NULL|UNIQUE|COLLATE NOCASE|DEFAULT 'a''b'|DEFAULT 'a\n.quit\n'|DEFAULT (1+1)|CHECK (1 -- x\n)|REFERENCES p(a)|REFERENCES \"v0\" DEFERRABLE INITIALLY DEFERRED|GENERATED ALWAYS AS (1)|AS ('x'||1) STORED|PRIMARY KEY|INTEGER PRIMARY KEY AUTOINCREMENT|DEFAULT -9.5|CHECK (1 <> 'a\r\nb')".split(
-    "|",
-  ),
+  ...[
+    "| NOT NULL|UNIQUE|COLLATE NOCASE|DEFAULT 'a''b'|DEFAULT 'a\n.quit\n'|DEFAULT (1+1)|CHECK (1 -- x\n)",
+    "REFERENCES p(a)|REFERENCES \"v0\" DEFERRABLE INITIALLY DEFERRED|GENERATED ALWAYS AS (1)|AS ('x'||1) STORED",
+    "PRIMARY KEY|INTEGER PRIMARY KEY AUTOINCREMENT|DEFAULT -9.5|CHECK (1 <> 'a\r\nb')",
+  ].flatMap((rules) => rules.split("|")),
 );
 const column = tuple(name, type, rule).map((parts) => parts.join(" "));
 const tail = constantFrom("", "", "STRICT", "WITHOUT ROWID", "STRICT, WITHOUT ROWID");
@@ -55,7 +57,7 @@ const table = record({ of: name, columns: array(column, { minLength: 1, maxLengt
     `CREATE TABLE ${of}(${[...columns, ...(key.length === 0 ? [] : [`PRIMARY KEY (${key.join(" DESC, ")})`])].join(",\n")}) ${end}`,
 );
 const rows = tuple(name, array(array(value, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 6 })).map(([of, all]) =>
-  // Of one length, as each table needs it.
+  // One statement per number of columns. SQLite rejects those that do not fit the table.
   [1, 2, 3, 4, 5].map(
     (length) =>
       `INSERT OR IGNORE INTO ${of} VALUES ${all.map((row) => `(${Array.from({ length }, (_, at) => row[at % row.length]).join(", ")})`).join(", ")}`,
@@ -133,7 +135,7 @@ export const generatedDatabase = tuple(
     ),
     { maxLength: 5 },
   ).map((all) => all.flat()),
-  // One index alone: a second one's rows would make the first one hold what its text does not.
+  // At most one external-content index per database. The rows of a second one would make the first one differ from its text.
   array(external, { maxLength: 1 }).map((all) => all.flat()),
   array(trigger, { maxLength: 2 }),
   array(name, { maxLength: 2 }).map((all) => all.map((of) => `DELETE FROM ${of} WHERE rowid % 2 = 0`)),

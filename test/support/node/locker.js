@@ -1,4 +1,4 @@
-/** A process that tries for a lock and says what came of it: `held` or `refused`. It lets go when its input ends. */
+/** A process that takes a lock if it is free. It prints `held` or `refused`, and releases the lock when its input ends. */
 import { tryLock } from "../../../scripts/start/lock.js";
 
 const [name = ""] = process.argv.slice(2);

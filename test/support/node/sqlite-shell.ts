@@ -1,4 +1,4 @@
-/** The `sqlite3` shell of this machine, which reads a dump as an operator would have it read. */
+/** The `sqlite3` shell of this machine, which reads a dump as an operator does. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,11 +10,11 @@ export const hasShell = spawnSync("sqlite3", ["--version"]).status === 0;
 export interface ShellRun {
   readonly status: number | null;
   readonly complaints: string;
-  /** What stands in the folder beside the database. */
+  /** Other files in the database's folder. */
   readonly files: readonly string[];
 }
 
-/** Loads a dump without `-safe`, and shows the database that came of it. */
+/** Loads a dump without `-safe`, and shows the resulting database. */
 export function throughShell(sql: string, look: (database: DatabaseSync) => void, ...options: readonly string[]): ShellRun {
   const folder = mkdtempSync(join(tmpdir(), "dump-"));
   try {

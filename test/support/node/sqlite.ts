@@ -1,4 +1,4 @@
-/** Another SQLite than the platform's: Node's own, which shares no code with the product. */
+/** Node's own SQLite, which is independent of the platform's SQLite and of the product's code. */
 import { DatabaseSync } from "node:sqlite";
 import { dumpPart } from "../../../worker/src/tenant-database/dump.ts";
 import type { DumpedPart } from "../../../worker/src/tenant-database/dump.ts";
@@ -7,7 +7,7 @@ import { surveyPage } from "../../../worker/src/tenant-database/survey.ts";
 import type { SurveyPage } from "../../../worker/src/tenant-database/survey.ts";
 import type { TableSummary } from "../../../worker/src/tenant-database/types.ts";
 
-/** The dump engine's way of reading. */
+/** Reader for the dump engine. */
 export function readerOf(database: DatabaseSync): ReadRows {
   return (sql, visit) => {
     const statement = database.prepare(sql);
@@ -18,7 +18,7 @@ export function readerOf(database: DatabaseSync): ReadRows {
   };
 }
 
-/** A database of statements, without those that SQLite refuses. */
+/** A database made by statements, without those that SQLite rejects. */
 export function openWhatMayBe(statements: readonly string[]): DatabaseSync {
   const database = open();
   for (const sql of statements) {
@@ -53,7 +53,7 @@ export function dump(database: DatabaseSync, maxBytes = 1_000_000, mode: "full" 
   return { sql: parts.map(({ sql }) => sql).join(""), parts };
 }
 
-/** What the survey finds, in pages of any size. */
+/** Result of the survey, read in pages of any size. */
 export function survey(
   database: DatabaseSync,
   maxBytes = 1_000_000,
@@ -81,8 +81,8 @@ const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 const WORDS = ["apple", "secret", "draft", "spice", "second", "first", "clever"];
 
 /**
- * Everything a database holds, read without our own engine: the schema's objects, all rows, exact to the bit and in the table's own order,
- * and what searches find, in their order.
+ * The complete contents of a database, read without our own engine: the schema's objects, all rows (bit-exact, in the table's own order),
+ * and the results of searches, in their order.
  */
 export function content(database: DatabaseSync): unknown {
   const all = (sql: string, asArrays = false): unknown[] => {
@@ -111,7 +111,7 @@ export function content(database: DatabaseSync): unknown {
       const one = `${quoted(name)}.${quoted(column)}`;
       return [`typeof(${one})`, `CASE WHEN typeof(${one}) IN ('text', 'blob') THEN hex(${one}) ELSE ${one} END`];
     });
-    // An R-tree's own order is that of its nodes.
+    // An R-tree returns rows in the order of its nodes.
     const order = kinds.get(name) === "virtual" ? "ORDER BY 1, 2, 3, 4" : "NOT INDEXED";
     return [name, orWhy(() => all(`SELECT ${selected.join(", ")} FROM ${quoted(name)} ${order}`, true))];
   });

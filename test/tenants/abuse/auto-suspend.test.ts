@@ -73,7 +73,7 @@ describe("the measurements", () => {
   });
 });
 
-describe("what follows", () => {
+describe("the decision", () => {
   beforeEach(async () => {
     await usual("mine", 100);
     await askedTwice("mine", { requests: 2_000, errors: 1_500 });
@@ -204,8 +204,8 @@ describe("what follows", () => {
     expect((await decided())["decision"]).toBe("suspended");
   });
 
-  test("is an error for a project that is not there", async () => {
-    expect(await judge("nobody", "ERROR_SPIKE")).toEqual({ error: 'The project "nobody" does not exist.' });
+  test("is an error for an unknown project", async () => {
+    expect(await judge("unknown", "ERROR_SPIKE")).toEqual({ error: 'The project "unknown" does not exist.' });
   });
 
   test("excludes flagged minutes from the baseline, even if their hour was summed up before", async () => {

@@ -29,7 +29,7 @@ const countedAs = async (method: string, path: string, body?: unknown, token = k
   return { status, row };
 };
 
-describe("what counts", () => {
+describe("counted requests", () => {
   test.each([
     ["an answer", "GET", "/api/authors/top", undefined, 200, { requests: 1 }],
     ["a missing book, which is a response too", "GET", "/api/books/9780201633610", undefined, 404, { requests: 1 }],

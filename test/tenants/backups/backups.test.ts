@@ -6,17 +6,17 @@ import { dump, load, query, run, verify } from "../../tenant-database/support.ts
 import { TRAP_ROWS, TRAP_SCHEMA } from "../../tenant-database/traps.ts";
 import { allPages, audit, makeOrganization, makeProject, refusal, remove, right, rows } from "../../support/tenants/http.ts";
 import {
-  NOTHING_LEFT,
+  RELEASED,
   backUp,
   download,
   hashOf,
-  leftBehind,
-  meddle,
+  resourcesOf,
+  interceptSteps,
   objects,
   partsOf,
   readBackup,
   start,
-  toldOf,
+  eventsOf,
   unpacked,
 } from "./support.ts";
 import type { Backup } from "./support.ts";
@@ -32,7 +32,7 @@ const HEX = expect.stringMatching(/^[0-9a-f]{64}$/u) as string;
 const NOW = "2031-05-14T14:03:11Z";
 
 describe("a backup", () => {
-  test("of every trap is one file that holds the dump, byte by byte, and loads as the same content", async () => {
+  test("of all difficult tables is one file with exactly the dump, and loads as the same content", async () => {
     await makeProject("traps");
     await run("traps", ...TRAP_SCHEMA, ...TRAP_ROWS);
     const dumped = await dump("traps");
@@ -45,12 +45,12 @@ describe("a backup", () => {
     expect((await verify("copy", "test", dumped)).differences).toEqual([]);
   });
 
-  test("says what it holds, is told once and leaves nothing behind", async () => {
+  test("describes its contents, is reported once and releases everything", async () => {
     await run("shop", "CREATE TABLE a(x)", "INSERT INTO a VALUES (1), (2)", "CREATE TABLE b(x)");
-    const asked = await post<Backup>("/api/projects/shop/backups", {});
-    expect(asked.status).toBe(202);
-    const { id, job_id } = asked.body;
-    expect(asked.headers.get("location")).toBe(`/api/projects/shop/backups/${id}`);
+    const accepted = await post<Backup>("/api/projects/shop/backups", {});
+    expect(accepted.status).toBe(202);
+    const { id, job_id } = accepted.body;
+    expect(accepted.headers.get("location")).toBe(`/api/projects/shop/backups/${id}`);
     expect(job_id).toBe(`export_backup-${id.slice("bak_".length)}`);
     const [job, backup] = [await ended(job_id), await readBackup("shop", id)];
     const key = `shop/${id}/manifest.v2.json`;
@@ -78,7 +78,7 @@ describe("a backup", () => {
     });
     expect(job).toMatchObject({ status: "completed", project_id: "shop", result: { backup_id: id } });
     expect(await objects("shop")).toEqual([part, key]);
-    expect(await toldOf("shop")).toEqual([
+    expect(await eventsOf("shop")).toEqual([
       {
         type: "backup.completed",
         data: {
@@ -93,7 +93,7 @@ describe("a backup", () => {
         },
       },
     ]);
-    expect(await leftBehind("shop", job_id)).toEqual(NOTHING_LEFT);
+    expect(await resourcesOf("shop", job_id)).toEqual(RELEASED);
     const manifest = right(await get(`/api/projects/shop/backups/${id}/manifest`));
     expect(manifest).toMatchObject({
       format: "quota-coordinator.backup.v2",
@@ -114,7 +114,7 @@ describe("a backup", () => {
     ]);
   });
 
-  test("of the schema holds no row, and is verified without one", async () => {
+  test("of the schema has no rows, and is verified without rows", async () => {
     await run("shop", ...TRAP_SCHEMA, ...TRAP_ROWS);
     const { backup } = await backUp("shop", { export_type: "schema" });
     expect(backup).toMatchObject({ status: "verified", export_type: "schema", tables: 0, rows: 0 });
@@ -123,14 +123,14 @@ describe("a backup", () => {
     expect(sql).toContain("CREATE TRIGGER on_order");
   });
 
-  test.each(["an empty database", "no database at all"])("of a project with %s is verified, and holds nothing", async (what) => {
+  test.each(["an empty database", "no database at all"])("of a project with %s is verified, and is empty", async (what) => {
     if (what === "an empty database") await run("shop", "CREATE TABLE t(x)", "DROP TABLE t");
     const { backup } = await backUp("shop");
     expect(backup).toMatchObject({ status: "verified", tables: 0, rows: 0, parts: 1 });
     expect(await unpacked((await download(backup)).bytes)).toMatch(/^PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n[^;]*;\nCOMMIT;\n$/u);
   });
 
-  test("of an archived project is made, of a deleted one or none it is refused", async () => {
+  test("of an archived project is allowed, of a deleted or unknown project it is refused", async () => {
     right(await remove("/api/projects/shop"));
     expect((await backUp("shop")).backup.status).toBe("verified");
     right(await remove("/api/projects/shop?permanent=true"));
@@ -140,7 +140,7 @@ describe("a backup", () => {
     expect(job).toMatchObject({ status: "failed", error: 'not_found: Project "none" not found.' });
   });
 
-  test("can be asked for as a job, too", async () => {
+  test("can also be started as a job", async () => {
     const { body } = await ask({ type: "export_backup", payload: { project_id: "shop" } });
     const job = await ended(body.id);
     const { backup_id } = job.result as { backup_id: string };
@@ -148,11 +148,11 @@ describe("a backup", () => {
   });
 });
 
-describe("while it is read", () => {
-  test("writes get 503 with Retry-After, reads go on; afterwards writes go through", async () => {
+describe("while the database is read", () => {
+  test("writes get 503 with Retry-After, reads continue, and writes work afterwards", async () => {
     await run("shop", "CREATE TABLE t(x)", "INSERT INTO t VALUES (1)");
     const seen: unknown[] = [];
-    const look = async (): Promise<void> => {
+    const tryWrite = async (): Promise<void> => {
       const write = await query("INSERT INTO t VALUES (2)");
       seen.push([
         write.status,
@@ -161,7 +161,7 @@ describe("while it is read", () => {
         (await query("SELECT count(*) FROM t")).body.rows,
       ]);
     };
-    meddle(async (step, nth) => (["dump", "compare"].includes(step) && nth === 1 ? look() : undefined));
+    interceptSteps(async (step, nth) => (["dump", "compare"].includes(step) && nth === 1 ? tryWrite() : undefined));
     const { backup } = await backUp("shop");
     expect(seen).toEqual([
       [503, "database_busy", "5", [[1]]],
@@ -170,16 +170,16 @@ describe("while it is read", () => {
     expect(backup).toMatchObject({ status: "verified", rows: 1 });
   });
 
-  test("another one is refused by name; the same key is the same backup, running or ended", async () => {
-    const asked: unknown[] = [];
+  test("another backup is refused with the running one's id, and the same key returns the same backup", async () => {
+    const answers: unknown[] = [];
     const first = { idempotency_key: "monday" };
-    meddle(async (step, nth) => {
+    interceptSteps(async (step, nth) => {
       if (step !== "dump" || nth > 1) return;
       const other = await post("/api/projects/shop/backups", { export_type: "schema" });
-      asked.push([other.status, other.body["code"], other.body["backup_id"]], (await start("shop", first)).id);
+      answers.push([other.status, other.body["code"], other.body["backup_id"]], (await start("shop", first)).id);
     });
     const { backup } = await backUp("shop", first);
-    expect(asked).toEqual([[409, "conflict", backup.id], backup.id]);
+    expect(answers).toEqual([[409, "conflict", backup.id], backup.id]);
     expect(await start("shop", first)).toEqual(backup);
     expect(refusal(await post("/api/projects/shop/backups", { ...first, export_type: "schema" }))).toMatchObject({ status: 409 });
     await makeProject("other");
@@ -187,7 +187,7 @@ describe("while it is read", () => {
     expect(await partsOf(backup.id)).toEqual([{ moment: 1, number: 1 }]);
   });
 
-  test("ten who ask at once get one backup between them, and nine are told which", async () => {
+  test("ten concurrent requests start one backup, and the other nine get its id", async () => {
     const answers = await Promise.all(
       Array.from({ length: 10 }, async () => post<Backup & { backup_id: string }>("/api/projects/shop/backups", {})),
     );
@@ -200,7 +200,7 @@ describe("while it is read", () => {
     expect(await rows("SELECT count(*) AS n FROM audit_log WHERE action = 'backup.start'")).toEqual([{ n: 1 }]);
   });
 
-  test("and its job was never created, the next request of the same key does it", async () => {
+  test("if its job was never created, the next request with the same key creates it", async () => {
     const { id, job_id } = await start("shop", { idempotency_key: "k" });
     await ended(job_id);
     await env.DB.prepare("UPDATE backups SET status = 'running', sha256 = NULL, ended_at = NULL WHERE id = ?").bind(id).run();
@@ -210,13 +210,13 @@ describe("while it is read", () => {
   });
 });
 
-describe("who may", () => {
-  test("a project's key with the scope admin makes, lists and fetches its own, and sees nobody else's", async () => {
+describe("permissions", () => {
+  test("a project's key with the scope admin makes, lists and downloads its own backups, and sees no others", async () => {
     const key = async (id: string): Promise<string> => (await makeProject(id, { key: { scopes: ["admin"] } })).api_key.key;
     const [mine, other] = [await key("mine"), await key("other")];
-    const asked = await post<Backup>("/api/projects/mine/backups", {}, { token: mine });
-    await ended(asked.body.job_id);
-    const backup = await readBackup("mine", asked.body.id);
+    const accepted = await post<Backup>("/api/projects/mine/backups", {}, { token: mine });
+    await ended(accepted.body.job_id);
+    const backup = await readBackup("mine", accepted.body.id);
     expect(backup).toMatchObject({ status: "verified", requested_by: expect.stringMatching(/^key:\w{10}$/u) as string });
     expect((await download(backup, mine)).status).toBe(200);
     for (const path of [
@@ -235,7 +235,7 @@ describe("who may", () => {
 });
 
 describe("the list", () => {
-  test("shows each once, the newest first, in pages, and those of one status", async () => {
+  test("shows each backup once, newest first, in pages, and can be filtered by status", async () => {
     const sql = `INSERT INTO backups (id, project_id, export_type, status, job_id, requested_by, changed_by, created_at, updated_at)
       VALUES (?1, ?2, 'full', ?3, 'j', 'admin', 'test', ?4, 0)`;
     const add = (id: string, project: string, status: string, at: number) => env.DB.prepare(sql).bind(id, project, status, at);
@@ -254,8 +254,8 @@ describe("the list", () => {
   });
 });
 
-describe("removed by hand", () => {
-  test("nothing of it is left but its audit entry; a second time there is nothing to remove", async () => {
+describe("deletion", () => {
+  test("leaves only the audit entry, and a repetition gets 404", async () => {
     const { backup } = await backUp("shop");
     const address = `/api/projects/shop/backups/${backup.id}`;
     expect(await call("DELETE", address)).toMatchObject({ status: 200, body: { id: backup.id, status: "verified" } });
@@ -272,9 +272,9 @@ describe("removed by hand", () => {
     ]);
   });
 
-  test("not while it is made", async () => {
+  test("is refused while the backup is running", async () => {
     const seen: number[] = [];
-    meddle(async (step, nth) => {
+    interceptSteps(async (step, nth) => {
       if (step !== "dump" || nth > 1) return;
       const { results } = await env.DB.prepare("SELECT id FROM backups").all<{ id: string }>();
       seen.push((await call("DELETE", `/api/projects/shop/backups/${results[0]?.id}`)).status);

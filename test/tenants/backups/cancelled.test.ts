@@ -1,4 +1,4 @@
-/** Backups whose job is cancelled while a step of it is under way. Flags, not promises: a promise does not reach from one invocation into another. */
+/** Backups whose job is cancelled during a step. They use flags, because a promise cannot be awaited in another invocation. */
 import { introspectWorkflow, runInDurableObject } from "cloudflare:test";
 import type { WorkflowIntrospector } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -13,12 +13,12 @@ import { pause } from "../../jobs/support.ts";
 import { freshStart, post, setClock } from "../../support/worker.ts";
 import { run } from "../../tenant-database/support.ts";
 import { makeOrganization, makeProject, right } from "../../support/tenants/http.ts";
-import { backUp, leftBehind, meddle, readBackup, start } from "./support.ts";
+import { backUp, resourcesOf, interceptSteps, readBackup, start } from "./support.ts";
 
 let workflows: WorkflowIntrospector;
-const flags = { reached: false, goOn: false, over: false };
+const flags = { reached: false, released: false, finished: false };
 beforeEach(async () => {
-  Object.assign(flags, { reached: false, goOn: false, over: false });
+  Object.assign(flags, { reached: false, released: false, finished: false });
   await freshStart();
   workflows = await introspectWorkflow(env.JOBS);
   await makeOrganization("org");
@@ -37,61 +37,61 @@ async function raised(flag: keyof typeof flags, withinMs = 10_000): Promise<bool
   return flags[flag];
 }
 
-/** Cancels the job of a backup that has reached the gate, and gives the backup up as housekeeping does. */
+/** Cancels the job of a backup that has reached the gate, and runs housekeeping. */
 async function cancelled(): Promise<string> {
   const { id, job_id } = await start("shop");
   await raised("reached");
   right(await post(`/api/jobs/${job_id}/cancel`));
   await removeExpiredBackups(deps());
-  expect(await readBackup("shop", id)).toMatchObject({ status: "failed", error: "Its job ended before it: it was cancelled." });
+  expect(await readBackup("shop", id)).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
   return job_id;
 }
 
-/** All that the scratch remembers, notes of its own included. */
-const notesOf = async (job: string): Promise<unknown[]> =>
+/** Keys in the scratch database's key-value store. */
+const keysOf = async (job: string): Promise<unknown[]> =>
   runInDurableObject(env.TENANT_DATABASE.getByName(`scratch:${job}`), (_, { storage }) => [...storage.kv.list()].map(([name]) => name));
 
-test("a step that is under way when its job is cancelled goes no further", async () => {
-  meddle(async (step) => {
+test("a step in progress stops when its job is cancelled", async () => {
+  interceptSteps(async (step) => {
     if (step !== "restore into a scratch") return;
     flags.reached = true;
-    await raised("goOn");
-    flags.over = true;
+    await raised("released");
+    flags.finished = true;
   });
   const job = await cancelled();
-  flags.goOn = true;
-  expect(await raised("over", 300)).toBe(false);
-  expect(await notesOf(job)).toEqual([]);
+  flags.released = true;
+  expect(await raised("finished", 300)).toBe(false);
+  expect(await keysOf(job)).toEqual([]);
 });
 
 describe("a call that reaches the scratch after it was destroyed", () => {
   test.each([["beginImport", ["created_at", "import"]]] as const)(
-    "(%s) leaves something in it only until the failed backup is forgotten",
-    async (method, notes) => {
+    "(%s) leaves data in it only until the failed backup is removed",
+    async (method, keys) => {
       const real = TenantDatabase.prototype[method];
       vi.spyOn(TenantDatabase.prototype, method).mockImplementation(async function late(this: TenantDatabase, id: string) {
         if (id.startsWith("export_backup") && !/:\d+$/u.test(id) && !flags.reached) {
           flags.reached = true;
-          await raised("goOn");
-          setTimeout(() => void (flags.over = true), 20);
+          await raised("released");
+          setTimeout(() => void (flags.finished = true), 20);
         }
         return Reflect.apply(real, this, [id]) as never;
       });
       const job = await cancelled();
-      flags.goOn = true;
-      expect(await raised("over")).toBe(true);
-      expect(await notesOf(job)).toEqual(notes);
+      flags.released = true;
+      expect(await raised("finished")).toBe(true);
+      expect(await keysOf(job)).toEqual(keys);
       await setClock("2031-06-14T14:03:11Z");
       expect(await removeExpiredBackups(deps())).toMatchObject({ removed: 1 });
-      expect(await notesOf(job)).toEqual([]);
+      expect(await keysOf(job)).toEqual([]);
     },
   );
 });
 
-test("a freeze that comes after its backup was given up holds nobody's writes up", async () => {
+test("a freeze after the end of its backup does not block writes", async () => {
   const { backup } = await backUp("shop");
   const row = await findBackup(env.DB, backup.id);
-  if (row === null) throw new Error("There is no such backup");
-  await expect(freezeSource(deps(), sourceOf(row, 2))).rejects.toThrow("This backup does not run any more.");
-  expect(await leftBehind("shop", backup.job_id)).toMatchObject({ frozen: null });
+  if (row === null) throw new Error("Backup not found");
+  await expect(freezeSource(deps(), sourceOf(row, 2))).rejects.toThrow("This backup is no longer running.");
+  expect(await resourcesOf("shop", backup.job_id)).toMatchObject({ frozen: null });
 });

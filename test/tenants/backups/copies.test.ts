@@ -1,4 +1,4 @@
-/** Copies in Telegram, and what they are good for. The whole way to a real server stands in test/e2e/backups.test.ts. */
+/** Copies in Telegram, and downloads from them. test/e2e/backups.test.ts tests them with a real server. */
 import { env } from "cloudflare:workers";
 import { introspectWorkflow } from "cloudflare:test";
 import type { WorkflowIntrospector } from "cloudflare:test";
@@ -12,7 +12,7 @@ import { callWith } from "../../routes/support.ts";
 import { ADMIN_TOKEN, freshStart } from "../../support/worker.ts";
 import { run } from "../../tenant-database/support.ts";
 import { makeOrganization, makeProject, rows } from "../../support/tenants/http.ts";
-import { backUp, fill, hashOf, meddle, objects } from "./support.ts";
+import { backUp, fill, hashOf, interceptSteps, objects } from "./support.ts";
 
 const TOKEN = "123456789:AAtesttokentesttokentesttoken";
 const CONFIGURED = { TELEGRAM_BOT_TOKEN: TOKEN, TELEGRAM_CHAT_ID: "-42", TELEGRAM_API_URL: "http://telegram.test" };
@@ -20,7 +20,7 @@ const CONFIGURED = { TELEGRAM_BOT_TOKEN: TOKEN, TELEGRAM_CHAT_ID: "-42", TELEGRA
 let workflows: WorkflowIntrospector;
 let files: Map<string, Uint8Array<ArrayBuffer>>;
 let messages: string[];
-/** What `sendDocument` answers instead; taken one after the other. */
+/** Responses that `sendDocument` gives first, one after the other. */
 let refusals: (() => Response)[];
 
 beforeEach(async () => {
@@ -65,12 +65,12 @@ async function answer(url: string, body: unknown): Promise<Response> {
 
 const telegram = new TelegramClient({ botToken: TOKEN, chatId: "-42", apiUrl: "http://telegram.test" });
 const withTelegram = (deps: Deps): Deps => ({ ...deps, telegram });
-const configured = (): void => meddle((_step, _nth, deps) => withTelegram(deps), undefined, "export_backup", withTelegram);
+const configured = (): void => interceptSteps((_step, _nth, deps) => withTelegram(deps), undefined, "export_backup", withTelegram);
 const fetched = async (backup: string) =>
   callWith(CONFIGURED, `/api/projects/shop/backups/${backup}/download`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
 
-describe("where a bot is configured", () => {
-  test("a backup is copied to Telegram, and what R2 loses or spoils comes from there", async () => {
+describe("with a configured bot", () => {
+  test("a backup is copied to Telegram, and parts that R2 lost or damaged come from there", async () => {
     configured();
     await fill("shop", 3);
     const { backup } = await backUp("shop");
@@ -92,7 +92,7 @@ describe("where a bot is configured", () => {
     expect(hashOf(bytes)).toBe(backup.sha256);
   });
 
-  test("a copy that is spoilt, too, is refused: the answer breaks off, and no other bytes are sent", async () => {
+  test("a damaged copy is refused: the download fails, and no wrong bytes are sent", async () => {
     configured();
     await run("shop", "CREATE TABLE t(x)");
     const { backup } = await backUp("shop");
@@ -102,10 +102,10 @@ describe("where a bot is configured", () => {
         id,
         bytes.map((byte) => byte ^ 1),
       );
-    await expect(fetchedBytes(backup.id)).rejects.toThrow(/damaged or gone/u);
+    await expect(fetchedBytes(backup.id)).rejects.toThrow(/damaged or missing/u);
   });
 
-  test("a pause that Telegram asks for is slept through, and what was sent is not sent again", async () => {
+  test("the job sleeps for the pause that Telegram requires, and sends no document twice", async () => {
     configured();
     refusals.push(() => Response.json({ ok: false, description: "Too Many Requests", parameters: { retry_after: 60 } }, { status: 429 }));
     await run("shop", "CREATE TABLE t(x)");
@@ -118,7 +118,7 @@ describe("where a bot is configured", () => {
     expect(files.size).toBe(1);
   });
 
-  test("a copy that Telegram refuses does not make the backup worse, and is told without the token", async () => {
+  test("a copy that Telegram refuses does not invalidate the backup, and is reported without the token", async () => {
     configured();
     refusals.push(() => Response.json({ ok: false, description: `Forbidden: bot${TOKEN} was kicked` }, { status: 403 }));
     await run("shop", "CREATE TABLE t(x)");
@@ -131,7 +131,7 @@ describe("where a bot is configured", () => {
     expect(JSON.stringify([everything, job])).not.toContain(TOKEN);
   });
 
-  test("a failure is told to operators, too", async () => {
+  test("a failure is also reported to operators", async () => {
     configured();
     await run("shop", "CREATE VIRTUAL TABLE gone USING fts5(x, content = '')");
     await backUp("shop");

@@ -1,4 +1,4 @@
-/** Downloads in pieces, and backups of earlier releases, whose files are not sent. */
+/** Downloads of byte ranges, and backups of earlier releases, whose files are not sent. */
 import { env, exports } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ended } from "../../jobs/support.ts";
@@ -29,7 +29,7 @@ async function ranged(headers: Record<string, string>): Promise<{ status: number
 }
 
 describe("a download", () => {
-  test("is known by the hash of the file", async () => {
+  test("has the hash of the file as its ETag", async () => {
     expect({ etag, hash: hashOf(whole) }).toEqual({ etag: `"${backup.sha256}"`, hash: backup.sha256 });
     for (const known of [etag, `"other", W/${etag}`, "*"]) {
       expect(await ranged({ "if-none-match": known })).toMatchObject({ status: 304, bytes: new Uint8Array() });
@@ -37,7 +37,7 @@ describe("a download", () => {
     expect((await ranged({ "if-none-match": '"other"' })).status).toBe(200);
   });
 
-  test("goes on where it broke off, within a part and across parts", async () => {
+  test("continues at any byte, within a part and across parts", async () => {
     const size = whole.length;
     const cases = [
       ["bytes=0-0", 0, 1],
@@ -62,7 +62,7 @@ describe("a download", () => {
     }
   });
 
-  test("is sent whole where the range means another file, or nothing that is known", async () => {
+  test("is complete if the range belongs to another file, or is not supported", async () => {
     const others = [
       { range: "bytes=0-5", "if-range": '"other"' },
       { range: "bytes=0-5", "if-range": `W/${etag}` },
@@ -74,7 +74,7 @@ describe("a download", () => {
     for (const headers of others) expect([headers, (await ranged(headers)).bytes.length]).toEqual([headers, whole.length]);
   });
 
-  test("of bytes behind its end is 416, which says how many there are", async () => {
+  test("of bytes after the end is 416 with the size of the file", async () => {
     for (const range of [`bytes=${whole.length}-`, "bytes=-0"]) {
       const { status, headers } = await ranged({ range });
       expect([status, headers.get("content-range")]).toEqual([416, `bytes */${whole.length}`]);
@@ -83,7 +83,7 @@ describe("a download", () => {
 });
 
 describe("a backup of an earlier release", () => {
-  test("is outdated: its file is not sent, and the reason is said; it is restored, and its rows are counted", async () => {
+  test("is outdated: its file is not sent, but it can be restored, and its rows are counted", async () => {
     await makeProject("old");
     const made = (await backUp("old")).backup;
     const sql = "UPDATE backups SET manifest_key = replace(manifest_key, '.v2', '') WHERE id = ?";

@@ -7,7 +7,19 @@ import { triesOf } from "../../jobs/support.ts";
 import { freshStart, get, setClock } from "../../support/worker.ts";
 import { ask as queried, objectOf, run } from "../../tenant-database/support.ts";
 import { makeOrganization, makeProject, refusal } from "../../support/tenants/http.ts";
-import { NOTHING_LEFT, backUp, download, fill, hashOf, leftBehind, meddle, objects, partsOf, toldOf, withBucket } from "./support.ts";
+import {
+  RELEASED,
+  backUp,
+  download,
+  fill,
+  hashOf,
+  resourcesOf,
+  interceptSteps,
+  objects,
+  partsOf,
+  eventsOf,
+  withBucket,
+} from "./support.ts";
 import type { Backup } from "./support.ts";
 
 let workflows: WorkflowIntrospector;
@@ -26,7 +38,7 @@ afterEach(async () => {
 const numbersOf = (parts: readonly Record<string, unknown>[], moment: number): unknown[] =>
   parts.filter((part) => part["moment"] === moment).map(({ number }) => number);
 
-/** A bucket that fails at the nth part, before or after it has it, once. */
+/** A bucket that fails once, at the nth part, before or after storing it. */
 function failingAt(nth: number, effect: "before" | "after", puts: string[]) {
   let armed = true;
   return (deps: Deps): Deps =>
@@ -36,39 +48,39 @@ function failingAt(nth: number, effect: "before" | "after", puts: string[]) {
         const fails = armed && puts.length === nth;
         if (fails && effect === "before") {
           armed = false;
-          throw new Error("R2 is away");
+          throw new Error("R2 is unavailable");
         }
         const done = await deps.backups.put(key, value, options);
         if (!fails) return done;
         armed = false;
-        throw new Error("R2 did not answer");
+        throw new Error("R2 did not respond");
       },
     });
 }
 
 const part = (number: number): string => `00000${number}.sql.gz`;
 
-describe("killed half-way, a backup goes on at the next part, and the file is the same", () => {
-  test("where R2 fails before it has a part, or after", async () => {
+describe("an interrupted backup continues with the next part, and the file is the same", () => {
+  test("if R2 fails before or after storing a part", async () => {
     await fill("shop", 3);
     const undisturbed = (await backUp("shop")).backup;
     expect(undisturbed).toMatchObject({ status: "verified", parts: 2 });
     for (const effect of ["before", "after"] as const) {
       const puts: string[] = [];
       const bucket = failingAt(2, effect, puts);
-      meddle((step, _nth, deps) => (step === "dump" ? bucket(deps) : undefined));
+      interceptSteps((step, _nth, deps) => (step === "dump" ? bucket(deps) : undefined));
       const { backup, job } = await backUp("shop");
       expect(puts).toEqual([part(1), part(2), part(2)]);
-      expect(triesOf(job)).toContain("dump 1 failed: storage_unavailable: The store of backups did not answer.");
+      expect(triesOf(job)).toContain("dump 1 failed: storage_unavailable: Backup storage (R2) did not respond.");
       expect(backup).toMatchObject({ status: "verified", sha256: undisturbed.sha256 });
     }
   });
 
-  test("every other step may be cut off after its effect", async () => {
+  test("if any other step is interrupted after its effect", async () => {
     await run("shop", "CREATE TABLE t(x)", "INSERT INTO t VALUES (1)");
     const undisturbed = (await backUp("shop")).backup;
     const cut: string[] = [];
-    meddle(
+    interceptSteps(
       () => undefined,
       (step, nth) => {
         if (cut.includes(`${step} ${nth}`)) return;
@@ -93,49 +105,49 @@ describe("killed half-way, a backup goes on at the next part, and the file is th
     ]);
     expect(job).toMatchObject({ status: "completed", tries: 2 });
     expect(backup).toMatchObject({ status: "verified", sha256: undisturbed.sha256 });
-    expect((await toldOf("shop")).map(({ type }) => type)).toEqual(["backup.completed", "backup.completed"]);
-    expect(await leftBehind("shop", backup.job_id)).toEqual(NOTHING_LEFT);
+    expect((await eventsOf("shop")).map(({ type }) => type)).toEqual(["backup.completed", "backup.completed"]);
+    expect(await resourcesOf("shop", backup.job_id)).toEqual(RELEASED);
   });
 });
 
-describe("a lease that runs out", () => {
-  /** Before the second part: the reader was away for longer than its lease. */
-  const late = (between: () => Promise<unknown>) => {
+describe("an expired lease", () => {
+  /** Lets the lease expire before the second part. `meanwhile` runs after the expiry. */
+  const expireLease = (meanwhile: () => Promise<unknown>) => {
     const puts: string[] = [];
     const bucket = failingAt(2, "before", puts);
-    meddle(async (step, _nth, deps, attempt) => {
+    interceptSteps(async (step, _nth, deps, attempt) => {
       if (step !== "dump") return undefined;
       if (attempt === 2) {
         await setClock("2031-05-14T14:10:00Z");
-        await between();
+        await meanwhile();
       }
       return bucket(deps);
     });
   };
 
-  test("and nobody wrote: it goes on, and still tells one moment's truth", async () => {
+  test("without a write: the backup continues, and still shows one point in time", async () => {
     await fill("shop", 3);
-    late(async () => queried("shop", "SELECT 1"));
+    expireLease(async () => queried("shop", "SELECT 1"));
     const { backup } = await backUp("shop");
     expect(backup).toMatchObject({ status: "verified", taken_at: "2031-05-14T14:03:11Z" });
     expect(numbersOf(await partsOf(backup.id), 1)).toEqual([1, 2]);
   });
 
-  test("and something was written: it begins again from a new moment, and nothing of the first is left", async () => {
+  test("with a write: the dump restarts with a new freeze, and the first parts are removed", async () => {
     await fill("shop", 3);
-    late(async () => run("shop", "CREATE TABLE meanwhile(x)"));
+    expireLease(async () => run("shop", "CREATE TABLE meanwhile(x)"));
     const { backup } = await backUp("shop");
     expect(backup).toMatchObject({ status: "verified", taken_at: "2031-05-14T14:10:00Z", tables: 2 });
     const parts = await partsOf(backup.id);
     expect([numbersOf(parts, 1), numbersOf(parts, 2)]).toEqual([[], [1, 2]]);
     expect(await objects("shop")).toEqual([...[1, 2].map((n) => `shop/${backup.id}/2/${part(n)}`), `shop/${backup.id}/manifest.v2.json`]);
-    expect(await leftBehind("shop", backup.job_id)).toEqual(NOTHING_LEFT);
+    expect(await resourcesOf("shop", backup.job_id)).toEqual(RELEASED);
   });
 
-  test("again and again: it is given up, and says why", async () => {
+  test("with writes during every dump: the backup fails and states the reason", async () => {
     await run("shop", "CREATE TABLE t(x)");
     let minutes = 5;
-    meddle(async (step) => {
+    interceptSteps(async (step) => {
       if (step !== "dump") return;
       minutes += 5;
       await setClock(`2031-05-14T15:${String(minutes).padStart(2, "0")}:00Z`);
@@ -148,40 +160,42 @@ describe("a lease that runs out", () => {
 });
 
 describe("a backup that fails", () => {
-  /** Why it failed, once all that holds of every failure was looked at. */
+  /** Checks everything that is true of every failure, and returns the error. */
   const failed = async (): Promise<string | null> => {
     const { backup, job } = await backUp("shop");
     expect(backup).toMatchObject({ status: "failed", sha256: null });
     expect(job).toMatchObject({ status: "failed", error: backup.error });
-    expect((await toldOf("shop")).map(({ type, data }) => [type, data["error"]])).toEqual([["backup.failed", backup.error]]);
+    expect((await eventsOf("shop")).map(({ type, data }) => [type, data["error"]])).toEqual([["backup.failed", backup.error]]);
     expect([await objects("shop"), await partsOf(backup.id)]).toEqual([[], []]);
-    expect(await leftBehind("shop", backup.job_id)).toEqual(NOTHING_LEFT);
+    expect(await resourcesOf("shop", backup.job_id)).toEqual(RELEASED);
     expect((await queried("shop", "CREATE TABLE afterwards(x)")).result).toBe("rows");
     expect(refusal(await get(`/api/projects/shop/backups/${backup.id}/download`))).toMatchObject({ status: 409, code: "conflict" });
     return backup.error;
   };
 
-  test("because nothing could read the database back says so at once", async () => {
+  test("because the database cannot be dumped fails immediately", async () => {
     await run("shop", "CREATE VIRTUAL TABLE gone USING fts5(x, content = '')");
     expect(await failed()).toMatch(/^unprocessable: The full-text table "gone" keeps no content/u);
   });
 
-  test("because R2 stays away lets the database go", async () => {
-    meddle((step, _nth, deps) => (step === "dump" ? withBucket(deps, { put: async () => Promise.reject(new Error("away")) }) : undefined));
-    expect(await failed()).toMatch(/^storage_unavailable: The store of backups did not answer/u);
+  test("because R2 stays unavailable releases the database", async () => {
+    interceptSteps((step, _nth, deps) =>
+      step === "dump" ? withBucket(deps, { put: async () => Promise.reject(new Error("unavailable")) }) : undefined,
+    );
+    expect(await failed()).toMatch(/^storage_unavailable: Backup storage \(R2\) did not respond/u);
   });
 
-  test("because a stored part is not what was written is never called verified", async () => {
+  test("because a stored part was changed is never verified", async () => {
     await run("shop", "CREATE TABLE t(x)");
-    meddle(async (step) => {
+    interceptSteps(async (step) => {
       if (step === "restore into a scratch") await env.BACKUPS.put((await objects("shop"))[0] ?? "", "something else");
     });
-    expect(await failed()).toMatch(/^conflict: Part 1 of the backup is damaged or gone/u);
+    expect(await failed()).toMatch(/^conflict: Part 1 of the backup is damaged or missing/u);
   });
 
-  test("because what was restored differs says what differs", async () => {
+  test("because the restored copy differs names the difference", async () => {
     await run("shop", "CREATE TABLE t(x)", "INSERT INTO t VALUES (1)");
-    meddle(async (step, nth, { tenantDatabases }) => {
+    interceptSteps(async (step, nth, { tenantDatabases }) => {
       if (step !== "compare" || nth > 1) return;
       const { results } = await env.DB.prepare("SELECT job_id FROM backups").all<{ job_id: string }>();
       const scratch = `scratch:${results[0]?.job_id}`;
@@ -192,7 +206,7 @@ describe("a backup that fails", () => {
     expect(await failed()).toMatch(/^The restored copy differs: table t has 2 rows instead of 1\.$/u);
   });
 
-  test("because rows lack their parents says how many", async () => {
+  test("because rows have no parent states their number", async () => {
     await run("shop", "CREATE TABLE p(id INTEGER PRIMARY KEY)", "CREATE TABLE c(p REFERENCES p(id))");
     await objectOf("shop").destroy();
     const sql = "CREATE TABLE p(id INTEGER PRIMARY KEY);CREATE TABLE c(p REFERENCES p(id));INSERT INTO c VALUES (7);";
@@ -213,7 +227,7 @@ describe("a download", () => {
   });
   const address = (): string => `/api/projects/shop/backups/${backup.id}/download`;
 
-  test("says its length, its hash and its name", async () => {
+  test("has headers with length, hash and name", async () => {
     const { headers, bytes, status } = await download(backup);
     expect([status, keys.length]).toEqual([200, 2]);
     expect(hashOf(bytes)).toBe(backup.sha256);
@@ -227,7 +241,7 @@ describe("a download", () => {
     });
   });
 
-  test("of parts that are damaged, swapped or gone is refused before anything is sent", async () => {
+  test("of damaged, swapped or missing parts is refused before anything is sent", async () => {
     const [first = "", second = ""] = keys;
     const bytes = async (key: string) => (await env.BACKUPS.get(key))?.arrayBuffer() ?? new ArrayBuffer(0);
     const [one, two] = [await bytes(first), await bytes(second)];
@@ -244,24 +258,24 @@ describe("a download", () => {
     await expectRefusal(1);
   });
 
-  test("has a manifest, which is refused where it is gone, damaged or another backup's", async () => {
+  test("has a manifest, which is refused if it is missing, damaged or another backup's", async () => {
     const [key, url] = [`shop/${backup.id}/manifest.v2.json`, `/api/projects/shop/backups/${backup.id}/manifest`];
     const whole = (await (await env.BACKUPS.get(key))?.text()) ?? "";
-    const spoilt = [
+    const damaged = [
       "",
       whole.slice(0, -20),
       whole.replace(backup.id, "bak_other"),
       whole.replace(backup.sha256 ?? "", "0".repeat(64)),
       "null",
     ];
-    for (const text of spoilt) {
+    for (const text of damaged) {
       await env.BACKUPS.put(key, text);
       expect(await get(url)).toMatchObject({
         status: 409,
-        body: { code: "conflict", detail: "The manifest of this backup is damaged: it is not what was written." },
+        body: { code: "conflict", detail: "The manifest of this backup is damaged." },
       });
     }
     await env.BACKUPS.delete(key);
-    expect(await get(url)).toMatchObject({ status: 409, body: { detail: "The manifest of this backup is gone." } });
+    expect(await get(url)).toMatchObject({ status: 409, body: { detail: "The manifest of this backup is missing." } });
   });
 });

@@ -11,7 +11,7 @@ import type { Answer } from "../../support/worker.ts";
 import { ask as queried, objectOf, run } from "../../tenant-database/support.ts";
 import { audit, makeOrganization, makeProject, refusal, right, rows } from "../../support/tenants/http.ts";
 import type { MadeProject } from "../../support/tenants/http.ts";
-import { backUp, meddle, toldOf } from "./support.ts";
+import { backUp, interceptSteps, eventsOf } from "./support.ts";
 import type { Backup } from "./support.ts";
 
 interface Restore extends Record<string, unknown> {
@@ -20,7 +20,7 @@ interface Restore extends Record<string, unknown> {
   readonly error: string | null;
 }
 
-/** One backup for all: what spoils it mends it again, and each restore goes into a project of its own. */
+/** One backup for all tests. A test that damages it repairs it again. Each restore uses another project. */
 let workflows: WorkflowIntrospector;
 let backup: Backup;
 beforeAll(async () => {
@@ -38,25 +38,29 @@ beforeAll(async () => {
   );
   ({ backup } = await backUp("shop"));
 });
-// Each test restores all mocks; these last for the file.
+// Each test restores all mocks, so these are installed again before each test.
 beforeEach(withoutTheirJobs);
 afterEach(() => void vi.restoreAllMocks());
 afterAll(async () => workflows.dispose());
 
 type Restoring = Partial<MadeProject> & { readonly restore: Restore };
-const askFor = async (body: Record<string, unknown>, of = backup): Promise<Answer<Restoring>> =>
+const requestRestore = async (body: Record<string, unknown>, of = backup): Promise<Answer<Restoring>> =>
   post<Restoring>(`/api/projects/shop/backups/${of.id}/restore`, body);
 const stateOf = async (project: string): Promise<Restore> => right(await get<Restore>(`/api/projects/${project}/restore`));
 
-async function restoreInto(project_id: string): Promise<{ readonly job: Job; readonly restore: Restore; readonly made: Restoring }> {
-  const made = right(await askFor({ project_id }));
-  const job = await ended(made.restore.job_id);
-  return { job, restore: await stateOf(project_id), made };
+async function restoreInto(project_id: string): Promise<{ readonly job: Job; readonly restore: Restore; readonly created: Restoring }> {
+  const created = right(await requestRestore({ project_id }));
+  const job = await ended(created.restore.job_id);
+  return { job, restore: await stateOf(project_id), created };
 }
 
 describe("a restore", () => {
-  test("makes a project with the same content, caps and a key that works, and says so", async () => {
-    const { status, headers, body } = await askFor({ project_id: "copy-1", name: "As of yesterday", caps: { db_queries_per_day: 7 } });
+  test("creates a project with the same content, caps and a working key, and reports it", async () => {
+    const { status, headers, body } = await requestRestore({
+      project_id: "copy-1",
+      name: "As of yesterday",
+      caps: { db_queries_per_day: 7 },
+    });
     expect([status, headers.get("location")]).toEqual([202, "/api/projects/copy-1/restore"]);
     expect(body.project).toMatchObject({ id: "copy-1", organization_id: "org", name: "As of yesterday", caps: { db_queries_per_day: 7 } });
     const job = await ended(body.restore.job_id);
@@ -79,7 +83,7 @@ describe("a restore", () => {
       { token: body.api_key?.key ?? "" },
     );
     expect(answer).toMatchObject({ status: 200, body: { rows: [[2]] } });
-    expect(await toldOf("copy-1")).toEqual([
+    expect(await eventsOf("copy-1")).toEqual([
       {
         type: "restore.completed",
         data: { project_id: "copy-1", backup_id: backup.id, source_project_id: "shop", job_id: job.id, error: null },
@@ -97,38 +101,41 @@ describe("a restore", () => {
     ]);
   });
 
-  test("asked for twice is one, and only the first answer holds the key", async () => {
-    const { made, job } = await restoreInto("copy-2");
-    expect(made.api_key).toBeDefined();
-    const again = right(await askFor({ project_id: "copy-2" }));
+  test("requested twice is one restore, and only the first response has the key", async () => {
+    const { created, job } = await restoreInto("copy-2");
+    expect(created.api_key).toBeDefined();
+    const again = right(await requestRestore({ project_id: "copy-2" }));
     expect(again).toMatchObject({ restore: { status: "completed", job_id: job.id }, project: { id: "copy-2" } });
     expect(again.api_key).toBeUndefined();
     expect(await rows("SELECT id FROM jobs WHERE project_id = ?", "copy-2")).toEqual([{ id: job.id }]);
   });
 
-  test("asked for again with other words than the first is refused, whatever has become of it; what it does not say may be as it is", async () => {
+  test("requested again with other values is refused, also after it has ended, but fields may be omitted", async () => {
     await restoreInto("copy-16");
     right(await call("PATCH", "/api/projects/copy-16", { name: "Renamed since" }));
     const key = { name: "another", mode: "test" };
     const others = [{ name: "Another" }, { organization_id: "org-2" }, { owner_id: "eve" }, { caps: { db_queries_per_day: 1 } }, { key }];
     for (const other of others) {
-      const refused = await askFor({ project_id: "copy-16", ...other });
+      const refused = await requestRestore({ project_id: "copy-16", ...other });
       expect({ other, status: refused.status, code: Reflect.get(refused.body, "code") }).toEqual({ other, status: 409, code: "conflict" });
     }
     for (const same of [{}, { organization_id: "org" }, { name: "Project shop" }]) {
-      expect(await askFor({ project_id: "copy-16", ...same })).toMatchObject({ status: 202, body: { project: { name: "Renamed since" } } });
+      expect(await requestRestore({ project_id: "copy-16", ...same })).toMatchObject({
+        status: 202,
+        body: { project: { name: "Renamed since" } },
+      });
     }
   });
 
   test.each([0, 2])(
-    "that ten ask for at one moment, some for an owner that cannot (%d), is one, and one of them is shown the key",
+    "by ten concurrent requests, some for an unknown owner (%d), is one restore, and one response has the key",
     async (wrong) => {
       const id = `copy-15-${wrong}`;
       const bodies = Array.from({ length: 10 }, (_, n) => (n % 3 === wrong ? { organization_id: `none-${n}` } : { name: `Copy ${n}` }));
-      const answers = await Promise.all(bodies.map(async (more) => askFor({ project_id: id, ...more })));
+      const answers = await Promise.all(bodies.map(async (more) => requestRestore({ project_id: id, ...more })));
       expect(answers.map(({ status }) => status).filter((status) => ![202, 409, 422].includes(status))).toEqual([]);
-      // Where all were told to come back.
-      const last = await askFor({ project_id: id });
+      // All ten may have been refused.
+      const last = await requestRestore({ project_id: id });
       const made = [...answers, last].filter(({ body }) => body.api_key !== undefined).map(({ body }) => body.project?.["name"]);
       expect(await ended(right(last).restore.job_id)).toMatchObject({ status: "completed" });
       expect(await stateOf(id)).toMatchObject({ status: "completed" });
@@ -137,49 +144,52 @@ describe("a restore", () => {
     },
   );
 
-  test("into a project that exists is refused, whatever is in it, and so is another backup into a restored one", async () => {
+  test("into an existing project is refused, also if it is empty, and so is another backup into a restored project", async () => {
     await makeProject("full");
     const taken = { status: 409, code: "conflict" };
-    for (const project_id of ["full", "shop"]) expect(refusal(await askFor({ project_id }))).toMatchObject(taken);
+    for (const project_id of ["full", "shop"]) expect(refusal(await requestRestore({ project_id }))).toMatchObject(taken);
     expect((await get("/api/projects/full/restore")).status).toBe(404);
     await restoreInto("copy-3");
     const other = (await backUp("shop", { export_type: "schema" })).backup;
-    expect(refusal(await askFor({ project_id: "copy-3" }, other))).toMatchObject(taken);
+    expect(refusal(await requestRestore({ project_id: "copy-3" }, other))).toMatchObject(taken);
     expect(await stateOf("copy-3")).toMatchObject({ backup_id: backup.id, status: "completed" });
   });
 
-  test("for an organisation that cannot own it begins nothing, and the id stays free", async () => {
-    expect(refusal(await askFor({ project_id: "copy-4", organization_id: "none" }))).toMatchObject({ status: 422, code: "unprocessable" });
+  test("for an organization that cannot own it begins nothing, and the id stays free", async () => {
+    expect(refusal(await requestRestore({ project_id: "copy-4", organization_id: "none" }))).toMatchObject({
+      status: 422,
+      code: "unprocessable",
+    });
     expect(await rows("SELECT * FROM restores WHERE project_id = ?", "copy-4")).toEqual([]);
     expect((await restoreInto("copy-4")).restore.status).toBe("completed");
   });
 
-  test("of what is not verified, of another project's or of none is refused", async () => {
+  test("of an unverified backup, of another project's backup or of an unrequested one is refused", async () => {
     const status = async (to: string) => env.DB.prepare("UPDATE backups SET status = ? WHERE id = ?").bind(to, backup.id).run();
     await status("failed");
-    expect(refusal(await askFor({ project_id: "copy-5" }))).toMatchObject({ status: 409, code: "conflict" });
+    expect(refusal(await requestRestore({ project_id: "copy-5" }))).toMatchObject({ status: 409, code: "conflict" });
     await status("verified");
     await makeProject("other");
     expect((await post(`/api/projects/other/backups/${backup.id}/restore`, { project_id: "copy-5" })).status).toBe(404);
     const payload = { project_id: "copy-5", backup_id: backup.id };
     expect(await ended((await ask({ type: "restore_backup", payload })).body.id)).toMatchObject({
       status: "failed",
-      error: expect.stringMatching(/^conflict: This restore was not asked for/u) as string,
+      error: expect.stringMatching(/^conflict: This restore was never requested/u) as string,
     });
   });
 });
 
-describe("until it was compared, and that is written down", () => {
-  test("nobody writes, and the backup cannot be removed", async () => {
+describe("until the comparison is recorded", () => {
+  test("writes are refused, and the backup cannot be deleted", async () => {
     const seen: unknown[] = [];
-    const note = async (): Promise<void> => {
+    const observe = async (): Promise<void> => {
       const removal = await call("DELETE", `/api/projects/shop/backups/${backup.id}`);
       const write = await queried("copy-6", "INSERT INTO c VALUES (1)");
       seen.push([removal.status, write.result === "busy" ? write.why : write.result]);
     };
-    meddle(
-      async (step, nth) => ((step === "compare" && nth === 1) || step === "record" ? note() : undefined),
-      async (step, nth) => (step === "compare" && nth === 2 ? note() : undefined),
+    interceptSteps(
+      async (step, nth) => ((step === "compare" && nth === 1) || step === "record" ? observe() : undefined),
+      async (step, nth) => (step === "compare" && nth === 2 ? observe() : undefined),
       "restore_backup",
     );
     await restoreInto("copy-6");
@@ -189,7 +199,7 @@ describe("until it was compared, and that is written down", () => {
 });
 
 describe("a restore that fails", () => {
-  test("leaves an empty database and says why; the same request tries again", async () => {
+  test("leaves an empty database and states the reason, and the same request retries it", async () => {
     const key = `shop/${backup.id}/1/000001.sql.gz`;
     const whole = (await (await env.BACKUPS.get(key))?.arrayBuffer()) ?? new ArrayBuffer(0);
     await env.BACKUPS.put(key, "something else");
@@ -199,14 +209,14 @@ describe("a restore that fails", () => {
       error: expect.stringMatching(/^conflict: Part 1 of the backup is damaged/u) as string,
     });
     expect(job.status).toBe("failed");
-    expect((await toldOf("copy-7")).map(({ type }) => type)).toEqual(["restore.failed"]);
+    expect((await eventsOf("copy-7")).map(({ type }) => type)).toEqual(["restore.failed"]);
     expect(await objectOf("copy-7").state()).toMatchObject({ createdAt: null, frozen: null, importing: null });
     await env.BACKUPS.put(key, whole);
     expect((await restoreInto("copy-7")).restore).toMatchObject({ status: "completed", attempt: 2, error: null });
     expect(await queried("copy-7", "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]] });
   });
 
-  test("can be tried again as a job, too", async () => {
+  test("can also be retried as a job", async () => {
     const key = `shop/${backup.id}/1/000001.sql.gz`;
     const whole = (await (await env.BACKUPS.get(key))?.arrayBuffer()) ?? new ArrayBuffer(0);
     await env.BACKUPS.delete(key);
@@ -217,8 +227,8 @@ describe("a restore that fails", () => {
     expect(await stateOf("copy-8")).toMatchObject({ status: "completed", job_id: body.id, attempt: 2 });
   });
 
-  test("because what was loaded differs takes it away again, for nobody can have written to it", async () => {
-    meddle(
+  test("because the loaded content differs empties the database, which no caller can have written to", async () => {
+    interceptSteps(
       () => undefined,
       async (step) => {
         if (step === "load") await env.DB.prepare(`UPDATE backup_parts SET tables = replace(tables, '"rows":1', '"rows":5')`).run();
@@ -231,8 +241,8 @@ describe("a restore that fails", () => {
     await env.DB.prepare(`UPDATE backup_parts SET tables = replace(tables, '"rows":5', '"rows":1')`).run();
   });
 
-  test("because somebody filled the database first touches nothing of theirs", async () => {
-    meddle(
+  test("because the database already had content leaves that content alone", async () => {
+    interceptSteps(
       async (step) => (step === "load" ? run("copy-10", "CREATE TABLE IF NOT EXISTS theirs(x)") : undefined),
       undefined,
       "restore_backup",
@@ -243,34 +253,34 @@ describe("a restore that fails", () => {
   });
 });
 
-test("a restore whose job was cancelled half-way is failed by whoever looks first, and tried again by the same request", async () => {
+test("a restore whose job was cancelled during loading is marked as failed, and retried by the same request", async () => {
   const { promise: cut, resolve } = Promise.withResolvers<void>();
-  meddle(
+  interceptSteps(
     () => undefined,
     async (step) => (step === "load" ? cut : undefined),
     "restore_backup",
   );
-  const { restore } = right(await askFor({ project_id: "copy-11" }));
+  const { restore } = right(await requestRestore({ project_id: "copy-11" }));
   await until(restore.job_id, ({ attempts }) => attempts.some(({ step }) => step === "load"));
   while ((await objectOf("copy-11").state()).frozen === null) await pause(5);
   await call("POST", `/api/jobs/${restore.job_id}/cancel`);
   vi.restoreAllMocks();
   resolve();
   await closeAbandonedRestores(createDeps(env, () => Date.now()));
-  expect(await stateOf("copy-11")).toMatchObject({ status: "failed", error: "Its job ended before it: it was cancelled." });
+  expect(await stateOf("copy-11")).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
   expect(await objectOf("copy-11").state()).toMatchObject({ createdAt: null, frozen: null });
   await env.DB.prepare("UPDATE restores SET status = 'running', error = NULL WHERE project_id = 'copy-11'").run();
   expect((await restoreInto("copy-11")).restore).toMatchObject({ status: "completed", attempt: 2 });
 });
 
-test("a restore that was cancelled is tried again as a job, without waiting for housekeeping", async () => {
+test("a cancelled restore can be retried as a job, without waiting for housekeeping", async () => {
   const { promise: cut, resolve } = Promise.withResolvers<void>();
-  meddle(
+  interceptSteps(
     () => undefined,
     async (step) => (step === "load" ? cut : undefined),
     "restore_backup",
   );
-  const { restore } = right(await askFor({ project_id: "copy-13" }));
+  const { restore } = right(await requestRestore({ project_id: "copy-13" }));
   await until(restore.job_id, ({ attempts }) => attempts.some(({ step }) => step === "load"));
   while ((await objectOf("copy-13").state()).frozen === null) await pause(5);
   await call("POST", `/api/jobs/${restore.job_id}/cancel`);
@@ -282,9 +292,9 @@ test("a restore that was cancelled is tried again as a job, without waiting for 
   expect(await queried("copy-13", "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]] });
 });
 
-test("a restore whose comparison was cut off at its end is not taken for another because somebody wrote since", async () => {
+test("a restore whose comparison step is repeated succeeds, although the database was written to meanwhile", async () => {
   let cut = false;
-  meddle(
+  interceptSteps(
     () => undefined,
     async (step) => {
       if (step !== "compare" || cut) return;
@@ -298,9 +308,9 @@ test("a restore whose comparison was cut off at its end is not taken for another
   expect(await queried("copy-14", "INSERT INTO c VALUES (1) RETURNING (SELECT count(*) FROM c)")).toMatchObject({ rows: [[2]] });
 });
 
-test("a restore that is cut off anywhere goes on, and every step may run twice", async () => {
+test("a restore continues after an interruption in any step, and every step may run twice", async () => {
   const cut: string[] = [];
-  meddle(
+  interceptSteps(
     () => undefined,
     (step) => {
       if (cut.includes(step)) return;
@@ -311,6 +321,6 @@ test("a restore that is cut off anywhere goes on, and every step may run twice",
   );
   const { job, restore } = await restoreInto("copy-12");
   expect(cut).toEqual(["begin", "is the project ready", "load", "compare", "record", "open", "tell operators"]);
-  expect([job.status, restore["status"], (await toldOf("copy-12")).length]).toEqual(["completed", "completed", 1]);
+  expect([job.status, restore["status"], (await eventsOf("copy-12")).length]).toEqual(["completed", "completed", 1]);
   expect(await queried("copy-12", "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]] });
 });

@@ -7,7 +7,7 @@ import { ended, until } from "../../jobs/support.ts";
 import { AFTERNOON, call, freshStart, post } from "../../support/worker.ts";
 import { ask as queried, objectOf, run } from "../../tenant-database/support.ts";
 import { makeOrganization, makeProject, rows } from "../../support/tenants/http.ts";
-import { backUp, meddle, objects, readBackup, start, toldOf, withBucket } from "./support.ts";
+import { backUp, interceptSteps, objects, readBackup, start, eventsOf, withBucket } from "./support.ts";
 
 const NOW = Date.parse(AFTERNOON);
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -21,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(() => void vi.restoreAllMocks());
 
-/** With a part and an object each. */
+/** Adds a backup with one part and one object. */
 async function add(id: string, more: { status?: string; type?: string; at?: number; project?: string } = {}): Promise<void> {
   const { status = "verified", type = "full", at = NOW, project = "shop" } = more;
   const sql = `INSERT INTO backups (id, project_id, export_type, status, job_id, requested_by, changed_by, created_at, ended_at, updated_at)
@@ -33,7 +33,7 @@ async function add(id: string, more: { status?: string; type?: string; at?: numb
 const ids = async (): Promise<unknown[]> => (await rows("SELECT id FROM backups ORDER BY id")).map(({ id }) => id);
 
 describe("housekeeping of backups", () => {
-  test("keeps the newest ten verified ones of each type of each project, however old, and failed ones for 30 days", async () => {
+  test("keeps the ten newest verified backups per project and type, at any age, and failed ones for 30 days", async () => {
     for (let n = 10; n < 23; n += 1) await add(`full-${n}`, { at: NOW - 400 * DAY_MS + n });
     await add("schema-1", { type: "schema", at: 1 });
     await add("other-1", { project: "other", at: 1 });
@@ -46,7 +46,7 @@ describe("housekeeping of backups", () => {
     expect(await sweep()).toEqual({ removed: 0, more: false });
   });
 
-  test("leaves alone what is being restored", async () => {
+  test("keeps a backup that is being restored", async () => {
     for (let n = 10; n < 21; n += 1) await add(`full-${n}`, { at: n });
     const sql = `INSERT INTO restores (project_id, backup_id, source_project_id, status, attempt, job_id, requested_by, changed_by, created_at, updated_at)
       VALUES ('new', 'full-10', 'shop', 'running', 1, 'job', 'admin', 'test', 0, ?)`;
@@ -56,10 +56,10 @@ describe("housekeeping of backups", () => {
     expect(await sweep()).toEqual({ removed: 1, more: false });
   });
 
-  test("removes the bytes before the row: what R2 keeps from it, the next one removes", async () => {
+  test("removes the bytes before the row, and retries if R2 fails", async () => {
     await add("failed-old", { status: "failed", at: 0 });
-    const away = withBucket(deps(), { delete: async () => Promise.reject(new Error("away")) });
-    await expect(sweep(away)).rejects.toMatchObject({ code: "storage_unavailable" });
+    const failing = withBucket(deps(), { delete: async () => Promise.reject(new Error("unavailable")) });
+    await expect(sweep(failing)).rejects.toMatchObject({ code: "storage_unavailable" });
     expect([await ids(), await rows("SELECT status FROM backups")]).toEqual([["failed-old"], [{ status: "deleting" }]]);
     expect(await sweep()).toEqual({ removed: 1, more: false });
     expect([await ids(), await objects("shop")]).toEqual([[], []]);
@@ -72,11 +72,11 @@ describe("housekeeping of backups", () => {
   });
 });
 
-describe("a backup whose job was cancelled half-way", () => {
+describe("a backup whose job was cancelled", () => {
   const cancelled = async (): Promise<{ readonly id: string; readonly job_id: string }> => {
     await run("shop", "CREATE TABLE t(x)");
     const { promise: cut, resolve } = Promise.withResolvers<void>();
-    meddle(async (step) => (step === "thaw" ? cut : undefined));
+    interceptSteps(async (step) => (step === "thaw" ? cut : undefined));
     const backup = await start("shop");
     await until(backup.job_id, ({ attempts }) => attempts.some(({ step }) => step === "thaw"));
     await call("POST", `/api/jobs/${backup.job_id}/cancel`);
@@ -85,17 +85,17 @@ describe("a backup whose job was cancelled half-way", () => {
     return backup;
   };
 
-  test("is failed by housekeeping, and what it held is let go", async () => {
+  test("is marked as failed by housekeeping, and its database is released", async () => {
     const { id } = await cancelled();
     expect((await queried("shop", "INSERT INTO t VALUES (1)")).result).toBe("busy");
     await sweep();
-    expect(await readBackup("shop", id)).toMatchObject({ status: "failed", error: "Its job ended before it: it was cancelled." });
+    expect(await readBackup("shop", id)).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
     expect((await queried("shop", "INSERT INTO t VALUES (1)")).result).toBe("rows");
-    expect((await toldOf("shop")).map(({ type }) => type)).toEqual(["backup.failed"]);
+    expect((await eventsOf("shop")).map(({ type }) => type)).toEqual(["backup.failed"]);
     expect([await objects("shop"), (await objectOf("shop").state()).frozen]).toEqual([[], null]);
   });
 
-  test("does not stand in the way of the next one", async () => {
+  test("does not prevent the next backup", async () => {
     const { id } = await cancelled();
     expect((await backUp("shop")).backup.status).toBe("verified");
     expect(await readBackup("shop", id)).toMatchObject({ status: "failed" });

@@ -1,4 +1,4 @@
-/** Backups through the public door, with jobs whose services misbehave on purpose. */
+/** Backups through the API, with jobs whose steps and services tests can change. */
 import { createHash } from "node:crypto";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
@@ -30,7 +30,7 @@ export const start = async (project: string, body: Record<string, unknown> = {})
 export const readBackup = async (project: string, id: string): Promise<Backup> =>
   right(await get<Backup>(`/api/projects/${project}/backups/${id}`));
 
-/** A whole backup, from the request to its end. */
+/** Requests a backup and waits for its end. */
 export async function backUp(project: string, body: Record<string, unknown> = {}): Promise<{ readonly backup: Backup; readonly job: Job }> {
   const { id, job_id } = await start(project, body);
   const job = await ended(job_id);
@@ -49,7 +49,7 @@ export async function download({ project_id, id }: Backup, token = ADMIN_TOKEN):
   return { status: response.status, headers: response.headers, bytes: new Uint8Array(await response.arrayBuffer()) };
 }
 
-/** Of a file of one part. (workerd's own stream takes no second member; test/e2e/backups.test.ts reads files of many.) */
+/** Unpacks a file of one part. workerd's stream reads only one gzip member. test/e2e/backups.test.ts reads files of several parts. */
 export const unpacked = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> => gunzip(bytes);
 
 export const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -59,13 +59,13 @@ type Handler = (payload: unknown, job: JobContext) => Promise<JobExecutionResult
 const handlers = HANDLERS as unknown as Record<BackupJob, Handler>;
 const REAL = { ...handlers };
 
-/** Runs before each try of each step; may throw, or give other services. */
-export type Meddle = (step: string, nth: number, deps: Deps, attempt: number) => Promise<Deps | void> | Deps | void;
+/** Runs with each attempt of each step. It may throw, or return other services. */
+export type StepHook = (step: string, nth: number, deps: Deps, attempt: number) => Promise<Deps | void> | Deps | void;
 
-/** The job's own code, whose steps somebody meddles with; `after` happens once the step's work is done, and may still fail it. */
-export function meddle(
-  before: Meddle,
-  after: Meddle = () => undefined,
+/** Runs the job's own code with hooks around its steps. `after` runs once the step's work is done, and can still fail the step. */
+export function interceptSteps(
+  before: StepHook,
+  after: StepHook = () => undefined,
   type: BackupJob = "export_backup",
   services = (deps: Deps): Deps => deps,
 ): void {
@@ -85,7 +85,7 @@ export function meddle(
   });
 }
 
-/** Services with another bucket: what stands in `other`, and all else as it is. */
+/** Services with a changed bucket. `other` replaces some of its methods. */
 export function withBucket(deps: Deps, other: Partial<Record<keyof R2Bucket, unknown>>): Deps {
   const backups = new Proxy(deps.backups, {
     get: (target, name) => {
@@ -98,7 +98,7 @@ export function withBucket(deps: Deps, other: Partial<Record<keyof R2Bucket, unk
   return { ...deps, backups };
 }
 
-/** `count` random megabytes, which nothing makes smaller; a part of a backup holds two. */
+/** Inserts `count` megabytes of random, incompressible data. A part of a backup holds two. */
 export async function fill(project: string, count: number): Promise<void> {
   await run(project, "CREATE TABLE IF NOT EXISTS random(id INTEGER PRIMARY KEY, b BLOB)");
   await run(
@@ -107,30 +107,30 @@ export async function fill(project: string, count: number): Promise<void> {
   );
 }
 
-/** Every object of a project's backups, by key. */
+/** Keys of all objects of a project's backups. */
 export async function objects(project: string): Promise<string[]> {
   const { objects: found } = await env.BACKUPS.list({ prefix: `${project}/` });
   return found.map(({ key }) => key);
 }
 
-/** What is left of a backup's freeze and of its scratch: nothing, once it is through. */
-export const leftBehind = async (project: string, job: string): Promise<unknown> => ({
+/** The freeze of a backup's source, and the scratch database. Both are null once the backup has ended. */
+export const resourcesOf = async (project: string, job: string): Promise<unknown> => ({
   frozen: (await objectOf(project).state()).frozen,
   scratch: (await objectOf(`scratch:${job}`).state()).createdAt,
 });
 
-export const NOTHING_LEFT = { frozen: null, scratch: null };
+export const RELEASED = { frozen: null, scratch: null };
 
 export const partsOf = async (backup: string): Promise<Record<string, unknown>[]> =>
   rows("SELECT moment, number FROM backup_parts WHERE backup_id = ? ORDER BY moment, number", backup);
 
-interface Told {
+interface ProjectEvent {
   readonly type: string;
   readonly data: Record<string, unknown>;
 }
 
-/** What a project is told of backups, the oldest first. */
-export async function toldOf(project: string): Promise<Told[]> {
-  const { events } = right(await get<{ events: Told[] }>(`/api/projects/${project}/events`));
+/** Events of a project, oldest first. */
+export async function eventsOf(project: string): Promise<ProjectEvent[]> {
+  const { events } = right(await get<{ events: ProjectEvent[] }>(`/api/projects/${project}/events`));
   return events.map(({ type, data }) => ({ type, data })).toReversed();
 }

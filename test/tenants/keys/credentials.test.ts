@@ -86,7 +86,7 @@ describe("a stranger", () => {
     ["no credentials", {}, "Send an API key or the admin token as `Authorization: Bearer <key or token>`.", "Bearer"],
     ["another scheme", { authorization: "Basic YTpi" }, "The token is wrong.", 'Bearer error="invalid_token"'],
     ["another token", { authorization: "Bearer guess" }, "The token is wrong.", 'Bearer error="invalid_token"'],
-  ])("with %s is told what is needed", async (_, headers, detail, challenge) => {
+  ])("with %s gets 401 with the required credentials", async (_, headers, detail, challenge) => {
     const answer = await callWith({}, "/api/authors/top", { headers: headers as Record<string, string> });
     expect(answer).toMatchObject({ status: 401, body: { code: "unauthorized", detail } });
     expect(answer.headers.get("www-authenticate")).toBe(challenge);

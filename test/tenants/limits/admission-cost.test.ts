@@ -21,7 +21,7 @@ beforeEach(async () => {
   return () => vi.restoreAllMocks();
 });
 
-/** Uses of the project that are counted now: as its own, and as its organisation's. */
+/** Current counts of the project's uses: in its counter, and in its organization's period. */
 const counted = async (): Promise<[number, number]> => [(await counters())[COUNTER] ?? 0, (await periods())["acme 4"]?.[0] ?? 0];
 
 interface Admissions {
@@ -36,12 +36,12 @@ async function admissions(): Promise<Admissions | null> {
 
 const isAdmission = (trip: Trip): boolean => trip.some((sql) => sql.includes("INTO admissions"));
 const isTouch = (trip: Trip): boolean => trip.some((sql) => sql.includes("SET last_used_at"));
-/** Of what abuse is judged by: beside the answer, whatever it was. */
+/** A write of request rates, which abuse detection reads. Follows every response. */
 const isRate = (trip: Trip): boolean => trip.some((sql) => sql.includes("INTO project_minutes"));
 const writes = (trips: readonly Trip[]): Trip[] => trips.filter((trip) => trip.some((sql) => !sql.trimStart().startsWith("SELECT")));
 
-describe("what a use costs", () => {
-  test("one batch before the work, a row of the minute's rate, and a note of the key's use once a minute, which no answer waits for", async () => {
+describe("queries of a use", () => {
+  test("one batch before the work, the minute's rate after it, and the key's last use once a minute", async () => {
     const { db, trips } = watchedDb();
     expect(statusText(await enrichWith({ DB: db }, shop.key, ISBNS))).toBe("200");
     expect(isAdmission(trips[0] ?? [])).toBe(true);
@@ -54,12 +54,12 @@ describe("what a use costs", () => {
       const again = watchedDb();
       await enrichWith({ DB: again.db }, shop.key, ISBNS);
       expect(writes(again.trips).map(isRate)).toEqual([false, true]);
-      expect(again.trips).toHaveLength(3); // its admission, the catalogue, and the rate
+      expect(again.trips).toHaveLength(3); // its admission, the catalog, and the rate
     }
     expect(await counted()).toEqual([4, 4]);
   });
 
-  test("nothing after the work is in the way of the answer: it comes while the note of the use hangs for ever", async () => {
+  test("the response does not wait for writes after the work, even if recording the last use hangs", async () => {
     const { db } = watchedDb((trip) => (isTouch(trip) ? "never" : null));
     const pending: Promise<unknown>[] = [];
     const context = { waitUntil: (work: Promise<unknown>) => void pending.push(work), passThroughOnException: () => undefined, props: {} };
@@ -74,7 +74,7 @@ describe("what a use costs", () => {
     expect(pending.length).toBeGreaterThan(0);
   });
 
-  test("what is not metered counts nothing", async () => {
+  test("requests without a meter count nothing", async () => {
     const { status, body } = await by(shop.key, "POST", "/api/quota/reservations", { calls: 1 });
     expect(status).toBe(201);
     for (const [method, path] of [
@@ -96,7 +96,7 @@ describe("what a use costs", () => {
     ["/api/enrich/batch-direct", "{", 400],
     ["/api/authors/enrich-bibliography", { author_name: "" }, 400],
     ["/api/books/enrich-new-releases", { start_month: "2031-13", end_month: "2031-14" }, 400],
-  ])("a body that is not valid costs no look-up, counts as no use, and is an error of the minute: %s %j", async (path, body, status) => {
+  ])("an invalid body causes no look-up and no counted use, only an error in the minute's rate: %s %j", async (path, body, status) => {
     const { db, trips } = watchedDb();
     const headers = { authorization: `Bearer ${shop.key}`, "content-type": "application/json" };
     const init = { method: "POST", headers, body: typeof body === "string" ? body : JSON.stringify(body) };
@@ -105,7 +105,7 @@ describe("what a use costs", () => {
     expect(await admissions()).toEqual({ written: 0, returned: 0 });
   });
 
-  test("the administrator counts for nobody", async () => {
+  test("the administrator's requests are not counted", async () => {
     await post("/api/enrich/batch-direct", { isbns: ISBNS });
     expect(await admissions()).toEqual({ written: 0, returned: 0 });
   });

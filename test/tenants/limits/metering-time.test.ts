@@ -152,15 +152,15 @@ describe("a billing period", () => {
   test("does not exist before the first one", async () => {
     await addOrganization("young", Date.parse("2031-05-14T12:00:00Z"));
     await addProject("new", "young");
-    const { results } = await report([billed("before", "2031-05-14T11:59:59Z", "new"), billed("first", "2031-05-14T12:00:00Z", "new")]);
+    const [early, first] = ["2031-05-14T11:59:59Z", "2031-05-14T12:00:00Z"];
+    const { results } = await report([billed("before", early, "new"), billed("first", first, "new")]);
     expect(results).toEqual([
       {
         index: 0,
         id: "before",
         status: 422,
         result: "refused",
-        error:
-          '`occurred_at` must not be before the organization\'s first billing period, 2031-05-14T12:00:00Z (got "2031-05-14T11:59:59Z").',
+        error: `\`occurred_at\` must not be before the organization's first billing period, ${first} (got "${early}").`,
       },
       { index: 1, id: "first", status: 200, result: "counted" },
     ]);

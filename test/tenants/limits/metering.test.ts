@@ -19,6 +19,7 @@ import {
 import type { Report, Use } from "../../support/tenants/rows.ts";
 
 const DAY = "2031-05-14";
+const OCCURRED_AT = "2031-05-14T12:00:00.000Z";
 
 beforeEach(async () => {
   await freshStart();
@@ -100,7 +101,7 @@ describe("the same event counts once", () => {
     await setClock("2031-05-15T09:00:00Z");
     const again = await report([
       { id: "a", project_id: "one", type: "db_queries_per_day" },
-      { id: "b", project_id: "one", type: "db_queries_per_day", occurred_at: "2031-05-14T12:00:00.000Z" },
+      { id: "b", project_id: "one", type: "db_queries_per_day", occurred_at: OCCURRED_AT },
     ]);
     expect(outcomes(again)).toEqual(["200 duplicate", "200 duplicate"]);
     expect(await moved()).toMatchObject({ counters: { [`one db_queries_per_day ${DAY}`]: 2 }, adjustments: {} });
@@ -148,7 +149,7 @@ describe("one id with two bodies", () => {
     [{ type: "api_calls" }, '`type` must be "db_queries_per_day", as it was counted under this id (got "api_calls").'],
     [
       { occurred_at: "2031-05-14T12:00:00.001Z" },
-      '`occurred_at` must be "2031-05-14T12:00:00.000Z", as it was counted under this id (got "2031-05-14T12:00:00.001Z").',
+      `\`occurred_at\` must be "${OCCURRED_AT}", as it was counted under this id (got "2031-05-14T12:00:00.001Z").`,
     ],
   ])("in two reports, %j: the row has the difference", async (change, error) => {
     await report([use]);

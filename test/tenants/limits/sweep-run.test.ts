@@ -5,7 +5,7 @@ import { CAP, DAY, GAUGE, organization, project, use, sweep, statusOf } from "./
 
 beforeEach(async () => freshStart());
 
-/** What stands in every table that a sweep may write. */
+/** Rows of every table that a sweep may write. */
 const written = async (): Promise<Record<string, unknown[]>> => {
   const tables = ["suspensions", "threshold_notices", "events", "counters", "gauges", "caps", "projects", "audit_log"];
   const rows = await env.DB.batch(tables.map((table) => env.DB.prepare(`SELECT * FROM ${table}`)));
@@ -15,7 +15,7 @@ const written = async (): Promise<Record<string, unknown[]>> => {
 describe("a run", () => {
   beforeEach(organization);
 
-  test("of selected projects or caps looks at nothing else", async () => {
+  test("of selected projects or caps reads nothing else", async () => {
     for (const id of ["a", "b"]) {
       await project(id);
       await use(id, "db_queries_per_day", CAP);
@@ -28,7 +28,7 @@ describe("a run", () => {
     expect(await statusOf("a")).toBe("ACTIVE");
   });
 
-  test("that is dry changes no row but evaluations, and its plan is what the real run then does", async () => {
+  test("that is dry writes only evaluations, and its plan equals the following real run", async () => {
     for (const id of ["a", "b", "c", "d"]) await project(id);
     await use("a", "db_queries_per_day", CAP);
     await use("b", GAUGE, 2 * CAP);
@@ -45,7 +45,7 @@ describe("a run", () => {
     expect(await sweep()).toMatchObject({ projects_suspended: 0, warnings_sent: 0, details: [] });
   });
 
-  test("that does a page twice tells the same, and does it once", async () => {
+  test("that repeats a page reports the same, and acts once", async () => {
     await project("a");
     await project("b");
     await use("a", "db_queries_per_day", CAP);
@@ -57,7 +57,7 @@ describe("a run", () => {
     expect(await written()).toEqual(rows);
   });
 
-  test("reports damaged projects, and does the others", async () => {
+  test("reports damaged projects, and processes the others", async () => {
     for (const id of ["no-caps", "cap", "counter", "fine"]) {
       await project(id);
       await use(id, "db_queries_per_day", CAP);
@@ -81,7 +81,7 @@ describe("a run", () => {
     });
   });
 
-  test("is explained by evaluations, with what was decided from", async () => {
+  test("is explained by evaluations, with the inputs of each decision", async () => {
     await project("one");
     await use("one", "db_queries_per_day", CAP + 7);
     await sweep({ run: "job-1" });

@@ -7,7 +7,7 @@ beforeEach(async () => {
   await makeOrganization("org");
 });
 
-describe("what is wrong is named", () => {
+describe("errors name the wrong field", () => {
   const base = { organization_id: "org", name: "Right" };
 
   test.each([
@@ -78,7 +78,7 @@ describe("what is wrong is named", () => {
     ["GET", "/evaluations"],
     ["GET", "/suspensions"],
     ["GET", "/keys"],
-  ])("%s of a project that is not there%s: 404", async (method, path, body?: unknown) => {
+  ])("%s of an unknown project%s: 404", async (method, path, body?: unknown) => {
     expect(refusal(await call(method, `/api/projects/nothing${path}`, body))).toEqual({ status: 404, code: "not_found" });
   });
 });

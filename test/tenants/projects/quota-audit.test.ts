@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => void vi.restoreAllMocks());
 
 const latest = async (query = ""): Promise<Entry | undefined> => (await audit(query))[0];
-const noted = async (): Promise<unknown[]> =>
+const audited = async (): Promise<unknown[]> =>
   (await audit())
     .toReversed()
     .map(({ actor, action, subject, project_id, before, after }) => [actor, action, subject, project_id, before, after]);
@@ -25,14 +25,14 @@ describe("the quota's operation", () => {
   const is = (action: string, before: unknown, after: unknown) => [quota[0], action, quota[1], quota[2], before, after];
   const inForce = { daily_limit: 15_000, safety_buffer: 2_000, background_floor: 1_000, rate_per_second: 0, enforcement: "enforce" };
 
-  test("is noted beside all other changes, as the ledger had it before and after", async () => {
+  test("is audited with all other changes, with the ledger's state before and after", async () => {
     right(await put("/api/quota/settings", { daily_limit: 9_000, enforcement: "observe" }));
     right(await call("DELETE", "/api/quota/settings"));
     right(await put("/api/quota/usage", { used: 40 }));
     right(await put("/api/quota/usage", { used: 30 }));
     right(await post("/api/quota/reset"));
     const changed = { ...inForce, daily_limit: 9_000, enforcement: "observe" };
-    expect(await noted()).toEqual([
+    expect(await audited()).toEqual([
       is("quota.settings.change", inForce, changed),
       is("quota.settings.restore", changed, { ...inForce, rate_per_second: 3 }),
       is("quota.usage.set", { used: 0 }, { used: 40 }),
@@ -41,19 +41,19 @@ describe("the quota's operation", () => {
     ]);
   });
 
-  test("is the same in the quota's history, in the API's words", async () => {
+  test("is the same in the quota's history, with the API's names", async () => {
     right(await put("/api/quota/settings", { safety_buffer: 1_000 }));
-    const [noted_, told] = [await latest(), (await get<{ operations: Body[] }>("/api/quota/history?days=1")).body.operations[0]];
-    expect(told).toEqual({
+    const [entry, operation] = [await latest(), (await get<{ operations: Body[] }>("/api/quota/history?days=1")).body.operations[0]];
+    expect(operation).toEqual({
       at: NOW,
       action: "settings.change",
       actor: "admin",
-      before: noted_?.before,
+      before: entry?.before,
       after: { ...inForce, safety_buffer: 1_000 },
     });
   });
 
-  test("of the last moment of a day is noted too", async () => {
+  test("in the last millisecond of a day is audited too", async () => {
     await setClock("2031-05-14T23:59:59.999Z");
     const lookedUpTomorrow = {
       getByName: (name: string) => {
@@ -73,25 +73,25 @@ describe("the quota's operation", () => {
     expect(await latest()).toMatchObject({ action: "quota.usage.set", after: { used: 7 } });
   });
 
-  test("that was refused is not noted", async () => {
+  test("that was refused is not audited", async () => {
     expect((await put("/api/quota/settings", { daily_limit: 1 })).status).toBe(422);
     expect((await put("/api/quota/usage", { used: -1 })).status).toBe(400);
     expect((await put("/api/quota/usage", { used: 1 }, { token: null })).status).toBe(401);
     expect(await audit()).toEqual([]);
   });
 
-  test("at one moment by many is noted once each, with its own before and after", async () => {
+  test("by concurrent requests is audited once per request, with its own before and after", async () => {
     const answers = await Promise.all(Array.from({ length: 12 }, async (_, n) => put("/api/quota/usage", { used: n + 1 })));
     expect(answers.every(({ status }) => status === 200)).toBe(true);
     const entries = await audit();
     expect(entries.map(({ after }) => after?.["used"]).toSorted((a, b) => Number(a) - Number(b))).toEqual(answers.map((_, n) => n + 1));
-    // The ledger decided one after the other: each began where another ended.
+    // The ledger applied them one after the other. Each begins with the state that another ended with.
     const befores = entries.map(({ before }) => before?.["used"]);
     expect(new Set(befores).size).toBe(12);
     expect(befores).toContain(0);
   });
 
-  test.each(["INSERT", "everything"])("goes on although the audit log cannot be written (%s), and the log says so", async (what) => {
+  test.each(["INSERT", "everything"])("continues although the audit log cannot be written (%s), and logs the failure", async (what) => {
     await (what === "INSERT" ? failWrites("audit_log") : failTable("audit_log"));
     const line = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json", "x-request-id": "find-me" };
@@ -127,19 +127,19 @@ describe("the quota's operation", () => {
     expect(performance.now() - began).toBeLessThan(4_000);
   });
 
-  test("while the ledger is unavailable: the switch that was turned is noted, with a before that nobody knows", async () => {
-    const away = {
+  test("while the ledger is unavailable: the changed switch is audited, with an unknown state before", async () => {
+    const unavailable = {
       getByName: () => {
-        throw new Error("The ledger is away");
+        throw new Error("The ledger is unavailable");
       },
     };
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
     const turn = async (enforcement: string) =>
-      callWith({ QUOTA_LEDGER: away }, "/api/quota/settings", { method: "PUT", headers, body: JSON.stringify({ enforcement }) });
+      callWith({ QUOTA_LEDGER: unavailable }, "/api/quota/settings", { method: "PUT", headers, body: JSON.stringify({ enforcement }) });
     expect(await turn("off")).toMatchObject({ status: 200, body: { applied_to: "switch" } });
-    expect(await noted()).toEqual([is("quota.settings.switch", null, { enforcement: "off" })]);
-    const refused = await callWith({ QUOTA_LEDGER: away }, "/api/quota/usage", { method: "PUT", headers, body: '{"used": 1}' });
+    expect(await audited()).toEqual([is("quota.settings.switch", null, { enforcement: "off" })]);
+    const refused = await callWith({ QUOTA_LEDGER: unavailable }, "/api/quota/usage", { method: "PUT", headers, body: '{"used": 1}' });
     expect(refused.status).toBe(503);
-    expect(await noted()).toHaveLength(1);
+    expect(await audited()).toHaveLength(1);
   });
 });

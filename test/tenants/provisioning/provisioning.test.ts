@@ -159,7 +159,7 @@ describe("a project is provisioned", () => {
   });
 });
 
-test("a project from before there was provisioning is ready, and is created by no request again", async () => {
+test("a project older than provisioning is ready, and no request creates it again", async () => {
   await addProject("shop", "org");
   expect(await readProject("shop")).toMatchObject({ provisioning: { status: "done", job_id: null, steps: [], error: null } });
   expect(statusText(await post("/api/projects/shop/database/query", { sql: "SELECT 1" }))).toBe("200");
@@ -181,10 +181,10 @@ test("no sweep checks a project that is not ready, and no billed call is accepte
 });
 
 test("a job for an unknown project reports it, and one for a ready project does nothing", async () => {
-  const { body } = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "nobody" } });
+  const { body } = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "unknown" } });
   expect(await ended(body.id)).toMatchObject({
     status: "failed",
-    error: 'The project "nobody" does not exist or is already provisioned. POST /api/projects creates one.',
+    error: 'The project "unknown" does not exist or is already provisioned. POST /api/projects creates one.',
   });
   await createdBy();
   const again = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "shop" } });

@@ -38,7 +38,7 @@ const use = async (): Promise<Answer> => get("/api/authors/top", { token: key })
 const reasons = ({ body }: Answer<ShownProject>): string[] => body.reasons.map(({ reason }) => reason);
 const past = async (): Promise<Body[]> => right(await get<{ suspensions: Body[] }>("/api/projects/mine/suspensions")).suspensions;
 
-describe("by hand", () => {
+describe("manually", () => {
   test("a project is refused from its next request on, with the reason, until it is reactivated", async () => {
     expect((await use()).status).toBe(200);
     const reason = { reason: "admin", detail: "Invoice 4711 is overdue", since: NOW };

@@ -29,7 +29,7 @@ afterEach(async () => {
   vi.restoreAllMocks();
 });
 
-describe("a delivery whose job is over without a word", () => {
+describe("a delivery whose job ended without a result", () => {
   const lost = async (status: string): Promise<string> => {
     await happened("w1");
     await dispatchOnly();
@@ -39,7 +39,7 @@ describe("a delivery whose job is over without a word", () => {
     return (await deliveries())[0]?.id ?? "";
   };
 
-  test("gets another one, as a run of its own, which is told from the first", async () => {
+  test("gets another job with a new run number", async () => {
     const received = receiver();
     await makeWebhook();
     const id = await lost("failed");
@@ -50,7 +50,7 @@ describe("a delivery whose job is over without a word", () => {
     expect(await deliver(id, 2)).toMatchObject({ is: "delivered" });
   });
 
-  test("is not taken by another one while its own lives, and is once that is over", async () => {
+  test("is taken by another job only after its own job has ended", async () => {
     const received = receiver();
     const { id: webhook_id } = await makeWebhook();
     const delivery_id = await lost("running");
@@ -64,7 +64,7 @@ describe("a delivery whose job is over without a word", () => {
     expect(await readDelivery(delivery_id)).toMatchObject({ run: 2, status: "delivered" });
   });
 
-  test("gets no other one for ever", async () => {
+  test("does not get new jobs forever", async () => {
     await makeWebhook();
     const id = await lost("failed");
     await rows("UPDATE webhook_deliveries SET run = 10");
@@ -72,14 +72,14 @@ describe("a delivery whose job is over without a word", () => {
     expect(await readDelivery(id)).toMatchObject({ status: "failed", reason: "job_ended", run: 10 });
   });
 
-  test("ends with it where somebody cancelled it", async () => {
+  test("ends with its job if that was cancelled", async () => {
     await makeWebhook();
     const id = await lost("cancelled");
     expect(await catchUp(deps())).toMatchObject({ recovered: 1, jobs: 0 });
     expect(await readDelivery(id)).toMatchObject({ status: "failed", reason: "job_ended" });
   });
 
-  test("is left alone while its job lives", async () => {
+  test("is left alone while its job runs", async () => {
     await makeWebhook();
     const id = await lost("running");
     expect(await catchUp(deps())).toMatchObject({ recovered: 0, jobs: 0 });
@@ -88,8 +88,8 @@ describe("a delivery whose job is over without a word", () => {
   });
 });
 
-describe("a try that is done again", () => {
-  test("sends nothing twice once it was written down, and tells the same time", async () => {
+describe("a repeated attempt", () => {
+  test("sends nothing again once it was recorded, and returns the same time", async () => {
     const received = receiver(() => new Response("", { status: 503, headers: { "retry-after": "600" } }));
     const { id: webhook } = await makeWebhook();
     await happened("w1");
@@ -105,7 +105,7 @@ describe("a try that is done again", () => {
     expect({ requests: received.length, failures: (await readWebhook(webhook)).failures }).toEqual({ requests: 5, failures: 1 });
   });
 
-  test("by two at once counts once, and is told once", async () => {
+  test("by two concurrent jobs counts once, and is reported once", async () => {
     const both = Promise.withResolvers<void>();
     const received = receiver(async (_, nth) => {
       if (nth === 2) both.resolve();
@@ -121,7 +121,7 @@ describe("a try that is done again", () => {
     expect(await readWebhook(webhook)).toMatchObject({ status: "disabled", failures: 1 });
   });
 
-  test("since the database was away is sent again under the same id, and counts once", async () => {
+  test("after a database failure is sent again under the same id, and counts once", async () => {
     const received = receiver(() => new Response("", { status: 410 }));
     const { id: webhook } = await makeWebhook();
     await happened("w1");
@@ -136,7 +136,7 @@ describe("a try that is done again", () => {
     expect(await readWebhook(webhook)).toMatchObject({ status: "disabled", failures: 1 });
   });
 
-  test("goes to the address as it is by then", async () => {
+  test("uses the current address", async () => {
     const received = receiver(({ url }) => new Response("", { status: url === RECEIVER ? 500 : 200 }));
     const { id: webhook } = await makeWebhook();
     await happened("w1");
@@ -148,7 +148,7 @@ describe("a try that is done again", () => {
     expect(received.map(({ url }) => url)).toEqual([RECEIVER, "https://moved.example/"]);
   });
 
-  test("whose address is refused by then is given up at once", async () => {
+  test("whose address is refused meanwhile fails immediately", async () => {
     const received = receiver();
     await makeWebhook();
     await happened("w1");

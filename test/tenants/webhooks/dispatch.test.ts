@@ -34,7 +34,7 @@ afterEach(async () => {
 
 const jobs = async (): Promise<number> => Number((await rows("SELECT count(*) AS n FROM jobs WHERE type = 'deliver_webhook'"))[0]?.["n"]);
 
-describe("handing on", () => {
+describe("dispatching", () => {
   test("done concurrently makes one delivery, one job and one request per event", async () => {
     const received = receiver();
     await makeWebhook();
@@ -135,7 +135,7 @@ test("without events reads almost nothing, however long the history", async () =
   expect({ body: missed.body, few: missed.rowsRead < 3_100 }).toMatchObject({ body: { replayable: { deliveries: 1_000 } }, few: true });
 });
 
-test("an archived project is sent nothing, and can be sent it when it is back; a deleted one never", async () => {
+test("deliveries are skipped until an archived project is active again, and always for a deleted project", async () => {
   const received = receiver();
   await makeWebhook();
   await happened("w1");

@@ -33,7 +33,7 @@ const at = "/api/projects/shop/webhooks";
 const dead = () => new Response("", { status: 500 });
 
 describe("replay", () => {
-  test("sends one once more under the same id, whatever became of it, and twice is once", async () => {
+  test("sends a delivery again under the same id, after any result, and is idempotent", async () => {
     const received = receiver();
     const { id } = await makeWebhook();
     await deliverEvent("w1");
@@ -49,7 +49,7 @@ describe("replay", () => {
     ]);
   });
 
-  test("asked for by two at one moment is one", async () => {
+  test("by two concurrent requests is one replay", async () => {
     receiver();
     const { id: webhookId } = await makeWebhook();
     await deliverEvent("w1");
@@ -61,7 +61,7 @@ describe("replay", () => {
     expect(await rows("SELECT operation FROM audit_log WHERE action = 'webhook.replay'")).toEqual([{ operation: "first" }]);
   });
 
-  test("sends all that an endpoint never got since then, and nothing else", async () => {
+  test("sends exactly the deliveries that the endpoint has missed since the given time", async () => {
     let status = 500;
     receiver(() => new Response("", { status }));
     const { id } = await makeWebhook();
@@ -90,7 +90,7 @@ describe("replay", () => {
     expect(await replay()).toMatchObject({ status: 202, body: { replayed: 0, more: false } });
   });
 
-  test("of a deleted endpoint's is refused; what was under way has ended", async () => {
+  test("of a deleted endpoint's delivery is refused, and its deliveries in flight have ended", async () => {
     const received = receiver();
     const { id } = await makeWebhook();
     await happened("w1");
@@ -106,7 +106,7 @@ describe("replay", () => {
     expect(received).toEqual([]);
   });
 
-  test("while the endpoint is being deleted leaves nothing that waits for ever", async () => {
+  test("while the endpoint is being deleted leaves no delivery pending forever", async () => {
     receiver(dead);
     const replays = { one: (_: string, delivery: string) => `deliveries/${delivery}/replay`, all: (id: string) => `${id}/replay` };
     const answers: unknown[] = [];

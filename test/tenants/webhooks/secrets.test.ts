@@ -18,7 +18,7 @@ afterEach(() => void vi.restoreAllMocks());
 const at = "/api/projects/shop/webhooks";
 
 describe("rotating the secret", () => {
-  test("signs with both for 24 hours, the new one first, and then with the new one alone", async () => {
+  test("signs with both secrets for 24 hours, the new one first, then with the new one alone", async () => {
     const received = receiver();
     const { id, secret: first } = await makeWebhook();
     const rotated = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`));
@@ -44,7 +44,7 @@ describe("rotating the secret", () => {
     expect(() => verified(three, first)).toThrow("No matching signature found");
   });
 
-  test("twice within the grace is refused, unless what leaked is to go at once", async () => {
+  test("twice within the grace is refused, unless the old secret is to be revoked immediately", async () => {
     const received = receiver();
     const { id, secret: first } = await makeWebhook();
     const second = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`)).secret;
@@ -62,7 +62,7 @@ describe("rotating the secret", () => {
   });
 });
 
-test("nothing that is secret leaves in a log or a trace", async () => {
+test("logs and traces contain no secret", async () => {
   const lines = logged();
   const { bodies, spans } = collector();
   const { id, secret } = await makeWebhook("shop", { url: `${RECEIVER}?token=a-token-of-its-owner` });
@@ -83,7 +83,7 @@ test("nothing that is secret leaves in a log or a trace", async () => {
   for (const text of [secret.slice("whsec_".length), "a-token-of-its-owner", "receiver.example"]) expect(all).not.toContain(text);
 });
 
-test("no secret stands in any table", async () => {
+test("no table contains a secret", async () => {
   receiver();
   const { id, secret } = await makeWebhook();
   const rotated = right(await post<WebhookWithSecret>(`${at}/${id}/rotate-secret`)).secret;

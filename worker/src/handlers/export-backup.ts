@@ -1,19 +1,23 @@
 /**
- * `export_backup`: freeze, dump into R2 part by part, read the source once more by other code, thaw; restore what is stored into a scratch
- * database and compare that with the source; only then it is verified. Writes wait while it is read, and no longer: whatever fails, the source is thawed and the scratch destroyed.
+ * `export_backup`: makes and verifies a backup.
+ *
+ * - Freeze the source, dump it into R2 in parts, read its contents again with separate code, thaw it.
+ * - Restore the stored parts into a scratch database and compare it with the source. Only then the backup is verified.
+ *
+ * Writes wait only while the source is read. After any failure the source is thawed and the scratch database is destroyed.
  */
 import { Problem } from "../errors.ts";
 import { StepFailed } from "../jobs/failure.ts";
 import type { BackupRow } from "../store/backups/backups.ts";
-import { claimBackup, needDatabase } from "../tenants/backups/backups.ts";
+import { claimBackup, assertProvisioned } from "../tenants/backups/backups.ts";
 import { sendCopies } from "../tenants/backups/copies.ts";
-import { completeBackup, failBackup, storyOf, writeManifest } from "../tenants/backups/finish.ts";
+import { completeBackup, failBackup, resultNotice, writeManifest } from "../tenants/backups/finish.ts";
 import { allContents, readContents } from "../tenants/backups/contents.ts";
 import { differencesOf, load } from "../tenants/backups/load.ts";
 import type { Loading } from "../tenants/backups/load.ts";
 import { destroyScratch } from "../tenants/backups/retention.ts";
 import { scratchOf } from "../tenants/backups/scratch.ts";
-import { discardMoments, freezeSource, readParts, readingOf, sourceOf, thawSource } from "../tenants/backups/source.ts";
+import { discardEarlierParts, freezeSource, readParts, readingOf, sourceOf, thawSource } from "../tenants/backups/source.ts";
 import type { Source } from "../tenants/backups/source.ts";
 import { notifyOperators } from "../tenants/webhooks/operator-notices.ts";
 import type { Contents } from "../tenant-database/index.ts";
@@ -31,7 +35,7 @@ const MAX_PAUSE_MS = 10 * 60_000;
 export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project_id, export_type }, job) => {
   job.log.info(`Starting: ${export_type} backup of project ${project_id}`);
   const row = await job.step("begin", async (_attempt, deps) => {
-    await needDatabase(deps, project_id);
+    await assertProvisioned(deps, project_id);
     const claim = { job: job.id, projectId: project_id, exportType: export_type };
     const claimed = await claimBackup(deps, claim, { actor: `job:${job.id}`, tenant: false });
     if (claimed.status !== "running") throw new Problem("conflict", "The backup of this job has already ended.");
@@ -39,7 +43,7 @@ export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project
   });
   const error = await failureOf(exported(row, job));
   if (error !== null) await orNull(job.step("give up", async (_attempt, deps) => failBackup(deps, row, error)));
-  await orNull(job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, await storyOf(deps, row.id))));
+  await orNull(job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, await resultNotice(deps, row.id))));
   const data = { backup_id: row.id };
   return error === null ? { success: true, data } : { success: false, data, error };
 };
@@ -59,13 +63,13 @@ async function exported(row: BackupRow, job: JobContext): Promise<void> {
   await job.step("complete", async (_attempt, deps) => completeBackup(deps, source, { ...facts, copies }));
 }
 
-/** What the scratch holds beside what the source held. */
+/** Compares the scratch database with the source's contents. Returns the differences. */
 async function compared(loading: Loading, expected: Contents, job: JobContext): Promise<readonly string[]> {
   const reading = { name: loading.name, freeze: loading.id, mode: loading.backup.export_type };
   const found = await allContents(async (from) => job.step("compare", async (_attempt, deps) => readContents(deps, reading, from)));
-  if (found === "thawed") throw new StepFailed("Something was written to the scratch.");
-  // An earlier release compared the scratch with its dump alone, and said so in a list.
-  if (Array.isArray(found)) throw new StepFailed("An earlier release began this backup, and did not read its source by other code.");
+  if (found === "thawed") throw new StepFailed("The scratch database was written to during the comparison.");
+  // An earlier release compared the scratch with the dump alone. Its step returned a list.
+  if (Array.isArray(found)) throw new StepFailed("An earlier release began this backup, and compared it with the dump alone.");
   const { differences } = await job.step("compare", async (_attempt, deps) => ({
     differences: await differencesOf(deps, loading, expected, found),
   }));
@@ -74,7 +78,7 @@ async function compared(loading: Loading, expected: Contents, job: JobContext): 
 
 interface Dumped {
   readonly source: Source;
-  /** What it held in the same moment, read beside the dump. */
+  /** Contents under the same freeze, read separately from the dump. */
   readonly contents: Contents;
 }
 
@@ -84,7 +88,7 @@ async function dumped(row: BackupRow, job: JobContext): Promise<Dumped> {
     const source = sourceOf(row, moment);
     try {
       await frozen(source, job);
-      if (moment > 1) await orNull(job.step("throw away earlier parts", async (_attempt, deps) => discardMoments(deps, source)));
+      if (moment > 1) await orNull(job.step("throw away earlier parts", async (_attempt, deps) => discardEarlierParts(deps, source)));
       let read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
       while (read === "more") read = await job.step("dump", async (_attempt, deps) => readParts(deps, source));
       const reading = readingOf(source);

@@ -21,14 +21,14 @@ import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 export const provisionProjectHandler: JobHandler<"provision_project"> = async ({ project_id }, job) => {
-  const held = { projectId: project_id, jobId: rootId(job.id) };
+  const owner = { projectId: project_id, jobId: rootId(job.id) };
   job.log.info(`Starting: project ${project_id}`);
-  const beginning = await job.step("begin", async (_attempt, { db }) => beginProvisioning(db, held));
+  const beginning = await job.step("begin", async (_attempt, { db }) => beginProvisioning(db, owner));
   switch (beginning) {
     case "go":
-      return provision(held, job);
+      return provision(owner, job);
     case "undo":
-      return undo(held, null, job);
+      return undo(owner, null, job);
     case "done":
       return { success: true, data: { project_id, outcome: "provisioned", steps: {} } };
     case "held":
@@ -46,29 +46,29 @@ interface Failure {
   readonly error: string;
 }
 
-async function provision(held: ProvisioningOwner, job: JobContext): Promise<JobExecutionResult> {
+async function provision(owner: ProvisioningOwner, job: JobContext): Promise<JobExecutionResult> {
   const steps: Record<string, unknown> = {};
   let step: ProvisioningStep = "database";
   try {
-    const version = await job.step(step, async (_attempt, deps) => createDatabase(deps, held));
+    const version = await job.step(step, async (_attempt, deps) => createDatabase(deps, owner));
     steps["database"] = { schema_version: version };
     for (const service of SERVICES) {
       step = service;
-      steps[service] = await job.step(service, async (_attempt, deps) => registerProject(deps, held, service));
+      steps[service] = await job.step(service, async (_attempt, deps) => registerProject(deps, owner, service));
     }
     step = "key";
-    await job.step(step, async (_attempt, deps) => completeProvisioning(deps, held));
+    await job.step(step, async (_attempt, deps) => completeProvisioning(deps, owner));
   } catch (thrown) {
     if (!(thrown instanceof StepFailed)) throw thrown;
-    return undo(held, { step, error: thrown.message }, job);
+    return undo(owner, { step, error: thrown.message }, job);
   }
-  job.log.info("Done: its keys work", { project_id: held.projectId });
-  return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps } };
+  job.log.info("Done: its keys work", { project_id: owner.projectId });
+  return { success: true, data: { project_id: owner.projectId, outcome: "provisioned", steps } };
 }
 
 /** `failure` null: provisioning failed before, and only the rollback continues. */
-async function undo(held: ProvisioningOwner, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
-  const { projectId: project_id } = held;
+async function undo(owner: ProvisioningOwner, failure: Failure | null, job: JobContext): Promise<JobExecutionResult> {
+  const { projectId: project_id } = owner;
   const reason = failure === null ? "" : `${failure.step}: ${failure.error.replace(/\.?$/u, ".")} `;
   const failed = (outcome: string, left: readonly string[], error: string): JobExecutionResult => ({
     success: false,
@@ -76,21 +76,21 @@ async function undo(held: ProvisioningOwner, failure: Failure | null, job: JobCo
     error: `${reason}${error}`,
   });
   if (failure !== null) {
-    const noted = await orNull(
-      job.step("undo: write down why", async (_attempt, { db, clock }) => failProvisioning(db, held, failure, clock())),
+    const isRecorded = await orNull(
+      job.step("undo: write down why", async (_attempt, { db, clock }) => failProvisioning(db, owner, failure, clock())),
     );
-    if (noted === null)
+    if (isRecorded === null)
       return failed("rollback_incomplete", ["everything"], "Recording the failure failed. Housekeeping continues the rollback.");
-    if (!noted) return notHeld(held, failed, job);
+    if (!isRecorded) return lostOwnership(owner, failed, job);
   }
   const left: string[] = [];
   const undone = async (name: string, work: Parameters<typeof job.step>[1]): Promise<void> => {
     if ((await orNull(job.step(`undo ${name}`, async (attempt, deps) => ({ done: await work(attempt, deps) })))) === null) left.push(name);
   };
-  for (const service of SERVICES.toReversed()) await undone(service, async (_attempt, deps) => deregisterProject(deps, held, service));
-  await undone("database", async (_attempt, deps) => destroyDatabase(deps, held));
+  for (const service of SERVICES.toReversed()) await undone(service, async (_attempt, deps) => deregisterProject(deps, owner, service));
+  await undone("database", async (_attempt, deps) => destroyDatabase(deps, owner));
   // The project's row records the remaining rollback.
-  if (left.length === 0) await undone("project", async (_attempt, deps) => removeProject(deps, held));
+  if (left.length === 0) await undone("project", async (_attempt, deps) => removeProject(deps, owner));
   else left.push("project");
   job.log.warn("Rolled back", { project_id, left });
   if (left.length > 0) return failed("rollback_incomplete", left, `Not rolled back yet: ${left.join(", ")}. Housekeeping retries.`);
@@ -99,12 +99,12 @@ async function undo(held: ProvisioningOwner, failure: Failure | null, job: JobCo
 }
 
 /** The last step may have succeeded without a response. Otherwise another job is provisioning. */
-async function notHeld(
-  held: ProvisioningOwner,
+async function lostOwnership(
+  owner: ProvisioningOwner,
   failed: (outcome: string, left: readonly string[], error: string) => JobExecutionResult,
   job: JobContext,
 ): Promise<JobExecutionResult> {
-  const now = await job.step("look again", async (_attempt, { db }) => beginProvisioning(db, held));
-  if (now === "done") return { success: true, data: { project_id: held.projectId, outcome: "provisioned", steps: {} } };
+  const now = await job.step("look again", async (_attempt, { db }) => beginProvisioning(db, owner));
+  if (now === "done") return { success: true, data: { project_id: owner.projectId, outcome: "provisioned", steps: {} } };
   return failed("taken_over", [], "Another job has taken over this project.");
 }

@@ -3,7 +3,7 @@ import { StepFailed } from "../jobs/failure.ts";
 import { allContents, readContents } from "../tenants/backups/contents.ts";
 import { load } from "../tenants/backups/load.ts";
 import type { Loading } from "../tenants/backups/load.ts";
-import { beginRestore, compareRestored, endRestore, lookAgainAt, openTarget, undoRestore } from "../tenants/backups/restore.ts";
+import { beginRestore, compareRestored, endRestore, nextCheckAt, allowWrites, undoRestore } from "../tenants/backups/restore.ts";
 import { notifyOperators } from "../tenants/webhooks/operator-notices.ts";
 import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
@@ -13,7 +13,7 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
   const { error, loading } = await restored(project_id, backup_id, job);
   await job.step("record", async (_attempt, deps) => endRestore(deps, project_id, job.id, error));
   // Only now: an unrecorded step is repeated, which is impossible after the first write of the tenant.
-  if (loading !== null) await orNull(job.step("open", async (_attempt, deps) => openTarget(deps, loading)));
+  if (loading !== null) await orNull(job.step("open", async (_attempt, deps) => allowWrites(deps, loading)));
   const notice = `Backup ${backup_id} ${error === null ? "was restored into" : "COULD NOT BE RESTORED into"} project ${project_id}`;
   await orNull(
     job.step("tell operators", async (_attempt, deps) => notifyOperators(deps, `${notice}${error === null ? "." : `: ${error}`}`)),
@@ -24,10 +24,11 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
 
 /** Another job creates the project. */
 async function readiness(projectId: string, job: JobContext): Promise<void> {
-  for (let look = 1; ; look += 1) {
-    const next = await job.step("is the project ready", async (_attempt, deps) => lookAgainAt(deps, job.id, projectId, look));
+  for (let check = 1; ; check += 1) {
+    const next = await job.step("is the project ready", async (_attempt, deps) => nextCheckAt(deps, job.id, projectId, check));
     if (next === null) return;
-    await job.sleepUntil(`until look ${look + 1}`, next);
+    // The name is recorded by running jobs.
+    await job.sleepUntil(`until look ${check + 1}`, next);
   }
 }
 
@@ -57,8 +58,8 @@ async function loaded(loading: Loading, job: JobContext): Promise<string[]> {
     while (!(await job.step("load", async (_attempt, deps) => load(deps, loading))));
     const reading = { name: loading.name, freeze: loading.id, mode: loading.backup.export_type };
     const found = await allContents(async (from) => job.step("compare", async (_attempt, deps) => readContents(deps, reading, from)));
-    if (found === "thawed") throw new StepFailed("Something was written to the database before it was compared.");
-    // An earlier release compared at once, and said in a list what differs.
+    if (found === "thawed") throw new StepFailed("The database was written to before it was compared.");
+    // An earlier release compared in this step. Its step returned a list of differences.
     if (Array.isArray(found)) return found as string[];
     return await job.step("compare", async (_attempt, deps) => compareRestored(deps, loading, found));
   } catch (error) {

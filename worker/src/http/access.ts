@@ -1,4 +1,4 @@
-/** The caller of a request, as routes see it. The middleware of the front door finds it out. */
+/** The caller of a request, as routes see it. The authentication middleware determines it. */
 import type { Demand } from "../store/limits/admissions.ts";
 import type { RequestCounts } from "../store/abuse/rates.ts";
 import type { ShareMode } from "../store/projects/projects.ts";
@@ -8,7 +8,7 @@ export interface ProjectPrincipal {
   readonly kind: "project";
   readonly projectId: string;
   readonly keyId: string;
-  /** Its share of the provider's limit; null: unlimited. */
+  /** Share of the provider's limit. Null: unlimited. */
   readonly share: number | null;
   readonly shareMode: ShareMode;
 }

@@ -1,20 +1,20 @@
-/** Which bytes of a file a request asks for: RFC 9110, one range. No I/O. No clock. */
+/** The range of a file's bytes that a request selects (RFC 9110, single ranges only). No I/O. No clock. */
 
-/** The first byte and the one behind the last. */
+/** `from` is inclusive, `to` is exclusive. */
 export interface ByteRange {
   readonly from: number;
   readonly to: number;
 }
 
-interface Asked {
+interface RangeRequest {
   readonly range: string | undefined;
   readonly ifRange: string | undefined;
   readonly etag: string;
   readonly bytes: number;
 }
 
-/** Null: all of it. Several ranges, other units and ranges of another file are answered with all of it, too. */
-export function rangeOf({ range, ifRange, etag, bytes }: Asked): ByteRange | "unsatisfiable" | null {
+/** Null: the whole file, also for several ranges, other units and an `If-Range` of another file. */
+export function rangeOf({ range, ifRange, etag, bytes }: RangeRequest): ByteRange | "unsatisfiable" | null {
   const [, first = "", last = ""] = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/iu.exec(range ?? "") ?? [];
   if ((first === "" && last === "") || (ifRange !== undefined && ifRange !== etag)) return null;
   if (first === "") {
@@ -27,6 +27,6 @@ export function rangeOf({ range, ifRange, etag, bytes }: Asked): ByteRange | "un
   return from < bytes ? { from, to } : "unsatisfiable";
 }
 
-/** Whether a request has this file already. */
+/** Whether the client already has this file. */
 export const isKnown = (ifNoneMatch: string | undefined, etag: string): boolean =>
   (ifNoneMatch ?? "").split(",").some((each) => ["*", etag, `W/${etag}`].includes(each.trim()));

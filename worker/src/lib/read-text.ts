@@ -45,7 +45,7 @@ export async function readStart(body: ReadableStream<Uint8Array> | null, maxByte
   return { text, complete: false };
 }
 
-/** The value of a body that should be JSON; undefined for anything else, and for one that broke off. */
+/** The value of a JSON body. Undefined for other text, and for an incomplete body. */
 export function parsedJson(text: string | null): unknown {
   try {
     return JSON.parse(text ?? "");

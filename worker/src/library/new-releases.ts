@@ -62,7 +62,7 @@ class ReleasesRun {
   #charged = 0;
   #pages = 0;
   #monthsDone = 0;
-  /** Results of the current month and subject; null where this call continues in the middle of it. */
+  /** Results of the current month and subject. Null if this call began in the middle of them. */
   #received: number | null = null;
   #quota: QuotaStatus | null = null;
   #quotaExhausted = false;

@@ -1,6 +1,6 @@
 /** Pages of a provider that gives at most 10,000 results. No I/O. No clock. */
 
-/** However it is paged. */
+/** For every page size. */
 export const PROVIDER_MAX_RESULTS = 10_000;
 
 /** No request goes beyond result 10,000, so a page that would straddle it is out of reach. */
@@ -18,7 +18,7 @@ interface Progress {
   readonly total: number | null;
 }
 
-/** Pages still to fetch as far as is known: of a list that was never seen, one. */
+/** Known number of pages still to fetch. One for a list that was never fetched. */
 export function pagesToFetch({ results_covered, total }: Progress, pageSize: number): number {
   const first = nextPage(results_covered, pageSize);
   const last = total === null ? first : Math.ceil(total / pageSize);
@@ -28,7 +28,7 @@ export function pagesToFetch({ results_covered, total }: Progress, pageSize: num
 interface PageSeen {
   /** Records on this page, readable or not. */
   readonly received: number;
-  /** The provider's count of all results; null where it gives none. */
+  /** The provider's count of all results. Null if it sends none. */
   readonly total: number | null;
   readonly page: number;
   readonly pageSize: number;
@@ -39,15 +39,17 @@ interface PageSeen {
 interface PageEnd {
   readonly state: "open" | "complete" | "truncated";
   readonly resultsCovered: number;
-  /** Results per page to continue with: fewer where the provider gives no larger pages. */
+  /** Page size to continue with. Smaller if the provider sends smaller pages. */
   readonly pageSize: number;
 }
 
 /**
- * Whether there is more after this page. With a count, until it is reached; without, a page that is not full is the last. A page that
- * holds at most half of what it should, by that count, shows that the provider gives smaller pages: only of a first page is it known
- * where it begins. An empty page is the last in any case: what the provider counts but does not give cannot be fetched, and the
- * list is not called complete.
+ * Whether more pages follow.
+ *
+ * - With a count, pages follow until the count is reached. Without a count, a page that is not full is the last.
+ * - If a page has at most half of the results that the count promises, the provider uses smaller pages. Only the first page's offset is
+ *   known then.
+ * - An empty page is always the last. If the count is not reached, the list is `truncated`, because the rest cannot be fetched.
  */
 export function afterPage({ received, total, page, pageSize, covered }: PageSeen): PageEnd {
   const reached = page * pageSize;
@@ -62,7 +64,7 @@ export function afterPage({ received, total, page, pageSize, covered }: PageSeen
   return { state: page >= lastPage(pageSize) ? "truncated" : "open", resultsCovered: reached, pageSize };
 }
 
-/** The same for a list whose pages are requested one after the other, whatever their size: it ends when its count was received. */
+/** The same for lists whose pages may have any size. Such a list ends when as many results as counted were received. */
 export function afterReceived(seen: PageSeen): PageEnd["state"] {
   const { received, total, page, pageSize, covered } = seen;
   if (total === null || received === 0) return endOf(afterPage(seen).state, covered, total);
@@ -70,12 +72,12 @@ export function afterReceived(seen: PageSeen): PageEnd["state"] {
   return page >= lastPage(pageSize) ? "truncated" : "open";
 }
 
-/** A list whose last page was reached is complete only if as many results came as the provider counted. */
+/** A finished list is complete only if as many results were received as the provider counted. */
 export function endOf(state: PageEnd["state"], received: number, total: number | null): PageEnd["state"] {
   return state === "complete" && total !== null && received < total ? "truncated" : state;
 }
 
-/** Why a truncated list ends where it does, for people. */
+/** Message that explains why a list is truncated. */
 export function truncation({ results_covered, total }: Progress, pageSize: number): string {
   const beyond = nextPage(results_covered, pageSize) > lastPage(pageSize);
   const why = beyond ? `no page of ${pageSize} may go beyond result ${PROVIDER_MAX_RESULTS}` : "its last page was empty or short";

@@ -1,4 +1,4 @@
-/** One paid provider call: where quota and provider meet. Every path to the provider goes through here. */
+/** One paid provider call: reserves quota, sends the request, charges the cost. All requests to the provider use this file. */
 import { Problem } from "../errors.ts";
 import { providerReport } from "../deps.ts";
 import type { Deps } from "../deps.ts";
@@ -12,17 +12,17 @@ import { traceRequest, spenderAttributes, traceCall } from "./quota-spans.ts";
 
 export type Paid<Value> =
   | { readonly result: "answered"; readonly value: Value; readonly charged: number; readonly status: QuotaStatus | null }
-  /** The provider failed, or said no for a reason that is not the quota's. */
+  /** The provider failed, or refused for a reason other than its quota. */
   | { readonly result: "failed"; readonly outcome: Outcome; readonly charged: number; readonly status: QuotaStatus | null }
-  /** The ledger refused (nothing was sent: charged 0), or the provider did (charged). */
+  /** The ledger refused (nothing was sent, `charged` is 0), or the provider refused (`charged` may be above 0). */
   | { readonly result: "refused"; readonly refusal: Refusal; readonly charged: number; readonly status: QuotaStatus };
 
-/** What a story spends on one request, for whom. */
+/** The cost of one request, and the caller that it is charged to. */
 export function spendingOf({ caller, priority, share, shareMode }: Spender, cost: Spending["cost"]): Spending {
   return { cost, caller, priority, share: share ?? null, ...(shareMode === undefined ? {} : { shareMode }) };
 }
 
-/** How a provider request ended, in the ledger's terms. */
+/** Converts the report of a provider request for the ledger. */
 function settlementOf(report: CallReport): Settlement {
   const { outcome, requestedAt, receivedAt } = report;
   return {
@@ -51,13 +51,13 @@ export async function payFor<Value>(
     );
     const paid = paidBy(done);
     call.set({ "provider.result": paid.result, "quota.charged": paid.charged });
-    tell(spending, done, paid);
+    logCall(spending, done, paid);
     return paid;
   });
 }
 
-/** One line for every request that may have cost something: what the provider's bill is held against. */
-function tell({ caller, priority }: Spending, done: WithQuota<Answer<unknown>>, { result, charged }: Paid<unknown>): void {
+/** Logs every request that may have been charged, so that the log can be compared with the provider's bill. */
+function logCall({ caller, priority }: Spending, done: WithQuota<Answer<unknown>>, { result, charged }: Paid<unknown>): void {
   if (done.result === "refused") {
     log.info("provider call refused", { caller, priority, refused_by: done.refusal.refusedBy, calls_needed: done.refusal.callsNeeded });
     return;
@@ -78,8 +78,8 @@ function paidBy<Value>(done: WithQuota<Answer<Value>>): Paid<Value> {
 }
 
 /**
- * The provider's own refusals read like ours: wait a moment, or the day is over. Right after midnight it may still refuse for yesterday,
- * which the ledger takes for a moment as well.
+ * Converts the provider's own refusals to those of the ledger: `pace` or `daily`. Shortly after midnight the provider may still refuse
+ * because of the previous day. Such a refusal counts as `pace`.
  */
 function refusalOf({ outcome, requestedAt }: CallReport, callsNeeded: number, status: QuotaStatus | null): Refusal | null {
   const { meaning, retryAfterSeconds } = outcome;
@@ -91,7 +91,7 @@ function refusalOf({ outcome, requestedAt }: CallReport, callsNeeded: number, st
   return { refusedBy: "daily", callsNeeded, available: status.remaining, waitMs: endOfDay(now) - now };
 }
 
-/** The answer where a call brought nothing: 429 for a refusal, 502 for a failure. */
+/** Problem for a call without a result: 429 for a refusal, 502 for a failure. */
 export function problemOf(paid: Exclude<Paid<unknown>, { result: "answered" }>): Problem {
   if (paid.result === "refused") return refusalProblem(paid.refusal, paid.status, paid.charged);
   const { outcome, charged } = paid;
@@ -102,7 +102,7 @@ export function problemOf(paid: Exclude<Paid<unknown>, { result: "answered" }>):
   });
 }
 
-/** Where an answer may already hold what was paid for, a problem ends it instead of taking it away. A fault of ours stays one. */
+/** Returns a problem as a value, so that a partial result can still be sent. Rethrows other errors. */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   throw error;

@@ -1,37 +1,37 @@
-/** How long each table keeps its rows, and their removal, a bounded number at a time. Times are epoch milliseconds. */
+/** Retention of rows by table, and their removal in batches. Times are epoch milliseconds. */
 import { DAY_MS, HOUR_MS, MINUTE_MS, dayOf } from "../lib/time.ts";
 import { stored } from "./database.ts";
 import { admissionIdsFrom } from "./limits/admissions.ts";
 
 interface Retention {
-  /** What the product needs, and a day for clocks and late ends. */
+  /** The required time, plus a day for clock differences and late results. */
   readonly days: number;
-  /** Where a row's time stands. */
+  /** Column with a row's time. */
   readonly column: string;
-  /** The columns that name a row. `seq`, a number that grows with time: the oldest rows are read, and no index on time is needed. */
+  /** Columns of the key. `seq` grows with time, so that the oldest rows are found without an index on time. */
   readonly key: string;
-  /** A time as the column holds it. */
+  /** Converts a time to the column's unit. */
   readonly bound?: (time: number) => number | string;
 }
 
 const RETENTION = {
-  // A refund happens within its request. What admissions counted stays counted.
+  // A use can only be returned within its request. The counters stay after the rows are removed.
   admissions: { days: 2, column: "id", key: "id", bound: admissionIdsFrom },
-  // The same event may come again within 32 days: the longest billing period and a day.
+  // The same event may be sent again within 32 days: the longest billing period and a day.
   usage_events: { days: 34, column: "received_at", key: "seq" },
   evaluations: { days: 60, column: "at", key: "seq" },
   events: { days: 90, column: "created_at", key: "seq" },
-  // As long as failed jobs. Their attempts go with them.
+  // As long as failed jobs. Their attempts are removed with them.
   webhook_deliveries: { days: 30, column: "created_at", key: "seq" },
   audit_log: { days: 730, column: "at", key: "seq" },
   threshold_notices: { days: 2, column: "period", key: "project_id, cap_type, period, threshold, revision", bound: dayOf },
   // As long as the quota's own history.
   counters: { days: 400, column: "day", key: "project_id, meter, day", bound: dayOf },
   adjustments: { days: 400, column: "day", key: "project_id, meter, day", bound: dayOf },
-  // Summed up when their hour is over; after an outage, later.
+  // Summed up after their hour. After an outage that may be later.
   project_minutes: { days: 2, column: "minute", key: "minute, project_id", bound: (time) => Math.floor(time / MINUTE_MS) },
   project_hours: { days: 30, column: "hour", key: "project_id, hour", bound: (time) => Math.floor(time / HOUR_MS) },
-  // As long as a suspension may be asked about.
+  // As long as a customer may question a suspension.
   abuse_detections: { days: 400, column: "at", key: "seq" },
   signals: { days: 90, column: "received_at", key: "seq" },
 } as const satisfies Record<string, Retention>;

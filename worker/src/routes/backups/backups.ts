@@ -5,7 +5,7 @@ import { sendFile } from "../../http/file.ts";
 import { createRouter } from "../../http/index.ts";
 import { pageByTime, pageQuery } from "../../http/paging.ts";
 import { BACKUP_STATUSES, EXPORT_TYPES, listBackups } from "../../store/backups/backups.ts";
-import { backupJson, deleteBackupByHand, getBackup, getVerified, startBackup } from "../../tenants/backups/backups.ts";
+import { backupJson, deleteBackupOnRequest, getBackup, getVerified, startBackup } from "../../tenants/backups/backups.ts";
 import { downloadOf, manifestOf } from "../../tenants/backups/download.ts";
 import { BY_ADMIN } from "../../tenants/changing.ts";
 import { actorOf, existingProject } from "../acting.ts";
@@ -43,7 +43,7 @@ const backup = z
     status: z
       .enum([...BACKUP_STATUSES, "deleting"])
       .describe(
-        "verified: it was restored from the stored parts and compared with its source. Only verified backups can be downloaded. outdated: made by an earlier release; it can only be restored",
+        "verified: it was restored from the stored parts and compared with its source. Only verified backups can be downloaded. outdated: made by an earlier release, and can only be restored",
       ),
     job_id: z.string().describe("Job of the backup, with all attempts"),
     requested_by: z.string().describe("`admin`, `key:<id>` or `job:<id>`"),
@@ -114,7 +114,7 @@ byProject("get", "/projects/{id}/backups/{backup_id}", {
 
 const fileHeaders = {
   "Accept-Ranges": text("bytes"),
-  "Content-Disposition": text("What to call it"),
+  "Content-Disposition": text("File name"),
   "Content-Length": text("In bytes"),
   ETag: text("SHA-256 of the whole file in hex"),
   "Repr-Digest": text("SHA-256 of the whole file, as RFC 9530 writes it"),
@@ -123,19 +123,19 @@ const fileHeaders = {
 byProject("get", "/projects/{id}/backups/{backup_id}/download", {
   summary: "Download a backup as one file",
   description:
-    "SQL that any SQLite reads: `gunzip -c FILE | sqlite3 -safe -bail new.db`. Each statement is one line. `Range` and `If-Range` continue a download that broke off. A backup of an earlier release is `outdated`: 409, for its file may make the sqlite3 shell run commands. Each part is compared with its hash before it is sent; one that is damaged or gone comes from its copy in Telegram, and where there is none: 409, or, once it has begun, the answer breaks off.",
+    "SQL for any SQLite: `gunzip -c FILE | sqlite3 -safe -bail new.db`. Each statement is one line. To resume a download, send `Range` and `If-Range`. A backup of an earlier release is `outdated`. It gets 409, because its file may make the sqlite3 shell run commands. Each part is compared with its hash before it is sent. A damaged or missing part is replaced by its copy in Telegram. Without a copy the response is 409. If the download has already begun, the connection is closed early.",
   request: { params: ofBackup },
   responses: {
     200: { description: "The file", headers: fileHeaders, content: { "application/gzip": binary } },
     206: {
-      description: "The bytes that `Range` asks for",
-      headers: { ...fileHeaders, "Content-Range": text("Which bytes of how many") },
+      description: "The bytes that `Range` selects",
+      headers: { ...fileHeaders, "Content-Range": text("First and last byte, and size of the file") },
       content: { "application/gzip": binary },
     },
     304: { description: "The file has the ETag that `If-None-Match` names" },
     416: {
       description: "`Range` begins after the end of the file",
-      headers: { "Content-Range": text("How many bytes it has") },
+      headers: { "Content-Range": text("Size of the file") },
       content: { "application/problem+json": { schema: problem } },
     },
   },
@@ -165,5 +165,5 @@ byAdmin("delete", "/projects/{id}/backups/{backup_id}", {
   problems: ["conflict"],
 }).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
-  return c.json(backupJson(await deleteBackupByHand(c.get("deps"), id, backup_id, BY_ADMIN)), 200);
+  return c.json(backupJson(await deleteBackupOnRequest(c.get("deps"), id, backup_id, BY_ADMIN)), 200);
 });

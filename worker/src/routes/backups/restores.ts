@@ -70,10 +70,10 @@ byAdmin("post", "/projects/{id}/backups/{backup_id}/restore", {
     throw new Problem("conflict", "`project_id` must be a new project. A backup cannot be restored into its own project.");
   const project = { organizationId: body.organization_id ?? null, name: body.name ?? null, ...newProjectInput(body) };
   const request = { id: body.project_id, project, requestId: c.get("requestId") };
-  const made = await startRestore(c.get("deps"), id, backup_id, request, BY_ADMIN);
+  const started = await startRestore(c.get("deps"), id, backup_id, request, BY_ADMIN);
   c.header("Location", `/api/projects/${body.project_id}/restore`);
-  const key = made.key === null ? {} : { api_key: { ...keyJson(made.key), key: made.key.key } };
-  return c.json({ restore: restoreJson(made.restore), project: projectJson(made.project), ...key }, 202);
+  const key = started.key === null ? {} : { api_key: { ...keyJson(started.key), key: started.key.key } };
+  return c.json({ restore: restoreJson(started.restore), project: projectJson(started.project), ...key }, 202);
 });
 
 byProject("get", "/projects/{id}/restore", {

@@ -26,13 +26,13 @@ operation("post", "/", {
   responses: { 202: answer("The job", job, location("The job")) },
   problems: ["conflict"],
 }).handle(async (c) => {
-  const { type, payload, ...asked } = c.req.valid("json");
+  const { type, payload, ...options } = c.req.valid("json");
   const { job: row } = await c.get("deps").jobs.enqueueJob(type, payload, {
     requestedBy: REQUESTED_BY,
-    idempotencyKey: asked.idempotency_key,
-    delaySeconds: asked.delay_seconds,
-    maxAttempts: asked.max_attempts,
-    projectId: asked.project_id,
+    idempotencyKey: options.idempotency_key,
+    delaySeconds: options.delay_seconds,
+    maxAttempts: options.max_attempts,
+    projectId: options.project_id,
     requestId: c.get("requestId"),
     traceparent: c.get("deps").trace.traceparent,
   });

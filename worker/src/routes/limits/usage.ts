@@ -55,7 +55,7 @@ const usage = z
     }),
     upstream: z
       .object({
-        calls_per_day: callsPerDay.describe("The share in force; null: unlimited, or unknown while the ledger does not answer"),
+        calls_per_day: callsPerDay.describe("The current share. null: unlimited, or unknown while the ledger does not respond"),
         share_mode: shareMode,
         used: count,
         reserved: count,

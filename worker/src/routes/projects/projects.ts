@@ -55,10 +55,10 @@ byAdmin("post", "/projects", {
   const body = c.req.valid("json");
   const input = { id: body.id, organizationId: body.organization_id, name: body.name, ...newProjectInput(body) };
   const { project: row, key, job } = await createProject(c.get("deps"), input, BY_ADMIN, askingFor(c));
-  const shown = { project: projectJson(row), job: linkTo(job) };
-  if (key.key === null) return c.json({ ...shown, api_key: { ...keyJson(key), key: null }, note: CREATED_BEFORE }, 200);
+  const response = { project: projectJson(row), job: linkTo(job) };
+  if (key.key === null) return c.json({ ...response, api_key: { ...keyJson(key), key: null }, note: CREATED_BEFORE }, 200);
   c.header("Location", `/api/projects/${row.id}`);
-  return c.json({ ...shown, api_key: { ...keyJson(key), key: key.key } }, 201);
+  return c.json({ ...response, api_key: { ...keyJson(key), key: key.key } }, 201);
 });
 
 byAdmin("get", "/projects", {

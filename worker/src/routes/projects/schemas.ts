@@ -40,13 +40,13 @@ export const callsPerDay = z
   .min(0)
   .max(MAX_CALLS)
   .nullable()
-  .describe("Its share of the provider's limit, in calls a day; null: as `share_mode` says");
+  .describe("The project's share of the provider's limit, in calls per day. null: `share_mode` decides");
 
 export const shareMode = z
   .enum(SHARE_MODES)
   .describe("default: a tenth of the limit. fixed: `calls_per_day`. unlimited: only the overall limit applies");
 
-/** The share that a body asks for. Throws `invalid_request` if its two fields contradict each other. */
+/** The share in a request body. Throws `invalid_request` if its two fields contradict each other. */
 export function shareIn(body: { calls_per_day?: number | null | undefined; share_mode?: ShareMode | undefined }): ProjectShare {
   if (body.calls_per_day === undefined && body.share_mode === undefined) {
     throw invalidField("calls_per_day", "is required, unless `share_mode` is given");

@@ -112,9 +112,9 @@ operation("post", "/projects/{id}/webhooks", {
   problems: ["conflict", "project_suspended", "unprocessable"],
 }).handle(async (c) => {
   const { id } = c.req.valid("param");
-  const made = await createWebhook(c.get("deps"), projectReader(c, id), c.req.valid("json"), ownHost(c), actorOf(c));
-  c.header("Location", `/api/projects/${id}/webhooks/${made.id}`);
-  return c.json({ ...webhookJson(made), secret: made.secret }, 201);
+  const created = await createWebhook(c.get("deps"), projectReader(c, id), c.req.valid("json"), ownHost(c), actorOf(c));
+  c.header("Location", `/api/projects/${id}/webhooks/${created.id}`);
+  return c.json({ ...webhookJson(created), secret: created.secret }, 201);
 });
 
 operation("get", "/projects/{id}/webhooks", {

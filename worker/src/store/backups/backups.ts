@@ -1,4 +1,4 @@
-/** Backups of projects' databases: which there are, and how each stands. Times are epoch milliseconds, sizes bytes, hashes SHA-256 in hex. */
+/** Rows of backups of projects' databases. Times are epoch milliseconds, sizes are bytes, hashes are SHA-256 in hex. */
 import { applyChange, auditStatement, ifClaimed } from "../changes.ts";
 import type { AuditNote, Operation } from "../changes.ts";
 import { createdBefore, stored, where } from "../database.ts";
@@ -9,14 +9,14 @@ export const EXPORT_TYPES = ["full", "schema"] as const;
 /** `full`: schema and rows. `schema`: no rows. */
 export type ExportType = (typeof EXPORT_TYPES)[number];
 
-/** Those that are shown; what is being removed is not there any more. `outdated`: made and verified by an earlier release. */
+/** Statuses in the API, which hides backups that are being deleted. `outdated`: made and verified by an earlier release. */
 export const BACKUP_STATUSES = ["running", "verified", "failed", "outdated"] as const;
 export type BackupStatus = (typeof BACKUP_STATUSES)[number];
 
-/** What the manifest of today's format is called. Earlier backups were compared with nothing but their own dump, and have another one. */
+/** Manifest name of the current format. Earlier backups, which were compared only with their own dump, have another name. */
 export const CURRENT_MANIFEST = "manifest.v2.json";
 
-/** Known once it was restored and compared. */
+/** Facts that are known once the backup was restored and compared. */
 export interface BackupFacts {
   readonly manifest_key: string;
   readonly schema_hash: string;
@@ -26,9 +26,9 @@ export interface BackupFacts {
   readonly part_count: number;
   readonly sql_bytes: number;
   readonly stored_bytes: number;
-  /** Of the whole file. */
+  /** Hash of the whole file. */
   readonly sha256: string;
-  /** In Telegram; null where no bot is configured. */
+  /** Result of the copies to Telegram. Null: no bot is configured. */
   readonly copies: "sent" | "failed" | null;
 }
 
@@ -39,7 +39,7 @@ export interface BackupRow extends Partial<{ readonly [Name in keyof BackupFacts
   readonly status: Exclude<BackupStatus, "outdated"> | "deleting";
   readonly job_id: string;
   readonly requested_by: string;
-  /** Which freeze of the database it is read from. */
+  /** Number of the freeze under which the database is read. */
   readonly moment: number;
   readonly taken_at: number | null;
   readonly error: string | null;
@@ -49,25 +49,25 @@ export interface BackupRow extends Partial<{ readonly [Name in keyof BackupFacts
   readonly updated_at: number;
 }
 
-/** A backup whose parts and hashes are all there. */
+/** A backup with all parts and hashes. */
 export type VerifiedBackup = BackupRow & BackupFacts & { readonly taken_at: number };
 
-/** In today's format. */
+/** Whether the backup has the current format. */
 export const isCurrent = ({ manifest_key }: BackupRow): boolean => (manifest_key ?? "").endsWith(`/${CURRENT_MANIFEST}`);
 
-/** Verified when it was made, by whichever release. */
+/** Whether the backup was verified, by the current release or an earlier one. */
 export const isRestorable = (row: BackupRow): row is VerifiedBackup => row.status === "verified";
 
 export const isVerified = (row: BackupRow): row is VerifiedBackup => isRestorable(row) && isCurrent(row);
 
-/** As it is shown. */
+/** Status in the API. */
 export const statusOf = (row: BackupRow): BackupStatus | "deleting" => (isRestorable(row) && !isCurrent(row) ? "outdated" : row.status);
 
 export type NewBackup = Pick<BackupRow, "id" | "project_id" | "export_type" | "job_id" | "requested_by">;
 
 /**
- * Writes down that a backup begins. Returns the row of this id, whoever wrote it; null where the project has another one that runs: nothing
- * was written.
+ * Records a running backup. Returns the row of this id, whether it is new or not. Returns null if another backup of the project is
+ * running. Nothing is written then.
  */
 export async function addBackup(
   db: D1Database,
@@ -107,7 +107,7 @@ export interface BackupFilter {
 
 const HAS_CURRENT_MANIFEST = `manifest_key LIKE '%/${CURRENT_MANIFEST}'`;
 
-function standing(status: BackupStatus | null): { readonly sql: string; readonly values: string[] }[] {
+function statusConditions(status: BackupStatus | null): { readonly sql: string; readonly values: string[] }[] {
   if (status === null) return [{ sql: "status <> 'deleting'", values: [] }];
   const stored = { sql: "status = ?", values: [status === "outdated" ? "verified" : status] };
   if (status === "verified") return [stored, { sql: HAS_CURRENT_MANIFEST, values: [] }];
@@ -116,38 +116,42 @@ function standing(status: BackupStatus | null): { readonly sql: string; readonly
 
 /** The newest first. */
 export async function listBackups(db: D1Database, { projectId, status, after, limit }: BackupFilter): Promise<BackupRow[]> {
-  const { sql, values } = where([{ sql: "project_id = ?", values: [projectId] }, ...standing(status), createdBefore(after, "backups")]);
+  const { sql, values } = where([
+    { sql: "project_id = ?", values: [projectId] },
+    ...statusConditions(status),
+    createdBefore(after, "backups"),
+  ]);
   const query = db.prepare(`SELECT * FROM backups ${sql} ORDER BY created_at DESC, id DESC LIMIT ?`).bind(...values, limit);
   const { results } = await stored(async () => query.all<BackupRow>());
   return results;
 }
 
-/** The database is frozen: what is read from now on belongs to this moment. False where the backup does not run any more. */
+/** Records a freeze, to which all later parts belong. False if the backup is no longer running. */
 export async function beginMoment(db: D1Database, id: string, moment: number, now: number): Promise<boolean> {
   const sql = "UPDATE backups SET moment = ?2, taken_at = ?3, updated_at = ?3 WHERE id = ?1 AND status = 'running' RETURNING id";
   return (await stored(async () => db.prepare(sql).bind(id, moment, now).first())) !== null;
 }
 
-const TELL = `${INSERT_EVENT}
+const INSERT_END_EVENT = `${INSERT_EVENT}
   SELECT ?2 || ':' || id, ?2, project_id, json_patch(json_object('project_id', project_id, 'backup_id', id, 'export_type', export_type,
     'job_id', job_id), ?3), ?4 FROM backups WHERE id = ?1 AND status = ?5 ON CONFLICT (id) DO NOTHING`;
 
-/** It was restored and compared: it is verified, and that is told. Twice is once. */
+/** Marks a backup as verified and adds the event. Idempotent. */
 export async function recordVerified(db: D1Database, id: string, facts: BackupFacts, now: number): Promise<void> {
   const names = Object.keys(FACT_NAMES) as (keyof BackupFacts)[];
   const set = names.map((name, index) => `${name} = ?${index + 3}`).join(", ");
   const sql = `UPDATE backups SET ${set}, status = 'verified', ended_at = ?2, updated_at = ?2 WHERE id = ?1 AND status = 'running'`;
   const { sha256, stored_bytes, table_count, row_count } = facts;
-  const told = JSON.stringify({ sha256, stored_bytes, table_count, row_count });
+  const eventData = JSON.stringify({ sha256, stored_bytes, table_count, row_count });
   await stored(async () =>
     db.batch([
       db.prepare(sql).bind(id, now, ...names.map((name) => facts[name])),
-      db.prepare(TELL).bind(id, "backup.completed", told, now, "verified"),
+      db.prepare(INSERT_END_EVENT).bind(id, "backup.completed", eventData, now, "verified"),
     ]),
   );
 }
 
-/** The compiler asks for each. */
+/** All names of facts. The compiler reports a missing one. */
 const FACT_NAMES = {
   manifest_key: true,
   schema_hash: true,
@@ -161,28 +165,31 @@ const FACT_NAMES = {
   copies: true,
 } satisfies Record<keyof BackupFacts, true>;
 
-/** It is given up, and that is told. Twice is once; what is verified stays so. */
+/** Marks a running backup as failed and adds the event. Idempotent. A verified backup is left alone. */
 export async function recordFailed(db: D1Database, id: string, error: string, now: number): Promise<void> {
   const sql = "UPDATE backups SET status = 'failed', error = ?2, ended_at = ?3, updated_at = ?3 WHERE id = ?1 AND status = 'running'";
   await stored(async () =>
-    db.batch([db.prepare(sql).bind(id, error, now), db.prepare(TELL).bind(id, "backup.failed", JSON.stringify({ error }), now, "failed")]),
+    db.batch([
+      db.prepare(sql).bind(id, error, now),
+      db.prepare(INSERT_END_EVENT).bind(id, "backup.failed", JSON.stringify({ error }), now, "failed"),
+    ]),
   );
 }
 
-/** By hand: from now on it is not there any more. False where it was changed meanwhile, runs, or is read by a restore. */
+/** Hides a backup until its removal. False if the row has changed, the backup is running, or a restore is reading it. */
 export async function markDeleting(db: D1Database, seen: BackupRow, operation: Operation, note: AuditNote): Promise<boolean> {
   const sql = "UPDATE backups SET status = 'deleting' WHERE id = ?1 AND changed_by = ?2";
-  const condition = { sql: `status IN ('verified', 'failed') AND NOT ${READ}`, values: [] };
+  const condition = { sql: `status IN ('verified', 'failed') AND NOT ${IS_BEING_RESTORED}`, values: [] };
   return applyChange(db, { owner: "backups", seen, operation, note, condition }, [ifClaimed(db, seen.id, operation, sql)]);
 }
 
-const READ = "EXISTS (SELECT 1 FROM restores WHERE restores.backup_id = backups.id AND restores.status = 'running')";
+const IS_BEING_RESTORED = "EXISTS (SELECT 1 FROM restores WHERE restores.backup_id = backups.id AND restores.status = 'running')";
 
-/** The newest of each type of a project are kept; the latest verified one is never among the rest. */
+/** Verified backups beyond the newest of each project and type. The newest verified backup is never included. */
 const SURPLUS = `SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY project_id, export_type ORDER BY created_at DESC, id DESC) AS nth
   FROM backups WHERE status = 'verified') WHERE nth > max(?1, 1)`;
 
-/** Marks what is over its life: verified ones beyond the newest `kept` of a project and type, and failed ones that ended before `failedBefore`. */
+/** Marks expired backups: verified ones beyond the newest `kept` per project and type, and failed ones that ended before `failedBefore`. */
 export async function markExpired(
   db: D1Database,
   { kept, failedBefore, limit }: { readonly kept: number; readonly failedBefore: number; readonly limit: number },
@@ -190,37 +197,37 @@ export async function markExpired(
 ): Promise<number> {
   const failed = "SELECT id FROM backups WHERE status = 'failed' AND ended_at < ?2";
   const sql = `UPDATE backups SET status = 'deleting', updated_at = ?4 WHERE id IN (SELECT id FROM backups
-    WHERE id IN (${SURPLUS} UNION ALL ${failed}) AND NOT ${READ} LIMIT ?3) RETURNING id`;
+    WHERE id IN (${SURPLUS} UNION ALL ${failed}) AND NOT ${IS_BEING_RESTORED} LIMIT ?3) RETURNING id`;
   const { results } = await stored(async () => db.prepare(sql).bind(kept, failedBefore, limit, now).all());
   return results.length;
 }
 
-/** Those whose removal has begun. */
+/** Backups marked for removal. */
 export async function backupsToDelete(db: D1Database, limit: number): Promise<BackupRow[]> {
   const query = db.prepare("SELECT * FROM backups WHERE status = 'deleting' LIMIT ?").bind(limit);
   const { results } = await stored(async () => query.all<BackupRow>());
   return results;
 }
 
-/** Its scratch was destroyed. */
+/** Records that the backup's scratch database was destroyed. */
 export async function forgetScratch(db: D1Database, id: string): Promise<void> {
   await stored(async () => db.prepare("UPDATE backups SET scratch = 0 WHERE id = ? AND scratch = 1").bind(id).run());
 }
 
-/** Backups that are over and whose scratch may still be there, the longest first. */
-export async function scratchesLeft(db: D1Database, limit: number): Promise<BackupRow[]> {
+/** Ended backups whose scratch database may still exist, oldest first. */
+export async function remainingScratches(db: D1Database, limit: number): Promise<BackupRow[]> {
   const query = db.prepare("SELECT * FROM backups WHERE scratch = 1 AND status <> 'running' ORDER BY updated_at LIMIT ?").bind(limit);
   return (await stored(async () => query.all<BackupRow>())).results;
 }
 
-/** Once nothing of it is left in R2. */
+/** Removes a backup's rows. Call it after its objects in R2 were removed. */
 export async function deleteBackup(db: D1Database, id: string): Promise<void> {
   const from = (table: string, column: string) => db.prepare(`DELETE FROM ${table} WHERE ${column} = ?`).bind(id);
   const statements = [from("backup_documents", "backup_id"), from("backup_parts", "backup_id"), from("backups", "id")];
   await stored(async () => db.batch(statements));
 }
 
-/** Backups that run by their row, whose job is over, or was never written down within a while. Of one project, or of all. */
+/** Running backups whose job has ended, or was not recorded in time. Of one project, or of all. */
 export async function abandonedBackups(
   db: D1Database,
   { projectId, begunBefore, limit }: { readonly projectId: string | null; readonly begunBefore: number; readonly limit: number },

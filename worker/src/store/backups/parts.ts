@@ -1,27 +1,27 @@
-/** The parts that a backup consists of, and the copies of them in Telegram. Sizes are bytes, hashes SHA-256 in hex. */
+/** Rows of a backup's parts, and of their copies in Telegram. Sizes are bytes, hashes are SHA-256 in hex. */
 import { stored } from "../database.ts";
 
 export interface BackupPart {
-  /** From 1 on. */
+  /** Starts at 1. */
   readonly number: number;
-  /** In R2. */
+  /** Key in R2. */
   readonly key: string;
   readonly stored_bytes: number;
-  /** Of the stored bytes. */
+  /** Hash of the stored bytes. */
   readonly sha256: string;
   readonly sql_bytes: number;
-  /** Where the part after it begins; null after the last one. */
+  /** Cursor of the next part. Null: this is the last part. */
   readonly next: string | null;
   readonly schema_version: number;
 }
 
-/** Whose parts: only those of the backup's moment count. */
+/** A backup and the number of its freeze. Only parts of that freeze belong to the backup. */
 export interface Moment {
   readonly id: string;
   readonly moment: number;
 }
 
-/** Written once its bytes are stored; the same part again says the same. */
+/** Records a part after its bytes are stored. Idempotent. */
 export async function addPart(db: D1Database, { id, moment }: Moment, part: BackupPart): Promise<void> {
   const sql = `INSERT INTO backup_parts
     (backup_id, moment, number, key, stored_bytes, sha256, sql_bytes, next, schema_hash, schema_version, tables)
@@ -36,7 +36,7 @@ export async function addPart(db: D1Database, { id, moment }: Moment, part: Back
   );
 }
 
-/** What the source held, beside its first part. `tables`: JSON. */
+/** Records the source's contents in the row of the first part. `tables`: JSON. */
 export async function recordContents(db: D1Database, { id, moment }: Moment, schemaHash: string, tables: string): Promise<void> {
   const sql = "UPDATE backup_parts SET schema_hash = ?3, tables = ?4 WHERE backup_id = ?1 AND moment = ?2 AND number = 1";
   await stored(async () => db.prepare(sql).bind(id, moment, schemaHash, tables).run());
@@ -49,7 +49,7 @@ export async function lastPart(db: D1Database, { id, moment }: Moment): Promise<
   return stored(async () => db.prepare(sql).bind(id, moment).first<BackupPart>());
 }
 
-/** In their order. */
+/** Parts in order. */
 export async function listParts(db: D1Database, { id, moment }: Moment): Promise<BackupPart[]> {
   const query = db.prepare(`SELECT ${COLUMNS} FROM backup_parts WHERE backup_id = ? AND moment = ? ORDER BY number`).bind(id, moment);
   const { results } = await stored(async () => query.all<BackupPart>());
@@ -63,14 +63,14 @@ export interface PartContents {
   readonly tables: string;
 }
 
-/** What the source held, in the parts' order: backups of earlier releases have each table beside the part that it ends in. */
+/** Contents of the source, in the parts' order. In backups of earlier releases, each table is in the row of the part that it ends in. */
 export async function contentsOfParts(db: D1Database, { id, moment }: Moment): Promise<PartContents[]> {
   const sql = "SELECT schema_hash, schema_version, tables FROM backup_parts WHERE backup_id = ? AND moment = ? ORDER BY number";
   const { results } = await stored(async () => db.prepare(sql).bind(id, moment).all<PartContents>());
   return results;
 }
 
-/** Of a backup: all, or those of moments that are over. */
+/** Removes a backup's parts: all, or those of freezes before `before`. */
 export async function forgetParts(db: D1Database, id: string, before: number | null): Promise<void> {
   const sql = "DELETE FROM backup_parts WHERE backup_id = ?1 AND (?2 IS NULL OR moment < ?2)";
   await stored(async () => db.prepare(sql).bind(id, before).run());
@@ -81,7 +81,7 @@ export interface BackupDocument {
   readonly last_part: number;
   readonly bytes: number;
   readonly sha256: string;
-  /** Telegram's own name of the file, good for the bot that sent it. */
+  /** Telegram's id of the file, valid for the bot that sent it. */
   readonly file_id: string;
 }
 
@@ -92,7 +92,7 @@ export async function addDocument(db: D1Database, id: string, document: BackupDo
   await stored(async () => db.prepare(sql).bind(id, first_part, last_part, bytes, sha256, file_id).run());
 }
 
-/** In the order of their parts. */
+/** Documents in the order of their parts. */
 export async function listDocuments(db: D1Database, id: string): Promise<BackupDocument[]> {
   const sql = "SELECT first_part, last_part, bytes, sha256, file_id FROM backup_documents WHERE backup_id = ? ORDER BY first_part";
   const { results } = await stored(async () => db.prepare(sql).bind(id).all<BackupDocument>());

@@ -1,4 +1,4 @@
-/** What new projects were restored from, and how that went: one row a project, for it is filled once. Times are epoch milliseconds. */
+/** Rows of restores. A project has at most one, because it can only be filled once. Times are epoch milliseconds. */
 import { claimed, ifClaimed } from "../changes.ts";
 import type { Operation } from "../changes.ts";
 import { stored } from "../database.ts";
@@ -12,7 +12,7 @@ export interface RestoreRow {
   readonly backup_id: string;
   readonly source_project_id: string;
   readonly status: (typeof RESTORE_STATUSES)[number];
-  /** From 1 on; one more each time it is asked for after a failure. */
+  /** Starts at 1. Each new request after a failure increments it. */
   readonly attempt: number;
   readonly job_id: string;
   readonly requested_by: string;
@@ -29,7 +29,7 @@ const AUDIT = `INSERT INTO audit_log (operation, at, actor, action, subject, pro
   SELECT ?2, ?3, ?4, 'backup.restore', 'backup:' || backup_id, source_project_id, 'null', json_object('project_id', project_id)
   FROM restores WHERE project_id = ?1 AND changed_by = ?2`;
 
-/** With it, the id is taken for this restore. False where a project or a restore of that id is there already. */
+/** Claims the project's id for this restore. False if a project or a restore with that id exists. */
 export async function addRestore(db: D1Database, row: NewRestore, { id, actor, now }: Operation): Promise<boolean> {
   const sql = `INSERT INTO restores
     (project_id, backup_id, source_project_id, status, attempt, job_id, requested_by, changed_by, created_at, updated_at)
@@ -46,7 +46,7 @@ export async function addRestore(db: D1Database, row: NewRestore, { id, actor, n
   return (added?.results ?? []).length > 0;
 }
 
-/** Nothing has come of it. Where somebody made the project with it meanwhile, it stays. */
+/** Removes a restore whose project was never created. Keeps it if another request has created the project meanwhile. */
 export async function dropRestore(
   db: D1Database,
   { project_id, changed_by }: Pick<RestoreRow, "project_id" | "changed_by">,
@@ -59,13 +59,13 @@ export async function findRestore(db: D1Database, projectId: string): Promise<Re
   return stored(async () => db.prepare("SELECT * FROM restores WHERE project_id = ?").bind(projectId).first<RestoreRow>());
 }
 
-/** The id belongs to a project that was not restored, and that the operation has claimed: what was to be restored into it before is over. */
+/** Removes an earlier restore into this id. Only if the operation has claimed the id for a project that is not restored. */
 export const forgetRestoreStatement = (db: D1Database, projectId: string, operation: Operation): D1PreparedStatement =>
   ifClaimed(db, projectId, operation, `DELETE FROM restores WHERE project_id = ?1 AND ${claimed("projects")}`);
 
 /**
- * A failed one is tried again by this job, from another backup only where there is no project. False where it has not failed, or somebody
- * else was faster.
+ * Gives a failed restore to a new job. Another backup is only allowed if the project does not exist. False if the restore has not failed,
+ * or another request was faster.
  */
 export async function retryRestore(
   db: D1Database,
@@ -87,7 +87,7 @@ export async function retryRestore(
   return (retried?.results ?? []).length > 0;
 }
 
-/** How it ended, and that it is told. Twice is once; another job's restore is left alone. */
+/** Records the result of a restore and adds the event. Idempotent. Another job's restore is left alone. */
 export async function recordRestore(
   db: D1Database,
   { projectId, jobId, error }: { readonly projectId: string; readonly jobId: string; readonly error: string | null },
@@ -96,16 +96,16 @@ export async function recordRestore(
   const status = error === null ? "completed" : "failed";
   const end = `UPDATE restores SET status = ?3, error = ?4, ended_at = ?5, updated_at = ?5, changed_by = ?2
     WHERE project_id = ?1 AND job_id = ?2 AND status = 'running'`;
-  const tell = `${INSERT_EVENT}
+  const event = `${INSERT_EVENT}
     SELECT 'restore.' || status || ':' || job_id, 'restore.' || status, project_id, json_object('project_id', project_id,
       'backup_id', backup_id, 'source_project_id', source_project_id, 'job_id', job_id, 'error', error), ?3
     FROM restores WHERE project_id = ?1 AND job_id = ?2 AND status <> 'running' ON CONFLICT (id) DO NOTHING`;
   await stored(async () =>
-    db.batch([db.prepare(end).bind(projectId, jobId, status, error, now), db.prepare(tell).bind(projectId, jobId, now)]),
+    db.batch([db.prepare(end).bind(projectId, jobId, status, error, now), db.prepare(event).bind(projectId, jobId, now)]),
   );
 }
 
-/** Restores that run by their row, whose job is over, or was never written down within a while. Into one project, or all. */
+/** Running restores whose job has ended, or was not recorded in time. Into one project, or into all. */
 export async function abandonedRestores(
   db: D1Database,
   { projectId, begunBefore, limit }: { readonly projectId: string | null; readonly begunBefore: number; readonly limit: number },

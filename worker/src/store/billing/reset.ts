@@ -50,7 +50,7 @@ export async function closePeriods(
     WHERE lifted_at IS NULL AND until <= ?2 AND reason LIKE 'quota:%'
       AND project_id IN (SELECT p.id FROM projects p WHERE p.organization_id IN (SELECT value FROM json_each(?1)) AND p.lifecycle = 'ACTIVE')
     RETURNING seq`;
-  const tell = `${INSERT_EVENT}
+  const events = `${INSERT_EVENT}
     SELECT 'project.reactivated:' || s.project_id || ':' || ?3, 'project.reactivated', s.project_id,
       json_object('project_id', s.project_id, 'reasons', json_group_array(s.reason ORDER BY s.reason)), ?2
     FROM suspensions s JOIN projects p ON p.id = s.project_id
@@ -62,7 +62,7 @@ export async function closePeriods(
       db.prepare(MAKE_PERIODS).bind(json),
       db.prepare(close).bind(organizations, now),
       db.prepare(lift).bind(organizations, now, run),
-      db.prepare(tell).bind(organizations, now, run),
+      db.prepare(events).bind(organizations, now, run),
     ]),
   );
   return { closed: closed?.results.length ?? 0, lifted: lifted?.results.length ?? 0 };

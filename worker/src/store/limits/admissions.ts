@@ -13,7 +13,7 @@ import type { OpenSuspension } from "../suspension/reasons.ts";
 /** Ids begin with the time, so that old ones are one range: those from `now` on are not below this. */
 export const admissionIdsFrom = (now: number): string => now.toString(16).padStart(12, "0");
 
-/** What a route asks of a key. */
+/** Requirements of a route for a key. */
 export type Demand =
   /**
    * The project must be active and have allowance left. One request counts as `meter` and as one of the organization's calls. A null meter

@@ -21,7 +21,7 @@ export type ProjectStatus = (typeof PROJECT_STATUSES)[number];
 export const SHARE_MODES = ["default", "fixed", "unlimited"] as const;
 export type ShareMode = (typeof SHARE_MODES)[number];
 
-/** A project with a number of its own is fixed, whatever its mode says: the release before wrote the number alone. */
+/** A project with its own number is `fixed`, regardless of the stored mode. The previous release wrote the number without a mode. */
 export function shareModeOf({ calls_per_day, share_mode }: Pick<ProjectRow, "calls_per_day" | "share_mode">): ShareMode {
   if (calls_per_day !== null) return "fixed";
   return share_mode === "unlimited" ? "unlimited" : "default";

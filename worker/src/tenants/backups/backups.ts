@@ -1,4 +1,4 @@
-/** A project's backups as it and the administrator see them: asked for, listed, removed. */
+/** A project's backups for the API: started, listed, deleted. */
 import { Problem } from "../../errors.ts";
 import type { Deps } from "../../deps.ts";
 import { jobId } from "../../jobs/job-id.ts";
@@ -19,45 +19,48 @@ import { changing, newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
 import { changeableProject } from "../projects/projects.ts";
 import { notReady } from "../limits/refusals.ts";
-import { abandon, removeBackup } from "./retention.ts";
+import { failAbandoned, removeBackup } from "./retention.ts";
 
-/** A job is written down right after its backup. */
-const ASKED_WITHIN_MS = 60_000;
+/** Longest time from a backup's row to its job's row. */
+const ENQUEUED_WITHIN_MS = 60_000;
 
 const subject = (id: string): string => `backup:${id}`;
-/** One backup a job: a retry is a backup of its own. */
+/** Each job makes one backup. A retry is a new job, and makes another backup. */
 const backupId = (job: string): string => `bak_${job.slice("export_backup-".length)}`;
 
-export interface BackupAsked {
+export interface BackupRequest {
   readonly exportType: ExportType;
   readonly idempotencyKey: string | undefined;
   readonly requestId: string;
 }
 
 /**
- * Writes a backup down and asks for its job. The same key answers with the first. Throws `conflict` where the project has one that runs,
- * it was deleted, or the key was used for another type; `project_not_ready`; `not_found`.
+ * Records a backup and enqueues its job. A repeated idempotency key returns the first backup. Throws `conflict` if another backup of the
+ * project is running, if the project was deleted, or if the key was used for another type. Throws `project_not_ready`, `not_found`.
  */
-export async function startBackup(deps: Deps, projectId: string, asked: BackupAsked, actor: Actor): Promise<BackupRow> {
-  await needDatabase(deps, projectId);
+export async function startBackup(deps: Deps, projectId: string, request: BackupRequest, actor: Actor): Promise<BackupRow> {
+  await assertProvisioned(deps, projectId);
   const requestedBy = actor.actor;
-  const idempotencyKey = `${projectId}:${asked.idempotencyKey ?? crypto.randomUUID()}`;
+  const idempotencyKey = `${projectId}:${request.idempotencyKey ?? crypto.randomUUID()}`;
   const job = await jobId(requestedBy, "export_backup", idempotencyKey);
-  const row = await claimBackup(deps, { job, projectId, exportType: asked.exportType }, actor);
-  if (row.export_type !== asked.exportType) {
+  const row = await claimBackup(deps, { job, projectId, exportType: request.exportType }, actor);
+  if (row.export_type !== request.exportType) {
     throw new Problem("conflict", "This idempotency key was used for another export_type.", { members: { backup_id: row.id } });
   }
-  // One that has ended needs no job, and its job may be forgotten.
+  // An ended backup needs no job. Its job may already be deleted.
   if (row.status === "running") {
-    const { requestId } = asked;
+    const { requestId } = request;
     const options = { requestedBy, idempotencyKey, projectId, requestId, traceparent: deps.trace.traceparent };
-    await deps.jobs.enqueueExportBackupJob({ projectId, exportType: asked.exportType }, options);
+    await deps.jobs.enqueueExportBackupJob({ projectId, exportType: request.exportType }, options);
   }
   return row;
 }
 
-/** Whoever asks a database first decides where it lives, and freezing it keeps its schema out: neither before it is made. */
-export async function needDatabase(deps: Pick<Deps, "db" | "clock">, projectId: string): Promise<void> {
+/**
+ * Throws `project_not_ready` until provisioning is done. The first request to a Durable Object decides its location, and a freeze would
+ * prevent the creation of its schema.
+ */
+export async function assertProvisioned(deps: Pick<Deps, "db" | "clock">, projectId: string): Promise<void> {
   const { provisioning } = await changeableProject(deps, projectId);
   if (provisioning !== "done") throw notReady(projectId, provisioning === "failed");
 }
@@ -68,7 +71,7 @@ interface Claim {
   readonly exportType: ExportType;
 }
 
-/** The backup of this job, which is the only one of its project that runs. Throws `conflict` where there is another. */
+/** Adds the backup of this job, or finds it. Throws `conflict` if another backup of the project is running. */
 export async function claimBackup(deps: Deps, { job, projectId, exportType }: Claim, actor: Actor): Promise<BackupRow> {
   const { db, clock } = deps;
   const id = backupId(job);
@@ -78,17 +81,17 @@ export async function claimBackup(deps: Deps, { job, projectId, exportType }: Cl
   return changing(async () => {
     const added = await addBackup(db, row, newOperation(actor, clock()), note);
     if (added !== null) return added.row;
-    const dead = await abandonedBackups(db, { projectId, begunBefore: clock() - ASKED_WITHIN_MS, limit: 1 });
-    for (const each of dead) await abandon(deps, each);
+    const dead = await abandonedBackups(db, { projectId, begunBefore: clock() - ENQUEUED_WITHIN_MS, limit: 1 });
+    for (const each of dead) await failAbandoned(deps, each);
     if (dead.length > 0) return null;
     const running = await runningBackup(db, projectId);
     if (running === null) return null;
-    const detail = `A backup of this project is under way: ${running.id}. One runs at a time.`;
+    const detail = `Another backup of this project is running: ${running.id}. A project can have one running backup.`;
     throw new Problem("conflict", detail, { members: { backup_id: running.id, job_id: running.job_id } });
   });
 }
 
-/** Throws `not_found`; a backup of another project is not found either, nor one that is being removed. */
+/** Throws `not_found`, also for a backup of another project and for a backup that is being deleted. */
 export async function getBackup({ db }: Pick<Deps, "db">, projectId: string, id: string): Promise<BackupRow> {
   const row = await findBackup(db, id);
   if (row === null || row.project_id !== projectId || row.status === "deleting") {
@@ -97,44 +100,47 @@ export async function getBackup({ db }: Pick<Deps, "db">, projectId: string, id:
   return row;
 }
 
-const EARLIER =
-  "This backup was made by an earlier release. Its file may make the sqlite3 shell run commands, so that it is not sent. Make a new backup, or restore this one into a new project";
+const OUTDATED =
+  "This backup was made by an earlier release. It cannot be downloaded: its file may make the sqlite3 shell run commands. Make a new backup, or restore this one into a new project.";
 
-/** Throws `conflict` where it is not verified, or was made by an earlier release; `not_found`. */
+/** Throws `conflict` if the backup is not verified, or an earlier release made it. Throws `not_found`. */
 export async function getVerified(deps: Pick<Deps, "db">, projectId: string, id: string): Promise<VerifiedBackup> {
   const row = await getRestorable(deps, projectId, id);
   if (isVerified(row)) return row;
-  throw new Problem("conflict", `${EARLIER}.`, { members: { backup_status: statusOf(row) } });
+  throw new Problem("conflict", OUTDATED, { members: { backup_status: statusOf(row) } });
 }
 
-/** Also one of an earlier release. Throws `conflict` where it was not verified when it was made; `not_found`. */
+/** Includes backups of earlier releases. Throws `conflict` if the backup was not verified. Throws `not_found`. */
 export async function getRestorable(deps: Pick<Deps, "db">, projectId: string, id: string): Promise<VerifiedBackup> {
   const row = await getBackup(deps, projectId, id);
   if (isRestorable(row)) return row;
-  const why = row.status === "running" ? "It is not through yet" : `It failed: ${row.error ?? "no reason is known"}`;
+  const why = row.status === "running" ? "This one is still running" : `This one failed: ${row.error ?? "unknown reason"}`;
   throw new Problem("conflict", `Only a verified backup can be used. ${why}.`, { members: { backup_status: row.status } });
 }
 
-/** It is gone with this answer; what cannot be removed at once, housekeeping removes. Throws `conflict` while it runs or is restored. */
-export async function deleteBackupByHand(deps: Deps, projectId: string, id: string, actor: Actor): Promise<BackupRow> {
+/**
+ * The backup is no longer listed once this returns. Housekeeping removes objects that could not be removed immediately. Throws `conflict`
+ * while the backup is running or being restored.
+ */
+export async function deleteBackupOnRequest(deps: Deps, projectId: string, id: string, actor: Actor): Promise<BackupRow> {
   const row = await changing(async () => {
     const seen = await getBackup(deps, projectId, id);
-    if (seen.status === "running") throw new Problem("conflict", `It is being made. Cancel its job first: ${seen.job_id}.`);
+    if (seen.status === "running") throw new Problem("conflict", `The backup is still running. Cancel its job first: ${seen.job_id}.`);
     const before = { status: seen.status, taken_at: isoOrNull(seen.taken_at), sha256: seen.sha256 ?? null };
     const note = { action: "backup.delete", subject: subject(id), projectId, before, after: null };
     if (await markDeleting(deps.db, seen, newOperation(actor, deps.clock()), note)) return seen;
     if ((await getBackup(deps, projectId, id)).changed_by !== seen.changed_by) return null;
-    throw new Problem("conflict", "It is being restored into another project.");
+    throw new Problem("conflict", "The backup is being restored into another project.");
   });
   await removeBackup(deps, row).catch((error: unknown) => {
-    log.warn("A backup could not be removed at once; housekeeping will", { backup_id: id, ...errorFields(error) });
+    log.warn("Backup removal failed and is left to housekeeping", { backup_id: id, ...errorFields(error) });
   });
   return row;
 }
 
 const isoOrNull = (time: number | null): string | null => (time === null ? null : isoSeconds(time));
 
-/** As the API shows it. */
+/** Response of the API. */
 export function backupJson(row: BackupRow) {
   return {
     id: row.id,

@@ -1,4 +1,4 @@
-/** Where a backup's bytes stand in R2. Everything of a backup begins with the same prefix, so that all of it can be found and removed. */
+/** A backup's objects in R2. All keys of a backup share a prefix, so that all of its objects can be found and removed. */
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
 import { errorFields, log } from "../../lib/log.ts";
@@ -9,32 +9,32 @@ type Bucket = Pick<Deps, "backups">;
 type Named = Pick<BackupRow, "id" | "project_id">;
 
 const RETRY_AFTER_SECONDS = 5;
-/** R2 lists and deletes as many at once. */
+/** Most keys that R2 lists or deletes in one call. */
 const PAGE = 1_000;
 
 const prefixOf = ({ project_id, id }: Named): string => `${project_id}/${id}/`;
 const momentPrefix = (backup: Named, moment: number): string => `${prefixOf(backup)}${moment}/`;
 
-/** Its name tells the format of the backup, which so can be told without reading it; see isCurrent. */
+/** The name shows the backup's format, so that the manifest need not be read (see isCurrent). */
 export const manifestKey = (backup: Named): string => `${prefixOf(backup)}${CURRENT_MANIFEST}`;
-/** Sorted by name, parts stand in their order. */
+/** Keys sort in the order of the parts. */
 export const partKey = (backup: Named, moment: number, number: number): string =>
   `${momentPrefix(backup, moment)}${String(number).padStart(6, "0")}.sql.gz`;
 
-/** Throws `storage_unavailable` where R2 fails. */
+/** Throws `storage_unavailable` if R2 fails. */
 export async function inBucket<Answer>(run: () => Promise<Answer>): Promise<Answer> {
   try {
     return await run();
   } catch (error) {
-    log.error("The store of backups did not answer", errorFields(error));
-    throw new Problem("storage_unavailable", "The store of backups did not answer.", {
+    log.error("Backup storage did not respond", errorFields(error));
+    throw new Problem("storage_unavailable", "Backup storage (R2) did not respond.", {
       retryAfterSeconds: RETRY_AFTER_SECONDS,
       cause: error,
     });
   }
 }
 
-/** R2 itself compares the bytes with the hash before it keeps them. */
+/** R2 compares the bytes with the hash before it stores them. */
 export async function putObject(
   { backups }: Bucket,
   key: string,
@@ -44,7 +44,7 @@ export async function putObject(
   await inBucket(async () => backups.put(key, bytes, { sha256, httpMetadata: { contentType } }));
 }
 
-/** null: there is no such object. */
+/** null: the object does not exist. */
 export async function getObject({ backups }: Bucket, key: string): Promise<Uint8Array<ArrayBuffer> | null> {
   return inBucket(async () => {
     const found = await backups.get(key);
@@ -52,7 +52,7 @@ export async function getObject({ backups }: Bucket, key: string): Promise<Uint8
   });
 }
 
-/** Everything of a backup: its size and the hash that R2 took down, by key. */
+/** All objects of a backup by key, with the size and the hash that R2 stored. */
 export async function objectsOf({ backups }: Bucket, backup: Named): Promise<ReadonlyMap<string, { size: number; sha256: string | null }>> {
   const found = new Map<string, { size: number; sha256: string | null }>();
   let cursor: string | undefined;
@@ -65,9 +65,10 @@ export async function objectsOf({ backups }: Bucket, backup: Named): Promise<Rea
   return found;
 }
 
-/** Removes all of it, or what is neither the manifest nor a part of the moment `but`. Twice is once. */
-export async function removeObjects({ backups }: Bucket, backup: Named, but: number | null = null): Promise<void> {
-  const kept = (key: string): boolean => but !== null && (key === manifestKey(backup) || key.startsWith(momentPrefix(backup, but)));
+/** Removes all objects of a backup, or keeps the manifest and the parts of one freeze. Idempotent. */
+export async function removeObjects({ backups }: Bucket, backup: Named, keptMoment: number | null = null): Promise<void> {
+  const kept = (key: string): boolean =>
+    keptMoment !== null && (key === manifestKey(backup) || key.startsWith(momentPrefix(backup, keptMoment)));
   const keys = [...(await objectsOf({ backups }, backup)).keys()].filter((key) => !kept(key));
   for (let from = 0; from < keys.length; from += PAGE) await inBucket(async () => backups.delete(keys.slice(from, from + PAGE)));
 }

@@ -1,4 +1,4 @@
-/** Copies of a backup in Telegram: documents that a bot can fetch back, each of whole parts. And what operators are told. */
+/** Copies of a backup in Telegram. Each document holds whole parts, and the bot can download it again. */
 import type { Deps } from "../../deps.ts";
 import { sha256Hex } from "../../lib/bytes.ts";
 import { addDocument, listDocuments } from "../../store/backups/parts.ts";
@@ -9,23 +9,23 @@ import { fileNameOf } from "./finish.ts";
 import { StoredParts } from "./stored.ts";
 import type { Stored } from "./stored.ts";
 
-/** Up to 76 MiB: a try of a step may take 5 minutes. */
+/** Up to 76 MiB. An attempt of a step may take 5 minutes. */
 const DOCUMENTS_PER_STEP = 4;
 
-/** Parts in their order, in as few documents as hold them. */
+/** Groups parts, in order, into as few documents as possible. */
 export function documentsOf<Part extends Pick<BackupPart, "stored_bytes">>(
   parts: readonly Part[],
   maxBytes = MAX_DOCUMENT_BYTES,
 ): Part[][] {
   const documents: Part[][] = [];
-  let room = 0;
+  let freeBytes = 0;
   for (const part of parts) {
-    room -= part.stored_bytes;
+    freeBytes -= part.stored_bytes;
     const last = documents.at(-1);
-    if (last !== undefined && room >= 0) last.push(part);
+    if (last !== undefined && freeBytes >= 0) last.push(part);
     else {
       documents.push([part]);
-      room = maxBytes - part.stored_bytes;
+      freeBytes = maxBytes - part.stored_bytes;
     }
   }
   return documents;
@@ -34,14 +34,14 @@ export function documentsOf<Part extends Pick<BackupPart, "stored_bytes">>(
 export type CopyProgress =
   | { readonly result: "sent" | "more" }
   | { readonly result: "failed"; readonly error: string }
-  /** Telegram asks for a pause: it was asked at that time, and is to be asked again then. */
+  /** Telegram requires a pause. `asked`: when the document was sent. `until`: when to send it again. Stored by job steps. */
   | { readonly result: "pause"; readonly asked: number; readonly until: number };
 
-/** Sends the next documents; those that were sent are not sent again. Throws what may succeed later; the rest is `failed`. */
+/** Sends the next documents that were not sent yet. Throws if a retry may succeed, and returns `failed` if it cannot. */
 export async function sendCopies(deps: Deps, backup: Stored): Promise<CopyProgress> {
   const { telegram, db, clock } = deps;
   const row = await findBackup(db, backup.id);
-  if (telegram === null || row === null) return { result: "failed", error: "No bot is configured any more." };
+  if (telegram === null || row === null) return { result: "failed", error: "A bot is no longer configured." };
   const fileName = fileNameOf(row);
   const stored = new StoredParts(deps, backup);
   const documents = documentsOf(await stored.parts());
@@ -59,7 +59,7 @@ export async function sendCopies(deps: Deps, backup: Stored): Promise<CopyProgre
       at += part.stored_bytes;
     }
     const sha256 = await sha256Hex(bytes);
-    // One after the other, in their order, they are the file.
+    // Concatenated in this order, the documents are the backup's file.
     const nth = String(index + 1).padStart(3, "0");
     const caption = `Backup ${backup.id} of project ${backup.project_id}: ${index + 1} of ${documents.length}. SHA-256 ${sha256}`;
     try {

@@ -1,4 +1,4 @@
-/** A backup as one file: all parts, each compared with its hash before it is handed on. */
+/** A backup as one file. Each part is compared with its hash before it is sent. */
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
 import { errorFields, log } from "../../lib/log.ts";
@@ -15,11 +15,11 @@ export interface Download {
   readonly bytes: number;
   /** SHA-256 in hex. */
   readonly sha256: string;
-  /** From one byte to before another. Breaks off where a part turns out damaged: it never goes on with other bytes. */
+  /** Bytes from `from` (inclusive) to `to` (exclusive). The stream fails at a damaged part: it never sends other bytes. */
   readonly body: (range: { readonly from: number; readonly to: number }) => ReadableStream<Uint8Array>;
 }
 
-/** Throws `conflict` where a part is damaged or gone, before anything is sent. */
+/** Throws `conflict` if a part is damaged or missing, before anything is sent. */
 export async function downloadOf(deps: Reading, backup: VerifiedBackup): Promise<Download> {
   const stored = new StoredParts(deps, backup);
   await stored.expectAll();
@@ -32,7 +32,7 @@ export async function downloadOf(deps: Reading, backup: VerifiedBackup): Promise
           if (done === true) controller.close();
           else controller.enqueue(value);
         } catch (error) {
-          log.error("A download of a backup breaks off", { backup_id: backup.id, ...errorFields(error) });
+          log.error("Backup download failed", { backup_id: backup.id, ...errorFields(error) });
           controller.error(error);
         }
       },
@@ -44,13 +44,13 @@ export async function downloadOf(deps: Reading, backup: VerifiedBackup): Promise
   return { name: fileNameOf(backup), bytes: backup.stored_bytes, sha256: backup.sha256, body };
 }
 
-/** What finish.ts wrote. Throws `conflict` where it is gone or damaged. */
+/** The manifest that finish.ts wrote. Throws `conflict` if it is missing or damaged. */
 export async function manifestOf(deps: Pick<Deps, "backups">, backup: VerifiedBackup): Promise<Manifest> {
   const bytes = await getObject(deps, backup.manifest_key);
-  if (bytes === null) throw new Problem("conflict", "The manifest of this backup is gone.");
+  if (bytes === null) throw new Problem("conflict", "The manifest of this backup is missing.");
   const manifest = manifestIn(bytes);
   if (manifest?.backup_id === backup.id && manifest.sha256 === backup.sha256) return manifest;
-  throw new Problem("conflict", "The manifest of this backup is damaged: it is not what was written.");
+  throw new Problem("conflict", "The manifest of this backup is damaged.");
 }
 
 function manifestIn(bytes: Uint8Array): Manifest | null {

@@ -1,4 +1,4 @@
-/** The end of a backup: what was found about it becomes its manifest and its row, and is told. */
+/** The end of a backup: its manifest, its final status and the notice to operators. */
 import type { Deps } from "../../deps.ts";
 import { bytesOf, sha256Hex } from "../../lib/bytes.ts";
 import { VERSION } from "../../lib/version.ts";
@@ -12,11 +12,11 @@ import { manifestKey, putObject, removeObjects } from "./bucket.ts";
 import type { Source } from "./source.ts";
 import { StoredParts, fileHash } from "./stored.ts";
 
-/** Of the dump and the manifest; raised when one of them changes. */
+/** Format of the dump and the manifest. Raised when either changes. */
 const FORMAT = "quota-coordinator.backup.v2";
 const PRODUCT = `quota-coordinator ${VERSION}`;
 
-/** What every file of a backup is called. */
+/** File name of a download. */
 export const fileNameOf = ({ project_id, export_type, taken_at, created_at }: BackupRow): string =>
   `${project_id}-${isoSeconds(taken_at ?? created_at).replaceAll(/[-:]/gu, "")}-${export_type}.sql.gz`;
 
@@ -39,13 +39,13 @@ function manifestJson(source: Source, takenAt: number | null, facts: Facts, tabl
     tables: [...tables],
     parts: parts.map(({ number, key, sha256, stored_bytes, sql_bytes }) => ({ number, key, sha256, stored_bytes, sql_bytes })),
     verified:
-      "Restored from these parts into an empty database. Schema, rows and hashes of each table are those of the source, read beside the dump; quick_check and foreign_key_check found nothing.",
+      "Restored from these parts into an empty database. The schema, and the rows and hash of each table, match the source. The source's hashes were not read from the dump. quick_check and foreign_key_check found nothing.",
   };
 }
 
 export type Manifest = ReturnType<typeof manifestJson>;
 
-/** Writes down what was restored and compared, for those who restore it, and as its manifest. Returns what the row is to say. */
+/** Stores the verified contents, for later restores, and writes the manifest. Returns the facts for the backup's row. */
 export async function writeManifest(deps: Deps, source: Source, contents: Contents): Promise<Facts> {
   const stored = new StoredParts(deps, source);
   await recordContents(deps.db, source, contents.schemaHash, JSON.stringify(contents.tables));
@@ -68,14 +68,14 @@ export async function writeManifest(deps: Deps, source: Source, contents: Conten
   return facts;
 }
 
-/** It is verified from now on; parts of moments that came to nothing are gone. */
+/** Marks the backup as verified. Removes the parts of earlier freezes. */
 export async function completeBackup(deps: Deps, source: Source, facts: BackupFacts): Promise<void> {
   await removeObjects(deps, source, source.moment);
   await forgetParts(deps.db, source.id, source.moment);
   await recordVerified(deps.db, source.id, facts, deps.clock());
 }
 
-/** It is failed from now on; the bytes of what nobody can rely on are gone. What is verified stays so. */
+/** Marks the backup as failed and removes its bytes. A verified backup is left alone. */
 export async function failBackup(deps: Deps, backup: Pick<BackupRow, "id" | "project_id">, error: string): Promise<void> {
   await recordFailed(deps.db, backup.id, error, deps.clock());
   const row = await findBackup(deps.db, backup.id);
@@ -86,15 +86,15 @@ export async function failBackup(deps: Deps, backup: Pick<BackupRow, "id" | "pro
 
 const MIB = 1024 * 1024;
 
-/** For operators, in one line. */
-export async function storyOf(deps: Deps, id: string): Promise<string> {
+/** One line about a backup's result, for operators. */
+export async function resultNotice(deps: Deps, id: string): Promise<string> {
   const row = await findBackup(deps.db, id);
   if (row === null) return `Backup ${id} is gone.`;
-  const what = `Backup of project ${row.project_id} (${row.export_type}, ${id})`;
-  if (row.status !== "verified") return `${what} FAILED: ${row.error ?? "no reason is known"}`;
+  const subject = `Backup of project ${row.project_id} (${row.export_type}, ${id})`;
+  if (row.status !== "verified") return `${subject} FAILED: ${row.error ?? "unknown reason"}`;
   const documents = (await listDocuments(deps.db, id)).length;
   const size = `${((row.stored_bytes ?? 0) / MIB).toFixed(1)} MiB`;
   const copies =
     row.copies === "sent" ? ` Copied here in ${documents} documents.` : row.copies === "failed" ? " COULD NOT BE COPIED HERE." : "";
-  return `${what} is verified: ${row.row_count} rows in ${row.table_count} tables, ${size}.${copies}`;
+  return `${subject} is verified: ${row.row_count} rows in ${row.table_count} tables, ${size}.${copies}`;
 }

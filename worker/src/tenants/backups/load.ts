@@ -1,4 +1,4 @@
-/** A stored backup into an empty database, and whether that then holds the same. For the scratch of every backup, and for restores. */
+/** Loads a stored backup into an empty database and compares the contents. Used for the scratch of every backup, and for restores. */
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
 import { gunzip } from "../../lib/bytes.ts";
@@ -8,62 +8,62 @@ import type { Contents, ImportAnswer } from "../../tenant-database/index.ts";
 import { StoredParts, summaryOf } from "./stored.ts";
 import type { Stored } from "./stored.ts";
 
-/** A try of a step may take 5 minutes; a part takes a few seconds. */
+/** An attempt of a step may take 5 minutes. A part takes a few seconds. */
 const PARTS_PER_STEP = 8;
 const MAX_DIFFERENCES = 20;
 
 export interface Loading {
   readonly backup: Stored & {
     readonly export_type: ExportType;
-    /** False of those of earlier releases; see isCurrent. */
+    /** Whether each statement is one line. False for backups of earlier releases (see isCurrent). */
     readonly isLines: boolean;
   };
-  /** Of the database. */
+  /** Name of the target database. */
   readonly name: string;
-  /** Of the import: with the same one it goes on. */
+  /** Id of the import. The same id continues an interrupted import. */
   readonly id: string;
 }
 
-/** The import's name is the restore's, whichever job does it. */
+/** Id of a restore's import, the same for every job that runs it. */
 export const importOf = (backupId: string): string => `restore:${backupId}`;
 
 /**
- * Nothing was written to the database but what this import wrote; and nobody can before it is verified, for it is frozen. False also where
- * the import is not through.
+ * Whether the database holds this finished import and no other writes. It stays frozen until it is verified, so that no write can follow.
+ * False while the import is unfinished.
  */
 export async function isAsLoaded({ tenantDatabases }: Deps, { name, id }: Loading): Promise<boolean> {
   return tenantDatabases.call(name, async (database) => database.isFrozenBy(id));
 }
 
 /**
- * The next parts, from behind the last one that is in. True once all are in; false where it is to go on. Throws `conflict` where the database
- * is not empty, or a part is damaged.
+ * Imports the next parts. Returns true once all parts are imported, false if more remain. Throws `conflict` if the database is not empty,
+ * or a part is damaged.
  */
 export async function load(deps: Deps, loading: Loading): Promise<boolean> {
   if (await isAsLoaded(deps, loading)) return true;
   const { backup, name, id } = loading;
   const { tenantDatabases } = deps;
   const stored = new StoredParts(deps, backup);
-  const begun = taken(await tenantDatabases.call(name, async (database) => database.beginImport(id)));
+  const begun = importedParts(await tenantDatabases.call(name, async (database) => database.beginImport(id)));
   const rest = (await stored.parts()).slice(begun);
   for (const part of rest.slice(0, PARTS_PER_STEP)) {
     const sql = await gunzip(await stored.bytes(part));
-    taken(await tenantDatabases.call(name, async (database) => database.importPart(id, part.number - 1, sql, backup.isLines)));
+    importedParts(await tenantDatabases.call(name, async (database) => database.importPart(id, part.number - 1, sql, backup.isLines)));
   }
   if (rest.length > PARTS_PER_STEP) return false;
   const { schemaVersion } = await summaryOf(deps, backup);
-  taken(await tenantDatabases.call(name, async (database) => database.finishImport(id, schemaVersion, true)));
+  importedParts(await tenantDatabases.call(name, async (database) => database.finishImport(id, schemaVersion, true)));
   return true;
 }
 
-/** How many parts are in. */
-function taken(answer: ImportAnswer): number {
+/** Number of imported parts. Throws `conflict` or `unprocessable` if the import was refused. */
+function importedParts(answer: ImportAnswer): number {
   if (answer.result === "conflict") throw new Problem("conflict", answer.detail);
-  if (answer.result === "failed") throw new Problem("unprocessable", `SQLite does not take the dump: ${answer.message}`);
+  if (answer.result === "failed") throw new Problem("unprocessable", `SQLite rejects the dump: ${answer.message}`);
   return answer.pieces;
 }
 
-/** What differs, and what SQLite finds wrong. Empty: the same content, in order. It stays frozen. */
+/** Differences in content, and violations that SQLite finds. Empty: the same content, without violations. The database stays frozen. */
 export async function differencesOf(deps: Deps, { backup, name }: Loading, expected: Contents, found: Contents): Promise<string[]> {
   const checks = await deps.tenantDatabases.call(name, async (database) => database.checks());
   const violations = checks.foreignKeyViolations;
@@ -74,7 +74,7 @@ export async function differencesOf(deps: Deps, { backup, name }: Loading, expec
   ].slice(0, MAX_DIFFERENCES);
 }
 
-/** Backups of earlier releases hold hashes of the dump's own text, which nothing makes any more: their rows are counted. */
+/** Backups of earlier releases hold hashes of the dump's text, which can no longer be computed. Only their rows are counted. */
 function countDifferences(expected: Contents, found: Contents): string[] {
   const rows = new Map(found.tables.map((table) => [table.name, table.rows]));
   return expected.tables

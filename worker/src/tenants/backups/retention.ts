@@ -1,56 +1,63 @@
-/** What becomes of backups that nobody needs any more, and of those whose job died. First the bytes, then the row: so nothing is forgotten. */
+/** Removal of expired backups, and failure of backups whose job died. The bytes are removed before the row, so that none are orphaned. */
 import type { Deps } from "../../deps.ts";
 import { findJob } from "../../store/jobs/jobs.ts";
 import type { JobRow } from "../../store/jobs/jobs.ts";
-import { abandonedBackups, backupsToDelete, deleteBackup, forgetScratch, markExpired, scratchesLeft } from "../../store/backups/backups.ts";
+import {
+  abandonedBackups,
+  backupsToDelete,
+  deleteBackup,
+  forgetScratch,
+  markExpired,
+  remainingScratches,
+} from "../../store/backups/backups.ts";
 import type { BackupRow } from "../../store/backups/backups.ts";
 import { removeObjects } from "./bucket.ts";
 import { failBackup } from "./finish.ts";
 import { sourceOf, thawSource } from "./source.ts";
 import { scratchOf } from "./scratch.ts";
 
-/** Verified ones of each type that a project keeps. */
+/** Verified backups kept per project and type. */
 export const KEPT_BACKUPS = 10;
 const FAILED_KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
-/** Each needs several calls to R2 and D1. */
+/** Each backup needs several calls to R2 and D1. */
 const BATCH = 20;
-/** A job is written down right after its backup; a retry takes a while to be asked for. */
-const ASKED_WITHIN_MS = 10 * 60_000;
+/** Longest time from a backup's row to its job's row, including a delayed retry. */
+const ENQUEUED_WITHIN_MS = 10 * 60_000;
 
-/** Its job is over, and nobody wrote down how the backup ended: it failed. What the job held is let go. */
-export async function abandon(deps: Deps, row: BackupRow): Promise<void> {
+/** Marks a backup as failed whose job ended without recording a result. Releases the source and destroys the scratch database. */
+export async function failAbandoned(deps: Deps, row: BackupRow): Promise<void> {
   const job = await findJob(deps.db, row.job_id);
   await thawSource(deps, sourceOf(row, row.moment));
   await destroyScratch(deps, row);
-  await failBackup(deps, row, endedBefore(job));
+  await failBackup(deps, row, jobEndReason(job));
 }
 
-/** Why what a job was to do has failed, though nobody wrote it down. */
-export const endedBefore = (job: JobRow | null): string =>
-  job === null ? "Its job is not there." : `Its job ended before it: ${job.error ?? `it was ${job.status}.`}`;
+/** Error of a backup or restore whose job ended without recording a result. */
+export const jobEndReason = (job: JobRow | null): string =>
+  job === null ? "Its job does not exist." : `Its job ended early: ${job.error ?? `it was ${job.status}.`}`;
 
-/** Until it is destroyed, the backup's row says that it is there. */
+/** The row is updated last: until then it says that the scratch database may exist. */
 export async function destroyScratch({ tenantDatabases, db }: Deps, { id, job_id }: Pick<BackupRow, "id" | "job_id">): Promise<void> {
   await tenantDatabases.call(scratchOf(job_id), async (database) => database.destroy());
   await forgetScratch(db, id);
 }
 
-/** Twice is once. */
+/** Idempotent. */
 export async function removeBackup(deps: Deps, row: BackupRow): Promise<void> {
   await removeObjects(deps, row);
-  // Gone long ago, unless a call was still on its way to it when it was destroyed.
+  // Usually destroyed long ago. A call in flight at that time may have recreated it.
   await destroyScratch(deps, row);
   await deleteBackup(deps.db, row.id);
 }
 
-/** A batch of what is over its life; the newest verified backups of a project always stay. */
+/** Removes a batch of expired backups. The newest verified backups of a project always remain. */
 export async function removeExpiredBackups(deps: Deps): Promise<{ readonly removed: number; readonly more: boolean }> {
   const { db, clock } = deps;
   const now = clock();
-  for (const row of await abandonedBackups(db, { projectId: null, begunBefore: now - ASKED_WITHIN_MS, limit: BATCH })) {
-    await abandon(deps, row);
+  for (const row of await abandonedBackups(db, { projectId: null, begunBefore: now - ENQUEUED_WITHIN_MS, limit: BATCH })) {
+    await failAbandoned(deps, row);
   }
-  for (const row of await scratchesLeft(db, BATCH)) await destroyScratch(deps, row);
+  for (const row of await remainingScratches(db, BATCH)) await destroyScratch(deps, row);
   const marked = await markExpired(db, { kept: KEPT_BACKUPS, failedBefore: now - FAILED_KEPT_MS, limit: BATCH }, now);
   const rows = await backupsToDelete(db, BATCH);
   for (const row of rows) await removeBackup(deps, row);

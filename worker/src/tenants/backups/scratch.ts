@@ -1,2 +1,2 @@
-/** Where a backup is restored to be compared; nobody's project, for no project's id holds a colon. No I/O. No clock. */
+/** Name of the database into which a backup is restored for comparison. Project ids have no colon. No I/O. No clock. */
 export const scratchOf = (job: string): string => `scratch:${job}`;

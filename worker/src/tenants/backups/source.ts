@@ -1,6 +1,6 @@
 /**
- * From a project's database to parts in R2. A part is one gzip member, so that parts one after the other are one gzip file, and each can be
- * made again from its cursor alone. Parts of two moments are never mixed: each freeze has its own name, rows and keys.
+ * Dumps a project's database into parts in R2. A part is one gzip member, so that the concatenated parts are one gzip file. A part can be
+ * recreated from its cursor alone. Parts of two freezes are never mixed: each freeze (`moment`) has its own id, rows and keys.
  */
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
@@ -12,14 +12,14 @@ import type { Busy } from "../../tenant-database/index.ts";
 import type { Reading } from "./contents.ts";
 import { partKey, putObject, removeObjects } from "./bucket.ts";
 
-/** Of SQL; stored it is about a quarter, or half where bytes are random. A row of long values may take a part further. */
+/** Size of a part's SQL. Compressed it is about a quarter, or half for random bytes. A row of long values may exceed it. */
 const PART_SQL_BYTES = 4 * 1024 * 1024;
-/** A try of a step may take 5 minutes; a part takes a second. */
+/** An attempt of a step may take 5 minutes. A part takes a second. */
 const PARTS_PER_STEP = 8;
-/** D1 allows 1,000 queries an invocation, and each part needs two. */
+/** D1 allows 1,000 queries per invocation. Each part needs two. */
 const MAX_PARTS = 400;
 
-/** What is read: one freeze of one database. */
+/** One freeze of one database. */
 export interface Source {
   readonly id: string;
   readonly project_id: string;
@@ -40,26 +40,29 @@ const freezeOf = ({ job_id, moment }: Source): string => `${job_id}:${moment}`;
 
 export type Frozen = { readonly result: "frozen" } | (Busy & { readonly retryAt: number });
 
-/** Stops writes, and begins a moment. Throws `conflict` where the backup does not run any more, `unprocessable` for what no dump can hold. */
+/**
+ * Stops writes and records the freeze. Throws `conflict` if the backup is no longer running, `unprocessable` if the database cannot be
+ * dumped.
+ */
 export async function freezeSource({ tenantDatabases, db, clock }: Deps, source: Source): Promise<Frozen> {
   const frozen = await tenantDatabases.call(source.project_id, async (database) => database.freeze(freezeOf(source), source.export_type));
   if (frozen.result === "impossible") throw new Problem("unprocessable", frozen.detail);
   if (frozen.result === "busy") return { ...frozen, retryAt: clock() + frozen.retryAfterSeconds * 1_000 };
   if (await beginMoment(db, source.id, source.moment, clock())) return { result: "frozen" };
-  // Whoever gave the backup up has thawed what was frozen until then.
+  // The backup has failed meanwhile. Its earlier freeze was released then, but this one was not.
   await tenantDatabases.call(source.project_id, async (database) => database.thaw(freezeOf(source)));
-  throw new Problem("conflict", "This backup does not run any more.");
+  throw new Problem("conflict", "This backup is no longer running.");
 }
 
-/** Lets writes through again. Twice is once. */
+/** Allows writes again. Idempotent. */
 export async function thawSource({ tenantDatabases }: Deps, source: Source): Promise<void> {
   await tenantDatabases.call(source.project_id, async (database) => database.thaw(freezeOf(source)));
 }
 
-/** `thawed`: something was written, or may have been; all parts of this moment are worthless. */
+/** `thawed`: writes happened, or may have happened, so that all parts of this freeze are unusable. */
 export type ReadProgress = "more" | "done" | "thawed";
 
-/** The next parts, from behind the last one that is stored. Throws `unprocessable` for what no dump can hold. */
+/** Stores the next parts, after the last stored one. Throws `unprocessable` if the database cannot be dumped. */
 export async function readParts(deps: Deps, source: Source): Promise<ReadProgress> {
   const { db, tenantDatabases } = deps;
   const last = await lastPart(db, source);
@@ -84,11 +87,11 @@ export async function readParts(deps: Deps, source: Source): Promise<ReadProgres
   return "more";
 }
 
-/** What it holds, to be read beside the dump. */
+/** The same freeze for reading the contents, separately from the dump. */
 export const readingOf = (source: Source): Reading => ({ name: source.project_id, freeze: freezeOf(source), mode: source.export_type });
 
-/** Throws away what was read of moments before this one. Twice is once. */
-export async function discardMoments(deps: Deps, source: Source): Promise<void> {
+/** Removes the parts of earlier freezes. Idempotent. */
+export async function discardEarlierParts(deps: Deps, source: Source): Promise<void> {
   await removeObjects(deps, source, source.moment);
   await forgetParts(deps.db, source.id, source.moment);
 }

@@ -1,4 +1,4 @@
-/** A backup's parts as they are stored: read back, each compared with its hash. From R2, or where that fails to have it from Telegram. */
+/** Reads a backup's stored parts and compares each with its hash. A part that R2 lost or damaged comes from Telegram. */
 import { createHash } from "node:crypto";
 import type { Deps } from "../../deps.ts";
 import { Problem } from "../../errors.ts";
@@ -15,17 +15,17 @@ type Reading = Pick<Deps, "db" | "backups" | "telegram">;
 export type Stored = Pick<Source, "id" | "project_id" | "moment">;
 
 const damaged = (number: number): Problem =>
-  new Problem("conflict", `Part ${number} of the backup is damaged or gone, and there is no sound copy of it.`, {
+  new Problem("conflict", `Part ${number} of the backup is damaged or missing, and has no intact copy.`, {
     members: { part: number },
   });
 
-/** Reads parts one after the other, in any order; keeps one document of Telegram's at a time. */
+/** Reads parts one at a time, in any order. Caches the last Telegram document. */
 export class StoredParts {
   readonly #deps: Reading;
   readonly #backup: Stored;
   #parts: readonly BackupPart[] | null = null;
   #documents: readonly BackupDocument[] | null = null;
-  #held: { readonly document: BackupDocument; readonly bytes: Uint8Array<ArrayBuffer> } | null = null;
+  #cachedDocument: { readonly document: BackupDocument; readonly bytes: Uint8Array<ArrayBuffer> } | null = null;
 
   constructor(deps: Reading, backup: Stored) {
     this.#deps = deps;
@@ -37,17 +37,17 @@ export class StoredParts {
     return this.#parts;
   }
 
-  /** Throws `conflict` where neither R2 nor Telegram has it as it was, `storage_unavailable` where R2 does not answer. */
+  /** Throws `conflict` if neither R2 nor Telegram has the part intact, `storage_unavailable` if R2 does not respond. */
   async bytes(part: BackupPart): Promise<Uint8Array<ArrayBuffer>> {
     const found = await getObject(this.#deps, part.key);
     if (found !== null && (await sha256Hex(found)) === part.sha256) return found;
-    log.error("A part of a backup is damaged or gone in R2", { backup_id: this.#backup.id, part: part.number, gone: found === null });
+    log.error("Backup part is damaged or missing in R2", { backup_id: this.#backup.id, part: part.number, missing: found === null });
     const copy = await this.#copyOf(part);
     if (copy === null) throw damaged(part.number);
     return copy;
   }
 
-  /** The file's bytes from one to before another, part by part, in their order. */
+  /** The file's bytes from `from` (inclusive) to `to` (exclusive), part by part. */
   async *all(from = 0, to = Infinity): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     let at = 0;
     for (const part of await this.parts()) {
@@ -59,7 +59,7 @@ export class StoredParts {
     }
   }
 
-  /** Looks, without reading a part, whether each is there as it was, here or there. Throws `conflict` for the first that is not. */
+  /** Checks by size and hash, without reading a part, that R2 or Telegram has each one. Throws `conflict` for the first missing part. */
   async expectAll(): Promise<void> {
     const objects = await objectsOf(this.#deps, this.#backup);
     for (const part of await this.parts()) {
@@ -80,28 +80,28 @@ export class StoredParts {
     const { telegram } = this.#deps;
     if (document === null || telegram === null) return null;
     try {
-      if (this.#held?.document.first_part !== document.first_part) {
-        this.#held = { document, bytes: await readBytes(await telegram.getFile(document.file_id), MAX_DOCUMENT_BYTES) };
+      if (this.#cachedDocument?.document.first_part !== document.first_part) {
+        this.#cachedDocument = { document, bytes: await readBytes(await telegram.getFile(document.file_id), MAX_DOCUMENT_BYTES) };
       }
     } catch (error) {
-      log.error("A copy of a backup could not be fetched from Telegram", { backup_id: this.#backup.id, ...errorFields(error) });
+      log.error("Backup copy could not be fetched from Telegram", { backup_id: this.#backup.id, ...errorFields(error) });
       return null;
     }
     const before = (await this.parts()).filter(({ number }) => number >= document.first_part && number < part.number);
     const from = before.reduce((total, { stored_bytes }) => total + stored_bytes, 0);
-    const bytes = this.#held.bytes.slice(from, from + part.stored_bytes);
+    const bytes = this.#cachedDocument.bytes.slice(from, from + part.stored_bytes);
     return (await sha256Hex(bytes)) === part.sha256 ? bytes : null;
   }
 }
 
-/** SHA-256 of the whole file in hex, from what is stored. */
+/** SHA-256 of the whole stored file, in hex. */
 export async function fileHash(stored: StoredParts): Promise<string> {
   const hash = createHash("sha256");
   for await (const bytes of stored.all()) hash.update(bytes);
   return hash.digest("hex");
 }
 
-/** What its source held, once that is written down. */
+/** Contents of the backup's source, as recorded when the backup was verified. */
 export async function summaryOf({ db }: Pick<Deps, "db">, backup: Stored): Promise<Contents> {
   const parts = await contentsOfParts(db, backup);
   const [first] = parts;

@@ -59,7 +59,7 @@ export async function getProjectUsage(deps: Pick<Deps, "db" | "clock" | "quota">
   const month = organization ? organizationJson(organization, now) : null;
   const limit = month?.quotas.api_calls ?? null;
   const mode = shareModeOf(project);
-  // The limit in force is the ledger's to know.
+  // Only the ledger knows the current limit.
   const share = mode === "default" && quotaNow !== null ? defaultShare(quotaNow.safety_limit) : project.calls_per_day;
   const monthUsed = month?.period.api_calls ?? null;
   return {

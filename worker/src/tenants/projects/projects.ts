@@ -26,7 +26,7 @@ import { notReady } from "../limits/refusals.ts";
 
 type Store = Pick<Deps, "db" | "clock">;
 
-/** A number where it is fixed, and only there. */
+/** `calls_per_day` is a number if the mode is `fixed`, otherwise null. */
 export type ProjectShare = Pick<ProjectRow, "calls_per_day" | "share_mode">;
 
 export interface ProjectInput {

@@ -21,7 +21,7 @@ import type { ProvisioningOwner } from "../../store/provisioning/provisionings.t
 import { findRestore } from "../../store/backups/restores.ts";
 import { regionOf } from "../../tenant-database/index.ts";
 import { importOf } from "../backups/load.ts";
-import { openIfNotRestored } from "../backups/restore.ts";
+import { releaseFailedRestore } from "../backups/restore.ts";
 import { changing, newOperation } from "../changing.ts";
 import type { Actor } from "../changing.ts";
 
@@ -95,7 +95,7 @@ export async function completeProvisioning(deps: Deps, owner: ProvisioningOwner)
     const note = { action: "project.provision", subject: `project:${project.id}`, projectId: project.id, before, after };
     return (await finishProvisioning(deps.db, project, owner.jobId, newOperation(byJob(owner), deps.clock()), note)) || null;
   });
-  await openIfNotRestored(deps, owner.projectId);
+  await releaseFailedRestore(deps, owner.projectId);
 }
 
 /** Deletes the project from a service that may know it. */

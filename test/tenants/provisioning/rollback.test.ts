@@ -48,7 +48,7 @@ const refuse = {
     ).run(),
 };
 
-describe("a failure is undone in the opposite order, and leaves nothing", () => {
+describe("a failure is rolled back in reverse order, and leaves nothing", () => {
   const ALL = ["POST auth", "POST realtime", "POST storage"];
   const DELETES = ["DELETE storage", "DELETE realtime", "DELETE auth"];
 
@@ -71,7 +71,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     ],
     ["key", null, "key: storage_unavailable: The database did not answer", DELETES],
   ] as const)("of the step %s", async (step, answer, error, deletes) => {
-    const asked = services((what) => (what === `POST ${step}` && answer !== null ? answer() : null));
+    const requests = services((what) => (what === `POST ${step}` && answer !== null ? answer() : null));
     if (step === "database" || step === "key") await refuse[step]();
     const { made, job } = await createdBy();
     expect(job).toMatchObject({
@@ -80,14 +80,14 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
       error: `${error}. Everything was rolled back.`,
       result: { project_id: "shop", outcome: "rolled_back", failed_step: step, left: [] },
     });
-    expect(asked.map(({ what }) => what).filter((what) => what.startsWith("DELETE"))).toEqual(deletes);
+    expect(requests.map(({ what }) => what).filter((what) => what.startsWith("DELETE"))).toEqual(deletes);
     expect(
-      asked
+      requests
         .filter(({ what }) => what.startsWith("DELETE"))
         .map(({ url }) => url)
         .at(-1),
     ).toBe(deletes.length === 0 ? undefined : "http://auth.test/projects/shop");
-    const reached = [...ALL].filter((what) => asked.some((each) => each.what === what));
+    const reached = [...ALL].filter((what) => requests.some((each) => each.what === what));
     expect(reached).toEqual(step === "database" ? [] : step === "key" ? ALL : ALL.slice(0, ALL.indexOf(`POST ${step}`) + 1));
     expect(await leftOf("shop", made.api_key.id)).toEqual([]);
     expect(statusText(await get("/api/projects/shop"))).toBe("404 not_found");
@@ -104,7 +104,7 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     });
   });
 
-  test("and the same id is as good as new", async () => {
+  test("and the id can be used again", async () => {
     let healthy = false;
     services((what) => (what === "POST storage" && !healthy ? new Response(null, { status: 500 }) : null));
     const first = await createdBy();
@@ -113,13 +113,13 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     expect(second.job).toMatchObject({ status: "completed", run: 1 });
     expect(second.made.job.id).not.toBe(first.made.job.id);
     expect(statusText(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
-    // The job of the first one cannot bring it back, and does nothing to the second.
+    // The first project's job cannot restore it, and does not change the second project.
     const { body } = await post<Job>(`/api/jobs/${first.job.id}/retry`);
     expect(await ended(body.id)).toMatchObject({ status: "completed" });
     expect(statusText(await get("/api/authors/top", { token: second.made.api_key.key }))).toBe("200");
   });
 
-  test("nor an endpoint that was to hear of it", async () => {
+  test("including its webhook endpoints", async () => {
     const { promise: added, resolve } = Promise.withResolvers<void>();
     services(async (what) => {
       await added;
@@ -144,9 +144,9 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     expect(await leftOf("shop", made.api_key.id)).toEqual([]);
   });
 
-  test("and what cannot be undone is told, stays written down, and is undone by housekeeping", async () => {
+  test("and a failed rollback is reported, stays recorded, and is finished by housekeeping", async () => {
     let healthy = false;
-    const asked = services((what) => (!healthy && /storage|DELETE realtime/u.test(what) ? new Response(null, { status: 503 }) : null));
+    const requests = services((what) => (!healthy && /storage|DELETE realtime/u.test(what) ? new Response(null, { status: 503 }) : null));
     const { made, job } = await createdBy();
     expect(job).toMatchObject({
       status: "failed",
@@ -168,15 +168,15 @@ describe("a failure is undone in the opposite order, and leaves nothing", () => 
     await setClock("2031-05-14T14:14:00Z");
     expect((await housekeeping()).resumed).toMatchObject({ provisionings: 1 });
     expect(await latest()).toMatchObject({ status: "completed", result: { outcome: "rolled_back", left: [] } });
-    expect(asked.filter(({ what }) => what === "DELETE auth")).toHaveLength(1);
+    expect(requests.filter(({ what }) => what === "DELETE auth")).toHaveLength(1);
     expect(await leftOf("shop", made.api_key.id)).toEqual([]);
     expect(await rows("SELECT type FROM events")).toEqual([{ type: "project.provisioning_failed" }]);
   });
 });
 
-describe("what nobody ends any more is ended by housekeeping", () => {
-  test("a project whose job was never asked for is provisioned", async () => {
-    vi.spyOn(JobQueue.prototype, "enqueueProvisionProjectJob").mockRejectedValueOnce(new Error("the index is away"));
+describe("housekeeping finishes projects that have no working job", () => {
+  test("a project whose job was never enqueued is provisioned", async () => {
+    vi.spyOn(JobQueue.prototype, "enqueueProvisionProjectJob").mockRejectedValueOnce(new Error("the index is unavailable"));
     const { status, body } = await create();
     expect({ status, job: body.job.status }).toEqual({ status: 201, job: null });
     await setClock("2031-05-14T14:14:00Z");
@@ -186,32 +186,32 @@ describe("what nobody ends any more is ended by housekeeping", () => {
     expect((await housekeeping()).resumed).toMatchObject({ provisionings: 0 });
   });
 
-  test("one whose job was cancelled is undone", async () => {
+  test("a project whose job was cancelled is rolled back", async () => {
     let goOn = (): void => undefined;
     const held = new Promise<void>((resolve) => {
       goOn = resolve;
     });
-    const asked = services(async (what) => {
+    const requests = services(async (what) => {
       if (what === "POST realtime") await held;
       return null;
     });
     const { body } = await create();
-    await vi.waitFor(() => expect(asked).toHaveLength(2), 5_000);
+    await vi.waitFor(() => expect(requests).toHaveLength(2), 5_000);
     expect((await post(`${body.job.href}/cancel`)).status).toBe(200);
     goOn();
     await setClock("2031-05-14T14:14:00Z");
     await housekeeping();
     expect(await latest()).toMatchObject({ status: "completed", result: { outcome: "rolled_back" } });
     expect(await leftOf("shop", body.api_key.id)).toEqual([]);
-    expect(asked.map(({ what }) => what).slice(2)).toEqual(["DELETE realtime", "DELETE auth"]);
+    expect(requests.map(({ what }) => what).slice(2)).toEqual(["DELETE realtime", "DELETE auth"]);
   });
 
-  test("one whose job is gone is provisioned by another, and the old one, back from the dead, changes nothing", async () => {
+  test("a project whose job is lost is provisioned by another job, and the lost job changes nothing when it returns", async () => {
     let goOn = (): void => undefined;
     const held = new Promise<void>((resolve) => {
       goOn = resolve;
     });
-    const asked = services(async (what, times) => {
+    const requests = services(async (what, times) => {
       if (what === "POST realtime" && times === 1) {
         await held;
         return new Response(null, { status: 500 });
@@ -219,7 +219,7 @@ describe("what nobody ends any more is ended by housekeeping", () => {
       return null;
     });
     const { body } = await create();
-    await vi.waitFor(() => expect(asked).toHaveLength(2), 5_000);
+    await vi.waitFor(() => expect(requests).toHaveLength(2), 5_000);
     const second = await post<Job>("/api/jobs", { type: "provision_project", payload: { project_id: "shop" } });
     expect(await ended(second.body.id)).toMatchObject({ status: "failed", error: 'Another job is provisioning the project "shop".' });
     await rows("UPDATE jobs SET status = 'failed', ended_at = ? WHERE id = ?", Date.now(), body.job.id);
@@ -228,18 +228,18 @@ describe("what nobody ends any more is ended by housekeeping", () => {
     goOn();
     await vi.waitFor(async () => expect((await (await env.JOBS.get(body.job.id)).status()).status).toMatch(/errored|complete/u), 5_000);
     expect((await stepsOf())[0]).toBe("done");
-    expect(asked.map(({ what }) => what).filter((what) => what.startsWith("DELETE"))).toEqual([]);
+    expect(requests.map(({ what }) => what).filter((what) => what.startsWith("DELETE"))).toEqual([]);
     expect(statusText(await get("/api/authors/top", { token: body.api_key.key }))).toBe("200");
   });
 });
 
-test("every table that names projects goes with one whose creation is undone, or tells of what was", async () => {
+test("a rollback clears every table with project ids, except the tables that keep a history", async () => {
   const tables = await rows("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%project_id TEXT%'");
-  // No key works before a project is ready and no use of it is counted, so that these hold nothing of one that never was.
+  // Before a project is ready, no key works and no use is counted. These tables therefore have no rows of it.
   const counted = ["counters", "adjustments", "gauges", "admissions", "usage_events", "threshold_notices", "evaluations"];
-  // Nor is a backup taken.
+  // No backup is made either.
   const unused = [...counted, "backups"];
-  const told = ["audit_log", "events", "jobs", "restores", "webhook_deliveries"];
-  const history = [...told, "project_minutes", "project_hours", "abuse_detections", "signals"];
+  const records = ["audit_log", "events", "jobs", "restores", "webhook_deliveries"];
+  const history = [...records, "project_minutes", "project_hours", "abuse_detections", "signals"];
   expect(tables.map(({ name }) => String(name)).toSorted()).toEqual([...OWNED_TABLES, ...unused, ...history].toSorted());
 });
