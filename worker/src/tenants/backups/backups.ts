@@ -86,7 +86,7 @@ export async function claimBackup(deps: Deps, { job, projectId, exportType }: Cl
     if (dead.length > 0) return null;
     const running = await runningBackup(db, projectId);
     if (running === null) return null;
-    const detail = `Another backup of this project is running: ${running.id}. A project can have one running backup.`;
+    const detail = `A backup of this project is already running: ${running.id}. A project can have one running backup.`;
     throw new Problem("conflict", detail, { members: { backup_id: running.id, job_id: running.job_id } });
   });
 }
