@@ -1,4 +1,4 @@
-/** What the runtime has and its types do not name. */
+/** Members of the runtime that its published types do not declare. */
 declare module "node:zlib" {
   /** CRC-32 of the text's UTF-8, unsigned. */
   export function crc32(data: string): number;
