@@ -350,7 +350,7 @@ function errorOf(response, body) {
   const code = typeof body["code"] === "string" ? body["code"] : `http_${response.status}`;
   const detail = typeof body["detail"] === "string" ? body["detail"] : `HTTP ${response.status}`;
   const problem = { status: response.status, code, body, retryAfterMs };
-  if (code === "pace_exceeded") return new PaceExceeded(detail, problem);
+  if (code === "pace_exceeded" || code === "rate_limited") return new PaceExceeded(detail, problem);
   if (code === "quota_exhausted") return new QuotaExhausted(detail, problem);
   return new QuotaError(detail, problem);
 }

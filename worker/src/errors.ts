@@ -85,6 +85,13 @@ export const PROBLEMS = {
     retryable: true,
     alarming: false,
   },
+  rate_limited: {
+    status: 429,
+    title: "Rate limited",
+    meaning: "The project repeats an operation too often.",
+    retryable: true,
+    alarming: false,
+  },
   monthly_quota_exceeded: {
     status: 429,
     title: "Monthly quota exceeded",

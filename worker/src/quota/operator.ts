@@ -69,8 +69,8 @@ export function applyMirror(store: LedgerStore, mirrored: SettingsMirror | null 
 
 function auditSettings(store: LedgerStore, action: string, operation: Operation, before: Settings, now: number): void {
   const after = store.state.settings;
-  // Slots booked at another rate cannot be reused at this one.
-  if (before.ratePerSecond !== after.ratePerSecond) store.state.startPaceChain(0);
+  // Turns booked at another rate have another distance, so the new ones begin after them.
+  if (before.ratePerSecond !== after.ratePerSecond) store.state.startPaceChain(now);
   audit(store, action, operation, before, after, now);
 }
 

@@ -65,7 +65,7 @@ active("post", "/reservations", {
   summary: "Create a reservation",
   request: { query: z.object({ provider }), body: jsonBody(reservationBody) },
   responses: { 201: withRateLimit("The reservation", reservation) },
-  problems: ["conflict", "unprocessable", "quota_exhausted", "pace_exceeded"],
+  problems: ["conflict", "unprocessable", "quota_exhausted", "pace_exceeded", "rate_limited"],
 }).handle(async (c) => {
   const who = callerOf(c);
   const body = c.req.valid("json");
