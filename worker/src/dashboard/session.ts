@@ -41,7 +41,7 @@ export function isPrivateConnection(c: AppContext): boolean {
 /** With https, the __Host- prefix keeps other hosts and paths from setting the cookie. */
 function cookieOf(c: AppContext): { readonly name: string; readonly options: CookieOptions } {
   const secure = new URL(c.req.url).protocol === "https:";
-  // Strict would sign readers out when they follow a link in an alert. Links change nothing, and forms have tokens.
+  // SameSite=Strict would sign readers out when they follow a link in an alert. Links change nothing, and forms have tokens.
   return { name: secure ? `__Host-${COOKIE}` : COOKIE, options: { path: "/", httpOnly: true, sameSite: "Lax", secure } };
 }
 
