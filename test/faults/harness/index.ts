@@ -50,7 +50,7 @@ interface RequestOptions {
 }
 
 export interface World {
-  /** For entry points other than `send`. */
+  /** Bindings for entry points other than `send`. */
   readonly bindings: Env;
   readonly time: PassingTime;
   readonly injector: FaultInjector;

@@ -72,7 +72,7 @@ export async function sessionOf(c: AppContext): Promise<Session | null> {
 export async function sameOriginForm(c: AppContext): Promise<Readonly<Record<string, string>>> {
   const origin = c.req.header("origin");
   if (origin !== new URL(c.req.url).origin) {
-    throw new Problem("forbidden", "This form did not come from this site. Open the page here and send it again.");
+    throw new Problem("forbidden", "This form was sent from another site. Open the page on this site and send the form again.");
   }
   if (!/^application\/x-www-form-urlencoded\s*(;|$)/iu.test(c.req.header("content-type") ?? "")) {
     throw new Problem("unsupported_media_type", "Send forms as application/x-www-form-urlencoded.");

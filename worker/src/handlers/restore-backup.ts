@@ -22,7 +22,7 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
   return error === null ? { success: true, data } : { success: false, data, error };
 };
 
-/** Another job creates the project. */
+/** Waits until another job has created the project. */
 async function readiness(projectId: string, job: JobContext): Promise<void> {
   for (let check = 1; ; check += 1) {
     const next = await job.step("is the project ready", async (_attempt, deps) => nextCheckAt(deps, job.id, projectId, check));

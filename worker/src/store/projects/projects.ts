@@ -37,7 +37,7 @@ export interface ProjectRow {
   /** Its share of the provider's limit. Null: `share_mode` decides. */
   readonly calls_per_day: number | null;
   readonly share_mode: ShareMode;
-  /** Until this is done, its keys only read its own state. */
+  /** Until this is `done`, the project's keys can only read the project's state. */
   readonly provisioning: ProvisioningStatus;
   readonly changed_by: string;
   readonly created_at: number;

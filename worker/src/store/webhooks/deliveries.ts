@@ -154,7 +154,7 @@ function oldestUndelivered(limit: string, condition = "true"): string {
 }
 
 export interface Replayable {
-  /** At most `limit`. */
+  /** Number of deliveries, at most `limit`. */
   readonly deliveries: number;
   /** Creation time of the oldest one. Null if there are none. */
   readonly since: number | null;

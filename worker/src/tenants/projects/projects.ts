@@ -257,7 +257,7 @@ async function assertOrganizationActive(store: Store, organizationId: string): P
   if (organization?.status !== "ACTIVE") throw await invalidOrganization(store, organizationId);
 }
 
-/** As the API returns it. */
+/** A project as the API returns it. */
 export function projectJson(row: ProjectView) {
   return {
     id: row.id,

@@ -22,7 +22,7 @@ interface Around {
 }
 
 export class RowBook {
-  /** By project, then by the row's id. */
+  /** Result of each row, by project and then by the row's id. */
   readonly rows = new Map<string, Map<string, Fate>>();
   #number = 0;
 
