@@ -217,7 +217,7 @@ export class QuotaClient {
   }
 
   /**
-   * A reservation whose turn has come and that lasts long enough.
+   * Reserves and waits for the start. Returns a reservation with enough time left.
    * @param {ReserveOptions} options
    * @param {number} until
    * @returns {Promise<Grant>}
@@ -247,7 +247,7 @@ export class QuotaClient {
         throw error;
       }
       if (reserved.expiresAt - Date.now() >= MIN_REMAINING_MS) return { ...reserved, used: reserved.calls };
-      // The machine slept through the turn.
+      // The machine slept past `startAt`.
       // oxlint-disable-next-line no-await-in-loop -- one turn after the other
       await this.#abandon(reserved.id, provider);
     }

@@ -5,7 +5,7 @@ declare module "node:zlib" {
 }
 
 declare module "node:async_hooks" {
-  /** A value that follows a call through every `await`, whatever runs at the same time. */
+  /** A value that follows a call through every `await`, regardless of concurrent work. */
   export class AsyncLocalStorage<Store> {
     getStore(): Store | undefined;
     run<Result>(store: Store, work: () => Result): Result;

@@ -87,7 +87,7 @@ describe("over HTTP", () => {
     const log = await product.simulator<{ at: string; path: string; status: number }[]>("GET", "/requests");
     const arrivals = log.filter(({ path }) => path.startsWith("/author/")).map(({ at }) => Date.parse(at));
     expect(arrivals).toHaveLength(9);
-    // Requests leave a third of a second apart. The network may shorten one gap, but never put four into a second.
+    // Requests start a third of a second apart. The network may shorten one gap, but never put four requests into one second.
     const spans = arrivals.slice(3).map((at, index) => at - (arrivals[index] ?? at));
     expect(Math.min(...spans)).toBeGreaterThan(700);
   });

@@ -173,7 +173,7 @@ interface ProblemOptions {
   readonly unlogged?: boolean;
 }
 
-/** Ends a request. The front door turns it into `application/problem+json`. The caller sees `detail`. */
+/** Ends a request. The error handler turns it into `application/problem+json`. The caller sees `detail`. */
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly code: ProblemCode;

@@ -13,7 +13,7 @@ type Environment = Readonly<Record<string, string>>;
 
 export class Command {
   readonly #child;
-  /** All output of both streams until now. */
+  /** All output so far, of both streams. */
   output = "";
   /** The exit code. Null if a signal ended it. */
   readonly ended: Promise<number | null>;
@@ -57,7 +57,7 @@ interface LiveProcess {
   readonly name: string;
 }
 
-/** Without those that have ended and are not collected yet. */
+/** Excludes processes that have ended but whose parent has not read their status. */
 export function liveProcesses(): LiveProcess[] {
   const { stdout } = spawnSync("ps", ["-eo", "pid=,ppid=,stat=,comm="], { encoding: "utf8" });
   return stdout.split("\n").flatMap((line) => {
@@ -66,7 +66,7 @@ export function liveProcesses(): LiveProcess[] {
   });
 }
 
-/** Runs to its end. */
+/** Runs a command to its end. */
 export async function run(args: readonly string[], environment: Environment = {}): Promise<{ code: number | null; output: string }> {
   const command = new Command(args, environment);
   const code = await command.ended;

@@ -86,7 +86,7 @@ export interface DatabasePart {
   readonly tables: readonly { readonly name: string; readonly rows: number; readonly hash: string }[];
 }
 
-/** Each on a free port, with these variables changed and these secrets added. Takes some seconds. */
+/** Starts both servers on free ports, with these variables changed and these secrets added. Takes some seconds. */
 export async function startProduct(
   vars: Readonly<Record<string, string>> = {},
   secrets: Readonly<Record<string, string>> = {},

@@ -23,7 +23,10 @@ export function changeSettings(store: LedgerStore, change: SettingsChange | null
     const overrides = change === null ? {} : { ...state.value.overrides, ...limitsIn(change) };
     const { dailyLimit, safetyBuffer } = { ...state.configured, ...overrides };
     if (change !== null && dailyLimit < safetyBuffer) {
-      return { result: "impossible", detail: `\`daily_limit\` must be at least \`safety_buffer\`, ${safetyBuffer} (got ${dailyLimit})` };
+      return {
+        result: "impossible",
+        detail: `\`daily_limit\` must be at least \`safety_buffer\`, which is ${safetyBuffer} (got ${dailyLimit})`,
+      };
     }
     state.changeSettings({ overrides });
     if (change === null) state.update({ mirrorUnread: false });

@@ -70,7 +70,7 @@ active("post", "/reservations", {
   const who = callerOf(c);
   const body = c.req.valid("json");
   if (body.min_calls !== undefined && body.min_calls > body.calls) {
-    throw invalidField("min_calls", `must be at most \`calls\`, ${body.calls}`, body.min_calls);
+    throw invalidField("min_calls", `must be at most \`calls\`, which is ${body.calls}`, body.min_calls);
   }
   if (who.kind === "admin" && body.id?.startsWith(PROJECT_CALLER_PREFIX)) {
     throw invalidField("id", `must not begin with ${PROJECT_CALLER_PREFIX}. Such ids belong to projects`, body.id);
