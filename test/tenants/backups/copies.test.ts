@@ -1,4 +1,4 @@
-/** Copies in Telegram, and what they are good for. The whole way to a real server stands in test/e2e/backups.test.ts. */
+/** Copies in Telegram, and what they are good for. The whole way to a real server stands in test/e2e/backups.ts. */
 import { env } from "cloudflare:workers";
 import { introspectWorkflow } from "cloudflare:test";
 import type { WorkflowIntrospector } from "cloudflare:test";
