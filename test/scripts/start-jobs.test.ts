@@ -82,7 +82,7 @@ beforeAll(async () => {
   await simulator("POST", "/faults", { kind: "status", path: "/key", status: 500 });
   betweenAttempts = await startJob({ type: "housekeeping", payload: { provider_count: true } });
   await call("POST", "/api/harvest/targets", { authors: ["Sleeping Writer"] });
-  sleeping = await startJob({ type: "harvest", payload: {}, delay_seconds: 8 });
+  sleeping = await startJob({ type: "harvest", payload: {}, delay_seconds: 12 });
   await until(betweenAttempts, ({ attempts }) => attempts.some(({ outcome }) => outcome === "failed"));
   if ((await read(sleeping)).status !== "scheduled") throw new Error("The delayed job ran before the kill.");
   await killAndStart();
@@ -98,7 +98,12 @@ describe("npm start, killed and started again", () => {
   it("resumes a job between two attempts without repeating earlier steps", async () => {
     const job = await untilEnded(betweenAttempts);
     const before = ["relay", "signals", "abuse", "resume", "dispatch", "remove jobs"].map((step) => `${step} 1 succeeded`);
-    expect(attemptsOf(job)).toEqual([...before, "provider count 1 failed", "provider count 2 succeeded"]);
+    const attempts = attemptsOf(job);
+    expect(attempts.slice(0, before.length + 1)).toEqual([...before, "provider count 1 failed"]);
+    // On a slow machine the second attempt may come before the simulator listens again.
+    expect(attempts.slice(before.length + 1).join(", ")).toMatch(
+      /^(provider count 2 failed, provider count 3|provider count 2) succeeded$/u,
+    );
     expect(job).toMatchObject({ status: "completed", result: { provider_count: { upstream_spent: expect.any(Number) } } });
   });
 
