@@ -137,6 +137,7 @@ export default defineConfig({
         test: {
           name: "node",
           include: NODE_FILES,
+          globalSetup: "test/support/node/harvest-bundle.ts",
           exclude: soak ? [] : ["test/e2e/whole-storm.test.ts", "test/scripts/bench-run.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -11,12 +11,12 @@ export interface Door {
     priority: Priority,
     now: number,
   ) => { readonly startAt: number; readonly id: string } | { readonly waitMs: number };
-  /** Gives a turn back without sending. */
-  readonly giveBack: (id: string, now: number) => void;
+  /** Releases a turn without sending. */
+  readonly release: (id: string, now: number) => void;
 }
 
-/** What a caller does with its turn: sends, or gives it back immediately, just before its start, or after its start. */
-export type Use = "send" | "give back" | "give back before" | "give back after";
+/** The use of a turn: it is sent, or released immediately, just before its start, or after its start. */
+export type Use = "send" | "release" | "release before" | "release after";
 
 export interface CallerPlan {
   readonly name: string;
@@ -43,7 +43,7 @@ export interface CallerResult {
 }
 
 /** The time until an answer arrives and the next request is made. */
-const GIVE_BACK_AFTER_MS = 20;
+const RELEASE_AFTER_MS = 20;
 
 /** Clients learn the wait in whole seconds from `Retry-After`, and add up to a quarter at random. */
 const advised = (waitMs: number, random: number): number => Math.max(1_000, Math.ceil(waitMs / 1_000) * 1_000) * (1 + random / 4);
@@ -87,8 +87,8 @@ export function simulate(door: Door, plans: readonly CallerPlan[], untilMs: numb
       result.longestWaitMs = Math.max(result.longestWaitMs, answer.startAt - since);
       const next = (time: number): void => later(Math.max(time + pauseMs, since + everyMs), (at) => request(at, at));
       const { id, startAt: turn } = answer;
-      const giveBack = (time: number): void => {
-        door.giveBack(id, time);
+      const release = (time: number): void => {
+        door.release(id, time);
         next(time);
       };
       if (use === "send") {
@@ -96,9 +96,9 @@ export function simulate(door: Door, plans: readonly CallerPlan[], untilMs: numb
           result.sent.push(turn);
           next(time);
         });
-      } else if (use === "give back") later(now + GIVE_BACK_AFTER_MS, giveBack);
-      else if (use === "give back before") later(Math.max(now + GIVE_BACK_AFTER_MS, turn - 1), giveBack);
-      else later(turn + 1, giveBack);
+      } else if (use === "release") later(now + RELEASE_AFTER_MS, release);
+      else if (use === "release before") later(Math.max(now + RELEASE_AFTER_MS, turn - 1), release);
+      else later(turn + 1, release);
     };
     for (let loop = 0; loop < loops; loop += 1) later(startAt + from, (at) => request(at, at));
   }
@@ -113,7 +113,7 @@ export const HOSTILE: Readonly<Record<string, readonly CallerPlan[]>> = {
   "64 loops that never wait": [{ name: "x", loops: 64, retryMs: 50 }],
   "64 background loops": [{ name: "x", loops: 64, priority: "background", retryMs: 50 }],
   "bursts of 64": [{ name: "x", loops: 64, pauseMs: 10_000, retryMs: 50 }],
-  "reserve and release": [{ name: "x", loops: 60, use: "give back", retryMs: 50 }],
-  "release just before the start": [{ name: "x", loops: 20, use: "give back before", retryMs: 50 }],
-  "release after the start": [{ name: "x", loops: 20, use: "give back after", retryMs: 50 }],
+  "reserve and release": [{ name: "x", loops: 60, use: "release", retryMs: 50 }],
+  "release just before the start": [{ name: "x", loops: 20, use: "release before", retryMs: 50 }],
+  "release after the start": [{ name: "x", loops: 20, use: "release after", retryMs: 50 }],
 };

@@ -9,7 +9,7 @@ const MINUTE = 60_000;
 
 interface Trial {
   readonly results: Map<string, CallerResult>;
-  /** Start times of all turns that were not given back before their start, in order. */
+  /** Start times of all turns that were not released before their start, in order. */
   readonly starts: readonly number[];
 }
 
@@ -28,10 +28,10 @@ function trial(rate: number, plans: readonly CallerPlan[], untilMs = MINUTE): Tr
       used.set(id, turn.startAt);
       return { startAt: turn.startAt, id };
     },
-    giveBack(id, now) {
+    release(id, now) {
       const turn = open.get(id);
       if (!turn) throw new Error(`unknown ${id}`);
-      turns.giveBack(turn, now);
+      turns.release(turn, now);
       open.delete(id);
       if (turn.startAt > now) used.delete(id);
     },
@@ -78,13 +78,13 @@ describe("the rate", () => {
     expect(turns.book("b", "interactive", 10_000)).toEqual({ result: "granted", startAt: 10_333.25 });
   });
 
-  test("any callers that send or give back in any order keep the distance of turns", () => {
+  test("any callers that send or release in any order keep the distance of turns", () => {
     const plan = fc.record({
       name: fc.constantFrom("a", "b", "c"),
       priority: fc.constantFrom("interactive" as const, "background" as const),
       loops: fc.integer({ min: 1, max: 12 }),
       pauseMs: fc.constantFrom(0, 10, 333, 1_000),
-      use: fc.constantFrom("send" as const, "give back" as const, "give back before" as const, "give back after" as const),
+      use: fc.constantFrom("send" as const, "release" as const, "release before" as const, "release after" as const),
       retryMs: fc.constantFrom(50, 100, 900),
       from: fc.integer({ min: 0, max: 9_000 }),
     });
@@ -113,13 +113,13 @@ describe("sharing", () => {
     for (const count of counts) expect(count).toBeGreaterThan((0.85 * 540) / callers);
   });
 
-  test.each([2, 3, 5])("%i sequential callers get equal parts beside one with 64 loops", (callers) => {
+  test.each([2, 3, 5])("%i sequential callers get equal parts with one with 64 loops", (callers) => {
     const names = Array.from({ length: callers }, (_, index) => `c${index}`);
     const run = trial(3, [HARVEST, ...names.map((name) => ({ name }))], 3 * MINUTE);
     for (const name of names) expect(sentBy(run, name)).toBeGreaterThan((0.95 * 540) / (callers + 1));
   });
 
-  test("background work keeps its part beside many interactive callers, and the reverse", () => {
+  test("background work keeps its part with many interactive callers, and the reverse", () => {
     for (const [many, one] of [
       ["interactive", "background"],
       ["background", "interactive"],
@@ -130,8 +130,8 @@ describe("sharing", () => {
   });
 
   test("a caller that does not use its turns loses next ones, and the others lose none", () => {
-    const beside = (use: Use) => trial(3, [{ name: "a" }, { name: "x", use }]);
-    const [honest, wasteful] = [beside("send"), beside("give back after")];
+    const with = (use: Use) => trial(3, [{ name: "a" }, { name: "x", use }]);
+    const [honest, wasteful] = [with("send"), with("release after")];
     expect(sentBy(wasteful, "a")).toBeGreaterThanOrEqual(sentBy(honest, "a"));
     expect(resultOf(wasteful, "x").granted).toBeLessThan(0.6 * resultOf(honest, "x").granted);
   });
@@ -140,7 +140,7 @@ describe("sharing", () => {
   const normal = (plan: Partial<CallerPlan>) =>
     Array.from({ length: 5 }, (_, index) => ({ name: `n${index}`, from: 1_000 + index * 470, ...plan }));
 
-  test.each(Object.entries(HOSTILE))("five callers that need no more than their part keep it beside %s", (_, hostile) => {
+  test.each(Object.entries(HOSTILE))("five callers that need no more than their part keep it with %s", (_, hostile) => {
     for (const [plan, kept] of [
       [{ everyMs: 2_500 }, 0.95],
       // Each wait delays the next request.

@@ -73,30 +73,29 @@ export async function run(args: readonly string[], environment: Environment = {}
   return { code, output: command.output };
 }
 
-/** Below the ports that systems assign to clients, so that no client gets one while its server restarts. */
-const FIRST_QUIET_PORT = 20_000;
-const QUIET_PORTS = 10_000;
+/** Below the ports that systems assign to clients, so that no client gets one between the check and its use. */
+const FIRST_PORT = 10_000;
+/** Each test worker has a range of its own, so that two workers never choose the same port. */
+const PORTS_OF_A_WORKER = 1_000;
+const WORKERS = 20;
 
-/** Two adjacent ports for servers that restart. */
-export async function quietPorts(): Promise<number> {
-  const port = FIRST_QUIET_PORT + Math.floor(Math.random() * QUIET_PORTS);
-  return (await portOrNull(port)) !== null && (await portOrNull(port + 1)) !== null ? port : quietPorts();
-}
+const firstPort = FIRST_PORT + (Number(process.env["VITEST_POOL_ID"] ?? 0) % WORKERS) * PORTS_OF_A_WORKER;
+/** A random first port, because other test runs on this machine have the same ranges. */
+let nextPort = Math.floor(Math.random() * PORTS_OF_A_WORKER);
 
-/** Two adjacent ports that are free now. */
+/** Two adjacent free ports. The next call returns others. */
 export async function freePorts(): Promise<number> {
-  const port = await portOrNull(0);
-  if (port !== null && (await portOrNull(port + 1)) !== null) return port;
-  return freePorts();
+  for (;;) {
+    const port = firstPort + (nextPort % (PORTS_OF_A_WORKER - 1));
+    nextPort += 2;
+    if ((await isFree(port)) && (await isFree(port + 1))) return port;
+  }
 }
 
-async function portOrNull(port: number): Promise<number | null> {
+async function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", () => resolve(null));
-    server.listen(port, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : null));
-    });
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }

@@ -38,7 +38,7 @@ const SEARCHED_TURNS = 100;
 /** More known callers than this are checked for idle ones. */
 const MANY_CALLERS = 1_000;
 
-/** A project may give back this many reservations per minute. Others could have used their turns. */
+/** A project may release this many unused reservations per minute. Others could have used their turns. */
 export const MAX_RETURNS_PER_MINUTE = 30;
 
 export function paceAheadMs(priority: Priority): number {
@@ -137,7 +137,7 @@ export class Turns {
   }
 
   /** Takes back a turn that its caller does not use. After its start, the caller loses one of its next turns instead. */
-  giveBack({ caller: name, startAt }: BookedTurn, now: number): void {
+  release({ caller: name, startAt }: BookedTurn, now: number): void {
     const caller = this.#caller(name);
     const step = this.#partOf(caller, now).waiting * this.#spacing;
     if (startAt <= now) {
@@ -252,7 +252,7 @@ export class Turns {
   }
 }
 
-/** Reservations that each project gave back in the last minute. */
+/** Unused reservations that each project released in the last minute. */
 export class Returns {
   readonly #times = new Map<string, number[]>();
 

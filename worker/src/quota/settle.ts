@@ -50,7 +50,7 @@ function commitRow(store: LedgerStore, row: ReservationRow, request: CommitReque
   if (late) chargeLate(store, row, cost, underWay, now);
   else charge(store, row, chargedPeriods(row.opened_at, now, underWay), cost, now);
   const charged = Math.max(cost, already);
-  if (row.state === "held" && request.calls === 0) giveBack(store, row, now);
+  if (row.state === "held" && request.calls === 0) releaseTurn(store, row, now);
   // Calls that were added without a reservation have equal times of opening and expiry.
   const reserved = row.state === "held" && row.expires_at > row.opened_at ? row.calls : already;
   const unreserved = cost - reserved;
@@ -133,7 +133,7 @@ export function release(store: LedgerStore, id: string, now: number): ReleaseAns
     return { result: "conflict", detail: `The reservation is ${row.state}: ${row.charged ?? 0} calls were charged` };
   }
   if (row.state === "held") {
-    giveBack(store, row, now);
+    releaseTurn(store, row, now);
     store.settle(row, "released", 0, now);
   }
   countUntracked(store, now);
@@ -141,8 +141,8 @@ export function release(store: LedgerStore, id: string, now: number): ReleaseAns
 }
 
 /** The caller did not use its turn. Projects may do so a limited number of times per minute, because others could have used the turns. */
-function giveBack(store: LedgerStore, row: ReservationRow, now: number): void {
-  store.giveTurnBack(row, now);
+function releaseTurn(store: LedgerStore, row: ReservationRow, now: number): void {
+  store.releaseTurn(row, now);
   if (isProject(row.caller)) store.returns.add(row.caller, now);
 }
 

@@ -203,10 +203,10 @@ export class LedgerStore {
     return turns;
   }
 
-  /** Gives back the turn of a reservation. Another caller can book it if it has not begun. */
-  giveTurnBack({ id, caller, start_at: startAt, pace_chain: chain }: ReservationRow, now: number): void {
+  /** Releases the turn of a reservation. Another caller can book it if it has not begun. */
+  releaseTurn({ id, caller, start_at: startAt, pace_chain: chain }: ReservationRow, now: number): void {
     if (chain === null || chain !== this.state.paceChain) return;
-    this.turns(now).giveBack({ caller, startAt }, now);
+    this.turns(now).release({ caller, startAt }, now);
     if (startAt > now) this.#sql.exec("UPDATE reservations SET pace_chain = NULL WHERE id = ?", id);
   }
 

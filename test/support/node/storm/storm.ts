@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { wakeJobs } from "../../../../scripts/start/wake-jobs.ts";
-import { ROOT, quietPorts } from "../process.ts";
+import { ROOT, freePorts } from "../process.ts";
 import { Journal } from "./journal.ts";
 import { LocalWorkerd } from "./local-workerd.ts";
 import type { Logged } from "./local-workerd.ts";
@@ -51,7 +51,7 @@ export class Storm {
   static async open(seed: string): Promise<Storm> {
     const folder = mkdtempSync(join(tmpdir(), "storm-"));
     const journal = new Journal();
-    const port = await quietPorts();
+    const port = await freePorts();
     const place = (name: string, at: number) => ({ state: join(folder, name), port: at, onLog: note(journal, name) });
     const simulator = new LocalWorkerd({ ...place("simulator", port + 1), workers: [await simulatorWorker()] });
     const workers = await productWorkers(folder, { ISBNDB_BASE_URL: simulator.url });
