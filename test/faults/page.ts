@@ -1,4 +1,5 @@
 /** docs/reliability-matrix.md and the figures in docs/reliability.md, from the tables that the tests assert. No I/O. */
+import { fairnessQuote, fairnessSection } from "../quota/fairness.ts";
 import { FLOWS } from "./cells/index.ts";
 import { MODEL, STORM } from "./figures.ts";
 import { JOB_FLOWS } from "./jobs/cells/index.ts";
@@ -116,10 +117,12 @@ function totals() {
   return { requests, jobs, all: requests + jobs.all, places };
 }
 
+const FAIRNESS = /(<!-- fairness: written by npm run reliability -->\n)[\s\S]*?(<!-- end of fairness -->)/u;
 const BLOCK = /(<!-- figures: written by npm run reliability -->\n)[\s\S]*?(<!-- end of figures -->)/u;
 
 /** docs/reliability.md with the marked block of figures rewritten. The other text is written by hand. */
 export function withFigures(text: string): string {
+  if (!FAIRNESS.test(text)) throw new Error("docs/reliability.md has no marked block about fairness");
   if (!BLOCK.test(text)) throw new Error("docs/reliability.md has no marked block of figures");
   const { requests, jobs, all, places } = totals();
   const matrix = [
@@ -136,7 +139,8 @@ export function withFigures(text: string): string {
       ...figures.map(({ label, value }) => ["", label, grouped(value)]),
     ]),
   ];
-  return text.replace(BLOCK, (_, begin: string, end: string) => `${begin}${table(["test", "figure", "value"], rows)}\n${end}`);
+  const withFairness = text.replace(FAIRNESS, (_, begin: string, end: string) => `${begin}${fairnessQuote()}\n${end}`);
+  return withFairness.replace(BLOCK, (_, begin: string, end: string) => `${begin}${table(["test", "figure", "value"], rows)}\n${end}`);
 }
 
 export function matrixPage(): string {
@@ -167,5 +171,6 @@ export function matrixPage(): string {
     `*Result* is the caller's result, and *After* is the time until it arrives. *Charged* counts the provider's calls. *At expiry* means that the reservation is charged when it expires, within two minutes. *Retried* counts the product's own retries. Every 503 has \`Retry-After: ${RETRY_AFTER_SECONDS}\`, so the tables do not repeat it.`,
     ...FLOWS.map(sectionOf),
     ...jobSections(table),
+    ...fairnessSection(table),
   ].join("\n\n")}\n`;
 }

@@ -109,11 +109,13 @@ export function simulate(door: Door, plans: readonly CallerPlan[], untilMs: numb
 
 /** All kinds of hostile callers. */
 export const HOSTILE: Readonly<Record<string, readonly CallerPlan[]>> = {
-  "64 loops": [{ name: "x", loops: 64 }],
-  "64 loops that never wait": [{ name: "x", loops: 64, retryMs: 50 }],
-  "64 background loops": [{ name: "x", loops: 64, priority: "background", retryMs: 50 }],
-  "bursts of 64": [{ name: "x", loops: 64, pauseMs: 10_000, retryMs: 50 }],
-  "reserve and release": [{ name: "x", loops: 60, use: "release", retryMs: 50 }],
-  "release just before the start": [{ name: "x", loops: 20, use: "release before", retryMs: 50 }],
-  "release after the start": [{ name: "x", loops: 20, use: "release after", retryMs: 50 }],
+  "one loop": [{ name: "project:x" }],
+  "64 loops": [{ name: "project:x", loops: 64 }],
+  "64 loops that never wait": [{ name: "project:x", loops: 64, retryMs: 50 }],
+  "64 background loops": [{ name: "project:x", loops: 64, priority: "background", retryMs: 50 }],
+  "bursts of 64": [{ name: "project:x", loops: 64, pauseMs: 10_000, retryMs: 50 }],
+  "reserve and release": [{ name: "project:x", loops: 60, use: "release", retryMs: 50 }],
+  "release just before the start": [{ name: "project:x", loops: 20, use: "release before", retryMs: 50 }],
+  "ten projects with 6 loops each": Array.from({ length: 10 }, (_, index) => ({ name: `project:x${index}`, loops: 6, retryMs: 50 })),
+  "release after the start": [{ name: "project:x", loops: 20, use: "release after", retryMs: 50 }],
 };
