@@ -69,6 +69,23 @@ describe("a dump", () => {
     expect(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null })).toMatchObject({ result: "impossible" });
   });
 
+  test("is refused before the database is frozen if the copy would differ", async () => {
+    await run("shop", "CREATE TABLE posts(x)", "INSERT INTO posts VALUES ('apple')");
+    const cases = [
+      ["fts5(x, content='')", "keeps no content"],
+      ["fts5(x, content=, columnsize=0)", "keeps no content"],
+      ["fts5(x, content=posts, columnsize=0)", "does not match the text"],
+      ["fts5(x, content=nowhere, columnsize=0)", "no such table: nowhere"],
+    ] as const;
+    for (const [definition, reason] of cases) {
+      await run("shop", `CREATE VIRTUAL TABLE f USING ${definition}`);
+      const detail = expect.stringContaining(reason) as string;
+      expect(await objectOf("shop").freeze("dump", "full")).toMatchObject({ result: "impossible", detail });
+      expect((await objectOf("shop").state()).frozen).toBeNull();
+      await run("shop", "DROP TABLE f");
+    }
+  });
+
   test("leaves no cursor open, so a partly read table can be dropped immediately", async () => {
     await fill("shop", 10_000);
     await objectOf("shop").freeze("dump");

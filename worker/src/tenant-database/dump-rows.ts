@@ -49,6 +49,11 @@ function selectFrom({ table, columns, rowid, key }: TableRows, from: RowsPositio
   return `SELECT ${cells.join(", ")} FROM ${source} ${after} ${order === "" ? "" : `ORDER BY ${order}`} ${place}`;
 }
 
+/** Reads the first row, so that SQLite reports, for example, that the names of columns are too long. */
+export function expectReadable(read: ReadRows, rows: TableRows): void {
+  read(selectFrom(rows, BEFORE_FIRST), () => false);
+}
+
 /** The rows after a key: a AND (b OR (c AND d)). `a` uses only the first column, so an index finds the first row. */
 function afterKey(key: TableRows["key"], values: readonly string[], column: (index: number) => string): string {
   const beyond = (index: number): string => {

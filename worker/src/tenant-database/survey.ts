@@ -95,20 +95,22 @@ function subjectsOf(read: ReadRows): Subject[] {
   const kinds = new Map(
     all(read, "SELECT name, type FROM pragma_table_list WHERE schema = 'main'").map(([table, kind]) => [String(table), String(kind)]),
   );
-  const tables = all(read, `SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND ${OF_PROJECT} ORDER BY name`);
+  const tables = all(read, `SELECT name FROM sqlite_schema WHERE type = 'table' AND ${OF_PROJECT} ORDER BY name`);
   const plain = (table: string, source = table, counts = true, where = "1"): Subject => ({ table, source, counts, where, isIndex: false });
-  const subjects = tables.flatMap(([table, sql]): Subject[] => {
+  const subjects = tables.flatMap(([table]): Subject[] => {
     const tableName = String(table);
     const kind = kinds.get(tableName);
     if (kind === "shadow" && /_(content|docsize|config|data|idx|node|parent|rowid)$/iu.test(tableName)) return [];
     if (kind !== "virtual") return [plain(tableName)];
     const shadow = (suffix: string): string | undefined => {
-      const shadowName = `${tableName}_${suffix}`.toLowerCase();
-      return [...kinds.keys()].find((each) => each.toLowerCase() === shadowName && kinds.get(each) === "shadow");
+      // As in SQLite, only ASCII letters have two cases.
+      const condition = `name = ${text(`${tableName}_${suffix}`)} COLLATE NOCASE AND type = 'table'`;
+      const [[found] = []] = all(read, `SELECT name FROM sqlite_schema WHERE ${condition}`);
+      return kinds.get(String(found)) === "shadow" ? String(found) : undefined;
     };
     const config = shadow("config");
     // An R-tree is read like a table. A full-text table is read from its shadow tables. A vocabulary table has no content.
-    if (config === undefined) return /using\s+"?fts5vocab/iu.test(String(sql)) ? [] : [plain(tableName)];
+    if (config === undefined) return shadow("node") === undefined ? [] : [plain(tableName)];
     const content = shadow("content");
     const docsize = shadow("docsize");
     return [

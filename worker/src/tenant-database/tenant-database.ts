@@ -84,10 +84,14 @@ export class TenantDatabase extends DurableObject {
    */
   async freeze(id: string, mode: DumpPartRequest["mode"] | null = null): Promise<FreezeAnswer> {
     if (this.#state.importing !== null) return IMPORTING;
-    const impossible = mode === null ? undefined : orImpossible(() => expectDumpable(readerOf(this.ctx.storage.sql), mode));
+    const impossible = mode === null ? undefined : orImpossible(() => this.#expectDumpable(mode));
     if (impossible !== undefined) return impossible;
     const freeze = this.#state.freeze(id, Date.now());
     return freeze === null ? FROZEN : { result: "frozen", until: freeze.until };
+  }
+
+  #expectDumpable(mode: DumpPartRequest["mode"]): undefined {
+    rolledBack(this.ctx.storage, () => expectDumpable(readerOf(this.ctx.storage.sql), mode));
   }
 
   /** Allows writes again. Idempotent, and without effect on another reader's freeze. */
