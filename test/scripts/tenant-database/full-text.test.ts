@@ -96,6 +96,17 @@ describe("full-text search returns the same rows in the same order:", () => {
     expect(refusal(["CREATE TABLE p(x)", sql])).toContain(reason);
   });
 
+  test("an index that needs the rowids of 100 columns is refused, and kept with a key", () => {
+    const wide = (first: string): string[] => [
+      `CREATE TABLE wide(${first}, ${Array.from({ length: 99 }, (_, n) => `c${n}`).join(", ")})`,
+      "INSERT INTO wide(rowid, c0) VALUES (7, 'apple'), (3, 'pear')",
+      "CREATE VIRTUAL TABLE f USING fts5(c0, content=wide)",
+      "INSERT INTO f(f) VALUES('rebuild')",
+    ];
+    expect(refusal(wide("x"))).toContain('needs the rowids of "wide", which a table of 100 columns loses');
+    expect(found(copied(wide("x INTEGER PRIMARY KEY")).copy, "f")).toEqual([7]);
+  });
+
   test("a view that only the shell can read is refused, so that no reader runs it", () => {
     const view = "CREATE VIEW v AS SELECT 1 AS id, edit('x', 'id>PWNED;') AS title";
     for (const option of ["", ", columnsize=0"]) {

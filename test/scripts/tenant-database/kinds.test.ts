@@ -148,6 +148,18 @@ describe("unusual content is kept:", () => {
   });
 });
 
+test("the survey reads every table, also if a project's table is called like a PRAGMA", () => {
+  const { copy } = copied([
+    "CREATE TABLE t(x)",
+    "INSERT INTO t VALUES (1)",
+    "CREATE TABLE pragma_table_list(schema, name, type, wr)",
+    "INSERT INTO pragma_table_list VALUES ('main', 't', 'virtual', 1)",
+    "CREATE VIEW pragma_table_xinfo AS SELECT 'nothing' AS name, 1 AS hidden",
+    "CREATE TABLE pragma_index_list(x)",
+  ]);
+  expect(survey(copy).tables.map(({ name, rows }) => `${name} ${rows}`)).toEqual(["pragma_index_list 0", "pragma_table_list 1", "t 1"]);
+});
+
 test("the survey reads an R-tree of any name", () => {
   const boxes = open(['CREATE VIRTUAL TABLE "using fts5vocab" USING rtree(id, a, b)', 'INSERT INTO "using fts5vocab" VALUES (1, 1, 2)']);
   expect(survey(boxes).tables).toMatchObject([{ name: "using fts5vocab", rows: 1 }]);

@@ -5,6 +5,7 @@ import type { ReadRows } from "./reader.ts";
 import { lineName, onOneLine, statementOf } from "./schema-text.ts";
 import type { Token } from "./tokens.ts";
 import { lowerCase, wordOf } from "./tokens.ts";
+import { Undumpable } from "./undumpable.ts";
 import { virtualTableOf } from "./virtual-tables.ts";
 import type { Content, VirtualTable } from "./virtual-tables.ts";
 
@@ -204,5 +205,10 @@ function virtualRows(read: ReadRows, { name, module, content }: VirtualTable): S
 }
 
 function indexRows(read: ReadRows, { name, content }: VirtualTable): Step[] {
-  return content === null ? [] : [{ kind: "index", index: { table: name, columns: writableNames(columnsOf(read, name)), content } }];
+  if (content === null) return [];
+  const { columns, rowid, key } = ordinaryRows(read, content.table);
+  const isLost = rowid === null && key.length === 0 && !columns.some((column) => lowerCase(column) === lowerCase(content.rowid));
+  if (!isLost) return [{ kind: "index", index: { table: name, columns: writableNames(columnsOf(read, name)), content } }];
+  const reason = `needs the rowids of ${quoteName(content.table)}, which a table of ${columns.length} columns loses`;
+  throw new Undumpable(`The full-text table ${quoteName(name)} ${reason}. To keep them, declare one column as INTEGER PRIMARY KEY.`);
 }

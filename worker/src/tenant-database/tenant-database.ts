@@ -206,10 +206,9 @@ export class TenantDatabase extends DurableObject {
     }
   }
 
+  /** They have no page of their own. */
   #virtualTables(): string[] {
-    const found = this.ctx.storage.sql.exec<{ name: string }>(
-      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'",
-    );
+    const found = this.ctx.storage.sql.exec<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage = 0");
     return found.toArray().map(({ name }) => name);
   }
 
