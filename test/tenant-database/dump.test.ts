@@ -44,6 +44,21 @@ describe("a dump", () => {
     expect(await verify("copy", "job-1", whole)).toEqual(IN_ORDER);
   });
 
+  test("holds the longest value that SQLite can store", async () => {
+    const succeeds = async (sql: string): Promise<boolean> => (await ask("shop", sql)).result === "rows";
+    await run("shop", "CREATE TABLE t(x)");
+    let [size, tooLong] = [1_000_000, 100_000_000];
+    while (tooLong - size > 1) {
+      const between = Math.floor((size + tooLong) / 2);
+      [size, tooLong] = (await succeeds(`SELECT length(zeroblob(${between}))`)) ? [between, tooLong] : [size, between];
+    }
+    // A row has a few bytes in addition.
+    while (!(await succeeds(`INSERT INTO t VALUES (zeroblob(${size}))`))) size -= 1;
+    const dumped = await dump("shop");
+    expect(await load("copy", "job-1", textsOf(dumped))).toMatchObject({ result: "ready" });
+    expect(await verify("copy", "job-1", dumped)).toEqual(IN_ORDER);
+  });
+
   test("has the same bytes when it is read again from any cursor", async () => {
     await fill("shop", 10_000);
     const { parts } = await dump("shop", { maxBytes: 100_000 });
