@@ -217,7 +217,7 @@ export class QuotaClient {
   }
 
   /**
-   * A reservation whose turn has come and that lasts long enough.
+   * Reserves and waits for the start. Returns a reservation with enough time left.
    * @param {ReserveOptions} options
    * @param {number} until
    * @returns {Promise<Grant>}
@@ -247,7 +247,7 @@ export class QuotaClient {
         throw error;
       }
       if (reserved.expiresAt - Date.now() >= MIN_REMAINING_MS) return { ...reserved, used: reserved.calls };
-      // The machine slept through the turn.
+      // The machine slept past `startAt`.
       // oxlint-disable-next-line no-await-in-loop -- one turn after the other
       await this.#abandon(reserved.id, provider);
     }
@@ -350,7 +350,7 @@ function errorOf(response, body) {
   const code = typeof body["code"] === "string" ? body["code"] : `http_${response.status}`;
   const detail = typeof body["detail"] === "string" ? body["detail"] : `HTTP ${response.status}`;
   const problem = { status: response.status, code, body, retryAfterMs };
-  if (code === "pace_exceeded") return new PaceExceeded(detail, problem);
+  if (code === "pace_exceeded" || code === "rate_limited") return new PaceExceeded(detail, problem);
   if (code === "quota_exhausted") return new QuotaExhausted(detail, problem);
   return new QuotaError(detail, problem);
 }

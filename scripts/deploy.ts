@@ -15,7 +15,6 @@ import { UserError } from "./start/user-error.js";
 import type { RuntimeLog } from "./start/logs.ts";
 import { applyMigrations } from "./start/migrations.ts";
 import { DATABASE, ROOT, WORKER_CONFIG } from "./start/places.ts";
-import { startRuntime } from "./start/runtime.ts";
 import { OPTIONAL_SECRETS, REQUIRED_SECRETS, localSecrets, readVars } from "./start/vars.ts";
 
 const SECRETS = `The Worker's secrets (set one with \`npx wrangler secret put NAME\`):
@@ -41,6 +40,8 @@ const COMMAND_LINE = {
 /** Runs the built Worker with its migrations and variables, without network. Returns the name of the database. */
 async function checkLocally(secrets: Readonly<Record<string, string>>): Promise<string> {
   console.log("Checking the configuration…");
+  // Loading wrangler takes a second, so invalid options are reported first.
+  const { startRuntime } = await import("./start/runtime.ts");
   const state = mkdtempSync(join(tmpdir(), "deploy-check-"));
   const logs: RuntimeLog[] = [];
   const onLog = (log: RuntimeLog) => logs.push(log);

@@ -55,12 +55,21 @@ async function start(options: Options): Promise<void> {
     if (failure === null) void wakeJobs({ url: worker.url, token }, Date.now(), warn);
   };
   const [worker] = await Promise.all([
-    startRuntime({ ...shared, onReload, config: WORKER_CONFIG, port: options.port, state: join(state, "worker"), vars: workerVars }),
+    startRuntime({
+      ...shared,
+      onReload,
+      config: WORKER_CONFIG,
+      port: options.port,
+      portOption: "--port",
+      state: join(state, "worker"),
+      vars: workerVars,
+    }),
     startRuntime({
       ...shared,
       onReload: printReload,
       config: SIMULATOR_CONFIG,
       port: options.simulatorPort,
+      portOption: "--simulator-port",
       state: join(state, "simulator"),
       vars: providerKey === undefined ? {} : { SIMULATOR_API_KEY: providerKey },
     }),

@@ -171,7 +171,7 @@ describe("each technique in one place", () => {
 
   test("two functions compare all secrets, in constant time", () => {
     const places = sources.filter((file) => /timingSafeEqual|subtle\.verify\(/u.test(codeOf(file)));
-    // Any secret, and Grafana's signature, which the platform verifies.
+    // The first compares secrets of all kinds. The second verifies Grafana's signature with a function of the platform.
     expect(places.map(shown)).toEqual(["worker/src/lib/same-secret.ts", "worker/src/monitoring/signature.ts"]);
   });
 

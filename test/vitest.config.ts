@@ -60,7 +60,7 @@ const workerPlugin = () =>
         GRAFANA_SECRET: "test-grafana-secret-0123456789",
         DATADOG_TOKEN: "test-datadog-token-0123456789",
         ISBNDB_BASE_URL: "http://isbndb.test",
-        // As deployed: `npm start` leaves a .dev.vars behind that says otherwise.
+        // The deployed value. The .dev.vars that `npm start` writes has another one.
         ALLOW_PRIVATE_WEBHOOKS: "false",
         // Many more random cases: npm run test:soak.
         TEST_SOAK: String(process.env["SOAK"] === "true"),
@@ -100,7 +100,7 @@ const NO_SECRETS = "test/support/no-secrets.ts";
 export default defineConfig({
   root,
   test: {
-    // More than the two cores that the suite is made for, because most files wait for I/O half of their time.
+    // The suite is made for two cores. It runs more files at a time, because most files wait for I/O half of the time.
     maxWorkers: 3,
     // The Worker's log is shown only for failed tests.
     silent: "passed-only",
@@ -137,6 +137,7 @@ export default defineConfig({
         test: {
           name: "node",
           include: NODE_FILES,
+          globalSetup: "test/support/node/harvest-bundle.ts",
           exclude: soak ? [] : ["test/e2e/whole-storm.test.ts", "test/scripts/bench-run.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -1,11 +1,11 @@
-/** What the runtime has and its types do not name. */
+/** Members of the runtime that its published types do not declare. */
 declare module "node:zlib" {
   /** CRC-32 of the text's UTF-8, unsigned. */
   export function crc32(data: string): number;
 }
 
 declare module "node:async_hooks" {
-  /** A value that follows a call through every `await`, whatever runs at the same time. */
+  /** A value that follows a call through every `await`, regardless of concurrent work. */
   export class AsyncLocalStorage<Store> {
     getStore(): Store | undefined;
     run<Result>(store: Store, work: () => Result): Result;

@@ -19,7 +19,7 @@ export const quotaStatus = z.object({
   /** `snapshot`: the ledger is unavailable, and this is its last published state. */
   source: z.enum(["ledger", "snapshot"]),
   as_of: z.string(),
-  /** Negative for an operator who lowered today's count. */
+  /** `used` is negative for the caller `operator` if today's count was lowered. */
   callers: z.array(z.object({ caller: z.string(), used: z.int() })),
   forecast: z.object({ calls_per_hour: count, exhausted_at: z.string().nullable() }),
 });

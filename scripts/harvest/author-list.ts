@@ -56,5 +56,5 @@ async function readPage(offset: number, limit: number, { api, interrupted, retry
     if (attempt < ATTEMPTS) await sleep(retryPauseMs * 2 ** (attempt - 1), interrupted);
     if (interrupted.aborted) break;
   }
-  throw new UserError(`Authors of the tier unavailable: ${detail}`);
+  throw new UserError(`Cannot read the authors of the tier: ${detail}`);
 }

@@ -44,7 +44,7 @@ function apiFor(options: Options, { interrupted }: CommandContext, baseUrl = opt
 
 async function checkQuota(options: Options, context: CommandContext): Promise<number> {
   const reply = await apiFor(options, context).status();
-  if (reply.kind !== "answer") throw new UserError(`Quota status unavailable: ${reply.detail}`);
+  if (reply.kind !== "answer") throw new UserError(`Cannot read the quota status: ${reply.detail}`);
   if (options.json) context.reporter.report({ type: "quota", quota: reply.body });
   else console.log(quotaLines(reply.body, Date.now()).join("\n"));
   return reply.body.can_make_calls ? EXIT.done : EXIT.exhausted;

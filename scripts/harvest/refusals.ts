@@ -55,7 +55,7 @@ export function refusalOf({ status, headers }: ResponseHead, text: string): Refu
       return { kind: "fatal", detail: `Token not allowed: ${detail}` };
     case 429:
       // Rate limits in front of the coordinator have no code. They are temporary.
-      if (body.code === undefined || body.code === "pace_exceeded") {
+      if (body.code === undefined || body.code === "pace_exceeded" || body.code === "rate_limited") {
         return { kind: "pace", detail, seconds: retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS, charged };
       }
       if (body.available_at !== undefined && retryAfterSeconds !== null && retryAfterSeconds <= SOON_SECONDS) {

@@ -21,7 +21,7 @@ export const COMMAND_LINE = {
 } as const;
 
 export interface Options {
-  /** Without a trailing slash. */
+  /** Address without a trailing slash. */
   readonly baseUrl: string;
   readonly token: string;
   readonly yes: boolean;

@@ -23,7 +23,7 @@ export function tickCrons(url: string, expressions: readonly string[], onFailure
   };
 }
 
-/** Does not use `fetch`, which times out after five minutes. A harvest may take longer. */
+/** `fetch` is not used, because it times out after five minutes. A harvest may take longer. */
 async function tick(url: string, expression: string, time: number): Promise<void> {
   const query = new URLSearchParams({ cron: expression, time: String(time) });
   const response = await new Promise<IncomingMessage>((resolve, reject) => {

@@ -11,7 +11,7 @@ const PROJECT = { id: DEMO_PROJECT, organization_id: ORGANIZATION.id, name: "Dem
 const KEY = { name: "npm start", mode: "test", scopes: ["read", "enrich", "database", "admin"] };
 
 const CREATED = 201;
-/** The same request created it at an earlier start. */
+/** An earlier start created the project with the same request. */
 const EXISTS = 200;
 const CONFLICT = 409;
 

@@ -9,7 +9,8 @@ const RECORD = `CREATE TABLE IF NOT EXISTS d1_migrations (
 
 /** Applies each migration and its record in one transaction. */
 export async function applyMigrations(database: Database, folder: string): Promise<void> {
-  const { unstable_splitSqlQuery: statementsOf } = await import("wrangler");
+  // Loaded late, because it takes a second.
+  const { wrangler } = await import("./wrangler.ts");
   await database.prepare(RECORD).run();
   const { results } = await database.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
   const applied = new Set(results.map(({ name }) => name));
@@ -17,7 +18,7 @@ export async function applyMigrations(database: Database, folder: string): Promi
     .filter((name) => name.endsWith(".sql") && !applied.has(name))
     .toSorted();
   for (const name of pending) {
-    const statements = statementsOf(readFileSync(join(folder, name), "utf8")).map((sql) => database.prepare(sql));
+    const statements = wrangler.unstable_splitSqlQuery(readFileSync(join(folder, name), "utf8")).map((sql) => database.prepare(sql));
     try {
       await database.batch([...statements, database.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name)]);
     } catch (error) {

@@ -9,7 +9,14 @@ export async function assertPortFree(port: number, option: string): Promise<void
   const code = await listenOnce(port);
   if (code === null) return;
   const why = code === "EADDRINUSE" ? "is in use" : code === "EACCES" ? "is not allowed for this user" : `cannot be opened (${code})`;
-  throw new UserError(`Port ${port} ${why}. Choose another: npm start -- ${option} N.`);
+  throw portError(port, option, why);
+}
+
+/** Error for a port that another process opened after the check. */
+export const portTaken = (port: number, option: string): UserError => portError(port, option, "is in use");
+
+function portError(port: number, option: string, why: string): UserError {
+  return new UserError(`Port ${port} ${why}. Choose another: npm start -- ${option} N.`);
 }
 
 async function listenOnce(port: number): Promise<string | null> {

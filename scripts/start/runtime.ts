@@ -1,20 +1,25 @@
 /** Runs one Worker of a wrangler.jsonc in local workerd. The only file that uses wrangler's API. */
 import { devNull } from "node:os";
 import { dirname, resolve } from "node:path";
-import "./offline.ts";
-import { Miniflare, Response } from "miniflare";
-import { unstable_DevEnv as DevEnv } from "wrangler";
+import type { Miniflare } from "miniflare";
+import type { unstable_DevEnv as DevEnv } from "wrangler";
 import { UserError } from "./user-error.js";
 import type { RuntimeLog } from "./logs.ts";
-import { HOST } from "./ports.ts";
+import { HOST, portTaken } from "./ports.ts";
+import { miniflare, wrangler } from "./wrangler.ts";
 
 export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
+
+/** How wrangler's message begins. It has no code. */
+const ADDRESS_IN_USE = "Address already in use";
 
 interface RuntimeOptions {
   /** Path of a wrangler.jsonc. */
   readonly config: string;
   /** 0: the system chooses a free port. */
   readonly port: number;
+  /** The command-line option that sets the port. Errors name it. */
+  readonly portOption?: string;
   /** Folder for all storage. */
   readonly state: string;
   /** Overrides variables of the configuration. */
@@ -43,10 +48,11 @@ export interface Runtime {
   dispose(): Promise<void>;
 }
 
-/** Throws `UserError` if the configuration is unreadable or the build fails. */
+/** Throws `UserError` if the configuration is unreadable, the build fails or the port is in use. */
 export async function startRuntime({
   config,
   port,
+  portOption = "",
   state,
   vars,
   watch = false,
@@ -54,12 +60,16 @@ export async function startRuntime({
   onLog,
   onReload,
 }: RuntimeOptions): Promise<Runtime> {
-  const environment = new DevEnv();
+  const environment = new wrangler.unstable_DevEnv();
+  const startError = (event: unknown): UserError => {
+    const reason = reasonOf(event);
+    return reason.startsWith(ADDRESS_IN_USE) ? portTaken(port, portOption) : new UserError(reason);
+  };
   let started = false;
   const ready = new Promise<void>((resolve, reject) => {
     const failed = (event: unknown) => {
       if (started) onReload?.(reasonOf(event));
-      else reject(new UserError(reasonOf(event)));
+      else reject(startError(event));
     };
     environment.on("error", failed);
     environment.on("buildFailed", failed);
@@ -82,8 +92,11 @@ export async function startRuntime({
       inspector: false,
       logLevel: "none" as const,
       structuredLogsHandler: onLog,
-      ...(network === "blocked" ? { outboundService: () => new Response(null, { status: 503 }) } : {}),
+      ...(network === "blocked" ? { outboundService: () => new miniflare.Response(null, { status: 503 }) } : {}),
     },
+  };
+  const rethrow = (error: unknown): never => {
+    throw startError(error);
   };
   const [worker] = await Promise.all([environment.startWorker(options).catch(rethrow), ready]);
   return {
@@ -98,13 +111,9 @@ export async function startRuntime({
   };
 }
 
-function rethrow(error: unknown): never {
-  throw new UserError(reasonOf(error));
-}
-
 function miniflareOf(environment: DevEnv): Miniflare {
   const [runtime] = environment.runtimes;
-  if (runtime && "mf" in runtime && runtime.mf instanceof Miniflare) return runtime.mf;
+  if (runtime && "mf" in runtime && runtime.mf instanceof miniflare.Miniflare) return runtime.mf;
   throw new Error("this version of wrangler has no Miniflare in its runtime");
 }
 

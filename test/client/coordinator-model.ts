@@ -21,7 +21,7 @@ interface Demand {
 
 interface Limits {
   readonly limit: number;
-  /** Between two starts, in milliseconds. */
+  /** Time between two starts, in milliseconds. */
   readonly spacingMs: number;
   /** A turn further away is refused. */
   readonly maxAheadMs: number;

@@ -143,7 +143,7 @@ describe("a client whose answers get lost", () => {
           const reservation = model.reservations.get(id);
           expect(reservation).toBeDefined();
           if (!reservation) continue;
-          // Inside its own time, by the coordinator's clock.
+          // The request was sent within its reservation, by the coordinator's clock.
           expect(at).toBeGreaterThanOrEqual(reservation.startAt);
           expect(at).toBeLessThan(reservation.expiresAt);
           expect(reservation.charged).toBeGreaterThanOrEqual(counted ? Math.min(used, reservation.calls) : 0);

@@ -108,7 +108,7 @@ describe("webhooks", () => {
     answer = 500;
     const refused = await submit("enable");
     expect(refused.status).toBe(400);
-    expect(refused.text).toContain("The webhook stays disabled, because its test was not answered with 2xx.");
+    expect(refused.text).toContain("The webhook stays disabled, because the receiver did not answer its test with 2xx.");
     expect(await textOf()).toContain(`disabled ${STATUS_REASON_WORDS.test_failed}`);
     answer = 200;
     expect((await submit("enable")).path).toBe("/projects/shop#webhooks");

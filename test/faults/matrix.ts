@@ -58,7 +58,7 @@ export type Row = readonly [
   fault: Fault,
   /** Result of the use, as the flow describes it. */
   result: string,
-  /** Seconds until the result. 0 unless the caller had to wait. */
+  /** Seconds until the result. 0 if the caller did not have to wait. */
   seconds: number,
   /** Attempts at the faulty operation. */
   attempts: number,

@@ -268,7 +268,7 @@ describe("the price of a batch", () => {
     };
     await probe("lagging", 100, 101);
     expect(await price()).toBe("unknown");
-    // The count now includes the first batch, but not the second.
+    // The provider's count now includes the first batch, but not the second.
     await probe("lagging-again", 1_101, 1_102);
     expect(await price()).toBe("unknown");
     expect(await quotaStatus()).toMatchObject({ used: 1_102 });

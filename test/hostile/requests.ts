@@ -14,7 +14,7 @@ export interface Sent {
 /** Ids of existing resources, by their parameter's name. */
 export type Names = Readonly<Record<string, string>>;
 
-/** Percent-encoded bytes, also of malformed text. */
+/** Percent-encoded bytes, including malformed text. */
 export function encoded(text: string): string {
   if (text.isWellFormed()) return encodeURIComponent(text);
   return Array.from(text, (sign) => (sign.isWellFormed() ? encodeURIComponent(sign) : "%ED%A0%80")).join("");

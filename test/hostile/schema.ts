@@ -143,7 +143,7 @@ export type Fault = "missing" | "other type" | "too long" | "out of range" | "un
 
 export interface Break {
   readonly fault: Fault;
-  /** Index of the place. */
+  /** Index of the changed place. */
   readonly at: number;
   readonly value: unknown;
   readonly text: string;

@@ -93,7 +93,7 @@ describe("a cursor", () => {
     ["another number of pages", { max_pages_per_month: 3 }],
   ])("of %s is refused", async (_, change) => {
     const { status, body } = await enrich({ ...change, resume: await cursor() });
-    const message = "must belong to the same months, subjects and pages. Repeat the earlier request with it";
+    const message = "must be sent with the same months, subjects and pages as before. Change only `resume`";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });
     expect(await requestedPages()).toHaveLength(1);
   });

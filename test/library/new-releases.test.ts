@@ -148,7 +148,7 @@ describe("failures", () => {
 
 describe("the accepted requests", () => {
   test.each([
-    ["an end before the start", { start_month: "2026-01" }, "end_month", "must not be before `start_month`, 2026-01"],
+    ["an end before the start", { start_month: "2026-01" }, "end_month", "must not be before `start_month`, which is 2026-01"],
     [
       "25 months",
       { start_month: "2023-12" },

@@ -24,7 +24,7 @@ export async function pagesSent(): Promise<string[]> {
   });
 }
 
-/** Orders one fault of the provider. */
+/** Requests one fault from the simulated provider. */
 export async function fault(fault: Record<string, unknown>): Promise<void> {
   await simulator.control("POST", "/faults", fault);
 }

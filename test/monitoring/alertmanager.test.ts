@@ -49,7 +49,7 @@ describe("Alertmanager", () => {
     expect((await toAlertmanager(group(alert(), alert()))).body).toMatchObject({ received: 2, duplicates: 2 });
     const over = alert({ status: "resolved", endsAt: "2031-05-14T14:03:00Z" });
     expect((await toAlertmanager(group(over))).body).toMatchObject({ ...COUNTS, resolved: 1 });
-    // A late copy of the beginning takes nothing back.
+    // A late copy of the firing alert does not undo its end.
     expect((await toAlertmanager(group(alert()))).body).toMatchObject({ ...COUNTS, duplicates: 1 });
     expect(await suspended("mine")).toEqual(["abuse:EXCESSIVE_USAGE"]);
     expect((await settled(1)).length).toBe(1);

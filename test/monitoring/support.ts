@@ -40,7 +40,7 @@ export async function asked(
     .run();
 }
 
-/** The same in both windows that are judged. */
+/** The same number of requests in both windows that are judged. */
 export async function askedTwice(project: string, counts: Counts, end = MINUTE): Promise<void> {
   await asked(project, 0, counts, end);
   await asked(project, 1, counts, end);
@@ -100,7 +100,7 @@ export function newAlerts(): void {
   test += 1;
 }
 
-/** Of this test's alerts. */
+/** Fingerprint of this test's alerts. */
 export const ownId = (): string => `6f1c0b1a7d1e4a6b${test}`;
 
 export const alert = (more: Body = {}): Body => ({

@@ -31,9 +31,9 @@ describe("the price of a batch", () => {
   test("of a cheap batch is confirmed by the next batch, unless the count only lagged behind", () => {
     const first = { date: "2031-05-14", batchOf: 1_000, spentBefore: 100 };
     expect(isConfirmed(first, 102)).toBe(true);
-    // Other usage since then, but less than the first batch would have cost at one call per ISBN.
+    // Other callers used calls since then, but fewer than the first batch would have cost at one call per ISBN.
     expect(isConfirmed(first, 900)).toBe(true);
-    // The count now includes the first batch at one call per ISBN.
+    // The provider's count now includes the first batch, at one call per ISBN.
     expect(isConfirmed(first, 1_102)).toBe(false);
     expect(isConfirmed(first, 3)).toBe(false);
   });

@@ -164,7 +164,7 @@ test("a ledger without totals of an earlier release computes them once, from its
   const before = [await quotaStatus(), (await get("/api/quota/history")).body];
   await runInDurableObject(ledger(), (_, { storage }) => {
     storage.sql.exec("DELETE FROM migrations WHERE step > 1");
-    storage.sql.exec("DROP INDEX returned_slots");
+    storage.sql.exec("DROP INDEX booked_turns");
     for (const table of ["tallies", "callers", "hours", "counts"]) storage.sql.exec(`DROP TABLE ${table}`);
     for (const [table, column] of ADDED_COLUMNS) storage.sql.exec(`ALTER TABLE ${table} DROP COLUMN ${column}`);
   });

@@ -1,43 +1,187 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { nextSlot, pausedUntil } from "../../worker/src/quota/pace.ts";
+import { Returns, Turns, pauseEnd } from "../../worker/src/quota/pace.ts";
+import { HOSTILE, simulate } from "./pace-simulation.ts";
+import type { CallerPlan, CallerResult, Door, Use } from "./pace-simulation.ts";
 
-/** Start times of `count` requests, each made as early as its longest wait allows. */
-function slots(count: number, rate: number, now = 0): number[] {
-  const starts: number[] = [];
-  let free = 0;
-  for (let index = 0; index < count; index += 1) {
-    const requestedAt = Math.max(now, free - 9_000);
-    const slot = nextSlot(free, requestedAt, rate, "interactive");
-    if (slot.result === "refused") throw new Error("refused");
-    starts.push(slot.startAt);
-    free = slot.nextFreeAt;
-  }
-  return starts;
+const START = Date.parse("2031-05-14T14:03:11Z");
+const MINUTE = 60_000;
+
+interface Trial {
+  readonly results: Map<string, CallerResult>;
+  /** Start times of all turns that were not released before their start, in order. */
+  readonly starts: readonly number[];
 }
 
-describe("the pace", () => {
-  test.each([1, 3, 5, 10, 0.5])("at %d a second, no second has more requests, and no minute more than 60 times as many", (rate) => {
-    const starts = slots(400, rate);
-    const within = (from: number, span: number): number => starts.filter((start) => start >= from && start < from + span).length;
-    for (const start of starts) {
-      expect(within(start, 1_000)).toBeLessThanOrEqual(Math.max(1, rate));
-      expect(within(start, 60_000)).toBeLessThanOrEqual(60 * rate);
+function trial(rate: number, plans: readonly CallerPlan[], untilMs = MINUTE): Trial {
+  const turns = new Turns(rate, 0);
+  const open = new Map<string, { caller: string; startAt: number }>();
+  const used = new Map<string, number>();
+  let ids = 0;
+  const door: Door = {
+    book(caller, priority, now) {
+      const turn = turns.book(caller, priority, now);
+      if (turn.result === "refused") return { waitMs: turn.waitMs };
+      ids += 1;
+      const id = String(ids);
+      open.set(id, { caller, startAt: turn.startAt });
+      used.set(id, turn.startAt);
+      return { startAt: turn.startAt, id };
+    },
+    release(id, now) {
+      const turn = open.get(id);
+      if (!turn) throw new Error(`unknown ${id}`);
+      turns.release(turn, now);
+      open.delete(id);
+      if (turn.startAt > now) used.delete(id);
+    },
+  };
+  const results = simulate(door, plans, untilMs, START);
+  return { results, starts: [...used.values()].toSorted((a, b) => a - b) };
+}
+
+const sentBy = ({ results }: Trial, name: string): number => results.get(name)?.sent.length ?? 0;
+const resultOf = ({ results }: Trial, name: string): CallerResult =>
+  results.get(name) ?? { granted: 0, refused: 0, sent: [], longestWaitMs: 0 };
+
+const HARVEST: CallerPlan = { name: "harvest", loops: 64 };
+
+describe("the rate", () => {
+  test.each([0.001, 0.5, 1, 3, 5, 10, 99.5, 500, 1_000])("at %d a second, no second and no minute has more requests", (rate) => {
+    const { starts } = trial(rate, [{ ...HARVEST, loops: rate > 50 ? 300 : 64 }], rate > 50 ? 3_000 : MINUTE);
+    for (const [span, most] of [
+      [1_000, Math.max(1, rate)],
+      [MINUTE, Math.max(1, 60 * rate)],
+    ] as const) {
+      let first = 0;
+      starts.forEach((start, index) => {
+        while ((starts[first] ?? 0) <= start - span) first += 1;
+        expect(index - first + 1).toBeLessThanOrEqual(Math.ceil(most));
+      });
     }
   });
 
-  test.each([1, 3, 7, 100, 300, 500, 501, 999, 1_000])("at %d a second, it is at most 0.3 % slower", (rate) => {
-    const starts = slots(2_000, rate);
-    const perSecond = 1_999_000 / (starts.at(-1) ?? 0);
+  test.each([1, 3, 7, 100, 300, 500, 501, 999, 1_000])("at %d a second, one sequential caller is at most 0.3 % slower", (rate) => {
+    const { sent } = resultOf(trial(rate, [{ name: "one" }], (2_000 / rate) * 1_000), "one");
+    const perSecond = ((sent.length - 1) * 1_000) / ((sent.at(-1) ?? 0) - START);
     expect(perSecond).toBeGreaterThan(rate * 0.997);
     expect(perSecond).toBeLessThanOrEqual(rate);
   });
 
-  test("sends the first request immediately", () => {
-    expect(nextSlot(0, 5_000, 3, "interactive")).toEqual({ result: "granted", startAt: 5_000, nextFreeAt: 5_334 });
+  test("many parallel loops of one caller use at least 95 % of it", () => {
+    for (const loops of [2, 5, 20, 64]) expect(sentBy(trial(3, [{ ...HARVEST, loops }]), "harvest")).toBeGreaterThan(0.95 * 180);
   });
 
-  test("is off at a rate of 0", () => {
-    expect(nextSlot(99_999, 5_000, 0, "background")).toMatchObject({ result: "granted", startAt: 5_000 });
+  test("the first request starts immediately, and so does one after a pause of its caller", () => {
+    const turns = new Turns(3, 0);
+    for (const now of [5_000, 5_500, 9_999.25]) expect(turns.book("a", "interactive", now)).toEqual({ result: "granted", startAt: now });
+    expect(turns.book("b", "interactive", 10_000)).toEqual({ result: "granted", startAt: 10_333.25 });
+  });
+
+  test("any callers that send or release in any order keep the distance of turns", () => {
+    const plan = fc.record({
+      name: fc.constantFrom("a", "b", "c"),
+      priority: fc.constantFrom("interactive" as const, "background" as const),
+      loops: fc.integer({ min: 1, max: 12 }),
+      pauseMs: fc.constantFrom(0, 10, 333, 1_000),
+      use: fc.constantFrom("send" as const, "release" as const, "release before" as const, "release after" as const),
+      retryMs: fc.constantFrom(50, 100, 900),
+      from: fc.integer({ min: 0, max: 9_000 }),
+    });
+    const rates = fc.constantFrom(0.7, 3, 11.3);
+    fc.assert(
+      fc.property(rates, fc.array(plan, { minLength: 1, maxLength: 5 }), (rate, plans) => {
+        const { starts } = trial(rate, plans, 15_000);
+        const gaps = starts.slice(1).map((start, index) => start - (starts[index] ?? 0));
+        expect(Math.min(...gaps, Infinity)).toBeGreaterThanOrEqual(1_000 / rate);
+      }),
+      { seed: 17, numRuns: 60 },
+    );
+  });
+});
+
+describe("sharing", () => {
+  test.each([2, 3, 5, 8])("%i callers with many loops get equal parts, and use all turns", (callers) => {
+    const names = Array.from({ length: callers }, (_, index) => `c${index}`);
+    const run = trial(
+      3,
+      names.map((name, index) => ({ name, loops: index === 0 ? 64 : 20, from: index * 500 })),
+      3 * MINUTE,
+    );
+    const counts = names.map((name) => sentBy(run, name));
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0.95 * 540);
+    for (const count of counts) expect(count).toBeGreaterThan((0.85 * 540) / callers);
+  });
+
+  test.each([2, 3, 5])("%i sequential callers get equal parts with one with 64 loops", (callers) => {
+    const names = Array.from({ length: callers }, (_, index) => `c${index}`);
+    const run = trial(3, [HARVEST, ...names.map((name) => ({ name }))], 3 * MINUTE);
+    for (const name of names) expect(sentBy(run, name)).toBeGreaterThan((0.95 * 540) / (callers + 1));
+  });
+
+  test("background work keeps its part with many interactive callers, and the reverse", () => {
+    for (const [many, one] of [
+      ["interactive", "background"],
+      ["background", "interactive"],
+    ] as const) {
+      const crowd = Array.from({ length: 20 }, (_, index) => ({ name: `c${index}`, loops: 5, priority: many }));
+      expect(sentBy(trial(3, [...crowd, { name: "one", loops: 5, priority: one }], 2 * MINUTE), "one")).toBeGreaterThan(0.2 * 360);
+    }
+  });
+
+  test("a caller that does not use its turns loses next ones, and the others lose none", () => {
+    const with = (use: Use) => trial(3, [{ name: "a" }, { name: "x", use }]);
+    const [honest, wasteful] = [with("send"), with("release after")];
+    expect(sentBy(wasteful, "a")).toBeGreaterThanOrEqual(sentBy(honest, "a"));
+    expect(resultOf(wasteful, "x").granted).toBeLessThan(0.6 * resultOf(honest, "x").granted);
+  });
+
+  /** One request each 2.5 s is 0.4 a second. The part of each of six callers is 0.5 a second. */
+  const normal = (plan: Partial<CallerPlan>) =>
+    Array.from({ length: 5 }, (_, index) => ({ name: `n${index}`, from: 1_000 + index * 470, ...plan }));
+
+  test.each(Object.entries(HOSTILE))("five callers that need no more than their part keep it with %s", (_, hostile) => {
+    for (const [plan, kept] of [
+      [{ everyMs: 2_500 }, 0.95],
+      // Each wait delays the next request.
+      [{ pauseMs: 2_500 }, 0.8],
+    ] as const) {
+      const [alone, beside] = [trial(3, normal(plan)), trial(3, [...hostile, ...normal(plan)])];
+      for (const { name } of normal(plan)) {
+        expect({ name, refused: resultOf(beside, name).refused }).toEqual({ name, refused: 0 });
+        expect(sentBy(beside, name)).toBeGreaterThanOrEqual(kept * sentBy(alone, name));
+      }
+    }
+  });
+});
+
+describe("returns", () => {
+  test("thirty in a minute are the limit, and the wait is exact", () => {
+    const returns = new Returns();
+    for (let index = 0; index < 30; index += 1) {
+      expect(returns.waitMs("a", START + index * 100)).toBe(0);
+      returns.add("a", START + index * 100);
+    }
+    expect(returns.waitMs("a", START + 3_000)).toBe(MINUTE - 3_000);
+    expect(returns.waitMs("b", START + 3_000)).toBe(0);
+    expect(returns.waitMs("a", START + MINUTE)).toBe(0);
+  });
+});
+
+describe("a pause", () => {
+  test("only moves turns later, and never by more than five minutes", () => {
+    expect(pauseEnd(9_000, 5_000, 2)).toBe(9_000);
+    expect(pauseEnd(6_000, 5_000, 2)).toBe(7_000);
+    expect(pauseEnd(0, 5_000, 86_400)).toBe(305_000);
+    expect(pauseEnd(99_000_000, 5_000, 2)).toBe(7_000);
+  });
+
+  test("delays all turns, and a wrong one after the clock stepped back does not", () => {
+    const turns = new Turns(3, 0);
+    expect(turns.book("a", "interactive", 5_000, 9_000)).toEqual({ result: "granted", startAt: 9_000 });
+    expect(turns.book("a", "interactive", 5_000, 305_000)).toMatchObject({ result: "refused" });
+    expect(turns.book("b", "interactive", 5_000, 99_000_000)).toMatchObject({ result: "granted" });
+    expect(new Turns(3, 99_000_000).book("a", "interactive", 5_000)).toEqual({ result: "granted", startAt: 5_000 });
   });
 
   test.each([
@@ -45,18 +189,7 @@ describe("the pace", () => {
     ["interactive", 15_001, { result: "refused", waitMs: 1 }],
     ["background", 7_000, { result: "granted", startAt: 7_000 }],
     ["background", 7_001, { result: "refused", waitMs: 1 }],
-  ] as const)("limits the wait of %s work at 5000 for a slot at %i", (priority, free, expected) => {
-    expect(nextSlot(free, 5_000, 3, priority)).toMatchObject(expected);
-  });
-
-  test("a pause only moves the next slot later", () => {
-    expect(pausedUntil(9_000, 5_000, 2)).toBe(9_000);
-    expect(pausedUntil(6_000, 5_000, 2)).toBe(7_000);
-  });
-
-  test("no header and no clock jump make a pause longer than five minutes", () => {
-    expect(pausedUntil(0, 5_000, 86_400)).toBe(305_000);
-    expect(nextSlot(305_000, 5_000, 3, "interactive")).toEqual({ result: "refused", waitMs: 290_000 });
-    expect(nextSlot(99_000_000, 5_000, 3, "interactive")).toMatchObject({ result: "granted", startAt: 5_000 });
+  ] as const)("makes %s callers wait at 5000 until a turn at %i", (priority, earliest, expected) => {
+    expect(new Turns(3, 0).book("a", priority, 5_000, earliest)).toMatchObject(expected);
   });
 });

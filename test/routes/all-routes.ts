@@ -1,6 +1,6 @@
 /** Every route, with its allowed callers and a valid request. */
 
-/** Each has its own secret. */
+/** Monitoring systems. Each has its own secret. */
 export type Source = "alertmanager" | "grafana" | "datadog";
 
 /** `everybody`, `admin`, a monitoring system (or the administrator), or a key of a project with that scope, for one of five purposes. */
@@ -16,7 +16,7 @@ export type Access =
 
 export interface Route {
   readonly method: string;
-  /** The caller fills in `{id}` and `{key_id}`. */
+  /** Path of the route. Tests fill in `{id}` and `{key_id}`. */
   readonly path: string;
   readonly access: Access;
   readonly body?: unknown;

@@ -21,12 +21,12 @@ interface Made {
 interface Comer {
   readonly token: string | null;
   readonly project?: string;
-  /** A key of the project in the path. */
+  /** A key that belongs to the project in the path. */
   readonly keyId?: string;
   readonly headers?: Record<string, string>;
 }
 
-/** Each opens one route, and nothing else. */
+/** Each of these secrets opens one route, and nothing else. */
 const OTHER_TOKENS: Record<string, string> = {
   "the metrics token": env.METRICS_TOKEN,
   "Alertmanager's token": env.ALERTMANAGER_TOKEN,
@@ -138,7 +138,7 @@ function expectedOf(access: Access, passes: string): Expected {
   const all = (answer: string): Expected => Object.fromEntries(names.map((name) => [name, answer]));
   if (access === "everybody") return all(passes);
   if (access === "admin") return { ...all(FORBIDDEN), ...everyNoKey, ...endedKeys, "the administrator": passes };
-  // Of our credentials only the admin token is accepted. test/monitoring/ covers the sources' own secrets.
+  // The admin token is the only general credential that works here. test/monitoring/ covers the sources' own secrets.
   if (typeof access === "string") return { ...all(UNAUTHORIZED), "the administrator": passes };
   const { scope, kind } = access;
   const stopped: Expected =
@@ -205,7 +205,7 @@ describe("permissions", () => {
       const answer = await get("/api/audit", { token: comers[name]?.token ?? null });
       expect({ name, detail: answer.body["detail"] }).toEqual({
         name,
-        detail: "This needs the admin token. A project's key is not enough.",
+        detail: "This request needs the admin token. A project's key is not enough.",
       });
     }
   });

@@ -126,7 +126,7 @@ const CHAT = "must be the id of a chat, or the @name of a channel";
 const NAME = "must be a name of 1 to 255 characters";
 
 const WRONG: [string, unknown, string, string][] = [
-  ["QUOTA_DAILY_LIMIT", "1000", 'got "1000"', "must be at least QUOTA_SAFETY_BUFFER, 2000"],
+  ["QUOTA_DAILY_LIMIT", "1000", 'got "1000"', "must be at least QUOTA_SAFETY_BUFFER, which is 2000"],
   ["QUOTA_DAILY_LIMIT", "many", 'got "many"', CALLS],
   ["QUOTA_DAILY_LIMIT", "", 'got ""', CALLS],
   ["QUOTA_DAILY_LIMIT", " 15000", 'got " 15000"', CALLS],

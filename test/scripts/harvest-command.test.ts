@@ -116,7 +116,7 @@ describe.concurrent("--check-quota", () => {
     server.status = refusal(503, "quota_unavailable");
     expect(await desk.run("--check-quota")).toEqual({
       code: 1,
-      output: "Quota status unavailable: This is quota_unavailable.\n",
+      output: "Cannot read the quota status: This is quota_unavailable.\n",
     });
   });
 });

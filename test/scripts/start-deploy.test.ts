@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "../support/node/process.ts";
+import { SOAK } from "../support/node/soak.ts";
 
 const DEPLOY = "scripts/deploy.ts";
 
@@ -19,7 +20,18 @@ describe("npm run deploy", () => {
     expect(code).toBe(0);
   });
 
-  it("stops at an invalid configuration with the messages of npm start", async () => {
+  it("stops at a reset whose cron never fires", async () => {
+    const secrets = join(folder, "never");
+    writeFileSync(secrets, 'QUOTA_RESET_SCHEDULE="0 3 * * *"\n');
+    const { code, output } = await run([DEPLOY, "--dry-run", "--secrets-file", secrets]);
+    expect(output).toMatch(/^QUOTA_RESET_SCHEDULE must be one of the cron triggers .*"0 0 \* \* \*".* \(got "0 3 \* \* \*"\)$/mu);
+    expect(output).toContain("Nothing was deployed.");
+    expect(output).not.toContain("$ wrangler");
+    expect(code).toBe(1);
+  });
+
+  // `npm test` checks these messages with `npm start`.
+  it.runIf(SOAK)("stops at an invalid configuration with the messages of npm start", async () => {
     const secrets = join(folder, "secrets");
     writeFileSync(secrets, "ADMIN_TOKEN=short\nKEY_PEPPER=salt\n");
     const { code, output } = await run([DEPLOY, "--dry-run", "--secrets-file", secrets]);

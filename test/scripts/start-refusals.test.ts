@@ -3,8 +3,18 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { UserError } from "../../scripts/start/user-error.js";
+import { readOptions } from "../../scripts/start/options.ts";
 import { START } from "../support/node/coordinator.ts";
 import { freePorts, run } from "../support/node/process.ts";
+import { SOAK } from "../support/node/soak.ts";
+
+/** Loaded before the command: the sockets of its port check stay open, as if another process took the ports right after the check. */
+const PORTS_TAKEN = `import { Server } from "node:net";
+Server.prototype.close = function (done) {
+  done?.();
+  return this;
+};`;
 
 describe("npm start refuses", () => {
   let folder = "";
@@ -18,16 +28,21 @@ describe("npm start refuses", () => {
 
   it.each([
     [["--prot=9000"], /^Unknown option --prot\. Options: --port, --simulator-port, .*\n$/u],
-    [["--port=abc"], `--port must be a whole number from 1 to 65535 (got "abc").\n`],
-    [["--simulator-port=65536"], `--simulator-port must be a whole number from 1 to 65535 (got "65536").\n`],
-    [["--port=9000", "--simulator-port=9000"], `--port and --simulator-port must differ (got 9000 for both).\n`],
-    [["--port=65535"], `--port is 65535, the last port. Add --simulator-port.\n`],
-    [["--vars="], `--vars must be a path (got "").\n`],
     [["9000"], `Unexpected argument "9000". Write options after "--": npm start -- --port N\n`],
   ])("%j with one line", async (options, sentence) => {
     const { code, output } = await start(...options);
     expect(output).toMatch(sentence);
     expect(code).toBe(1);
+  });
+
+  it.each([
+    [["--port=abc"], `--port must be a whole number from 1 to 65535 (got "abc").`],
+    [["--simulator-port=65536"], `--simulator-port must be a whole number from 1 to 65535 (got "65536").`],
+    [["--port=9000", "--simulator-port=9000"], `--port and --simulator-port must differ (got 9000 for both).`],
+    [["--port=65535"], `--port is 65535, the last port. Add --simulator-port.`],
+    [["--vars="], `--vars must be a path (got "").`],
+  ])("%j", (options, sentence) => {
+    expect(() => readOptions(options)).toThrow(new UserError(sentence));
   });
 
   it("a port in use, with the name of its option", async () => {
@@ -40,7 +55,21 @@ describe("npm start refuses", () => {
     expect(simulators.output).toBe(`Port ${port + 1} is in use. Choose another: npm start -- --simulator-port N.\n`);
   });
 
-  it("a reset whose cron never fires", async () => {
+  it("a port that another process takes after the check", async () => {
+    const port = await freePorts();
+    const own = [`--port=${port}`, `--state=${join(folder, "state")}`, `--vars=${join(folder, "vars")}`];
+    const { code, output } = await run(["--import", `data:text/javascript,${encodeURIComponent(PORTS_TAKEN)}`, START, ...own]);
+    expect(code).toBe(1);
+    expect(output).toMatch(
+      new RegExp(
+        `\\nPort (${port} is in use. Choose another: npm start -- --port|${port + 1} is in use. Choose another: npm start -- --simulator-port) N.\\n$`,
+        "u",
+      ),
+    );
+  });
+
+  // `npm test` checks this refusal with `npm run deploy`, which starts half as much.
+  it.runIf(SOAK)("a reset whose cron never fires", async () => {
     const vars = 'ADMIN_TOKEN="a-token-of-some-length"\nISBNDB_API_KEY="simulator-key"\nQUOTA_RESET_SCHEDULE="0 3 * * *"\n';
     writeFileSync(join(folder, "never"), vars);
     const { code, output } = await start(`--port=${await freePorts()}`, `--vars=${join(folder, "never")}`);

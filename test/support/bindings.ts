@@ -5,8 +5,8 @@ const configured = { ...env };
 const { QUOTA_KV: kv } = configured;
 
 /**
- * Reverts every change to the bindings. The Worker caches its knowledge of the quota by its KV binding. A new binding clears it, as a new
- * instance would.
+ * Reverts every change to the bindings. The Worker caches the quota for its KV binding. A new binding starts with an empty cache, like a
+ * new instance.
  */
 export function restoreBindings(): void {
   for (const name of Object.keys(env)) if (!(name in configured)) Reflect.deleteProperty(env, name);

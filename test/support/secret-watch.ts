@@ -35,7 +35,7 @@ export function look(where: Where, text: string): void {
   }
 }
 
-/** The place of a secret, without the secret. */
+/** The text around a secret, without the secret. */
 function cut(text: string, secret: string): string {
   const at = text.indexOf(secret);
   return `${text.slice(Math.max(0, at - 200), at)}<secret>${text.slice(at + secret.length, at + secret.length + 100)}`.replaceAll(

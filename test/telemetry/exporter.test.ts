@@ -91,7 +91,7 @@ describe("a collector that does not", () => {
     const { requests } = collector(async () => (await hanging).clone());
     for (let n = 0; n < 70; n += 1) await work();
     await vi.waitFor(() => expect({ ...counted(), asked: requests.length }).toEqual({ exported: 0, lost: 6, failed: 0, asked: 64 }));
-    // Those that the platform cut off never end: by their age they are known to be over.
+    // Exports that the platform cut off never end. After a while, the exporter counts them as ended.
     now += 11_000;
     await work();
     await vi.waitFor(() => expect(requests).toHaveLength(65));

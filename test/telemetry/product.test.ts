@@ -1,4 +1,4 @@
-/** Traces and log lines of a whole request, sent through the public door with the simulated provider. */
+/** Traces and log lines of a whole request, sent through the public entry point with the simulated provider. */
 import { createScheduledController } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";

@@ -49,7 +49,7 @@ export function spansIn(body: string): Received[] {
 }
 
 export interface Collector {
-  /** As they arrived. */
+  /** Exports in the order of their arrival. */
   readonly bodies: string[];
   readonly requests: {
     readonly url: string;
@@ -57,9 +57,9 @@ export interface Collector {
     readonly method: string | undefined;
     readonly redirect: string | undefined;
   }[];
-  /** Requests that went elsewhere: to the provider. */
+  /** Requests that went to other addresses, such as the provider's. */
   readonly others: { readonly url: string; readonly headers: Headers }[];
-  /** Everything received, once there are so many. */
+  /** Returns all received spans, once there are at least this many. */
   readonly spans: (count: number) => Promise<Received[]>;
 }
 

@@ -87,7 +87,7 @@ describe.each(RELEASES.filter(({ migrations }) => migrations >= 4))("from $name"
 
     test("the delivery counts match the deliveries", async () => {
       const tallied = await rows("SELECT status, count FROM webhook_tallies WHERE count > 0");
-      // The recording deleted one delivered message. That lowers no count.
+      // The recorded release deleted one delivered message. This does not lower the count.
       expect(tallied).toEqual([{ status: "delivered", count: release.migrations < 10 ? 3 : 4 }]);
     });
   });

@@ -128,7 +128,7 @@ function limitBelowBuffer(env: object): ConfigProblem[] {
   const limits = variables.pick({ QUOTA_DAILY_LIMIT: true, QUOTA_SAFETY_BUFFER: true }).safeParse(env);
   if (!limits.success || limits.data.QUOTA_DAILY_LIMIT >= limits.data.QUOTA_SAFETY_BUFFER) return [];
   const { QUOTA_DAILY_LIMIT, QUOTA_SAFETY_BUFFER } = limits.data;
-  const message = `must be at least QUOTA_SAFETY_BUFFER, ${QUOTA_SAFETY_BUFFER}`;
+  const message = `must be at least QUOTA_SAFETY_BUFFER, which is ${QUOTA_SAFETY_BUFFER}`;
   return [{ name: "QUOTA_DAILY_LIMIT", value: describeSetting("QUOTA_DAILY_LIMIT", String(QUOTA_DAILY_LIMIT)), message }];
 }
 

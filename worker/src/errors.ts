@@ -92,6 +92,13 @@ export const PROBLEMS = {
     retryable: true,
     alarming: false,
   },
+  rate_limited: {
+    status: 429,
+    title: "Rate limited",
+    meaning: "The project repeats an operation too often.",
+    retryable: true,
+    alarming: false,
+  },
   monthly_quota_exceeded: {
     status: 429,
     title: "Monthly quota exceeded",
@@ -173,7 +180,7 @@ interface ProblemOptions {
   readonly unlogged?: boolean;
 }
 
-/** Ends a request. The front door turns it into `application/problem+json`. The caller sees `detail`. */
+/** Ends a request. The error handler turns it into `application/problem+json`. The caller sees `detail`. */
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly code: ProblemCode;

@@ -1,4 +1,4 @@
-/** The Worker's front door, without logic. */
+/** The Worker's entry point, without logic. */
 import { app } from "./app.ts";
 import { runCron } from "./cron.ts";
 

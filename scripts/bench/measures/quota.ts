@@ -142,7 +142,7 @@ export const status: Measure = {
   run: async (bench) => {
     bench.report("status");
     const base = `${bench.workerd.url("product")}/api/quota/status`;
-    // Both read the ledger until it has published its first snapshot.
+    // Both status requests read the ledger until it has published its first snapshot.
     await send(bench.workerd, "PUT", "/api/quota/usage", { used: 1 });
     await sleep(PUBLISHED_WITHIN_MS);
     const reading = (url: string): Target => ({ url, method: "GET", headers: {} });

@@ -50,7 +50,7 @@ interface RequestOptions {
 }
 
 export interface World {
-  /** For entry points other than `send`. */
+  /** Bindings for entry points other than `send`. */
   readonly bindings: Env;
   readonly time: PassingTime;
   readonly injector: FaultInjector;
@@ -68,7 +68,7 @@ export interface Flow {
   readonly use: (n: number, world: World) => Promise<string>;
   /** Runs between the first count and the fault. */
   readonly disturb?: (n: number) => Promise<void>;
-  /** A place that fails during every use, with a fault and without one. */
+  /** A place that fails during every use, even in the use without a fault. */
   readonly unavailable?: Place;
   /** Injects faults into further parts. */
   readonly wrap?: (injector: FaultInjector) => void;
@@ -147,7 +147,7 @@ async function observe(flow: Flow, n: number, world: World, cell: { readonly tar
   const end = await count();
 
   const [sent, charged, reserved] = [after.spent - before.spent, after.used - before.used, after.reserved - before.reserved];
-  // Reserved calls have been charged by then.
+  // By this time, reserved calls have been charged.
   const againCharged = end.used - after.used - after.reserved;
   expect(end.reserved, "nothing stays reserved").toBe(0);
   // An operator may lower the count. Then nothing is sent.

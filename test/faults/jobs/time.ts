@@ -86,7 +86,7 @@ export class JobTime {
       next.state = "due";
       // The time limit of an operation is set right before or after it. Once it fires, the operation no longer counts as pending.
       for (const entry of this.#pending) if (entry.timer === next.id || entry.timer + 1 === next.id) this.#pending.delete(entry);
-      // The invocation that set the timer may have ended.
+      // The invocation that set the timer may have ended already.
       for (let turns = 0; next.state === "due" && turns < 50; turns += 1) await turn(1);
       this.#remove(next.id);
     }

@@ -42,7 +42,7 @@ export function stream(text: string, then: "end" | "break" | "hang") {
   return { body, state };
 }
 
-/** Like the real one: never answers, and rejects when the signal aborts. */
+/** A `fetch` that never answers. Like the real one, it rejects when the signal aborts. */
 export async function hang({ signal }: RequestInit): Promise<never> {
   return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new DOMException("timed out", "TimeoutError"))));
 }

@@ -266,7 +266,7 @@ describe("the metrics that the documents use", () => {
             sample.matchers.some((other) => other.label === label && new RegExp(`^(?:${is})$`, "u").test(other.is)),
           ),
       );
-    // Prometheus' own, about the scrape.
+    // Prometheus' own metrics about the scrape.
     const known = ({ name }: { readonly name: string }): boolean => name === "up";
     const missing = Object.entries(expressions).flatMap(([file, all]) =>
       all.flatMap((expression) =>

@@ -1,10 +1,7 @@
 // Starts the simulator as callers meet it: the real bundle, in workerd, over HTTP.
-import { afterAll, beforeAll, beforeEach } from "vitest";
-import { createTestHarness } from "wrangler";
+import { beforeAll, beforeEach } from "vitest";
 import { z } from "zod";
-
-process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
-process.env["WRANGLER_SEND_METRICS"] = "false";
+import { wrangler } from "../../../scripts/start/wrangler.ts";
 
 export const KEY = "simulator-key";
 export const BOOK = "/book/9780132350884";
@@ -44,9 +41,13 @@ const accepted = async (reply: Promise<Reply>): Promise<SimulatorState> => {
   return read(stateSchema);
 };
 
-/** One simulator a test file, as new before every test, without a rate so that only the tests about it meet it. */
+const harness = wrangler.createTestHarness({ workers: [{ configPath: CONFIG_PATH }] });
+let listening: Promise<{ url: URL }> | null = null;
+
+export const stopSimulator = async (): Promise<void> => harness.close();
+
+/** The simulator of the file, reset before each test. It has no rate limit, so that only tests of the rate limit meet it. */
 export const startSimulator = () => {
-  const harness = createTestHarness({ workers: [{ configPath: CONFIG_PATH }] });
   let base: URL;
 
   const request = async (method: string, path: string, init: { headers?: Record<string, string>; body?: string } = {}): Promise<Reply> => {
@@ -63,14 +64,12 @@ export const startSimulator = () => {
     body === undefined ? request(method, `/_simulator${path}`) : sendJson(method, `/_simulator${path}`, body);
 
   beforeAll(async () => {
-    ({ url: base } = await harness.listen());
+    listening ??= harness.listen();
+    ({ url: base } = await listening);
   });
   beforeEach(async () => {
     await accepted(control("POST", "/reset"));
     await accepted(control("PUT", "/settings", { rate_per_second: 0 }));
-  });
-  afterAll(async () => {
-    await harness.close();
   });
 
   return {

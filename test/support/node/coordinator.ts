@@ -18,8 +18,8 @@ export class Coordinator {
   /** Another start continues with the same state, on other ports. */
   async start(...options: string[]): Promise<Command> {
     const command = await this.#launch(options).catch(async (error: unknown) => {
-      // Another test may have taken a port between the check and its use.
-      if (!String(error).includes(" is in use;")) throw error;
+      // Another process may have taken a port between the check and its use.
+      if (!String(error).includes(" is in use. Choose another")) throw error;
       return this.#launch(options);
     });
     const { output } = command;

@@ -48,7 +48,7 @@ export interface Endpoint {
 
 export interface DescribedApi {
   readonly raw: Record<string, unknown>;
-  /** With every $ref resolved. */
+  /** The document with every $ref resolved. */
   readonly document: Document;
   readonly endpoints: readonly Endpoint[];
 }

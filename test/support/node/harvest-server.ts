@@ -7,7 +7,7 @@ export interface Reply {
   /** Text is sent unchanged. */
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
-  /** Happens before the response is sent. */
+  /** Runs before the response is sent. */
   readonly before?: () => void;
 }
 
@@ -51,13 +51,13 @@ export class HarvestServer {
   readonly asked: string[] = [];
   readonly bodies: { author_name: string; max_pages: number; priority?: string }[] = [];
   readonly paths: string[] = [];
-  /** Responses by author: these in order, and then a bibliography of one page. `"*"` matches every author. */
+  /** Responses by author, in order. After them, each author gets a bibliography of one page. `"*"` matches every author. */
   readonly script = new Map<string, Reply[]>();
   /** Authors whose bibliographies are in the catalog. */
   readonly #complete = new Set<string>();
   status: Reply = { body: statusBody() };
   top: readonly string[] = [];
-  /** While it is set, responses wait for it. */
+  /** If set, responses wait for this promise. */
   hold: Promise<void> | null = null;
   #port = 0;
   #server = createServer();

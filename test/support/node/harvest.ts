@@ -1,10 +1,11 @@
 /** The harvest as its users run it, in its own folder. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { inject } from "vitest";
 import { Command } from "./process.ts";
 
-const HARVEST = "scripts/bulk-author-harvest.ts";
+const BUNDLE = inject("harvestBundle");
 
 export interface SavedCheckpoint {
   readonly settled: number;
@@ -23,7 +24,7 @@ export class HarvestDesk {
   /** Pauses are as short as possible, so that only their order matters. */
   start(...options: string[]): Command {
     const common = [`--base-url=${this.url}`, `--checkpoint=${this.checkpoint}`, "--retry-pause=0.001", "--status-interval=0.1"];
-    return new Command([HARVEST, ...common, ...options], { ADMIN_TOKEN: this.token });
+    return new Command([BUNDLE, ...common, ...options], { ADMIN_TOKEN: this.token, NODE_COMPILE_CACHE: join(dirname(BUNDLE), "compiled") });
   }
 
   async run(...options: string[]): Promise<{ code: number | null; output: string }> {

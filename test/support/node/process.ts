@@ -13,7 +13,7 @@ type Environment = Readonly<Record<string, string>>;
 
 export class Command {
   readonly #child;
-  /** All output of both streams until now. */
+  /** All output so far, of both streams. */
   output = "";
   /** The exit code. Null if a signal ended it. */
   readonly ended: Promise<number | null>;
@@ -57,7 +57,7 @@ interface LiveProcess {
   readonly name: string;
 }
 
-/** Without those that have ended and are not collected yet. */
+/** Excludes processes that have ended but whose parent has not read their status. */
 export function liveProcesses(): LiveProcess[] {
   const { stdout } = spawnSync("ps", ["-eo", "pid=,ppid=,stat=,comm="], { encoding: "utf8" });
   return stdout.split("\n").flatMap((line) => {
@@ -66,37 +66,36 @@ export function liveProcesses(): LiveProcess[] {
   });
 }
 
-/** Runs to its end. */
+/** Runs a command to its end. */
 export async function run(args: readonly string[], environment: Environment = {}): Promise<{ code: number | null; output: string }> {
   const command = new Command(args, environment);
   const code = await command.ended;
   return { code, output: command.output };
 }
 
-/** Below the ports that systems assign to clients, so that no client gets one while its server restarts. */
-const FIRST_QUIET_PORT = 20_000;
-const QUIET_PORTS = 10_000;
+/** Below the ports that systems assign to clients, so that no client gets one between the check and its use. */
+const FIRST_PORT = 10_000;
+/** Each test worker has a range of its own, so that two workers never choose the same port. */
+const PORTS_OF_A_WORKER = 1_000;
+const WORKERS = 20;
 
-/** Two adjacent ports for servers that restart. */
-export async function quietPorts(): Promise<number> {
-  const port = FIRST_QUIET_PORT + Math.floor(Math.random() * QUIET_PORTS);
-  return (await portOrNull(port)) !== null && (await portOrNull(port + 1)) !== null ? port : quietPorts();
-}
+const firstPort = FIRST_PORT + (Number(process.env["VITEST_POOL_ID"] ?? 0) % WORKERS) * PORTS_OF_A_WORKER;
+/** A random first port, because other test runs on this machine have the same ranges. */
+let nextPort = Math.floor(Math.random() * PORTS_OF_A_WORKER);
 
-/** Two adjacent ports that are free now. */
+/** Two adjacent free ports. The next call returns others. */
 export async function freePorts(): Promise<number> {
-  const port = await portOrNull(0);
-  if (port !== null && (await portOrNull(port + 1)) !== null) return port;
-  return freePorts();
+  for (;;) {
+    const port = firstPort + (nextPort % (PORTS_OF_A_WORKER - 1));
+    nextPort += 2;
+    if ((await isFree(port)) && (await isFree(port + 1))) return port;
+  }
 }
 
-async function portOrNull(port: number): Promise<number | null> {
+async function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", () => resolve(null));
-    server.listen(port, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : null));
-    });
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }

@@ -1,5 +1,4 @@
 /** The built Worker and the simulator as two servers on loopback, as `npm start` runs them, but without state on disk. */
-import { createTestHarness } from "wrangler";
 
 const ADMIN_TOKEN = "e2e-admin-token-0123456789";
 /** A complete API key. */
@@ -86,12 +85,18 @@ export interface DatabasePart {
   readonly tables: readonly { readonly name: string; readonly rows: number; readonly hash: string }[];
 }
 
-/** Each on a free port, with these variables changed and these secrets added. Takes some seconds. */
+/**
+ * Starts both servers on free ports, with these variables changed and these secrets added. Takes some seconds. `configPath`: the
+ * wrangler.jsonc of the Worker.
+ */
 export async function startProduct(
   vars: Readonly<Record<string, string>> = {},
   secrets: Readonly<Record<string, string>> = {},
+  configPath: string | URL = config("wrangler.jsonc"),
 ): Promise<Product> {
-  const provider = createTestHarness({ workers: [{ configPath: config("scripts/isbndb-simulator/wrangler.jsonc") }] });
+  // Loading wrangler takes a second, which importers of this file may not need.
+  const { wrangler } = await import("../../../scripts/start/wrangler.ts");
+  const provider = wrangler.createTestHarness({ workers: [{ configPath: config("scripts/isbndb-simulator/wrangler.jsonc") }] });
   const { url: providerUrl } = await provider.listen();
   const allSecrets = {
     ADMIN_TOKEN,
@@ -100,10 +105,10 @@ export async function startProduct(
     SESSION_SECRET: "test-session-secret-0123456789",
     ...secrets,
   };
-  const coordinator = createTestHarness({
+  const coordinator = wrangler.createTestHarness({
     workers: [
       {
-        configPath: config("wrangler.jsonc"),
+        configPath,
         vars: { ...vars, ISBNDB_BASE_URL: providerUrl.origin },
         secrets: allSecrets,
       },
@@ -173,3 +178,13 @@ export async function startProduct(
     },
   };
 }
+
+let shared: Promise<Product> | null = null;
+
+/** One product for all suites of a test file. The file stops it. */
+export async function sharedProduct(): Promise<Product> {
+  shared ??= startProduct({ ALLOW_PRIVATE_WEBHOOKS: "true" });
+  return shared;
+}
+
+export const stopSharedProduct = async (): Promise<void> => (await shared)?.stop();

@@ -25,7 +25,7 @@ export function openWhatMayBe(statements: readonly string[]): DatabaseSync {
     try {
       database.exec(sql);
     } catch {
-      // The generator knows no grammar.
+      // The generator does not know SQL's grammar, so SQLite rejects some statements.
     }
   }
   return database;

@@ -61,7 +61,7 @@ export async function audit(query = ""): Promise<Entry[]> {
   return right(await get<{ entries: Entry[] }>(`/api/audit?limit=200&${query}`)).entries;
 }
 
-/** As "action subject", oldest first. */
+/** Audit entries as "action subject", oldest first. */
 export async function audited(query = ""): Promise<string[]> {
   return (await audit(query)).map(({ action, subject }) => `${action} ${subject}`).toReversed();
 }

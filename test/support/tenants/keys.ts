@@ -56,10 +56,10 @@ export function countStatuses(answers: readonly Answer[]): Record<string, number
   return counts;
 }
 
-/** One round trip to the database: its statements. */
+/** Statements of one round trip to the database. */
 export type Trip = readonly string[];
 
-/** When a query fails: before its write, after it (so that only the response is lost), or by hanging. */
+/** When a query fails: before its write, after its write (only the response is lost), or by hanging. */
 type Failure = "before" | "after" | "never" | null;
 
 interface Watched {

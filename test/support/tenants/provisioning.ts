@@ -60,7 +60,7 @@ export async function createdBy(more: Body = {}): Promise<{ readonly made: Creat
   return { made: body, job: await ended(body.job.id) };
 }
 
-/** Every table's rows that name the project or its key, without the history: jobs, events, the audit log. */
+/** Rows that name the project or its key, in all tables except the history: jobs, events and the audit log. */
 export async function leftOf(id: string, keyId: string): Promise<string[]> {
   const tables = await rows(
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",

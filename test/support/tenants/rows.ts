@@ -52,7 +52,7 @@ export async function report(events: readonly unknown[]): Promise<Report> {
   return body;
 }
 
-/** The result of each, in the given order. */
+/** The result of each event, in the given order. */
 export const outcomes = ({ results }: Report): string[] => results.map(({ status, result }) => `${status} ${result}`);
 
 async function totals(sql: string): Promise<Record<string, number>> {
@@ -60,16 +60,16 @@ async function totals(sql: string): Promise<Record<string, number>> {
   return Object.fromEntries(results.map(({ name, total }) => [name, total]));
 }
 
-/** As { "project meter day": used }. */
+/** Counters as { "project meter day": used }. */
 export const counters = async (): Promise<Record<string, number>> =>
   totals("SELECT project_id || ' ' || meter || ' ' || day AS name, used AS total FROM counters ORDER BY name");
 export const adjustments = async (): Promise<Record<string, number>> =>
   totals("SELECT project_id || ' ' || meter || ' ' || day AS name, quantity AS total FROM adjustments ORDER BY name");
-/** As { "project meter": level }. A gauge without reports is missing. */
+/** Gauges as { "project meter": level }. A gauge without reports is missing. */
 export const gauges = async (): Promise<Record<string, number>> =>
   totals("SELECT project_id || ' ' || meter AS name, level AS total FROM gauges ORDER BY name");
 
-/** As { "organization period": [api_calls, adjustments] }. */
+/** Billing periods as { "organization period": [api_calls, adjustments] }. */
 export async function periods(): Promise<Record<string, [number, number]>> {
   const sql = "SELECT organization_id || ' ' || period_index AS name, api_calls, adjustments FROM billing_periods ORDER BY name";
   const { results } = await env.DB.prepare(sql).all<{ name: string; api_calls: number; adjustments: number }>();

@@ -1,4 +1,4 @@
-/** Copies in Telegram, and downloads from them. test/e2e/backups.test.ts tests them with a real server. */
+/** Copies in Telegram, and downloads from them. test/e2e/backups.ts tests them with a real server. */
 import { env } from "cloudflare:workers";
 import { introspectWorkflow } from "cloudflare:test";
 import type { WorkflowIntrospector } from "cloudflare:test";

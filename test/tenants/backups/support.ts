@@ -49,7 +49,7 @@ export async function download({ project_id, id }: Backup, token = ADMIN_TOKEN):
   return { status: response.status, headers: response.headers, bytes: new Uint8Array(await response.arrayBuffer()) };
 }
 
-/** Unpacks a file of one part. workerd's stream reads only one gzip member. test/e2e/backups.test.ts reads files of several parts. */
+/** Unpacks a file of one part. workerd's stream reads only one gzip member. test/e2e/backups.ts reads files of several parts. */
 export const unpacked = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> => gunzip(bytes);
 
 export const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");

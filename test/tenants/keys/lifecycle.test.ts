@@ -75,7 +75,7 @@ describe("each kind of end has its own message", () => {
   test("its project archived or deleted, or its organization archived", async () => {
     await call("DELETE", "/api/projects/shop");
     expect(await refusal(shop.key)).toEqual(forbidden("The project shop is archived."));
-    // It may still read its own state.
+    // The key may still read its own state.
     expect((await by(shop.key, "GET", "/api/projects/shop")).body).toMatchObject({ status: "ARCHIVED" });
     await call("PATCH", "/api/projects/shop", { status: "ACTIVE" });
     expect(await works(shop.key)).toBe("200");
@@ -96,7 +96,7 @@ describe("each kind of end has its own message", () => {
     expect(statusText(await by(enricher.key, "POST", "/api/quota/reservations", { calls: 1 }))).toBe("201");
     expect(statusText(await by(reader.key, "POST", "/api/quota/reservations", { calls: 1 }))).toBe("403 forbidden");
     expect((await by(enricher.key, "GET", "/api/organizations")).body["detail"]).toBe(
-      "This needs the admin token. A project's key is not enough.",
+      "This request needs the admin token. A project's key is not enough.",
     );
   });
 });

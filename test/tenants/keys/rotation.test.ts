@@ -192,7 +192,7 @@ describe("a key created by the caller", () => {
     expect({ status, key: body.key, versions: body.versions.length }).toEqual({ status: 200, key: null, versions: 2 });
     expect([await works(own), await works(shop.key)]).toEqual(["200", "200"]);
     expect((await audit("project_id=shop"))[0]?.after).toMatchObject({ version: 2, made_by: "caller" });
-    // Sent again, it is the same rotation. As another rotation it is refused.
+    // Sending it again is the same rotation. Another rotation is refused.
     expect(await rotate(hash)).toMatchObject({ status: 200, body: { versions: [{ version: 2 }, { version: 1 }] } });
     for (const more of [{ immediate: true }, { idempotency_key: "x" }])
       expect(statusText(await rotate({ ...hash, ...more }))).toBe("409 conflict");

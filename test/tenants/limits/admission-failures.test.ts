@@ -39,7 +39,7 @@ const isReturn = (trip: Trip): boolean => trip.some((sql) => sql.startsWith("UPD
 const isTouch = (trip: Trip): boolean => trip.some((sql) => sql.includes("SET last_used_at"));
 
 describe("a use is returned", () => {
-  /** Status and code, and the counts after it. */
+  /** Status and code of the response, and the counts after it. */
   const after = async (answer: Promise<{ status: number; body: Record<string, unknown> }>) => [
     statusText(await answer),
     await counted(),

@@ -132,7 +132,7 @@ describe("regardless of the order", () => {
     readonly levels: Record<string, number>;
   }
 
-  /** Thirty moves of two gauges, close together, so that many share a time, and the levels computed from all of them. */
+  /** Thirty events of two gauges, and the levels computed from them. Many events share a time. */
   function story(random: () => number): Known {
     const below = (count: number): number => Math.floor(random() * count);
     const uses = Array.from({ length: 30 }, (_, index): Use => {
@@ -143,7 +143,7 @@ describe("regardless of the order", () => {
     });
     const levels: Record<string, number> = {};
     for (const project of ["one", "two"]) {
-      // In order of time. At one time additions come before sets, and sets are ordered by name.
+      // Events are ordered by time. Of those with the same time, additions come before sets, and sets are ordered by name.
       const place = ({ occurred_at, mode, source, id }: Use): string => `${occurred_at} ${mode} ${source} ${id}`;
       const own = uses.filter(({ project_id }) => project_id === project).toSorted((a, b) => (place(a) < place(b) ? -1 : 1));
       const end = own.reduce((sum, { mode, quantity = 1 }) => (mode === "set" ? quantity : sum + quantity), 0);

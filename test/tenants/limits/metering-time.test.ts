@@ -160,7 +160,7 @@ describe("a billing period", () => {
         id: "before",
         status: 422,
         result: "refused",
-        error: `\`occurred_at\` must not be before the organization's first billing period, ${first} (got "${early}").`,
+        error: `\`occurred_at\` must not be before the organization's first billing period began, at ${first} (got "${early}").`,
       },
       { index: 1, id: "first", status: 200, result: "counted" },
     ]);

@@ -37,7 +37,7 @@ interface Change {
   readonly method: string;
   readonly path: string;
   readonly body?: unknown;
-  /** The table that it writes to. */
+  /** The table that the request writes to. */
   readonly writes: readonly Table[];
 }
 

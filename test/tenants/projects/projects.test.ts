@@ -120,7 +120,7 @@ describe("a project is created", () => {
       expect({ status, code: body["code"], detail: body["detail"] }).toEqual({
         status: 422,
         code: "unprocessable",
-        detail: `organization_id: "${organization_id}" cannot own a project: ${why}.`,
+        detail: `The organization "${organization_id}" cannot own a project, because ${why}.`,
       });
     }
     expect(await rows("SELECT id FROM projects UNION ALL SELECT id FROM api_keys")).toEqual([]);

@@ -85,7 +85,7 @@ describe("the quota's operation", () => {
     expect(answers.every(({ status }) => status === 200)).toBe(true);
     const entries = await audit();
     expect(entries.map(({ after }) => after?.["used"]).toSorted((a, b) => Number(a) - Number(b))).toEqual(answers.map((_, n) => n + 1));
-    // The ledger applied them one after the other. Each begins with the state that another ended with.
+    // The ledger applied the changes one after the other. Each begins with the state that the previous one left.
     const befores = entries.map(({ before }) => before?.["used"]);
     expect(new Set(befores).size).toBe(12);
     expect(befores).toContain(0);

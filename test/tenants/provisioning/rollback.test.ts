@@ -157,7 +157,7 @@ describe("a failure is rolled back in reverse order, and leaves nothing", () => 
     expect(await stepsOf()).toEqual(["failed", "database pending", "auth pending", "realtime done", "storage failed", "key pending"]);
     expect(await get("/api/authors/top", { token: made.api_key.key })).toMatchObject({
       status: 503,
-      body: { detail: "The project shop could not be provisioned and is being rolled back. Create it again." },
+      body: { detail: "The project shop could not be provisioned and is being rolled back. Create it again afterwards." },
     });
     const taken = await create();
     expect([statusText(taken), taken.headers.get("retry-after"), taken.body["job_id"]]).toEqual(["409 conflict", "60", job.id]);

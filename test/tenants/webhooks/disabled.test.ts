@@ -62,7 +62,7 @@ describe("an endpoint with five consecutive failed deliveries", () => {
       status_code: 500,
       error: "Answered 500.",
     });
-    // Never through that endpoint, regardless of its subscriptions.
+    // The event is never sent to the disabled endpoint, regardless of its subscriptions.
     expect(await outcomes()).toEqual([
       ...Array.from({ length: 5 }, () => "quota.warning failed tries_used_up"),
       "quota.warning skipped webhook_disabled",
@@ -121,7 +121,7 @@ describe("an endpoint with five consecutive failed deliveries", () => {
     await dispatchOnly();
     const [slow = { id: "" }, ...others] = (await deliveries()).toReversed();
     await attemptDelivery(deps(), slow.id, 1, 1);
-    // Concurrently: each counts as one failure.
+    // The deliveries fail concurrently. Each counts as one failure.
     await Promise.all(others.map(async (each) => deliver(each.id)));
     expect(await readWebhook(id)).toMatchObject({ status: "disabled", failures: 5 });
     expect(await attemptDelivery(deps(), slow.id, 1, 2)).toEqual({ is: "skipped", reason: "webhook_disabled", error: null });
@@ -160,7 +160,7 @@ describe("enabling again", () => {
       status: 422,
       body: {
         code: "unprocessable",
-        detail: "The webhook stays disabled, because its test was not answered with 2xx. Answered 500.",
+        detail: "The webhook stays disabled, because the receiver did not answer its test with 2xx. Answered 500.",
         webhook: { id, status: "disabled", status_reason: "test_failed", url: "https://moved.example/" },
       },
     });

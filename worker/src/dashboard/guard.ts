@@ -28,7 +28,7 @@ export function choiceParameter<Value extends string>(c: AppContext, name: strin
   const given = c.req.query(name) ?? "";
   if (given === "") return null;
   const found = values.find((value) => value === given);
-  if (found === undefined) throw invalidField(name, `expected one of ${values.join(", ")} (got ${JSON.stringify(given.slice(0, 80))})`);
+  if (found === undefined) throw invalidField(name, `must be one of ${values.join(", ")} (got ${JSON.stringify(given.slice(0, 80))})`);
   return found;
 }
 
@@ -40,7 +40,7 @@ export const searchParameter = (c: AppContext, name: string, maxLength: number):
 export function seqParameter(c: AppContext, name: string): number | null {
   const given = c.req.query(name) ?? "";
   if (given === "") return null;
-  if (!/^\d{1,15}$/u.test(given)) throw invalidField(name, "expected the sequence number of an entry");
+  if (!/^\d{1,15}$/u.test(given)) throw invalidField(name, "must be the sequence number of an entry");
   return Number(given);
 }
 

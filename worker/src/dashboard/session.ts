@@ -41,7 +41,7 @@ export function isPrivateConnection(c: AppContext): boolean {
 /** With https, the __Host- prefix keeps other hosts and paths from setting the cookie. */
 function cookieOf(c: AppContext): { readonly name: string; readonly options: CookieOptions } {
   const secure = new URL(c.req.url).protocol === "https:";
-  // Strict would sign readers out when they follow a link in an alert. Links change nothing, and forms have tokens.
+  // SameSite=Strict would sign readers out when they follow a link in an alert. Links change nothing, and forms have tokens.
   return { name: secure ? `__Host-${COOKIE}` : COOKIE, options: { path: "/", httpOnly: true, sameSite: "Lax", secure } };
 }
 
@@ -72,7 +72,7 @@ export async function sessionOf(c: AppContext): Promise<Session | null> {
 export async function sameOriginForm(c: AppContext): Promise<Readonly<Record<string, string>>> {
   const origin = c.req.header("origin");
   if (origin !== new URL(c.req.url).origin) {
-    throw new Problem("forbidden", "This form did not come from this site. Open the page here and send it again.");
+    throw new Problem("forbidden", "This form was sent from another site. Open the page on this site and send the form again.");
   }
   if (!/^application\/x-www-form-urlencoded\s*(;|$)/iu.test(c.req.header("content-type") ?? "")) {
     throw new Problem("unsupported_media_type", "Send forms as application/x-www-form-urlencoded.");

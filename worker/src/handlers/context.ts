@@ -13,7 +13,7 @@ export interface JobContext extends Pick<JobRun, "sleepUntil"> {
   readonly step: <Result>(name: string, work: (attempt: number, deps: Deps) => Promise<Result>) => Promise<Result>;
   readonly id: string;
   readonly type: JobType;
-  /** For code outside of steps. */
+  /** Services for code outside of steps. */
   readonly deps: Deps;
   readonly log: JobLog;
   /** Epoch milliseconds. */

@@ -22,7 +22,7 @@ export const deliverWebhookHandler: JobHandler<"deliver_webhook"> = async (paylo
   const { id, run } = taken;
   if (taken.job_id !== job.id) return { success: true, data: { delivery_id: id, delivered: false, reason: "another job is at it" } };
   job.log.info("Starting: one message", { webhook_id, project_id, delivery_id: id, run });
-  // Bounded by the recorded attempts. The last one says that it is the last.
+  // The loop ends because the last allowed attempt never returns "again".
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await job.step(`try ${attempt}`, async (_attempt, deps) => attemptDelivery(deps, id, run, attempt));
     if (outcome.is !== "again") return resultOf(outcome, id, attempt);

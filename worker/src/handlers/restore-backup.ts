@@ -12,7 +12,7 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
   job.log.info(`Starting: backup ${backup_id} into project ${project_id}`);
   const { error, loading } = await restored(project_id, backup_id, job);
   await job.step("record", async (_attempt, deps) => endRestore(deps, project_id, job.id, error));
-  // Only now: an unrecorded step is repeated, which is impossible after the first write of the tenant.
+  // Writes are allowed last. The platform repeats an unrecorded step, and the steps before cannot repeat after a tenant's write.
   if (loading !== null) await orNull(job.step("open", async (_attempt, deps) => allowWrites(deps, loading)));
   const notice = `Backup ${backup_id} ${error === null ? "was restored into" : "COULD NOT BE RESTORED into"} project ${project_id}`;
   await orNull(
@@ -22,12 +22,12 @@ export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ proje
   return error === null ? { success: true, data } : { success: false, data, error };
 };
 
-/** Another job creates the project. */
+/** Waits until another job has created the project. */
 async function readiness(projectId: string, job: JobContext): Promise<void> {
   for (let check = 1; ; check += 1) {
     const next = await job.step("is the project ready", async (_attempt, deps) => nextCheckAt(deps, job.id, projectId, check));
     if (next === null) return;
-    // The name is recorded by running jobs.
+    // Running jobs have recorded this name, so it must not change.
     await job.sleepUntil(`until look ${check + 1}`, next);
   }
 }

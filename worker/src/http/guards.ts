@@ -13,7 +13,7 @@ const CHALLENGE = "Bearer";
 const ADMIN_NEEDED = "Send the admin token as `Authorization: Bearer <token>`.";
 const CREDENTIALS_NEEDED = "Send an API key or the admin token as `Authorization: Bearer <key or token>`.";
 
-/** Wait of an address that sent wrong credentials too often. Equals the binding's period in wrangler.jsonc. */
+/** How long an address must wait after too many wrong credentials. Equals the binding's period in wrangler.jsonc. */
 const FAILURES_PERIOD_SECONDS = 60;
 
 /** Token in `Authorization: Bearer`. undefined: the header is missing or has another scheme. */
@@ -35,7 +35,7 @@ export async function assertAdmin(c: AppContext): Promise<void> {
     c.set("principal", project);
     c.set("probe", true);
   }
-  throw new Problem("forbidden", "This needs the admin token. A project's key is not enough.");
+  throw new Problem("forbidden", "This request needs the admin token. A project's key is not enough.");
 }
 
 /** Admits the admin token and `METRICS_TOKEN`. Throws like `assertAdmin`. */
@@ -138,7 +138,7 @@ async function refusedCredentials(c: AppContext, needed: string): Promise<Proble
  * cannot lock out another behind the same address.
  */
 export async function countFailure(c: AppContext): Promise<void> {
-  // Only Cloudflare's edge sets this header. Without it, Cloudflare's edge is missing, and so is a client to slow down.
+  // Only Cloudflare's edge sets this header. Without it, the client's address is unknown, so the failure is not counted.
   const address = c.req.header("cf-connecting-ip");
   if (address === undefined) return;
   if (await isBelowLimit(c, networkOf(address))) return;
@@ -147,7 +147,7 @@ export async function countFailure(c: AppContext): Promise<void> {
   });
 }
 
-/** A failing limiter slows down no client. Wrong credentials are refused anyway. */
+/** If the rate limiter fails, no client is slowed down. Wrong credentials are refused anyway. */
 async function isBelowLimit(c: AppContext, key: string): Promise<boolean> {
   try {
     return (await c.env.AUTH_FAILURES.limit({ key })).success;

@@ -22,7 +22,7 @@ export const pageQuery = {
   cursor: z.string().max(MAX_CURSOR_CHARACTERS).optional().describe("`next_cursor` of the page before"),
 };
 
-/** For lists without other parameters. */
+/** Query of lists that have only these parameters. */
 export const pageOnly = z.object(pageQuery);
 
 /** Field of every page. */

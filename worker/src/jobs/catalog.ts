@@ -36,7 +36,7 @@ const projectId = z.string().regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, d
 const measured = z.number().min(0).max(Number.MAX_SAFE_INTEGER).optional();
 const whole = z.int().min(0).optional();
 
-/** Keeps the metrics far below the maximum size of a payload: a signal that fits no job would wait forever. */
+/** Keeps the metrics far below the maximum size of a payload. A signal too large for a job would wait forever. */
 const MAX_METRICS = 100;
 const MAX_NAME = 100;
 
@@ -183,7 +183,7 @@ export const JOBS = {
         .optional()
         .describe("Local only: start time of workerd. Jobs that were running before are asleep and get resumed"),
     }),
-    // 288 a day, all alike.
+    // There are 288 a day, all alike.
     keptDays: { ...KEPT_DAYS, completed: 1 },
   },
   export_backup: {

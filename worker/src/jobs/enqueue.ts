@@ -128,7 +128,7 @@ export class JobQueue {
     return this.#enqueueNamed("check_usage_limits", request, options);
   }
 
-  /** Checks one project for abuse. Evidence suspends it, unless `enforceAction` is false. `asOf`: epoch milliseconds. */
+  /** Checks one project for abuse. Suspends it on evidence, unless `enforceAction` is false. `asOf`: epoch milliseconds. */
   async enqueueAutoSuspendJob({ asOf, ...request }: AutoSuspend, options: EnqueueOptions): Promise<Enqueued> {
     const end = asOf === undefined ? {} : { asOf: new Date(asOf).toISOString() };
     return this.#enqueueNamed("auto_suspend", { ...request, ...end }, options);
@@ -160,7 +160,7 @@ export class JobQueue {
     return this.#enqueueNamed("rotate_key", { keyId, newKeySha256, immediate, version }, rest);
   }
 
-  /** Converts a payload from camelCase. A job about one project belongs to that project. */
+  /** Converts a payload from camelCase. A payload with a project makes the job belong to that project. */
   async #enqueueNamed<Type extends JobType>(type: Type, request: JobRequest<Type>, options: EnqueueOptions): Promise<Enqueued> {
     const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/gu, (capital) => `_${capital.toLowerCase()}`);
     const fields = Object.entries(request).map(([name, value]) => [snakeCase(name), value] as const);
@@ -211,9 +211,12 @@ export class JobQueue {
     const { db } = this.#options;
     const inserted = await insertJob(db, request);
     const job = inserted ?? (await findJob(db, request.id));
-    if (job === null) throw new Problem("storage_unavailable", "The recorded job has disappeared.", { retryAfterSeconds: 5 });
+    if (job === null)
+      throw new Problem("storage_unavailable", "The job was recorded but cannot be found. Send the request again.", {
+        retryAfterSeconds: 5,
+      });
     if (job.payload !== request.payload) {
-      throw new Problem("conflict", "This idempotency key was used for another payload.", { members: { job_id: job.id } });
+      throw new Problem("conflict", "This idempotency key was used with another payload. Use a new one.", { members: { job_id: job.id } });
     }
     if (inserted !== null || (await this.#claimUnstarted(job))) {
       await this.#instances.create(job.id, paramsOf(job)).catch((error: unknown) => {

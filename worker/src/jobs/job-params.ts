@@ -10,7 +10,7 @@ const jobParams = z.object({
   createdAt: z.int(),
   /** Scheduled time of a cron, or end of the delay. */
   scheduledFor: z.int().nullable(),
-  /** Only a delay is waited for, never a cron's scheduled time. */
+  /** The job waits until this time. It never waits for a cron's scheduled time. */
   delayUntil: z.int().nullable(),
   requestedBy: z.string(),
   requestId: z.string().nullable(),

@@ -35,7 +35,7 @@ type Remembered =
   /** The job was cancelled while it ran. */
   | { readonly is: "over" };
 
-/** A failure of the platform, passed on to the platform. */
+/** A failure of the platform. It is rethrown, so that the platform handles it. */
 class EngineFailure extends Error {
   override readonly name = "EngineFailure";
 }

@@ -104,7 +104,7 @@ export function messageOf(issue: Issue): string {
   }
 }
 
-// Every door of the Worker imports this file before it reads input, so that no message of the validation library reaches a caller.
+// Every entry point of the Worker imports this file before it reads input, so that no message of the validation library reaches a caller.
 z.config({ customError: messageOf });
 
 const UNKNOWN = "is not a known field";

@@ -66,7 +66,7 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
   if (wanted.length > maxBatch) {
     throw new Problem(
       "unprocessable",
-      `${wanted.length} ISBNs need a request, but the provider's plan accepts ${maxBatch} per request. Send fewer ISBNs.`,
+      `${wanted.length} ISBNs must be fetched, but the provider's plan accepts ${maxBatch} per request. Send fewer ISBNs.`,
     );
   }
   const fetched = wanted.length === 0 ? await cachedOnly(deps, request) : await fetchBatch(deps, wanted, request);

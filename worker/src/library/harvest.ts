@@ -75,7 +75,8 @@ class Harvest {
   }
 
   #ended(steps: number): Step["stop"] {
-    if (this.#deps.clock() >= this.#deadline) return { reason: "out_of_time", detail: "The run's time is over." };
+    if (this.#deps.clock() >= this.#deadline)
+      return { reason: "out_of_time", detail: "The run reached its time limit. The next run continues." };
     if (steps < MAX_STEPS) return null;
     return {
       reason: "enough_for_one_run",
@@ -175,7 +176,7 @@ class Harvest {
   }
 
   /**
-   * Makes one provider request. Short pace delays are waited for while the targets stay taken. Any other refusal releases them without an
+   * Makes one provider request. Waits through short pace delays and keeps the targets. Any other refusal releases the targets and counts no
    * attempt. A failure counts as an attempt for each target.
    */
   async #attempt(taken: readonly TakenTarget[], work: () => Promise<Step>): Promise<Step> {

@@ -1,6 +1,6 @@
 /** Pages of a provider that gives at most 10,000 results. No I/O. No clock. */
 
-/** For every page size. */
+/** The provider's limit, the same for every page size. */
 export const PROVIDER_MAX_RESULTS = 10_000;
 
 /** No request goes beyond result 10,000, so a page that would straddle it is out of reach. */

@@ -38,7 +38,7 @@ function index(month: string): number {
 /** For example, "2025-11" to "2026-02" are four months. Throws if the order is wrong or the span too long. */
 export function monthsBetween(startMonth: string, endMonth: string): string[] {
   const count = index(endMonth) - index(startMonth) + 1;
-  if (count < 1) throw invalidField("end_month", `must not be before \`start_month\`, ${startMonth}`, endMonth);
+  if (count < 1) throw invalidField("end_month", `must not be before \`start_month\`, which is ${startMonth}`, endMonth);
   if (count > MAX_MONTHS) {
     const message = `must be at most ${MAX_MONTHS} months after \`start_month\`, both included. These are ${count} months`;
     throw invalidField("end_month", message, endMonth);
@@ -67,7 +67,7 @@ export function positionOf(request: ReleasesQuery, { months, subjects }: Release
   const parsed = cursor.safeParse(fromBase64Url(resume));
   if (!parsed.success) throw invalidField("resume", NO_CURSOR);
   if (parsed.data.of !== fingerprintOf(request))
-    throw invalidField("resume", "must belong to the same months, subjects and pages. Repeat the earlier request with it");
+    throw invalidField("resume", "must be sent with the same months, subjects and pages as before. Change only `resume`");
   const [month, subject, page] = parsed.data.at;
   const within = month < months.length && subject < subjects.length && page <= pagesAllowed(request);
   if (!within) throw invalidField("resume", NO_CURSOR);

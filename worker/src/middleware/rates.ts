@@ -21,7 +21,7 @@ export const rates = createMiddleware<AppEnv>(async function rates(c, next) {
     const { db, clock } = c.get("deps");
     inBackground(c, failure, countRequest(db, principal.projectId, minuteOf(clock()), tally));
   }
-  // The key was not looked up: the request was refused before, is public, or the coordinator failed. Only the first counts for the project.
+  // The key was not looked up, because the request was refused earlier or is public, or the coordinator failed. Only early refusals count.
   if (principal.kind === "key" && tally.errors > tally.failures) inBackground(c, failure, principal.count(tally));
 });
 

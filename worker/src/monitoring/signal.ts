@@ -33,7 +33,7 @@ const patternText = z
   .transform((text) => text.trim().toUpperCase())
   .pipe(z.enum(ABUSE_PATTERNS));
 
-/** Part of the key of an alert. The database would alter broken text, and not find it again. */
+/** Part of an alert's key. The database would alter malformed Unicode and then not find the alert again. */
 export const idText = z
   .string("must be a text")
   .max(MAX_ID_CHARACTERS)

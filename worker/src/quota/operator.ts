@@ -23,7 +23,10 @@ export function changeSettings(store: LedgerStore, change: SettingsChange | null
     const overrides = change === null ? {} : { ...state.value.overrides, ...limitsIn(change) };
     const { dailyLimit, safetyBuffer } = { ...state.configured, ...overrides };
     if (change !== null && dailyLimit < safetyBuffer) {
-      return { result: "impossible", detail: `\`daily_limit\` must be at least \`safety_buffer\`, ${safetyBuffer} (got ${dailyLimit})` };
+      return {
+        result: "impossible",
+        detail: `\`daily_limit\` must be at least \`safety_buffer\`, which is ${safetyBuffer} (got ${dailyLimit})`,
+      };
     }
     state.changeSettings({ overrides });
     if (change === null) state.update({ mirrorUnread: false });
@@ -69,8 +72,8 @@ export function applyMirror(store: LedgerStore, mirrored: SettingsMirror | null 
 
 function auditSettings(store: LedgerStore, action: string, operation: Operation, before: Settings, now: number): void {
   const after = store.state.settings;
-  // Slots booked at another rate cannot be reused at this one.
-  if (before.ratePerSecond !== after.ratePerSecond) store.state.startPaceChain(0);
+  // Turns booked at another rate have another distance, so the new ones begin after them.
+  if (before.ratePerSecond !== after.ratePerSecond) store.state.startPaceChain(now);
   audit(store, action, operation, before, after, now);
 }
 

@@ -1,45 +1,271 @@
 /**
- * The time when the next request may be sent. No I/O. No clock.
+ * The turns of the pace: when each request may start, shared fairly. No I/O. No clock.
  *
- * Requests are spaced evenly, at most 0.2 % wider than the rate allows. Thus neither a second nor a rolling minute ever contains more
- * requests than the provider permits. The extra 0.2 % absorbs some network jitter: at 3 a second, 180 requests take 60.1 s. Times have
- * fractions of a millisecond, because rounding would lower a high rate.
+ * Turns are evenly spaced, at most 0.2 % wider than the rate allows. Thus neither a second nor a rolling minute ever contains more requests
+ * than the provider permits. The extra 0.2 % absorbs some network jitter: at 3 a second, 180 requests take 60.1 s. Times are epoch
+ * milliseconds with fractions, because rounding would lower a high rate.
+ *
+ * If n callers wait, each gets every n-th turn. Every second turn is spare: a caller that already waits for a turn cannot book it in advance.
+ * So another caller finds a turn soon, even if the first one books all that it can. Unused turns go to any caller shortly before their
+ * start.
  */
 import { MINUTE_MS, SECOND_MS } from "../lib/time.ts";
 import type { Priority } from "./types.ts";
 
 /** The longest wait of interactive callers. A longer one is refused with `pace_exceeded`. */
 export const INTERACTIVE_PACE_AHEAD_MS = 10 * SECOND_MS;
-/** Background work books slots at most this far ahead, so that interactive callers never wait long for it. */
+/** Background work books turns at most this far ahead. All later turns are free for interactive callers. */
 const BACKGROUND_PACE_AHEAD_MS = 2 * SECOND_MS;
 
 /** The longest pause, for any header value. The provider's own limit is a rolling minute, and a wrong header must not stop all calls. */
 const MAX_PAUSE_MS = 5 * MINUTE_MS;
 
+/** Of each group of four turns, one spare turn is kept for each priority while requests of both priorities arrive. */
+const GROUP = 4;
+/** Turns per turn that is not spare. Booking in advance uses only those. */
+const AHEAD = 2;
+const KEPT_TURNS: Readonly<Record<number, Priority>> = { 1: "interactive", 3: "background" };
+/** A priority counts as active this long after its last request. */
+const ACTIVE_MS = 10 * SECOND_MS;
+/** The part of a turn's spacing, before its start, in which any caller may take it. An unused turn helps no caller. */
+const LAST_CHANCE = 0.25;
+/** Booking in advance leaves room for callers that requested a turn in this time. */
+const RECENT_MS = 3 * SECOND_MS;
+/** A refused caller counts as waiting until this long after the time of its retry. */
+const RETRY_WITHIN_MS = SECOND_MS;
+/** The turns that are searched for a free one, to advise a refused caller. */
+const SEARCHED_TURNS = 100;
+/** More known callers than this are checked for idle ones. */
+const MANY_CALLERS = 1_000;
+
+/** A project may release this many unused reservations per minute. Others could have used their turns. */
+export const MAX_RETURNS_PER_MINUTE = 30;
+
 export function paceAheadMs(priority: Priority): number {
   return priority === "background" ? BACKGROUND_PACE_AHEAD_MS : INTERACTIVE_PACE_AHEAD_MS;
 }
 
-export type PaceDecision =
-  | { readonly result: "granted"; readonly startAt: number; readonly nextFreeAt: number }
-  | { readonly result: "refused"; readonly waitMs: number };
-
-/** The rate's spacing plus a millisecond, or plus 0.2 % at high rates. */
-function spacingMs(ratePerSecond: number): number {
+/** The distance between turns: the rate's spacing plus a millisecond, or plus 0.2 % at high rates. */
+export function spacingMs(ratePerSecond: number): number {
   return (SECOND_MS + Math.min(ratePerSecond, 2)) / ratePerSecond;
 }
 
-/** The next slot. `nextFreeAt`: start of the slot after the last granted one. A `ratePerSecond` of 0 grants immediately. */
-export function nextSlot(nextFreeAt: number, now: number, ratePerSecond: number, priority: Priority): PaceDecision {
-  if (ratePerSecond === 0) return { result: "granted", startAt: now, nextFreeAt: now };
-  // A slot further ahead than any pause means that the clock stepped back. Waiting for it would take too long.
-  const startAt = nextFreeAt > now + MAX_PAUSE_MS + MINUTE_MS ? now : Math.max(now, nextFreeAt);
-  const tooFar = startAt - now - paceAheadMs(priority);
-  if (tooFar > 0) return { result: "refused", waitMs: Math.ceil(tooFar) };
-  return { result: "granted", startAt, nextFreeAt: startAt + spacingMs(ratePerSecond) };
+/** The end of the provider's pause after another one. */
+export function pauseEnd(pausedUntil: number, now: number, waitSeconds: number): number {
+  const end = now + Math.min(waitSeconds * SECOND_MS, MAX_PAUSE_MS);
+  return isTooFar(pausedUntil, now) ? end : Math.max(pausedUntil, end);
 }
 
-/** The start of the next slot after a pause: the provider said "wait", or its current minute has no calls left. */
-export function pausedUntil(nextFreeAt: number, now: number, waitSeconds: number): number {
-  return Math.max(nextFreeAt, now + Math.min(waitSeconds * SECOND_MS, MAX_PAUSE_MS));
+/** True for a time further ahead than any pause. The clock must have stepped back since it was set. */
+const isTooFar = (at: number, now: number): boolean => at > now + MAX_PAUSE_MS + MINUTE_MS;
+
+export type Turn = { readonly result: "granted"; readonly startAt: number } | { readonly result: "refused"; readonly waitMs: number };
+
+export interface BookedTurn {
+  readonly startAt: number;
+  readonly caller: string;
+}
+
+interface Caller {
+  /** Start of its latest booked turn. */
+  last: number;
+  /** Start of the next turn that is its fair part. */
+  fairAt: number;
+  /** Start of the next turn that it may book in advance, while it already waits for one. */
+  aheadAt: number;
+  requestedAt: number;
+  priority: Priority;
+  /** Until then, it counts as waiting after a refusal. */
+  refusedUntil: number;
+}
+
+const keptFor = (number: number): Priority | undefined => KEPT_TURNS[((number % GROUP) + GROUP) % GROUP];
+
+/** The booked turns. Turn number k starts at `origin + k * spacing`. */
+export class Turns {
+  readonly #spacing: number;
+  #origin: number;
+  /** The turn after the latest booked one. */
+  #nextFree = 0;
+  /** Callers by turn number. Contains all future turns. */
+  readonly #booked = new Map<number, string>();
+  readonly #callers = new Map<string, Caller>();
+  readonly #lastRequestAt: Record<Priority, number> = { interactive: -Infinity, background: -Infinity };
+
+  /** Continues the turns of a stored ledger. `nextFreeAt`: the start of the turn after the latest booked one. */
+  constructor(ratePerSecond: number, nextFreeAt: number, booked: Iterable<BookedTurn> = []) {
+    this.#spacing = spacingMs(ratePerSecond);
+    this.#origin = nextFreeAt;
+    for (const { startAt, caller } of booked) {
+      const number = (startAt - nextFreeAt) / this.#spacing;
+      // A turn that was booked at another rate lies between two turns and blocks both.
+      for (const turn of [Math.floor(number + 0.001), Math.ceil(number - 0.001)]) this.#booked.set(turn, caller);
+      const known = this.#caller(caller);
+      known.last = Math.max(known.last, startAt);
+    }
+  }
+
+  get nextFreeAt(): number {
+    return this.#startOf(this.#nextFree);
+  }
+
+  /** Books a turn. `earliest`: the end of the provider's pause, if any. */
+  book(name: string, priority: Priority, now: number, earliest = 0): Turn {
+    this.#lastRequestAt[priority] = now;
+    const from = isTooFar(earliest, now) ? now : Math.max(now, earliest);
+    this.#restartIfIdle(from, now);
+    const caller = this.#caller(name);
+    caller.requestedAt = now;
+    caller.priority = priority;
+    const part = this.#partOf(caller, now);
+    const number = this.#firstAllowed(caller, priority, now, from, part.recent > 1);
+    if (typeof number === "object") {
+      caller.refusedUntil = now + number.waitMs + RETRY_WITHIN_MS;
+      return { result: "refused", ...number };
+    }
+    const startAt = this.#startOf(number);
+    this.#booked.set(number, name);
+    this.#nextFree = Math.max(this.#nextFree, number + 1);
+    const isWaiting = caller.last > now;
+    if (isWaiting && startAt > now + this.#spacing) {
+      caller.aheadAt = Math.max(caller.aheadAt, now) + part.recent * this.#spacing * AHEAD;
+    }
+    caller.fairAt = Math.max(caller.fairAt, now) + (isWaiting ? part.recent : part.waiting) * this.#spacing;
+    caller.last = Math.max(caller.last, startAt);
+    caller.refusedUntil = 0;
+    return { result: "granted", startAt };
+  }
+
+  /** Takes back a turn that its caller does not use. After its start, the caller loses one of its next turns instead. */
+  release({ caller: name, startAt }: BookedTurn, now: number): void {
+    const caller = this.#caller(name);
+    const step = this.#partOf(caller, now).waiting * this.#spacing;
+    if (startAt <= now) {
+      caller.fairAt = Math.max(caller.fairAt, now) + step;
+      return;
+    }
+    const number = Math.round((startAt - this.#origin) / this.#spacing);
+    if (this.#booked.get(number) !== name) return;
+    this.#booked.delete(number);
+    caller.fairAt -= step;
+    const own = Array.from(this.#booked, ([turn, booker]) => (booker === name ? this.#startOf(turn) : -Infinity));
+    caller.last = own.reduce((latest, start) => Math.max(latest, start), -Infinity);
+  }
+
+  /** The first turn that this caller may take, or the wait until it may take one. */
+  #firstAllowed(caller: Caller, priority: Priority, now: number, from: number, isShared: boolean): number | { waitMs: number } {
+    const until = now + paceAheadMs(priority);
+    const first = this.#firstFrom(from);
+    let number = first;
+    for (; this.#startOf(number) <= Math.min(now + this.#spacing, until); number += 1) {
+      if (!this.#booked.has(number) && this.#isOpen(number, caller, priority, now, isShared)) return number;
+    }
+    const isWaiting = caller.last > now;
+    number = Math.max(number, this.#firstFrom(isWaiting ? Math.max(caller.fairAt, caller.aheadAt) : caller.fairAt));
+    for (; this.#startOf(number) <= until; number += 1) {
+      const mayBook = isWaiting ? keptFor(number) === undefined : !this.#isKept(number, priority, now);
+      if (mayBook && !this.#booked.has(number)) return number;
+    }
+    return { waitMs: Math.max(1, Math.ceil(this.#opensAt(first, until, priority) - now)) };
+  }
+
+  /** Whether the caller may take the next turn. */
+  #isOpen(number: number, caller: Caller, priority: Priority, now: number, isShared: boolean): boolean {
+    const startsAt = this.#startOf(number);
+    if (startsAt - now <= this.#spacing * LAST_CHANCE) return true;
+    return !this.#isKept(number, priority, now) && (!isShared || startsAt >= caller.fairAt);
+  }
+
+  /** Whether this turn is kept for the other priority. */
+  #isKept(number: number, priority: Priority, now: number): boolean {
+    const kept = keptFor(number);
+    return kept !== undefined && kept !== priority && now - this.#lastRequestAt[kept] < ACTIVE_MS;
+  }
+
+  /** When a refused caller may find a turn: shortly before the start of a free one, or when a later one can be booked. */
+  #opensAt(first: number, until: number, priority: Priority): number {
+    if (this.#startOf(first) > until) return this.#startOf(first) - paceAheadMs(priority);
+    for (let number = first; number < first + SEARCHED_TURNS; number += 1) {
+      if (this.#startOf(number) > this.nextFreeAt) break;
+      if (!this.#booked.has(number)) return this.#startOf(number) - this.#spacing * LAST_CHANCE;
+    }
+    return this.nextFreeAt - paceAheadMs(priority);
+  }
+
+  /**
+   * The caller's part is one of this many turns. `waiting`: counts callers that wait for a booked turn or for a retry. `recent`: also
+   * counts those that made a request recently. A few callers of one priority share the turns that are kept for it.
+   */
+  #partOf(caller: Caller, now: number): { waiting: number; recent: number } {
+    const all = { waiting: 1, recent: 1 };
+    const same = { waiting: 1, recent: 1 };
+    const isMany = this.#callers.size > MANY_CALLERS;
+    for (const [name, other] of this.#callers) {
+      if (other === caller) continue;
+      const isWaiting = other.last > now || other.refusedUntil > now;
+      const isRecent = isWaiting || other.requestedAt > now - RECENT_MS;
+      for (const count of other.priority === caller.priority ? [all, same] : [all]) {
+        count.waiting += isWaiting ? 1 : 0;
+        count.recent += isRecent ? 1 : 0;
+      }
+      if (isMany && !isRecent && other.fairAt <= now) this.#callers.delete(name);
+    }
+    return { waiting: Math.min(all.waiting, GROUP * same.waiting), recent: Math.min(all.recent, GROUP * same.recent) };
+  }
+
+  /** If no turn is booked, the next one begins immediately. The same applies after the clock stepped back. */
+  #restartIfIdle(from: number, now: number): void {
+    const { nextFreeAt } = this;
+    if (nextFreeAt > from && !isTooFar(nextFreeAt - this.#spacing, now)) {
+      if (this.#booked.size > 2 * (this.#nextFree - this.#firstFrom(now)) + GROUP) this.#forgetPast(now);
+      return;
+    }
+    this.#origin = from;
+    this.#nextFree = 0;
+    this.#booked.clear();
+  }
+
+  #forgetPast(now: number): void {
+    for (const number of this.#booked.keys()) if (this.#startOf(number) < now - this.#spacing) this.#booked.delete(number);
+  }
+
+  #startOf(number: number): number {
+    return this.#origin + number * this.#spacing;
+  }
+
+  /** The first turn that starts at or after this time. */
+  #firstFrom(time: number): number {
+    return Math.ceil((time - this.#origin) / this.#spacing - 1e-6);
+  }
+
+  #caller(name: string): Caller {
+    const known: Caller = this.#callers.get(name) ?? {
+      last: -Infinity,
+      fairAt: 0,
+      aheadAt: 0,
+      requestedAt: 0,
+      priority: "interactive",
+      refusedUntil: 0,
+    };
+    this.#callers.set(name, known);
+    return known;
+  }
+}
+
+/** Unused reservations that each project released in the last minute. */
+export class Returns {
+  readonly #times = new Map<string, number[]>();
+
+  add(caller: string, now: number): void {
+    if (this.#times.size > MANY_CALLERS)
+      for (const [name, times] of this.#times) if ((times.at(-1) ?? 0) <= now - MINUTE_MS) this.#times.delete(name);
+    this.#times.set(caller, [...(this.#times.get(caller) ?? []), now].slice(-MAX_RETURNS_PER_MINUTE));
+  }
+
+  /** Milliseconds until the caller may reserve again. 0: it may do so now. */
+  waitMs(caller: string, now: number): number {
+    const times = this.#times.get(caller) ?? [];
+    const oldest = times[0] ?? 0;
+    return times.length < MAX_RETURNS_PER_MINUTE || oldest > now ? 0 : Math.max(0, oldest + MINUTE_MS - now);
+  }
 }

@@ -3,7 +3,7 @@ import { log } from "../lib/log.ts";
 import { HOUR_MS, SECOND_MS, dayOf, startOfDay } from "../lib/time.ts";
 import { MIN_CONCLUSIVE_BATCH, callsFor, isConfirmed, provenCost, suggestedPrice } from "./billing.ts";
 import type { KnownPrice } from "./billing.ts";
-import { pausedUntil } from "./pace.ts";
+import { pauseEnd } from "./pace.ts";
 import { PROVIDER_RESET_LAG_MS, isTodays } from "./period.ts";
 import { safetyLimit, untrackedCalls } from "./policy.ts";
 import { refundProven } from "./refund.ts";
@@ -216,7 +216,7 @@ export function applySignal(store: LedgerStore, settlement: Settlement, now: num
   log.warn("Day closed: the provider reported exhausted quota", { charged: day.charged, untracked: Math.max(closed, day.untracked) });
 }
 
-/** Grants no slot before the end of the pause. */
+/** No turn begins before the end of the pause. */
 function pause({ state }: LedgerStore, waitSeconds: number, now: number): void {
-  state.startPaceChain(pausedUntil(state.nextFreeAt, now, waitSeconds));
+  state.pauseUntil(pauseEnd(state.pausedUntil, now, waitSeconds));
 }

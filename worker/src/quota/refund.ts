@@ -7,7 +7,7 @@ import { log } from "../lib/log.ts";
 import type { LedgerStore } from "./store.ts";
 import type { ProviderReport } from "./types.ts";
 
-/** A count requested this long after a charge is taken to contain it. */
+/** A count requested this long after a charge is assumed to include it. */
 const REFUND_AFTER_MS = HOUR_MS;
 /** The length of a day's part. For each part, only the strongest proof is kept. */
 const PART_MS = 5 * MINUTE_MS;

@@ -1,5 +1,6 @@
 /** Turns a refusal into a problem answer. No I/O. No clock. */
 import { Problem } from "../errors.ts";
+import { MAX_RETURNS_PER_MINUTE } from "./pace.ts";
 import { remainingOfShare } from "./policy.ts";
 import type { QuotaStatus, Refusal, ShareUse } from "./types.ts";
 import { SECOND_MS, isoSeconds } from "../lib/time.ts";
@@ -102,11 +103,26 @@ const WAIT_DETAILS = {
 
 function waitAMoment(refusal: Refusal, refusedBy: keyof typeof WAIT_DETAILS, status: QuotaStatus, chargedCalls: number): Problem {
   // A charged call was sent, so the provider refused it.
+  if (refusal.manyReturned) return returnedTooMany(refusal, status, chargedCalls);
   const byProvider = refusedBy === "pace" && chargedCalls > 0;
   const detail = byProvider ? "The provider requires a pause." : WAIT_DETAILS[refusedBy];
   const seconds = Math.max(1, Math.ceil(refusal.waitMs / SECOND_MS));
   return new Problem("pace_exceeded", `${detail} Try again in ${seconds} s. Quota remains.`, {
     members: { "violated-policies": [refusedBy], calls_needed: refusal.callsNeeded, calls_charged: chargedCalls, quota: status },
+    retryAfterSeconds: seconds,
+  });
+}
+
+function returnedTooMany(refusal: Refusal, status: QuotaStatus, chargedCalls: number): Problem {
+  const seconds = Math.max(1, Math.ceil(refusal.waitMs / SECOND_MS));
+  const rule = `Your project released ${MAX_RETURNS_PER_MINUTE} reservations without use in the last minute`;
+  return new Problem("rate_limited", `${rule}. Try again in ${seconds} s, and reserve only calls that you send.`, {
+    members: {
+      "violated-policies": ["returned-reservations"],
+      calls_needed: refusal.callsNeeded,
+      calls_charged: chargedCalls,
+      quota: status,
+    },
     retryAfterSeconds: seconds,
   });
 }

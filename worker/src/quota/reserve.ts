@@ -5,12 +5,12 @@
 import { log } from "../lib/log.ts";
 import { SECOND_MS, dayOf, endOfDay } from "../lib/time.ts";
 import { callsFor, isPriced } from "./billing.ts";
-import { nextSlot, paceAheadMs } from "./pace.ts";
+import { paceAheadMs } from "./pace.ts";
 import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxReservedByProject, maxTtlSeconds, safetyLimit, shareOf } from "./policy.ts";
 import type { Decision, Demand } from "./policy.ts";
 import type { LedgerStore, ReservationRow } from "./store.ts";
 import { isProject } from "./types.ts";
-import type { CheckAnswer, Cost, Priority, Refusal, RefusedBy, Reservation, ReserveAnswer, ReserveRequest, Spender } from "./types.ts";
+import type { CheckAnswer, Cost, Refusal, RefusedBy, Reservation, ReserveAnswer, ReserveRequest, Spender } from "./types.ts";
 import { status } from "./views.ts";
 
 /** The wait before a retry while another batch reveals the price. */
@@ -43,7 +43,9 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
   const probing = isPriced(request.cost) && price === null;
   const lone = probing && store.openBatches() === 0;
   // If no call is left, a wait for the price would only hide that the quota is exhausted.
-  if (enforcing && probing && !lone && unspent(store, demand, now) > 0) return refused("price", calls, PRICE_POLL_MS);
+  if (enforcing && probing && !lone && unspent(store, demand, now) > 0) {
+    return { result: "refused", refusal: { refusedBy: "price", callsNeeded: calls, available: 0, waitMs: PRICE_POLL_MS } };
+  }
 
   const impossible = enforcing ? impossibility(store, demand, request.cost) : null;
   if (impossible !== null) return { result: "impossible", detail: impossible };
@@ -54,13 +56,12 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
     return { result: "refused", refusal: refusalOf(store, decision, demand, now) };
   }
 
-  const slot = takeSlot(store, request.priority, now);
-  if (slot.result === "refused") {
-    store.countRefusals("refusals", "pace", dayOf(now));
-    return refused("pace", demand.minCalls, slot.waitMs);
-  }
+  const afterReturnsMs = enforcing && isProject(request.caller) ? store.returns.waitMs(request.caller, now) : 0;
+  if (afterReturnsMs > 0) return refusedByPace(store, demand, { waitMs: afterReturnsMs, manyReturned: true }, now);
+  const turn = takeTurn(store, request, now);
+  if (turn.result === "refused") return refusedByPace(store, demand, turn, now);
   if (decision.result === "refused") recordWouldRefuse(store, decision.refusedBy, demand, now);
-  if (slot.late) recordWouldRefuse(store, "pace", demand, now);
+  if (turn.late) recordWouldRefuse(store, "pace", demand, now);
 
   const maxTtl = maxTtlSeconds(request.caller);
   const ttl = Math.min(request.ttlSeconds ?? DEFAULT_TTL_SECONDS, maxTtl) * SECOND_MS;
@@ -71,10 +72,10 @@ function grantOrRefuse(store: LedgerStore, request: ReserveRequest, now: number)
     calls: decision.result === "granted" ? decision.calls : calls,
     batch_of: "batchOf" in request.cost ? request.cost.batchOf : null,
     probe: lone ? 1 : 0,
-    start_at: slot.startAt,
-    pace_chain: slot.chain,
+    start_at: turn.startAt,
+    pace_chain: turn.chain,
     // The lifetime begins when the request may start, but the expiry is never later than the caller's longest lifetime from now.
-    expires_at: Math.min(Math.ceil(slot.startAt) + ttl, now + maxTtl * SECOND_MS),
+    expires_at: Math.min(Math.ceil(turn.startAt) + ttl, now + maxTtl * SECOND_MS),
   };
   return { result: "granted", reservation: asReservation(store.openReservation(reservation, now)) };
 }
@@ -178,27 +179,23 @@ function retryAt(
   }
 }
 
-type Slot =
-  /** `chain`: null for a slot that cannot be granted again. `late`: granted in observe mode, although the pace would refuse. */
+type TakenTurn =
+  /** `chain`: null for a turn outside the pace. `late`: granted in observe mode, although the pace would refuse. */
   | { readonly result: "granted"; readonly startAt: number; readonly chain: number | null; readonly late: boolean }
   | { readonly result: "refused"; readonly waitMs: number };
 
-/** The next slot of the pace, or an earlier one that was returned. Only `enforce` refuses. Without enforcement, the pace does not apply. */
-function takeSlot(store: LedgerStore, priority: Priority, now: number): Slot {
+/** Books a turn of the pace. Only `enforce` refuses. Without enforcement, the pace does not apply. */
+function takeTurn(store: LedgerStore, { caller, priority }: Pick<Spender, "caller" | "priority">, now: number): TakenTurn {
   const { state } = store;
   const { ratePerSecond, enforcement } = state.settings;
   if (enforcement === "off" || ratePerSecond === 0) return { result: "granted", startAt: now, chain: null, late: false };
-  const returned = store.takeReturnedSlot(state.paceChain, now, now + paceAheadMs(priority));
-  if (returned !== null) return { result: "granted", startAt: returned, chain: state.paceChain, late: false };
-
-  const slot = nextSlot(state.nextFreeAt, now, ratePerSecond, priority);
-  if (slot.result === "granted") {
-    // A slot before the next free one means that the clock stepped back.
-    if (slot.startAt < state.nextFreeAt) state.startPaceChain(slot.nextFreeAt);
-    else state.nextFreeAt = slot.nextFreeAt;
-    return { result: "granted", startAt: slot.startAt, chain: state.paceChain, late: false };
+  const turns = store.turns(now);
+  const turn = turns.book(caller, priority, now, state.pausedUntil);
+  if (turn.result === "granted") {
+    state.nextFreeAt = turns.nextFreeAt;
+    return { ...turn, chain: state.paceChain, late: false };
   }
-  if (enforcement === "enforce") return slot;
+  if (enforcement === "enforce") return turn;
   return { result: "granted", startAt: now + paceAheadMs(priority), chain: null, late: true };
 }
 
@@ -208,8 +205,17 @@ function recordWouldRefuse(store: LedgerStore, refusedBy: RefusedBy, { caller, c
   log.warn("Reservation would have been refused", { refused_by: refusedBy, caller, calls });
 }
 
-function refused(refusedBy: "price" | "pace", callsNeeded: number, waitMs: number): Outcome {
-  return { result: "refused", refusal: { refusedBy, callsNeeded, available: 0, waitMs } };
+function refusedByPace(store: LedgerStore, demand: Demand, wait: Pick<Refusal, "waitMs" | "manyReturned">, now: number): Outcome {
+  const { waitMs, manyReturned } = wait;
+  store.countRefusals("refusals", "pace", dayOf(now));
+  const refusal = {
+    refusedBy: "pace",
+    callsNeeded: demand.minCalls,
+    available: 0,
+    waitMs,
+    ...(manyReturned ? { manyReturned } : {}),
+  } as const;
+  return { result: "refused", refusal };
 }
 
 function answerToRepeat(row: ReservationRow, fingerprint: string): Outcome {

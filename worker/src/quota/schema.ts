@@ -159,6 +159,11 @@ const STEPS: readonly string[] = [
   ) WITHOUT ROWID;
   ALTER TABLE minutes ADD COLUMN charged INTEGER NOT NULL DEFAULT 0;
   `,
+  // Booked turns are read after each start of the ledger.
+  `
+  DROP INDEX returned_slots;
+  CREATE INDEX booked_turns ON reservations (pace_chain, start_at) WHERE pace_chain IS NOT NULL;
+  `,
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

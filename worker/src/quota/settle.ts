@@ -7,6 +7,7 @@ import { MIDNIGHT_MARGIN_MS, chargedPeriods, hourIn, possiblePeriods } from "./p
 import { remaining, remainingOfShare, shareOf } from "./policy.ts";
 import { applySignal, costOf, countUntracked, observe } from "./provider-count.ts";
 import type { LedgerStore, ReservationRow } from "./store.ts";
+import { isProject } from "./types.ts";
 import type { CommitAnswer, CommitRequest, Impossible, ReleaseAnswer, UnderWay } from "./types.ts";
 import { callerToday, status } from "./views.ts";
 
@@ -49,6 +50,7 @@ function commitRow(store: LedgerStore, row: ReservationRow, request: CommitReque
   if (late) chargeLate(store, row, cost, underWay, now);
   else charge(store, row, chargedPeriods(row.opened_at, now, underWay), cost, now);
   const charged = Math.max(cost, already);
+  if (row.state === "held" && request.calls === 0) releaseTurn(store, row, now);
   // Calls that were added without a reservation have equal times of opening and expiry.
   const reserved = row.state === "held" && row.expires_at > row.opened_at ? row.calls : already;
   const unreserved = cost - reserved;
@@ -130,9 +132,18 @@ export function release(store: LedgerStore, id: string, now: number): ReleaseAns
   if (row.state !== "held" && row.state !== "released") {
     return { result: "conflict", detail: `The reservation is ${row.state}: ${row.charged ?? 0} calls were charged` };
   }
-  if (row.state === "held") store.settle(row, "released", 0, now);
+  if (row.state === "held") {
+    releaseTurn(store, row, now);
+    store.settle(row, "released", 0, now);
+  }
   countUntracked(store, now);
   return { result: "released", calls: row.calls, status: status(store, now, { own: row.caller }) };
+}
+
+/** The caller did not use its turn. Projects may do so a limited number of times per minute, because others could have used the turns. */
+function releaseTurn(store: LedgerStore, row: ReservationRow, now: number): void {
+  store.releaseTurn(row, now);
+  if (isProject(row.caller)) store.returns.add(row.caller, now);
 }
 
 /** Charges calls that were made without a reservation, once per id. */

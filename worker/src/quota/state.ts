@@ -7,6 +7,7 @@ import type { EnforcementSwitch, Overrides, Settings } from "./types.ts";
 const VALUE_KEY = "remembered";
 const NEXT_FREE_KEY = "next_free_at";
 const CHAIN_KEY = "pace_chain";
+const PAUSE_KEY = "paused_until";
 
 /** One small JSON value, read once after a start and written through. */
 interface StateValue {
@@ -52,6 +53,8 @@ export class LedgerState {
   readonly #sql: SqlStorage;
   readonly #config: QuotaConfig;
   #value: StateValue = EMPTY;
+  /** Numbers of the pace, as stored. */
+  readonly #numbers = new Map<string, number>();
 
   constructor(sql: SqlStorage, config: QuotaConfig) {
     this.#sql = sql;
@@ -61,6 +64,7 @@ export class LedgerState {
 
   /** Reads the stored values again, after a start or after a rolled-back transaction. */
   reload(): void {
+    this.#numbers.clear();
     const stored = this.#read(VALUE_KEY);
     const known = stored === null ? {} : (JSON.parse(stored) as Partial<StateValue>);
     // Stores of the first releases lack `everCounted`. There, a provider's limit proves that the provider gave a count.
@@ -105,26 +109,46 @@ export class LedgerState {
     return this.#config.bulkBilling === "auto";
   }
 
-  /** Start of the next slot of the pace. */
+  /** Start of the turn after the latest booked one. */
   get nextFreeAt(): number {
-    return Number(this.#read(NEXT_FREE_KEY) ?? 0);
+    return this.#number(NEXT_FREE_KEY);
   }
 
   set nextFreeAt(at: number) {
-    this.#write(NEXT_FREE_KEY, String(at));
+    if (at !== this.nextFreeAt) this.#setNumber(NEXT_FREE_KEY, at);
   }
 
-  /**
-   * Number of the current chain of slots. A pause, a change of rate or a clock jump starts a new chain. Within a chain, no two slots are
-   * closer than the rate allows, so a released slot may be granted again. Slots of an earlier chain may be too close to those of this one.
-   */
+  /** End of the provider's pause. No turn begins before it. */
+  get pausedUntil(): number {
+    return this.#number(PAUSE_KEY);
+  }
+
+  /** Also moves the next turn, because the previous release knows no other pause. */
+  pauseUntil(at: number): void {
+    this.#setNumber(PAUSE_KEY, at);
+    this.nextFreeAt = Math.max(this.nextFreeAt, at);
+  }
+
+  /** Number of the current chain of turns. A change of the rate starts a new chain, because turns of an earlier one have another distance. */
   get paceChain(): number {
-    return Number(this.#read(CHAIN_KEY) ?? 0);
+    return this.#number(CHAIN_KEY);
   }
 
-  startPaceChain(nextFreeAt: number): void {
-    this.#write(CHAIN_KEY, String(this.paceChain + 1));
-    this.nextFreeAt = nextFreeAt;
+  /** The first turn of the new chain begins after the last one of the old chain. */
+  startPaceChain(now: number): void {
+    this.#setNumber(CHAIN_KEY, this.paceChain + 1);
+    this.pauseUntil(Math.max(now, this.nextFreeAt, this.pausedUntil));
+  }
+
+  #number(key: string): number {
+    const known = this.#numbers.get(key) ?? Number(this.#read(key) ?? 0);
+    this.#numbers.set(key, known);
+    return known;
+  }
+
+  #setNumber(key: string, value: number): void {
+    this.#write(key, String(value));
+    this.#numbers.set(key, value);
   }
 
   #read(key: string): string | null {

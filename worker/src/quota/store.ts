@@ -2,6 +2,7 @@
 import type { QuotaConfig } from "../env.ts";
 import { DAY_MS, dayOf } from "../lib/time.ts";
 import { LedgerCounts } from "./counts.ts";
+import { Returns, Turns, spacingMs } from "./pace.ts";
 import { LedgerState } from "./state.ts";
 import { LedgerTotals } from "./totals.ts";
 import { PROJECTS_CALLER, isProject } from "./types.ts";
@@ -47,7 +48,7 @@ export type ReservationRow = {
   charged_when_observed: number;
   charged: number | null;
   settled_at: number | null;
-  /** The chain of its slot in the pace. Null if it has no slot, or if another reservation took the slot. */
+  /** The chain of its turn in the pace. Null if it has no turn, or gave it back before its start. */
   pace_chain: number | null;
 };
 
@@ -75,8 +76,10 @@ export class LedgerStore {
   readonly state: LedgerState;
   readonly totals: LedgerTotals;
   readonly counts: LedgerCounts;
+  readonly returns = new Returns();
   readonly #sql: SqlStorage;
 
+  #turns: { readonly key: string; readonly turns: Turns } | null = null;
   /** Cached calls of all open reservations. Null if they must be summed up again. */
   #reserved: number | null = null;
   /** Cached time of the first expiry, null if no reservation is open. `undefined` if it must be read again. */
@@ -94,6 +97,7 @@ export class LedgerStore {
 
   /** Clears the caches after a rolled-back transaction. */
   reload(): void {
+    this.#turns = null;
     this.#reserved = null;
     this.#firstExpiry = undefined;
     this.#day = null;
@@ -187,15 +191,23 @@ export class LedgerStore {
     return row;
   }
 
-  /**
-   * The earliest unused slot of this chain that begins between the two times. Its reservation was released, or cost nothing, before the
-   * slot began. The caller now owns the slot, so it cannot be granted twice.
-   */
-  takeReturnedSlot(chain: number, after: number, until: number): number | null {
-    const sql = `UPDATE reservations SET pace_chain = NULL WHERE id = (
-        SELECT id FROM reservations WHERE charged = 0 AND pace_chain = ? AND start_at > ? AND start_at <= ? ORDER BY start_at LIMIT 1)
-      RETURNING start_at`;
-    return this.#sql.exec<{ start_at: number }>(sql, chain, after, until).toArray()[0]?.start_at ?? null;
+  /** The booked turns of the pace. Read again after a start, a rollback and a change of the rate. */
+  turns(now: number): Turns {
+    const { paceChain, nextFreeAt, settings } = this.state;
+    const key = `${paceChain} ${settings.ratePerSecond}`;
+    if (this.#turns?.key === key) return this.#turns.turns;
+    const since = now - spacingMs(settings.ratePerSecond);
+    const sql = "SELECT caller, start_at AS startAt FROM reservations WHERE pace_chain = ? AND start_at > ?";
+    const turns = new Turns(settings.ratePerSecond, nextFreeAt, this.#sql.exec<{ caller: string; startAt: number }>(sql, paceChain, since));
+    this.#turns = { key, turns };
+    return turns;
+  }
+
+  /** Releases the turn of a reservation. Another caller can book it if it has not begun. */
+  releaseTurn({ id, caller, start_at: startAt, pace_chain: chain }: ReservationRow, now: number): void {
+    if (chain === null || chain !== this.state.paceChain) return;
+    this.turns(now).release({ caller, startAt }, now);
+    if (startAt > now) this.#sql.exec("UPDATE reservations SET pace_chain = NULL WHERE id = ?", id);
   }
 
   /** Ends a reservation. `row`: its values before. */

@@ -89,6 +89,8 @@ export type Refusal = Refuser & {
   readonly available: number;
   /** The missing calls are not spent, only reserved. Open reservations may still be released. */
   readonly held?: true;
+  /** With `pace`: the project released too many reservations in the last minute. */
+  readonly manyReturned?: boolean;
   /** Set if an instance refused from its memory. It logs the number of such refusals once a second. */
   readonly remembered?: true;
   /** Milliseconds to wait before a retry. */

@@ -39,6 +39,13 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     calls_needed: 1,
     calls_charged: 0,
   },
+  rate_limited: {
+    detail:
+      "Your project released 30 reservations without use in the last minute. Try again in 12 s, and reserve only calls that you send.",
+    "violated-policies": ["returned-reservations"],
+    calls_needed: 1,
+    calls_charged: 0,
+  },
   project_suspended: {
     detail: "The project is suspended: quota:function_invocations_per_day until 2025-12-31T00:00:00Z.",
     reasons: [

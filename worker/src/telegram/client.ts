@@ -16,7 +16,7 @@ const MAX_CAPTION_CHARACTERS = 1_024;
 const MAX_DESCRIPTION_CHARACTERS = 500;
 
 const TIMEOUT_MS = 15_000;
-/** For up- or downloading a document of 19 MiB. */
+/** Time limit for the transfer of a document of 19 MiB. */
 const FILE_TIMEOUT_MS = 120_000;
 const MAX_ANSWER_BYTES = 256 * 1024;
 /** The caller handles longer pauses, because a job can sleep longer than a request. */
@@ -34,7 +34,7 @@ interface Repetition {
 export class TelegramError extends Error {
   override readonly name = "TelegramError";
   readonly retryable: boolean;
-  /** As Telegram requested. null: it did not. */
+  /** Pause that Telegram requested. null: it requested none. */
   readonly retryAfterSeconds: number | null;
 
   constructor(method: string, what: string, { retryable = false, retryAfterSeconds = null }: Repetition = {}) {

@@ -92,7 +92,7 @@ function has(error: unknown, flag: "retryable" | "overloaded"): boolean {
 
 /** Contains no internal details. The query stays counted, because it may have run. */
 function unavailable(cause: unknown): Problem {
-  return new Problem("storage_unavailable", "The project's database did not answer. A write may have taken place.", {
+  return new Problem("storage_unavailable", "The project's database did not answer. A write may have taken effect.", {
     members: { counted: true },
     retryAfterSeconds: RETRY_AFTER_SECONDS,
     cause,

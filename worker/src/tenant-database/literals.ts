@@ -74,7 +74,7 @@ export const textLiteral = (bytes: Uint8Array): string => `CAST(${blobLiteral(by
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A text as a literal on one line. */
+/** Text as a literal on one line. */
 export function lineText(bytes: Uint8Array): string {
   const text = decoded(bytes);
   return text === null || hasControl(text) ? textLiteral(bytes) : quoteText(text);

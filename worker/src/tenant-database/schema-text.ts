@@ -1,6 +1,6 @@
 /**
- * The text of a schema object in a dump: its tokens on one line, without comments. No project can insert a line of its own. Every reader
- * finds the same quotes as SQLite. No I/O. No clock.
+ * The text of a schema object in a dump: its tokens on one line, without comments. No project can insert a line of its own. Other
+ * programs find quotes at the same places as SQLite does. No I/O. No clock.
  */
 import { Buffer } from "node:buffer";
 import { refusalOf, statementsIn } from "./lexer.ts";

@@ -1,6 +1,6 @@
 /** Requests and answers of a project's database. Answers are plain data that JSON can hold. */
 
-/** A value of SQLite. Integers beyond 2^53, reals that JSON cannot hold, and bytes come as an object. As a parameter, it is the same value. */
+/** A value of SQLite. Integers beyond 2^53, reals that JSON cannot hold, and bytes are objects. Each form can also be sent as a parameter. */
 export type WireValue = string | number | null | { readonly $int: string } | { readonly $real: string } | { readonly $blob: string };
 
 /** `$int`: decimal digits. `$real`: as JavaScript reads it, which distinguishes 1.0 from 1. `$blob`: base64. */

@@ -1,15 +1,15 @@
 /** The clients' records of a storm: every response by request and result, and the unknown ones. No I/O. */
 
-/** Between a refusal and the return of its use in the background. */
+/** Longest time between a refusal and the return of its use in the background. */
 const GIVEN_BACK_WITHIN_MS = 1_000;
-/** A response may be read a little after its sender died. */
+/** A response may be read shortly after its sender was killed. */
 const READ_WITHIN_MS = 500;
 
 /** Results of a project's metered requests. */
 interface MeterBook {
-  /** Answered in a way that counts. */
+  /** Number of requests whose response shows that they count. */
   sure: number;
-  /** The response was lost: it may be counted. */
+  /** Number of requests whose response was lost. They may be counted. */
   lost: number;
   /** Times of refusals whose use is returned in the background. A kill may come first. */
   readonly givenBackAt: number[];

@@ -14,7 +14,7 @@ export interface Logged {
 }
 
 interface LocalWorkerdOptions {
-  /** The first one receives the requests. */
+  /** Workers of this workerd. The first one receives the requests. */
   readonly workers: V4WorkerOptions[];
   /** Folder for all storage. */
   readonly state: string;
@@ -52,7 +52,7 @@ export class LocalWorkerd {
     this.#miniflare = miniflare;
   }
 
-  /** Kills everything in it immediately, regardless of its work. */
+  /** Kills workerd immediately, regardless of its work. */
   async kill(): Promise<void> {
     const { miniflare } = this;
     this.#miniflare = null;
@@ -90,7 +90,7 @@ async function inTime(ready: Promise<unknown>): Promise<void> {
 
 const workerds = () => liveProcesses().filter(({ parent, name }) => parent === process.pid && name.startsWith("workerd"));
 
-/** Also waits until its end was noticed. */
+/** Whether the process exists. An ended process exists until its parent has noticed the end. */
 function lives(id: number): boolean {
   try {
     return process.kill(id, 0);

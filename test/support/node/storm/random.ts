@@ -22,7 +22,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   }
 
-  /** Both ends are included. */
+  /** A whole number from the first to the last value, both included. */
   whole(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1));
   }
@@ -37,7 +37,7 @@ export class Random {
     return item;
   }
 
-  /** Each with a probability by its weight. */
+  /** Picks an entry with a probability by its weight. */
   weighted<Item>(items: readonly (readonly [item: Item, weight: number])[]): Item {
     let left = this.next() * items.reduce((sum, [, weight]) => sum + weight, 0);
     for (const [item, weight] of items) {

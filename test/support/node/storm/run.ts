@@ -20,11 +20,11 @@ export interface Force {
   readonly clients: number;
   /** How often the Worker is killed. */
   readonly kills: number;
-  /** With fewer than these, it takes up to twice as long. */
+  /** With fewer results than these, the storm takes up to twice as long. */
   readonly answers: number;
   readonly harvests: number;
   readonly authorsOfEach: number;
-  /** Whether reservations of lost clients are waited for. Otherwise their lifetimes are shortened. */
+  /** Whether the storm waits for reservations of lost clients. Otherwise their lifetimes are shortened. */
   readonly patient: boolean;
 }
 
@@ -40,11 +40,11 @@ const CLIENTS = [
 const ENOUGH = 100_000;
 const FIRST_LIMIT = 80;
 const QUIET_MS = 200;
-/** Retries sooner than this are waited for, to verify that they happen. A third attempt is 40 s away. */
+/** The storm waits for retries that are due sooner, to verify that they happen. A third attempt is 40 s away. */
 const SOON_MS = 8_000;
 const SECOND_MS = 1_000;
 
-/** Setup, and everything after the storm. */
+/** Time limit for setup and for everything after the storm. */
 const AROUND_SECONDS = { patient: 400, impatient: 90 } as const;
 const DAY_MS = 86_400_000;
 
@@ -101,7 +101,7 @@ export async function rage(world: World, force: Force): Promise<void> {
     guarded(storm, async () => death(storm, random.fork("death"), force)),
   ];
   await storm.pause(force.seconds * SECOND_MS);
-  // On a busy machine, until there is enough to compare.
+  // On a busy machine, the storm continues until there is enough to compare.
   for (let more = 0; more < force.seconds && isThin(storm, force); more += 1) await storm.pause(SECOND_MS);
   storm.ending.abort();
   await Promise.all([...clients, ...around]);
@@ -152,7 +152,7 @@ export async function quiet(world: World, { patient }: Force): Promise<readonly 
   const { storm, ticks } = world;
   if (!patient) {
     await storm.ledger("UPDATE reservations SET expires_at = ? WHERE state = 'held'", Date.now() - SECOND_MS);
-    // It remembers when the next reservation expires.
+    // The ledger remembers when the next reservation expires.
     await storm.evict("QuotaLedger");
   }
   // After a crash, jobs that never started show no progress for a minute. Then housekeeping starts them.

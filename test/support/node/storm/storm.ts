@@ -3,14 +3,14 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { wakeJobs } from "../../../../scripts/start/wake-jobs.ts";
-import { ROOT, quietPorts } from "../process.ts";
+import { ROOT, freePorts } from "../process.ts";
 import { Journal } from "./journal.ts";
 import { LocalWorkerd } from "./local-workerd.ts";
 import type { Logged } from "./local-workerd.ts";
 import { Random } from "./random.ts";
 import { ADMIN_TOKEN, CONTROL, productWorkers, simulatorWorker } from "./workers.ts";
 
-/** The provider's name is the ledger's. */
+/** The ledger is named after its provider. */
 const LEDGER = "isbndb";
 
 type Value = string | number | null;
@@ -30,7 +30,7 @@ export interface Question {
   readonly method?: string;
   readonly path: string;
   readonly body?: unknown;
-  /** Default: the admin's. */
+  /** Token of the request. Default: the admin token. */
   readonly token?: string | null;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -51,7 +51,7 @@ export class Storm {
   static async open(seed: string): Promise<Storm> {
     const folder = mkdtempSync(join(tmpdir(), "storm-"));
     const journal = new Journal();
-    const port = await quietPorts();
+    const port = await freePorts();
     const place = (name: string, at: number) => ({ state: join(folder, name), port: at, onLog: note(journal, name) });
     const simulator = new LocalWorkerd({ ...place("simulator", port + 1), workers: [await simulatorWorker()] });
     const workers = await productWorkers(folder, { ISBNDB_BASE_URL: simulator.url });
@@ -68,7 +68,7 @@ export class Storm {
     return this.ending.signal.aborted;
   }
 
-  /** Ends early if the storm does. */
+  /** Sleeps. Ends early if the storm ends. */
   async pause(milliseconds: number): Promise<void> {
     const until = performance.now() + milliseconds;
     while (!this.over && performance.now() < until) await sleep(Math.min(LOOK_MS, milliseconds));
@@ -96,7 +96,7 @@ export class Storm {
         this.#answered(kind, path, answer);
         return answer;
       } catch (error) {
-        // The Worker was down, so it was not sent.
+        // The Worker was down, so the request was not sent.
         if (codeOf(error) === "ECONNREFUSED") continue;
         if (error instanceof Error && error.name === "TimeoutError") this.journal.fault(`${kind}: no answer within ${ANSWER_WITHIN_MS} ms`);
         this.journal.answered(kind, "lost");
@@ -134,7 +134,7 @@ export class Storm {
   }
 
   async wake(startedAt: number): Promise<void> {
-    // A wake that the storm interrupts is replaced by the next one.
+    // If the storm interrupts a wake job, the next start runs another one.
     await wakeJobs({ url: this.product.url, token: ADMIN_TOKEN }, startedAt, () => this.journal.count("wakes that failed"));
   }
 
@@ -173,7 +173,7 @@ export class Storm {
   async abortObjects(): Promise<void> {
     this.journal.brokenAt.push(Date.now());
     await this.#inside({});
-    // Like a restart, for local Workflows.
+    // For local Workflows, an abort is like a restart.
     await this.wake(Date.now());
   }
 

@@ -44,7 +44,7 @@ export const MONTHLY = 40;
 
 export async function settle(storm: Storm): Promise<Tenants> {
   const organizations = [["org_open", null] as const, [ALLOWANCE, MONTHLY] as const, ["org_reported", null] as const];
-  // Before all reported usage of today.
+  // The billing periods begin before all usage that is reported today.
   const billing_anchor = `${new Date().toISOString().slice(0, 10)}T00:00:00Z`;
   for (const [id, api_calls] of organizations) {
     await need(storm, "/api/organizations", { id, name: id, billing_anchor, quotas: { api_calls } }, 201);

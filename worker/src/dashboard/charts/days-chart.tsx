@@ -18,7 +18,7 @@ export interface DayBar {
 interface DaysChartProps<Bar extends DayBar> {
   readonly name: string;
   readonly bars: readonly Bar[];
-  /** How many days, today included. */
+  /** Number of days, including today. */
   readonly days: number;
   /** Today's limit, or null for unlimited. */
   readonly limit: number | null;

@@ -22,11 +22,11 @@ type Answered = Extract<Exchange, { kind: "answered" }>;
 
 export type Meaning =
   | "ok"
-  /** It may appear within 24 hours. */
+  /** The provider may add the book within 24 hours. */
   | "not_found"
-  /** Limit per second or minute. It ends soon. */
+  /** The limit per second or minute was exceeded. A retry works soon. */
   | "wait"
-  /** Daily limit. It ends at 00:00 UTC. */
+  /** The daily limit is used up until 00:00 UTC. */
   | "day_over"
   /** Wrong plan, or wrong host for the plan. */
   | "plan_refused"

@@ -1,4 +1,4 @@
-/** Books: one of the catalog, and the new releases of some months. */
+/** Reads a book from the catalog, and fetches the new releases of a range of months. */
 import { z } from "@hono/zod-openapi";
 import { Problem, invalidField } from "../../errors.ts";
 import { addressable } from "../../http/fields.ts";
@@ -99,7 +99,7 @@ const releasesAnswer = z
   .openapi("NewReleasesResult");
 
 enrichments(bookRoutes)("post", "/books/enrich-new-releases", {
-  summary: "Fetch new releases of some months",
+  summary: "Fetch new releases of a range of months",
   description: "Costs one provider call per page of each month and subject.",
   request: { body: jsonBody(releasesBody) },
   responses: { 200: withRateLimit("As far as it came", releasesAnswer) },

@@ -13,7 +13,7 @@ import { callerLabel, priority, quotaStatus } from "../quota/schemas.ts";
 
 export const enrichments = (router: OpenAPIHono<AppEnv>) =>
   operations(router, "Enrichment", meteredProject, ["quota_unavailable", "storage_unavailable"]);
-export const SPENDING = ["unprocessable", "cap_exceeded", "quota_exhausted", "pace_exceeded", "upstream_error"] as const;
+export const SPENDING = ["unprocessable", "cap_exceeded", "quota_exhausted", "pace_exceeded", "rate_limited", "upstream_error"] as const;
 
 /** The administrator may set the caller, as with a reservation. */
 export const spender = { caller: callerLabel.optional(), priority };

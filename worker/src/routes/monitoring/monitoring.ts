@@ -186,6 +186,6 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw invalidField("body", "must be JSON. It is cut off or damaged", undefined, "unprocessable");
+    throw invalidField("body", "must be valid JSON. It is incomplete or malformed", undefined, "unprocessable");
   }
 }

@@ -94,8 +94,8 @@ operation("post", "/projects/{id}/database/query", {
 
 function busy({ why, retryAfterSeconds }: Busy): Problem {
   const reasons = {
-    frozen: "A backup is being read. Reads continue. Writes wait until it is finished.",
-    importing: "A backup is being restored into this database.",
+    frozen: "A backup of this database is in progress. Reads continue. Writes are refused until it has finished.",
+    importing: "A backup is being restored into this database. Queries are refused until it has finished.",
   };
   return new Problem("database_busy", reasons[why], { retryAfterSeconds });
 }

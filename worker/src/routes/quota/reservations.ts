@@ -65,12 +65,12 @@ active("post", "/reservations", {
   summary: "Create a reservation",
   request: { query: z.object({ provider }), body: jsonBody(reservationBody) },
   responses: { 201: withRateLimit("The reservation", reservation) },
-  problems: ["conflict", "unprocessable", "quota_exhausted", "pace_exceeded"],
+  problems: ["conflict", "unprocessable", "quota_exhausted", "pace_exceeded", "rate_limited"],
 }).handle(async (c) => {
   const who = callerOf(c);
   const body = c.req.valid("json");
   if (body.min_calls !== undefined && body.min_calls > body.calls) {
-    throw invalidField("min_calls", `must be at most \`calls\`, ${body.calls}`, body.min_calls);
+    throw invalidField("min_calls", `must be at most \`calls\`, which is ${body.calls}`, body.min_calls);
   }
   if (who.kind === "admin" && body.id?.startsWith(PROJECT_CALLER_PREFIX)) {
     throw invalidField("id", `must not begin with ${PROJECT_CALLER_PREFIX}. Such ids belong to projects`, body.id);

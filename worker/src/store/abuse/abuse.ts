@@ -82,7 +82,7 @@ export function detectionStatements(
   return [row, ...(found ? [event] : []), ...flag];
 }
 
-/** Also sums up again the hours that were summed up before, now without the flagged minutes. */
+/** Flags the windows, and recalculates the sums of their hours without the flagged minutes. */
 function flagStatements(
   own: (sql: string, ...values: unknown[]) => D1PreparedStatement,
   { from, to }: WindowPair,

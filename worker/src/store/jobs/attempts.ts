@@ -120,7 +120,7 @@ export async function giveUpStep(
   );
 }
 
-/** In the order in which they started. */
+/** All attempts of a job, in the order in which they started. */
 export async function attemptsOf(db: D1Database, jobId: string): Promise<AttemptRow[]> {
   const sql = "SELECT * FROM job_attempts WHERE job_id = ? ORDER BY coalesce(started_at, ended_at), step, nth, attempt";
   const { results } = await stored(async () => db.prepare(sql).bind(jobId).all<AttemptRow>());

@@ -55,7 +55,7 @@ const asView = (row: KeyRow): ApiKeyView => ({
   versions: JSON.parse(row.versions) as KeyVersion[],
 });
 
-/** For a project that the operation has claimed. */
+/** Statements that add a key to a project that the operation has claimed. */
 export function addKeyStatements(db: D1Database, projectId: string, key: NewApiKey, operation: Operation): D1PreparedStatement[] {
   const add = `INSERT INTO api_keys (id, project_id, name, mode, scopes, expires_at, created_at)
     SELECT ?3, ?1, ?4, ?5, ?6, ?7, ?8 WHERE ${claimed("projects")}`;

@@ -1,5 +1,5 @@
 /**
- * The grace period after a rotation: the events of its end, and the uses of the earlier version. Each request checks the version's
+ * The grace period after a rotation: events about its end, and uses of the earlier version. Each request checks the version's
  * `expires_at`, so a version expires without any job. Times are epoch milliseconds.
  */
 import { claimed, ifClaimed } from "../changes.ts";

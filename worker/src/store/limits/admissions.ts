@@ -31,7 +31,7 @@ export interface KeyFacts {
   readonly version_expires_at: number | null;
   readonly key_expires_at: number | null;
   readonly revoked_at: number | null;
-  /** Of this version. */
+  /** Last use of this version of the key. */
   readonly last_used_at: number | null;
   readonly scopes: readonly Scope[];
   readonly project_id: string;
@@ -43,11 +43,11 @@ export interface KeyFacts {
   readonly organization_status: "ACTIVE" | "ARCHIVED";
   readonly billing_anchor: number;
   readonly monthly_api_calls: number | null;
-  /** Of the current billing period. Null if it has no row yet. */
+  /** End of the current billing period, and its calls. Null if it has no row yet. */
   readonly period_ends_at: number | null;
   readonly period_api_calls: number | null;
   readonly suspensions: readonly OpenSuspension[];
-  /** Of the requested meter. Null if there is none. */
+  /** Cap of the requested meter. Null if there is none. */
   readonly cap: number | null;
   readonly has_cap: number;
   readonly used: number;

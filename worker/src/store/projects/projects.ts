@@ -37,7 +37,7 @@ export interface ProjectRow {
   /** Its share of the provider's limit. Null: `share_mode` decides. */
   readonly calls_per_day: number | null;
   readonly share_mode: ShareMode;
-  /** Until this is done, its keys only read its own state. */
+  /** Until this is `done`, the project's keys can only read the project's state. */
   readonly provisioning: ProvisioningStatus;
   readonly changed_by: string;
   readonly created_at: number;
@@ -101,7 +101,7 @@ function hasStatus(status: ProjectStatus | null, ofOrganization: boolean): strin
       return `p.lifecycle = 'ACTIVE' AND p.id IN (SELECT s.project_id FROM suspensions s INDEXED BY ${OPEN_REASONS} WHERE ${isOpen("s", "?1")})`;
     case "ARCHIVED":
     case "DELETED":
-      // The first half makes the index of inactive projects match. Within one organization, the organization's index is better.
+      // The first condition lets SQLite use the index of inactive projects. Within one organization, the organization's index is better.
       return `${ofOrganization ? "" : "p.lifecycle <> 'ACTIVE' AND "}p.lifecycle = '${status}'`;
   }
 }

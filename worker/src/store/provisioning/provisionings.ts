@@ -41,7 +41,7 @@ export interface NewProvisioning {
   readonly jobId: string;
 }
 
-/** For a project that the operation has claimed. */
+/** Statement for a project that the operation has claimed. */
 export function addProvisioningStatement(
   db: D1Database,
   projectId: string,

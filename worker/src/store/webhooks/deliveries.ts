@@ -55,7 +55,7 @@ export interface AttemptRow {
 /** A delivery without an event. */
 export interface NewDelivery extends Pick<DeliveryRow, "id" | "webhook_id" | "project_id" | "message_id" | "event_type" | "payload"> {
   readonly isTest: boolean;
-  /** From then on dispatch requests a job, if the writer has not finished the delivery itself. */
+  /** From this time on, dispatch requests a job for the delivery, unless its writer has already finished it. */
   readonly dueAt: number;
   /** The job that added it. */
   readonly jobId: string | null;
@@ -154,7 +154,7 @@ function oldestUndelivered(limit: string, condition = "true"): string {
 }
 
 export interface Replayable {
-  /** At most `limit`. */
+  /** Number of deliveries, at most `limit`. */
   readonly deliveries: number;
   /** Creation time of the oldest one. Null if there are none. */
   readonly since: number | null;

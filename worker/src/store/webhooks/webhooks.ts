@@ -6,7 +6,7 @@ import type { After } from "../database.ts";
 import { addDeliveryStatement } from "./deliveries.ts";
 import type { NewDelivery } from "./deliveries.ts";
 
-/** `probation`: a test is in flight and decides. */
+/** `probation`: a test is in flight, and its result decides. */
 export const WEBHOOK_STATUSES = ["enabled", "disabled", "probation"] as const;
 export type WebhookStatus = (typeof WEBHOOK_STATUSES)[number];
 

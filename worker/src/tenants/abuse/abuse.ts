@@ -101,7 +101,7 @@ async function observe(db: D1Database, { projectId, pattern, given }: AbuseReque
   const evidence = unmeasured ? "given" : "measured";
   const verdict = unmeasured ? judgeGiven(pattern, given) : judgeMeasured(pattern, measured);
   const lifted = await lastLifted(db, projectId);
-  // A person who reactivated the project already knew these windows.
+  // The operator who reactivated the project already knew about these windows.
   if (verdict.verdict === "evident" && lifted !== null && lifted > pair.from * MINUTE_MS) {
     const why = `the project was reactivated at ${isoSeconds(lifted)}, so that earlier requests no longer count`;
     return { verdict: { verdict: "insufficient", why }, evidence, measured };
@@ -139,7 +139,7 @@ function detectionOf(
   return { run, projectId, pattern, asOf, decision, why: verdict.why, evidence, enforce, inputs, eventData, flagged };
 }
 
-/** Rounded for people. The decision uses the exact numbers next to them. */
+/** Rounded for people. The decision uses the exact numbers, which `inputs` holds too. */
 function roundedMetrics({ windows: [, latest], baseline }: Measured) {
   const perMinute = (requests: number, windows: number) => (windows === 0 ? null : rounded(requests / (windows * WINDOW_MINUTES)));
   return {

@@ -21,7 +21,7 @@ import { changeableProject } from "../projects/projects.ts";
 import { notReady } from "../limits/refusals.ts";
 import { failAbandoned, removeBackup } from "./retention.ts";
 
-/** Longest time from a backup's row to its job's row. */
+/** Longest time between adding a backup's row and adding its job's row. */
 const ENQUEUED_WITHIN_MS = 60_000;
 
 const subject = (id: string): string => `backup:${id}`;
@@ -45,7 +45,9 @@ export async function startBackup(deps: Deps, projectId: string, request: Backup
   const job = await jobId(requestedBy, "export_backup", idempotencyKey);
   const row = await claimBackup(deps, { job, projectId, exportType: request.exportType }, actor);
   if (row.export_type !== request.exportType) {
-    throw new Problem("conflict", "This idempotency key was used for another export_type.", { members: { backup_id: row.id } });
+    throw new Problem("conflict", "This idempotency key was used with another export_type. Use a new one.", {
+      members: { backup_id: row.id },
+    });
   }
   // An ended backup needs no job. Its job may already be deleted.
   if (row.status === "running") {

@@ -55,7 +55,7 @@ const hasContents = (answer: unknown): answer is Exclude<ContentsRead, string> =
 function merged<Read extends Contents>(before: Contents, after: Read): Read {
   const tables = [...before.tables, ...after.tables];
   if (JSON.stringify(tables).length > MAX_TABLES_CHARACTERS) {
-    throw new Problem("unprocessable", `The list of tables is too long: more than ${MAX_TABLES_CHARACTERS} characters of JSON.`);
+    throw new Problem("unprocessable", `The database has too many tables: their list exceeds ${MAX_TABLES_CHARACTERS} characters of JSON.`);
   }
   return { ...after, tables, schemaHash: before.schemaHash || after.schemaHash };
 }

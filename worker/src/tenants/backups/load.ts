@@ -59,7 +59,7 @@ export async function load(deps: Deps, loading: Loading): Promise<boolean> {
 /** Number of imported parts. Throws `conflict` or `unprocessable` if the import was refused. */
 function importedParts(answer: ImportAnswer): number {
   if (answer.result === "conflict") throw new Problem("conflict", answer.detail);
-  if (answer.result === "failed") throw new Problem("unprocessable", `SQLite rejects the dump: ${answer.message}`);
+  if (answer.result === "failed") throw new Problem("unprocessable", `SQLite rejected the dump: ${answer.message}`);
   return answer.pieces;
 }
 

@@ -25,7 +25,7 @@ import type { Loading } from "./load.ts";
 import { summaryOf } from "./stored.ts";
 import type { Contents } from "../../tenant-database/index.ts";
 
-/** Longest time from a restore's row to its job's row. */
+/** Longest time between adding a restore's row and adding its job's row. */
 const ENQUEUED_WITHIN_MS = 60_000;
 const BATCH = 20;
 /** An hour and a half, including the sleep between checks. */
@@ -162,7 +162,7 @@ export async function beginRestore(deps: Deps, job: string, projectId: string, b
   if (seen.job_id !== job)
     await retryRestore(db, seen, { ...seen, job_id: job }, newOperation({ actor: `job:${job}`, tenant: false }, clock()));
   const row = await findRestore(db, projectId);
-  if (row?.job_id !== job || row.status !== "running") throw new Problem("conflict", "Another job restores into this project.");
+  if (row?.job_id !== job || row.status !== "running") throw new Problem("conflict", "This restore has ended, or another job runs it.");
   const backup = await findBackup(db, backupId);
   if (backup === null || !isRestorable(backup)) throw new Problem("conflict", `The backup ${backupId} no longer exists.`);
   return loadingOf(row, backup);
@@ -180,7 +180,7 @@ function loadingOf({ project_id: name }: RestoreRow, backup: BackupRow): Loading
 export async function nextCheckAt({ db, clock }: Deps, job: string, projectId: string, check: number): Promise<number | null> {
   const [project, restore] = [await findProject(db, projectId, clock()), await findRestore(db, projectId)];
   if (restore?.job_id !== job || restore.status !== "running") {
-    throw new Problem("conflict", `This job no longer restores the project ${JSON.stringify(projectId)}.`);
+    throw new Problem("conflict", `The restore of the project ${JSON.stringify(projectId)} has ended, or another job runs it.`);
   }
   if (project !== null) assertNotDeleted(project);
   if (project?.provisioning === "done") return null;

@@ -21,7 +21,7 @@ export const KEPT_BACKUPS = 10;
 const FAILED_KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
 /** Each backup needs several calls to R2 and D1. */
 const BATCH = 20;
-/** Longest time from a backup's row to its job's row, including a delayed retry. */
+/** Longest time between adding a backup's row and adding its job's row, including a delayed retry. */
 const ENQUEUED_WITHIN_MS = 10 * 60_000;
 
 /** Marks a backup as failed whose job ended without recording a result. Releases the source and destroys the scratch database. */

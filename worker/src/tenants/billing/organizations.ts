@@ -112,7 +112,7 @@ async function assertNoActiveProjects(db: D1Database, id: string): Promise<void>
   throw new Problem("conflict", `The organization has ${active} active ${active === 1 ? "project" : "projects"}. Archive them first.`);
 }
 
-/** As the API returns it. */
+/** An organization as the API returns it. */
 export function organizationJson(row: OrganizationView, now: number) {
   const period = billingPeriodAt(row.billing_anchor, now);
   return {

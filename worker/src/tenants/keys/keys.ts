@@ -145,7 +145,7 @@ export const newVersion = (version: number, now: number): KeyVersion => ({
   grace_uses: 0,
 });
 
-/** As the API returns it, without the secret. */
+/** A key as the API returns it, without the secret. */
 export function keyJson(key: ApiKeyView) {
   return {
     id: key.id,

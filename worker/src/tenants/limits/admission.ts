@@ -95,7 +95,7 @@ export async function admitKey(
   return { result: "refused", refusal };
 }
 
-/** A failure after this time is a database that hangs until the platform ends the query. A retry would make the caller wait twice. */
+/** After this time, a failure means that the database hung until the platform ended the query. A retry would make the caller wait twice. */
 const MAX_RETRIED_FAILURE_MS = 5_000;
 
 /** The row's id makes a retry safe: the use counts once, whether the first attempt succeeded or not. */

@@ -72,7 +72,7 @@ async function withPeriods(db: D1Database, reads: readonly ReadEvent[]): Promise
     const { event } = read;
     const period = periodOfEvent(event, owner);
     if (!period) {
-      const message = `must not be before the organization's first billing period, ${isoSeconds(owner.billing_anchor)}`;
+      const message = `must not be before the organization's first billing period began, at ${isoSeconds(owner.billing_anchor)}`;
       const error = sentenceOf({ path: "occurred_at", message, value: isoSeconds(event.occurred_at) });
       return { result: "refused", id: event.id, status: 422, error };
     }

@@ -23,7 +23,7 @@ const READY_RETRY_SECONDS = 2;
 /** Provisioning is in progress, or is being rolled back. */
 export function notReady(projectId: string, failed: boolean): Problem {
   const why = failed
-    ? "could not be provisioned and is being rolled back. Create it again"
+    ? "could not be provisioned and is being rolled back. Create it again afterwards"
     : "is being provisioned. Its keys work when that is complete";
   return new Problem("project_not_ready", `The project ${projectId} ${why}.`, { retryAfterSeconds: READY_RETRY_SECONDS });
 }

@@ -14,7 +14,10 @@ import { organizationJson } from "../billing/organizations.ts";
 import { getProject } from "../projects/projects.ts";
 import { capState, percentOf, thresholdsReached } from "./thresholds.ts";
 
-/** Usage of a cap. Null if the source has no data, which is not 0. A level below 0 is a closing whose opening was not reported yet. */
+/**
+ * Usage of a cap. Null if the source has no data, which is not 0. A level is below 0 if a closed connection was reported before its
+ * opening. It counts as 0.
+ */
 function usedOf(row: Pick<UsageRow, "counted" | "level"> | undefined, kind: "counter" | "gauge"): number | null {
   if (!row) return null;
   if (kind === "counter") return row.counted ?? 0;

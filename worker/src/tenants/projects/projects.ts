@@ -175,7 +175,7 @@ export function assertNotRollingBack({ id, provisioning, provisioned }: ProjectV
 async function invalidOrganization({ db, clock }: Store, organizationId: string): Promise<Problem> {
   const organization = await findOrganization(db, organizationId, clock());
   const why = organization ? "it is archived" : "it does not exist";
-  return new Problem("unprocessable", `organization_id: ${JSON.stringify(organizationId)} cannot own a project: ${why}.`);
+  return new Problem("unprocessable", `The organization ${JSON.stringify(organizationId)} cannot own a project, because ${why}.`);
 }
 
 /** Throws `not_found`. */
@@ -248,7 +248,7 @@ export async function patchProject(store: Store, id: string, patch: ProjectPatch
 function stillSuspended({ id, suspensions }: ProjectView): Problem {
   const reasons = suspensions.map(reasonJson);
   const list = reasons.map(({ reason }) => reason).join(", ");
-  const detail = `The project ${JSON.stringify(id)} is suspended: ${list}. Lift that with POST /api/projects/${id}/reactivate.`;
+  const detail = `The project ${JSON.stringify(id)} is suspended: ${list}. Reactivate it with POST /api/projects/${id}/reactivate.`;
   return new Problem("conflict", detail, { members: { reasons } });
 }
 
@@ -257,7 +257,7 @@ async function assertOrganizationActive(store: Store, organizationId: string): P
   if (organization?.status !== "ACTIVE") throw await invalidOrganization(store, organizationId);
 }
 
-/** As the API returns it. */
+/** A project as the API returns it. */
 export function projectJson(row: ProjectView) {
   return {
     id: row.id,

@@ -41,7 +41,8 @@ export async function deliveryWithAttempts(
 export async function replayDelivery(store: Store, readProject: ReadProject, id: string, actor: Actor): Promise<DeliveryRow> {
   const project = await readProject();
   const delivery = await getDelivery(store, project.id, id);
-  if (delivery.is_test === 1) throw new Problem("conflict", "This is a test. Send another one with POST …/webhooks/{webhook_id}/test.");
+  if (delivery.is_test === 1)
+    throw new Problem("conflict", "A test cannot be resent. Send a new test with POST …/webhooks/{webhook_id}/test.");
   if (delivery.status === "pending") return delivery;
   assertNotAbusive(project, actor);
   assertProjectActive(project);

@@ -157,7 +157,7 @@ async function requireSuccessfulTest(deps: WebhookDeps, test: NewDelivery): Prom
   const webhook = await getWebhook(deps, test.project_id, test.webhook_id);
   if (webhook.status === "enabled") return;
   const why = "error" in outcome && outcome.error !== null ? outcome.error : "The webhook was changed meanwhile.";
-  throw new Problem("unprocessable", `The webhook stays disabled, because its test was not answered with 2xx. ${why}`, {
+  throw new Problem("unprocessable", `The webhook stays disabled, because the receiver did not answer its test with 2xx. ${why}`, {
     members: { webhook: webhookJson(webhook), delivery_id: test.id },
   });
 }

@@ -10,7 +10,7 @@ import { ADMIN_TOKEN } from "../workers.ts";
 const SOME_TIME_MS = 1_000;
 /** Exit codes after which a later start continues. */
 const EXIT = { done: 0, fatal: 1, exhausted: 2, failures: 3 } as const;
-/** Used once the faults have stopped. */
+/** Most starts of one harvest after the faults have stopped. */
 const MAX_STARTS = 10;
 
 export class HarvestBook {
@@ -22,7 +22,7 @@ export class HarvestRun {
   readonly #desk = new HarvestDesk();
   readonly #storm: Storm;
   readonly #random: Random;
-  /** All output of all its processes. */
+  /** Output of all processes of this harvest. */
   output = "";
 
   constructor(storm: Storm, random: Random, place: number, authors: number) {
@@ -36,7 +36,7 @@ export class HarvestRun {
     const source = `--authors=${this.#desk.list(this.names)}`;
     let options = [source];
     for (let starts = 0; starts < MAX_STARTS; starts += this.#storm.over ? 1 : 0) {
-      // Some wait for new calls themselves, others are started again.
+      // Some harvests wait for new calls themselves, others are started again.
       const waiting = this.#random.chance(60) ? ["--wait"] : [];
       const command = this.#desk.start(...options, "--retry-pause=0.3", ...waiting);
       const code = await this.#watched(command);
@@ -71,7 +71,7 @@ export class HarvestRun {
     return end;
   }
 
-  /** Killed before its first checkpoint, it starts again. */
+  /** Whether the first checkpoint exists. Without it, the harvest starts from the beginning. */
   #begun(): boolean {
     try {
       readFileSync(this.#desk.checkpoint);

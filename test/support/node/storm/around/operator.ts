@@ -86,10 +86,10 @@ async function changeCaps({ storm }: Around, random: Random): Promise<void> {
   if (answer.status !== 200) storm.journal.fault(`caps: ${answer.status} ${answer.text}`);
 }
 
-/** Repeated with one idempotency key, it is one. */
+/** Requests with the same idempotency key create one job. */
 async function askForJob({ storm, operator }: Around, random: Random): Promise<void> {
   const key = `storm-${operator.next()}`;
-  // The first ones are asleep when the Worker dies.
+  // Delayed jobs are asleep when the Worker is killed.
   const delay = random.chance(70) ? { delay_seconds: random.whole(1, 5) } : {};
   const body = { type: "check_usage_limits", payload: { enforce_limits: random.chance(70) }, idempotency_key: key, ...delay };
   for (let times = random.whole(1, 2); times > 0; times -= 1) {

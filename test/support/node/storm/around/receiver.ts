@@ -31,13 +31,13 @@ export class Receiver {
   readonly endpoints: Endpoint[] = [];
   /** `<endpoint> <message>`, with its body. */
   readonly seen = new Map<string, string>();
-  /** Those accepted with 2xx. */
+  /** Messages that the receiver accepted with 2xx. */
   readonly taken = new Set<string>();
   readonly #server = createServer((request, response) => void this.#receive(request, response));
   readonly #secrets = new Map<string, Webhook>();
   readonly #random: Random;
   readonly #journal: Journal;
-  /** From then on it accepts every message. */
+  /** If true, the receiver accepts every message. */
   calm = false;
 
   constructor(random: Random, journal: Journal) {
@@ -70,7 +70,7 @@ export class Receiver {
     const name = `${this.endpoints[Number(path.slice(1))]?.id ?? path} ${message}`;
     this.#check(path, name, request, body);
     this.#journal.count("webhooks received");
-    // A receiver accepts a message again, which it recognizes by its id.
+    // The receiver accepts a repeated message, which it recognizes by the id.
     const how = this.taken.has(name) || this.calm ? "take" : this.#random.weighted(HOWS);
     this.#journal.count(`webhooks: ${how}`);
     switch (how) {
@@ -92,7 +92,7 @@ export class Receiver {
 
   #take(name: string, response: ServerResponse): void {
     if (this.taken.has(name)) this.#journal.count("webhooks taken again");
-    // Passed to the system. Whether it is read is unknown here.
+    // The response was passed to the system. This process does not know whether the Worker read it.
     response.writeHead(204).end(() => this.taken.add(name));
   }
 

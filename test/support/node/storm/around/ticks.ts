@@ -8,7 +8,7 @@ const MINUTE_MS = 60_000;
 export interface Tick {
   readonly cron: string;
   readonly time: number;
-  /** Whether it was acknowledged. */
+  /** Whether the tick was acknowledged. */
   heard: boolean;
 }
 
@@ -41,7 +41,7 @@ export async function tick({ storm, ticks }: Around, random: Random): Promise<vo
   }
 }
 
-/** Uses the runtime's own endpoint. Lost ticks are not repeated. */
+/** Sends a tick to the runtime's own endpoint. A lost tick is not repeated. */
 export async function send(storm: Storm, one: Tick): Promise<void> {
   const query = new URLSearchParams({ cron: one.cron, time: String(one.time), format: "json" });
   const answer = await storm.ask("tick", { path: `/cdn-cgi/local/scheduled?${query.toString()}`, token: null });

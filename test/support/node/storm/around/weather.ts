@@ -19,7 +19,7 @@ const KINDS: readonly (readonly [(random: Random) => object, number])[] = [
 ];
 
 export async function misbehave(storm: Storm, random: Random): Promise<void> {
-  // Limited in time: with few requests, an unused fault would remain for all later clients.
+  // The fault is limited in time. Otherwise an unused fault would remain for all later clients.
   await storm.control("DELETE", "/faults");
   const fault = { ...random.weighted(KINDS)(random), times: random.whole(1, 3), after: random.whole(0, 3) };
   await storm.control("POST", "/faults", fault);
@@ -33,11 +33,11 @@ export async function evict(storm: Storm, random: Random): Promise<void> {
   if (evicted) storm.journal.count(project === "" ? "evictions of the ledger" : "evictions of tenants' databases");
 }
 
-/** Like the platform moving objects to another machine during requests. */
+/** The platform, too, moves objects to another machine during requests. */
 export async function breakOff(storm: Storm): Promise<void> {
   while (!storm.product.running) await storm.pause(10);
   storm.journal.count("times that all objects were aborted");
-  // The Worker may be killed meanwhile.
+  // The Worker may be killed in the meantime.
   await storm.abortObjects().catch(() => undefined);
 }
 

@@ -33,7 +33,7 @@ async function compare({ storm }: World, books: Comparison, name: string, run: H
   const known = names.filter((author) => !author.startsWith("Nobody"));
   const found = await Promise.all(
     known.map(async (author_name) => {
-      // Its bibliography is complete, so this is free.
+      // The author's bibliography is complete, so this request is free.
       const { body } = await storm.insist("look again", {
         method: "POST",
         path: "/api/authors/enrich-bibliography",

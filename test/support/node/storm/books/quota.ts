@@ -27,9 +27,9 @@ export interface QuotaFigures {
   readonly charged: number;
   /** Clients that disappeared with unspent reservations. */
   readonly handOver: number;
-  /** The provider refused or did not process it, but it was charged. */
+  /** Calls that the provider refused or did not process, but that were charged. */
   readonly unbilled: number;
-  /** Granted, and the Worker died before the request was sent or confirmed. */
+  /** Granted calls whose Worker was killed before the request was sent or confirmed. */
   readonly unseen: number;
   readonly refused: number;
   readonly outcomes: Readonly<Record<string, number>>;

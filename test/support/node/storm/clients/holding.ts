@@ -52,7 +52,7 @@ export async function hold(world: Around, random: Random): Promise<void> {
   const body = byProject ? { id, calls: wanted, ...life } : { id, calls: wanted, caller: HAND, ...life };
   const reserve = { method: "POST", path: "/api/quota/reservations", body };
   const granted = await settled("reserve", reserve);
-  // It was granted, the response was lost, and it expired before it was requested again.
+  // The reservation was granted, but its response was lost. It expired before the client requested it again.
   if (granted.status === 409) holds.holds.set(id, { caller, calls: wanted, spent: 0, charge: wanted });
   if (granted.status !== 201) return;
   const calls = Number(granted.body["calls"]);
@@ -66,7 +66,7 @@ export async function hold(world: Around, random: Random): Promise<void> {
   const end = random.weighted([["commit", 70] as const, ["release", 20] as const, ["forget", 10] as const]);
   if (end === "release") {
     const released = await settled("release", { method: "DELETE", path });
-    // Late: it had expired and was charged.
+    // A refused release was late: the reservation had expired and was charged.
     holds.holds.set(id, { caller, calls, spent: 0, charge: released.status === 200 ? 0 : calls });
     if (released.status === 200 && random.chance(20)) {
       const again = await settled("release again", { method: "DELETE", path });
@@ -74,7 +74,7 @@ export async function hold(world: Around, random: Random): Promise<void> {
     }
     return;
   }
-  // Nothing may be sent after it expired.
+  // Nothing may be sent after the reservation has expired.
   const inTime = Date.now() < Date.parse(String(granted.body["expires_at"])) - 500;
   const spent = inTime ? (end === "forget" ? random.whole(0, calls) : random.chance(80) ? calls : random.whole(1, calls)) : 0;
   if (spent > 0) await storm.control("POST", "/spend", { calls: spent });

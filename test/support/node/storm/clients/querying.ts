@@ -22,7 +22,7 @@ interface Around {
 }
 
 export class RowBook {
-  /** By project, then by the row's id. */
+  /** Result of each row, by project and then by the row's id. */
   readonly rows = new Map<string, Map<string, Fate>>();
   #number = 0;
 
@@ -41,12 +41,12 @@ export class RowBook {
 const TABLE = "CREATE TABLE IF NOT EXISTS storm (id TEXT PRIMARY KEY, text TEXT NOT NULL)";
 const INSERT = "INSERT INTO storm (id, text) VALUES (?, ?)";
 const SELECT = "SELECT count(*), max(length(text)) FROM storm";
-/** SQLite receives and refuses it, so it counts. */
+/** SQLite receives and refuses the statement, so it counts. */
 const WRONG = "INSERT INTO storm (id) VALUES ('without a text')";
 
 const METER = "db_queries_per_day";
 
-/** Through the admin's route, which is not counted. */
+/** Uses the admin token, so that the query is not counted. */
 export async function makeTables({ storm, tenants }: Around): Promise<void> {
   const names = WHO.map(([name]) => name);
   await Promise.all(names.map(async (name) => storm.insist("setting up", { method: "POST", ...at(tenants[name]), body: { sql: TABLE } })));

@@ -27,7 +27,7 @@ interface Around {
 }
 
 export class ReportBook {
-  /** Acknowledged, each once. */
+  /** Acknowledged events, each once. */
   readonly events = new Map<string, UsageEvent>();
   #number = 0;
 

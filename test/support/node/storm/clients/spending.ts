@@ -6,7 +6,7 @@ import type { TenantName } from "../tenants.ts";
 import type { World } from "../world.ts";
 import { metered } from "./metered.ts";
 
-/** Few enough to be requested again, so that the catalog is used too. */
+/** Few enough authors and ISBNs that clients request some again, so that the catalog is used too. */
 const AUTHORS = 400;
 const ISBNS = 20_000;
 const FIRST_MONTH_OF = 2_020;

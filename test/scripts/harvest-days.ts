@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { authorNamed } from "../../scripts/isbndb-simulator/authors.ts";
-import { Coordinator } from "../support/node/coordinator.ts";
+import type { Coordinator } from "../support/node/coordinator.ts";
 import { SOAK } from "../support/node/soak.ts";
 import { HarvestDesk, eventsIn } from "../support/node/harvest.ts";
+import { sharedCoordinator } from "../support/node/shared-coordinator.ts";
 
 const DAYS = 4;
 /** `npm run test:soak` has 500 calls per day and 2,000 authors. */
@@ -11,12 +12,12 @@ const AUTHORS = DAYS * DAY;
 
 /** Mostly unknown names, which cost a call too, and some authors with one page of books. */
 const WORLD = { authors: {}, releases: {}, unknown_percent: 2 };
-const people = Array.from({ length: 1_000 }, (_, index) => `Writer ${index}`)
+const people = Array.from({ length: 1_000 }, (_, index) => `Diarist ${index}`)
   .filter((name) => authorNamed(name, WORLD).total <= 60)
   .slice(0, AUTHORS / 10);
-const names = Array.from({ length: AUTHORS }, (_, index) => (index % 10 === 0 ? (people[index / 10] ?? "") : `Nobody ${index}`));
+const names = Array.from({ length: AUTHORS }, (_, index) => (index % 10 === 0 ? (people[index / 10] ?? "") : `Nobody today ${index}`));
 
-const coordinator = new Coordinator();
+let coordinator: Coordinator;
 const desk = new HarvestDesk();
 
 const call = async (method: string, path: string, body?: object): Promise<Record<string, unknown>> => {
@@ -26,15 +27,12 @@ const call = async (method: string, path: string, body?: object): Promise<Record
 };
 
 beforeAll(async () => {
-  await coordinator.start("--no-demo");
+  coordinator = await sharedCoordinator();
   [desk.url, desk.token] = [coordinator.url, coordinator.token];
   await call("PUT", "/api/quota/settings", { daily_limit: DAY, safety_buffer: 0, background_floor: 0, rate_per_second: 0 });
   await fetch(`${coordinator.simulatorUrl}/_simulator/settings`, { method: "PUT", body: JSON.stringify({ rate_per_second: 0 }) });
 });
-afterAll(async () => {
-  await coordinator.stop();
-  desk.clear();
-});
+afterAll(() => desk.clear());
 
 it(`harvests ${AUTHORS} authors in four days of ${DAY} calls, continuing after each reset`, async () => {
   const spent: unknown[] = [];

@@ -2,20 +2,19 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Webhook } from "standardwebhooks";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { complaints, exampleOf, readDocument, requestOf } from "../support/node/document.ts";
 import type { Endpoint } from "../support/node/document.ts";
-import { startProduct } from "../support/node/product.ts";
+import { sharedProduct } from "../support/node/product.ts";
 import type { Product } from "../support/node/product.ts";
 
 let product: Product;
 let endpoints: readonly Endpoint[];
 
 beforeAll(async () => {
-  product = await startProduct({ ALLOW_PRIVATE_WEBHOOKS: "true" });
+  product = await sharedProduct();
   ({ endpoints } = await readDocument(product));
 });
-afterAll(async () => product.stop());
 
 const endpoint = (name: string): Endpoint => {
   const found = endpoints.find((each) => each.name === name);
@@ -49,6 +48,10 @@ describe("the examples of the document", () => {
     const answer = await fetch(new URL(path, product.url), { headers });
     await answer.arrayBuffer();
     return [answer.status, answer.headers.get("content-type")];
+  };
+
+  const untilEnded = async (path: string): Promise<void> => {
+    await expect.poll(async () => (await product.call("GET", path)).body["status"], { timeout: 20_000 }).not.toBe("running");
   };
 
   const createReservation = async (id: string): Promise<string> => {
@@ -141,7 +144,7 @@ describe("the examples of the document", () => {
     expect(await differencesOf("POST /api/projects/{id}/backups", 202)).toEqual([]);
     const { body } = await product.call<{ backups: { id: string }[] }>("GET", `${project}/backups`);
     const backup_id = body.backups[0]?.id ?? "none";
-    while ((await product.call("GET", `${project}/backups/${backup_id}`)).body["status"] === "running");
+    await untilEnded(`${project}/backups/${backup_id}`);
     expect(await differencesOf("GET /api/projects/{id}/backups", 200)).toEqual([]);
     expect(await differencesOf("GET /api/projects/{id}/backups/{backup_id}", 200, { backup_id })).toEqual([]);
     expect(await differencesOf("GET /api/projects/{id}/backups/{backup_id}/manifest", 200, { backup_id })).toEqual([]);
@@ -151,7 +154,7 @@ describe("the examples of the document", () => {
     ]);
     expect(await differencesOf("POST /api/projects/{id}/backups/{backup_id}/restore", 202, { backup_id })).toEqual([]);
     const copy = { id: "proj_reading_list_copy" };
-    while ((await product.call("GET", `/api/projects/${copy.id}/restore`)).body["status"] === "running");
+    await untilEnded(`/api/projects/${copy.id}/restore`);
     expect(await differencesOf("GET /api/projects/{id}/restore", 200, copy)).toEqual([]);
     expect(await differencesOf("DELETE /api/projects/{id}/backups/{backup_id}", 200, { backup_id })).toEqual([]);
     await product.call("DELETE", `/api/projects/${copy.id}?permanent=true`);

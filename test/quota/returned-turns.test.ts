@@ -1,5 +1,5 @@
-/** Returned slots of the pace. Slots in use keep their distance after any releases, commits, pauses and waits. */
-import { runInDurableObject } from "cloudflare:test";
+/** Returned turns of the pace. Booked turns keep their distance after any releases, commits, pauses and waits. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test, vi } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
@@ -7,8 +7,8 @@ import { freshStart, ledger, settings } from "../support/worker.ts";
 
 const SPACING_MS = 334;
 
-const reserve = async (id: string, priority: "interactive" | "background" = "interactive") =>
-  createDeps(env, () => Date.now()).quota.reserve({ id, cost: { calls: 1 }, caller: "project:a", priority });
+const reserve = async (id: string, caller = "job.a", priority: "interactive" | "background" = "interactive") =>
+  createDeps(env, () => Date.now()).quota.reserve({ id, cost: { calls: 1 }, caller, priority });
 
 /** Pseudorandom integers below `limit`, the same in every run. */
 function randomIntegers(seed: number): (limit: number) => number {
@@ -38,7 +38,7 @@ test.each([1, 2, 3, 4])("in any order, no two requests are sent closer than the 
       case 2: {
         const id = `s${step}`;
         const priority = random(4) === 0 ? "background" : "interactive";
-        const answer = await reserve(id, priority);
+        const answer = await reserve(id, `job.${random(4)}`, priority);
         if (answer.result === "granted") held.set(id, answer.reservation.startAt);
         if (answer.result === "granted") granted += 1;
         else refused += 1;
@@ -63,41 +63,40 @@ test.each([1, 2, 3, 4])("in any order, no two requests are sent closer than the 
   }
   const turns = [...sent, ...held.values()].toSorted((a, b) => a - b);
   const gaps = turns.slice(1).map((at, index) => at - (turns[index] ?? 0));
-  expect(granted).toBeGreaterThan(100);
+  expect(granted).toBeGreaterThan(80);
   expect(refused).toBeGreaterThan(0);
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(SPACING_MS);
 });
 
-test("returned slots do not shorten the provider's pause", async () => {
+test("returned turns do not shorten the provider's pause", async () => {
   for (let index = 0; index < 10; index += 1) await reserve(`r${index}`);
   const now = Date.now();
   const settlement = { sent: "yes", underWay: { from: now, to: now }, delivered: false, report: null } as const;
   await ledger().commit({ id: "r0", settlement: { ...settlement, signal: "wait", retryAfterSeconds: 5 } });
-  await ledger().release("r3");
-  await ledger().release("r9");
-  expect(await reserve("after")).toMatchObject({ result: "granted", reservation: { startAt: now + 5_000 } });
+  for (let index = 1; index < 10; index += 1) await ledger().release(`r${index}`);
+  expect(await reserve("after", "job.b")).toMatchObject({ result: "granted", reservation: { startAt: now + 15 * SPACING_MS } });
   await ledger().release("after");
-  expect(await reserve("again")).toMatchObject({ reservation: { startAt: now + 5_000 } });
+  await evictDurableObject(ledger());
+  expect(await reserve("again", "job.c")).toMatchObject({ reservation: { startAt: now + 15 * SPACING_MS } });
 });
 
-test("a returned slot goes to one of many concurrent requests", async () => {
+test("a returned turn goes to one of many concurrent requests", async () => {
   for (let index = 0; index < 5; index += 1) await reserve(`r${index}`);
   await ledger().release("r2");
-  const answers = await Promise.all(Array.from({ length: 20 }, async (_, index) => reserve(`n${index}`)));
-  const starts = answers.map((answer) => (answer.result === "granted" ? answer.reservation.startAt - Date.now() : -1));
-  expect(starts.toSorted((a, b) => a - b)).toEqual([2, ...Array.from({ length: 19 }, (_, index) => 5 + index)].map((n) => n * SPACING_MS));
+  const answers = await Promise.all(Array.from({ length: 20 }, async (_, index) => reserve(`n${index}`, `job.${index}`)));
+  const starts = answers.flatMap((answer) => (answer.result === "granted" ? [(answer.reservation.startAt - Date.now()) / SPACING_MS] : []));
+  expect(starts.filter((start) => start === 2)).toHaveLength(1);
+  expect(new Set(starts).size).toBe(20);
 });
 
-test("the ledger's rows keep a slot only until it is granted again", async () => {
-  for (const id of ["a", "b"]) await reserve(id);
+test("a ledger that was evicted knows the booked turns", async () => {
+  for (const id of ["a", "b", "c"]) await reserve(id);
   await ledger().release("b");
-  await reserve("c");
+  await evictDurableObject(ledger());
+  expect(await reserve("d", "job.b")).toMatchObject({ reservation: { startAt: Date.now() + SPACING_MS } });
+  expect(await reserve("e", "job.c")).toMatchObject({ reservation: { startAt: Date.now() + 3 * SPACING_MS } });
   await runInDurableObject(ledger(), (_, { storage }) => {
-    const rows = storage.sql.exec("SELECT id, pace_chain IS NULL AS gone FROM reservations ORDER BY id").toArray();
-    expect(rows).toEqual([
-      { id: "a", gone: 0 },
-      { id: "b", gone: 1 },
-      { id: "c", gone: 0 },
-    ]);
+    const rows = storage.sql.exec("SELECT id FROM reservations WHERE pace_chain IS NULL").toArray();
+    expect(rows).toEqual([{ id: "b" }]);
   });
 });

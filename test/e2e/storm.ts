@@ -1,18 +1,19 @@
 /** The built Worker and the simulator, each over real HTTP on loopback, with real concurrency from another process. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startProduct } from "../support/node/product.ts";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { sharedProduct } from "../support/node/product.ts";
 import type { Product } from "../support/node/product.ts";
 import { SOAK } from "../support/node/soak.ts";
 
 /** The limit, and the number of requests. */
-const [LIMIT, REQUESTS] = SOAK ? [500, 1_500] : [150, 450];
+const [LIMIT, REQUESTS] = SOAK ? [500, 1_500] : [60, 180];
+/** The same for requests to the provider. */
+const [CALLS, AUTHORS] = SOAK ? [100, 150] : [40, 64];
 
 let product: Product;
 
 beforeAll(async () => {
-  product = await startProduct();
+  product = await sharedProduct();
 });
-afterAll(async () => product.stop());
 beforeEach(async () => {
   await product.simulator("POST", "/reset");
   await product.simulator("PUT", "/settings", { rate_per_second: 0 });
@@ -66,14 +67,14 @@ describe("over HTTP", () => {
   });
 
   test("real requests stop at the limit, and the provider's count equals the charge", async () => {
-    await product.call("PUT", "/api/quota/settings", { daily_limit: 100, safety_buffer: 0, rate_per_second: 0 });
-    const statuses = await runClients(150, 32, async (index) => {
+    await product.call("PUT", "/api/quota/settings", { daily_limit: CALLS, safety_buffer: 0, rate_per_second: 0 });
+    const statuses = await runClients(AUTHORS, 32, async (index) => {
       const body = { author_name: `Storm Author ${index}`, max_pages: 1 };
       return (await product.call("POST", "/api/authors/enrich-bibliography", body)).status;
     });
-    expect({ granted: count(statuses, 200), refused: count(statuses, 429) }).toEqual({ granted: 100, refused: 50 });
+    expect({ granted: count(statuses, 200), refused: count(statuses, 429) }).toEqual({ granted: CALLS, refused: AUTHORS - CALLS });
     const { spent } = await product.simulator<{ spent: number }>("GET", "/state");
-    expect({ spent, used: (await readStatus()).used }).toEqual({ spent: 100, used: 100 });
+    expect({ spent, used: (await readStatus()).used }).toEqual({ spent: CALLS, used: CALLS });
   });
 
   test("at three a second the provider never receives more than three in one second", async () => {
@@ -87,7 +88,7 @@ describe("over HTTP", () => {
     const log = await product.simulator<{ at: string; path: string; status: number }[]>("GET", "/requests");
     const arrivals = log.filter(({ path }) => path.startsWith("/author/")).map(({ at }) => Date.parse(at));
     expect(arrivals).toHaveLength(9);
-    // Requests leave a third of a second apart. The network may shorten one gap, but never put four into a second.
+    // Requests start a third of a second apart. The network may shorten one gap, but never put four requests into one second.
     const spans = arrivals.slice(3).map((at, index) => at - (arrivals[index] ?? at));
     expect(Math.min(...spans)).toBeGreaterThan(700);
   });

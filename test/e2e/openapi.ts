@@ -1,12 +1,12 @@
-/** The served OpenAPI document and its viewer are valid and complete. openapi-truth.test.ts compares the document with real answers. */
+/** The served OpenAPI document and its viewer are valid and complete. openapi-truth.ts compares the document with real answers. */
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { PROBLEMS } from "../../worker/src/errors.ts";
 import type { ProblemCode } from "../../worker/src/errors.ts";
 import { ROUTES, routeName } from "../routes/all-routes.ts";
 import { complaints, exampleOf, readDocument, requestOf } from "../support/node/document.ts";
 import type { Document, Endpoint, Schema } from "../support/node/document.ts";
-import { startProduct } from "../support/node/product.ts";
+import { sharedProduct } from "../support/node/product.ts";
 import type { Product } from "../support/node/product.ts";
 
 let product: Product;
@@ -15,10 +15,9 @@ let document: Document;
 let endpoints: readonly Endpoint[];
 
 beforeAll(async () => {
-  product = await startProduct();
+  product = await sharedProduct();
   ({ raw, document, endpoints } = await readDocument(product));
 });
-afterAll(async () => product.stop());
 
 /** Routes that also accept a project's key. */
 const forProjects: ReadonlySet<string> = new Set(

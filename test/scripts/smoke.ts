@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Coordinator } from "../support/node/coordinator.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Coordinator } from "../support/node/coordinator.ts";
 import { FakeDeployment, TOKEN } from "../support/node/fake-deployment.ts";
 import type { Fault } from "../support/node/fake-deployment.ts";
 import { Command, run } from "../support/node/process.ts";
+import { sharedCoordinator } from "../support/node/shared-coordinator.ts";
 
 const SMOKE = "scripts/smoke.ts";
 
@@ -17,9 +18,10 @@ async function smokeFake(deployment: FakeDeployment, ...options: string[]): Prom
 }
 
 describe("npm run smoke, against the product", () => {
-  const coordinator = new Coordinator();
-  beforeAll(async () => coordinator.start("--no-demo"));
-  afterAll(async () => coordinator.stop());
+  let coordinator: Coordinator;
+  beforeAll(async () => {
+    coordinator = await sharedCoordinator();
+  });
 
   const smoke = async (...options: string[]) =>
     run([SMOKE, `--base-url=${coordinator.url}`, ...options], {

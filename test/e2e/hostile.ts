@@ -1,16 +1,15 @@
 /** Raw bytes sent to the built product: slow, cut off, duplicated or split. In production, Cloudflare's edge refuses most of them. */
 import { connect } from "node:net";
 import type { Socket } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startProduct } from "../support/node/product.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { sharedProduct } from "../support/node/product.ts";
 import type { Product } from "../support/node/product.ts";
 
 let product: Product;
 
 beforeAll(async () => {
-  product = await startProduct();
+  product = await sharedProduct();
 });
-afterAll(async () => product.stop());
 
 const pause = async (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -238,10 +238,10 @@ describe("a failing collector", () => {
       collector.answer = failure;
       const { traceId, status, body } = await bibliographyTrace();
       expect({ status, body: same(body) }).toEqual({ status: 200, body: expected });
-      // The collector got the request, but the answer did not wait for it.
+      // The collector received the traces, but the answer did not wait for the collector.
       await collector.spans(traceId, 5);
     }
-    // An earlier request may have sent one more.
+    // An earlier request may have caused one more export.
     expect(hanging.length).toBeGreaterThan(0);
     expect(hanging.filter(({ writableEnded }) => writableEnded)).toEqual([]);
 

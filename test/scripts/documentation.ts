@@ -2,10 +2,11 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { PROBLEMS } from "../../worker/src/errors.ts";
-import { Coordinator } from "../support/node/coordinator.ts";
+import type { Coordinator } from "../support/node/coordinator.ts";
 import { ROOT } from "../support/node/process.ts";
+import { sharedCoordinator } from "../support/node/shared-coordinator.ts";
 
 const PAGES = [
   "README.md",
@@ -24,11 +25,10 @@ function curlsIn(text: string): string[] {
 }
 
 describe("a page", () => {
-  const coordinator = new Coordinator();
+  let coordinator: Coordinator;
   beforeAll(async () => {
-    await coordinator.start();
+    coordinator = await sharedCoordinator();
   });
-  afterAll(async () => coordinator.stop());
 
   it.each(pages.filter(({ text }) => curlsIn(text).length > 0))("$path has working commands", ({ text }) => {
     const env = { ...process.env, TOKEN: coordinator.token, KEY: coordinator.key };

@@ -2,8 +2,11 @@
 import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { editProduct } from "../support/node/edited-product.ts";
+import type { EditedProduct } from "../support/node/edited-product.ts";
 import { startProduct } from "../support/node/product.ts";
 import type { Product } from "../support/node/product.ts";
+import { SOAK } from "../support/node/soak.ts";
 import { content, open, survey } from "../support/node/sqlite.ts";
 import { startTelegram } from "../support/node/telegram.ts";
 import type { TelegramServer } from "../support/node/telegram.ts";
@@ -12,14 +15,16 @@ import { TRAP_ROWS, TRAP_SCHEMA } from "../tenant-database/traps.ts";
 const BOT_TOKEN = "123456789:AAtesttokentesttokentesttoken";
 const CHAT = "-1001234567890";
 
+/** More than one part of 4 MiB, with few rows or with many. */
+const [ROWS, PADDING] = SOAK ? [60_000, "''"] : [1_100, "hex(zeroblob(2000))"];
 const MANY_ROWS = [
   "CREATE TABLE numbers(id INTEGER PRIMARY KEY, n, t TEXT, r REAL, b BLOB, e)",
-  `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
-   INSERT INTO numbers SELECT i, 9007199254740992 + i, 'row ' || i || ' 😀', i / 7.0, CAST(i AS BLOB), NULL FROM n`,
+  `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})
+   INSERT INTO numbers SELECT i, 9007199254740992 + i, 'row ' || i || ' 😀' || ${PADDING}, i / 7.0, CAST(i AS BLOB), NULL FROM n`,
 ];
 const EVERYTHING = [...TRAP_SCHEMA, ...TRAP_ROWS, ...MANY_ROWS];
-/** Size of the random bytes. As SQL they are twice as large, and compressed a little larger than before. */
-const RANDOM_MIB = 31;
+/** Size of the random bytes and the limit of a document. As SQL the bytes are twice as large, and compressed a little larger than before. */
+const [RANDOM_MIB, DOCUMENT_MIB] = SOAK ? [31, 19] : [5, 5];
 
 interface Backup extends Record<string, unknown> {
   readonly id: string;
@@ -37,14 +42,18 @@ interface Manifest extends Record<string, unknown> {
 
 let telegram: TelegramServer;
 let product: Product;
+let source: EditedProduct;
 
 beforeAll(async () => {
   telegram = await startTelegram(BOT_TOKEN, CHAT);
-  product = await startProduct({ TELEGRAM_CHAT_ID: CHAT, TELEGRAM_API_URL: telegram.url }, { TELEGRAM_BOT_TOKEN: BOT_TOKEN });
+  source = editProduct("worker/src/telegram/client.ts", "MAX_DOCUMENT_BYTES = 19 * 1024", `MAX_DOCUMENT_BYTES = ${DOCUMENT_MIB} * 1024`);
+  const vars = { TELEGRAM_CHAT_ID: CHAT, TELEGRAM_API_URL: telegram.url };
+  product = await startProduct(vars, { TELEGRAM_BOT_TOKEN: BOT_TOKEN }, source.config);
   await product.call("POST", "/api/organizations", { id: "org", name: "Organization" });
 });
 afterAll(async () => {
   await product.stop();
+  source.remove();
   await telegram.stop();
 });
 
@@ -104,16 +113,16 @@ test("a backup of all kinds of data loads into another SQLite and a new project,
   expect(to?.body["rows"]).toEqual(from?.body["rows"]);
 });
 
-test("a dump over 60 MiB is split into Telegram documents, and is complete after R2 lost it", async () => {
+test("a dump over the limit of a document is split into Telegram documents, and is complete after R2 lost it", async () => {
   const before = telegram.documents.size;
   const blobs = `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < ${RANDOM_MIB}) INSERT INTO random(b) SELECT randomblob(1048576) FROM n`;
   await projectWith("large", ["CREATE TABLE random(id INTEGER PRIMARY KEY, b BLOB)", blobs]);
   const backup = await backUp("large");
-  expect(backup["sql_bytes"]).toBeGreaterThan(60 * 1024 * 1024);
+  expect(backup["sql_bytes"]).toBeGreaterThan(2 * RANDOM_MIB * 1024 * 1024);
 
   const documents = [...telegram.documents.values()].slice(before);
   expect(documents.length).toBeGreaterThan(1);
-  expect(documents.map(({ bytes }) => bytes.length).filter((bytes) => bytes > 19 * 1024 * 1024)).toEqual([]);
+  expect(documents.map(({ bytes }) => bytes.length).filter((bytes) => bytes > DOCUMENT_MIB * 1024 * 1024)).toEqual([]);
   expect(hashOf(Buffer.concat(documents.map(({ bytes }) => bytes)))).toBe(backup.sha256);
   expect(documents[0]?.name).toMatch(/^large-\d{8}T\d{6}Z-full\.sql\.gz\.001$/u);
   expect(telegram.messages.at(-1)).toMatch(
