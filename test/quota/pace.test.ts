@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, constantFrom, integer, property, record } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Returns, Turns, pauseEnd } from "../../worker/src/quota/pace.ts";
 import { HOSTILE, simulate } from "./pace-simulation.ts";
@@ -79,18 +79,18 @@ describe("the rate", () => {
   });
 
   test("any callers that send or release in any order keep the distance of turns", () => {
-    const plan = fc.record({
-      name: fc.constantFrom("a", "b", "c"),
-      priority: fc.constantFrom("interactive" as const, "background" as const),
-      loops: fc.integer({ min: 1, max: 12 }),
-      pauseMs: fc.constantFrom(0, 10, 333, 1_000),
-      use: fc.constantFrom("send" as const, "release" as const, "release before" as const, "release after" as const),
-      retryMs: fc.constantFrom(50, 100, 900),
-      from: fc.integer({ min: 0, max: 9_000 }),
+    const plan = record({
+      name: constantFrom("a", "b", "c"),
+      priority: constantFrom("interactive" as const, "background" as const),
+      loops: integer({ min: 1, max: 12 }),
+      pauseMs: constantFrom(0, 10, 333, 1_000),
+      use: constantFrom("send" as const, "release" as const, "release before" as const, "release after" as const),
+      retryMs: constantFrom(50, 100, 900),
+      from: integer({ min: 0, max: 9_000 }),
     });
-    const rates = fc.constantFrom(0.7, 3, 11.3);
-    fc.assert(
-      fc.property(rates, fc.array(plan, { minLength: 1, maxLength: 5 }), (rate, plans) => {
+    const rates = constantFrom(0.7, 3, 11.3);
+    assert(
+      property(rates, array(plan, { minLength: 1, maxLength: 5 }), (rate, plans) => {
         const { starts } = trial(rate, plans, 15_000);
         const gaps = starts.slice(1).map((start, index) => start - (starts[index] ?? 0));
         expect(Math.min(...gaps, Infinity)).toBeGreaterThanOrEqual(1_000 / rate);
@@ -130,8 +130,8 @@ describe("sharing", () => {
   });
 
   test("a caller that does not use its turns loses next ones, and the others lose none", () => {
-    const with = (use: Use) => trial(3, [{ name: "a" }, { name: "x", use }]);
-    const [honest, wasteful] = [with("send"), with("release after")];
+    const trialOf = (use: Use) => trial(3, [{ name: "a" }, { name: "x", use }]);
+    const [honest, wasteful] = [trialOf("send"), trialOf("release after")];
     expect(sentBy(wasteful, "a")).toBeGreaterThanOrEqual(sentBy(honest, "a"));
     expect(resultOf(wasteful, "x").granted).toBeLessThan(0.6 * resultOf(honest, "x").granted);
   });
