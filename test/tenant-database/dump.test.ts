@@ -44,6 +44,21 @@ describe("a dump", () => {
     expect(await verify("copy", "job-1", whole)).toEqual(IN_ORDER);
   });
 
+  test("holds the longest value that SQLite can store", async () => {
+    const succeeds = async (sql: string): Promise<boolean> => (await ask("shop", sql)).result === "rows";
+    await run("shop", "CREATE TABLE t(x)");
+    let [size, tooLong] = [1_000_000, 100_000_000];
+    while (tooLong - size > 1) {
+      const between = Math.floor((size + tooLong) / 2);
+      [size, tooLong] = (await succeeds(`SELECT length(zeroblob(${between}))`)) ? [between, tooLong] : [size, between];
+    }
+    // A row has a few bytes in addition.
+    while (!(await succeeds(`INSERT INTO t VALUES (zeroblob(${size}))`))) size -= 1;
+    const dumped = await dump("shop");
+    expect(await load("copy", "job-1", textsOf(dumped))).toMatchObject({ result: "ready" });
+    expect(await verify("copy", "job-1", dumped)).toEqual(IN_ORDER);
+  });
+
   test("has the same bytes when it is read again from any cursor", async () => {
     await fill("shop", 10_000);
     const { parts } = await dump("shop", { maxBytes: 100_000 });
@@ -67,6 +82,23 @@ describe("a dump", () => {
     await run("shop", "CREATE VIRTUAL TABLE gone USING fts5(x, content = '')");
     await objectOf("shop").freeze("dump");
     expect(await objectOf("shop").dumpPart({ freeze: "dump", mode: "full", cursor: null })).toMatchObject({ result: "impossible" });
+  });
+
+  test("is refused before the database is frozen if the copy would differ", async () => {
+    await run("shop", "CREATE TABLE posts(x)", "INSERT INTO posts VALUES ('apple')");
+    const cases = [
+      ["fts5(x, content='')", "keeps no content"],
+      ["fts5(x, content=, columnsize=0)", "keeps no content"],
+      ["fts5(x, content=posts, columnsize=0)", "does not match the text"],
+      ["fts5(x, content=nowhere, columnsize=0)", "no such table: nowhere"],
+    ] as const;
+    for (const [definition, reason] of cases) {
+      await run("shop", `CREATE VIRTUAL TABLE f USING ${definition}`);
+      const detail = expect.stringContaining(reason) as string;
+      expect(await objectOf("shop").freeze("dump", "full")).toMatchObject({ result: "impossible", detail });
+      expect((await objectOf("shop").state()).frozen).toBeNull();
+      await run("shop", "DROP TABLE f");
+    }
   });
 
   test("leaves no cursor open, so a partly read table can be dropped immediately", async () => {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { freshStart } from "../support/worker.ts";
 import { makeOrganization, makeProject } from "../support/tenants/http.ts";
-import { errorOf, objectOf, query, rowsOf, run } from "./support.ts";
+import { errorOf, objectOf, query, rowsOf, run, unprocessable } from "./support.ts";
 
 beforeEach(async () => {
   await freshStart();
@@ -34,6 +34,21 @@ describe("invalid SQL", () => {
     expect(await errorOf(sql)).toMatchObject({ status: 422, errors: [{ path: "sql", message: expect.stringContaining(message) }] });
     expect(await rowsOf("SELECT count(*) FROM t, late")).toEqual([[0]]);
     expect(JSON.stringify((await query(sql)).body)).not.toMatch(/SQLITE_|stack|\.ts|offset/u);
+  });
+
+  test("that a stale full-text index causes returns SQLite's message", async () => {
+    await run(
+      "shop",
+      "CREATE TABLE posts(id INTEGER PRIMARY KEY, title)",
+      "INSERT INTO posts VALUES (1, 'apple')",
+      "CREATE VIRTUAL TABLE search USING fts5(title, content=posts, content_rowid=id)",
+      "INSERT INTO search(search) VALUES ('rebuild')",
+      "DELETE FROM posts",
+    );
+    const missing = "failed: fts5: missing row 1 from content table 'main'.'posts'";
+    expect(await errorOf("SELECT * FROM search('apple')")).toEqual(unprocessable("sql", missing));
+    const check = "INSERT INTO search(search, rank) VALUES ('integrity-check', 1)";
+    expect(await errorOf(check)).toEqual(unprocessable("sql", "failed: database disk image is malformed"));
   });
 
   test("has a short message for invalid text of any length", async () => {

@@ -150,6 +150,32 @@ describe("a statement that would end the platform's transaction is refused, and 
   });
 });
 
+test("a write to a view by WITH … RETURNING returns its rows, also if its trigger changes nothing", async () => {
+  await run("shop", "CREATE VIEW seen AS SELECT x FROM victim", "CREATE TRIGGER g INSTEAD OF UPDATE ON seen BEGIN SELECT 1; END");
+  const sql = "WITH replace AS (SELECT 5) UPDATE seen SET x = 7 RETURNING x";
+  expect(await ask("shop", sql)).toMatchObject({ result: "rows", rows: [[7]] });
+  expect(await ask("shop", "WITH replace AS (SELECT 5.0) SELECT * FROM replace")).toMatchObject({ rows: [[{ $real: "5.0" }]] });
+});
+
+describe("a name that no backup would hold is refused:", () => {
+  test.each([
+    "CREATE TABLE __miniflare_do_name(x)",
+    'CREATE VIEW "__MINIFLARE_do_name" AS SELECT 1',
+    "CREATE VIRTUAL TABLE [__miniflare_do_name] USING rtree(id, a, b)",
+    "ALTER TABLE victim RENAME TO '__miniflare_do_name'",
+  ])("%s", async (sql) => {
+    expect(await ask("shop", sql)).toMatchObject({ result: "refused", message: expect.stringContaining("is reserved") as string });
+    expect(await objectOf("shop").migrate(1, [sql])).toMatchObject({ result: "failed" });
+  });
+
+  test.each(["CREATE TABLE _cf_x(x)", "ALTER TABLE victim RENAME TO _cf_x", "CREATE VIRTUAL TABLE _cf_x USING fts5(x)"])(
+    "%s",
+    async (sql) => {
+      expect(await ask("shop", sql)).toMatchObject({ result: "failed", message: "not authorized" });
+    },
+  );
+});
+
 test("a migration that fails after creating a full-text table leaves nothing, and returns the reason", async () => {
   const statements = ["CREATE VIRTUAL TABLE words USING fts5(x)", "INSERT INTO words VALUES ('one')", "INSERT INTO nowhere VALUES (1)"];
   expect(await objectOf("shop").migrate(1, statements)).toEqual({ result: "failed", message: "no such table: nowhere" });

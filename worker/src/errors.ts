@@ -5,7 +5,7 @@ import type { FieldError } from "./lib/field-errors.ts";
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
 interface ProblemKind {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 502 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 416 | 422 | 429 | 500 | 502 | 503;
   readonly title: string;
   /** One sentence for the documentation. */
   readonly meaning: string;
@@ -60,6 +60,13 @@ export const PROBLEMS = {
     status: 415,
     title: "Unsupported media type",
     meaning: "The body is not declared as JSON.",
+    retryable: false,
+    alarming: false,
+  },
+  range_not_satisfiable: {
+    status: 416,
+    title: "Range not satisfiable",
+    meaning: "`Range` begins after the end of the file.",
     retryable: false,
     alarming: false,
   },

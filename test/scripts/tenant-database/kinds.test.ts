@@ -1,30 +1,8 @@
 /** Databases that are difficult to dump. Each is loaded without a change, or refused with a reason. */
 import { describe, expect, test } from "vitest";
-import { expectDumpable } from "../../../worker/src/tenant-database/dump.ts";
+import { copied, many } from "../../support/node/copied.ts";
 import { hasShell, throughShell } from "../../support/node/sqlite-shell.ts";
-import { content, dump, open, readerOf, survey } from "../../support/node/sqlite.ts";
-
-/** Dumps in parts, loads, and compares by the survey and by independent code. Returns both databases. */
-function copied(statements: readonly string[], maxBytes = 3_000) {
-  const source = open(statements);
-  expectDumpable(readerOf(source), "full");
-  const { sql } = dump(source, maxBytes);
-  const copy = open([sql]);
-  expect(survey(copy)).toEqual(survey(source));
-  expect(content(copy)).toEqual(content(source));
-  return { source, copy, sql };
-}
-
-const refusal = (statements: readonly string[]): string => {
-  try {
-    expectDumpable(readerOf(open(statements)), "full");
-    return "none";
-  } catch (error) {
-    return String(error);
-  }
-};
-
-const many = (count: number): string => `WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`;
+import { open, survey } from "../../support/node/sqlite.ts";
 
 describe("names that the dump also uses:", () => {
   const NAMES = ["v0", "v1", "V1", "k", "K", "rowid", "_rowid_", "oid", "t", "order", "a b", 'a"b', "it's", "é😀", "c0", "words"];
@@ -74,103 +52,6 @@ describe("names that the dump also uses:", () => {
   });
 });
 
-describe("full-text search returns the same rows in the same order:", () => {
-  const POSTS = [
-    "CREATE TABLE posts(id INTEGER PRIMARY KEY, title, live)",
-    "INSERT INTO posts VALUES (1, 'apple', 1), (2, 'apple draft', 0), (3, 'apple pie', 1)",
-  ];
-  const found = (database: ReturnType<typeof open>, table: string): unknown[] =>
-    database
-      .prepare(`SELECT rowid FROM ${table}('apple') ORDER BY rank`)
-      .all()
-      .map((row) => row["rowid"]);
-
-  test.each(["content", "cont", "c", "CONTENT"])("an index of some rows only (%s=…)", (option) => {
-    const { copy } = copied([
-      ...POSTS,
-      `CREATE VIRTUAL TABLE f USING fts5(title, ${option}='posts', content_rowid='id')`,
-      "INSERT INTO f(rowid, title) SELECT id, title FROM posts WHERE live",
-    ]);
-    expect(found(copy, "f")).toEqual([1, 3]);
-  });
-
-  test("an empty index of a table with rows", () => {
-    const { copy } = copied([...POSTS, "CREATE VIRTUAL TABLE f USING fts5(title, content=posts, content_rowid=id)"]);
-    expect(found(copy, "f")).toEqual([]);
-  });
-
-  test("an index of many rows, in parts", () => {
-    const { copy } = copied([
-      "CREATE TABLE posts(id INTEGER PRIMARY KEY, title)",
-      `${many(5_000)} INSERT INTO posts SELECT i, 'apple ' || i FROM n`,
-      "CREATE VIRTUAL TABLE f USING fts5(title, content=posts, content_rowid=id)",
-      "INSERT INTO f(rowid, title) SELECT id, title FROM posts WHERE id % 3",
-    ]);
-    expect(found(copy, "f")).toHaveLength(3_334);
-  });
-
-  test("an index of a view", () => {
-    const { copy } = copied([
-      ...POSTS,
-      "CREATE VIEW live_posts AS SELECT id, title FROM posts WHERE live",
-      "CREATE VIRTUAL TABLE f USING fts5(title, content='live_posts', content_rowid='id')",
-      "INSERT INTO f(f) VALUES ('rebuild')",
-    ]);
-    expect(found(copy, "f")).toEqual([1, 3]);
-  });
-
-  test("settings", () => {
-    const { copy } = copied([
-      "CREATE VIRTUAL TABLE notes USING fts5(title, body)",
-      "INSERT INTO notes(rowid, title, body) VALUES (1, 'apple', 'nothing here at all'), (2, 'nothing', 'apple apple apple'), (3, 'x', 'y')",
-      "INSERT INTO notes(notes, rank) VALUES ('rank', 'bm25(10.0, 1.0)')",
-      ...["pgsz', 64", "automerge', 2", "usermerge', 3", "crisismerge', 5", "secure-delete', 1"].map(
-        (set) => `INSERT INTO notes(notes, rank) VALUES ('${set})`,
-      ),
-    ]);
-    expect(found(copy, "notes")).toEqual([1, 2]);
-    expect(copy.prepare("SELECT count(*) AS n FROM notes_config").get()).toEqual({ n: 7 });
-  });
-
-  test("an ordinary table with the name of a shadow table", () => {
-    for (const [option, suffix] of [
-      ["content='search_content'", "content"],
-      ["columnsize=0", "docsize"],
-    ] as const) {
-      const { copy } = copied([
-        `CREATE TABLE search_${suffix}(id INTEGER PRIMARY KEY, title)`,
-        `INSERT INTO search_${suffix} VALUES (1, 'apple'), (2, 'pear')`,
-        `CREATE VIRTUAL TABLE search USING fts5(title, ${option})`,
-        suffix === "content" ? "INSERT INTO search(search) VALUES ('rebuild')" : "INSERT INTO search VALUES ('apple')",
-      ]);
-      expect(copy.prepare(`SELECT * FROM search_${suffix}`).all()).toHaveLength(2);
-    }
-  });
-
-  test.each([
-    ["CREATE VIRTUAL TABLE f USING fts5(x, content='')", 'The full-text table "f" keeps no content'],
-    ["CREATE VIRTUAL TABLE f USING fts5(x, c='')", 'The full-text table "f" keeps no content'],
-    ["CREATE VIRTUAL TABLE f USING fts5(x, content='', contentless_delete=1)", 'The full-text table "f" keeps no content'],
-    ["CREATE VIRTUAL TABLE f USING fts5(x, locale=1)", 'The full-text table "f" keeps locales'],
-    ["CREATE VIRTUAL TABLE f USING fts5('x\ny')", "a line break or another control character"],
-    [`CREATE VIRTUAL TABLE f USING fts5(x, tokenize = "unicode61 separators '\n'")`, "a line break or another control character"],
-    ['CREATE TABLE "a\nb"(x)', "a line break or another control character"],
-    ['CREATE TABLE a("x\ry")', "a line break or another control character"],
-    ["CREATE TABLE a(x UNIQUE ON CONFLICT ROLLBACK)", "ROLLBACK"],
-    ["CREATE TRIGGER g AFTER INSERT ON p BEGIN SELECT RAISE(ROLLBACK, 'no'); END", "ROLLBACK"],
-  ])("%j is refused with a reason", (sql, reason) => {
-    expect(refusal(["CREATE TABLE p(x)", sql])).toContain(reason);
-  });
-
-  test("an index of deleted rows is refused, and the survey detects an index of changed text", () => {
-    const index = ["CREATE VIRTUAL TABLE f USING fts5(title, content=posts, content_rowid=id)", "INSERT INTO f(f) VALUES ('rebuild')"];
-    expect(refusal([...POSTS, ...index, "DELETE FROM posts WHERE id = 1"])).toContain('rows that no longer exist in "posts"');
-    const source = open([...POSTS, ...index, "UPDATE posts SET title = 'lemon' WHERE id = 1"]);
-    const copy = open([dump(source).sql]);
-    expect(survey(copy).tables.filter((table, at) => table.hash !== survey(source).tables[at]?.hash)).toMatchObject([{ name: "f" }]);
-  });
-});
-
 describe("unusual content is kept:", () => {
   test.each([
     [
@@ -216,10 +97,70 @@ describe("unusual content is kept:", () => {
       "an R-tree with names that the dump uses",
       ["CREATE VIRTUAL TABLE r USING rtree(v1, v0, t, +k, +rowid_)", "INSERT INTO r VALUES (3, 1, 2, 'x', 'y'), (1, -1, 5, X'00', NULL)"],
     ],
+    [
+      "names that equal a keyword only in Unicode",
+      [
+        "CREATE TABLE \u017Fqlite_x(auto\u0131ncrement)",
+        "INSERT INTO \u017Fqlite_x VALUES (1)",
+        "CREATE VIRTUAL TABLE us\u0131ng USING fts5(x)",
+        "INSERT INTO us\u0131ng VALUES ('apple')",
+      ],
+    ],
+    [
+      "full-text tables whose names differ in the case of É",
+      [
+        "CREATE TABLE É_docsize(x)",
+        "INSERT INTO É_docsize VALUES (1)",
+        "CREATE VIRTUAL TABLE É USING fts5(x, columnsize=0)",
+        "CREATE VIRTUAL TABLE é USING fts5(x)",
+        "INSERT INTO É VALUES ('apple')",
+        "INSERT INTO é VALUES ('secret')",
+      ],
+    ],
+    ["a vocabulary of a missing table", ["CREATE VIRTUAL TABLE words USING [fts5vocab](nowhere, row)"]],
+    [
+      "a sequence without its table",
+      ["CREATE TABLE s(id INTEGER PRIMARY KEY AUTOINCREMENT)", "INSERT INTO sqlite_sequence VALUES ('later', 9)", "DROP TABLE s"],
+    ],
+    [
+      "constraints that would drop rows",
+      [
+        "CREATE TABLE t(a UNIQUE ON CONFLICT REPLACE, b NOT NULL ON CONFLICT IGNORE, c DEFAULT 5 NOT NULL ON CONFLICT REPLACE)",
+        "INSERT INTO t VALUES (NULL, 1, 1), (NULL, 2, NULL), ('a', 1, 1), ('A', 1, 2), (1, 1, 1), ('1', 2, 2), (X'31', 3, 3)",
+        "CREATE TABLE k(a TEXT COLLATE RTRIM PRIMARY KEY ON CONFLICT IGNORE, b) WITHOUT ROWID",
+        "INSERT INTO k VALUES ('a', 1), ('a ', 2), ('b', 3)",
+        "CREATE TABLE d(id INTEGER PRIMARY KEY DESC, x)",
+        "INSERT INTO d VALUES (2, 'x'), (1, 'y'), (NULL, 'z')",
+      ],
+    ],
+    [
+      "an R-tree with infinite and extreme values",
+      [
+        "CREATE VIRTUAL TABLE r USING rtree(id, a, b, +x, +y)",
+        "INSERT INTO r VALUES (1, -9e999, 9e999, 'a', NULL), (2, -1e39, 1e39, X'', -0.0), (-9223372036854775808, -0.0, 0.0, '', 9e999)",
+      ],
+    ],
     ["a sequence of deleted rows", ["CREATE TABLE s(id INTEGER PRIMARY KEY AUTOINCREMENT)", "INSERT INTO s VALUES (77)", "DELETE FROM s"]],
   ])("%s", (_, statements) => {
     const { sql, source } = copied(statements);
     if (!hasShell) return;
     expect(throughShell(sql, (database) => expect(survey(database).tables).toEqual(survey(source).tables)).files).toEqual([]);
   });
+});
+
+test("the survey reads every table, also if a project's table is called like a PRAGMA", () => {
+  const { copy } = copied([
+    "CREATE TABLE t(x)",
+    "INSERT INTO t VALUES (1)",
+    "CREATE TABLE pragma_table_list(schema, name, type, wr)",
+    "INSERT INTO pragma_table_list VALUES ('main', 't', 'virtual', 1)",
+    "CREATE VIEW pragma_table_xinfo AS SELECT 'nothing' AS name, 1 AS hidden",
+    "CREATE TABLE pragma_index_list(x)",
+  ]);
+  expect(survey(copy).tables.map(({ name, rows }) => `${name} ${rows}`)).toEqual(["pragma_index_list 0", "pragma_table_list 1", "t 1"]);
+});
+
+test("the survey reads an R-tree of any name", () => {
+  const boxes = open(['CREATE VIRTUAL TABLE "using fts5vocab" USING rtree(id, a, b)', 'INSERT INTO "using fts5vocab" VALUES (1, 1, 2)']);
+  expect(survey(boxes).tables).toMatchObject([{ name: "using fts5vocab", rows: 1 }]);
 });

@@ -76,8 +76,13 @@ describe("a download", () => {
 
   test("of bytes after the end is 416 with the size of the file", async () => {
     for (const range of [`bytes=${whole.length}-`, "bytes=-0"]) {
-      const { status, headers } = await ranged({ range });
-      expect([status, headers.get("content-range")]).toEqual([416, `bytes */${whole.length}`]);
+      const { status, headers, bytes } = await ranged({ range });
+      expect([status, headers.get("content-range"), headers.get("etag")]).toEqual([416, `bytes */${whole.length}`, etag]);
+      expect(JSON.parse(new TextDecoder().decode(bytes))).toMatchObject({
+        type: expect.stringMatching(/#range_not_satisfiable$/u) as string,
+        code: "range_not_satisfiable",
+        detail: expect.stringContaining(`must begin before byte ${whole.length}, the end of the file (got ${range})`) as string,
+      });
     }
   });
 });

@@ -1,4 +1,5 @@
 /** A file as a response: all of it, or the requested range of bytes. */
+import { Problem } from "../errors.ts";
 import { digestField } from "../lib/bytes.ts";
 import type { AppContext } from "./index.ts";
 import { isKnown, rangeOf } from "./range.ts";
@@ -12,16 +13,16 @@ interface SentFile {
   readonly body: (range: ByteRange) => ReadableStream<Uint8Array>;
 }
 
-/** Sends the length, so that missing bytes break the connection instead of shortening the file. */
+/**
+ * Sends the length, so that missing bytes break the connection instead of shortening the file. Throws `range_not_satisfiable` for a range
+ * after the end of the file.
+ */
 export function sendFile(c: AppContext, { name, bytes, sha256, body }: SentFile, type: string) {
   const etag = `"${sha256}"`;
   const headers = { ETag: etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-store, no-transform" };
   if (isKnown(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
   const requested = rangeOf({ range: c.req.header("range"), ifRange: c.req.header("if-range"), etag, bytes });
-  if (requested === "unsatisfiable") {
-    const rest = { "Content-Range": `bytes */${bytes}`, "Content-Type": "application/problem+json" };
-    return c.body(JSON.stringify(beyondEnd(bytes)), 416, { ...headers, ...rest });
-  }
+  if (requested === "unsatisfiable") throw beyondEnd(c.req.header("range"), bytes, headers);
   const range = requested ?? { from: 0, to: bytes };
   const file = new FixedLengthStream(range.to - range.from);
   c.executionCtx.waitUntil(
@@ -39,8 +40,7 @@ export function sendFile(c: AppContext, { name, bytes, sha256, body }: SentFile,
   });
 }
 
-function beyondEnd(bytes: number) {
-  const detail = `\`Range\` begins after the end of the file, which has ${bytes} bytes.`;
-  const code = "invalid_request";
-  return { type: "about:blank", title: "Range Not Satisfiable", status: 416, detail, code, message: detail, error: code };
+function beyondEnd(range: string | undefined, bytes: number, headers: Readonly<Record<string, string>>): Problem {
+  const detail = `\`Range\` must begin before byte ${bytes}, the end of the file (got ${range}). With ${bytes} bytes, your download is complete.`;
+  return new Problem("range_not_satisfiable", detail, { headers: { ...headers, "Content-Range": `bytes */${bytes}` } });
 }

@@ -1,9 +1,11 @@
 /** The content of a database, in the order of a dump. Reads the schema only. */
+import { isReserved } from "./lexer.ts";
 import { lineText, quoteName } from "./literals.ts";
 import type { ReadRows } from "./reader.ts";
 import { lineName, onOneLine, statementOf } from "./schema-text.ts";
 import type { Token } from "./tokens.ts";
-import { wordOf } from "./tokens.ts";
+import { lowerCase, wordOf } from "./tokens.ts";
+import { Undumpable } from "./undumpable.ts";
 import { virtualTableOf } from "./virtual-tables.ts";
 import type { Content, VirtualTable } from "./virtual-tables.ts";
 
@@ -41,8 +43,8 @@ export type Step =
 
 export interface Catalog {
   readonly steps: readonly Step[];
-  /** All names of the database, in lower case. */
-  readonly names: ReadonlySet<string>;
+  /** An unused name for a temporary table. */
+  readonly freeName: string;
 }
 
 interface SchemaRow {
@@ -53,8 +55,8 @@ interface SchemaRow {
   readonly sql: string;
 }
 
-/** Names of SQLite, of the platform, and of the local runtime, which stores the object's name in a table. */
-const isInternal = (name: string): boolean => /^(sqlite_|_cf_|__miniflare_do_name$)/iu.test(name);
+/** Names of SQLite, of the platform, and of the local runtime. */
+const isInternal = (name: string): boolean => /^(sqlite_|_cf_)/u.test(lowerCase(name)) || isReserved(name);
 
 /** Whether the project has no tables, views or other objects. */
 export const isEmpty = (read: ReadRows): boolean =>
@@ -75,20 +77,21 @@ export function readCatalog(read: ReadRows, mode: "full" | "schema"): Catalog {
   // A project's own table can have the name of a shadow table. It is then dumped as an ordinary table.
   const shadowTables = new Set(virtual.flatMap((table) => table.shadowTables));
   const objects = all
-    .filter(({ name }) => kinds.get(name) !== "shadow" || !shadowTables.has(name.toLowerCase()))
+    .filter(({ name }) => kinds.get(name) !== "shadow" || !shadowTables.has(lowerCase(name)))
     .map(({ type, name, sql }): SchemaRow => {
       const statement = statementOf(type, name, sql);
       return { type, name, tokens: statement.tokens, sql: onOneLine(type, name, statement) };
     });
   const of = (type: string) => objects.filter((each) => each.type === type && !isVirtual(each));
-  const schema = (some: readonly SchemaRow[]): Step[] => some.map(({ sql }) => ({ kind: "statement", sql }));
+  const schema = (some: readonly SchemaRow[]): Step[] => statements(...some.map(({ sql }) => sql));
   const data = (some: readonly Step[]): readonly Step[] => (mode === "full" ? some : []);
   const tables = of("table");
+  const freeName = freeNameIn(read);
   const steps: Step[] = [
     ...statements("PRAGMA foreign_keys=OFF", "BEGIN TRANSACTION", "PRAGMA defer_foreign_keys=ON"),
     ...schema(tables),
-    ...data(tables.map(({ name }) => ordinaryRows(read, name))),
-    ...data(sequences(read, tables)),
+    ...data(tables.map(({ name }) => ({ kind: "rows", rows: ordinaryRows(read, name) }))),
+    ...data(sequences(read, tables, freeName)),
     ...schema(of("index")),
     ...schema(objects.filter(isVirtual)),
     ...virtual.flatMap((table) => settings(read, table)),
@@ -99,8 +102,14 @@ export function readCatalog(read: ReadRows, mode: "full" | "schema"): Catalog {
     ...schema(of("trigger")),
     ...statements("COMMIT"),
   ];
-  const usedNames = rowsOf(read, "SELECT name FROM sqlite_schema").map(([name]) => String(name).toLowerCase());
-  return { steps, names: new Set(usedNames) };
+  return { steps, freeName };
+}
+
+function freeNameIn(read: ReadRows): string {
+  const names = new Set(rowsOf(read, "SELECT name FROM sqlite_schema").map(([name]) => lowerCase(String(name))));
+  let name = "_qc_long";
+  while (names.has(name)) name += "_";
+  return name;
 }
 
 const statements = (...texts: readonly string[]): Step[] => texts.map((sql) => ({ kind: "statement", sql }));
@@ -131,7 +140,7 @@ const writableNames = (columns: readonly Column[]): string[] => columns.filter((
 /** Numbers have no collation. */
 const ROWID: Omit<Key, "name"> = { descending: false, collation: null };
 
-function ordinaryRows(read: ReadRows, table: string): Step {
+function ordinaryRows(read: ReadRows, table: string): TableRows {
   const columns = columnsOf(read, table);
   const names = writableNames(columns);
   const [, , , , withoutRowid] = rowsOf(read, `PRAGMA table_list(${quoteName(table)})`)[0] ?? [];
@@ -145,27 +154,31 @@ function ordinaryRows(read: ReadRows, table: string): Step {
         descending: Number(descending) === 1,
         collation: String(collation),
       }));
-    return { kind: "rows", rows: { ...rows, rowid: null, key } };
+    return { ...rows, rowid: null, key };
   }
   // A primary key without its own index is the rowid.
   const alias = index === undefined ? columns.find(({ isKey }) => isKey)?.name : undefined;
-  if (alias !== undefined) return { kind: "rows", rows: { ...rows, rowid: null, key: [{ name: alias, ...ROWID }] } };
+  if (alias !== undefined) return { ...rows, rowid: null, key: [{ name: alias, ...ROWID }] };
   const rowid = freeRowid(columns.map(({ name }) => name));
-  return { kind: "rows", rows: { ...rows, rowid, key: rowid === null ? [] : [{ name: rowid, ...ROWID }] } };
+  return { ...rows, rowid, key: rowid === null ? [] : [{ name: rowid, ...ROWID }] };
 }
 
 /** Null if columns use all three names, or if one more column would exceed the limit. The rowids are then lost. */
 function freeRowid(columns: readonly string[]): string | null {
   if (columns.length >= MAX_RESULT_COLUMNS) return null;
-  const usedNames = new Set(columns.map((name) => name.toLowerCase()));
+  const usedNames = new Set(columns.map(lowerCase));
   return ["rowid", "_rowid_", "oid"].find((name) => !usedNames.has(name)) ?? null;
 }
 
-/** SQLite's table of AUTOINCREMENT numbers. It exists once a table needs it. */
-function sequences(read: ReadRows, tables: readonly SchemaRow[]): Step[] {
-  if (!tables.some(({ tokens }) => tokens.some((token) => wordOf(token) === "AUTOINCREMENT"))) return [];
-  const step = ordinaryRows(read, "sqlite_sequence");
-  return step.kind === "rows" ? [{ kind: "rows", rows: { ...step.rows, before: 'DELETE FROM "sqlite_sequence"' } }] : [];
+/** SQLite's table of AUTOINCREMENT numbers. It exists once a table needs it, and keeps numbers of other names without one. */
+function sequences(read: ReadRows, tables: readonly SchemaRow[], freeName: string): Step[] {
+  const isCreated = tables.some(({ tokens }) => tokens.some((token) => wordOf(token) === "AUTOINCREMENT"));
+  const exists = rowsOf(read, "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'").length > 0;
+  if (!exists || (!isCreated && rowsOf(read, "SELECT 1 FROM sqlite_sequence LIMIT 1").length === 0)) return [];
+  const table = quoteName(freeName);
+  const creation = statements(`CREATE TABLE ${table}(n INTEGER PRIMARY KEY AUTOINCREMENT)`, `DROP TABLE ${table}`);
+  const rows = { ...ordinaryRows(read, "sqlite_sequence"), before: 'DELETE FROM "sqlite_sequence"' };
+  return [...(isCreated ? [] : creation), { kind: "rows", rows }];
 }
 
 /** Statements that set a full-text table's options. The version is omitted, because it describes the internal format. */
@@ -192,5 +205,10 @@ function virtualRows(read: ReadRows, { name, module, content }: VirtualTable): S
 }
 
 function indexRows(read: ReadRows, { name, content }: VirtualTable): Step[] {
-  return content === null ? [] : [{ kind: "index", index: { table: name, columns: writableNames(columnsOf(read, name)), content } }];
+  if (content === null) return [];
+  const { columns, rowid, key } = ordinaryRows(read, content.table);
+  const isLost = rowid === null && key.length === 0 && !columns.some((column) => lowerCase(column) === lowerCase(content.rowid));
+  if (!isLost) return [{ kind: "index", index: { table: name, columns: writableNames(columnsOf(read, name)), content } }];
+  const reason = `needs the rowids of ${quoteName(content.table)}, which a table of ${columns.length} columns loses`;
+  throw new Undumpable(`The full-text table ${quoteName(name)} ${reason}. To keep them, declare one column as INTEGER PRIMARY KEY.`);
 }

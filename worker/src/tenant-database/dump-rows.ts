@@ -49,6 +49,11 @@ function selectFrom({ table, columns, rowid, key }: TableRows, from: RowsPositio
   return `SELECT ${cells.join(", ")} FROM ${source} ${after} ${order === "" ? "" : `ORDER BY ${order}`} ${place}`;
 }
 
+/** Reads the first row, so that SQLite reports, for example, that the names of columns are too long. */
+export function expectReadable(read: ReadRows, rows: TableRows): void {
+  read(selectFrom(rows, BEFORE_FIRST), () => false);
+}
+
 /** The rows after a key: a AND (b OR (c AND d)). `a` uses only the first column, so an index finds the first row. */
 function afterKey(key: TableRows["key"], values: readonly string[], column: (index: number) => string): string {
   const beyond = (index: number): string => {
@@ -151,13 +156,14 @@ function write(values: readonly Value[], room: number, { into, staging }: { read
   let total = sizes.reduce((sum, size) => sum + size + 1, ROW_FRAME_BYTES);
   if (total <= room) return { values: `(${values.map(literalOf).join(",")})` };
   const table = quoteName(staging);
-  const ownStatements = [`CREATE TABLE ${table}(n INTEGER PRIMARY KEY, v)`];
+  // Another column would leave less room for the longest value that SQLite can store.
+  const ownStatements = [`CREATE TABLE ${table}(v)`];
   const longestFirst = sizes.map((size, index) => ({ size, index })).toSorted((a, b) => b.size - a.size);
   for (const { size, index } of longestFirst) {
     if (total <= room) break;
     const value = values[index] ?? "NULL";
     ownStatements.push(...pieces(value, index, table));
-    const stored = `(SELECT v FROM ${table} WHERE n=${index})`;
+    const stored = `(SELECT v FROM ${table} WHERE rowid=${index})`;
     const literal = typeof value === "string" || value.type === "blob" ? stored : `CAST(${stored} AS TEXT)`;
     literals[index] = literal;
     total += literal.length - size;
@@ -167,12 +173,12 @@ function write(values: readonly Value[], room: number, { into, staging }: { read
 }
 
 function pieces(value: Value, n: number, table: string): string[] {
-  if (typeof value === "string") return [`INSERT INTO ${table} VALUES(${n},${value})`];
+  if (typeof value === "string") return [`INSERT INTO ${table}(rowid,v) VALUES(${n},${value})`];
   const { bytes } = value;
-  const statements = [`INSERT INTO ${table} VALUES(${n},X'${hexOf(bytes.subarray(0, PIECE_BYTES))}')`];
+  const statements = [`INSERT INTO ${table}(rowid,v) VALUES(${n},X'${hexOf(bytes.subarray(0, PIECE_BYTES))}')`];
   for (let at = PIECE_BYTES; at < bytes.length; at += PIECE_BYTES) {
     const piece = hexOf(bytes.subarray(at, at + PIECE_BYTES));
-    statements.push(`UPDATE ${table} SET v=CAST(v||X'${piece}' AS BLOB) WHERE n=${n}`);
+    statements.push(`UPDATE ${table} SET v=CAST(v||X'${piece}' AS BLOB) WHERE rowid=${n}`);
   }
   return statements;
 }

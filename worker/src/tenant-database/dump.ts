@@ -4,9 +4,9 @@
  */
 import { Buffer } from "node:buffer";
 import { readCatalog } from "./catalog.ts";
-import type { Catalog, Step } from "./catalog.ts";
+import type { Step } from "./catalog.ts";
 import { expectContent, readIndex } from "./dump-index.ts";
-import { BEFORE_FIRST, readRows } from "./dump-rows.ts";
+import { BEFORE_FIRST, expectReadable, readRows } from "./dump-rows.ts";
 import type { RowsPosition } from "./dump-rows.ts";
 import type { ReadRows } from "./reader.ts";
 
@@ -32,16 +32,17 @@ interface Place {
 
 const START: Place = { step: 0, rows: null };
 
-/** Throws `Undumpable` if a dump cannot hold the content. */
+/** Throws `Undumpable`, or SQLite's error, if a dump cannot hold the content. The caller must roll back the transaction. */
 export function expectDumpable(read: ReadRows, mode: DumpRequest["mode"]): void {
   for (const step of readCatalog(read, mode).steps) {
+    if (step.kind === "rows") expectReadable(read, step.rows);
     if (step.kind === "index") expectContent(read, step.index);
   }
 }
 
 export function dumpPart(read: ReadRows, { mode, cursor, maxBytes }: DumpRequest): DumpedPart {
   const catalog = readCatalog(read, mode);
-  const staging = freeName(catalog);
+  const staging = catalog.freeName;
   const lines: string[] = [];
   let bytes = 0;
   const isFull = (): boolean => bytes >= maxBytes;
@@ -71,11 +72,4 @@ export function dumpPart(read: ReadRows, { mode, cursor, maxBytes }: DumpRequest
     place = position === null ? { step: place.step + 1, rows: null } : { step: place.step, rows: position };
   }
   return { sql: lines.join(""), bytes, next: place.step < catalog.steps.length ? JSON.stringify(place) : null };
-}
-
-/** An unused name for the table of long values. */
-function freeName({ names }: Catalog): string {
-  let name = "_qc_long";
-  while (names.has(name)) name += "_";
-  return name;
 }

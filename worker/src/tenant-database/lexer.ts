@@ -2,7 +2,8 @@
  * Splits SQL into statements and words. A trigger ends by the rule of `sqlite3_complete`. The lexer knows no grammar: SQLite itself checks
  * each statement. No I/O. No clock.
  */
-import { tokensOf, wordOf } from "./tokens.ts";
+import { unquoted } from "./literals.ts";
+import { lowerCase, tokensOf, wordOf } from "./tokens.ts";
 import type { Token } from "./tokens.ts";
 
 export interface Statement {
@@ -49,6 +50,11 @@ export function* eachStatement(sql: string): Generator<Statement> {
 
 export const statementsIn = (sql: string): readonly Statement[] => [...eachStatement(sql)];
 
+/** The local runtime stores the object's name in this table, so no backup holds it. */
+const RESERVED = "__miniflare_do_name";
+
+export const isReserved = (name: string): boolean => lowerCase(name) === RESERVED;
+
 /** Why a statement cannot run in any database, or null. */
 export function refusalOf({ tokens }: Statement): string | null {
   const illegal = tokens.find(({ kind }) => kind === "illegal");
@@ -56,6 +62,10 @@ export function refusalOf({ tokens }: Statement): string | null {
   // SQLite reads `#…` as a variable of its test programs. It can include quotes, and it has no meaning in SQL.
   const hash = tokens.find(({ kind, text }) => kind === "variable" && text.startsWith("#"));
   if (hash !== undefined) return `near "${hash.text}": syntax error`;
+  const isNaming = ["CREATE", "ALTER"].includes(leadingWords({ tokens }, 1)[0] ?? "");
+  if (isNaming && tokens.some(({ kind, text }) => isReserved(kind === "quoted" ? unquoted(text) : text))) {
+    return `the name ${RESERVED} is reserved. Use another name`;
+  }
   return endsTransaction(tokens)
     ? "ROLLBACK is not available to resolve conflicts. It would end the platform's transaction. Use ABORT instead"
     : null;

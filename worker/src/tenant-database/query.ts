@@ -156,8 +156,8 @@ export function sqliteMessage(error: Error): string {
   return words.length > MAX_MESSAGE_CHARACTERS ? `${words.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed()}…` : words;
 }
 
-/** Errors of the platform, not of the statement. */
-const INTERNAL = /SQLITE_(IOERR|CORRUPT|NOTADB|CANTOPEN|INTERNAL|MISUSE|NOMEM|PROTOCOL)|^internal error/u;
+/** Errors of the platform, not of the statement. `SQLITE_CORRUPT_VTAB`: a full-text index does not match its table. */
+const INTERNAL = /SQLITE_(IOERR|NOTADB|CANTOPEN|INTERNAL|MISUSE|NOMEM|PROTOCOL)|SQLITE_CORRUPT\b(?!.*_VTAB)|^internal error/u;
 
 /** Whether SQLite rejected the statement. False for errors of the platform. */
 export const isSqlError = (error: unknown): error is Error =>

@@ -2,6 +2,7 @@
  * The text of a schema object in a dump: its tokens on one line, without comments. No project can insert a line of its own. Other
  * programs find quotes at the same places as SQLite does. No I/O. No clock.
  */
+import { Buffer } from "node:buffer";
 import { refusalOf, statementsIn } from "./lexer.ts";
 import type { Statement } from "./lexer.ts";
 import { hasControl, quoteName, textLiteral, unquoted } from "./literals.ts";
@@ -20,7 +21,7 @@ export function statementOf(type: string, name: string, sql: string): Statement 
   return statement;
 }
 
-/** Throws `Undumpable` for names with a line break or another control character. */
+/** Throws `Undumpable` for names with a line break or another control character, and for a text that is too long. */
 export function onOneLine(type: string, name: string, { tokens }: Statement): string {
   const isVirtual = wordOf(tokens[1]) === "VIRTUAL";
   let text = "";
@@ -30,8 +31,13 @@ export function onOneLine(type: string, name: string, { tokens }: Statement): st
     text += hasControl(token.text) ? hexExpression(token, isVirtual, undumpable(type, name, CONTROL)) : token.text;
     end = token.start + token.text.length;
   }
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_BYTES) throw undumpable(type, name, `it would have ${bytes} bytes, and a statement can have ${MAX_BYTES}`);
   return text;
 }
+
+/** The platform's limit of a statement. Text with line breaks becomes longer. */
+const MAX_BYTES = 100_000;
 
 const CONTROL = "its text holds a name or an option with a line break or another control character";
 

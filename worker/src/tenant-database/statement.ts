@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { leadingWords, refusalOf, statementsIn } from "./lexer.ts";
 import type { Statement } from "./lexer.ts";
+import { wordOf } from "./tokens.ts";
 import type { Parameter } from "./types.ts";
 
 /** A statement with its parameters. Integers are written into the text, other values are bound. */
@@ -23,6 +24,7 @@ export interface StatementError {
   readonly message: string;
 }
 
+const VERBS = new Set(["SELECT", "VALUES", "INSERT", "UPDATE", "DELETE"]);
 const TRANSACTIONS = new Set(["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"]);
 const OTHER_FILES = new Set(["ATTACH", "DETACH", "VACUUM"]);
 /** Pragmas that only read. Others would stay in effect for later statements. */
@@ -58,7 +60,18 @@ export function prepare(sql: string, params: readonly Parameter[]): Prepared | S
   if ("path" in bound) return bound;
   const first = leadingWords(statement, 1)[0] ?? "";
   const isExplain = statement.tokens[0]?.text.toUpperCase() === "EXPLAIN";
-  return { ...bound, isExplain, isQuery: !isExplain && ["SELECT", "VALUES", "WITH"].includes(first) };
+  return { ...bound, isExplain, isQuery: !isExplain && ["SELECT", "VALUES"].includes(first === "WITH" ? verbOf(statement) : first) };
+}
+
+/** The verb of a WITH statement: the first one outside of parentheses. REPLACE can also be a name. */
+function verbOf({ tokens }: Statement): string {
+  let depth = 0;
+  for (const [index, token] of tokens.entries()) {
+    depth += token.text === "(" ? 1 : token.text === ")" ? -1 : 0;
+    const word = depth === 0 ? wordOf(token) : "";
+    if (VERBS.has(word) || (word === "REPLACE" && wordOf(tokens[index + 1]) === "INTO")) return word;
+  }
+  return "";
 }
 
 function prohibitionOf(statement: Statement): string | null {

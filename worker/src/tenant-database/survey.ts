@@ -66,6 +66,10 @@ function all(read: ReadRows, sql: string): (readonly unknown[])[] {
   return rows;
 }
 
+/** Tables with their kind. A project's own table could replace the table-valued form of a PRAGMA. */
+const tableList = (read: ReadRows, argument = ""): (readonly unknown[])[] =>
+  all(read, `PRAGMA table_list${argument}`).filter(([schema]) => schema === "main");
+
 /** SQL condition that excludes the tables of SQLite, of the platform and of the local runtime. */
 const OF_PROJECT = "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name <> '__miniflare_do_name'";
 
@@ -92,23 +96,23 @@ export function surveyPage(read: ReadRows, { cursor, maxBytes, rows }: SurveyReq
 
 /** Reads shadow tables only if they hold content. The internal tree or segments of an index may differ for the same content. */
 function subjectsOf(read: ReadRows): Subject[] {
-  const kinds = new Map(
-    all(read, "SELECT name, type FROM pragma_table_list WHERE schema = 'main'").map(([table, kind]) => [String(table), String(kind)]),
-  );
-  const tables = all(read, `SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND ${OF_PROJECT} ORDER BY name`);
+  const kinds = new Map(tableList(read).map(([, table, kind]) => [String(table), String(kind)]));
+  const tables = all(read, `SELECT name FROM sqlite_schema WHERE type = 'table' AND ${OF_PROJECT} ORDER BY name`);
   const plain = (table: string, source = table, counts = true, where = "1"): Subject => ({ table, source, counts, where, isIndex: false });
-  const subjects = tables.flatMap(([table, sql]): Subject[] => {
+  const subjects = tables.flatMap(([table]): Subject[] => {
     const tableName = String(table);
     const kind = kinds.get(tableName);
     if (kind === "shadow" && /_(content|docsize|config|data|idx|node|parent|rowid)$/iu.test(tableName)) return [];
     if (kind !== "virtual") return [plain(tableName)];
     const shadow = (suffix: string): string | undefined => {
-      const shadowName = `${tableName}_${suffix}`.toLowerCase();
-      return [...kinds.keys()].find((each) => each.toLowerCase() === shadowName && kinds.get(each) === "shadow");
+      // As in SQLite, only ASCII letters have two cases.
+      const condition = `name = ${text(`${tableName}_${suffix}`)} COLLATE NOCASE AND type = 'table'`;
+      const [[found] = []] = all(read, `SELECT name FROM sqlite_schema WHERE ${condition}`);
+      return kinds.get(String(found)) === "shadow" ? String(found) : undefined;
     };
     const config = shadow("config");
     // An R-tree is read like a table. A full-text table is read from its shadow tables. A vocabulary table has no content.
-    if (config === undefined) return /using\s+"?fts5vocab/iu.test(String(sql)) ? [] : [plain(tableName)];
+    if (config === undefined) return shadow("node") === undefined ? [] : [plain(tableName)];
     const content = shadow("content");
     const docsize = shadow("docsize");
     return [
@@ -135,8 +139,8 @@ const encoded = (column: string): string =>
 
 function rowsFrom(read: ReadRows, { source, where }: Subject, place: Place, maxBytes: number): Page {
   const table = name(source);
-  const columns = all(read, `SELECT name FROM pragma_table_xinfo(${text(source)}) WHERE hidden <> 1`).map(([column]) => String(column));
-  const [[kind, withoutRowid] = []] = all(read, `SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ${text(source)}`);
+  const columns = all(read, `PRAGMA table_xinfo(${text(source)})`).flatMap((column) => (column[6] === 1 ? [] : [String(column[1])]));
+  const [[, , kind, , withoutRowid] = []] = tableList(read, `(${text(source)})`);
   const usedNames = new Set(columns.map((column) => column.toLowerCase()));
   const hasRowid = withoutRowid === 0 && columns.length < MAX_RESULT_COLUMNS;
   const rowid = hasRowid ? ["rowid", "_rowid_", "oid"].find((each) => !usedNames.has(each)) : undefined;
@@ -246,19 +250,33 @@ function schemaHashOf(read: ReadRows): string {
 }
 
 function structureOf(read: ReadRows, table: string): unknown[] {
-  const literal = text(table);
-  const queries = [
-    `SELECT name, type, "notnull", dflt_value IS NULL, pk, hidden FROM pragma_table_xinfo(${literal})`,
-    `SELECT * FROM pragma_foreign_key_list(${literal}) ORDER BY id, seq`,
-    `SELECT l.name, l."unique", l.origin, l.partial, x.seqno, x.name, x."desc", x.coll, x.key
-     FROM pragma_index_list(${literal}) AS l, pragma_index_xinfo(l.name) AS x ORDER BY l.name, x.seqno`,
+  const pragma = (what: string, of: string): (readonly unknown[])[] => all(read, `PRAGMA ${what}(${text(of)})`);
+  const parts = [
+    () =>
+      pragma("table_xinfo", table).map(([, column, type, notNull, value, key, hidden]) => [
+        column,
+        type,
+        notNull,
+        value === null ? 1 : 0,
+        key,
+        hidden,
+      ]),
+    () => pragma("foreign_key_list", table).toSorted(byNumbers),
+    () =>
+      pragma("index_list", table)
+        .toSorted(([, a], [, b]) => (String(a) < String(b) ? -1 : 1))
+        .flatMap(([, index, ...kind]) => pragma("index_xinfo", String(index)).map(([at, , ...column]) => [index, ...kind, at, ...column])),
   ];
-  return queries.map((sql) => {
+  return parts.map((part) => {
     try {
-      return all(read, sql);
+      return part();
     } catch (error) {
       // For example, a view of a missing table. The copy must fail in the same way.
       return String(error);
     }
   });
 }
+
+/** The order of keys, and of the columns of a key. */
+const byNumbers = ([id, seq]: readonly unknown[], [otherId, otherSeq]: readonly unknown[]): number =>
+  Number(id) - Number(otherId) || Number(seq) - Number(otherSeq);

@@ -84,10 +84,14 @@ export class TenantDatabase extends DurableObject {
    */
   async freeze(id: string, mode: DumpPartRequest["mode"] | null = null): Promise<FreezeAnswer> {
     if (this.#state.importing !== null) return IMPORTING;
-    const impossible = mode === null ? undefined : orImpossible(() => expectDumpable(readerOf(this.ctx.storage.sql), mode));
+    const impossible = mode === null ? undefined : orImpossible(() => this.#expectDumpable(mode));
     if (impossible !== undefined) return impossible;
     const freeze = this.#state.freeze(id, Date.now());
     return freeze === null ? FROZEN : { result: "frozen", until: freeze.until };
+  }
+
+  #expectDumpable(mode: DumpPartRequest["mode"]): undefined {
+    rolledBack(this.ctx.storage, () => expectDumpable(readerOf(this.ctx.storage.sql), mode));
   }
 
   /** Allows writes again. Idempotent, and without effect on another reader's freeze. */
@@ -202,10 +206,9 @@ export class TenantDatabase extends DurableObject {
     }
   }
 
+  /** They have no page of their own. */
   #virtualTables(): string[] {
-    const found = this.ctx.storage.sql.exec<{ name: string }>(
-      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'",
-    );
+    const found = this.ctx.storage.sql.exec<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage = 0");
     return found.toArray().map(({ name }) => name);
   }
 

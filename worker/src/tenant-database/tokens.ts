@@ -106,5 +106,9 @@ export function* tokensOf(sql: string): Generator<Token> {
   }
 }
 
+/** SQLite ignores the case of ASCII letters only. JavaScript also maps \u017F to S, and \u0131 to I. */
+export const lowerCase = (text: string): string => text.replaceAll(/[A-Z]+/gu, (letters) => letters.toLowerCase());
+
 /** A keyword or a name without quotes, in capitals. Empty for any other token. */
-export const wordOf = (token: Token | undefined): string => (token?.kind === "word" ? token.text.toUpperCase() : "");
+export const wordOf = (token: Token | undefined): string =>
+  token?.kind === "word" ? token.text.replaceAll(/[a-z]+/gu, (letters) => letters.toUpperCase()) : "";

@@ -1,7 +1,7 @@
 /** Reads the definition of a virtual table: its shadow tables, and the source of its rows. No I/O. */
 import { quoteName, unquoted } from "./literals.ts";
 import type { Token } from "./tokens.ts";
-import { wordOf } from "./tokens.ts";
+import { lowerCase, wordOf } from "./tokens.ts";
 import { Undumpable } from "./undumpable.ts";
 
 /** Another table or view that holds the text of a full-text table. */
@@ -38,8 +38,8 @@ const FTS5_OPTIONS = [
 /** Throws `Undumpable` for a table that cannot be read back. */
 export function virtualTableOf(name: string, tokens: readonly Token[]): VirtualTable {
   const using = tokens.findIndex((token) => wordOf(token) === "USING");
-  const module = nameOf(tokens[using + 1]).toLowerCase();
-  const shadowNames = (...suffixes: string[]): string[] => suffixes.map((suffix) => `${name}_${suffix}`.toLowerCase());
+  const module = lowerCase(nameOf(tokens[using + 1]));
+  const shadowNames = (...suffixes: string[]): string[] => suffixes.map((suffix) => lowerCase(`${name}_${suffix}`));
   switch (module) {
     case "rtree":
     case "rtree_i32":
@@ -80,8 +80,10 @@ function fts5Options(tokens: readonly Token[]): ReadonlyMap<string, string> {
   tokens.forEach((token, index) => {
     const isFirst = ["(", ","].includes(tokens[index - 1]?.text ?? "");
     if (!isFirst || token.kind !== "word" || tokens[index + 1]?.text !== "=") return;
-    const option = FTS5_OPTIONS.find((each) => each.startsWith(token.text.toLowerCase()));
-    if (option !== undefined) options.set(option, nameOf(tokens[index + 2]));
+    const option = FTS5_OPTIONS.find((each) => each.startsWith(lowerCase(token.text)));
+    // A missing value is an empty one.
+    const value = tokens[index + 2];
+    if (option !== undefined) options.set(option, value?.kind === "operator" ? "" : nameOf(value));
   });
   return options;
 }

@@ -10,7 +10,6 @@ import { downloadOf, manifestOf } from "../../tenants/backups/download.ts";
 import { BY_ADMIN } from "../../tenants/changing.ts";
 import { actorOf, existingProject } from "../acting.ts";
 import { admin, answer, jsonBody, location, onePage, operations, projectItself } from "../operation.ts";
-import { problem } from "../problems.ts";
 
 export const backupRoutes = createRouter();
 const byProject = operations(backupRoutes, "Backups", projectItself("admin"));
@@ -133,13 +132,8 @@ byProject("get", "/projects/{id}/backups/{backup_id}/download", {
       content: { "application/gzip": binary },
     },
     304: { description: "The file has the ETag that `If-None-Match` names" },
-    416: {
-      description: "`Range` begins after the end of the file",
-      headers: { "Content-Range": text("Size of the file") },
-      content: { "application/problem+json": { schema: problem } },
-    },
   },
-  problems: ["conflict"],
+  problems: ["conflict", "range_not_satisfiable"],
 }).handle(async (c) => {
   const { id, backup_id } = c.req.valid("param");
   const deps = c.get("deps");
