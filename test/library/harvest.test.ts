@@ -101,7 +101,7 @@ describe("a run", () => {
       targets: 0,
       calls: 0,
       stopped: "below_floor",
-      detail: "300 calls are left, and 415 of them are held back for interactive callers.",
+      detail: "300 calls are left, and all of them are held back for interactive callers.",
     });
     expect(await simulator.state()).toMatchObject({ spent: 0 });
     expect((await overview()).runs).toMatchObject([{ stopped: "below_floor" }]);

@@ -46,7 +46,7 @@ export function verdictOf(status: QuotaStatus, now: number): Notice {
   return lasts(`${pace}, about ${formatCount(leftAtEnd)} will be left at 00:00 UTC, in ${untilReset}.`);
 }
 
-function endsEarly({ forecast, safety_remaining: left }: QuotaStatus, at: number, now: number): Notice {
+function endsEarly({ forecast, remaining: left }: QuotaStatus, at: number, now: number): Notice {
   const pace = `At ${quantity(forecast.calls_per_hour, "call")} an hour`;
   const spent = `${pace}, the remaining ${formatCount(left)} run out ${duration(endOfDay(now) - at)} before the reset.`;
   return notice(at - now <= HOUR_MS ? "bad" : "warn", `Quota runs out at ${clockTime(at)}`, spent);

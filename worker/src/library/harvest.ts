@@ -242,7 +242,8 @@ function quotaEnded(detail: string | undefined, quota: QuotaStatus | null): Step
 
 function outOfQuota(remaining: number, floor: number): Step["stop"] {
   if (remaining === 0) return { reason: "quota_exhausted", detail: "No calls are left today." };
-  return { reason: "below_floor", detail: `${remaining} calls are left, and ${floor} of them are held back for interactive callers.` };
+  const held = floor >= remaining ? "all" : String(floor);
+  return { reason: "below_floor", detail: `${remaining} calls are left, and ${held} of them are held back for interactive callers.` };
 }
 
 /** Releases a target unchanged. */

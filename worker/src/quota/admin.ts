@@ -4,7 +4,10 @@ import { LedgerClient, reportOf } from "./client.ts";
 import type { QuotaManagerOptions } from "./manager.ts";
 import { MIRROR_EVERY_MS } from "./snapshot.ts";
 import type { Operation, ProviderReport, QuotaStatus, SettingsAnswer, SettingsChange, SettingsMirror } from "./types.ts";
-import type { History } from "./views.ts";
+import type { History, SettingsView } from "./views.ts";
+
+/** Days per read of the ledger. A longer read would delay decisions. */
+const DAYS_PER_PART = 31;
 
 type QuotaAdminOptions = Omit<QuotaManagerOptions, "configuredEnforcement">;
 
@@ -36,7 +39,20 @@ export class QuotaAdmin {
 
   /** The latest `days` UTC days and the operators' changes in them. With a caller: only the calls of that caller. */
   async history(days: number, caller: string | null = null): Promise<History> {
-    return this.#ledger.call("history", days, caller);
+    const newest = Math.min(days, DAYS_PER_PART);
+    const history = await this.#ledger.call("history", newest, caller, { skip: 0, of: days });
+    const rows = new Map(history.days.map((day) => [day.date, day]));
+    for (let skip = newest; skip < days; skip += DAYS_PER_PART) {
+      const part = await this.#ledger.call("history", Math.min(DAYS_PER_PART, days - skip), caller, { skip, of: days });
+      // A ledger of the previous release repeats the newest days.
+      for (const day of part.days) rows.set(day.date, rows.get(day.date) ?? day);
+    }
+    return { ...history, days: [...rows.values()] };
+  }
+
+  /** The settings in force and the configured ones. */
+  async settings(): Promise<SettingsView> {
+    return this.#ledger.call("settings");
   }
 
   /** Feeds the provider's free count (`GET /key`) to the ledger. */

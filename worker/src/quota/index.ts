@@ -7,7 +7,7 @@ export { EnforcementSwitchReader, QuotaKv } from "./snapshot.ts";
 export { refusalProblem } from "./refusal.ts";
 export { PROJECT_CALLER_PREFIX } from "./types.ts";
 export { isReservedCaller, projectCaller, publicStatus, rateLimitFields, statusOfCaller } from "./status.ts";
-export { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, defaultShare, maxTtlSeconds } from "./policy.ts";
+export { DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, defaultShare, maxTtlSeconds, safetyLimit } from "./policy.ts";
 export type { AuditEntry } from "./views.ts";
 export type {
   DayTotal,
@@ -18,6 +18,7 @@ export type {
   QuotaStatus,
   Refusal,
   RefusedBy,
+  Settings,
   SettingsChange,
   Settlement,
   Spender,

@@ -35,8 +35,8 @@ import type {
   SettingsChange,
   StatusView,
 } from "./types.ts";
-import { callerToday, history, historyOf, overview, status } from "./views.ts";
-import type { History } from "./views.ts";
+import { callerToday, history, historyOf, overview, reservationView, settingsView, status } from "./views.ts";
+import type { History, HistoryPart, ReservationView, SettingsView } from "./views.ts";
 
 /** The store holds no count yet, not even 0. */
 export interface EmptyLedger {
@@ -114,15 +114,25 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return this.#read((now) => overview(this.#store, days, now, view));
   }
 
+  /** The settings in force and the configured ones. */
+  async settings(): Promise<SettingsView | EmptyLedger> {
+    return this.#read((now) => settingsView(this.#store, now));
+  }
+
+  /** A reservation of the last two days, null if there is none with this id. */
+  async reservation(id: string): Promise<ReservationView | EmptyLedger> {
+    return this.#read((now) => reservationView(this.#store, id, now));
+  }
+
   /** Charged and reserved calls of one caller today. */
   async callerUse(caller: string): Promise<CallerToday | EmptyLedger> {
     return this.#read((now) => callerToday(this.#store, caller, now));
   }
 
   /** The latest `days` UTC days, newest first, without days on which nothing happened. With a caller: only its own days. */
-  async history(days: number, caller: string | null = null): Promise<History | EmptyLedger> {
+  async history(days: number, caller: string | null = null, part?: HistoryPart): Promise<History | EmptyLedger> {
     return this.#read((now) => {
-      const answer = caller === null ? history(this.#store, days, now) : historyOf(this.#store, caller, days, now);
+      const answer = caller === null ? history(this.#store, days, now, part) : historyOf(this.#store, caller, days, now, part);
       return { ...answer, status: status(this.#store, now) };
     });
   }

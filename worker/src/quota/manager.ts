@@ -31,6 +31,7 @@ import type {
   StatusView,
 } from "./types.ts";
 import { publishedStatus } from "./views.ts";
+import type { ReservationView } from "./views.ts";
 
 /** One provider request: its caller and its cost. */
 export interface Spending extends Spender {
@@ -115,6 +116,11 @@ export class QuotaManager {
 
   async commit(request: CommitRequest): Promise<CommitAnswer> {
     return this.#ledger.call("commit", request);
+  }
+
+  /** A reservation of the last two days. */
+  async reservation(id: string): Promise<ReservationView> {
+    return this.#ledger.call("reservation", id);
   }
 
   async release(id: string): Promise<ReleaseAnswer> {

@@ -100,6 +100,13 @@ const settled = z.discriminatedUnion("result", [committed, unknown, impossible])
 
 const days = z.array(z.looseObject({ date: z.iso.date(), used: z.int() }));
 const mirror = z.looseObject({ overrides: z.looseObject({}) });
+const settings = z.looseObject({
+  dailyLimit: z.int(),
+  safetyBuffer: z.int(),
+  backgroundFloor: z.int(),
+  ratePerSecond: z.number(),
+  enforcement: z.enum(ENFORCEMENTS),
+});
 const changed = z.looseObject({ result: z.literal("changed"), mirror, settings: z.looseObject({}), status });
 
 const ANSWERS = {
@@ -120,6 +127,19 @@ const ANSWERS = {
   history: z.looseObject({
     days,
     operations: z.array(z.looseObject({ id: z.string(), at: z.string(), action: z.string() })),
+    status,
+  }),
+  settings: z.looseObject({ settings, configured: settings, status }),
+  reservation: z.looseObject({
+    reservation: z
+      .looseObject({
+        state: z.enum(["held", "committed", "released", "expired", "late"]),
+        calls,
+        charged: calls.nullable(),
+        startAt: z.number(),
+        expiresAt: z.number(),
+      })
+      .nullable(),
     status,
   }),
   observe: status,

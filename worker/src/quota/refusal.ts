@@ -70,7 +70,10 @@ function floorDetail(refusal: Refusal, status: QuotaStatus): string {
   const { floor } = status.background;
   const freeAt = availableAt(refusal, status);
   const when = freeAt < status.reset_at ? `Enough calls should be free at ${freeAt}` : `The next day begins at ${status.reset_at}`;
-  const heldBack = `${grouped(floor)} of the ${grouped(status.remaining)} remaining calls are held back for interactive callers`;
+  const { remaining } = status;
+  const part =
+    floor >= remaining ? `All ${calls(remaining)} that remain` : `${grouped(floor)} of the ${grouped(remaining)} remaining calls`;
+  const heldBack = `${part} are held back for interactive callers`;
   return `This background work needs ${calls(callsNeeded)} and can get ${grouped(available)}. ${heldBack}. ${when}.`;
 }
 

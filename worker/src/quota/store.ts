@@ -115,8 +115,9 @@ export class LedgerStore {
     return this.day(dayOf(now));
   }
 
-  days(since: string): DayRow[] {
-    return this.#sql.exec<DayRow>("SELECT * FROM days WHERE date >= ? ORDER BY date DESC", since).toArray();
+  /** Days from `since` to `until`, newest first. */
+  days(since: string, until = "9999"): DayRow[] {
+    return this.#sql.exec<DayRow>("SELECT * FROM days WHERE date >= ? AND date <= ? ORDER BY date DESC", since, until).toArray();
   }
 
   /** Creates a day's row. False if it exists already. */

@@ -2,7 +2,7 @@
 import { DAY_MS, dayOf, isoSeconds, startOfDay } from "../lib/time.ts";
 import type { LedgerSnapshot } from "./snapshot.ts";
 import { bySize, publicStatus, quotaStatus } from "./status.ts";
-import type { LedgerStore } from "./store.ts";
+import type { LedgerStore, ReservationRow } from "./store.ts";
 import { LISTED_PROJECTS } from "./totals.ts";
 import { PROJECTS_CALLER } from "./types.ts";
 import type {
@@ -12,6 +12,7 @@ import type {
   Operation,
   QuotaOverview,
   QuotaStatus,
+  Settings,
   SettingsMirror,
   StatusView,
   UpstreamStatus,
@@ -39,6 +40,14 @@ export interface AuditEntry extends Operation {
   readonly action: string;
   readonly before: string;
   readonly after: string;
+}
+
+/** A part of a long history, so that no single read delays decisions for long. */
+export interface HistoryPart {
+  /** Newest days to leave out. */
+  readonly skip: number;
+  /** Days of the whole history. */
+  readonly of: number;
 }
 
 export interface History {
@@ -84,23 +93,29 @@ export function callerToday(store: LedgerStore, caller: string, now: number): Ca
   return { used: store.totals.usedBy(dayOf(now), caller), reserved: store.reservedBy(caller) };
 }
 
-/** The latest `days` UTC days, newest first, without days on which nothing happened. */
-export function history(store: LedgerStore, days: number, now: number): Omit<History, "status"> {
-  const from = startOfFirst(days, now);
-  const projectsPerDay = Math.min(LISTED_PROJECTS, Math.ceil(HISTORY_LINES / days));
-  const rows = store.days(dayOf(from)).map((day): DayHistory => {
+/** The latest `days` UTC days, newest first, without days on which nothing happened. `part`: only some of them. */
+export function history(store: LedgerStore, days: number, now: number, part: HistoryPart = { skip: 0, of: days }): Omit<History, "status"> {
+  const projectsPerDay = Math.min(LISTED_PROJECTS, Math.ceil(HISTORY_LINES / part.of));
+  const rows = daysOf(store, days, now, part).map((day): DayHistory => {
     const { date, charged, untracked, reserved_expired, refused, would_refuse } = day;
     const callers = store.totals.listed(day, projectsPerDay);
     if (untracked > 0) callers.push({ caller: "untracked", used: untracked });
     const counts = { used: charged + untracked, reserved_expired, refused, would_refuse, untracked };
     return { date, ...counts, callers: callers.toSorted((a, b) => b.used - a.used), hours: store.totals.hours(date) };
   });
-  return { days: rows, operations: store.audited(from).map(({ at, ...row }) => ({ ...row, at: isoSeconds(at) })) };
+  const operations = part.skip > 0 ? [] : store.audited(startOfFirst(part.of, now));
+  return { days: rows, operations: operations.map(({ at, ...row }) => ({ ...row, at: isoSeconds(at) })) };
 }
 
 /** The history of one caller, without operations and without days on which it spent nothing. */
-export function historyOf(store: LedgerStore, caller: string, days: number, now: number): Omit<History, "status"> {
-  const rows = store.days(dayOf(startOfFirst(days, now))).map(({ date, untracked }): DayHistory => {
+export function historyOf(
+  store: LedgerStore,
+  caller: string,
+  days: number,
+  now: number,
+  part: HistoryPart = { skip: 0, of: days },
+): Omit<History, "status"> {
+  const rows = daysOf(store, days, now, part).map(({ date, untracked }): DayHistory => {
     const hours = store.totals.hoursOf(date, caller);
     // Untracked calls are kept by day only. Their hours are unknown.
     const used = caller === "untracked" ? untracked : hours.reduce((sum, hour) => sum + hour.used, 0);
@@ -108,6 +123,37 @@ export function historyOf(store: LedgerStore, caller: string, days: number, now:
     return { date, used, ...notByCaller, callers: [{ caller, used }], hours };
   });
   return { days: rows.filter(({ used }) => used !== 0), operations: [] };
+}
+
+export interface SettingsView {
+  readonly settings: Settings;
+  readonly configured: Settings;
+  readonly status: QuotaStatus;
+}
+
+export function settingsView(store: LedgerStore, now: number): SettingsView {
+  const { settings, configured } = store.state;
+  return { settings, configured, status: status(store, now) };
+}
+
+export interface ReservationView {
+  readonly reservation: {
+    readonly state: ReservationRow["state"];
+    readonly caller: string;
+    readonly calls: number;
+    readonly charged: number | null;
+    readonly startAt: number;
+    readonly expiresAt: number;
+  } | null;
+  readonly status: QuotaStatus;
+}
+
+export function reservationView(store: LedgerStore, id: string, now: number): ReservationView {
+  const row = store.reservation(id);
+  if (!row) return { reservation: null, status: status(store, now) };
+  const { state, caller, calls, charged, start_at: startAt, expires_at: expiresAt } = row;
+  const reservation = { state, caller, calls, charged, startAt: Math.ceil(startAt), expiresAt };
+  return { reservation, status: status(store, now, { own: caller }) };
 }
 
 /** Today, and the totals of the latest `days` UTC days. */
@@ -140,6 +186,11 @@ export function publishedStatus({ status, callers }: LedgerSnapshot, view: Statu
   if (own === null) return status;
   const isKnown = callers.some(({ caller }) => caller === own) || !callers.some(({ caller }) => caller === PROJECTS_CALLER);
   return isKnown ? publicStatus(all, own) : null;
+}
+
+/** The days of a part. */
+function daysOf(store: LedgerStore, days: number, now: number, { skip }: HistoryPart) {
+  return store.days(dayOf(startOfFirst(skip + days, now)), dayOf(startOfFirst(skip + 1, now)));
 }
 
 /** Start of the first of the latest `days` days. */

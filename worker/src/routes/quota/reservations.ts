@@ -108,6 +108,41 @@ active("post", "/reservations", {
   }
 });
 
+const STATES = { held: "open", late: "committed", committed: "committed", released: "released", expired: "expired" } as const;
+
+granted("get", "/reservations/{id}", {
+  summary: "Read a reservation",
+  description: "Reservations are remembered for two days. A project reads only its own.",
+  request: { query: z.object({ provider }), params: z.object({ id }) },
+  responses: {
+    200: withRateLimit(
+      "The reservation",
+      z
+        .object({
+          id: z.string(),
+          state: z
+            .enum(["open", "committed", "released", "expired"])
+            .describe("expired: charged in full, because it was not committed in time"),
+          caller: z.string(),
+          calls: z.int().describe("Granted calls"),
+          charged: z.int().nullable().describe("Charged calls. null: still open"),
+          start_at: z.string(),
+          expires_at: z.string(),
+          quota: quotaStatus,
+        })
+        .openapi("ReservationState"),
+    ),
+  },
+}).handle(async (c) => {
+  const { id: name } = c.req.valid("param");
+  const { reservation: found, status } = await c.get("deps").quota.reservation(ledgerId(callerOf(c), name));
+  if (found === null) throw unknownReservation(name);
+  showRateLimit(c, status);
+  const times = { start_at: new Date(found.startAt).toISOString(), expires_at: isoSeconds(found.expiresAt) };
+  const { calls, caller, charged } = found;
+  return c.json({ id: name, state: STATES[found.state], caller, calls, charged, ...times, quota: visibleStatus(c, status) }, 200);
+});
+
 const commitBody = z
   .strictObject({
     calls: z

@@ -4,7 +4,8 @@ import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND, MIN_RATE_PER_SECOND } fro
 import { Problem } from "../../errors.ts";
 import { createRouter, showRateLimit } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
-import type { Operation, QuotaStatus, SettingsChange } from "../../quota/index.ts";
+import { safetyLimit } from "../../quota/index.ts";
+import type { Operation, QuotaStatus, Settings, SettingsChange } from "../../quota/index.ts";
 import { admin, answer, jsonBody, operations } from "../operation.ts";
 import { byAdmin, copyToAudit } from "./operations.ts";
 import { provider, statusAnswer } from "./schemas.ts";
@@ -88,6 +89,18 @@ const settingsAnswer = answer(
   }),
 );
 
+operation("get", "/settings", {
+  summary: "Read the settings",
+  request: { query: providerQuery },
+  responses: {
+    200: answer("The current settings and the configured ones", z.object({ settings, configured: settings })),
+  },
+}).handle(async (c) => {
+  const { settings: current, configured, status } = await c.get("deps").quotaAdmin.settings();
+  showRateLimit(c, status);
+  return c.json({ settings: shownSettings(current), configured: shownSettings(configured) }, 200);
+});
+
 operation("put", "/settings", {
   summary: "Change limits or the enforcement",
   description: "Audited. While the ledger is unavailable, only `enforcement` can be changed.",
@@ -126,19 +139,19 @@ async function changeSettings(c: AppContext, change: SettingsChange | null) {
     case "changed": {
       await copyToAudit(c, by);
       showRateLimit(c, changed.status);
-      const { dailyLimit, safetyBuffer, backgroundFloor, ratePerSecond, enforcement } = changed.settings;
-      return {
-        applied_to: "ledger" as const,
-        enforcement,
-        settings: {
-          daily_limit: dailyLimit,
-          safety_buffer: safetyBuffer,
-          background_floor: backgroundFloor,
-          rate_per_second: ratePerSecond,
-          enforcement,
-          safety_limit: changed.status.safety_limit,
-        },
-      };
+      return { applied_to: "ledger" as const, enforcement: changed.settings.enforcement, settings: shownSettings(changed.settings) };
     }
   }
+}
+
+function shownSettings(values: Settings) {
+  const { dailyLimit, safetyBuffer, backgroundFloor, ratePerSecond, enforcement } = values;
+  return {
+    daily_limit: dailyLimit,
+    safety_buffer: safetyBuffer,
+    background_floor: backgroundFloor,
+    rate_per_second: ratePerSecond,
+    enforcement,
+    safety_limit: safetyLimit(values),
+  };
 }
