@@ -85,12 +85,12 @@ describe("reading the history", () => {
     await runInDurableObject(ledger(), (_, { storage }) => {
       for (let ago = 1; ago < 90; ago += 1) storage.sql.exec("INSERT INTO days (date, charged) VALUES (?, ?)", dateOf(ago), ago);
     });
-    const current = QuotaLedger.prototype.history;
-    vi.spyOn(QuotaLedger.prototype, "history").mockImplementation(async function earlier(this: QuotaLedger, days, caller) {
+    const current = Reflect.get(QuotaLedger.prototype, "history") as (...values: unknown[]) => ReturnType<QuotaLedger["history"]>;
+    const earlier = vi.spyOn(QuotaLedger.prototype, "history").mockImplementation(async function history(this: QuotaLedger, days, caller) {
       return current.call(this, days, caller);
     });
     const { days } = (await get<History>("/api/quota/history?days=60")).body;
-    vi.mocked(QuotaLedger.prototype).history.mockRestore();
+    earlier.mockRestore();
     const dates = days.map(({ date }) => date);
     expect(new Set(dates).size).toBe(dates.length);
   });
