@@ -80,8 +80,8 @@ const workerPlugin = () =>
  */
 const OWN_RUNTIME = [
   "test/faults/jobs/{project,small,telegram}-flows.test.ts",
-  "test/tenant-database/dump.test.ts",
-  "test/tenants/backups/{backups,copies}.test.ts",
+  "test/tenant-database/**/*.test.ts",
+  "test/tenants/backups/**/*.test.ts",
 ];
 
 /** Tests that run in Node: commands, the built product, and checks of the source. */

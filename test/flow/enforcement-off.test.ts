@@ -81,7 +81,7 @@ describe("enforcement off", () => {
   test("observe grants requests beyond the pace and counts them", async () => {
     await put("/api/quota/settings", { enforcement: "observe", rate_per_second: 1 });
     for (let index = 0; index < 14; index += 1) expect((await post("/api/quota/reservations", { calls: 1 })).status).toBe(201);
-    expect((await get<{ days: unknown[] }>("/api/quota/history")).body.days).toMatchObject([{ would_refuse: 4 }]);
+    expect((await get<{ days: unknown[] }>("/api/quota/history")).body.days).toMatchObject([{ would_refuse: 8 }]);
   });
 
   test("observe counts requests, and refuses none", async () => {

@@ -10,7 +10,7 @@ import { operations } from "./model/operations.ts";
 import { Run } from "./model/run.ts";
 
 const SOAK = env.TEST_SOAK === "true";
-const SEQUENCES = SOAK ? 10_000 : 150;
+const SEQUENCES = SOAK ? 10_000 : 60;
 const HOUR = 3_600_000;
 
 beforeEach(async () => {

@@ -44,7 +44,7 @@ describe("the ledger's tables", () => {
     await evictDurableObject(ledger());
     expect((await quotaStatus()).used).toBe(used);
     const steps = await runInDurableObject(ledger(), async (_, { storage }) => storage.sql.exec("SELECT step FROM migrations").toArray());
-    expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7]);
   });
 
   test("keep an unknown price if the release did not record that the provider counts", async () => {

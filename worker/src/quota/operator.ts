@@ -1,5 +1,6 @@
 /** Operators' changes: settings, today's count, a reset. Each is audited in the same transaction. Synchronous. No clock. */
 import { hourOf } from "../lib/time.ts";
+import { spacingMs } from "./pace.ts";
 import { rebase } from "./provider-count.ts";
 import type { LedgerStore } from "./store.ts";
 import type {
@@ -73,7 +74,10 @@ export function applyMirror(store: LedgerStore, mirrored: SettingsMirror | null 
 function auditSettings(store: LedgerStore, action: string, operation: Operation, before: Settings, now: number): void {
   const after = store.state.settings;
   // Turns booked at another rate have another distance, so the new ones begin after them.
-  if (before.ratePerSecond !== after.ratePerSecond) store.state.startPaceChain(now);
+  if (before.ratePerSecond !== after.ratePerSecond) {
+    const spacing = before.ratePerSecond === 0 ? 0 : spacingMs(before.ratePerSecond);
+    store.state.startPaceChain(store.state.nextFreeAt - spacing, now);
+  }
   audit(store, action, operation, before, after, now);
 }
 

@@ -1,6 +1,7 @@
 /** The ledger's state between requests: settings, the price of a batch, publication times, the pace. Decides nothing. */
 import type { QuotaConfig } from "../env.ts";
 import { effectivePrice } from "./billing.ts";
+import { spacingMs } from "./pace.ts";
 import type { CheapBatch, KnownPrice } from "./billing.ts";
 import type { EnforcementSwitch, Overrides, Settings } from "./types.ts";
 
@@ -134,10 +135,13 @@ export class LedgerState {
     return this.#number(CHAIN_KEY);
   }
 
-  /** The first turn of the new chain begins after the last one of the old chain. */
-  startPaceChain(now: number): void {
+  /** `lastStart`: the start of the latest turn of the old chain. The first turn of the new chain keeps the new distance to it. */
+  startPaceChain(lastStart: number, now: number): void {
+    const { ratePerSecond } = this.settings;
     this.#setNumber(CHAIN_KEY, this.paceChain + 1);
-    this.pauseUntil(Math.max(now, this.nextFreeAt, this.pausedUntil));
+    // Without a pace, the next turn of a later rate keeps its distance to this one.
+    this.nextFreeAt = lastStart;
+    if (ratePerSecond > 0) this.pauseUntil(Math.max(now, lastStart + spacingMs(ratePerSecond), this.pausedUntil));
   }
 
   #number(key: string): number {
