@@ -60,33 +60,32 @@ describe("a generated database", () => {
   );
 });
 
-if (hasShell)
-  describe("the sqlite3 shell, without -safe,", () => {
-    const POISON = [
-      ["CREATE TABLE victim(x)", `CREATE VIEW report AS SELECT\ngo\n.shell "id>PWNED"\nFROM victim AS go`],
-      ["CREATE TABLE t(x)", `INSERT INTO t VALUES ('\ngo\n.shell "id>PWNED"\n')`],
-      ["CREATE TABLE t(x)", `INSERT INTO t VALUES ('\r.shell "id>PWNED"\r')`],
-      ["CREATE TABLE t(x DEFAULT '\n/\n.shell \"id>PWNED\"\n', y)", "INSERT INTO t(y) VALUES (1)"],
-      ["CREATE TABLE t(x /* '\n.shell \"id>PWNED\"\n */, y -- '\n)", "INSERT INTO t VALUES (1, 2)"],
-      ["CREATE TABLE t(x)", `CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT\ngo\n.shell "id>PWNED"\nFROM t AS go; END`],
-      ["CREATE TABLE t(x)", `CREATE INDEX i ON t(x || '\ngo\n.shell "id>PWNED"\n')`],
-    ];
+describe.each(hasShell ? ["sqlite3"] : [])("the %s shell, without -safe,", () => {
+  const POISON = [
+    ["CREATE TABLE victim(x)", `CREATE VIEW report AS SELECT\ngo\n.shell "id>PWNED"\nFROM victim AS go`],
+    ["CREATE TABLE t(x)", `INSERT INTO t VALUES ('\ngo\n.shell "id>PWNED"\n')`],
+    ["CREATE TABLE t(x)", `INSERT INTO t VALUES ('\r.shell "id>PWNED"\r')`],
+    ["CREATE TABLE t(x DEFAULT '\n/\n.shell \"id>PWNED\"\n', y)", "INSERT INTO t(y) VALUES (1)"],
+    ["CREATE TABLE t(x /* '\n.shell \"id>PWNED\"\n */, y -- '\n)", "INSERT INTO t VALUES (1, 2)"],
+    ["CREATE TABLE t(x)", `CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT\ngo\n.shell "id>PWNED"\nFROM t AS go; END`],
+    ["CREATE TABLE t(x)", `CREATE INDEX i ON t(x || '\ngo\n.shell "id>PWNED"\n')`],
+  ];
 
-    test.each(POISON)("only loads %j, %j", (...statements) => {
-      const source = open(statements);
-      for (const options of [[], ["-safe", "-bail"]]) {
-        const run = throughShell(
-          dump(source).sql,
-          (database) => {
-            expect(survey(database).tables).toEqual(survey(source).tables);
-            expect(content(database)).toEqual(content(source));
-          },
-          ...options,
-        );
-        expect(run).toEqual({ status: 0, complaints: "", files: [] });
-      }
-    });
+  test.each(POISON)("only loads %j, %j", (...statements) => {
+    const source = open(statements);
+    for (const options of [[], ["-safe", "-bail"]]) {
+      const run = throughShell(
+        dump(source).sql,
+        (database) => {
+          expect(survey(database).tables).toEqual(survey(source).tables);
+          expect(content(database)).toEqual(content(source));
+        },
+        ...options,
+      );
+      expect(run).toEqual({ status: 0, complaints: "", files: [] });
+    }
   });
+});
 
 test.each(["#b('", "$b('", "@b('", ":b('", '#b("', "$a::b('", "#b([", "#b(`"])(
   "a token that a reader could mistake for a quote is refused: %s",
