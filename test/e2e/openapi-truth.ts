@@ -70,6 +70,7 @@ describe("the examples of the document", () => {
   test("reservations", async () => {
     expect(await differencesOf("POST /api/quota/reservations", 201)).toEqual([]);
     expect(await differencesOf("POST /api/quota/reservations/{id}/commit", 200, { id: await createReservation("to-commit") })).toEqual([]);
+    expect(await differencesOf("GET /api/quota/reservations/{id}", 200, { id: await createReservation("to-read") })).toEqual([]);
     expect(await differencesOf("DELETE /api/quota/reservations/{id}", 200, { id: await createReservation("to-release") })).toEqual([]);
   });
 
@@ -78,6 +79,7 @@ describe("the examples of the document", () => {
     expect(await differencesOf("PUT /api/quota/usage", 200)).toEqual([]);
     expect(await differencesOf("POST /api/quota/reset", 200)).toEqual([]);
     expect(await differencesOf("PUT /api/quota/settings", 200)).toEqual([]);
+    expect(await differencesOf("GET /api/quota/settings", 200)).toEqual([]);
     expect(await differencesOf("DELETE /api/quota/settings", 200)).toEqual([]);
     expect(await differencesOf("GET /api/quota/history", 200)).toEqual([]);
   });

@@ -1,20 +1,8 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
-import {
-  concurrently,
-  emptyLedger,
-  freshStart,
-  isbnNumber,
-  isbns,
-  ledger,
-  post,
-  put,
-  quotaStatus,
-  setClock,
-  settings,
-  simulator,
-} from "../support/worker.ts";
+import { concurrently, emptyLedger, freshStart, isbnNumber, isbns, ledger } from "../support/worker.ts";
+import { post, put, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
 
 beforeEach(async () => freshStart());
 

@@ -53,9 +53,11 @@ export const ROUTES: readonly Route[] = [
 
   { method: "POST", path: "/api/quota/reservations", access: use("enrich"), body: { calls: 1 }, success: 201 },
   { method: "POST", path: "/api/quota/reservations/{reservation}/commit", access: settle, body: {}, success: 404 },
+  { method: "GET", path: "/api/quota/reservations/{reservation}", access: settle, success: 404 },
   { method: "DELETE", path: "/api/quota/reservations/{reservation}", access: settle, success: 404 },
   { method: "GET", path: "/api/quota/history", access: "admin" },
   { method: "PUT", path: "/api/quota/usage", access: "admin", body: { used: 3 } },
+  { method: "GET", path: "/api/quota/settings", access: "admin" },
   { method: "PUT", path: "/api/quota/settings", access: "admin", body: { daily_limit: 9_000 } },
   { method: "DELETE", path: "/api/quota/settings", access: "admin" },
   { method: "POST", path: "/api/quota/reset", access: "admin" },

@@ -102,9 +102,9 @@ describe("a missing route", () => {
     ["POST", "/openapi.json", "GET, HEAD, OPTIONS"],
     ["PUT", "/docs", "GET, HEAD, OPTIONS"],
     ["GET", "/api/enrich/batch-direct", "POST, OPTIONS"],
-    ["POST", "/api/quota/settings", "PUT, DELETE, OPTIONS"],
+    ["POST", "/api/quota/settings", "GET, HEAD, PUT, DELETE, OPTIONS"],
     ["PATCH", "/api/books/9780141439518", "GET, HEAD, OPTIONS"],
-    ["GET", "/api/quota/reservations/abc", "DELETE, OPTIONS"],
+    ["PUT", "/api/quota/reservations/abc", "GET, HEAD, DELETE, OPTIONS"],
   ])("%s %s: 405 with Allow: %s", async (method, path, allow) => {
     const answer = await call(method, path);
     expect(answer.headers.get("allow")).toBe(allow);
@@ -134,7 +134,7 @@ describe("HEAD and OPTIONS", () => {
   test.each([
     ["/health", "GET, HEAD, OPTIONS"],
     ["/api/enrich/batch-direct", "POST, OPTIONS"],
-    ["/api/quota/settings", "PUT, DELETE, OPTIONS"],
+    ["/api/quota/settings", "GET, HEAD, PUT, DELETE, OPTIONS"],
   ])("OPTIONS %s lists the allowed methods for all callers: %s", async (path, allow) => {
     const answer = await call("OPTIONS", path, undefined, { token: null });
     expect({ status: answer.status, allow: answer.headers.get("allow"), body: answer.body }).toEqual({ status: 204, allow, body: "" });

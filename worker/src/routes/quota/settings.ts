@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND, MIN_RATE_PER_SECOND } from "../../env.ts";
 import { Problem } from "../../errors.ts";
+import { orNull } from "../../http/fields.ts";
 import { createRouter, showRateLimit } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
 import { safetyLimit } from "../../quota/index.ts";
@@ -85,7 +86,7 @@ const settingsAnswer = answer(
       .enum(["ledger", "switch"])
       .describe("switch: the ledger is unavailable, so only the enforcement switch in KV was set. The ledger follows later"),
     enforcement: z.enum(ENFORCEMENTS).nullable().describe("null: as configured"),
-    settings: settings.nullable().describe("null: the ledger is unavailable"),
+    settings: orNull(settings).describe("null: the ledger is unavailable"),
   }),
 );
 
