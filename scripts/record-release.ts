@@ -28,7 +28,7 @@ const fileOf = (name: string): string => `test/upgrade/releases/${name}.json`;
 function checkName(name: string | undefined): asserts name is string {
   const newest = readdirSync(`${ROOT}worker/migrations`).toSorted().at(-1)?.slice(0, 4) ?? "";
   if (name === undefined) throw new UserError(`NAME is missing. Pass the number of the newest migration, ${newest}.`);
-  if (existsSync(`${ROOT}${fileOf(name)}`)) throw new UserError(`${fileOf(name)} exists already. A recording never changes.`);
+  if (existsSync(`${ROOT}${fileOf(name)}`)) throw new UserError(`${fileOf(name)} already exists. Recordings are never overwritten.`);
   if (!new RegExp(`^${newest}(-[a-z])?$`, "u").test(name)) {
     const hint = "To record an earlier release, check it out.";
     throw new UserError(`NAME must be the number of the newest migration, ${newest} (got ${JSON.stringify(name)}). ${hint}`);

@@ -80,7 +80,8 @@ export class CheckpointFile {
     } catch (error) {
       throw new UserError(`Cannot read the author list of ${this.path} (${reasonOf(error)}).`);
     }
-    if (sha256(text) !== authors.sha256) throw new UserError(`${path} has changed and no longer matches ${this.path}.`);
+    if (sha256(text) !== authors.sha256)
+      throw new UserError(`${path} has changed since the run of ${this.path} began. Restore it, or start again with --force.`);
     return text.split("\n").slice(0, authors.count);
   }
 

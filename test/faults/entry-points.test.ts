@@ -15,7 +15,7 @@ const HARVEST = "*/30 * * * *";
 const HALF_AN_HOUR_MS = 30 * 60 * 1_000;
 const FIRST = Date.parse("2031-05-14T01:00:00Z");
 
-/** More than the time for which a new job counts as being started. */
+/** After this time, a new job without an instance no longer counts as starting. */
 const AGAIN_AFTER_MS = 11_000;
 
 /** Number of instances before the first tick of each cell. */

@@ -108,5 +108,5 @@ export function fairnessQuote(): string {
   const worst = rows.reduce((least, row) => (keptPercent(row) < keptPercent(least) ? row : least));
   const wait = Math.max(...rows.map(({ longestWaitMs }) => longestWaitMs));
   const refused = rows.reduce((sum, row) => sum + row.refused, 0);
-  return `Five normal projects were tested with ${rows.length} kinds of hostile projects. The worst case is “${worst.hostile}”. There, each normal project keeps at least ${keptPercent(worst)} % of its requests, or of an equal part. The normal projects get ${refused === 0 ? "no refusals" : `${refused} refusals`} and wait at most ${seconds(wait)} s for a turn. [All cases](reliability-matrix.md#fairness)`;
+  return `Five normal projects were tested with ${rows.length} kinds of hostile projects. The worst case is “${worst.hostile}”. There, each normal project gets at least ${keptPercent(worst)} % of its fair number of turns. That number is its requests without hostile projects, or an equal part if that is less. The normal projects get ${refused === 0 ? "no refusals" : `${refused} refusals`} and wait at most ${seconds(wait)} s for a turn. [All cases](reliability-matrix.md#fairness)`;
 }

@@ -6,7 +6,7 @@ const SCRIPT = "scripts/record-release.ts";
 describe("npm run record-release refuses", () => {
   it("the name of an existing recording", async () => {
     const { code, output } = await run([SCRIPT, "0010"]);
-    expect(output.trim()).toBe("test/upgrade/releases/0010.json exists already. A recording never changes.");
+    expect(output.trim()).toBe("test/upgrade/releases/0010.json already exists. Recordings are never overwritten.");
     expect(code).toBe(1);
   });
 

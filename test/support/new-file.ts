@@ -19,7 +19,7 @@ createDeps(env, () => Date.now());
 beforeAll(async () => {
   await reset();
   await workEnded();
-  // A reset may spare a ledger that still works for the file before.
+  // A reset may leave the data of a ledger that is still busy with the previous test file.
   await emptyLedger();
   await reset();
 });

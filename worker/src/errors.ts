@@ -95,7 +95,7 @@ export const PROBLEMS = {
   rate_limited: {
     status: 429,
     title: "Rate limited",
-    meaning: "The project repeats an operation too often.",
+    meaning: "The project released too many unused reservations in the last minute.",
     retryable: true,
     alarming: false,
   },

@@ -114,7 +114,7 @@ describe("the pace", () => {
         code: "rate_limited",
         "violated-policies": ["returned-reservations"],
         detail:
-          "Your project released 30 reservations without use in the last minute. Try again in 60 s, and reserve only calls that you send.",
+          "Your project released 30 unused reservations in the last minute. Try again in 60 s, and reserve only calls that you will send.",
       },
     });
     expect(refused.headers.get("retry-after")).toBe("60");
@@ -154,7 +154,7 @@ describe("reservations of projects", () => {
       body: {
         code: "pace_exceeded",
         "violated-policies": ["projects-hold"],
-        detail: "All projects together have reserved as many calls as they may at a time. Try again in 120 s. Quota remains.",
+        detail: "All projects together have reached their maximum of reserved calls. Try again in 120 s. Quota remains.",
       },
     });
     expect(refused.headers.get("retry-after")).toBe("120");

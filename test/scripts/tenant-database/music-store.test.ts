@@ -1,4 +1,4 @@
-/** An ordinary database, through the dump and back. */
+/** An ordinary database is dumped and loaded, and the copy is compared with it. */
 import type { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { copied } from "../../support/node/copied.ts";

@@ -73,7 +73,7 @@ export async function stop(project: string, reason: string, until: number | null
   await env.DB.prepare(sql).bind(project, reason, type, Date.now(), until).run();
 }
 
-/** A project's usage of a counter today. */
+/** Sets a project's usage of a counter, by default for the test's current day. */
 export async function count(project: string, meter: string, used: number, day = "2031-05-14"): Promise<void> {
   const sql = "INSERT INTO counters (project_id, meter, day, used) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used";
   await env.DB.prepare(sql).bind(project, meter, day, used).run();

@@ -220,7 +220,7 @@ describe("repeated wrong credentials", () => {
     ["mistyped keys", () => mistyped(shop.key)],
   ])("count as %s too", async (_, wrong) => {
     const address = newAddress();
-    // The limiter counts in its own minutes. If one begins meanwhile, it starts again.
+    // The limiter's minute may end during the loop and reset the count, so up to twice the limit is sent.
     let answered = "";
     for (let index = 0; index <= 2 * LIMIT && answered !== "429 too_many_failures"; index += 1)
       answered = statusText(await from(address, wrong()));

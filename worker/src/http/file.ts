@@ -41,6 +41,6 @@ export function sendFile(c: AppContext, { name, bytes, sha256, body }: SentFile,
 }
 
 function beyondEnd(range: string | undefined, bytes: number, headers: Readonly<Record<string, string>>): Problem {
-  const detail = `\`Range\` must begin before byte ${bytes}, the end of the file (got ${range}). With ${bytes} bytes, your download is complete.`;
+  const detail = `\`Range\` must begin before byte ${bytes}, the end of the file (got ${range}). If you already have ${bytes} bytes, your download is complete.`;
   return new Problem("range_not_satisfiable", detail, { headers: { ...headers, "Content-Range": `bytes */${bytes}` } });
 }

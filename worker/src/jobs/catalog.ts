@@ -144,7 +144,7 @@ export const JOBS = {
       enforce_action: z.boolean().default(true).describe("false: only report"),
       as_of: z.iso.datetime().optional().describe("End of the two checked windows of five minutes. Default: now"),
     }),
-    // As long as questions about a suspension may come up.
+    // Kept for a month, because questions about a suspension may come up later.
     keptDays: { completed: 30, failed: 30, cancelled: 7 },
   },
   deliver_webhook: {

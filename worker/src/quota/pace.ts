@@ -5,9 +5,9 @@
  * than the provider permits. The extra 0.2 % absorbs some network jitter: at 3 a second, 180 requests take 60.1 s. Times are epoch
  * milliseconds with fractions, because rounding would lower a high rate.
  *
- * If n callers wait, each gets every n-th turn. Every second turn is spare: a caller that already waits for a turn cannot book it in advance.
- * So another caller finds a turn soon, even if the first one books all that it can. Unused turns go to any caller shortly before their
- * start.
+ * If n callers wait, each gets every n-th turn. Every second turn is spare. A caller that already waits for a turn cannot book spare turns
+ * in advance. So another caller finds a turn soon, even if the first one books all that it can. Shortly before its start, any caller may
+ * take a free turn.
  */
 import { MINUTE_MS, SECOND_MS } from "../lib/time.ts";
 import type { Priority } from "./types.ts";
@@ -22,23 +22,23 @@ const MAX_PAUSE_MS = 5 * MINUTE_MS;
 
 /** Of each group of four turns, one spare turn is kept for each priority while requests of both priorities arrive. */
 const GROUP = 4;
-/** Turns per turn that is not spare. Booking in advance uses only those. */
+/** One in this many turns is not spare. Only those turns can be booked in advance. */
 const AHEAD = 2;
 const KEPT_TURNS: Readonly<Record<number, Priority>> = { 1: "interactive", 3: "background" };
 /** A priority counts as active this long after its last request. */
 const ACTIVE_MS = 10 * SECOND_MS;
-/** The part of a turn's spacing, before its start, in which any caller may take it. An unused turn helps no caller. */
+/** Any caller may take a free turn in this last part of the spacing before its start, because an unused turn helps no caller. */
 const LAST_CHANCE = 0.25;
 /** Booking in advance leaves room for callers that requested a turn in this time. */
 const RECENT_MS = 3 * SECOND_MS;
 /** A refused caller counts as waiting until this long after the time of its retry. */
 const RETRY_WITHIN_MS = SECOND_MS;
-/** The turns that are searched for a free one, to advise a refused caller. */
+/** Number of turns that are searched for a free one, to calculate the wait of a refused caller. */
 const SEARCHED_TURNS = 100;
-/** More known callers than this are checked for idle ones. */
+/** If more callers than this are known, idle ones are removed. */
 const MANY_CALLERS = 1_000;
 
-/** A project may release this many unused reservations per minute. Others could have used their turns. */
+/** A project may release this many unused reservations per minute, because other callers could have used the turns. */
 export const MAX_RETURNS_PER_MINUTE = 30;
 
 export function paceAheadMs(priority: Priority): number {
@@ -50,7 +50,7 @@ export function spacingMs(ratePerSecond: number): number {
   return (SECOND_MS + Math.min(ratePerSecond, 2)) / ratePerSecond;
 }
 
-/** The end of the provider's pause after another one. */
+/** The end of the pause after the provider requests another one. Never earlier than the current end, unless the clock stepped back. */
 export function pauseEnd(pausedUntil: number, now: number, waitSeconds: number): number {
   const end = now + Math.min(waitSeconds * SECOND_MS, MAX_PAUSE_MS);
   return isTooFar(pausedUntil, now) ? end : Math.max(pausedUntil, end);
@@ -136,7 +136,7 @@ export class Turns {
     return { result: "granted", startAt };
   }
 
-  /** Takes back a turn that its caller does not use. After its start, the caller loses one of its next turns instead. */
+  /** Frees a turn that its caller does not use. If the turn has already started, the caller loses one of its next turns. */
   release({ caller: name, startAt }: BookedTurn, now: number): void {
     const caller = this.#caller(name);
     const step = this.#partOf(caller, now).waiting * this.#spacing;
@@ -193,7 +193,7 @@ export class Turns {
   }
 
   /**
-   * The caller's part is one of this many turns. `waiting`: counts callers that wait for a booked turn or for a retry. `recent`: also
+   * The caller's part is one in this many turns. `waiting`: counts callers that wait for a booked turn or for a retry. `recent`: also
    * counts those that made a request recently. A few callers of one priority share the turns that are kept for it.
    */
   #partOf(caller: Caller, now: number): { waiting: number; recent: number } {

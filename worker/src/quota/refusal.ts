@@ -100,8 +100,8 @@ function tooLittleLeft(refusal: Refusal, status: QuotaStatus, policy: string, ch
 const WAIT_DETAILS = {
   pace: "Too many requests are already waiting for the provider.",
   price: "Another batch is measuring the batch price. Until then, batches are sent one at a time.",
-  hold: "Your project has reserved as many calls as it may at a time. Commit or release some first.",
-  "projects-hold": "All projects together have reserved as many calls as they may at a time.",
+  hold: "Your project has reached its maximum of reserved calls. Commit or release some first.",
+  "projects-hold": "All projects together have reached their maximum of reserved calls.",
 };
 
 function waitAMoment(refusal: Refusal, refusedBy: keyof typeof WAIT_DETAILS, status: QuotaStatus, chargedCalls: number): Problem {
@@ -118,8 +118,8 @@ function waitAMoment(refusal: Refusal, refusedBy: keyof typeof WAIT_DETAILS, sta
 
 function returnedTooMany(refusal: Refusal, status: QuotaStatus, chargedCalls: number): Problem {
   const seconds = Math.max(1, Math.ceil(refusal.waitMs / SECOND_MS));
-  const rule = `Your project released ${MAX_RETURNS_PER_MINUTE} reservations without use in the last minute`;
-  return new Problem("rate_limited", `${rule}. Try again in ${seconds} s, and reserve only calls that you send.`, {
+  const rule = `Your project released ${MAX_RETURNS_PER_MINUTE} unused reservations in the last minute`;
+  return new Problem("rate_limited", `${rule}. Try again in ${seconds} s, and reserve only calls that you will send.`, {
     members: {
       "violated-policies": ["returned-reservations"],
       calls_needed: refusal.callsNeeded,

@@ -41,7 +41,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
   },
   rate_limited: {
     detail:
-      "Your project released 30 reservations without use in the last minute. Try again in 12 s, and reserve only calls that you send.",
+      "Your project released 30 unused reservations in the last minute. Try again in 12 s, and reserve only calls that you will send.",
     "violated-policies": ["returned-reservations"],
     calls_needed: 1,
     calls_charged: 0,

@@ -24,7 +24,7 @@ export function countAuthors(db: D1Database, namesJson: string): D1PreparedState
   return db.prepare(sql).bind(namesJson);
 }
 
-/** Removes books, a JSON list of ISBNs, from their authors. It recounts first, without these books. */
+/** Removes books, a JSON list of ISBNs, from their authors. First recounts the authors' books without them. */
 export function takeFromAuthors(db: D1Database, isbnsJson: string): D1PreparedStatement[] {
   const recount = `
     UPDATE authors SET (work_count, edition_count) = (

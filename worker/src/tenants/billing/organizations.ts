@@ -61,7 +61,7 @@ export async function createOrganization({ db, clock }: Store, input: Organizati
 
 /** A future period cannot be sold, and usage reported for a time before the first period is refused. */
 function futureAnchor(anchor: number, now: number): Problem {
-  const message = `must not be after now, ${isoSeconds(now)}. The first billing period begins with it`;
+  const message = `must not be later than now, ${isoSeconds(now)}. The first billing period begins at this time`;
   return invalidField("billing_anchor", message, isoSeconds(anchor), "unprocessable");
 }
 

@@ -20,7 +20,7 @@ interface Row {
   readonly result: string;
 }
 
-/** The parts of a storm that this one uses. */
+/** The parts of a storm that reports use. */
 interface Around {
   readonly storm: Storm;
   readonly reports: ReportBook;
