@@ -184,7 +184,7 @@ describe("calls at the same time", () => {
       await Promise.all(
         Array.from({ length: 6 }, async (_, index) =>
           payFor({ ...deps, trace }, { cost: { calls: 1 }, caller: `caller-${index}`, priority: "interactive" }, async (options) =>
-            deps.isbndb.book(isbnNumber(index), options),
+            deps.isbndb.books([isbnNumber(index)], options),
           ),
         ),
       );

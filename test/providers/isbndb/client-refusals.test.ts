@@ -13,7 +13,7 @@ describe("a refusal", () => {
     ["message of older responses", 403, { message: "Forbidden" }, "plan_refused"],
   ])("is recognized by its %s (%i)", async (_, status, json, meaning) => {
     const { client, reports, onOutcome } = stage(() => Response.json(json, { status, headers: countHeaders }));
-    const answer = await client.book("9780140328721", { onOutcome });
+    const answer = await client.books(["9780140328721"], { onOutcome });
     expect(answer).toMatchObject({ value: null, report: { outcome: { meaning, sent: "yes" }, daily: { left: 14_880 } } });
     expect(reports).toEqual([answer.report]);
   });

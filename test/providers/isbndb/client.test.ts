@@ -26,13 +26,11 @@ describe("a request", () => {
 
   it("goes to the address of each method, below any base", async () => {
     const { client, requests } = stage(() => Response.json({}), { baseUrl: "http://localhost:8788/isbndb/" });
-    await client.book("9780140328721");
     await client.author("AC/DC & Søn?", 2, 1000);
     await client.released({ month: "2025-02", page: 1, pageSize: 100 });
     await client.released({ month: "2025-02", subject: "Science & fiction", page: 3, pageSize: 1 });
     await client.key();
     expect(requests.map(({ url, init }) => `${init.method} ${url}`)).toEqual([
-      "GET http://localhost:8788/isbndb/book/9780140328721",
       "GET http://localhost:8788/isbndb/author/AC%2FDC%20%26%20S%C3%B8n%3F?page=2&pageSize=1000",
       "GET http://localhost:8788/isbndb/search/books?publishedFrom=2025-02&publishedTo=2025-02&page=1&pageSize=100",
       "GET http://localhost:8788/isbndb/search/books?publishedFrom=2025-02&publishedTo=2025-02&page=3&pageSize=1&subject=Science+%26+fiction",
@@ -89,11 +87,6 @@ describe("a good answer", () => {
   it("of an author keeps the name", async () => {
     const { client } = stage(() => Response.json({ author: "Roald Dahl", books: [fox] }));
     expect((await client.author("roald dahl", 1, 20)).value).toMatchObject({ name: "Roald Dahl", total: null });
-  });
-
-  it("of one book is that book", async () => {
-    const { client } = stage(() => Response.json({ book: fox }));
-    expect((await client.book("9780140328721")).value?.title).toBe("Fantastic Mr. Fox");
   });
 
   it("without headers has an unknown count, not 0", async () => {

@@ -4,13 +4,11 @@
  */
 import { readText } from "../../lib/read-text.ts";
 import { messageOf, parseJson } from "./body.ts";
-import type { BookRecord } from "./book-record.ts";
 import { type Exchange, type Outcome, outcomeOf } from "./outcome.ts";
 import { type RateLimits, readRateLimits } from "./ratelimit.ts";
 import {
   type BuiltRequest,
   authorRequest,
-  bookRequest,
   booksRequest,
   KEY_REQUEST,
   type ProviderRequest,
@@ -18,7 +16,7 @@ import {
   releasedRequest,
 } from "./request.ts";
 import { retryAfterSeconds } from "../../lib/retry-after.ts";
-import { type AuthorPage, type BooksPage, type KeyStatus, readAuthorPage, readBookAnswer, readBooksPage, readKeyAnswer } from "./schema.ts";
+import { type AuthorPage, type BooksPage, type KeyStatus, readAuthorPage, readBooksPage, readKeyAnswer } from "./schema.ts";
 
 /** Name of the requested operation. */
 export type Endpoint = keyof IsbndbClient;
@@ -58,7 +56,6 @@ export interface ClientConfig {
 export interface IsbndbClient {
   /** Unknown ISBNs are missing from the result. The maximum per request depends on the plan: 10, 100 or 1,000. */
   books(isbns: readonly string[], options?: CallOptions): Promise<Answer<BooksPage>>;
-  book(isbn: string, options?: CallOptions): Promise<Answer<BookRecord>>;
   author(name: string, page: number, pageSize: number, options?: CallOptions): Promise<Answer<AuthorPage>>;
   /** New releases of one month, optionally about one subject. */
   released(query: Released, options?: CallOptions): Promise<Answer<BooksPage>>;
@@ -138,7 +135,6 @@ export function createIsbndbClient({ baseUrl, apiKey, clock, timeoutMs = 20_000 
 
   return {
     books: async (isbns, options) => call("books", booksRequest(isbns), readBooksPage, options),
-    book: async (isbn, options) => call("book", bookRequest(isbn), readBookAnswer, options),
     author: async (name, page, pageSize, options) => call("author", authorRequest(name, { page, pageSize }), readAuthorPage, options),
     released: async (query, options) => call("released", releasedRequest(query), readBooksPage, options),
     key: async (options) => call("key", KEY_REQUEST, readKeyAnswer, options),

@@ -27,10 +27,6 @@ export function booksRequest(isbns: readonly string[]): BuiltRequest {
   return { method: "POST", path: "/books", json: { isbns } };
 }
 
-export function bookRequest(isbn: string): BuiltRequest {
-  return withSegment("/book/", isbn, "");
-}
-
 export function authorRequest(name: string, paging: Paging): BuiltRequest {
   return withSegment("/author/", name, `?${new URLSearchParams(pagingParameters(paging)).toString()}`);
 }

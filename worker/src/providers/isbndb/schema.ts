@@ -36,16 +36,9 @@ const records = z
   .nullable()
   .catch(null);
 
-const bookAnswer = z.object({ book: z.unknown() });
 const pageAnswer = z.object({ books: records, data: records, total: count });
 const authorAnswer = z.object({ name, author: name });
 const keyAnswer = z.object({ plan_limit: z.object({ total: wholeNumber, spent: wholeNumber, left: wholeNumber }) });
-
-/** `GET /book/{isbn}` */
-export function readBookAnswer(json: unknown): BookRecord | null {
-  const parsed = bookAnswer.safeParse(json);
-  return parsed.success ? readBook(parsed.data.book) : null;
-}
 
 /** `POST /books`, `GET /search/books` */
 export function readBooksPage(json: unknown): BooksPage | null {
