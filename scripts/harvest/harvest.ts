@@ -1,5 +1,6 @@
 /** Processes one author at a time until all are settled or the run must stop. */
 import { isDayUsedUp } from "./answers.ts";
+import type { QuotaStatus } from "./answers.ts";
 import { AuthorRun } from "./author-run.ts";
 import type { AuthorEnd, Item } from "./author-run.ts";
 import { withDoubt, withFailed, withProcessed, withoutLatest } from "./checkpoint.ts";
@@ -63,7 +64,7 @@ export class Harvest {
     if (this.#sinceCheck % AUTHORS_PER_STATUS_CHECK !== 0) return null;
     const status = await readStatus(this.#run);
     if (!status || !isDayUsedUp(status)) return null;
-    return this.#handleExhausted(item, "Today's calls are used up.", status.reset_at);
+    return this.#handleExhausted(item, usedUp(status), status.reset_at);
   }
 
   async #processAuthor(item: Item): Promise<End | null> {
@@ -98,8 +99,7 @@ export class Harvest {
     progress.save();
     const looks_every_seconds = statusIntervalMs / 1_000;
     report({ type: "exhausted", next_author: author, waiting: wait, message, reset_at: resetAt, looks_every_seconds });
-    if (!wait)
-      return { ending: "exhausted", message: `Today's calls are used up until ${resetAt}. Pass --resume to continue with ${author}.` };
+    if (!wait) return { ending: "exhausted", message: `The next day begins at ${resetAt}. Pass --resume to continue with ${author}.` };
     const began = Date.now();
     await waitForCalls(this.#run, resetAt);
     if (signal.aborted) return interrupted();
@@ -140,4 +140,10 @@ function next(page: number | undefined): { next_page?: number } {
 
 function interrupted(): End {
   return { ending: "interrupted", message: "Interrupted. Pass --resume to continue." };
+}
+
+/** Background work ends before interactive callers do. */
+function usedUp({ remaining }: QuotaStatus): string {
+  if (remaining <= 0) return "Today's calls are used up.";
+  return `${quantity(remaining, "call")} left today, only for interactive callers. This floor shrinks during the day.`;
 }

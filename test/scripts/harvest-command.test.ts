@@ -45,6 +45,14 @@ describe.concurrent("an interruption", () => {
     expect(await harvest.stop("SIGTERM")).toBe(130);
     expect(server.asked).toEqual([]);
   });
+
+  it("says that only interactive callers have calls left, when the floor ends background work", async ({ server, desk }) => {
+    server.status = { body: statusBody(991, 1_000, { background: { floor: 100, remaining: 0 } }) };
+    const { code, output } = await desk.run(people(desk));
+    expect({ code, asked: server.asked }).toEqual({ code: 2, asked: [] });
+    expect(output).toContain("9 calls left today, only for interactive callers.");
+    expect(output).not.toContain("used up");
+  });
 });
 
 describe.concurrent("the output", () => {
