@@ -83,7 +83,7 @@ const twoDigits = (number: number): string => String(number).padStart(2, "0");
 /** YYYY-MM-DD within a month. Only days 1 to 28, which exist in every month. */
 export const dateWithin = (month: string, stem: number): string => `${month}-${twoDigits(1 + (mix(stem, SALT.day) % 28))}`;
 
-/** Date from 1950 to 2024 for books outside the lists of months. */
+/** Publication date from 1950 to 2024, for books that are in no month's list of releases. */
 export const dateOf = (stem: number): string => {
   const seed = mix(stem, SALT.year);
   return dateWithin(`${1950 + (seed % 75)}-${twoDigits(1 + ((seed >>> 8) % 12))}`, stem);

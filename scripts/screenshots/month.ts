@@ -9,5 +9,5 @@ export const daysBefore = (now: number, days: number): number[] =>
 
 export const isoDay = (time: number): string => new Date(time).toISOString().slice(0, 10);
 
-/** Between 0 and 1, highest in the middle of each whole number. */
+/** 0 at each whole number, and 1 halfway between two whole numbers. */
 export const wave = (position: number): number => (1 - Math.cos(2 * Math.PI * position)) / 2;

@@ -30,7 +30,7 @@ function count(target: object, name: string): void {
 count(worker, "fetch");
 count(worker, "scheduled");
 count(JobWorkflow.prototype, "run");
-// A reset spares a Durable Object that still works, so its rows would appear in the next file.
+// A reset does not clear a Durable Object that is still busy, and its rows would appear in the next test file. So calls of objects are counted too.
 for (const { prototype } of [QuotaLedger, TenantDatabase]) {
   for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
     if (name !== "constructor" && typeof value === "function") count(prototype, name);

@@ -135,7 +135,7 @@ export const generatedDatabase = tuple(
     ),
     { maxLength: 5 },
   ).map((all) => all.flat()),
-  // At most one external-content index per database. The rows of a second one would make the first one differ from its text.
+  // At most one external-content index per database. A second one may add rows to the first one's table, and the first index would lack them.
   array(external, { maxLength: 1 }).map((all) => all.flat()),
   array(trigger, { maxLength: 2 }),
   array(name, { maxLength: 2 }).map((all) => all.map((of) => `DELETE FROM ${of} WHERE rowid % 2 = 0`)),

@@ -231,7 +231,7 @@ describe("an organization is changed", () => {
     expect((await patch("/api/organizations/acme", { status: "ARCHIVED", name: "Half" })).status).toBe(409);
     right(await remove("/api/projects/p"));
     right(await post("/api/projects/q/suspend", { reason: "Test" }));
-    expect((await remove("/api/organizations/acme")).body["detail"]).toBe("The organization has 1 active project. Archive them first.");
+    expect((await remove("/api/organizations/acme")).body["detail"]).toBe("The organization has 1 active project. Archive it first.");
     right(await remove("/api/projects/q?permanent=true"));
     expect(right(await remove("/api/organizations/acme"))).toMatchObject({ status: "ARCHIVED", name: "Organization acme" });
   });
@@ -242,7 +242,7 @@ describe("an organization is changed", () => {
     const refused = await callWith({ DB }, "/api/organizations/acme", { method: "DELETE", headers });
     expect({ status: refused.status, detail: refused.body["detail"] }).toEqual({
       status: 409,
-      detail: "The organization has 1 active project. Archive them first.",
+      detail: "The organization has 1 active project. Archive it first.",
     });
     expect(await one("acme")).toMatchObject({ status: "ACTIVE" });
     expect(await audited("subject=organization:acme")).toHaveLength(1);

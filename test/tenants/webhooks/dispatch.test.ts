@@ -200,7 +200,7 @@ test("of a delivery resent many times, the attempts of ten runs are kept", async
   const runs = Array.from({ length: 12 }, (_, index) => index + 1);
   for (const run of runs) {
     await rows("UPDATE webhook_deliveries SET run = ?, attempts = 0, status = 'pending'", run);
-    // The first attempt of an earlier run is kept as long as the other attempts of that run.
+    // Old attempts are deleted by run. Run 3 has two attempts, and both must be kept.
     for (const attempt of run === 3 ? [1, 2] : [1]) await attemptDelivery(deps(), id, run, attempt);
   }
   const kept = (await rows("SELECT run, attempt FROM webhook_attempts")).map(({ run, attempt }) => `${String(run)}.${String(attempt)}`);

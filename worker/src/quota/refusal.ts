@@ -13,6 +13,8 @@ const GROUPED = new Intl.NumberFormat("en-US");
 /** Grouped digits for readers: "12,345". */
 const grouped = (count: number): string => GROUPED.format(count);
 
+const are = (count: number): string => (count === 1 ? "is" : "are");
+
 function calls(count: number): string {
   return `${grouped(count)} ${count === 1 ? "call" : "calls"}`;
 }
@@ -51,7 +53,7 @@ function retryAdvice(refusal: Refusal, status: QuotaStatus): string {
 }
 
 function dailyDetail(refusal: Refusal, status: QuotaStatus): string {
-  const left = status.remaining === 0 ? "nothing is left" : `${grouped(status.remaining)} are left`;
+  const left = status.remaining === 0 ? "nothing is left" : `${grouped(status.remaining)} ${are(status.remaining)} left`;
   const reserved = status.reserved > 0 ? `, ${grouped(status.reserved)} reserved` : "";
   const spent = `${grouped(status.used)} of ${grouped(status.safety_limit)} used${reserved}`;
   return `This needs ${calls(refusal.callsNeeded)}, but ${left} today (${spent}). ${retryAdvice(refusal, status)}`;
@@ -71,9 +73,9 @@ function floorDetail(refusal: Refusal, status: QuotaStatus): string {
   const freeAt = availableAt(refusal, status);
   const when = freeAt < status.reset_at ? `Enough calls should be free at ${freeAt}` : `The next day begins at ${status.reset_at}`;
   const { remaining } = status;
-  const part =
-    floor >= remaining ? `All ${calls(remaining)} that remain` : `${grouped(floor)} of the ${grouped(remaining)} remaining calls`;
-  const heldBack = `${part} are held back for interactive callers`;
+  const all = remaining === 1 ? "The last remaining call is" : `All ${calls(remaining)} that remain are`;
+  const part = floor >= remaining ? all : `${grouped(floor)} of the ${grouped(remaining)} remaining calls ${are(floor)}`;
+  const heldBack = `${part} held back for interactive callers`;
   return `This background work needs ${calls(callsNeeded)} and can get ${grouped(available)}. ${heldBack}. ${when}.`;
 }
 

@@ -8,6 +8,7 @@ import { callsFor, isPriced } from "./billing.ts";
 import { paceAheadMs } from "./pace.ts";
 import { DEFAULT_TTL_SECONDS, decide, floorReaches, maxReservedByProject, maxTtlSeconds, safetyLimit, shareOf } from "./policy.ts";
 import type { Decision, Demand } from "./policy.ts";
+import { endedState } from "./settle.ts";
 import type { LedgerStore, ReservationRow } from "./store.ts";
 import { isProject } from "./types.ts";
 import type { CheckAnswer, Cost, Refusal, RefusedBy, Reservation, ReserveAnswer, ReserveRequest, Spender } from "./types.ts";
@@ -220,7 +221,7 @@ function refusedByPace(store: LedgerStore, demand: Demand, wait: Pick<Refusal, "
 
 function answerToRepeat(row: ReservationRow, fingerprint: string): Outcome {
   if (row.fingerprint !== fingerprint) return { result: "conflict", detail: "This id was used for another reservation" };
-  if (row.state !== "held") return { result: "conflict", detail: `This id's reservation is already ${row.state}` };
+  if (row.state !== "held") return { result: "conflict", detail: `This id's reservation is already ${endedState(row)}` };
   return { result: "granted", reservation: asReservation(row) };
 }
 

@@ -11,6 +11,9 @@ import { isProject } from "./types.ts";
 import type { CommitAnswer, CommitRequest, Impossible, ReleaseAnswer, UnderWay } from "./types.ts";
 import { callerToday, status } from "./views.ts";
 
+/** State of an ended reservation for error messages. `late` is a commit after the expiry. */
+export const endedState = ({ state }: Pick<ReservationRow, "state">): string => (state === "late" ? "committed" : state);
+
 /** Charges every expired reservation, because its request may have been sent. */
 export function expire(store: LedgerStore, now: number): void {
   for (const row of store.overdue(now)) {
@@ -130,7 +133,7 @@ export function release(store: LedgerStore, id: string, now: number): ReleaseAns
   const row = store.reservation(id);
   if (!row) return { result: "unknown" };
   if (row.state !== "held" && row.state !== "released") {
-    return { result: "conflict", detail: `The reservation is ${row.state}: ${row.charged ?? 0} calls were charged` };
+    return { result: "conflict", detail: `The reservation is already ${endedState(row)} (calls charged: ${row.charged ?? 0})` };
   }
   if (row.state === "held") {
     releaseTurn(store, row, now);

@@ -116,7 +116,8 @@ export async function getVerified(deps: Pick<Deps, "db">, projectId: string, id:
 export async function getRestorable(deps: Pick<Deps, "db">, projectId: string, id: string): Promise<VerifiedBackup> {
   const row = await getBackup(deps, projectId, id);
   if (isRestorable(row)) return row;
-  const why = row.status === "running" ? "This one is still running" : `This one failed: ${row.error ?? "unknown reason"}`;
+  const why =
+    row.status === "running" ? "This one is still running" : `This one failed: ${row.error?.replace(/\.$/u, "") ?? "unknown reason"}`;
   throw new Problem("conflict", `Only a verified backup can be used. ${why}.`, { members: { backup_status: row.status } });
 }
 

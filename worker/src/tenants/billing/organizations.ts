@@ -61,7 +61,7 @@ export async function createOrganization({ db, clock }: Store, input: Organizati
 
 /** A future period cannot be sold, and usage reported for a time before the first period is refused. */
 function futureAnchor(anchor: number, now: number): Problem {
-  const message = `must not be later than now, ${isoSeconds(now)}. The first billing period begins at this time`;
+  const message = `must not be later than now, ${isoSeconds(now)}. The first billing period begins at \`billing_anchor\``;
   return invalidField("billing_anchor", message, isoSeconds(anchor), "unprocessable");
 }
 
@@ -109,7 +109,8 @@ export async function patchOrganization(store: Store, id: string, patch: Organiz
 async function assertNoActiveProjects(db: D1Database, id: string): Promise<void> {
   const active = await countActiveProjects(db, id);
   if (active === 0) return;
-  throw new Problem("conflict", `The organization has ${active} active ${active === 1 ? "project" : "projects"}. Archive them first.`);
+  const what = active === 1 ? "project. Archive it first." : "projects. Archive them first.";
+  throw new Problem("conflict", `The organization has ${active} active ${what}`);
 }
 
 /** An organization as the API returns it. */

@@ -148,8 +148,8 @@ const FINGERPRINT_FIELDS = ["project_id", "type", "mode", "quantity", "occurred_
 
 /**
  * Identifies the content of an event, regardless of the order of its fields and of omitted defaults. Two events with one id and one
- * fingerprint are equal. A default `occurred_at` is excluded, because it differs with every attempt. It is readable, so that a conflict can
- * be explained.
+ * fingerprint are equal. A default `occurred_at` is excluded, because it differs with every attempt. The
+ * fingerprint is readable text, so that a conflict can be explained.
  */
 function fingerprint({ project_id, type, quantity, occurred_at }: Given, mode: EventMode): string {
   const time = occurred_at === undefined ? null : new Date(occurred_at).toISOString();
