@@ -71,8 +71,8 @@ const QUOTES: readonly (readonly [quote: (cell: Row) => string, cell: Row])[] = 
   [([, , seconds]) => `| provider | ${seconds} s (`, cellOf(FLOWS, "batch", "fetching the book", "hangs")],
   [([, , seconds]) => `| provider's free count | ${seconds} s |`, cellOf(FLOWS, "usage", "reading the provider's count", "hangs")],
   [([, , seconds]) => `| D1 | ${seconds} s,`, cellOf(FLOWS, "batch", "reading the catalog", "hangs")],
-  [([, , seconds]) => `waits only ${seconds} s or`, cellOf(FLOWS, "operators-page", "listing suspended projects", "hangs")],
-  [([, , seconds]) => `or ${seconds} s for it`, cellOf(FLOWS, "metrics", "reading jobs and counts", "hangs")],
+  [([, , seconds]) => `wait for it only ${seconds} s or`, cellOf(FLOWS, "operators-page", "listing suspended projects", "hangs")],
+  [([, , seconds]) => `or ${seconds} s.`, cellOf(FLOWS, "metrics", "reading jobs and counts", "hangs")],
   [
     ([, , seconds, attempts]) => `Five attempts in ${Math.round(seconds / 60)} minutes${attempts === 5 ? "" : ` (${attempts})`}`,
     cellOf(JOB_FLOWS, "deliver-webhook", "sending the event", "before"),
