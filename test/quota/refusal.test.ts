@@ -18,7 +18,7 @@ test("available_at is never too early, and less than a second too late", () => {
       const { members } = refusalProblem(isOld ? refusal : { ...refusal, decidedAt: now }, status);
       const at = Date.parse(String(members["available_at"]));
       expect(at).toBeGreaterThanOrEqual(now + waitMs);
-      // A ledger of the previous release gives only the second.
+      // A ledger of the previous release sends no `decidedAt`. The time of its decision is known only to the second.
       expect(at).toBeLessThan(now + waitMs + (isOld ? 2_000 : 1_000));
     }),
   );

@@ -68,7 +68,7 @@ describe("npm start refuses", () => {
     );
   });
 
-  // `npm test` checks this refusal with `npm run deploy`, which starts half as much.
+  // `npm test` tests this refusal only through `npm run deploy`, which starts half as many parts and is faster.
   it.each(SOAK ? ["cron"] : [])("a reset whose %s never fires", async () => {
     const vars = 'ADMIN_TOKEN="a-token-of-some-length"\nISBNDB_API_KEY="simulator-key"\nQUOTA_RESET_SCHEDULE="0 3 * * *"\n';
     writeFileSync(join(folder, "never"), vars);

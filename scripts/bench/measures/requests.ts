@@ -6,7 +6,7 @@ import { AS_ADMIN, isbns, newProject, send, work } from "../product.ts";
 const WARM_UP_SECONDS = 0.3;
 const UNBOUNDED = 1_000_000_000;
 const BOOKS = 1_000;
-/** Most events of one report. */
+/** Maximum number of events in one report. */
 const FULL_REPORT = 1_000;
 
 const BATCH = "/api/enrich/batch-direct";

@@ -1,4 +1,4 @@
-/** Variant of store/limits/admissions.ts: one real admission, then its result again after a minimal round trip. */
+/** Variant of store/limits/admissions.ts: the first admission is real. Later ones send a `SELECT 1` and reuse its result. */
 import { admit as originalAdmit } from "product/store/limits/admissions.ts";
 import type { AdmissionAnswer, AdmissionQuery, Use } from "product/store/limits/admissions.ts";
 

@@ -1,4 +1,4 @@
-/** Variant of quota/ledger.ts: one statement instead of the transaction, and a status that is read once. */
+/** Variant of quota/ledger.ts: one statement instead of the transaction. It reads the status once and reuses it. */
 import { QuotaLedger as RealLedger } from "product/quota/ledger.ts";
 import type { EmptyLedger } from "product/quota/ledger.ts";
 import type { QuotaStatus, ReserveAnswer, ReserveRequest } from "product/quota/types.ts";

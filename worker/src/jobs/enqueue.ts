@@ -183,9 +183,8 @@ export class JobQueue {
     const request = { requested_by: requestedBy, request_id: requestId ?? null, cron: null, scheduled_for: null, created_at: now };
     const done = await this.#begin({ ...job, ...request, id, run, status: "queued" });
     if (!done.created && done.job.ended_at !== null) {
-      throw new Problem("conflict", `This job was already retried as ${id}, which is ${done.job.status}. Retry that job.`, {
-        members: { retried_as: id },
-      });
+      const detail = `This job was already retried as ${id}, which is ${done.job.status}. If that job did not complete, retry it instead.`;
+      throw new Problem("conflict", detail, { members: { retried_as: id } });
     }
     return done;
   }
@@ -216,7 +215,9 @@ export class JobQueue {
         retryAfterSeconds: 5,
       });
     if (job.payload !== request.payload) {
-      throw new Problem("conflict", "This idempotency key was used with another payload. Use a new one.", { members: { job_id: job.id } });
+      throw new Problem("conflict", "This idempotency key was used with another payload. Use a new idempotency key.", {
+        members: { job_id: job.id },
+      });
     }
     if (inserted !== null || (await this.#claimUnstarted(job))) {
       await this.#instances.create(job.id, paramsOf(job)).catch((error: unknown) => {

@@ -106,7 +106,7 @@ function meaningOf({ status, readable, message, limits }: Answered): AnsweredMea
   return "provider_failed";
 }
 
-/** Older responses report the used-up daily limit with a 403 ("daily hits reached"). A limit of the plan per request is different. */
+/** Older responses report the used-up daily limit with a 403 ("daily hits reached"). A 403 for another limit, such as the page size, is excluded. */
 function saysAllowanceIsSpent(message: string): boolean {
   return (
     /\b(daily|per day|hits|quota|limit)\b/iu.test(message) &&

@@ -45,7 +45,7 @@ export async function startBackup(deps: Deps, projectId: string, request: Backup
   const job = await jobId(requestedBy, "export_backup", idempotencyKey);
   const row = await claimBackup(deps, { job, projectId, exportType: request.exportType }, actor);
   if (row.export_type !== request.exportType) {
-    throw new Problem("conflict", "This idempotency key was used with another export_type. Use a new one.", {
+    throw new Problem("conflict", "This idempotency key was used with another export_type. Use a new idempotency key.", {
       members: { backup_id: row.id },
     });
   }
