@@ -78,6 +78,14 @@ describe("the rate", () => {
     expect(turns.book("b", "interactive", 10_000)).toEqual({ result: "granted", startAt: 10_333.25 });
   });
 
+  test("turns that a deploy left from another rate keep the distance, even if some of them are released", () => {
+    const booked = [5_000, 5_334, 5_668].map((startAt) => ({ startAt, caller: "a" }));
+    const turns = new Turns(1, 6_002, booked);
+    turns.release({ startAt: 5_334, caller: "a" }, 4_900);
+    expect(turns.book("b", "interactive", 4_900)).toEqual({ result: "granted", startAt: 7_003 });
+    expect(new Turns(0.5, 5_334, [{ startAt: 5_000, caller: "a" }]).book("b", "interactive", 5_400)).toMatchObject({ startAt: 7_335 });
+  });
+
   test("any callers that send or release in any order keep the distance of turns", () => {
     const plan = record({
       name: constantFrom("a", "b", "c"),

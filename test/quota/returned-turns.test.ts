@@ -100,3 +100,37 @@ test("a ledger that was evicted knows the booked turns", async () => {
     expect(rows).toEqual([{ id: "b" }]);
   });
 });
+
+test.each([3_600_000, 60_000])("turns keep their distance after the clock was %i ms ahead for one request", async (ahead) => {
+  const start = Date.now();
+  const starts: number[] = [];
+  const reserveAll = async (ids: readonly string[]) => {
+    for (const id of ids) {
+      const answer = await reserve(id, `job.${id}`);
+      if (answer.result === "granted") starts.push(answer.reservation.startAt);
+    }
+  };
+  await reserveAll(["a", "b", "c", "d"]);
+  vi.setSystemTime(start + ahead);
+  await reserveAll(["e"]);
+  vi.setSystemTime(start + 100);
+  await reserveAll(["f", "g", "h", "i"]);
+  const sorted = starts.toSorted((a, b) => a - b);
+  expect(starts).toHaveLength(9);
+  expect(Math.min(...sorted.slice(1).map((at, index) => at - (sorted[index] ?? 0)))).toBeGreaterThanOrEqual(SPACING_MS - 1);
+});
+
+test("callers share all turns after the clock was an hour ahead", async () => {
+  const start = Date.now();
+  vi.setSystemTime(start + 3_600_000);
+  for (let index = 0; index < 9; index += 1) await reserve(`a${index}`, `job.${index % 3}`);
+  let granted = 0;
+  for (let second = 0; second < 10; second += 1) {
+    vi.setSystemTime(start + second * 1_000);
+    for (let index = 0; index < 3; index += 1) {
+      const { result } = await reserve(`b${second}.${index}`, `job.${index}`);
+      if (result === "granted") granted += 1;
+    }
+  }
+  expect(granted).toBeGreaterThanOrEqual(28);
+});

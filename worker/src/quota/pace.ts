@@ -19,6 +19,8 @@ const BACKGROUND_PACE_AHEAD_MS = 2 * SECOND_MS;
 
 /** The longest pause, for any header value. The provider's own limit is a rolling minute, and a wrong header must not stop all calls. */
 const MAX_PAUSE_MS = 5 * MINUTE_MS;
+/** No turn is further ahead than this, unless the clock stepped back. */
+export const MAX_AHEAD_MS = MAX_PAUSE_MS + MINUTE_MS;
 
 /** Of each group of four turns, one spare turn is kept for each priority while requests of both priorities arrive. */
 const GROUP = 4;
@@ -35,8 +37,9 @@ const RECENT_MS = 3 * SECOND_MS;
 const RETRY_WITHIN_MS = SECOND_MS;
 /** Number of turns that are searched for a free one, to calculate the wait of a refused caller. */
 const SEARCHED_TURNS = 100;
-/** If more callers than this are known, idle ones are removed. */
+/** If more callers than this are known, idle ones are removed, and the callers are counted again only after `RECOUNT_MS`. */
 const MANY_CALLERS = 1_000;
+const RECOUNT_MS = 100;
 
 /** A project may release this many unused reservations per minute, because other callers could have used the turns. */
 export const MAX_RETURNS_PER_MINUTE = 30;
@@ -57,7 +60,7 @@ export function pauseEnd(pausedUntil: number, now: number, waitSeconds: number):
 }
 
 /** True for a time further ahead than any pause. The clock must have stepped back since it was set. */
-const isTooFar = (at: number, now: number): boolean => at > now + MAX_PAUSE_MS + MINUTE_MS;
+const isTooFar = (at: number, now: number): boolean => at > now + MAX_AHEAD_MS;
 
 export type Turn = { readonly result: "granted"; readonly startAt: number } | { readonly result: "refused"; readonly waitMs: number };
 
@@ -79,6 +82,16 @@ interface Caller {
   refusedUntil: number;
 }
 
+/** One in this many turns, as counted at this time. */
+interface Part {
+  readonly at: number;
+  readonly waiting: number;
+  readonly recent: number;
+}
+
+/** Blocks a turn near one that lies between two turns. No caller has this name, so no caller can release it. */
+const BETWEEN = "";
+
 const keptFor = (number: number): Priority | undefined => KEPT_TURNS[((number % GROUP) + GROUP) % GROUP];
 
 /** The booked turns. Turn number k starts at `origin + k * spacing`. */
@@ -90,18 +103,18 @@ export class Turns {
   /** Callers by turn number. Contains all future turns. */
   readonly #booked = new Map<number, string>();
   readonly #callers = new Map<string, Caller>();
+  /** The latest counts of `#partOf`. */
+  readonly #parts: Partial<Record<Priority, Part>> = {};
   readonly #lastRequestAt: Record<Priority, number> = { interactive: -Infinity, background: -Infinity };
 
   /** Continues the turns of a stored ledger. `nextFreeAt`: the start of the turn after the latest booked one. */
   constructor(ratePerSecond: number, nextFreeAt: number, booked: Iterable<BookedTurn> = []) {
     this.#spacing = spacingMs(ratePerSecond);
     this.#origin = nextFreeAt;
-    for (const { startAt, caller } of booked) {
-      const number = (startAt - nextFreeAt) / this.#spacing;
-      // A turn that was booked at another rate lies between two turns and blocks both.
-      for (const turn of [Math.floor(number + 0.001), Math.ceil(number - 0.001)]) this.#booked.set(turn, caller);
-      const known = this.#caller(caller);
-      known.last = Math.max(known.last, startAt);
+    for (const turn of booked) {
+      this.#block(turn);
+      const known = this.#caller(turn.caller);
+      known.last = Math.max(known.last, turn.startAt);
     }
   }
 
@@ -148,8 +161,9 @@ export class Turns {
     if (this.#booked.get(number) !== name) return;
     this.#booked.delete(number);
     caller.fairAt -= step;
-    const own = Array.from(this.#booked, ([turn, booker]) => (booker === name ? this.#startOf(turn) : -Infinity));
-    caller.last = own.reduce((latest, start) => Math.max(latest, start), -Infinity);
+    if (startAt < caller.last - this.#spacing / 2) return;
+    caller.last = -Infinity;
+    for (const [turn, booker] of this.#booked) if (booker === name) caller.last = Math.max(caller.last, this.#startOf(turn));
   }
 
   /** The first turn that this caller may take, or the wait until it may take one. */
@@ -196,10 +210,12 @@ export class Turns {
    * The caller's part is one in this many turns. `waiting`: counts callers that wait for a booked turn or for a retry. `recent`: also
    * counts those that made a request recently. A few callers of one priority share the turns that are kept for it.
    */
-  #partOf(caller: Caller, now: number): { waiting: number; recent: number } {
+  #partOf(caller: Caller, now: number): Part {
+    const known = this.#parts[caller.priority];
+    const isMany = this.#callers.size > MANY_CALLERS;
+    if (isMany && known && now >= known.at && now < known.at + RECOUNT_MS) return known;
     const all = { waiting: 1, recent: 1 };
     const same = { waiting: 1, recent: 1 };
-    const isMany = this.#callers.size > MANY_CALLERS;
     for (const [name, other] of this.#callers) {
       if (other === caller) continue;
       const isWaiting = other.last > now || other.refusedUntil > now;
@@ -210,7 +226,9 @@ export class Turns {
       }
       if (isMany && !isRecent && other.fairAt <= now) this.#callers.delete(name);
     }
-    return { waiting: Math.min(all.waiting, GROUP * same.waiting), recent: Math.min(all.recent, GROUP * same.recent) };
+    const part = { at: now, waiting: Math.min(all.waiting, GROUP * same.waiting), recent: Math.min(all.recent, GROUP * same.recent) };
+    this.#parts[caller.priority] = part;
+    return part;
   }
 
   /** If no turn is booked, the next one begins immediately. The same applies after the clock stepped back. */
@@ -220,9 +238,23 @@ export class Turns {
       if (this.#booked.size > 2 * (this.#nextFree - this.#firstFrom(now)) + GROUP) this.#forgetPast(now);
       return;
     }
+    // After the clock stepped back, turns that were booked before the step still lie ahead.
+    const ahead = Array.from(this.#booked, ([number, caller]) => ({ startAt: this.#startOf(number), caller })).filter(
+      ({ startAt }) => startAt > now - this.#spacing && !isTooFar(startAt, now),
+    );
     this.#origin = from;
     this.#nextFree = 0;
     this.#booked.clear();
+    for (const turn of ahead) this.#block(turn);
+  }
+
+  /** Blocks a turn that was booked earlier. One that was booked at another rate lies between two turns, and blocks both until it has passed. */
+  #block({ startAt, caller }: BookedTurn): void {
+    const number = (startAt - this.#origin) / this.#spacing;
+    const [before, after] = [Math.floor(number + 0.001), Math.ceil(number - 0.001)];
+    const owner = before === after && !this.#booked.has(after) ? caller : BETWEEN;
+    for (const turn of [before, after]) this.#booked.set(turn, owner);
+    this.#nextFree = Math.max(this.#nextFree, after + 1);
   }
 
   #forgetPast(now: number): void {
@@ -257,9 +289,14 @@ export class Returns {
   readonly #times = new Map<string, number[]>();
 
   add(caller: string, now: number): void {
-    if (this.#times.size > MANY_CALLERS)
-      for (const [name, times] of this.#times) if ((times.at(-1) ?? 0) <= now - MINUTE_MS) this.#times.delete(name);
-    this.#times.set(caller, [...(this.#times.get(caller) ?? []), now].slice(-MAX_RETURNS_PER_MINUTE));
+    const own = [...(this.#times.get(caller) ?? []), now].slice(-MAX_RETURNS_PER_MINUTE);
+    // The map keeps the order of the latest release, so the first callers are the idle ones.
+    this.#times.delete(caller);
+    this.#times.set(caller, own);
+    for (const [name, times] of this.#times) {
+      if ((times.at(-1) ?? 0) > now - MINUTE_MS) break;
+      this.#times.delete(name);
+    }
   }
 
   /** Milliseconds until the caller may reserve again. 0: it may do so now. */

@@ -2,7 +2,7 @@
 import type { QuotaConfig } from "../env.ts";
 import { DAY_MS, dayOf } from "../lib/time.ts";
 import { LedgerCounts } from "./counts.ts";
-import { Returns, Turns, spacingMs } from "./pace.ts";
+import { MAX_AHEAD_MS, Returns, Turns, spacingMs } from "./pace.ts";
 import { LedgerState } from "./state.ts";
 import { LedgerTotals } from "./totals.ts";
 import { PROJECTS_CALLER, isProject } from "./types.ts";
@@ -79,7 +79,8 @@ export class LedgerStore {
   readonly returns = new Returns();
   readonly #sql: SqlStorage;
 
-  #turns: { readonly key: string; readonly turns: Turns } | null = null;
+  /** `at`: the time of the latest use. */
+  #turns: { readonly key: string; readonly turns: Turns; at: number } | null = null;
   /** Cached calls of all open reservations. Null if they must be summed up again. */
   #reserved: number | null = null;
   /** Cached time of the first expiry, null if no reservation is open. `undefined` if it must be read again. */
@@ -192,16 +193,19 @@ export class LedgerStore {
     return row;
   }
 
-  /** The booked turns of the pace. Read again after a start, a rollback and a change of the rate. */
+  /** The booked turns of the pace. Read again after a start, a rollback, a change of the rate, and a step of the clock. */
   turns(now: number): Turns {
     const { paceChain, nextFreeAt, settings } = this.state;
     const key = `${paceChain} ${settings.ratePerSecond}`;
-    if (this.#turns?.key === key) return this.#turns.turns;
-    const since = now - spacingMs(settings.ratePerSecond);
-    const sql = "SELECT caller, start_at AS startAt FROM reservations WHERE pace_chain = ? AND start_at > ?";
-    const turns = new Turns(settings.ratePerSecond, nextFreeAt, this.#sql.exec<{ caller: string; startAt: number }>(sql, paceChain, since));
-    this.#turns = { key, turns };
-    return turns;
+    const spacing = spacingMs(settings.ratePerSecond);
+    if (this.#turns?.key === key && this.#turns.at > now - MAX_AHEAD_MS && this.#turns.at < now + spacing) {
+      this.#turns.at = now;
+      return this.#turns.turns;
+    }
+    const sql = "SELECT caller, start_at AS startAt FROM reservations WHERE pace_chain = ? AND start_at > ? AND start_at < ?";
+    const rows = this.#sql.exec<{ caller: string; startAt: number }>(sql, paceChain, now - spacing, now + MAX_AHEAD_MS);
+    this.#turns = { key, turns: new Turns(settings.ratePerSecond, nextFreeAt, rows), at: now };
+    return this.#turns.turns;
   }
 
   /** Releases the turn of a reservation. Another caller can book it if it has not begun. */
