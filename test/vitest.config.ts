@@ -79,9 +79,11 @@ const workerPlugin = () =>
  * configuration once. Or they need databases that no earlier file has used.
  */
 const OWN_RUNTIME = [
-  "test/faults/jobs/{project,small,telegram}-flows.test.ts",
+  "test/faults/jobs/*.test.ts",
+  "test/handlers/harvest.test.ts",
   "test/tenant-database/**/*.test.ts",
   "test/tenants/backups/**/*.test.ts",
+  "test/upgrade/later-parts.test.ts",
 ];
 
 /** Tests that run in Node: commands, the built product, and checks of the source. */

@@ -167,6 +167,8 @@ export async function emptyLedger(stub = ledger()): Promise<void> {
   await runInDurableObject(stub, async (_, state) => {
     await state.storage.deleteAlarm();
     await state.storage.deleteAll();
+    // An abort discards writes that are not stored yet.
+    await state.storage.sync();
     state.abort("emptied");
   }).catch(() => undefined);
 }
