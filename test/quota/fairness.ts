@@ -2,7 +2,8 @@
  * Five normal callers with one hostile caller at three requests a second: the part of the pace that each keeps. docs/reliability-matrix.md
  * shows the table. fairness.test.ts repeats rows with the real ledger. No I/O. No clock.
  */
-import { Returns, Turns, spacingMs } from "../../worker/src/quota/pace.ts";
+import { Turns, spacingMs } from "../../worker/src/quota/pace.ts";
+import { Returns } from "../../worker/src/quota/returns.ts";
 import { HOSTILE, simulate } from "./pace-simulation.ts";
 import type { CallerPlan, CallerResult, Door } from "./pace-simulation.ts";
 

@@ -1,6 +1,7 @@
 import { array, assert, constantFrom, integer, property, record } from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Returns, Turns, pauseEnd } from "../../worker/src/quota/pace.ts";
+import { Turns, pauseEnd } from "../../worker/src/quota/pace.ts";
+import { Returns } from "../../worker/src/quota/returns.ts";
 import { HOSTILE, simulate } from "./pace-simulation.ts";
 import type { CallerPlan, CallerResult, Door, Use } from "./pace-simulation.ts";
 

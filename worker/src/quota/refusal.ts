@@ -1,7 +1,7 @@
 /** Turns a refusal into a problem answer. No I/O. No clock. */
 import { Problem } from "../errors.ts";
-import { MAX_RETURNS_PER_MINUTE } from "./pace.ts";
 import { remainingOfShare } from "./policy.ts";
+import { MAX_RETURNS_PER_MINUTE } from "./returns.ts";
 import type { QuotaStatus, Refusal, ShareUse } from "./types.ts";
 import { SECOND_MS, isoSeconds } from "../lib/time.ts";
 

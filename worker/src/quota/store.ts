@@ -2,7 +2,8 @@
 import type { QuotaConfig } from "../env.ts";
 import { DAY_MS, dayOf } from "../lib/time.ts";
 import { LedgerCounts } from "./counts.ts";
-import { MAX_AHEAD_MS, Returns, Turns, spacingMs } from "./pace.ts";
+import { MAX_AHEAD_MS, Turns, spacingMs } from "./pace.ts";
+import { Returns } from "./returns.ts";
 import { LedgerState } from "./state.ts";
 import { LedgerTotals } from "./totals.ts";
 import { PROJECTS_CALLER, isProject } from "./types.ts";
