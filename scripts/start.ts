@@ -39,6 +39,8 @@ async function start(options: Options): Promise<void> {
   const workerVars = withSimulator(readOrWriteVars(vars, simulatorUrl), simulatorUrl);
 
   console.log("Starting the Worker and its simulated provider…");
+  // The local runtime otherwise prints notes about its static files.
+  process.env["WRANGLER_LOG"] ??= "error";
   // Loading wrangler takes a second, so invalid options are reported first.
   const { startRuntime } = await import("./start/runtime.ts");
   superviseChildren((reason) => setTimeout(() => stop(`workerd ended unexpectedly (${reason}).`, 1), SIGNAL_ARRIVES_WITHIN_MS));

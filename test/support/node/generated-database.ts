@@ -116,7 +116,7 @@ const boxes = tuple(name, name, constantFrom("rtree", "rtree_i32"), constantFrom
 const poisoned = constantFrom(
   ...["#b('", "$b('", "@b('", ":b('", '#b("', "#b([", "#b(`", "#b(/*", "#b(--"].map((token) => [
     `CREATE VIRTUAL TABLE poisoned USING rtree(id ${token}), a, b)`,
-    `CREATE VIEW mended AS SELECT 1 AS ['"\`]`,
+    `CREATE VIEW repaired AS SELECT 1 AS ['"\`]`,
   ]),
 );
 

@@ -114,7 +114,7 @@ describe("a project is created", () => {
     right(await remove("/api/organizations/old"));
     for (const [organization_id, why] of [
       ["old", "it is archived"],
-      ["nobody", "it does not exist"],
+      ["unknown", "it does not exist"],
     ]) {
       const { status, body } = await post("/api/projects", { organization_id, name: "Orphan" });
       expect({ status, code: body["code"], detail: body["detail"] }).toEqual({

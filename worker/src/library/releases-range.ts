@@ -19,7 +19,7 @@ export interface ReleasesQuery {
 
 export interface ReleasesRange {
   readonly months: readonly string[];
-  /** null: any subject. */
+  /** Null searches all subjects. */
   readonly subjects: readonly (string | null)[];
 }
 

@@ -8,7 +8,7 @@ import { TEST_FAILED } from "./attempts.ts";
 
 export interface WaitingEvent extends EventRow {
   readonly project_id: string;
-  /** Whether the event's project has any endpoint. */
+  /** 1 if the event's project has an endpoint, else 0. */
   readonly has_endpoints: number;
 }
 
