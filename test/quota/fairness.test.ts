@@ -43,11 +43,12 @@ function recorded(plans: readonly CallerPlan[]): Request[] {
   return requests;
 }
 
-describe("five callers that need no more than their part", () => {
-  test.each(fairnessRows().map((row) => [row.hostile, row] as const))("keep over 90 %% of it with %s", (_, row) => {
-    expect(keptPercent(row)).toBeGreaterThan(90);
-    expect(row.refused).toBe(0);
-  });
+const ROWS = fairnessRows().map((row) => [row.hostile, row] as const);
+
+describe("five callers", () => {
+  test.each(ROWS)("keep over nine tenths of their part with %s", (_, row) => expect(keptPercent(row)).toBeGreaterThan(90));
+
+  test.each(ROWS.filter(([, { equalPart }]) => equalPart > 50))("get no refusals with %s", (_, row) => expect(row.refused).toBe(0));
 });
 
 const OTHERS: Readonly<Record<string, CallerPlan>> = {
@@ -57,9 +58,11 @@ const OTHERS: Readonly<Record<string, CallerPlan>> = {
   "releases before the start": { name: "project:x", loops: 8, use: "release before", retryMs: 500 },
   "releases after the start": { name: "project:x", loops: 8, use: "release after", retryMs: 500 },
 };
+const MANY = Array.from({ length: 40 }, (_, index) => ({ name: `project:x${index}`, retryMs: 900 }));
+const CROWDS = [...Object.entries(OTHERS).map(([name, plan]) => [name, [plan]] as const), ["40 projects that never wait", MANY] as const];
 
-test.each(Object.entries(OTHERS))("the ledger answers like the simulated pace with %s", async (_, plan) => {
-  const requests = recorded([plan, ...NORMAL]);
+test.each(CROWDS)("the ledger answers like the simulated pace with %s", async (_, plans) => {
+  const requests = recorded([...plans, ...NORMAL]);
   const { quota } = createDeps(env, () => Date.now());
   const answers: (number | null)[] = [];
   for (const { kind, caller, priority, id, now } of requests) {

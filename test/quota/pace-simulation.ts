@@ -107,6 +107,9 @@ export function simulate(door: Door, plans: readonly CallerPlan[], untilMs: numb
   return results;
 }
 
+const many = (projects: number, plan: Partial<CallerPlan>): readonly CallerPlan[] =>
+  Array.from({ length: projects }, (_, index) => ({ name: `project:x${index}`, retryMs: 50, ...plan }));
+
 /** All kinds of hostile callers. */
 export const HOSTILE: Readonly<Record<string, readonly CallerPlan[]>> = {
   "one loop": [{ name: "project:x" }],
@@ -116,6 +119,8 @@ export const HOSTILE: Readonly<Record<string, readonly CallerPlan[]>> = {
   "bursts of 64": [{ name: "project:x", loops: 64, pauseMs: 10_000, retryMs: 50 }],
   "reserve and release": [{ name: "project:x", loops: 60, use: "release", retryMs: 50 }],
   "release just before the start": [{ name: "project:x", loops: 20, use: "release before", retryMs: 50 }],
-  "ten projects with 6 loops each": Array.from({ length: 10 }, (_, index) => ({ name: `project:x${index}`, loops: 6, retryMs: 50 })),
+  "ten projects with 6 loops each": many(10, { loops: 6 }),
+  "30 projects that never wait": many(30, {}),
+  "30 projects that release just before the start": many(30, { use: "release before" }),
   "release after the start": [{ name: "project:x", loops: 20, use: "release after", retryMs: 50 }],
 };

@@ -3,6 +3,10 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test, vi } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
+import { readConfig } from "../../worker/src/env.ts";
+import { changeSettings } from "../../worker/src/quota/operator.ts";
+import { reserve as reserveIn } from "../../worker/src/quota/reserve.ts";
+import { LedgerStore } from "../../worker/src/quota/store.ts";
 import { freshStart, ledger, settings } from "../support/worker.ts";
 
 const SPACING_MS = 334;
@@ -98,6 +102,27 @@ test("a ledger that was evicted knows the booked turns", async () => {
   await runInDurableObject(ledger(), (_, { storage }) => {
     const rows = storage.sql.exec("SELECT id FROM reservations WHERE pace_chain IS NULL").toArray();
     expect(rows).toEqual([{ id: "b" }]);
+  });
+});
+
+test.each([
+  [1, 0.5],
+  [1, 3],
+  [10, 2],
+  [0, 3],
+])("turns keep their distance after a deploy with rate %d and then an operator's change to %d", async (deployed, changed) => {
+  for (const id of ["a", "b", "c"]) await reserve(id);
+  const now = Date.now();
+  const config = { ...readConfig(env).quota, ratePerSecond: deployed };
+  await runInDurableObject(ledger(), (_, { storage }) => {
+    // The next release has another configuration, and no operator has changed the rate.
+    const store = new LedgerStore(storage.sql, "isbndb", config);
+    store.state.changeSettings({ overrides: {} });
+    changeSettings(store, { ratePerSecond: changed }, { id: "op", actor: "admin" }, now);
+    const request = { id: "d", cost: { calls: 1 }, caller: "job.b", priority: "interactive", shareMode: "unlimited" } as const;
+    const answer = reserveIn(store, request, now);
+    const startAt = answer.result === "granted" ? answer.reservation.startAt : 0;
+    expect(startAt).toBeGreaterThanOrEqual(now + 2 * SPACING_MS + 1_000 / changed);
   });
 });
 

@@ -76,7 +76,8 @@ function auditSettings(store: LedgerStore, action: string, operation: Operation,
   // Turns booked at another rate have another distance, so the new ones begin after them.
   if (before.ratePerSecond !== after.ratePerSecond) {
     const spacing = before.ratePerSecond === 0 ? 0 : spacingMs(before.ratePerSecond);
-    store.state.startPaceChain(store.state.nextFreeAt - spacing, now);
+    // A deploy may have changed the rate since the latest turn was booked.
+    store.state.startPaceChain(Math.max(store.lastTurn(), store.state.nextFreeAt - spacing), now);
   }
   audit(store, action, operation, before, after, now);
 }

@@ -2,10 +2,11 @@
 import type { QuotaConfig } from "../env.ts";
 import { DAY_MS, dayOf } from "../lib/time.ts";
 import { LedgerCounts } from "./counts.ts";
-import { MAX_AHEAD_MS, Turns, spacingMs } from "./pace.ts";
+import { MAX_AHEAD_MS, spacingMs } from "./pace.ts";
 import { Returns } from "./returns.ts";
 import { LedgerState } from "./state.ts";
 import { LedgerTotals } from "./totals.ts";
+import { Turns } from "./turns.ts";
 import { PROJECTS_CALLER, isProject } from "./types.ts";
 import type { RefusedBy } from "./types.ts";
 
@@ -207,6 +208,12 @@ export class LedgerStore {
     const rows = this.#sql.exec<{ caller: string; startAt: number }>(sql, paceChain, now - spacing, now + MAX_AHEAD_MS);
     this.#turns = { key, turns: new Turns(settings.ratePerSecond, nextFreeAt, rows), at: now };
     return this.#turns.turns;
+  }
+
+  /** Start of the latest booked turn of the current chain, 0 without one. */
+  lastTurn(): number {
+    const sql = "SELECT max(start_at) AS last FROM reservations WHERE pace_chain = ?";
+    return this.#sql.exec<{ last: number | null }>(sql, this.state.paceChain).one().last ?? 0;
   }
 
   /** Releases the turn of a reservation. Another caller can book it if it has not begun. */
