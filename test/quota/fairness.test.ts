@@ -44,7 +44,7 @@ function recorded(plans: readonly CallerPlan[]): Request[] {
 }
 
 describe("five callers that need no more than their part", () => {
-  test.each(fairnessRows().map((row) => [row.hostile, row] as const))("keep over 90 %% of it with %s", (_, row) => {
+  test.each(fairnessRows().map((row) => [row.hostile, row] as const))("keep over 90%% of it with %s", (_, row) => {
     expect(keptPercent(row)).toBeGreaterThan(90);
     expect(row.refused).toBe(0);
   });

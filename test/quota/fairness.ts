@@ -88,7 +88,7 @@ export function fairnessSection(table: (head: readonly string[], rows: readonly 
     String(row.alone[0]),
     String(row.together[0]),
     String(Math.floor(row.equalPart)),
-    `${keptPercent(row)} %`,
+    `${keptPercent(row)}%`,
     String(row.refused),
     `${seconds(row.longestWaitMs)} s`,
     String(row.hostileGranted),
@@ -109,5 +109,5 @@ export function fairnessQuote(): string {
   const worst = rows.reduce((least, row) => (keptPercent(row) < keptPercent(least) ? row : least));
   const wait = Math.max(...rows.map(({ longestWaitMs }) => longestWaitMs));
   const refused = rows.reduce((sum, row) => sum + row.refused, 0);
-  return `Five normal projects were tested with ${rows.length} kinds of hostile projects. The worst case is “${worst.hostile}”. There, each normal project gets at least ${keptPercent(worst)} % of its fair number of turns. The fair number is the project's number of requests in a run without hostile projects. If an equal part of all turns is less, that part is the fair number. A loop requests a turn, uses it and immediately requests another. The normal projects get ${refused === 0 ? "no refusals" : `${refused} refusals`} and wait at most ${seconds(wait)} s for a turn. [All cases](reliability-matrix.md#fairness)`;
+  return `Five normal projects were tested with ${rows.length} kinds of hostile projects. The worst case is “${worst.hostile}”. In it, each normal project gets at least ${keptPercent(worst)}% of its fair number of turns. The fair number is the smaller of two numbers. One is the project's number of requests in a run without hostile projects. The other is an equal part of all turns. A loop requests a turn, uses it and immediately requests another. The normal projects get ${refused === 0 ? "no refusals" : `${refused} refusals`} and wait at most ${seconds(wait)} s for a turn. [All cases](reliability-matrix.md#fairness)`;
 }

@@ -56,6 +56,22 @@ export const PHRASES: readonly Phrase[] = [
     "organis(?:e|es|ed|ing|ation|ations)|behaviours?|colours?|catalogues?|favour(?:s|ed)?|honours?|licence|centre|analyse[sd]?|recognise[sd]?|initialis(?:e|es|ed|ation)|serialis(?:e|es|ed|ation)|summaris(?:e|es|ed)|normalis(?:e|es|ed|ation)|materialis(?:e|es|ed)|neighbours?|labelled|travell(?:ed|ing)",
     "the American spelling",
   ),
+  phrase("certainly", "“definitely”"),
+  phrase("(?:is|are|was|were|be|been) given up", "“abandoned”"),
+  phrase("(?:is|are|was|were|be|been) summed up|projects summed up", "“added up” or “one total”"),
+  phrase("reasons? of", "“reason for”"),
+  phrase("increase of (?:the|this|that|its)", "“increase in”"),
+  phrase("in the same time", "“in the same period”"),
+  phrase("(?:can|may|must) therefore not", "“therefore cannot”"),
+  phrase("some (?:seconds|minutes|hours|days)", "“a few”"),
+  phrase("an outage of (?:seconds|minutes|hours|days|months)", "“of several”"),
+  phrase(
+    "(?:in|with|of|at|under|as|has|have|had|use[sd]?) another (?:way|order|form|format|shape|type|kind|size|rate|version|status|value|body|payload|content)",
+    "“a different”",
+  ),
+  phrase("safety limit", "“limit”"),
+  // American text has no space before the sign. In SQL and code, it is an operator.
+  { pattern: /[\dX] %(?! ?[\w(])/giu, instead: "“%” without a space" },
 ];
 
 const WHAT = /(?<![\w-])what(?![\w-])(?! to )/iu;

@@ -1,8 +1,8 @@
 /**
  * The turns of the pace: when each request may start, shared fairly. No I/O. No clock.
  *
- * Turns are evenly spaced, at most 0.2 % wider than the rate allows. Thus neither a second nor a rolling minute ever contains more requests
- * than the provider permits. The extra 0.2 % absorbs some network jitter: at 3 a second, 180 requests take 60.1 s. Times are epoch
+ * Turns are evenly spaced, at most 0.2% wider than the rate allows. Thus neither a second nor a rolling minute ever contains more requests
+ * than the provider permits. The extra 0.2% absorbs some network jitter: at 3 a second, 180 requests take 60.1 s. Times are epoch
  * milliseconds with fractions, because rounding would lower a high rate.
  *
  * If n callers wait, each gets every n-th turn. Every second turn is spare. A caller that already waits for a turn cannot book spare turns
@@ -45,7 +45,7 @@ export function paceAheadMs(priority: Priority): number {
   return priority === "background" ? BACKGROUND_PACE_AHEAD_MS : INTERACTIVE_PACE_AHEAD_MS;
 }
 
-/** The distance between turns: the rate's spacing plus a millisecond, or plus 0.2 % at high rates. */
+/** The distance between turns: the rate's spacing plus a millisecond, or plus 0.2% at high rates. */
 export function spacingMs(ratePerSecond: number): number {
   return (SECOND_MS + Math.min(ratePerSecond, 2)) / ratePerSecond;
 }
@@ -245,7 +245,7 @@ export class Turns {
     for (const turn of ahead) this.#block(turn);
   }
 
-  /** Blocks a turn that was booked earlier. One that was booked at another rate lies between two turns, and blocks both until it has passed. */
+  /** Blocks a turn that was booked earlier. One that was booked at a different rate lies between two turns, and blocks both until it has passed. */
   #block({ startAt, caller }: BookedTurn): void {
     const number = (startAt - this.#origin) / this.#spacing;
     const [before, after] = [Math.floor(number + 0.001), Math.ceil(number - 0.001)];
