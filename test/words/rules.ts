@@ -71,7 +71,7 @@ export const PHRASES: readonly Phrase[] = [
   ),
   phrase("safety limit", "“limit”"),
   // American text has no space before the sign. In SQL and code, it is an operator.
-  { pattern: /[\dX] %(?! ?[\w(])/giu, instead: "“%” without a space" },
+  { pattern: /[\dX] %(?! ?[\d(])/giu, instead: "“%” without a space" },
 ];
 
 const WHAT = /(?<![\w-])what(?![\w-])(?! to )/iu;
