@@ -17,7 +17,10 @@ interface Phrase {
 const phrase = (words: string, instead: string): Phrase => ({ pattern: new RegExp(`(?<![\\w-])(?:${words})(?![\\w-])`, "giu"), instead });
 
 export const PHRASES: readonly Phrase[] = [
-  phrase("nobody|somebody|everybody|anybody|whoever|whomever|whatever|whichever", "the actor's name, or “no caller”"),
+  phrase(
+    "nobody|somebody|everybody|anybody|someone|whoever|whomever|whatever|whichever",
+    "the actor's name, or “no caller”",
+  ),
   phrase("at this moment|at the moment", "“now” or “currently”"),
   phrase("any more", "“no longer”"),
   phrase("once more|anew", "“again”"),

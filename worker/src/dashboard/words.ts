@@ -91,7 +91,7 @@ function untracked({ callers }: QuotaStatus): Notice | null {
   const calls = callers.find(({ caller }) => caller === "untracked")?.used ?? 0;
   if (calls <= 0) return null;
   const title = `${quantity(calls, "call")} made outside this service`;
-  return notice("warn", title, "Someone else is using the API key. These calls count as used.");
+  return notice("warn", title, "Another program uses the provider's key. These calls count as used.");
 }
 
 function floor({ background, remaining }: QuotaStatus, now: number): Notice | null {
