@@ -99,7 +99,7 @@ export class QuotaUnavailable extends Error {
 const NOT_SENT = Symbol.for("quota-coordinator.not-sent");
 
 /**
- * Marks an error: the request was certainly not sent to the provider, so its calls are returned. If in doubt, do not mark it.
+ * Marks an error: the request was definitely not sent to the provider, so its calls are returned. If in doubt, do not mark it.
  * @template {object} E
  * @param {E} error
  * @returns {E}
@@ -171,7 +171,7 @@ export class QuotaClient {
   }
 
   /**
-   * Returns the calls of a request that was certainly not sent.
+   * Returns the calls of a request that was definitely not sent.
    * @param {string} id
    * @param {{ provider?: string | undefined, signal?: AbortSignal | undefined }} [options]
    * @returns {Promise<{ released: number, quota: Record<string, unknown> }>}

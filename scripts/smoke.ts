@@ -18,7 +18,7 @@ async function runChecks(client: Client, report: Report, count: CountOverride, {
     const inUse = quota.used > 0 || quota.reserved > 0;
     await checkCounting(client, report, inUse);
     if (!inUse || yes) await checkRefusing(client, report, count);
-    else report.skip("refusal at the safety limit", "pass --yes to set the count and restore it");
+    else report.skip("refusal at the limit", "pass --yes to set the count and restore it");
   }
   await report.check("no leaks of secrets, stacks or the provider's address", async () => {
     const leaks = leaksIn(client.answers, secrets);

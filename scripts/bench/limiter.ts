@@ -9,7 +9,7 @@ const PACKAGES = { "hono-rate-limiter": "0.5.4", "@hono-rate-limiter/cloudflare"
 /** Longest excerpt of npm's error. */
 const MAX_CHARACTERS = 200;
 
-/** Folder of the installed packages, or the reason of a failure. */
+/** Folder of the installed packages, or the reason for a failure. */
 export function installLimiter(folder: string): { readonly modules: string } | { readonly missing: string } {
   const modules = join(folder, "node_modules");
   if (existsSync(join(modules, "hono-rate-limiter/package.json"))) return { modules };

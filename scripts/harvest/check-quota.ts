@@ -9,7 +9,7 @@ export function quotaLines(status: QuotaStatus, now: number): string[] {
   const usage = callers.map(({ caller, used }) => `${caller} ${formatCount(used)}`).join(", ");
   return [
     `Day          ${date} (UTC)`,
-    `Used         ${formatCount(used)} of ${formatCount(safety_limit)} (${percentage_used} %), the provider sells ${formatCount(daily_limit)}`,
+    `Used         ${formatCount(used)} of ${formatCount(safety_limit)} (${percentage_used}%), the provider sells ${formatCount(daily_limit)}`,
     `Left         ${formatCount(remaining)}${reserved > 0 ? `, ${formatCount(reserved)} reserved` : ""}`,
     `Last hour    ${quantity(calls_per_hour, "call")}, ${end}`,
     `Callers      ${usage === "" ? "none yet" : usage}`,

@@ -67,7 +67,7 @@ export class CheckpointFile {
   }
 
   #damaged(reason: string): UserError {
-    const fix = "Restore a copy, or start again with --force, which keeps it under another name.";
+    const fix = "Restore a copy, or start again with --force, which keeps it under a different name.";
     return new UserError(`${this.path} is damaged (${reason}) and was not changed. ${fix}`);
   }
 

@@ -30,7 +30,7 @@ export class StatusLine {
   text(now: number): string {
     if (this.#authors === 0) return "";
     const percent = Math.floor((this.#settled / this.#authors) * 100);
-    const done = `${percent} %, ${formatCount(this.#settled)} of ${quantity(this.#authors, "author")}`;
+    const done = `${percent}%, ${formatCount(this.#settled)} of ${quantity(this.#authors, "author")}`;
     if (this.#waiting) {
       const { reset_at, next_author } = this.#waiting;
       const left = countdown(Date.parse(reset_at) - now);

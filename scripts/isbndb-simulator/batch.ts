@@ -11,7 +11,7 @@ export type Batch = { ok: true; isbns: string[] } | { ok: false; refusal: Result
 const refused = (refusal: Result): Batch => ({ ok: false, refusal });
 
 const nonEmpty = (isbns: string[]): Batch =>
-  isbns.length > 0 ? { ok: true, isbns } : refused(invalid("isbns must name at least one ISBN"));
+  isbns.length > 0 ? { ok: true, isbns } : refused(invalid("isbns must contain at least one ISBN"));
 
 const fromJson = (text: string): Batch => {
   try {

@@ -1,4 +1,4 @@
-/** Price of a request, decision of the subscription and rate limit headers. No I/O. No clock: `now` is an argument. */
+/** Price of a request, whether the plan allows it, and rate limit headers. No I/O. No clock: `now` is an argument. */
 import type { Settings } from "./settings.ts";
 
 export const MINUTE_MS = 60_000;

@@ -61,7 +61,7 @@ async function expectStatus(answer: ReturnType<Instance["call"]>, expected: numb
   return body;
 }
 
-/** Adds 30 days of history. Today's pace uses up the quota some hours before the reset. */
+/** Adds 30 days of history. Today's pace uses up the quota a few hours before the reset. */
 async function fillLedger({ ledgerSql }: Instance, now: number): Promise<void> {
   const hourNow = Math.floor((now % DAY_MS) / HOUR_MS);
   for (const [age, midnight] of daysBefore(now, DAYS).entries()) {

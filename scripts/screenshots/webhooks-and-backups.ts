@@ -61,7 +61,17 @@ export function webhooksAndBackups(now: number): Row[] {
     [ATTEMPT, refused, 1, ago(4) + 1_400, 512, 503, "The endpoint returned 503.", "Under maintenance, back in ten minutes"],
     [ATTEMPT, refused, 2, ago(4) + 6_900, 10_000, null, "No response within 10 s.", null],
     [BACKUP, hex(1, 40), "full", "verified", now - 10 * HOUR_MS, 48_210, 18_400_000, "sent", null],
-    [BACKUP, hex(2, 40), "full", "failed", now - 33 * HOUR_MS, null, null, null, "The project's database was written to for too long."],
+    [
+      BACKUP,
+      hex(2, 40),
+      "full",
+      "failed",
+      now - 33 * HOUR_MS,
+      null,
+      null,
+      null,
+      "Writes interfered with each of 5 dumps after their leases had expired.",
+    ],
     [BACKUP, hex(3, 40), "full", "verified", now - 34 * HOUR_MS, 47_655, 18_100_000, "sent", null],
     [BACKUP, hex(4, 40), "schema", "verified", now - 9 * 24 * HOUR_MS, 0, 6_200, "sent", null],
   ];

@@ -39,7 +39,7 @@ export class CountOverride {
     this.#client = client;
   }
 
-  /** Raises the count to `used`. Changes nothing if it is reached already. */
+  /** Raises the count to `used`. Changes nothing if the count is already that high. */
   async raise(used: number): Promise<Quota> {
     const before = await readQuota(this.#client);
     if (before.used >= used) return before;
@@ -62,7 +62,7 @@ export class CountOverride {
 }
 
 export async function checkRefusing(client: Client, report: Report, count: CountOverride): Promise<void> {
-  const set = await report.check("setting the count to the safety limit", async () => {
+  const set = await report.check("setting the count to the limit", async () => {
     const { safetyLimit } = await readQuota(client);
     const quota = await count.raise(safetyLimit);
     expect(

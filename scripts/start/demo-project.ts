@@ -63,7 +63,7 @@ async function untilReady(url: string, key: string): Promise<void> {
   }
 }
 
-/** Whether the key still works. It may be revoked or hashed with another pepper. */
+/** Whether the key still works. It may be revoked or hashed with a different pepper. */
 async function works(url: string, key: string): Promise<boolean> {
   const answer = await fetch(`${url}/api/projects/${DEMO_PROJECT}`, { headers: { authorization: `Bearer ${key}` } });
   await answer.body?.cancel();

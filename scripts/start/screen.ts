@@ -64,7 +64,7 @@ interface Example {
   readonly commands: readonly (readonly string[])[];
 }
 
-/** Example commands. They use the variables TOKEN and KEY like the README. */
+/** Example commands. They use the variables TOKEN and KEY, as the README does. */
 function examplesOf({ url, token, key, quota }: Screen): Example[] {
   const json = `  -H "Content-Type: application/json" \\`;
   const as = (who: "TOKEN" | "KEY") => `  -H "Authorization: Bearer $${who}"`;

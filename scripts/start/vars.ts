@@ -55,7 +55,7 @@ const linesOf = (vars: Vars): string =>
 
 function addTo(path: string, found: Vars, needed: Vars): void {
   const missing = Object.fromEntries(Object.entries(needed).filter(([name]) => found[name] === undefined));
-  // The last line may have no line break.
+  // The last line may lack a line break.
   if (Object.keys(missing).length > 0) appendFileSync(path, `\n# Added by a newer version.\n${linesOf(missing)}`);
 }
 

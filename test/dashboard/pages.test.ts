@@ -55,9 +55,9 @@ describe("the page at /", () => {
     await post("/api/quota/reservations/r1/commit", {});
     await post("/api/quota/reservations", { calls: 40, caller: "bulk.harvest" });
     const { text } = await new Browser().open("/");
-    expect(text).toContain("Left 9,960 of 13,000 Used 3,000 23 % of limit Untracked 0 not reported Reserved 40");
+    expect(text).toContain("Left 9,960 of 13,000 Used 3,000 23% of limit Untracked 0 not reported Reserved 40");
     expect(text).toContain("Reset in 9 h 56 min at 00:00 UTC");
-    expect(text).toContain("enrich.batch 3,000 100 %");
+    expect(text).toContain("enrich.batch 3,000 100%");
     expect(text).toContain("Quota runs out at 17:23 UTC");
   });
 
@@ -70,7 +70,7 @@ describe("the page at /", () => {
     await post("/api/quota/reservations", { calls: 2, id: "r2" }, { token: api_key.key });
     await post("/api/quota/reservations/r2/commit", {}, { token: api_key.key });
     const open = await new Browser().open("/");
-    expect(open.text).toContain("projects 2 22 %");
+    expect(open.text).toContain("projects 2 22%");
     expect(open.html).not.toContain("another");
     const mine = await (await signedIn()).open("/");
     expect(mine.html).toContain('<a href="/projects/another">project:another</a>');
@@ -106,8 +106,8 @@ describe("the page at /", () => {
       ].map((values) => env.DB.prepare(notice).bind(...values)),
     );
     const { text } = await (await signedIn()).open("/");
-    const fullest = "Project fullest Database queries 99 % 9,900 of 10,000";
-    expect(text).toContain(`80 % of a cap or more ${fullest} Project full Storage uploads 81 % 810 of 1,000 Suspended`);
+    const fullest = "Project fullest Database queries 99% 9,900 of 10,000";
+    expect(text).toContain(`80% of a cap or more ${fullest} Project full Storage uploads 81% 810 of 1,000 Suspended`);
     expect(text).toContain("Suspended All 1 Project stopped Abuse: error spike, since 14:03 UTC , just now");
   });
 

@@ -71,9 +71,9 @@ describe("the notices", () => {
     ["a snapshot", { source: "snapshot", age_seconds: 40 }, ["bad: The ledger does not respond, this snapshot is 40 s old"]],
     ["untracked calls", { callers: [{ caller: "untracked", used: 56 }] }, ["warn: 56 calls made outside this service"]],
     ["one untracked call", { callers: [{ caller: "untracked", used: 1 }] }, ["warn: 1 call made outside this service"]],
-    ["79 %", { percentage_used: 79 }, []],
-    ["80 %", { percentage_used: 80 }, ["warn: 80 % of today's calls are used"]],
-    ["100 %", USED_UP, []],
+    ["79%", { percentage_used: 79 }, []],
+    ["80%", { percentage_used: 80 }, ["warn: 80% of today's calls are used"]],
+    ["100%", USED_UP, []],
     ["usage above the quota", { ...USED_UP, used: 15_001 }, ["bad: Usage exceeds the provider's quota"]],
     ["the floor reached", { remaining: 400, background: { floor: 415, remaining: 0 } }, ["info: Background work waits"]],
     ["an empty store", { recovered: true }, ["info: Ledger storage was empty"]],
@@ -109,7 +109,7 @@ describe("times", () => {
     expect(dayName("2025-01-05", NOW)).toBe("5 Jan");
   });
 
-  test("reasons of suspensions", () => {
+  test("reasons for suspensions", () => {
     expect(["quota:db_queries_per_day", "abuse:ERROR_SPIKE", "admin", "other"].map(reasonName)).toEqual([
       "Over its cap: database queries",
       "Abuse: error spike",

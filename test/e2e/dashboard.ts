@@ -88,9 +88,9 @@ describe("the quota", () => {
   test.each([
     [1, "1", "Today's quota will last"],
     [10_270, "10,270", "Today's quota will last"],
-    [10_400, "10,400", "80 % of today's calls are used"],
+    [10_400, "10,400", "80% of today's calls are used"],
     [13_000, "13,000", "Today's calls are used up"],
-    [14_950, "14,950", "115 % of limit"],
+    [14_950, "14,950", "115% of limit"],
   ])("after %i calls", async (used, figure, message) => {
     await set(used);
     await page.goto("/");

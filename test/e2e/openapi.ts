@@ -154,7 +154,7 @@ describe("the errors in the document", () => {
   test("match the problem schema, their status and their code", () => {
     expect(problems().length).toBeGreaterThan(50);
     const invalid = problems().flatMap(({ where, status, code, value, schema }) => {
-      const misplaced = String(value["status"]) !== status || value["code"] !== code ? ["has another status or code"] : [];
+      const misplaced = String(value["status"]) !== status || value["code"] !== code ? ["has a different status or code"] : [];
       return [...complaints(schema, value), ...misplaced].map((reason) => `${where}: ${reason}`);
     });
     expect(invalid).toEqual([]);

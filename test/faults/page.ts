@@ -126,7 +126,7 @@ export function withFigures(text: string): string {
   if (!BLOCK.test(text)) throw new Error("docs/reliability.md has no marked block of figures");
   const { requests, jobs, all, places } = totals();
   const matrix = [
-    ["cells in all", all],
+    ["cells in total", all],
     ["operations that fail", places],
     ["cells of requests", requests],
     ["cells of jobs", jobs.all],
@@ -148,7 +148,7 @@ export function matrixPage(): string {
   return `${[
     "# Reliability matrix",
     "<!-- Written by `npm run reliability` from test/faults. Change it there. -->",
-    `This page lists the result of every tested failure: **${grouped(all)} cells** at ${places} operations. Each cell is a test. The page is generated from the data that those tests assert. [Reliability](reliability.md) explains the guarantees in short.`,
+    `This page lists the result of every tested failure: **${grouped(all)} cells** at ${places} operations. Each cell is a test. The page is generated from the data that those tests assert. [Reliability](reliability.md) summarizes the guarantees.`,
     "## Faults",
     [
       "The real Worker runs in workerd with its Durable Objects, KV and D1. A simulator replaces the provider. One operation of one part fails while a flow runs once. Then the fault ends, the same request is repeated, and two minutes pass.",

@@ -80,7 +80,7 @@ describe("creating a job", () => {
     expect(effects).toHaveBeenCalledTimes(1);
   });
 
-  test("with a key that was used for another payload is 409, and the order of fields does not matter", async () => {
+  test("with a key that was used for a different payload is 409, and the order of fields does not matter", async () => {
     const restarted_at = "2031-05-14T14:00:00Z";
     const first = await ask({ idempotency_key: "k", payload: { provider_count: false, restarted_at } });
     const other = await ask({ idempotency_key: "k", payload: { provider_count: true, restarted_at } });
@@ -91,7 +91,7 @@ describe("creating a job", () => {
     });
   });
 
-  test("without a key, or with a key of another type, creates a separate job", async () => {
+  test("without a key, or with a key of a different type, creates a separate job", async () => {
     const ids = [await ask(), await ask(), await ask({ idempotency_key: "k" }), await ask({ type: "harvest", idempotency_key: "k" })];
     expect(new Set(ids.map(({ body }) => body.id)).size).toBe(4);
   });

@@ -76,7 +76,7 @@ describe("the provider fails: 502, nothing is reported as not found, nothing is 
     ["404", { kind: "status", status: 404 }, "not_found", "no"],
     ["cut-off JSON", { kind: "cut_off_json" }, "unreadable", "later"],
     ["malformed JSON", { kind: "malformed_json" }, "unreadable", "later"],
-    ["a response of another shape", { kind: "status", status: 200, body: { ok: true } }, "unreadable", "later"],
+    ["a response of a different shape", { kind: "status", status: 200, body: { ok: true } }, "unreadable", "later"],
     ["a response that is too large", { kind: "too_large" }, "provider_failed", "later"],
   ])("%s", async (_, kind, outcome, retry) => {
     await fault({ ...kind, path: "/books" });

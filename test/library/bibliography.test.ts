@@ -79,7 +79,7 @@ describe("an author of exactly seven pages", () => {
           {
             page: 3,
             code: "quota_exhausted",
-            message: "This needs 1 call, but nothing is left today (2 of 2 used). The next day begins at 2031-05-15T00:00:00Z.",
+            message: "This request needs 1 call, but no calls remain today (2 of 2 used). The next day begins at 2031-05-15T00:00:00Z.",
           },
         ],
       },

@@ -14,7 +14,7 @@ async function jobsEnded(): Promise<void> {
 }
 
 describe("failures", () => {
-  test("are retried after growing pauses, and given up with a reason", async () => {
+  test("are retried after growing pauses, and abandoned with a reason", async () => {
     await simulator.control("POST", "/faults", { kind: "status", status: 500, path: "/author/", times: 0 });
     await add({ authors: ["Broken"] });
     let now = Date.parse("2031-05-14T14:03:11Z");

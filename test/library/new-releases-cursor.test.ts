@@ -25,7 +25,7 @@ describe("quota that runs out during a request", () => {
         api_calls: 1,
         complete: false,
         quota_exhausted: true,
-        errors: [{ month: "2025-11", code: "quota_exhausted", message: expect.stringContaining("nothing is left today") }],
+        errors: [{ month: "2025-11", code: "quota_exhausted", message: expect.stringContaining("no calls remain today") }],
       },
     });
     const { resume } = first.body;

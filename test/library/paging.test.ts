@@ -80,7 +80,7 @@ describe("after a page, the list", () => {
     ["from the first page", 0, 1_000, 5_000],
     ["where an earlier call had come to with its own page size", 1_500, 1_000, 5_000],
     ["of a list shorter than one page", 0, 1_000, 730],
-    ["with pages of another size", 200, 250, 1_010],
+    ["with pages of a different size", 200, 250, 1_010],
   ])("is complete only when all results were received, if the provider's pages have at most 100: %s", (_, from, requested, total) => {
     const got = new Set(Array.from({ length: from }, (__, index) => index));
     let [covered, pageSize, state, requests] = [from, requested, "open", 0];

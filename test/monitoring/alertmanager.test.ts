@@ -125,7 +125,7 @@ describe("Alertmanager", () => {
   test("a body that cannot be read at all is refused, with the field", async () => {
     const wrong: Record<string, [body: unknown, path: string]> = {
       "cut off": [JSON.stringify(group(alert())).slice(0, 200), "body"],
-      "of another version": [{ ...group(alert()), version: "3" }, "version"],
+      "of a different version": [{ ...group(alert()), version: "3" }, "version"],
       "without alerts": [{ ...group(), alerts: undefined }, "alerts"],
       "of no alerts": [group(), "alerts"],
       "of nothing but alerts that are wrong": [group(alert({ labels: undefined })), "alerts.0.labels"],

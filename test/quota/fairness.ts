@@ -92,7 +92,7 @@ export function fairnessSection(table: (head: readonly string[], rows: readonly 
     String(row.alone[0]),
     String(row.together[0]),
     String(Math.floor(row.equalPart)),
-    `${keptPercent(row)} %`,
+    `${keptPercent(row)}%`,
     String(row.refused),
     `${seconds(row.longestWaitMs)} s`,
     String(row.hostileGranted),
@@ -114,5 +114,8 @@ export function fairnessQuote(): string {
   const sufficient = rows.filter(({ alone, equalPart }) => Math.max(...alone) <= equalPart);
   const wait = Math.max(...sufficient.map(({ longestWaitMs }) => longestWaitMs));
   const refused = sufficient.reduce((sum, row) => sum + row.refused, 0);
-  return `Five normal projects were tested with ${rows.length} kinds of hostile projects. The worst case is “${worst.hostile}”. There, each normal project gets at least ${keptPercent(worst)} % of its fair number of turns. The fair number is the project's number of requests in a run without hostile projects. If an equal part of all turns is less, that part is the fair number. A loop requests a turn, uses it and immediately requests another. If an equal part is enough for the normal projects, they get ${refused === 0 ? "no refusals" : `${refused} refusals`} and wait at most ${seconds(wait)} s for a turn. [All cases](reliability-matrix.md#fairness)`;
+  const part =
+    "The fair number is the smaller of two numbers. One is the project's number of requests in a run without hostile projects. The other is an equal part of all turns.";
+  const calm = `${refused === 0 ? "no refusals" : `${refused} refusals`}. They wait at most ${seconds(wait)} s for a turn.`;
+  return `Five normal projects were tested with ${rows.length} kinds of hostile projects. The worst case is “${worst.hostile}”. In it, each normal project gets at least ${keptPercent(worst)}% of its fair number of turns. ${part} A loop requests a turn, uses it and immediately requests another. Projects that need no more than an equal part get ${calm} [All cases](reliability-matrix.md#fairness)`;
 }

@@ -63,14 +63,14 @@ describe("the rate", () => {
     }
   });
 
-  test.each([1, 3, 7, 100, 300, 500, 501, 999, 1_000])("at %d a second, one sequential caller is at most 0.3 % slower", (rate) => {
+  test.each([1, 3, 7, 100, 300, 500, 501, 999, 1_000])("at %d a second, one sequential caller is at most 0.3% slower", (rate) => {
     const { sent } = resultOf(trial(rate, [{ name: "one" }], (2_000 / rate) * 1_000), "one");
     const perSecond = ((sent.length - 1) * 1_000) / ((sent.at(-1) ?? 0) - START);
     expect(perSecond).toBeGreaterThan(rate * 0.997);
     expect(perSecond).toBeLessThanOrEqual(rate);
   });
 
-  test("many parallel loops of one caller use at least 95 % of it", () => {
+  test("many parallel loops of one caller use at least 95% of it", () => {
     for (const loops of [2, 5, 20, 64]) expect(sentBy(trial(3, [{ ...HARVEST, loops }]), "harvest")).toBeGreaterThan(0.95 * 180);
   });
 
@@ -129,7 +129,7 @@ describe("sharing", () => {
     for (const name of names) expect(sentBy(run, name)).toBeGreaterThan((0.95 * 540) / (callers + 1));
   });
 
-  test.each([20, 30, 60, 100])("five callers that wait as advised get equal parts with %i that retry all the time", (many) => {
+  test.each([20, 30, 60, 100])("five callers that wait as advised get equal parts with %i that retry constantly", (many) => {
     const crowd = Array.from({ length: many }, (_, index) => ({ name: `c${index}`, retryMs: 50 }));
     const patient = Array.from({ length: 5 }, (_, index) => ({ name: `p${index}`, from: 1_000 + index * 470 }));
     const run = trial(3, [...crowd, ...patient], 6 * MINUTE);
@@ -174,9 +174,9 @@ describe("sharing", () => {
     expect(resultOf(wasteful, "x").granted).toBeLessThan(0.6 * resultOf(honest, "x").granted);
   });
 
-  /** With fixed intervals, they keep over 90 %: see fairness.test.ts. Here, each wait delays the next request, and a turn takes 0.33 s. */
+  /** With fixed intervals, they keep over 90%: see fairness.test.ts. Here, each wait delays the next request, and a turn takes 0.33 s. */
   const fewCallers = Object.entries(HOSTILE).filter(([, plans]) => plans.length < 20);
-  test.each(fewCallers)("five callers that pause 2.5 s after each request keep 70 per cent of them with %s", (_, hostile) => {
+  test.each(fewCallers)("five callers that pause 2.5 s after each request keep 70%% of them with %s", (_, hostile) => {
     const normal = Array.from({ length: 5 }, (__, index) => ({ name: `n${index}`, from: 1_000 + index * 470, pauseMs: 2_500 }));
     const [alone, together] = [trial(3, normal), trial(3, [...hostile, ...normal])];
     for (const { name } of normal) {

@@ -75,7 +75,7 @@ describe("a decision", () => {
       use(12_500),
       { result: "refused", refusedBy: "daily", available: 0 },
     ],
-    ["a project a tenth of the safety limit", demand(1_300, { caller: "project:a" }), use(0), { result: "granted", calls: 1_300 }],
+    ["a project a tenth of the limit", demand(1_300, { caller: "project:a" }), use(0), { result: "granted", calls: 1_300 }],
     [
       "a project no more than a tenth at a time",
       demand(1, { caller: "project:a" }),

@@ -32,7 +32,7 @@ describe("withQuota", () => {
     });
   });
 
-  test("releases only calls that were certainly not sent", async () => {
+  test("releases only calls that were definitely not sent", async () => {
     expect(await manager().withQuota(spending, async ({ settle }) => settle(settlement("no")))).toMatchObject({ charged: 0 });
     expect(await quotaStatus()).toMatchObject({ used: 0, reserved: 0 });
     expect(await manager().withQuota(spending, async ({ settle }) => settle(settlement("maybe")))).toMatchObject({ charged: 3 });

@@ -193,7 +193,7 @@ describe("the refusal", () => {
     expect({ code, detail, members }).toEqual({
       code: "quota_exhausted",
       detail:
-        "This needs 3 calls. Your project may spend 1,231 of the provider's calls a day and has 1 left (1 more reserved). " +
+        "This request needs 3 calls. Your project may spend 1,231 of the provider's calls a day and has 1 left (1 more reserved). " +
         "The next day begins at 2031-05-15T00:00:00Z.",
       members: {
         "violated-policies": ["project-share"],
@@ -211,7 +211,7 @@ describe("the refusal", () => {
   test("of a share lowered below the spent calls says that none is left", async () => {
     await manager().incrementUsage(9, "before", "project:a");
     const { detail, members } = await problem(1, 0);
-    expect(detail).toMatch(/^This needs 1 call\. Your project may spend 0 of the provider's calls a day and has none left\. /u);
+    expect(detail).toMatch(/^This request needs 1 call\. Your project may spend 0 of the provider's calls a day and has none left\. /u);
     expect(members["share"]).toEqual({ calls_per_day: 0, used: 9, reserved: 0, remaining: 0 });
   });
 });

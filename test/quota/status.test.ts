@@ -58,7 +58,7 @@ describe("the status", () => {
     ["nothing left", { charged: 13_000, untracked: 0 }, { remaining: 0, can_make_calls: false, percentage_used: 100, safety_remaining: 0 }],
     ["more used than the limit", { charged: 14_000, untracked: 0 }, { remaining: 0, safety_remaining: 0, percentage_used: 107 }],
     ["all of the rest reserved", { charged: 0, untracked: 0, reserved: 13_000 }, { used: 0, remaining: 0, can_make_calls: false }],
-    ["99.99 %", { charged: 12_999, untracked: 0 }, { percentage_used: 99, remaining: 1, can_make_calls: true }],
+    ["99.99%", { charged: 12_999, untracked: 0 }, { percentage_used: 99, remaining: 1, can_make_calls: true }],
   ])("with %s", (_, change, expected) => {
     expect(quotaStatus({ ...NUMBERS, ...change }, NOW)).toMatchObject(expected);
   });

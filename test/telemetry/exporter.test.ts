@@ -61,7 +61,7 @@ describe("a collector that does not", () => {
     ["answers a page", () => new Response("<html>Welcome</html>"), "the collector's answer is not OTLP: is the endpoint right?"],
     ["answers a number", () => new Response("42"), "the collector's answer is not OTLP: is the endpoint right?"],
     ["answers null", () => new Response("null"), "the collector's answer is not OTLP: is the endpoint right?"],
-    ["answers without end", endless, "the collector's answer did not end"],
+    ["answers without end", endless, "the collector's answer was too large or too slow"],
   ])("because it %s: the work is done as ever, a counter goes up, and nothing is tried again", async (_, answer, reason) => {
     const { requests } = collector(answer);
     await work();
@@ -99,7 +99,7 @@ describe("a collector that does not", () => {
     await vi.waitFor(() => expect(counted()).toEqual({ exported: 65, lost: 6, failed: 0 }));
   });
 
-  test("hangs for more than five seconds: then it is given up", async () => {
+  test("hangs for more than five seconds: then it is abandoned", async () => {
     const given: number[] = [];
     const timeout = AbortSignal.timeout.bind(AbortSignal);
     vi.spyOn(AbortSignal, "timeout").mockImplementation((limit) => {

@@ -97,7 +97,7 @@ export function collector(answer: () => Promise<Response> | Response = () => Res
   return { bodies, requests, others, spans };
 }
 
-/** The tree as lines, "  " for each level, siblings in the order of their ends. A span whose parent is not among them stands at the left. */
+/** The tree as lines, "  " for each level, siblings in the order in which they ended. A span without a parent in the list is not indented. */
 export function treeOf(spans: readonly Received[]): string[] {
   const ids = new Set(spans.map(({ spanId }) => spanId));
   const below = (parent: string | null, depth: number): string[] =>

@@ -165,7 +165,7 @@ describe("today's ledger, called by a Worker of another release", () => {
   });
 
   test.each([
-    ["a price of another kind", { cost: { pages: 3 } }],
+    ["a price of a different kind", { cost: { pages: 3 } }],
     ["no price", { cost: undefined }],
     ["a cost that is not a number", { cost: { calls: Number.NaN } }],
     ["negative calls", { cost: { calls: -5 } }],

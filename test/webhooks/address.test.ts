@@ -81,7 +81,7 @@ describe("a private address is refused in every notation", () => {
     ["Tor", "https://abc.onion/"],
     ["ourselves", "https://coordinator.example.com/api/quota/reset"],
     ["our own host with a dot", "https://Coordinator.Example.com./"],
-    ["our own host at another port", "https://coordinator.example.com:8443/"],
+    ["our own host at a different port", "https://coordinator.example.com:8443/"],
   ])("%s: %s", (_, text) => {
     expect(refusedBecause(text)).toMatch(/^must be a public address: /u);
   });

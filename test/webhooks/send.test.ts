@@ -23,7 +23,7 @@ async function answered(respond: (init: RequestInit) => Response | Promise<Respo
 }
 
 describe("a receiver", () => {
-  test("that never answers is given up after 15 s", async () => {
+  test("that never answers is abandoned after 15 s", async () => {
     const { answer, timeouts } = await answered(hang);
     expect(timeouts).toEqual([15_000]);
     expect(answer).toEqual({

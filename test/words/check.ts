@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { passagesOfCode, passagesOfMarkdown } from "./passages.ts";
+import type { Passage } from "./passages.ts";
 import { remarksOn } from "./rules.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -15,14 +16,19 @@ export function filesToRead(paths: readonly string[] = []): string[] {
     .trim()
     .split("\n");
   return files.filter(
-    (file) => /\.(?:md|ts|tsx|js)$/u.test(file) && existsSync(`${ROOT}${file}`) && !UNREAD.some((path) => file.startsWith(path)),
+    (file) => /\.(?:md|ts|tsx|js|jsonc)$/u.test(file) && existsSync(`${ROOT}${file}`) && !UNREAD.some((path) => file.startsWith(path)),
   );
+}
+
+function passagesOf(file: string, source: string): Passage[] {
+  if (file.endsWith(".md")) return passagesOfMarkdown(source);
+  // In parentheses, a configuration file is an expression.
+  return file.endsWith(".jsonc") ? passagesOfCode(`${file}.ts`, `(${source})`) : passagesOfCode(file, source);
 }
 
 export function readFile(file: string): string[] {
   const source = readFileSync(`${ROOT}${file}`, "utf8");
-  const passages = file.endsWith(".md") ? passagesOfMarkdown(source) : passagesOfCode(file, source);
-  return passages.flatMap((passage) => remarksOn(passage).map(({ line, message }) => `${file}:${line} ${message}`));
+  return passagesOf(file, source).flatMap((passage) => remarksOn(passage).map(({ line, message }) => `${file}:${line} ${message}`));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

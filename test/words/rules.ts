@@ -17,7 +17,7 @@ interface Phrase {
 const phrase = (words: string, instead: string): Phrase => ({ pattern: new RegExp(`(?<![\\w-])(?:${words})(?![\\w-])`, "giu"), instead });
 
 export const PHRASES: readonly Phrase[] = [
-  phrase("nobody|somebody|everybody|anybody|whoever|whomever|whatever|whichever", "the actor's name, or “no caller”"),
+  phrase("nobody|somebody|everybody|anybody|someone|whoever|whomever|whatever|whichever", "the actor's name, or “no caller”"),
   phrase("at this moment|at the moment", "“now” or “currently”"),
   phrase("any more", "“no longer”"),
   phrase("once more|anew", "“again”"),
@@ -56,6 +56,22 @@ export const PHRASES: readonly Phrase[] = [
     "organis(?:e|es|ed|ing|ation|ations)|behaviours?|colours?|catalogues?|favour(?:s|ed)?|honours?|licence|centre|analyse[sd]?|recognise[sd]?|initialis(?:e|es|ed|ation)|serialis(?:e|es|ed|ation)|summaris(?:e|es|ed)|normalis(?:e|es|ed|ation)|materialis(?:e|es|ed)|neighbours?|labelled|travell(?:ed|ing)",
     "the American spelling",
   ),
+  phrase("certainly", "“definitely”"),
+  phrase("(?:is|are|was|were|be|been) given up", "“abandoned”"),
+  phrase("(?:is|are|was|were|be|been) summed up|projects summed up", "“added up” or “one total”"),
+  phrase("reasons? of", "“reason for”"),
+  phrase("increase of (?:the|this|that|its)", "“increase in”"),
+  phrase("in the same time", "“in the same period”"),
+  phrase("(?:can|may|must) therefore not", "“therefore cannot”"),
+  phrase("some (?:seconds|minutes|hours|days)", "“a few”"),
+  phrase("an outage of (?:seconds|minutes|hours|days|months)", "“of several”"),
+  phrase(
+    "(?:in|with|of|at|under|as|has|have|had|use[sd]?) another (?:way|order|form|format|shape|type|kind|size|rate|version|status|value|body|payload|content)",
+    "“a different”",
+  ),
+  phrase("safety limit", "“limit”"),
+  // American text has no space before the sign. In SQL and code, it is an operator.
+  { pattern: /[\dX] %(?! ?[\d(])/giu, instead: "“%” without a space" },
 ];
 
 const WHAT = /(?<![\w-])what(?![\w-])(?! to )/iu;

@@ -106,6 +106,12 @@ describe("a phrase with a plain substitute", () => {
     "This is no number.",
     "Five tries are made.",
     "The organisation pays.",
+    "It was certainly not sent.",
+    "The request was given up.",
+    "The reason of the failure is in the log.",
+    "It can therefore not be read.",
+    "The key was used with another payload.",
+    "A warning is sent at 80 % of a cap.",
   ])("is found: %s", (text) => {
     expect(remarks(text).length).toBeGreaterThan(0);
   });
@@ -117,6 +123,9 @@ describe("a phrase with a plain substitute", () => {
     "The folder where files are stored.",
     "See https://example.org/what/is;told for more.",
     "No caller was refused.",
+    "The client has given up.",
+    "Another request stored 100 % 7.",
+    "A warning is sent at 80% of a cap.",
   ])("is not seen where there is none: %s", (text) => {
     expect(remarks(text)).toEqual([]);
   });

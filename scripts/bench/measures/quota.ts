@@ -48,7 +48,7 @@ function targets({ workerd, bundles }: Bench, key: string, limit: number): Recor
   };
 }
 
-/** Contender under load after a warm-up. Responses with another status are noted, but not counted. */
+/** Contender under load after a warm-up. Responses with a different status are noted, but not counted. */
 function underLoad(bench: Bench, name: string, targetOf: (round: number) => Target, connections: number, status: number): Contender {
   const others = new Map<string, number>();
   return {

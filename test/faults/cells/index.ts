@@ -1,4 +1,4 @@
-/** All request flows of the matrix, in the order of the page. */
+/** All request flows of the matrix, in the order in which the page lists them. */
 import type { FlowTable } from "../matrix.ts";
 import { batch } from "./batch.ts";
 import { bibliography } from "./bibliography.ts";

@@ -30,7 +30,7 @@ import { NEVER, PassingTime } from "./time.ts";
 import { FaultInjector, isAt } from "./injector.ts";
 import { today } from "./stores.ts";
 
-/** Early in the day, because each cell takes some minutes. */
+/** Early in the day, because each cell takes a few minutes. */
 const MORNING = "2031-05-14T01:00:00Z";
 /** More than the longest lifetime of a request's reservation. */
 const EXPIRED_MS = 121_000;

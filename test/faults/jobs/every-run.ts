@@ -4,7 +4,7 @@ import type { Fault, FlowTable, Row, Target, TargetCells } from "../matrix.ts";
 
 const isStep = ({ part, at }: Target): boolean => part === "workflows" && at.startsWith("step ");
 
-/** Faults of a target. At a step the Worker stops before the work, after it, or once after it. */
+/** Faults of a target. At a step, the Worker stops at every attempt before the work or after it, or only once after it. */
 export const faultsAt = (target: Target): readonly Fault[] => (isStep(target) ? ["before", "after", "restarts"] : ALL_FAULTS);
 
 const outcome = (part: string, [, result, , , sent, charged, reserved, again, againCharged]: Row): string =>

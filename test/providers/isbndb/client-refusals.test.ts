@@ -156,7 +156,7 @@ describe("an invalid argument of our own code throws", () => {
     ["half a page", "page must be a whole number from 1 (got 1.5)", { ask: "author", page: 1.5 }],
     ["an empty page", "pageSize must be a whole number from 1 to 1000 (got 0)", { ask: "author", pageSize: 0 }],
     ["a page of 1,001", "pageSize must be a whole number from 1 to 1000 (got 1001)", { ask: "author", pageSize: 1001 }],
-    ["a month of another form", "month must be YYYY-MM (got 2025-2)", { ask: "released", month: "2025-2" }],
+    ["a month in a different form", "month must be YYYY-MM (got 2025-2)", { ask: "released", month: "2025-2" }],
     ["an impossible month", "month must be YYYY-MM (got 2025-13)", { ask: "released", month: "2025-13" }],
   ] as const)("%s: %s", async (_, message, { ask, ...given }) => {
     const { client, requests } = stage(() => Response.json({}));

@@ -78,7 +78,7 @@ export class Run {
       "the sum of the callers equals the used calls",
     );
     if (does === "reserve" && outcome.result === "granted" && status.enforcement === "enforce" && this.#grew(status)) {
-      assert.ok(status.used + status.reserved <= status.safety_limit, "nothing is granted beyond the safety limit");
+      assert.ok(status.used + status.reserved <= status.safety_limit, "nothing is granted beyond the limit");
     }
     if (this.#before?.date !== status.date) return;
     const before = this.#before.used + this.#before.reserved;

@@ -178,7 +178,7 @@ describe("reservations of projects", () => {
         available_at: "2031-05-14T14:03:56Z",
         reset_at: "2031-05-15T00:00:00Z",
         detail:
-          "This needs 500 calls, but 400 are left today (12,000 of 13,000 used, 600 reserved). " +
+          "This request needs 500 calls, but only 400 remain today (12,000 of 13,000 used, 600 reserved). " +
           "Reserved calls may be released. Try again at 2031-05-14T14:03:56Z.",
       },
     });
@@ -209,7 +209,7 @@ describe("a share smaller than one request", () => {
       status: 422,
       body: {
         code: "unprocessable",
-        detail: "This needs 6 calls and can never be granted. Your project may spend 5 of the provider's calls a day.",
+        detail: "This request needs 6 calls and can never be granted. Your project may spend 5 of the provider's calls a day.",
       },
     });
     expect(statusText(await reserve(shop, { calls: 6, min_calls: 5 }))).toBe("201");

@@ -30,7 +30,7 @@ describe("reserving", () => {
     expect(await quotaStatus()).toMatchObject({ reserved: 10 });
   });
 
-  test("the same id with another body is a conflict", async () => {
+  test("the same id with a different body is a conflict", async () => {
     await reserve({ calls: 10, id: "a" });
     for (const other of [
       { calls: 11 },
@@ -93,7 +93,7 @@ describe("reserving", () => {
       type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
       status: 429,
       code: "quota_exhausted",
-      detail: "This needs 1 call, but nothing is left today (13,000 of 13,000 used). The next day begins at 2031-05-15T00:00:00Z.",
+      detail: "This request needs 1 call, but no calls remain today (13,000 of 13,000 used). The next day begins at 2031-05-15T00:00:00Z.",
       "violated-policies": ["daily"],
       calls_needed: 1,
       reset_at: "2031-05-15T00:00:00Z",

@@ -22,7 +22,7 @@ describe("the status line", () => {
     line.update(START);
     line.update({ type: "request", author: "An\u001B[31mna", page: 6 });
     line.update({ type: "author", author: "x", result: "done", books: 3, pages: 1, calls: 2, settled: 660, total: 1_200 });
-    expect(line.text(NOW)).toBe("55 %, 660 of 1,200 authors · 2 calls spent · An [31mna, page 6");
+    expect(line.text(NOW)).toBe("55%, 660 of 1,200 authors · 2 calls spent · An [31mna, page 6");
   });
 
   it("shows a countdown while the run waits", () => {
@@ -30,7 +30,7 @@ describe("the status line", () => {
     line.update(START);
     const exhausted = { next_author: "Bert", waiting: true, message: "", reset_at: "2026-03-02T00:00:00Z", looks_every_seconds: 60 };
     line.update({ type: "exhausted", ...exhausted });
-    expect(line.text(NOW)).toBe("50 %, 600 of 1,200 authors · reset in 01:00:00, at 00:00 UTC · next Bert");
+    expect(line.text(NOW)).toBe("50%, 600 of 1,200 authors · reset in 01:00:00, at 00:00 UTC · next Bert");
     line.update({ type: "continued", next_author: "Bert", waited_seconds: 60 });
     expect(line.text(NOW)).toContain("0 calls spent");
   });

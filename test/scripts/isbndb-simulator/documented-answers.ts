@@ -43,7 +43,7 @@ describe("the 2026 dialect matches the provider's documentation", () => {
     expect(data.map(({ title }) => title)).toEqual(["Clean Code: A Handbook of Agile Software Craftsmanship", "I, Robot"]);
   });
 
-  test("POST /books with another type of body is refused with 415", async () => {
+  test("POST /books with a different type of body is refused with 415", async () => {
     const reply = await simulator.request("POST", "/books", {
       body: "9780132350884",
       headers: { authorization: "simulator-key", "content-type": "text/plain" },

@@ -86,7 +86,7 @@ export interface DatabasePart {
 }
 
 /**
- * Starts both servers on free ports, with these variables changed and these secrets added. Takes some seconds. `configPath`: the
+ * Starts both servers on free ports, with these variables changed and these secrets added. Takes a few seconds. `configPath`: the
  * wrangler.jsonc of the Worker.
  */
 export async function startProduct(

@@ -208,7 +208,7 @@ describe("the decision", () => {
     expect(await judge("unknown", "ERROR_SPIKE")).toEqual({ error: 'The project "unknown" does not exist.' });
   });
 
-  test("excludes flagged minutes from the baseline, even if their hour was summed up before", async () => {
+  test("excludes flagged minutes from the baseline, even if their hour was summed before", async () => {
     const sum = {
       project_id: "mine",
       hour: Math.floor(Date.parse("2031-05-14T13:00:00Z") / 3_600_000),

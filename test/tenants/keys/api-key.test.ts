@@ -123,7 +123,7 @@ describe("base 62", () => {
     const counts = new Map(Array.from(BASE62, (character) => [character, 0]));
     for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
     expect(counts.size).toBe(62);
-    // Chi-squared with 61 degrees of freedom exceeds 130 in fewer than one of a million runs. A modulo without rejection gives over 1,000.
+    // Chi-squared with 61 degrees of freedom exceeds 130 in fewer than one in a million runs. A modulo without rejection gives over 1,000.
     const chi = [...counts.values()].reduce((sum, count) => sum + (count - 4_000) ** 2 / 4_000, 0);
     expect(chi).toBeLessThan(130);
   });

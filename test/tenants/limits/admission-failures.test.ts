@@ -148,7 +148,7 @@ describe("a use stays counted", () => {
     expect(await counted()).toEqual([1, 1]);
   });
 
-  test("unless it was certainly not sent, because its turn came too late", async () => {
+  test("unless it was definitely not sent, because its turn came too late", async () => {
     const reserve = Reflect.get(QuotaLedger.prototype, "reserve");
     vi.spyOn(QuotaLedger.prototype, "reserve").mockImplementation(async function late(this: QuotaLedger, ...given) {
       const answer = await reserve.apply(this, given);

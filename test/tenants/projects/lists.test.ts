@@ -16,7 +16,7 @@ interface Row {
   readonly name: string;
 }
 
-/** Rows as after a long time: `at` milliseconds before now, with many of the same time. */
+/** Adds rows. `at` is the time of a row relative to now, in milliseconds. */
 async function fill(table: "organizations" | "projects", ids: readonly string[], at: (index: number) => number): Promise<void> {
   const members = JSON.stringify(ids.map((id, index) => ({ id, at: NOW + at(index) })));
   const extra = table === "projects" ? ["organization_id, ", "'org', "] : ["billing_anchor, ", "0, "];

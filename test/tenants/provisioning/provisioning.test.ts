@@ -53,7 +53,7 @@ describe("a project is provisioned", () => {
 
     const early = await get("/api/authors/top", { token: key });
     expect([statusText(early), early.headers.get("retry-after")]).toEqual(["503 project_not_ready", "2"]);
-    expect(early.body["detail"]).toBe("The project shop is being provisioned. Its keys work when that is complete.");
+    expect(early.body["detail"]).toBe("The project shop is being provisioned. Its keys start working when provisioning is complete.");
     const query = { sql: "SELECT 1" };
     expect(statusText(await post("/api/projects/shop/database/query", query, { token: key }))).toBe("503 project_not_ready");
     expect(statusText(await post("/api/projects/shop/database/query", query))).toBe("503 project_not_ready");

@@ -235,7 +235,7 @@ describe("housekeeping finishes projects that have no working job", () => {
 
 test("a rollback clears every table with project ids, except the tables that keep a history", async () => {
   const tables = await rows("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%project_id TEXT%'");
-  // Before a project is ready, no key works and no use is counted. These tables therefore have no rows of it.
+  // Before a project is ready, no key works and no use is counted. These tables therefore have no rows for it.
   const counted = ["counters", "adjustments", "gauges", "admissions", "usage_events", "threshold_notices", "evaluations"];
   // No backup is made either.
   const unused = [...counted, "backups"];

@@ -1,5 +1,5 @@
 /**
- * The part of `npm run record-release` that runs in the Worker's runtime. It records the data of today's release in the form of ../recording.ts.
+ * The part of `npm run record-release` that runs in the Worker's runtime. It records the data of today's release in the format of ../recording.ts.
  * It runs like a test. If something fails, it writes nothing.
  */
 import { runDurableObjectAlarm } from "cloudflare:test";

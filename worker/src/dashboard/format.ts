@@ -86,7 +86,7 @@ const CAP_NAMES: Readonly<Record<string, string>> = {
 /** Name of a cap for people. */
 export const capName = (type: string): string => CAP_NAMES[type] ?? type;
 
-/** Name of the reason of a suspension. */
+/** Name of the reason for a suspension. */
 export function reasonName(reason: string): string {
   const [kind, subject = ""] = reason.split(":");
   if (kind === "quota") return `Over its cap: ${capName(subject).toLowerCase()}`;

@@ -29,7 +29,7 @@ export function verdictOf(status: QuotaStatus, now: number): Notice {
     return notice("bad", "Today's calls are used up", `No call is granted until 00:00 UTC, in ${untilReset}.`);
   }
   if (used >= limit) {
-    const over = used > limit ? `Usage is ${quantity(used - limit, "call")} over the safety limit` : "The safety limit is reached";
+    const over = used > limit ? `Usage is ${quantity(used - limit, "call")} over the limit` : "The limit is reached";
     return notice("bad", "Today's calls are used up, calls continue", `${over}. The limit is not enforced, so calls are still granted.`);
   }
   if (remaining === 0) {
@@ -84,14 +84,14 @@ function aboveQuota({ used, daily_limit: sold }: QuotaStatus): Notice | null {
 /** Warns about current usage. The forecast only covers the last hour. */
 function nearlyUsedUp({ percentage_used: percent, used, safety_limit: limit, remaining }: QuotaStatus): Notice | null {
   if (percent < 80 || used >= limit) return null;
-  return notice("warn", `${percent} % of today's calls are used`, `${quantity(remaining, "call")} left of ${formatCount(limit)}.`);
+  return notice("warn", `${percent}% of today's calls are used`, `${quantity(remaining, "call")} left of ${formatCount(limit)}.`);
 }
 
 function untracked({ callers }: QuotaStatus): Notice | null {
   const calls = callers.find(({ caller }) => caller === "untracked")?.used ?? 0;
   if (calls <= 0) return null;
   const title = `${quantity(calls, "call")} made outside this service`;
-  return notice("warn", title, "Someone else is using the API key. These calls count as used.");
+  return notice("warn", title, "Another program uses the provider's key. These calls count as used.");
 }
 
 function floor({ background, remaining }: QuotaStatus, now: number): Notice | null {

@@ -129,7 +129,7 @@ async function copied(source: Source, job: JobContext): Promise<"sent" | "failed
   return "failed";
 }
 
-/** Reason of the final failure. null: success. */
+/** Reason for the final failure. null: success. */
 async function failureOf(work: Promise<void>): Promise<string | null> {
   try {
     await work;

@@ -33,7 +33,7 @@ async function readiness(projectId: string, job: JobContext): Promise<void> {
 }
 
 interface Restored {
-  /** Reason of the final failure. null: success. */
+  /** Reason for the final failure. null: success. */
   readonly error: string | null;
   /** The database to open. null: loading failed. A remaining freeze expires after two minutes, or with the next attempt. */
   readonly loading: Loading | null;

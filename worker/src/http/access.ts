@@ -16,7 +16,7 @@ export interface ProjectPrincipal {
 /** A key as sent, not yet looked up. */
 export interface KeyPrincipal {
   readonly kind: "key";
-  /** Looks up the key and admits it. Throws the problem of the refusal. `release` returns the counted use. */
+  /** Looks up the key and admits it. Throws a problem if it refuses. `returnUse` returns the counted use. */
   readonly admit: (demand: Demand) => Promise<{ readonly project: ProjectPrincipal; readonly returnUse: () => void }>;
   /** Counts a response for the project, if the key works. */
   readonly count: (tally: RequestCounts) => Promise<void>;

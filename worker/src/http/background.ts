@@ -1,4 +1,4 @@
-/** Work in the background of a request. */
+/** Background work of a request. */
 import { errorFields, log } from "../lib/log.ts";
 import type { AppContext } from "./index.ts";
 

@@ -26,7 +26,7 @@ function passwordOf(basic: string): string | null {
   }
 }
 
-/** Throws `forbidden` if no token is configured, `unauthorized` if the request has another one. */
+/** Throws `forbidden` if no token is configured, `unauthorized` if the request has a different one. */
 export async function assertToken(c: AppContext, secret: string | null, ownHeader: string | null = null): Promise<void> {
   if (c.get("principal").kind === "admin") return;
   const expected = configuredSecret(secret);

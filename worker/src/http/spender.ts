@@ -19,6 +19,6 @@ export function spenderOf(who: Caller, { caller, priority }: Given, byDefault: s
 }
 
 function onlyAdmin(path: string, value: string, expected: string): Problem {
-  const message = `must be ${expected} for this key. Only the admin token may set another value`;
+  const message = `must be ${expected} for this key. Only the admin token may set a different value`;
   return invalidField(path, message, value, "forbidden");
 }

@@ -60,7 +60,7 @@ export const abuseMetrics = z
 export const JOBS = {
   check_usage_limits: {
     ...RETRYABLE,
-    description: "The sweep: compares usage with caps, warns at 80 and 90 %, suspends projects over a cap, and ends expired suspensions",
+    description: "The sweep: compares usage with caps, warns at 80 and 90%, suspends projects over a cap, and ends expired suspensions",
     payload: z
       .strictObject({
         check_all: z.boolean().optional().describe("All active projects. This is the default without `project_ids`"),
@@ -81,7 +81,7 @@ export const JOBS = {
   reset_quotas: {
     ...RETRYABLE,
     tries: 4,
-    description: "Closes billing periods that have ended, even after an outage of months. QUOTA_RESET_ENABLED=false turns it off",
+    description: "Closes billing periods that have ended, even after an outage of several months. QUOTA_RESET_ENABLED=false turns it off",
     payload: z.strictObject({}),
     // Kept for two months, because a billing period lasts one.
     keptDays: { completed: 70, failed: 70, cancelled: 70 },

@@ -72,7 +72,7 @@ export class JobQueue {
   }
 
   /**
-   * Enqueues a job. Throws `invalid_request` if the payload does not fit the type, and `conflict` if the key was used for another payload.
+   * Enqueues a job. Throws `invalid_request` if the payload does not fit the type, and `conflict` if the key was used for a different payload.
    * Throws `storage_unavailable` if the job could not be recorded. Then nothing was started.
    */
   async enqueueJob<Type extends JobType>(type: Type, payload: JobPayloadInput<Type>, options: EnqueueOptions): Promise<Enqueued> {
@@ -215,7 +215,7 @@ export class JobQueue {
         retryAfterSeconds: 5,
       });
     if (job.payload !== request.payload) {
-      throw new Problem("conflict", "This idempotency key was used with another payload. Use a new idempotency key.", {
+      throw new Problem("conflict", "This idempotency key was already used with a different payload. Use a new idempotency key.", {
         members: { job_id: job.id },
       });
     }

@@ -49,7 +49,7 @@ export interface JobExecutionResult {
   readonly success: boolean;
   /** JSON. */
   readonly data?: unknown;
-  /** Reason of the failure. */
+  /** Reason for the failure. */
   readonly error?: string;
 }
 

@@ -1,4 +1,4 @@
-/** When a target is retried, and when it is given up. No I/O. No clock. */
+/** When a target is retried, and when it is abandoned. No I/O. No clock. */
 import { MINUTE_MS } from "../lib/time.ts";
 
 export const MAX_TRIES = 5;

@@ -117,7 +117,7 @@ class Harvest {
     return step.stop;
   }
 
-  /** Targets that failed before come in smaller batches. The others are released. */
+  /** Takes a batch of due targets, and releases those beyond its size. Targets that failed before come in smaller batches. */
   async #take(kind: TargetKind, limit: number): Promise<TakenTarget[]> {
     const { db, clock } = this.#deps;
     const now = clock();

@@ -58,7 +58,7 @@ function readAlert(source: keyof typeof VERSIONS, given: unknown, index: number,
     index,
     signal: {
       source,
-      // The same time may be written with another zone or other fractions of a second.
+      // The same time may be written with a different zone or different fractions of a second.
       key: `${fingerprint}:${startedAt}`,
       status,
       projectId: projectOrNull(labels.project_id),

@@ -32,13 +32,13 @@ interface CountsAroundBatch {
   readonly batchOf: number;
   readonly spentBefore: number;
   readonly spentAfter: number;
-  /** The answer was a 2xx, so the batch was certainly billed. */
+  /** The answer was a 2xx, so the batch was definitely billed. */
   readonly delivered: boolean;
 }
 
 /**
  * The cost of a batch of unknown price, with any answer. A batch costs 0, 1, or one call per ISBN, and never more than the count rose.
- * Null: the counts prove nothing, because the count fell or lags behind a batch that was certainly billed.
+ * Null: the counts prove nothing, because the count fell or lags behind a batch that was definitely billed.
  */
 export function provenCost({ batchOf, spentBefore, spentAfter, delivered }: CountsAroundBatch): number | null {
   const rise = spentAfter - spentBefore;

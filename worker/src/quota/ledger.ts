@@ -82,7 +82,7 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     return this.#change((now) => commit(this.#store, validRequest("commit", request), now));
   }
 
-  /** Returns calls that were certainly not sent. */
+  /** Returns calls that were definitely not sent. */
   async release(id: string): Promise<ReleaseAnswer | EmptyLedger> {
     return this.#change((now) => release(this.#store, id, now));
   }

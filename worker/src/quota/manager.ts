@@ -151,7 +151,7 @@ export class QuotaManager {
     }
   }
 
-  /** Today and the latest `days` UTC days. Without the ledger, only its snapshot's status. Throws `quota_unavailable` without either. */
+  /** Today and the latest `days` UTC days. If the ledger is unavailable, only the snapshot's status. Throws `quota_unavailable` without a snapshot. */
   async getOverview(days: number, view: StatusView): Promise<QuotaOverview> {
     try {
       return await this.#ledger.call("overview", days, view);

@@ -73,7 +73,7 @@ export function applyMirror(store: LedgerStore, mirrored: SettingsMirror | null 
 
 function auditSettings(store: LedgerStore, action: string, operation: Operation, before: Settings, now: number): void {
   const after = store.state.settings;
-  // Turns booked at another rate have another distance, so the new ones begin after them.
+  // Turns booked at a different rate have a different distance, so the new ones begin after them.
   if (before.ratePerSecond !== after.ratePerSecond) {
     const spacing = before.ratePerSecond === 0 ? 0 : spacingMs(before.ratePerSecond);
     // A deploy may have changed the rate since the latest turn was booked.

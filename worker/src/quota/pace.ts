@@ -1,8 +1,8 @@
 /**
  * The pace: the distance between requests, and the provider's pauses. No I/O. No clock.
  *
- * Requests are evenly spaced, at most 0.2 % wider than the rate allows. Thus neither a second nor a rolling minute ever contains more
- * requests than the provider permits. The extra 0.2 % absorbs some network jitter: at 3 a second, 180 requests take 60.1 s. Times are epoch
+ * Requests are evenly spaced, at most 0.2% wider than the rate allows. Thus neither a second nor a rolling minute ever contains more
+ * requests than the provider permits. The extra 0.2% absorbs some network jitter: at 3 a second, 180 requests take 60.1 s. Times are epoch
  * milliseconds with fractions, because rounding would lower a high rate.
  */
 import { MINUTE_MS, SECOND_MS } from "../lib/time.ts";
@@ -22,7 +22,7 @@ export function paceAheadMs(priority: Priority): number {
   return priority === "background" ? BACKGROUND_PACE_AHEAD_MS : INTERACTIVE_PACE_AHEAD_MS;
 }
 
-/** The distance between turns: the rate's spacing plus a millisecond, or plus 0.2 % at high rates. */
+/** The distance between turns: the rate's spacing plus a millisecond, or plus 0.2% at high rates. */
 export function spacingMs(ratePerSecond: number): number {
   return (SECOND_MS + Math.min(ratePerSecond, 2)) / ratePerSecond;
 }

@@ -21,7 +21,7 @@ export function possiblePeriods({ from, to }: UnderWay): readonly string[] {
 
 /**
  * The periods that a reservation is charged in, between its opening and its end. If a midnight lies between them, a request that was
- * certainly in flight on one side only is charged on that side. Otherwise both days are charged.
+ * definitely in flight on one side only is charged on that side. Otherwise both days are charged.
  */
 export function chargedPeriods(openedAt: number, endedAt: number, underWay: UnderWay | null): readonly string[] {
   const periods = [...new Set([dayOf(openedAt), dayOf(endedAt)])];

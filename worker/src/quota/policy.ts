@@ -6,10 +6,10 @@ import type { Priority, Refuser, Settings, ShareUse, Spender } from "./types.ts"
 export const DEFAULT_TTL_SECONDS = 120;
 export const MAX_TTL_SECONDS = 3_600;
 const MAX_PROJECT_TTL_SECONDS = 120;
-/** One project's open reservations may use at most a tenth of the safety limit. */
+/** One project's open reservations may use at most a tenth of the limit. */
 const PROJECT_RESERVED_DIVISOR = 10;
 /**
- * All projects' open reservations may use at most half of the safety limit. Reserving is free, so without this bound ten projects could
+ * All projects' open reservations may use at most half of the limit. Reserving is free, so without this bound ten projects could
  * block all other callers by reserving and releasing. The other half remains for the administrator's own work. Projects need less in
  * practice: a reservation expires after at most two minutes, and this bound does not limit their spending.
  */

@@ -19,7 +19,7 @@ export interface UnreportedRefusals {
 const REMEMBERED_MS = SECOND_MS;
 
 /**
- * The calls that the request needs. Null for a project: its refusal may have another reason (its share, its open reservations). Null for
+ * The calls that the request needs. Null for a project: its refusal may have a different reason (its share, its open reservations). Null for
  * a batch too: only the ledger knows its price.
  */
 function plainCalls({ cost, minCalls, caller, share }: ReserveRequest): number | null {

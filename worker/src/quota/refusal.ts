@@ -3,15 +3,11 @@ import { Problem } from "../errors.ts";
 import { remainingOfShare } from "./policy.ts";
 import { MAX_RETURNS_PER_MINUTE } from "./returns.ts";
 import type { QuotaStatus, Refusal, ShareUse } from "./types.ts";
+import { grouped } from "../lib/grouped.ts";
 import { SECOND_MS, isoSeconds } from "../lib/time.ts";
 
 /** Retries are spread over a minute, so that not all clients retry at 00:00:00. */
 const RESET_JITTER_SECONDS = 60;
-
-const GROUPED = new Intl.NumberFormat("en-US");
-
-/** Grouped digits for readers: "12,345". */
-const grouped = (count: number): string => GROUPED.format(count);
 
 const are = (count: number): string => (count === 1 ? "is" : "are");
 
@@ -20,7 +16,7 @@ function calls(count: number): string {
 }
 
 /**
- * The problem for a refusal. Its two kinds must never be confused: too few calls are left (`quota_exhausted`), or wait a moment
+ * The problem for a refusal. Its two kinds must never be confused: too few calls remain (`quota_exhausted`), or wait a moment
  * (`pace_exceeded`). If the missing calls are only reserved, the kind is `quota_exhausted` too, because a `pace_exceeded` client would
  * retry every second. Reserved calls may be released before the reset, so this answer gives an earlier time (`available_at`,
  * `Retry-After`). `chargedCalls`: calls charged before the provider itself refused.
@@ -53,10 +49,11 @@ function retryAdvice(refusal: Refusal, status: QuotaStatus): string {
 }
 
 function dailyDetail(refusal: Refusal, status: QuotaStatus): string {
-  const left = status.remaining === 0 ? "nothing is left" : `${grouped(status.remaining)} ${are(status.remaining)} left`;
+  const left =
+    status.remaining === 0 ? "no calls remain" : `only ${grouped(status.remaining)} ${status.remaining === 1 ? "remains" : "remain"}`;
   const reserved = status.reserved > 0 ? `, ${grouped(status.reserved)} reserved` : "";
   const spent = `${grouped(status.used)} of ${grouped(status.safety_limit)} used${reserved}`;
-  return `This needs ${calls(refusal.callsNeeded)}, but ${left} today (${spent}). ${retryAdvice(refusal, status)}`;
+  return `This request needs ${calls(refusal.callsNeeded)}, but ${left} today (${spent}). ${retryAdvice(refusal, status)}`;
 }
 
 function shareDetail(refusal: Refusal, share: ShareUse, status: QuotaStatus): string {
@@ -64,7 +61,7 @@ function shareDetail(refusal: Refusal, share: ShareUse, status: QuotaStatus): st
   const reserved = share.reserved > 0 ? ` (${grouped(share.reserved)} more reserved)` : "";
   const remaining = `has ${left === 0 ? "none" : grouped(left)} left${reserved}`;
   const rule = `Your project may spend ${grouped(share.calls_per_day)} of the provider's calls a day and ${remaining}`;
-  return `This needs ${calls(refusal.callsNeeded)}. ${rule}. ${retryAdvice(refusal, status)}`;
+  return `This request needs ${calls(refusal.callsNeeded)}. ${rule}. ${retryAdvice(refusal, status)}`;
 }
 
 function floorDetail(refusal: Refusal, status: QuotaStatus): string {

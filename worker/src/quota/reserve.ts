@@ -2,6 +2,7 @@
  * Reserves calls, or only checks whether they are available. Synchronous from check to write. The ledger runs it in one transaction. No
  * I/O except the store. No clock.
  */
+import { grouped } from "../lib/grouped.ts";
 import { log } from "../lib/log.ts";
 import { SECOND_MS, dayOf, endOfDay } from "../lib/time.ts";
 import { callsFor, isPriced } from "./billing.ts";
@@ -103,7 +104,7 @@ function decideNow(store: LedgerStore, demand: Demand, now: number): Decision {
   const project = isProject(caller);
   const current = {
     used: charged + untracked,
-    // All open reservations, including yesterday's: the day that they will be charged in is still unknown.
+    // All open reservations, including yesterday's, because the day to which they will be charged is still unknown.
     reserved: store.reserved(),
     reservedByCaller: share !== null || project ? store.reservedBy(caller) : 0,
     reservedByProjects: project ? store.totals.reservedByProjects() : 0,
@@ -123,15 +124,15 @@ function impossibility({ state }: LedgerStore, { caller, share, minCalls }: Dema
   if (minCalls <= limit) return null;
   const rule =
     limit === share
-      ? `Your project may spend ${share} of the provider's calls a day`
+      ? `Your project may spend ${grouped(share)} of the provider's calls a day`
       : limit === hold
-        ? `A project may reserve at most ${hold} calls at a time`
-        : `The limit is ${total} calls a day`;
+        ? `A project may reserve at most ${grouped(hold)} calls at a time`
+        : `The limit is ${grouped(total)} calls a day`;
   if (isPriced(cost) && state.price === null && limit >= 1) {
-    const worstCase = `Until the price of a batch is known, ${cost.batchOf} ISBNs count as ${minCalls} calls`;
-    return `${worstCase}. ${rule}. Request at most ${limit} ISBNs at a time until then`;
+    const worstCase = `Until the price of a batch is known, ${grouped(cost.batchOf)} ISBNs count as ${grouped(minCalls)} calls`;
+    return `${worstCase}. ${rule}. Request at most ${grouped(limit)} ISBNs at a time until then`;
   }
-  return `This needs ${minCalls} calls and can never be granted. ${rule}`;
+  return `This request needs ${grouped(minCalls)} calls and can never be granted. ${rule}`;
 }
 
 /** Calls not charged yet, of the limit and of the caller's share. They may be reserved. */
@@ -220,7 +221,7 @@ function refusedByPace(store: LedgerStore, demand: Demand, wait: Pick<Refusal, "
 }
 
 function answerToRepeat(row: ReservationRow, fingerprint: string): Outcome {
-  if (row.fingerprint !== fingerprint) return { result: "conflict", detail: "This id was used for another reservation" };
+  if (row.fingerprint !== fingerprint) return { result: "conflict", detail: "This id was already used for a different reservation" };
   if (row.state !== "held") return { result: "conflict", detail: `This id's reservation is already ${endedState(row)}` };
   return { result: "granted", reservation: asReservation(row) };
 }

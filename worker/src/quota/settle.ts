@@ -128,7 +128,7 @@ export function abandon(store: LedgerStore, id: string, now: number): void {
   store.settle(store.openReservation({ id, fingerprint: "abandoned", caller: "abandoned", calls: 0 }, now), "released", 0, now);
 }
 
-/** Returns calls that were certainly not sent. */
+/** Returns calls that were definitely not sent. */
 export function release(store: LedgerStore, id: string, now: number): ReleaseAnswer {
   const row = store.reservation(id);
   if (!row) return { result: "unknown" };
@@ -153,7 +153,8 @@ function releaseTurn(store: LedgerStore, row: ReservationRow, now: number): void
 export function add(store: LedgerStore, id: string, caller: string, calls: number, now: number): CommitAnswer {
   const fingerprint = JSON.stringify(["added", calls, caller]);
   const existing = store.reservation(id);
-  if (existing && existing.fingerprint !== fingerprint) return { result: "impossible", detail: "This id was used for something else" };
+  if (existing && existing.fingerprint !== fingerprint)
+    return { result: "impossible", detail: "This id was already used for something else" };
   return commitRow(store, existing ?? store.openReservation({ id, fingerprint, caller, calls }, now), { id, calls }, now);
 }
 

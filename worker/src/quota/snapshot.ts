@@ -18,7 +18,7 @@ export const SNAPSHOT_EVERY_MS = 5_000;
 export const MIRROR_EVERY_MS = 1_100;
 
 export interface LedgerSnapshot {
-  /** Public status: projects are summed up. */
+  /** Public status: all projects appear as one total. */
   readonly status: QuotaStatus;
   /** Charged and reserved calls by caller, for a recovery. It names the largest projects and sums up the others. */
   readonly callers: readonly CallerTotals[];
@@ -112,7 +112,7 @@ const SWITCH_CACHE_MS = 10_000;
 
 /**
  * The enforcement switch, cached in this instance. It is read only while the ledger is unavailable, so a grant never waits for KV. Every
- * reservation carries the cached switch, so that the ledger adopts it when it is available again.
+ * reservation carries the cached switch. A ledger that is available again adopts it.
  */
 export class EnforcementSwitchReader {
   readonly #kv: QuotaKv;

@@ -130,7 +130,7 @@ export class LedgerState {
     this.nextFreeAt = Math.max(this.nextFreeAt, at);
   }
 
-  /** Number of the current chain of turns. A change of the rate starts a new chain, because turns of an earlier one have another distance. */
+  /** Number of the current chain of turns. A change of the rate starts a new chain, because turns of an earlier one have a different distance. */
   get paceChain(): number {
     return this.#number(CHAIN_KEY);
   }

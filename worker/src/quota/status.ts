@@ -69,7 +69,7 @@ export function statusOfCaller(status: QuotaStatus, caller: string): QuotaStatus
   return { ...status, callers: [status.callers.find((line) => line.caller === caller) ?? { caller, used: 0 }] };
 }
 
-/** The status for callers other than the administrator. Projects are summed up, so that no tenant sees another. `own`: this caller. */
+/** The status for callers other than the administrator. All projects appear as one total, so that no tenant sees another. `own`: this caller. */
 export function publicStatus(status: QuotaStatus, own?: string): QuotaStatus {
   return { ...status, callers: publicCallers(status.callers, own) };
 }

@@ -45,12 +45,12 @@ export type ReservationRow = {
   start_at: number;
   expires_at: number;
   spent_before: number | null;
-  /** The day's charges at the grant, and at the observation of `spent_before`. */
+  /** Calls charged that day, at the grant and when `spent_before` was observed. */
   charged_before: number;
   charged_when_observed: number;
   charged: number | null;
   settled_at: number | null;
-  /** The chain of its turn in the pace. Null if it has no turn, or gave it back before its start. */
+  /** The chain of its turn in the pace. Null if it has no turn, or returned it before its start. */
   pace_chain: number | null;
 };
 
@@ -83,7 +83,7 @@ export class LedgerStore {
 
   /** `at`: the time of the latest use. */
   #turns: { readonly key: string; readonly turns: Turns; at: number } | null = null;
-  /** Cached calls of all open reservations. Null if they must be summed up again. */
+  /** Cached calls of all open reservations. Null if they must be summed again. */
   #reserved: number | null = null;
   /** Cached time of the first expiry, null if no reservation is open. `undefined` if it must be read again. */
   #firstExpiry: number | null | undefined = undefined;

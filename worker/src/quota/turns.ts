@@ -3,7 +3,7 @@
  *
  * If n callers wait, each gets every n-th turn. Every second turn is spare. A caller that already waits for a turn cannot book spare turns
  * in advance. So another caller finds a turn soon, even if the first one books all that it can. A refused caller without a turn gets a
- * place in line: a later turn that others cannot book. So callers that wait as advised do not lose to callers that retry all the time.
+ * place in line: a later turn that others cannot book. So callers that wait as advised do not lose to callers that retry constantly.
  * Shortly before its start, any caller may take a free turn.
  */
 import { MINUTE_MS, SECOND_MS } from "../lib/time.ts";
@@ -268,7 +268,7 @@ export class Turns {
     for (const turn of ahead) this.#block(turn);
   }
 
-  /** Blocks a turn that was booked earlier. One that was booked at another rate lies between two turns, and blocks both until it has passed. */
+  /** Blocks a turn that was booked earlier. One that was booked at a different rate lies between two turns, and blocks both until it has passed. */
   #block({ startAt, caller }: BookedTurn): void {
     const number = (startAt - this.#origin) / this.#spacing;
     const [before, after] = [Math.floor(number + 0.001), Math.ceil(number - 0.001)];

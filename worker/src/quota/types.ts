@@ -102,7 +102,7 @@ export type Refusal = Refuser & {
 export type ReserveAnswer =
   | { readonly result: "granted"; readonly reservation: Reservation; readonly status: QuotaStatus }
   | { readonly result: "refused"; readonly refusal: Refusal; readonly status: QuotaStatus }
-  /** The id was used for another request, or its reservation has ended. */
+  /** The id was used for a different request, or its reservation has ended. */
   | { readonly result: "conflict"; readonly detail: string }
   /** The request can never be granted. */
   | { readonly result: "impossible"; readonly detail: string };
@@ -205,7 +205,7 @@ export interface Operation {
   readonly actor: string;
 }
 
-/** The projects that a status names: the largest, or only `own`. The others are summed up as `projects`. */
+/** The projects that a status names: the largest, or only `own`. The others are added up as `projects`. */
 export type StatusView = "by_project" | { readonly own: string | null };
 
 /** The status object of the API. */

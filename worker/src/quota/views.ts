@@ -56,7 +56,7 @@ export interface History {
   readonly status: QuotaStatus;
 }
 
-/** The status. Without a view, projects are summed up. */
+/** The status. Without a view, all projects appear as one total. */
 export function status(store: LedgerStore, now: number, view: StatusView = { own: null }): QuotaStatus {
   const { state, totals, provider } = store;
   const day = store.today(now);

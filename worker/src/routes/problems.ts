@@ -18,14 +18,14 @@ export const problem = z
   })
   .openapi("Problem", { description: "RFC 9457 problem details" });
 
-/** Details and further fields for the examples of problems. */
+/** Details and other fields of the example problems. */
 const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
   invalid_request: {
     detail: "`calls` must be at least 1 (got 0).",
     errors: [{ path: "calls", message: "must be at least 1", value: 0 }],
   },
   quota_exhausted: {
-    detail: "This needs 1 call, but nothing is left today (13,000 of 13,000 used). The next day begins at 2025-12-31T00:00:00Z.",
+    detail: "This request needs 1 call, but no calls remain today (13,000 of 13,000 used). The next day begins at 2025-12-31T00:00:00Z.",
     "violated-policies": ["daily"],
     calls_needed: 1,
     calls_available: 0,

@@ -28,7 +28,7 @@ const RETENTION = {
   // As long as the quota's own history.
   counters: { days: 400, column: "day", key: "project_id, meter, day", bound: dayOf },
   adjustments: { days: 400, column: "day", key: "project_id, meter, day", bound: dayOf },
-  // Summed up after their hour. After an outage that may be later.
+  // Summed after their hour. After an outage that may be later.
   project_minutes: { days: 2, column: "minute", key: "minute, project_id", bound: (time) => Math.floor(time / MINUTE_MS) },
   project_hours: { days: 30, column: "hour", key: "project_id, hour", bound: (time) => Math.floor(time / HOUR_MS) },
   // As long as a customer may question a suspension.

@@ -68,7 +68,7 @@ async function send(body: string, url: string): Promise<number> {
   const response = await globalThis.fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
   const text = await readText(response.body, MAX_ANSWER_BYTES, signal);
   if (!response.ok) throw new Error(`the collector answered ${response.status}`);
-  if (text === null) throw new Error("the collector's answer did not end");
+  if (text === null) throw new Error("the collector's answer was too large or too slow");
   return text.trim() === "" ? 0 : refusedSpans(text);
 }
 

@@ -64,7 +64,7 @@ export function refusalOf({ tokens }: Statement): string | null {
   if (hash !== undefined) return `near "${hash.text}": syntax error`;
   const isNaming = ["CREATE", "ALTER"].includes(leadingWords({ tokens }, 1)[0] ?? "");
   if (isNaming && tokens.some(({ kind, text }) => isReserved(kind === "quoted" ? unquoted(text) : text))) {
-    return `the name ${RESERVED} is reserved. Use another name`;
+    return `the name ${RESERVED} is reserved. Use a different name`;
   }
   return endsTransaction(tokens)
     ? "ROLLBACK is not available to resolve conflicts. It would end the platform's transaction. Use ABORT instead"

@@ -22,7 +22,7 @@ interface Import {
   readonly pieces: number;
 }
 
-/** Imports of earlier releases have no unit, because those releases split a dump in another way. */
+/** Imports of earlier releases have no unit, because those releases split a dump differently. */
 type StoredImport = Import & { readonly unit?: "part" };
 
 export type FreezeStatus = "none" | "active" | "expired";

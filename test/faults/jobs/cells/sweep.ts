@@ -3,7 +3,7 @@ import type { FlowTable } from "../../matrix.ts";
 export const sweep: FlowTable = {
   name: "sweep",
   title: "The sweep",
-  use: "The hourly cron starts `check_usage_limits` for two projects: one at its cap, one at 85 % of it. Later: the sweep of the next hour.",
+  use: "The hourly cron starts `check_usage_limits` for two projects: one at its cap, one at 85% of it. Later: the sweep of the next hour.",
   clean: "completed: 1 suspended, 1 warned",
   cleanCharged: 0,
   targets: [

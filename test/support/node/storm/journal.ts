@@ -1,4 +1,4 @@
-/** The clients' records of a storm: every response by request and result, and the unknown ones. No I/O. */
+/** The clients' records of a storm: every response by request and result, and the number of lost responses. No I/O. */
 
 /** Longest time between a refusal and the return of its use in the background. */
 const GIVEN_BACK_WITHIN_MS = 1_000;

@@ -116,7 +116,7 @@ function isThin({ journal }: Storm, { kills, answers }: Force): boolean {
   return journal.figure("kills") < kills || given.reduce((sum, count) => sum + count, 0) < answers;
 }
 
-/** One after the other, with a pause of up to twice the given time between them. */
+/** Repeats the work, with a random pause of up to twice the given time before each run. */
 async function again(storm: Storm, random: Random, pauseMs: number, work: (random: Random) => Promise<void>): Promise<void> {
   return guarded(storm, async () => {
     while (!storm.over) {

@@ -26,9 +26,9 @@ export function DayChart({ status, ledger, now }: DayChartProps) {
   const { hours, backgroundFloor } = ledger;
   const curve = dayCurve({ hours, used, limit, callsPerHour: forecast.calls_per_hour, backgroundFloor }, now);
   const end = curve.exhausts
-    ? `the safety limit is reached at ${hourTime(curve.forecast[1], now)}`
+    ? `the limit is reached at ${hourTime(curve.forecast[1], now)}`
     : `${formatCount(Math.round(curve.forecast[1].calls))} by 24:00`;
-  const label = `${quantity(used, "call")} by ${clockTime(now)}. Forecast: ${end}. Safety limit: ${formatCount(limit)}.`;
+  const label = `${quantity(used, "call")} by ${clockTime(now)}. Forecast: ${end}. Limit: ${formatCount(limit)}.`;
   const untracked = used - (curve.spent.at(-1)?.calls ?? 0);
   return (
     <figure>
@@ -92,7 +92,7 @@ function Drawing({ canvas: { size, width, height }, curve, limit, now }: Drawing
       <g class="limit">
         <line x1={MARGIN.left} x2={right} y1={round(y(limit))} y2={round(y(limit))} />
         <text x={labelsLeft ? MARGIN.left + 2 : right} y={round(y(limit)) - 7} text-anchor={labelsLeft ? "start" : "end"}>
-          {formatCount(limit)} safety limit
+          {formatCount(limit)} limit
         </text>
       </g>
       <path class="area-spent" d={`${spentPath}V${round(y(0))}H${round(x(0))}Z`} />

@@ -54,7 +54,7 @@ export function Gauge({ status }: { readonly status: QuotaStatus }) {
             />
           ))}
         </g>
-        <Limit at={x(safety)} width={width} text={`${formatCount(safety)} safety limit`} />
+        <Limit at={x(safety)} width={width} text={`${formatCount(safety)} limit`} />
         {size !== "small" && x(end) - x(safety) > 100 ? (
           <Limit at={x(daily)} width={width} text={`${formatCount(daily)} sold`} quiet />
         ) : null}

@@ -16,7 +16,7 @@ export function AtRisk({ risk, now }: { readonly risk: Risk; readonly now: numbe
   const { close, stopped } = risk === "unknown" ? { close: null, stopped: null } : risk;
   return (
     <div class="columns even">
-      <Card title="Near a limit" id="close" aside={<span class="muted">80 % of a cap or more</span>}>
+      <Card title="Near a limit" id="close" aside={<span class="muted">80% of a cap or more</span>}>
         {close === null ? <EmptyState>{RISK_UNKNOWN}</EmptyState> : <Close all={close} />}
       </Card>
       <Card
@@ -40,7 +40,7 @@ function Close({ all }: { readonly all: readonly CloseToCap[] }) {
             <a href={`/projects/${id}`}>{name}</a> <span class="muted">{capName(cap_type)}</span>
           </span>
           <span class="calls">
-            {percentOf({ used, cap })} %{" "}
+            {percentOf({ used, cap })}%{" "}
             <span class="muted">
               {formatCount(used)} of {formatCount(cap)}
             </span>

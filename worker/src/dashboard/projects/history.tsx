@@ -119,7 +119,7 @@ function Evaluations({ rows, now }: { readonly rows: readonly EvaluationRow[]; r
           cell: ({ decision, threshold, dry_run }) => (
             <>
               <State name={decision} />
-              {threshold === null ? "" : ` at ${threshold} %`}
+              {threshold === null ? "" : ` at ${threshold}%`}
               {dry_run === 1 ? <span class="muted"> (dry run)</span> : null}
             </>
           ),

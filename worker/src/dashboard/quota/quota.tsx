@@ -67,7 +67,7 @@ function Hero({ status, now }: { readonly status: QuotaStatus; readonly now: num
       </div>
       <dl class="numbers">
         <Figure name="Left" value={formatCount(remaining)} note={`of ${formatCount(limit)}`} main />
-        <Figure name="Used" value={formatCount(status.used)} note={`${status.percentage_used} % of limit`} color="charged" />
+        <Figure name="Used" value={formatCount(status.used)} note={`${status.percentage_used}% of limit`} color="charged" />
         <Figure name="Untracked" value={formatCount(untracked)} note="not reported" color="untracked" />
         <Figure name="Reserved" value={formatCount(reserved)} note="not charged yet" color="reserved" />
         <Figure name="Reset in" value={duration(endOfDay(now) - now)} note="at 00:00 UTC" />
@@ -118,7 +118,7 @@ function Callers({ status, linked }: { readonly status: QuotaStatus; readonly li
         <li data-key={caller}>
           <span class="name">{linked ? <CallerName caller={caller} /> : caller}</span>
           <span class="calls">
-            {formatCount(calls)} <span class="muted">{Math.round((Math.max(0, calls) * 100) / whole)} %</span>
+            {formatCount(calls)} <span class="muted">{Math.round((Math.max(0, calls) * 100) / whole)}%</span>
           </span>
           <Meter percent={(calls * 100) / whole} state={caller === "untracked" ? "untracked" : "share"} />
         </li>
@@ -154,14 +154,6 @@ function Days({ days, limit, signedIn, now }: DaysProps) {
     { name: "Refused", number: true, cell: ({ refused }: DayTotal) => formatCount(refused) },
   ];
   return (
-    <DaysChart
-      name="Calls"
-      bars={days}
-      days={HISTORY_DAYS}
-      limit={limit}
-      limitName="safety limit"
-      now={now}
-      columns={signedIn ? columns : []}
-    />
+    <DaysChart name="Calls" bars={days} days={HISTORY_DAYS} limit={limit} limitName="limit" now={now} columns={signedIn ? columns : []} />
   );
 }

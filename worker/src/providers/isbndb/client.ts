@@ -21,7 +21,7 @@ import { type AuthorPage, type BooksPage, type KeyStatus, readAuthorPage, readBo
 /** Name of the requested operation. */
 export type Endpoint = keyof IsbndbClient;
 
-/** Times are epoch milliseconds of the given clock. `receivedAt` is when the headers arrived or the request was given up. */
+/** Times are epoch milliseconds of the given clock. `receivedAt` is when the headers arrived or the request was abandoned. */
 export interface CallReport extends RateLimits {
   endpoint: Endpoint;
   outcome: Outcome;

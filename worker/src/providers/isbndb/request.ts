@@ -47,7 +47,7 @@ export function releasedRequest({ month, subject, ...paging }: Released): BuiltR
 export const KEY_REQUEST: ProviderRequest = { method: "GET", path: "/key" };
 
 function withSegment(prefix: string, text: string, query: string): BuiltRequest {
-  // URL parsers resolve "." and ".." even if percent-encoded. The request would go to another path and be charged.
+  // URL parsers resolve "." and ".." even if percent-encoded. The request would go to a different path and be charged.
   const refused = text === "." || text === ".." ? "text_unusable" : whyUnusable(text);
   return refused === null ? { method: "GET", path: `${prefix}${encodeURIComponent(text)}${query}` } : { refused };
 }

@@ -56,7 +56,7 @@ const backup = z
     stored_bytes: count("Size of the file in bytes"),
     sha256: z.string().nullable().describe(`SHA-256 of the file in hex, ${unknownYet}`),
     copies: z.enum(["sent", "failed"]).nullable().describe("Copies in Telegram. null: no bot is configured"),
-    error: z.string().nullable().describe("Reason of the failure"),
+    error: z.string().nullable().describe("Reason for the failure"),
     created_at: time,
     ended_at: time.nullable(),
   })

@@ -40,7 +40,7 @@ const restore = z
 const restoreBody = z
   .strictObject({
     project_id: projectId.describe(
-      "Id of the new project, chosen by you. The same request returns the same restore. Another request gets 409",
+      "Id of the new project, chosen by you. The same request returns the same restore. A different request gets 409",
     ),
     organization_id: organizationId.optional().describe("Owner of the new project. Default: the owner of the original project"),
     name: name.optional().describe("Default: the name of the original project"),

@@ -83,7 +83,7 @@ const run = z
         "error",
       ])
       .nullable()
-      .describe("Reason of the end. null: running"),
+      .describe("Reason why the run ended. null: running"),
     detail: z.string().nullable(),
   })
   .openapi("HarvestRun");
@@ -139,7 +139,7 @@ operation("post", "/run", {
   summary: "Run the harvest now and wait for the result",
   description: "Like the cron every 30 minutes. Concurrent runs process each target once.",
   request: { body: optionalBody(runBody) },
-  responses: { 200: answer("The run, with the reason of its end", run) },
+  responses: { 200: answer("The run, with the reason why it ended", run) },
 }).handle(async (c) => {
   const deps = c.get("deps");
   // Without a body, the defaults are not applied yet.

@@ -33,7 +33,7 @@ const report = z
     counted: events,
     late: events.describe("Counted as an adjustment, because the day or billing period has ended and its total is final"),
     duplicates: events.describe("Already counted"),
-    conflicts: events.describe("Another event has the id and stays counted"),
+    conflicts: events.describe("A different event has the id and stays counted"),
     refused: events.describe("Invalid, or for an unknown project"),
     results: z
       .array(
@@ -54,7 +54,7 @@ operation("post", "/events", {
   summary: "Report usage of projects",
   description: [
     "Each event has its own result. Invalid ones are refused, and the others count. An event counts once, so you can send a report again if you",
-    "got no response. Another event with the same id is a conflict. Ids are remembered for 33 days. The body may have 4 MiB.",
+    "got no response. A different event with the same id is a conflict. Ids are remembered for 33 days. The body may have 4 MiB.",
   ].join(" "),
   request: { body: jsonBody(eventsBody) },
   responses: { 200: answer("Result of each event", report) },

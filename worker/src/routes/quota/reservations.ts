@@ -197,7 +197,7 @@ granted("post", "/reservations/{id}/commit", {
 
 granted("delete", "/reservations/{id}", {
   summary: "Release a reservation",
-  description: "Only if the request was certainly not sent. Idempotent. After a commit or expiry: 409.",
+  description: "Only if the request was definitely not sent. Idempotent. After a commit or expiry: 409.",
   request: { query: z.object({ provider }), params: z.object({ id }) },
   responses: { 200: withRateLimit("Released", z.object({ released: z.int().describe("Released calls"), quota: quotaStatus })) },
   problems: ["conflict"],

@@ -29,7 +29,7 @@ const delivery = z
     type: z.string(),
     is_test: z.boolean(),
     status: z.enum(DELIVERY_STATUSES).describe("failed: all attempts failed, or a retry cannot help. skipped: no request was sent"),
-    reason: z.enum(DELIVERY_REASONS).nullable().describe("Reason of failed and skipped deliveries"),
+    reason: z.enum(DELIVERY_REASONS).nullable().describe("Reason for failed and skipped deliveries"),
     run: z.int().describe("1 for the first delivery, one more for each replay"),
     tries: z.int().describe("Attempts of this run"),
     next_try_at: time.nullable(),

@@ -13,7 +13,7 @@ export type ExportType = (typeof EXPORT_TYPES)[number];
 export const BACKUP_STATUSES = ["running", "verified", "failed", "outdated"] as const;
 export type BackupStatus = (typeof BACKUP_STATUSES)[number];
 
-/** Manifest name of the current format. Earlier backups, which were compared only with their own dump, have another name. */
+/** Manifest name of the current format. Earlier backups, which were compared only with their own dump, have a different name. */
 export const CURRENT_MANIFEST = "manifest.v2.json";
 
 /** Facts that are known once the backup was restored and compared. */
@@ -214,7 +214,7 @@ export async function forgetScratch(db: D1Database, id: string): Promise<void> {
   await stored(async () => db.prepare("UPDATE backups SET scratch = 0 WHERE id = ? AND scratch = 1").bind(id).run());
 }
 
-/** Ended backups whose scratch database may still exist, oldest first. */
+/** Finished backups whose scratch database may still exist, oldest first. */
 export async function remainingScratches(db: D1Database, limit: number): Promise<BackupRow[]> {
   const query = db.prepare("SELECT * FROM backups WHERE scratch = 1 AND status <> 'running' ORDER BY updated_at LIMIT ?").bind(limit);
   return (await stored(async () => query.all<BackupRow>())).results;

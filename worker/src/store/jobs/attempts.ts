@@ -96,7 +96,7 @@ export async function endAttempt(
   );
 }
 
-/** Ends the open or unknown attempts of a step that the platform gave up. */
+/** Ends the open or unknown attempts of a step that the platform abandoned. */
 export async function giveUpStep(
   db: D1Database,
   key: StepKey,

@@ -16,7 +16,7 @@ export interface TakenTarget extends NewTarget {
   readonly due_at: number;
 }
 
-/** Result of a target: done with the number of books found, due again later, or given up. */
+/** Result of a target: done with the number of books found, due again later, or abandoned. */
 export interface TargetResult extends Pick<NewTarget, "kind" | "target_key"> {
   readonly state: "due" | "done" | "failed";
   readonly tries: number;
@@ -129,7 +129,7 @@ export interface TargetCount {
   readonly next_due_at: number | null;
 }
 
-/** Targets by kind and state, the latest runs, and the latest targets that were given up. */
+/** Targets by kind and state, the latest runs, and the latest targets that were abandoned. */
 export async function harvestOverview(db: D1Database, runs: number, failures: number) {
   const [counts, latest, failed] = await stored(async () =>
     db.batch([

@@ -65,7 +65,7 @@ export async function getActiveProjects(db: D1Database, { projectIds }: Sweep, a
 
 /**
  * ?1 after, ?2 ids, ?3 last, ?4 day, ?5 types, ?6 now, ?7 caps of a project, ?8 thresholds. Parts that are read more than once are
- * materialized. Otherwise SQLite computes them again each time, and a page takes 50 % longer.
+ * materialized. Otherwise SQLite computes them again each time, and a page takes 50% longer.
  */
 const PAGE = `WITH
   page AS (SELECT p.id FROM projects p WHERE p.id > ?1 AND p.id <= ?3 AND ${SELECTED}),

@@ -14,8 +14,8 @@ export interface NewSuspension {
 }
 
 /**
- * Adds a reason. Returns false, and writes nothing, if it is open already or the project was changed meanwhile. An ended reason of the same
- * name is closed first. Its `lifted_by` stays null, because it ended automatically. The statements `more` run in the same transaction and
+ * Adds a reason. Returns false, and writes nothing, if it is open already or the project was changed meanwhile. An ended reason with the
+ * same name is closed first. Its `lifted_by` stays null, because it ended automatically. The statements `more` run in the same transaction and
  * must check the claim themselves.
  */
 export async function suspend(

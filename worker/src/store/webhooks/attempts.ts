@@ -78,7 +78,7 @@ export interface AttemptResult {
   readonly error: string | null;
   readonly response: string | null;
   readonly status: "pending" | "delivered" | "failed";
-  /** Reason of the failure. */
+  /** Reason for the failure. */
   readonly reason: Extract<DeliveryReason, "tries_used_up" | "gone" | "address_refused" | "test_failed"> | null;
   readonly nextAttemptAt: number | null;
   /** Consecutive failed deliveries that disable the endpoint. */
@@ -130,7 +130,7 @@ function endpointStatements(
   const own = [webhook_id, id, token];
   const { status, reason, now, maxFailures } = result;
   if (status === "delivered") {
-    // A test sent to another address proves nothing about the current one.
+    // A test sent to a different address proves nothing about the current one.
     const endProbation = `UPDATE webhooks SET status = iif(url = ?5, 'enabled', 'disabled'), status_reason = iif(url = ?5, NULL, 'test_failed'),
       status_at = ?4, failures = iif(url = ?5, 0, failures) WHERE ${matches} AND status = 'probation'`;
     const resetFailures = `UPDATE webhooks SET failures = 0 WHERE ${matches} AND failures > 0`;

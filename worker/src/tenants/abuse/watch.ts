@@ -7,9 +7,9 @@ import { findAbuseCandidates, rollUpHours } from "../../store/abuse/rates.ts";
 import type { Candidate } from "../../store/abuse/rates.ts";
 import { EXCESS_FACTOR, MIN_REQUESTS, WINDOW_MINUTES, baselineHours, windowsBefore } from "./evidence.ts";
 
-/** Hours are summed up after their last windows were evaluated, so that flagged minutes are excluded. */
+/** Hours are summed after their last windows have been evaluated, so that flagged minutes are excluded. */
 const SUMMED_UP_AFTER_MS = 15 * MINUTE_MS;
-/** As long as minutes are kept, so that hours of an outage are summed up later. */
+/** As long as minutes are kept, so that hours of an outage are summed later. */
 const SUMMED_UP_WITHIN_MS = 48 * HOUR_MS;
 /** Each candidate is a job. More of them suggest an outage rather than abuse, and the next pass finds the rest. */
 const MAX_CANDIDATES = 50;

@@ -36,7 +36,7 @@ export interface BackupRequest {
 
 /**
  * Records a backup and enqueues its job. A repeated idempotency key returns the first backup. Throws `conflict` if another backup of the
- * project is running, if the project was deleted, or if the key was used for another type. Throws `project_not_ready`, `not_found`.
+ * project is running, if the project was deleted, or if the key was used for a different type. Throws `project_not_ready`, `not_found`.
  */
 export async function startBackup(deps: Deps, projectId: string, request: BackupRequest, actor: Actor): Promise<BackupRow> {
   await assertProvisioned(deps, projectId);
@@ -45,11 +45,11 @@ export async function startBackup(deps: Deps, projectId: string, request: Backup
   const job = await jobId(requestedBy, "export_backup", idempotencyKey);
   const row = await claimBackup(deps, { job, projectId, exportType: request.exportType }, actor);
   if (row.export_type !== request.exportType) {
-    throw new Problem("conflict", "This idempotency key was used with another export_type. Use a new idempotency key.", {
+    throw new Problem("conflict", "This idempotency key was already used with a different export_type. Use a new idempotency key.", {
       members: { backup_id: row.id },
     });
   }
-  // An ended backup needs no job. Its job may already be deleted.
+  // A finished backup needs no job. Its job may already have been deleted.
   if (row.status === "running") {
     const { requestId } = request;
     const options = { requestedBy, idempotencyKey, projectId, requestId, traceparent: deps.trace.traceparent };

@@ -41,7 +41,8 @@ export type CopyProgress =
 export async function sendCopies(deps: Deps, backup: Stored): Promise<CopyProgress> {
   const { telegram, db, clock } = deps;
   const row = await findBackup(db, backup.id);
-  if (telegram === null || row === null) return { result: "failed", error: "A bot is no longer configured." };
+  if (telegram === null || row === null)
+    return { result: "failed", error: "The Telegram bot is no longer configured, or the backup was deleted." };
   const fileName = fileNameOf(row);
   const stored = new StoredParts(deps, backup);
   const documents = documentsOf(await stored.parts());

@@ -84,10 +84,10 @@ export async function startRestore(
   return { restore, project: created?.project ?? (await getProject(deps, request.id)), key: keyWithSecret(created) };
 }
 
-/** Throws `conflict` if a request with other values created the project. */
+/** Throws `conflict` if a request with different values created the project. */
 function assertSameRequest(existing: ProjectView, { id: restoredFrom }: BackupRow, { id, project }: RestoreRequest): void {
   if (isRepetition(existing, { ...project, restoredFrom })) return;
-  const detail = `The project ${JSON.stringify(id)} was already restored from this backup, by a request with other values. Choose another project_id.`;
+  const detail = `The project ${JSON.stringify(id)} was already restored from this backup, by a request with different values. Choose a different project_id.`;
   throw new Problem("conflict", detail);
 }
 
@@ -162,7 +162,8 @@ export async function beginRestore(deps: Deps, job: string, projectId: string, b
   if (seen.job_id !== job)
     await retryRestore(db, seen, { ...seen, job_id: job }, newOperation({ actor: `job:${job}`, tenant: false }, clock()));
   const row = await findRestore(db, projectId);
-  if (row?.job_id !== job || row.status !== "running") throw new Problem("conflict", "This restore has ended, or another job runs it.");
+  if (row?.job_id !== job || row.status !== "running")
+    throw new Problem("conflict", "This restore has ended, or another job is running it.");
   const backup = await findBackup(db, backupId);
   if (backup === null || !isRestorable(backup)) throw new Problem("conflict", `The backup ${backupId} no longer exists.`);
   return loadingOf(row, backup);
@@ -180,7 +181,7 @@ function loadingOf({ project_id: name }: RestoreRow, backup: BackupRow): Loading
 export async function nextCheckAt({ db, clock }: Deps, job: string, projectId: string, check: number): Promise<number | null> {
   const [project, restore] = [await findProject(db, projectId, clock()), await findRestore(db, projectId)];
   if (restore?.job_id !== job || restore.status !== "running") {
-    throw new Problem("conflict", `The restore of the project ${JSON.stringify(projectId)} has ended, or another job runs it.`);
+    throw new Problem("conflict", `The restore of the project ${JSON.stringify(projectId)} has ended, or another job is running it.`);
   }
   if (project !== null) assertNotDeleted(project);
   if (project?.provisioning === "done") return null;

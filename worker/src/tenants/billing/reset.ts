@@ -1,6 +1,6 @@
 /**
  * The monthly reset: closes every billing period that has ended and creates the current one. New periods start at 0 without it. The reset
- * records the totals, one row per period, even after an outage of months.
+ * records the totals, one row per period, even after an outage of several months.
  */
 import type { Deps } from "../../deps.ts";
 import type { PeriodOf } from "../../store/billing/periods.ts";

@@ -101,7 +101,7 @@ async function findRotation(
     if (named.rotation_asked === request) return named.version;
     throw new Problem(
       "conflict",
-      `This \`idempotency_key\` was used with another body for version ${named.version}. Use a new idempotency key.`,
+      `This \`idempotency_key\` was already used with a different body for version ${named.version}. Use a new idempotency key.`,
     );
   }
   const [same] = known;

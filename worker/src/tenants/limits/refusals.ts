@@ -1,13 +1,12 @@
 /** Turns a refused admission into an error response. No I/O. No clock. */
 import { Problem } from "../../errors.ts";
+import { grouped } from "../../lib/grouped.ts";
 import { SECOND_MS, isoSeconds } from "../../lib/time.ts";
 import { reasonJson } from "./admission.ts";
 import type { AdmissionRefusal } from "./admission.ts";
 
 /** Spread over a minute, so that clients do not all return in the same second. */
 const RESET_JITTER_SECONDS = 60;
-
-const grouped = (count: number): string => count.toLocaleString("en-US");
 
 function untilReset(resetAt: number, now: number): number {
   return Math.ceil((resetAt - now) / SECOND_MS) + Math.floor(Math.random() * (RESET_JITTER_SECONDS + 1));
@@ -24,7 +23,7 @@ const READY_RETRY_SECONDS = 2;
 export function notReady(projectId: string, failed: boolean): Problem {
   const why = failed
     ? "could not be provisioned and is being rolled back. Create it again afterwards"
-    : "is being provisioned. Its keys work when that is complete";
+    : "is being provisioned. Its keys start working when provisioning is complete";
   return new Problem("project_not_ready", `The project ${projectId} ${why}.`, { retryAfterSeconds: READY_RETRY_SECONDS });
 }
 

@@ -1,5 +1,5 @@
 /**
- * The sweep: compares counters and gauges with caps. It warns at 80 and 90 %, suspends projects over a cap, and lifts reasons that have
+ * The sweep: compares counters and gauges with caps. It warns at 80 and 90%, suspends projects over a cap, and lifts reasons that have
  * ended. It works page by page, each in one transaction, so that it can resume.
  */
 import type { Deps } from "../../deps.ts";

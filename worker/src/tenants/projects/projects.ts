@@ -168,7 +168,7 @@ async function findExisting(deps: Store, id: string, row: NewProject): Promise<C
 /** Throws `conflict` for a project that is being rolled back, because it will be removed. */
 export function assertNotRollingBack({ id, provisioning, provisioned }: ProjectView): void {
   if (provisioning !== "failed") return;
-  const detail = `The project ${JSON.stringify(id)} could not be provisioned and is being rolled back. Its id is free when that is complete.`;
+  const detail = `The project ${JSON.stringify(id)} could not be provisioned and is being rolled back. You can use its id again when the rollback is complete.`;
   throw new Problem("conflict", detail, { members: { job_id: provisioned?.job_id }, retryAfterSeconds: ROLLBACK_RETRY_SECONDS });
 }
 

@@ -15,7 +15,7 @@ import { THRESHOLDS } from "../limits/thresholds.ts";
 
 type Store = Pick<Deps, "db" | "clock">;
 
-/** The reason of a manual suspension. */
+/** The reason for a manual suspension. */
 const BY_HAND = "admin";
 
 const reasonsOf = ({ suspensions }: ProjectView): string[] => suspensions.map(({ reason }) => reason);

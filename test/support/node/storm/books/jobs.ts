@@ -26,7 +26,7 @@ export async function jobBooks(world: World): Promise<{ discrepancies: string[];
   );
   const brokenJobs = new Set(broken.map(({ job_id }) => job_id));
   books.none(
-    "jobs that failed for no reason of the storm's",
+    "jobs that failed for a reason other than the storm",
     jobs.filter(({ id, status, error }) => status === "failed" && !brokenJobs.has(id) && !NOT_DELIVERED.test(error ?? "")),
   );
   books.none(
