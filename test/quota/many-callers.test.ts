@@ -1,4 +1,4 @@
-/** Answers with very many projects: decisions contain totals, and the administrator's status names the largest projects. */
+/** Answers with very many callers: decisions name only their own caller, and the administrator's status names the largest. */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
@@ -27,40 +27,40 @@ async function publish(): Promise<void> {
 }
 
 describe("a decision", () => {
-  test("answers with totals and the line of the requesting project", async () => {
-    const total = await addProjects(20);
+  test("names only its own caller", async () => {
+    await addProjects(20);
     const answer = await ledger().reserve({ id: "r", cost: { calls: 1 }, caller: "project:4", priority: "interactive" }, null);
-    const expected = {
-      status: {
-        callers: [
-          { caller: "projects", used: total - 5 },
-          { caller: "cron.harvest", used: 7 },
-          { caller: "project:4", used: 5 },
-        ],
-      },
-    };
+    const expected = { status: { callers: [{ caller: "project:4", used: 5 }] } };
     expect(answer).toMatchObject(expected);
     expect(await ledger().release("r")).toMatchObject(expected);
-    const byAdmin = await post<{ quota: Status }>("/api/quota/reservations", { calls: 1, id: "s" });
-    expect(byAdmin.body.quota.callers).toEqual([
-      { caller: "projects", used: total },
-      { caller: "cron.harvest", used: 7 },
-    ]);
+    const byAdmin = await post<{ quota: Status }>("/api/quota/reservations", { calls: 1, id: "s", caller: "new" });
+    expect(byAdmin.body.quota.callers).toEqual([]);
     const committed = await post<{ quota: Status }>("/api/quota/reservations/s/commit");
-    expect(committed.body.quota.callers).toContainEqual({ caller: "projects", used: total });
+    expect(committed.body.quota.callers).toEqual([{ caller: "new", used: 1 }]);
+  });
+
+  test("has the same size with 1,000 other labels", async () => {
+    const answerSize = async (id: string) =>
+      JSON.stringify((await post("/api/quota/reservations", { calls: 1, id, caller: "one" })).body).length;
+    const alone = await answerSize("a");
+    await runInDurableObject(ledger(), async (instance) => {
+      for (let index = 0; index < 1_000; index += 1) await instance.add(`l${index}`, `nightly.import-${index}`, 1);
+    });
+    expect(Math.abs((await answerSize("b")) - alone)).toBeLessThan(20);
   });
 });
 
 describe("the administrator", () => {
-  test("sees the 1,000 largest projects by name and the others as one sum, which is complete", async () => {
+  test("sees the 50 largest callers by name and the others as one sum, which is complete", async () => {
     const total = await addProjects();
     const { callers, used } = await quotaStatus();
-    expect(callers).toHaveLength(1_002);
-    expect(callers[0]).toEqual({ caller: `project:${MANY - 1}`, used: MANY });
-    expect(callers).toContainEqual({ caller: "projects", used: 55 });
+    const largest = Array.from({ length: 50 }, (_, index) => MANY - index).reduce((sum, calls) => sum + calls, 0);
+    expect(callers).toHaveLength(51);
+    expect(callers[0]).toEqual({ caller: "others", used: total + 7 - largest });
+    expect(callers[1]).toEqual({ caller: `project:${MANY - 1}`, used: MANY });
     expect([used, sumOf(callers)]).toEqual([total + 7, total + 7]);
     const { days } = (await get<{ days: { callers: { used: number }[]; hours: unknown }[] }>("/api/quota/history?days=1")).body;
-    expect(days[0]?.callers).toHaveLength(1_002);
+    expect(days[0]?.callers).toHaveLength(51);
     expect(days[0]?.hours).toEqual([{ hour: 14, used: total + 7 }]);
     expect(sumOf(days[0]?.callers ?? [])).toBe(total + 7);
   });
@@ -80,15 +80,12 @@ describe("the administrator", () => {
 });
 
 describe("the public", () => {
-  test("sees one sum, from the ledger and from the snapshot", async () => {
-    const total = await addProjects(20);
+  test("sees no callers, from the ledger and from the snapshot", async () => {
+    await addProjects(20);
     await publish();
     for (const fresh of [true, false]) {
       const { body } = await get<Status>(`/api/quota/status?fresh=${fresh}`, { token: null });
-      expect(body.callers).toEqual([
-        { caller: "projects", used: total },
-        { caller: "cron.harvest", used: 7 },
-      ]);
+      expect(body.callers).toEqual([]);
     }
     expect((await get<Status>("/api/quota/status?fresh=false")).body.callers).toContainEqual({ caller: "project:4", used: 5 });
     expect((await get<Status>("/api/quota/status?fresh=false&project_id=4")).body.callers).toEqual([{ caller: "project:4", used: 5 }]);
@@ -136,17 +133,13 @@ describe("a ledger that lost its store", () => {
     await emptyLedger();
     const { callers, used } = await quotaStatus();
     expect([used, sumOf(callers)]).toEqual([total + 2_007, total + 2_007]);
-    expect(callers[0]).toEqual({ caller: "project:0", used: 2_001 });
-    // 999 of the other 1,009 projects are listed. The ten smallest had 2 to 11 calls.
-    expect(callers).toContainEqual({ caller: "projects", used: 65 });
+    expect(callers).toContainEqual({ caller: "project:0", used: 2_001 });
+    // 999 of the other 1,009 projects are known. The ten smallest had 2 to 11 calls.
+    expect((await get<{ days: { used: number }[] }>("/api/quota/history?days=1&caller=projects")).body.days).toMatchObject([{ used: 65 }]);
+    expect(await ledger().callerUse("project:11")).toEqual({ used: 12, reserved: 0 });
     const answer = await ledger().reserve({ id: "s", cost: { calls: 1 }, caller: "project:9", priority: "interactive" }, null);
     expect(answer).toMatchObject({
-      status: {
-        callers: [
-          { caller: "projects", used: total + 2_000 },
-          { caller: "cron.harvest", used: 7 },
-        ],
-      },
+      status: { used: total + 2_007, callers: [] },
     });
   });
 });

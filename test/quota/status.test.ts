@@ -69,17 +69,14 @@ describe("the status", () => {
     expect(quotaStatus({ ...NUMBERS, charged: 13_000 }, NOW).forecast.exhausted_at).toBe("2025-12-30T14:03:00Z");
   });
 
-  test("shows the public only the sum of projects", () => {
+  test("shows the public no callers", () => {
     const callers = [
       { caller: "project:a", used: 5 },
       { caller: "enrich.batch", used: 6 },
       { caller: "project:b", used: 4 },
     ];
     const visible = publicStatus(quotaStatus({ ...NUMBERS, charged: 15, untracked: 0, callers }, NOW));
-    expect(visible.callers).toEqual([
-      { caller: "projects", used: 9 },
-      { caller: "enrich.batch", used: 6 },
-    ]);
+    expect(visible.callers).toEqual([]);
   });
 
   const withProjects = quotaStatus(
@@ -97,18 +94,9 @@ describe("the status", () => {
     NOW,
   );
 
-  test("shows a project its own line and the complete sum of the others", () => {
-    expect(publicStatus(withProjects, "project:a").callers).toEqual([
-      { caller: "projects", used: 7 },
-      { caller: "enrich.batch", used: 6 },
-      { caller: "project:a", used: 5 },
-    ]);
-    expect(publicStatus(withProjects, "project:quiet").callers).toEqual([
-      { caller: "projects", used: 12 },
-      { caller: "enrich.batch", used: 6 },
-    ]);
-    const alone = { ...withProjects, callers: [{ caller: "project:a", used: 18 }] };
-    expect(publicStatus(alone, "project:a")).toEqual(alone);
+  test("shows a project only its own line", () => {
+    expect(publicStatus(withProjects, "project:a")).toEqual({ ...withProjects, callers: [{ caller: "project:a", used: 5 }] });
+    expect(publicStatus(withProjects, "project:quiet").callers).toEqual([]);
   });
 
   test("of one caller has only its line, 0 without usage, and the same totals", () => {

@@ -146,30 +146,18 @@ describe("the status for a project", () => {
     await post("/api/quota/reservations/x/commit");
   });
 
-  test("has its own line and one line for all other projects", async () => {
-    expect(await visibleCallers(shop)).toEqual([
-      { caller: "cron.harvest", used: 7 },
-      { caller: "projects", used: 5 },
-      { caller: "project:shop", used: 3 },
-    ]);
+  test("has only its own line", async () => {
+    expect(await visibleCallers(shop)).toEqual([{ caller: "project:shop", used: 3 }]);
   });
 
-  test("has the same lines in a refusal", async () => {
+  test("has only its own line in a refusal", async () => {
     await put("/api/quota/usage", { used: 13_000 });
     const { body } = await reserve(app, { calls: 1 });
-    const names = (body["quota"] as { callers: { caller: string }[] }).callers.map(({ caller }) => caller);
-    expect(names).toContain("project:app");
-    expect(names).toContain("projects");
-    expect(names).not.toContain("project:shop");
+    expect((body["quota"] as { callers: unknown }).callers).toEqual([{ caller: "project:app", used: 5 }]);
   });
 
-  test("has only the sum of projects in public, even with a project's key or a wrong one", async () => {
-    for (const token of [null, shop.key, "wrong"]) {
-      expect((await get("/api/quota/status", { token })).body["callers"]).toEqual([
-        { caller: "projects", used: 8 },
-        { caller: "cron.harvest", used: 7 },
-      ]);
-    }
+  test("is not in the public status, even with a project's key or a wrong one", async () => {
+    for (const token of [null, shop.key, "wrong"]) expect((await get("/api/quota/status", { token })).body["callers"]).toEqual([]);
   });
 });
 

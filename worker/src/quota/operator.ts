@@ -3,6 +3,7 @@ import { hourOf } from "../lib/time.ts";
 import { spacingMs } from "./pace.ts";
 import { rebase } from "./provider-count.ts";
 import type { LedgerStore } from "./store.ts";
+import { KEPT_CALLERS } from "./totals.ts";
 import type {
   EnforcementSwitch,
   Operation,
@@ -98,7 +99,7 @@ export function setUsage(store: LedgerStore, used: number, operation: Operation,
 export function resetDay(store: LedgerStore, operation: Operation, report: ProviderReport | null, now: number): void {
   if (store.wasAudited(operation.id)) return;
   const day = store.today(now);
-  const before = { used: day.charged + day.untracked, untracked: day.untracked, callers: store.totals.listed(day) };
+  const before = { used: day.charged + day.untracked, untracked: day.untracked, callers: store.totals.listed(day, KEPT_CALLERS) };
   rebase(store, report, 0, now);
   store.clearDay(day.date);
   audit(store, "usage.reset", operation, before, { used: 0 }, now);

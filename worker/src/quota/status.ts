@@ -2,7 +2,7 @@
 import { serializeList } from "structured-headers";
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, dayOf, endOfDay, isoSeconds } from "../lib/time.ts";
 import { floorAt, remaining, safetyLimit } from "./policy.ts";
-import { LEDGER_CALLERS, PROJECTS_CALLER, PROJECT_CALLER_PREFIX, isProject } from "./types.ts";
+import { LEDGER_CALLERS, PROJECT_CALLER_PREFIX, isProject } from "./types.ts";
 import type { CallerUse, QuotaStatus, Settings, UpstreamStatus } from "./types.ts";
 
 export interface LedgerNumbers {
@@ -69,18 +69,9 @@ export function statusOfCaller(status: QuotaStatus, caller: string): QuotaStatus
   return { ...status, callers: [status.callers.find((line) => line.caller === caller) ?? { caller, used: 0 }] };
 }
 
-/** The status for callers other than the administrator. All projects appear as one total, so that no tenant sees another. `own`: this caller. */
+/** The status for callers other than the administrator: only their own line. `own`: this caller. */
 export function publicStatus(status: QuotaStatus, own?: string): QuotaStatus {
-  return { ...status, callers: publicCallers(status.callers, own) };
-}
-
-export function publicCallers(callers: readonly CallerUse[], own?: string): readonly CallerUse[] {
-  const summedUp = ({ caller }: CallerUse): boolean => caller === PROJECTS_CALLER || (isProject(caller) && caller !== own);
-  const others = callers.filter((line) => !summedUp(line));
-  const projects = callers.filter(summedUp);
-  if (projects.length === 0) return callers;
-  const summed = { caller: PROJECTS_CALLER, used: projects.reduce((sum, { used }) => sum + used, 0) };
-  return bySize([...others, summed]);
+  return { ...status, callers: status.callers.filter(({ caller }) => caller === own) };
 }
 
 /** Whether a caller's name is reserved for the ledger or for projects. */

@@ -1,28 +1,28 @@
 /**
  * The ledger's totals: calls by caller, hour and minute, and the monitoring counters. One SQL operation per function, synchronous. The
- * cost of a decision does not depend on the number of projects: it reads sums, and a list of callers has a maximum length.
+ * cost of a decision does not depend on the number of callers: it reads sums and one caller's line.
  */
 import { HOUR_MS, MINUTE_MS } from "../lib/time.ts";
-import { PROJECTS_CALLER } from "./types.ts";
+import { OTHER_CALLERS, PROJECTS_CALLER } from "./types.ts";
 import type { CallerTotals, CallerUse, Counter, StatusView } from "./types.ts";
 
-/** The most projects in a list. Every answer contains the list, so it must stay short. */
-export const LISTED_PROJECTS = 1_000;
+/** The most callers that an answer names. */
+export const LISTED_CALLERS = 50;
+/** The most projects, and the most other callers, that a snapshot or an audit entry names. */
+export const KEPT_CALLERS = 1_000;
 
 /** Range of all keys with the prefix `project:`. `;` is the character after `:`. */
 const PROJECTS = "caller >= 'project:' AND caller < 'project;'";
-/** The other callers, as two ranges of the key. Neither contains `projects`, a recovery's sum of unnamed projects. */
-const OTHERS = ["caller < 'project:'", `caller >= 'project;' AND caller <> '${PROJECTS_CALLER}'`];
-const OTHERS_OF_A_DAY = OTHERS.map((range) => `SELECT caller, used FROM callers WHERE date = ?1 AND ${range} AND used <> 0`).join(
-  " UNION ALL ",
-);
+/** The other callers. Without `projects`, a recovery's sum of unnamed projects. */
+const LABELS = `NOT (${PROJECTS}) AND caller <> '${PROJECTS_CALLER}'`;
 
 /** The tables of a day's charges: by caller and hour, and the sums of each. */
 const TABLES = ["usage", "callers", "hours"] as const;
 
-/** A day, and the charges of its projects. */
+/** A day, with the charges of all callers and of projects. */
 interface Day {
   readonly date: string;
+  readonly charged: number;
   readonly projects: number;
 }
 
@@ -77,50 +77,51 @@ export class LedgerTotals {
     return this.#sql.exec<{ used: number }>(sql, date, caller).toArray()[0]?.used ?? 0;
   }
 
-  /** Every caller except projects. Then the largest projects by name, or `own` and one line for all others. */
+  /** The caller's own line, or the largest callers and one line for all others. */
   callers(day: Day, view: StatusView): CallerUse[] {
     if (view === "by_project") return this.listed(day);
-    const { own } = view;
-    const ownUsed = own?.startsWith("project:") ? this.usedBy(day.date, own) : 0;
-    const projects = [
-      { caller: PROJECTS_CALLER, used: day.projects - ownUsed },
-      { caller: own ?? "", used: ownUsed },
-    ];
-    return [...this.#others(day.date), ...projects.filter(({ used }) => used !== 0)];
+    const used = view.own === null ? 0 : this.usedBy(day.date, view.own);
+    return used === 0 ? [] : [{ caller: view.own ?? "", used }];
   }
 
-  /** Every caller except projects, then the largest projects by name, then one line for the other projects. */
-  listed({ date, projects }: Day, limit = LISTED_PROJECTS): CallerUse[] {
-    const sql = `SELECT caller, used FROM callers WHERE date = ? AND ${PROJECTS} AND used <> 0 ORDER BY used DESC, caller LIMIT ?`;
+  /** The largest callers, then one line for all others. */
+  listed({ date, charged }: Day, limit = LISTED_CALLERS): CallerUse[] {
+    const sql = "SELECT caller, used FROM callers WHERE date = ? AND used <> 0 ORDER BY used DESC, caller LIMIT ?";
     const named = this.#sql.exec<{ caller: string; used: number }>(sql, date, limit).toArray();
-    const rest = projects - named.reduce((sum, { used }) => sum + used, 0);
-    return [...this.#others(date), ...named, ...(rest === 0 ? [] : [{ caller: PROJECTS_CALLER, used: rest }])];
+    const rest = charged - named.reduce((sum, { used }) => sum + used, 0);
+    return rest === 0 ? named : [...named, { caller: OTHER_CALLERS, used: rest }];
   }
 
-  /** The same list with each caller's reserved calls, for a recovery. */
-  listedWithReserved({ date, projects }: Day): CallerTotals[] {
-    const named = this.#withReserved(date, PROJECTS, LISTED_PROJECTS);
-    const rest = {
-      caller: PROJECTS_CALLER,
-      used: projects - named.reduce((sum, { used }) => sum + used, 0),
-      reserved: this.reservedByProjects() - named.reduce((sum, { reserved }) => sum + reserved, 0),
+  /** The largest projects and the largest other callers with their reserved calls, for a recovery. Each has a line for its rest. */
+  listedWithReserved({ date, charged, projects }: Day): CallerTotals[] {
+    const list = (range: string, restCaller: string, used: number, reserved: number): CallerTotals[] => {
+      const named = this.#withReserved(date, range);
+      const rest = {
+        caller: restCaller,
+        used: used - named.reduce((sum, line) => sum + line.used, 0),
+        reserved: reserved - named.reduce((sum, line) => sum + line.reserved, 0),
+      };
+      return rest.used === 0 && rest.reserved === 0 ? named : [...named, rest];
     };
-    const others = OTHERS.flatMap((range) => this.#withReserved(date, range, -1));
-    return [...others, ...named, ...(rest.used === 0 && rest.reserved === 0 ? [] : [rest])];
+    const [ofProjects, ofLabels] = [this.#reserved(PROJECTS), this.#reserved(LABELS)];
+    return [...list(LABELS, OTHER_CALLERS, charged - projects, ofLabels), ...list(PROJECTS, PROJECTS_CALLER, projects, ofProjects)];
   }
 
-  /** A limit of -1 means no limit. */
-  #withReserved(date: string, range: string, limit: number): CallerTotals[] {
+  #withReserved(date: string, range: string): CallerTotals[] {
     const sql = `SELECT caller, sum(used) AS used, sum(reserved) AS reserved FROM (
         SELECT caller, used, 0 AS reserved FROM callers WHERE date = ? AND ${range}
         UNION ALL SELECT caller, 0, calls FROM reservations WHERE state = 'held' AND ${range})
       GROUP BY caller HAVING sum(used) <> 0 OR sum(reserved) <> 0 ORDER BY sum(used) + sum(reserved) DESC, caller LIMIT ?`;
-    return this.#sql.exec<{ caller: string; used: number; reserved: number }>(sql, date, limit).toArray();
+    return this.#sql.exec<{ caller: string; used: number; reserved: number }>(sql, date, KEPT_CALLERS).toArray();
   }
 
   /** Reserved by all projects together. */
   reservedByProjects(): number {
-    const sql = `SELECT coalesce(sum(calls), 0) AS calls FROM reservations WHERE state = 'held' AND ${PROJECTS}`;
+    return this.#reserved(PROJECTS);
+  }
+
+  #reserved(range: string): number {
+    const sql = `SELECT coalesce(sum(calls), 0) AS calls FROM reservations WHERE state = 'held' AND ${range}`;
     return this.#sql.exec<{ calls: number }>(sql).one().calls;
   }
 
@@ -136,10 +137,6 @@ export class LedgerTotals {
 
   hoursOf(date: string, caller: string): HourUse[] {
     return this.#sql.exec<HourUse>("SELECT hour, used FROM usage WHERE date = ? AND caller = ? ORDER BY hour", date, caller).toArray();
-  }
-
-  #others(date: string): CallerUse[] {
-    return this.#sql.exec<{ caller: string; used: number }>(OTHERS_OF_A_DAY, date).toArray();
   }
 
   /** Raises a monitoring counter. It is written in the transaction of the counted change. */

@@ -205,7 +205,7 @@ export interface Operation {
   readonly actor: string;
 }
 
-/** The projects that a status names: the largest, or only `own`. The others are added up as `projects`. */
+/** The callers that a status names: the largest for operators, or only `own`. Null: none. */
 export type StatusView = "by_project" | { readonly own: string | null };
 
 /** The status object of the API. */
@@ -281,8 +281,10 @@ export interface QuotaOverview {
 }
 
 /** Caller names that only the ledger may use. */
-export const LEDGER_CALLERS = ["untracked", "operator", "recovered", "refunded", "projects"] as const;
+export const LEDGER_CALLERS = ["untracked", "operator", "recovered", "refunded", "projects", "others"] as const;
 export const PROJECT_CALLER_PREFIX = "project:";
 export const isProject = (caller: string): boolean => caller.startsWith(PROJECT_CALLER_PREFIX);
 /** Caller name of the summed-up projects. */
 export const PROJECTS_CALLER = "projects" satisfies (typeof LEDGER_CALLERS)[number];
+/** Caller name of the summed-up callers in a list that names only the largest. */
+export const OTHER_CALLERS = "others" satisfies (typeof LEDGER_CALLERS)[number];

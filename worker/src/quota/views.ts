@@ -3,8 +3,8 @@ import { DAY_MS, dayOf, isoSeconds, startOfDay } from "../lib/time.ts";
 import type { LedgerSnapshot } from "./snapshot.ts";
 import { bySize, publicStatus, quotaStatus } from "./status.ts";
 import type { LedgerStore, ReservationRow } from "./store.ts";
-import { LISTED_PROJECTS } from "./totals.ts";
-import { PROJECTS_CALLER } from "./types.ts";
+import { LISTED_CALLERS } from "./totals.ts";
+import { OTHER_CALLERS, PROJECTS_CALLER } from "./types.ts";
 import type {
   CallerToday,
   CallerUse,
@@ -18,8 +18,8 @@ import type {
   UpstreamStatus,
 } from "./types.ts";
 
-/** The most lines of projects in an answer, for any number of days. */
-const HISTORY_LINES = 10 * LISTED_PROJECTS;
+/** The most lines of callers in a history, for any number of days. */
+const HISTORY_LINES = 10_000;
 
 /** One day of the history, of all callers or of one. For one caller, numbers that are not kept by caller are null. */
 export interface DayHistory {
@@ -56,7 +56,7 @@ export interface History {
   readonly status: QuotaStatus;
 }
 
-/** The status. Without a view, all projects appear as one total. */
+/** The status. Without a view, it names no callers. */
 export function status(store: LedgerStore, now: number, view: StatusView = { own: null }): QuotaStatus {
   const { state, totals, provider } = store;
   const day = store.today(now);
@@ -95,10 +95,10 @@ export function callerToday(store: LedgerStore, caller: string, now: number): Ca
 
 /** The latest `days` UTC days, newest first, without days on which nothing happened. `part`: only some of them. */
 export function history(store: LedgerStore, days: number, now: number, part: HistoryPart = { skip: 0, of: days }): Omit<History, "status"> {
-  const projectsPerDay = Math.min(LISTED_PROJECTS, Math.ceil(HISTORY_LINES / part.of));
+  const callersPerDay = Math.min(LISTED_CALLERS, Math.ceil(HISTORY_LINES / part.of));
   const rows = daysOf(store, days, now, part).map((day): DayHistory => {
     const { date, charged, untracked, reserved_expired, refused, would_refuse } = day;
-    const callers = store.totals.listed(day, projectsPerDay);
+    const callers = store.totals.listed(day, callersPerDay);
     if (untracked > 0) callers.push({ caller: "untracked", used: untracked });
     const counts = { used: charged + untracked, reserved_expired, refused, would_refuse, untracked };
     return { date, ...counts, callers: callers.toSorted((a, b) => b.used - a.used), hours: store.totals.hours(date) };
@@ -178,14 +178,18 @@ export function mirror({ state }: LedgerStore): SettingsMirror {
 
 /** A published status with the lines of this view. Null if the snapshot has no separate line for `own`. */
 export function publishedStatus({ status, callers }: LedgerSnapshot, view: StatusView): QuotaStatus | null {
-  const named = callers.map(({ caller, used }) => ({ caller, used })).filter(({ used }) => used !== 0);
-  const untracked = status.callers.filter(({ caller }) => caller === "untracked");
-  const all = { ...status, callers: bySize([...named, ...untracked]) };
-  if (view === "by_project") return all;
+  const used = callers.map((line) => ({ caller: line.caller, used: line.used })).filter((line) => line.used !== 0);
+  if (view === "by_project") {
+    const untracked = status.callers.filter(({ caller }) => caller === "untracked");
+    const [named, rest] = [bySize(used).slice(0, LISTED_CALLERS), bySize(used).slice(LISTED_CALLERS)];
+    const others = rest.reduce((sum, line) => sum + line.used, 0);
+    const line = others === 0 ? [] : [{ caller: OTHER_CALLERS, used: others }];
+    return { ...status, callers: bySize([...named, ...line, ...untracked]) };
+  }
   const { own } = view;
-  if (own === null) return status;
-  const isKnown = callers.some(({ caller }) => caller === own) || !callers.some(({ caller }) => caller === PROJECTS_CALLER);
-  return isKnown ? publicStatus(all, own) : null;
+  const isComplete = !callers.some(({ caller }) => caller === PROJECTS_CALLER || caller === OTHER_CALLERS);
+  if (own !== null && !isComplete && !callers.some(({ caller }) => caller === own)) return null;
+  return publicStatus({ ...status, callers: used }, own ?? undefined);
 }
 
 /** The days of a part. */

@@ -9,8 +9,8 @@ const BAR = { top: 6, height: 26 };
 const LABELS_TOP = 50;
 
 /** `charged` counts calls reported by callers. */
-export function partsOf({ used, reserved, callers }: QuotaStatus): Record<"charged" | "untracked" | "reserved", number> {
-  const untracked = Math.max(0, callers.find(({ caller }) => caller === "untracked")?.used ?? 0);
+export function partsOf({ used, reserved, upstream }: QuotaStatus): Record<"charged" | "untracked" | "reserved", number> {
+  const untracked = Math.max(0, upstream?.untracked ?? 0);
   return { charged: Math.max(0, used - untracked), untracked, reserved };
 }
 

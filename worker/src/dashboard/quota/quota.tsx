@@ -37,7 +37,7 @@ export function QuotaPage({ overview: { status, ledger }, risk, now }: QuotaPage
           )}
         </Card>
         <Card title="Usage by caller" id="callers" aside={<span class="muted">today</span>}>
-          <Callers status={status} linked={risk !== null} />
+          {risk === null ? <EmptyState>Sign in to see the callers.</EmptyState> : <Callers status={status} />}
         </Card>
       </div>
       {risk === null ? null : <AtRisk risk={risk} now={now} />}
@@ -103,7 +103,7 @@ function Figure({ name, value, note, main = false, color }: FigureProps) {
   );
 }
 
-function Callers({ status, linked }: { readonly status: QuotaStatus; readonly linked: boolean }) {
+function Callers({ status }: { readonly status: QuotaStatus }) {
   const { callers } = status;
   if (callers.length === 0) return <EmptyState>No calls today.</EmptyState>;
   const first = callers.slice(0, MAX_CALLERS);
@@ -116,7 +116,9 @@ function Callers({ status, linked }: { readonly status: QuotaStatus; readonly li
     <ul class="shares">
       {first.map(({ caller, used: calls }) => (
         <li data-key={caller}>
-          <span class="name">{linked ? <CallerName caller={caller} /> : caller}</span>
+          <span class="name">
+            <CallerName caller={caller} />
+          </span>
           <span class="calls">
             {formatCount(calls)} <span class="muted">{Math.round((Math.max(0, calls) * 100) / whole)}%</span>
           </span>

@@ -18,7 +18,7 @@ const forAdmin = operations(quotaRoutes, "Quota", admin, ["quota_unavailable"]);
 forEverybody("get", "/status", {
   summary: "Get today's usage by caller",
   description:
-    "Public. Without the admin token, all projects appear as one total. If the ledger does not respond, the last published snapshot is returned.",
+    "Public. `callers` is empty without the admin token. If the ledger does not respond, the last published snapshot is returned.",
   request: {
     query: z.object({
       provider,
@@ -102,7 +102,7 @@ const historyAnswer = z
 forAdmin("get", "/history", {
   summary: "Get the usage of the latest days by caller and hour, and changes by operators",
   description:
-    "Names the 1,000 projects with the highest usage, or fewer per day for more than 10 days. The others are added up as `projects`. With `project_id` or `caller`, only the usage of that caller.",
+    "Names the 50 callers with the highest usage per day, or 25 for 400 days. The others are added up as `others`. With `project_id` or `caller`, only the usage of that caller.",
   request: { query: historyQuery },
   responses: { 200: answer("Newest first, without days without usage", historyAnswer) },
 }).handle(async (c) => {

@@ -51,7 +51,7 @@ export const quotaStatus = z
       .array(callerUse)
       .readonly()
       .describe(
-        "Usage by caller. Projects are added up as `projects`. A project also sees its own line. Only `GET /api/quota/status` with the admin token names projects: the 1,000 with the highest usage",
+        "Usage by caller. The admin token sees the 50 largest in `GET /api/quota/status`, and the others as `others`. Elsewhere, and for a project's key, only the requesting caller",
       ),
     forecast: z.object({
       calls_per_hour: calls.describe("Calls in the last 60 minutes"),
