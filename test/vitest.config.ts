@@ -60,6 +60,8 @@ const workerPlugin = () =>
         GRAFANA_SECRET: "test-grafana-secret-0123456789",
         DATADOG_TOKEN: "test-datadog-token-0123456789",
         ISBNDB_BASE_URL: "http://isbndb.test",
+        // No pace. A test that needs one sets it.
+        ISBNDB_RATE_PER_SECOND: "0",
         // The deployed value. The .dev.vars that `npm start` writes has another one.
         ALLOW_PRIVATE_WEBHOOKS: "false",
         // Many more random cases: npm run test:soak.
@@ -81,7 +83,6 @@ const workerPlugin = () =>
 const OWN_RUNTIME = [
   "test/faults/jobs/*.test.ts",
   "test/handlers/harvest.test.ts",
-  "test/tenant-database/**/*.test.ts",
   "test/tenants/backups/**/*.test.ts",
   "test/upgrade/later-parts.test.ts",
 ];

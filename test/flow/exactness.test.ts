@@ -1,10 +1,10 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
-import { concurrently, emptyLedger, freshStart, isbnNumber, isbns, ledger } from "../support/worker.ts";
+import { concurrently, emptyLedger, freshLedger, isbnNumber, isbns, ledger } from "../support/worker.ts";
 import { post, put, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
 
-beforeEach(async () => freshStart());
+beforeEach(async () => freshLedger());
 
 /** `npm run test:soak` reserves more. */
 const CALLS = env.TEST_SOAK === "true" ? 500 : 150;

@@ -2,12 +2,12 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { QuotaLedger } from "../../worker/src/index.ts";
-import { freshStart, get, isbnNumber, ledger, post, put, quotaStatus, simulator } from "../support/worker.ts";
+import { freshLedger, get, isbnNumber, ledger, post, put, quotaStatus, simulator } from "../support/worker.ts";
 import { enrichOne, publish, passSeconds, failLedger, callWith } from "./support.ts";
 
 beforeEach(async () => {
   vi.restoreAllMocks();
-  await freshStart();
+  await freshLedger();
   return () => vi.restoreAllMocks();
 });
 

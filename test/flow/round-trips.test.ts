@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
 import { callWith } from "../routes/support.ts";
-import { ADMIN_TOKEN, freshStart, isbns, post, put } from "../support/worker.ts";
+import { ADMIN_TOKEN, freshLedger, isbns, post, put } from "../support/worker.ts";
 import { makeOrganization, makeProject } from "../support/tenants/http.ts";
 
 const ASYNCHRONOUS = new Set(["first", "all", "run", "raw"]);
@@ -63,7 +63,7 @@ async function tripsOf(status: number, path: string, body: unknown, token = ADMI
   return trips;
 }
 
-beforeEach(async () => freshStart());
+beforeEach(async () => freshLedger());
 
 describe("an answer waits for", () => {
   test("the ledger once to reserve calls", async () => {

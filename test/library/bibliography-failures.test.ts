@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { QuotaLedger } from "../../worker/src/index.ts";
 import { postWith } from "../routes/support.ts";
-import { freshStart, ledger, post, quotaStatus, setClock, simulator } from "../support/worker.ts";
+import { freshLedger, ledger, post, quotaStatus, setClock, simulator } from "../support/worker.ts";
 import { countRows, failTable, failWrites, fault, healTable, healWrites, requestsArrived, sent, stableFields } from "./support.ts";
 
 const AUTHOR = "Ines Sieben";
@@ -37,7 +37,7 @@ const done = {
 const cached = { ...done, already_existed: 700, enriched: 0, pages_fetched: 0, api_calls: 0, cached: true };
 
 beforeEach(async () => {
-  await freshStart();
+  await freshLedger();
   await wrote(700);
 });
 

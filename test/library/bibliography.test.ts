@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { AFTERNOON, freshStart, get, post, put, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
+import { AFTERNOON, freshLedger, get, post, put, quotaStatus, setClock, settings, simulator } from "../support/worker.ts";
 import { countRows, daysAfter, pagesSent, sent, stableFields } from "./support.ts";
 
 const AUTHOR = "Ines Sieben";
@@ -38,7 +38,7 @@ const done = {
 const cached = { ...done, already_existed: 700, enriched: 0, pages_fetched: 0, api_calls: 0, cached: true };
 
 beforeEach(async () => {
-  await freshStart();
+  await freshLedger();
   await wrote(700);
 });
 

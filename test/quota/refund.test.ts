@@ -1,7 +1,7 @@
 /** The ledger refunds calls that were charged but never counted by the provider, only with proof. */
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { ProviderReport } from "../../worker/src/quota/index.ts";
-import { AFTERNOON, freshStart, get, ledger, post, put, quotaStatus, setClock } from "../support/worker.ts";
+import { AFTERNOON, freshLedger, get, ledger, post, put, quotaStatus, setClock } from "../support/worker.ts";
 
 const MINUTE = 60_000;
 let at = 0;
@@ -25,7 +25,7 @@ async function charge(calls: number, id: string = crypto.randomUUID()): Promise<
 const used = async () => (await quotaStatus()).used;
 
 beforeEach(async () => {
-  await freshStart();
+  await freshLedger();
   at = Date.parse(AFTERNOON);
 });
 

@@ -1,15 +1,12 @@
 /** The configured bindings. Loaded once, before any test file can change them. */
 import { env } from "cloudflare:workers";
+import { createDeps } from "../../worker/src/deps.ts";
 
 const configured = { ...env };
 const { QUOTA_KV: kv } = configured;
 
-/**
- * Reverts every change to the bindings. The Worker caches the quota for its KV binding. A new binding starts with an empty cache, like a
- * new instance.
- */
-export function restoreBindings(): void {
-  for (const name of Object.keys(env)) if (!(name in configured)) Reflect.deleteProperty(env, name);
+/** Empties the Worker's caches, like a new instance. It caches the quota for its KV binding, and services for its clock. */
+export function newInstance(): void {
   const QUOTA_KV = {
     get: kv.get.bind(kv),
     put: kv.put.bind(kv),
@@ -17,5 +14,13 @@ export function restoreBindings(): void {
     delete: kv.delete.bind(kv),
     getWithMetadata: kv.getWithMetadata.bind(kv),
   };
-  Object.assign(env, configured, { QUOTA_KV });
+  Object.assign(env, { QUOTA_KV });
+  createDeps(env, () => Date.now());
+}
+
+/** Reverts every change to the bindings. */
+export function restoreBindings(): void {
+  for (const name of Object.keys(env)) if (!(name in configured)) Reflect.deleteProperty(env, name);
+  Object.assign(env, configured);
+  newInstance();
 }

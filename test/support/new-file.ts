@@ -3,9 +3,7 @@
  * Test files share the Worker's modules, because loading them again for each file took half of the suite's time.
  */
 import { reset, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { beforeAll, vi } from "vitest";
-import { createDeps } from "../../worker/src/deps.ts";
 import { restoreBindings } from "./bindings.ts";
 import { workEnded } from "./in-progress.ts";
 import { emptyLedger, ledger } from "./worker.ts";
@@ -13,8 +11,6 @@ import { emptyLedger, ledger } from "./worker.ts";
 vi.restoreAllMocks();
 vi.useRealTimers();
 restoreBindings();
-// Another clock replaces the services of the file before.
-createDeps(env, () => Date.now());
 
 /** A reset may keep the rows of a ledger that still works for the previous file. */
 async function hasRows(): Promise<boolean> {

@@ -4,6 +4,7 @@ import type { D1Migration } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { QuotaLedger } from "../../worker/src/index.ts";
+import { newInstance } from "./bindings.ts";
 import { createTables } from "./empty-database.ts";
 import { notOurs } from "./secret-watch.ts";
 import { JobQueue } from "../../worker/src/jobs/enqueue.ts";
@@ -103,27 +104,44 @@ export async function setClock(time: string): Promise<void> {
   await simulator.control("PUT", "/settings", { clock: time });
 }
 
-/** A reset has no effect while background work still queries the database. */
-export async function emptied(): Promise<void> {
+/** A reset has no effect while background work still queries the database. `succeeded` returns whether the database was empty. */
+async function resetUntil(succeeded: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < 50; tries += 1) {
     await reset();
-    const tables = await env.DB.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'projects'").first<number>("n");
-    if (tables === 0) return;
+    if (await succeeded()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error("The database could not be emptied.");
 }
 
-/** Empty stores, an unused provider, the given time, and no pace: a test that needs one switches it on. */
+export const emptied = async (): Promise<void> =>
+  resetUntil(async () => (await env.DB.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'projects'").first()) === null);
+
+/** Whether the tables could be created. They cannot if the database still has some. */
+const tablesCreated = async (): Promise<boolean> =>
+  createTables().then(
+    () => true,
+    (error: unknown) => {
+      if (String(error).includes(" already exists")) return false;
+      throw error;
+    },
+  );
+
+/** Empty stores, an unused provider, a new instance of the Worker, and the given time. */
 export async function freshStart(time = AFTERNOON): Promise<void> {
-  await emptied();
-  await createTables();
+  newInstance();
+  await resetUntil(tablesCreated);
   vi.useFakeTimers({ toFake: ["Date"] });
   await simulator.control("POST", "/reset");
   vi.setSystemTime(new Date(time));
   await simulator.control("PUT", "/settings", { rate_per_second: 0, clock: time });
-  await settings({ rate_per_second: 0 });
   withoutTheirJobs();
+}
+
+/** A fresh start whose ledger has its first count and its settings in KV. An empty ledger answers no direct call. */
+export async function freshLedger(time = AFTERNOON): Promise<void> {
+  await freshStart(time);
+  await settings({ rate_per_second: 0 });
 }
 
 /**

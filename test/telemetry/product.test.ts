@@ -6,12 +6,12 @@ import { createDeps } from "../../worker/src/deps.ts";
 import worker from "../../worker/src/index.ts";
 import { payFor } from "../../worker/src/library/provider-call.ts";
 import { callWith, postWith } from "../routes/support.ts";
-import { ADMIN_TOKEN, AFTERNOON, freshStart, get, isbnNumber, settings, simulator } from "../support/worker.ts";
+import { ADMIN_TOKEN, AFTERNOON, freshLedger, get, isbnNumber, settings, simulator } from "../support/worker.ts";
 import { organization, tenant } from "../support/tenants/keys.ts";
 import { GIVEN, ON, PARENT, TRACE, collector, logged, named, treeOf } from "./support.ts";
 import type { Received } from "./support.ts";
 
-beforeEach(async () => freshStart());
+beforeEach(async () => freshLedger());
 afterEach(() => void vi.restoreAllMocks());
 
 const admin = { authorization: `Bearer ${ADMIN_TOKEN}` };

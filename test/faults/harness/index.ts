@@ -20,7 +20,7 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { env } from "cloudflare:workers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import worker from "../../../worker/src/index.ts";
-import { ADMIN_TOKEN, freshStart, simulator } from "../../support/worker.ts";
+import { ADMIN_TOKEN, freshLedger, simulator } from "../../support/worker.ts";
 import { ALL_FAULTS } from "../matrix.ts";
 import type { Fault, FlowTable, Place, Row, Target } from "../matrix.ts";
 import { wrapD1, wrapKv, wrapLedger } from "./bindings.ts";
@@ -185,7 +185,7 @@ function cellsOf(flow: Flow): void {
     await flow.arrange?.(n);
   });
   beforeAll(async () => {
-    await freshStart(MORNING);
+    await freshLedger(MORNING);
     // The provider knows every book.
     await simulator.control("PUT", "/settings", { unknown_percent: 0 });
     await flow.prepare?.();

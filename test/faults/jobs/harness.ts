@@ -13,7 +13,7 @@ import worker from "../../../worker/src/index.ts";
 import { JOBS } from "../../../worker/src/jobs/catalog.ts";
 import type { JobType } from "../../../worker/src/jobs/catalog.ts";
 import type { JobRow } from "../../../worker/src/store/jobs/jobs.ts";
-import { ADMIN_TOKEN, freshStart, quotaStatus, setClock, simulator, withTheirJobs } from "../../support/worker.ts";
+import { ADMIN_TOKEN, freshLedger, quotaStatus, setClock, simulator, withTheirJobs } from "../../support/worker.ts";
 import type { Fault, FlowTable, Row, Target, TargetCells } from "../matrix.ts";
 import { faultsAt, inEveryRun } from "./every-run.ts";
 import { wrapD1, wrapKv, wrapLedger } from "../harness/bindings.ts";
@@ -214,7 +214,7 @@ function cellsOf(flow: JobFlow): void {
   }
 
   beforeAll(async () => {
-    await freshStart();
+    await freshLedger();
     withTheirJobs();
     workflows = await introspectWorkflow(env.JOBS);
     await workflows.modifyAll(async (instance) => {

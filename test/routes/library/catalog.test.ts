@@ -2,10 +2,10 @@ import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { fault } from "../../library/support.ts";
-import { ADMIN_TOKEN, freshStart, get, ledger, post, put, setClock, simulator } from "../../support/worker.ts";
+import { ADMIN_TOKEN, freshLedger, get, ledger, post, put, setClock, simulator } from "../../support/worker.ts";
 import { callWith } from "../support.ts";
 
-beforeEach(async () => freshStart());
+beforeEach(async () => freshLedger());
 afterEach(() => void vi.restoreAllMocks());
 
 interface Record {

@@ -2,9 +2,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { QuotaLedger } from "../../../worker/src/index.ts";
-import { call, freshStart, get, ledger, post, settings } from "../../support/worker.ts";
+import { call, freshLedger, get, ledger, post, settings } from "../../support/worker.ts";
 
-beforeEach(async () => freshStart());
+beforeEach(async () => freshLedger());
 
 const reserve = async (body: object) => post("/api/quota/reservations", body);
 const commit = async (id: string, body?: object) => post(`/api/quota/reservations/${id}/commit`, body);

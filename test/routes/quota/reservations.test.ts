@@ -1,8 +1,8 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { AFTERNOON, call, freshStart, get, ledger, post, put, quotaStatus, settings } from "../../support/worker.ts";
+import { AFTERNOON, call, freshLedger, get, ledger, post, put, quotaStatus, settings } from "../../support/worker.ts";
 
-beforeEach(async () => freshStart());
+beforeEach(async () => freshLedger());
 
 const reserve = async (body: object) => post("/api/quota/reservations", body);
 const commit = async (id: string, body?: object) => post(`/api/quota/reservations/${id}/commit`, body);

@@ -9,17 +9,12 @@ import { call, freshStart, get, post, withTheirJobs } from "../../support/worker
 import type { Answer } from "../../support/worker.ts";
 import { ask as queried, objectOf, run } from "../../tenant-database/support.ts";
 import { makeOrganization, refusal, right, rows } from "../../support/tenants/http.ts";
-import { backUp, interceptSteps, eventsOf } from "./support.ts";
-import type { Backup } from "./support.ts";
+import { backUp, eventsOf, interceptSteps, restoreOf, waitBefore } from "./support.ts";
+import type { Backup, Restore } from "./support.ts";
 import { statusText } from "../../support/tenants/keys.ts";
 import { create, createdBy, services } from "../../support/tenants/provisioning.ts";
 import type { Created } from "../../support/tenants/provisioning.ts";
 
-interface Restore extends Record<string, unknown> {
-  readonly status: string;
-  readonly job_id: string;
-  readonly error: string | null;
-}
 type Restoring = Partial<Pick<Created, "api_key">> & Pick<Created, "project"> & { readonly restore: Restore };
 
 /** One backup for all tests. Each restore uses another project. */
@@ -40,7 +35,6 @@ afterAll(async () => workflows.dispose());
 
 const requestRestore = async (project_id: string): Promise<Answer<Restoring>> =>
   post<Restoring>(`/api/projects/shop/backups/${backup.id}/restore`, { project_id });
-const stateOf = async (project: string): Promise<Restore> => right(await get<Restore>(`/api/projects/${project}/restore`));
 const jobsOf = async ({ project, restore }: Restoring): Promise<Job[]> =>
   Promise.all([ended(project.provisioning.job_id), ended(restore.job_id)]);
 
@@ -121,14 +115,14 @@ describe("a project that cannot be provisioned", () => {
     const [, restoring] = await jobsOf(made);
     const error = 'conflict: The project "copy-3" could not be provisioned.';
     expect(restoring).toMatchObject({ status: "failed", error });
-    expect(await stateOf("copy-3")).toMatchObject({ status: "failed", attempt: 1, error });
+    expect(await restoreOf("copy-3")).toMatchObject({ status: "failed", attempt: 1, error });
     expect((await get("/api/projects/copy-3")).status).toBe(404);
     expect(await objectOf("copy-3").state()).toMatchObject({ createdAt: null, importing: null, frozen: null });
     vi.restoreAllMocks();
     const again = right(await requestRestore("copy-3"));
     expect(again.api_key?.key).toMatch(/^qc_/u);
     await jobsOf(again);
-    expect(await stateOf("copy-3")).toMatchObject({ status: "completed", attempt: 2, error: null });
+    expect(await restoreOf("copy-3")).toMatchObject({ status: "completed", attempt: 2, error: null });
     expect(await write("copy-3", again.api_key?.key)).toBe("200");
   });
 
@@ -144,28 +138,21 @@ describe("a project that cannot be provisioned", () => {
     resolve();
     expect(refusal(refused)).toMatchObject({ status: 409, code: "conflict" });
     expect(refused.body).toMatchObject({ detail: expect.stringContaining("is being rolled back") as string });
-    expect(await stateOf("copy-4")).toMatchObject({ status: "failed", attempt: 1 });
+    expect(await restoreOf("copy-4")).toMatchObject({ status: "failed", attempt: 1 });
     await ended(made.project.provisioning.job_id);
     vi.restoreAllMocks();
     await jobsOf(right(await requestRestore("copy-4")));
-    expect(await stateOf("copy-4")).toMatchObject({ status: "completed", attempt: 2 });
+    expect(await restoreOf("copy-4")).toMatchObject({ status: "completed", attempt: 2 });
   });
 
   test("and whose id another project then uses is not filled, neither by the waiting job nor by a new request", async () => {
     services((what, times) => (what === "POST storage" && times <= 3 ? new Response(null, { status: 500 }) : null));
-    const { promise: taken, resolve } = Promise.withResolvers<void>();
-    interceptSteps(
-      async (step) => {
-        if (step === "is the project ready") await taken;
-      },
-      undefined,
-      "restore_backup",
-    );
+    const { release } = waitBefore("is the project ready", "restore_backup");
     const made = right(await requestRestore("copy-5"));
     await ended(made.project.provisioning.job_id);
     const other = right(await create({ id: "copy-5" }));
     await ended(other.job.id);
-    resolve();
+    release();
     expect(await ended(made.restore.job_id)).toMatchObject({ status: "failed" });
     expect(await tablesOf("copy-5")).toMatchObject(OPEN_AND_EMPTY);
     expect(refusal(await requestRestore("copy-5"))).toMatchObject({ status: 409, code: "conflict" });
@@ -190,24 +177,14 @@ describe("a project that cannot be provisioned", () => {
     const third = right(await requestRestore("copy-6"));
     expect([first, second].map(({ restore }) => restore.job_id)).not.toContain(third.restore.job_id);
     await jobsOf(third);
-    expect(await stateOf("copy-6")).toMatchObject({ status: "completed", error: null });
+    expect(await restoreOf("copy-6")).toMatchObject({ status: "completed", error: null });
   });
 });
 
 describe("a restore that fails while its project is provisioned", () => {
   test.each(["database", "storage", "key"])("leaves the project usable and empty, and can be retried: at %s", async (at) => {
     const id = `copy-7-${at}`;
-    const { promise: given, resolve: release } = Promise.withResolvers<void>();
-    const { promise: reached, resolve: atStep } = Promise.withResolvers<void>();
-    interceptSteps(
-      async (step) => {
-        if (step !== at) return;
-        atStep();
-        await given;
-      },
-      undefined,
-      "provision_project",
-    );
+    const { reached, release } = waitBefore(at, "provision_project");
     interceptSteps(
       async (step) => {
         if (step !== "is the project ready") return;
@@ -225,7 +202,7 @@ describe("a restore that fails while its project is provisioned", () => {
     vi.restoreAllMocks();
     const again = right(await requestRestore(id));
     await ended(again.restore.job_id);
-    expect(await stateOf(id)).toMatchObject({ status: "completed", attempt: 2 });
+    expect(await restoreOf(id)).toMatchObject({ status: "completed", attempt: 2 });
     expect(await write(id, made.api_key?.key)).toBe("200");
   });
 
@@ -257,14 +234,7 @@ describe("a restore that fails while its project is provisioned", () => {
   });
 
   test("because its job was cancelled: housekeeping marks it as failed, and the project is usable and empty", async () => {
-    const { promise: cancelled, resolve: release } = Promise.withResolvers<void>();
-    interceptSteps(
-      async (step) => {
-        if (step === "auth") await cancelled;
-      },
-      undefined,
-      "provision_project",
-    );
+    const { release } = waitBefore("auth", "provision_project");
     const made = right(await requestRestore("copy-9"));
     await until(made.restore.job_id, ({ attempts }) => attempts.some(({ step }) => step === "is the project ready"));
     await until(made.project.provisioning.job_id, ({ attempts }) => attempts.some(({ step }) => step === "auth"));
@@ -272,23 +242,16 @@ describe("a restore that fails while its project is provisioned", () => {
     await ended((await ask({ payload: { retention: true } })).body.id);
     release();
     await ended(made.project.provisioning.job_id);
-    expect(await stateOf("copy-9")).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
+    expect(await restoreOf("copy-9")).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
     expect(await tablesOf("copy-9")).toMatchObject(OPEN_AND_EMPTY);
   });
 
   test("because its project was deleted fills nothing", async () => {
-    const { promise: deleted, resolve } = Promise.withResolvers<void>();
-    interceptSteps(
-      async (step) => {
-        if (step === "begin") await deleted;
-      },
-      undefined,
-      "restore_backup",
-    );
+    const { release } = waitBefore("begin", "restore_backup");
     const made = right(await requestRestore("copy-10"));
     await ended(made.project.provisioning.job_id);
     right(await call("DELETE", "/api/projects/copy-10?permanent=true"));
-    resolve();
+    release();
     expect(await ended(made.restore.job_id)).toMatchObject({ status: "failed", error: 'conflict: The project "copy-10" was deleted.' });
     expect(refusal(await requestRestore("copy-10"))).toMatchObject({ status: 409, code: "conflict" });
     expect(await rows("SELECT status FROM restores WHERE project_id = 'copy-10'")).toEqual([{ status: "failed" }]);
@@ -296,18 +259,11 @@ describe("a restore that fails while its project is provisioned", () => {
 });
 
 test("a backup during provisioning is refused, and its database gets no request", async () => {
-  const { promise: answered, resolve } = Promise.withResolvers<void>();
-  interceptSteps(
-    async (step) => {
-      if (step === "database") await answered;
-    },
-    undefined,
-    "provision_project",
-  );
+  const { release } = waitBefore("database", "provision_project");
   const { body } = await create({ id: "early" });
   const answer = await post("/api/projects/early/backups", {});
   const job = await ended((await ask({ type: "export_backup", payload: { project_id: "early" } })).body.id);
-  resolve();
+  release();
   await ended(body.job.id);
   expect(statusText(answer)).toBe("503 project_not_ready");
   expect(job).toMatchObject({ status: "failed", error: expect.stringMatching(/^project_not_ready: /u) as string });

@@ -11,14 +11,8 @@ import type { Answer } from "../../support/worker.ts";
 import { ask as queried, objectOf, run } from "../../tenant-database/support.ts";
 import { audit, makeOrganization, makeProject, refusal, right, rows } from "../../support/tenants/http.ts";
 import type { MadeProject } from "../../support/tenants/http.ts";
-import { backUp, interceptSteps, eventsOf } from "./support.ts";
-import type { Backup } from "./support.ts";
-
-interface Restore extends Record<string, unknown> {
-  readonly status: string;
-  readonly job_id: string;
-  readonly error: string | null;
-}
+import { backUp, eventsOf, interceptSteps, restoreOf } from "./support.ts";
+import type { Backup, Restore, StepHook } from "./support.ts";
 
 /** One backup for all tests. A test that damages it repairs it again. Each restore uses another project. */
 let workflows: WorkflowIntrospector;
@@ -46,12 +40,14 @@ afterAll(async () => workflows.dispose());
 type Restoring = Partial<MadeProject> & { readonly restore: Restore };
 const requestRestore = async (body: Record<string, unknown>, of = backup): Promise<Answer<Restoring>> =>
   post<Restoring>(`/api/projects/shop/backups/${of.id}/restore`, body);
-const stateOf = async (project: string): Promise<Restore> => right(await get<Restore>(`/api/projects/${project}/restore`));
+
+const beforeStep = (hook: StepHook): void => interceptSteps(hook, undefined, "restore_backup");
+const afterStep = (hook: StepHook): void => interceptSteps(() => undefined, hook, "restore_backup");
 
 async function restoreInto(project_id: string): Promise<{ readonly job: Job; readonly restore: Restore; readonly created: Restoring }> {
   const created = right(await requestRestore({ project_id }));
   const job = await ended(created.restore.job_id);
-  return { job, restore: await stateOf(project_id), created };
+  return { job, restore: await restoreOf(project_id), created };
 }
 
 describe("a restore", () => {
@@ -65,7 +61,7 @@ describe("a restore", () => {
     expect(body.project).toMatchObject({ id: "copy-1", organization_id: "org", name: "As of yesterday", caps: { db_queries_per_day: 7 } });
     const job = await ended(body.restore.job_id);
     expect(job).toMatchObject({ status: "completed", project_id: "copy-1", result: { project_id: "copy-1", backup_id: backup.id } });
-    expect(await stateOf("copy-1")).toEqual({
+    expect(await restoreOf("copy-1")).toEqual({
       project_id: "copy-1",
       backup_id: backup.id,
       source_project_id: "shop",
@@ -138,7 +134,7 @@ describe("a restore", () => {
       const last = await requestRestore({ project_id: id });
       const made = [...answers, last].filter(({ body }) => body.api_key !== undefined).map(({ body }) => body.project?.["name"]);
       expect(await ended(right(last).restore.job_id)).toMatchObject({ status: "completed" });
-      expect(await stateOf(id)).toMatchObject({ status: "completed" });
+      expect(await restoreOf(id)).toMatchObject({ status: "completed" });
       expect(made).toEqual([right(await get(`/api/projects/${id}`))["name"]]);
       expect(await queried(id, "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]] });
     },
@@ -152,7 +148,7 @@ describe("a restore", () => {
     await restoreInto("copy-3");
     const other = (await backUp("shop", { export_type: "schema" })).backup;
     expect(refusal(await requestRestore({ project_id: "copy-3" }, other))).toMatchObject(taken);
-    expect(await stateOf("copy-3")).toMatchObject({ backup_id: backup.id, status: "completed" });
+    expect(await restoreOf("copy-3")).toMatchObject({ backup_id: backup.id, status: "completed" });
   });
 
   test("for an organization that cannot own it begins nothing, and the id stays free", async () => {
@@ -198,10 +194,14 @@ describe("until the comparison is recorded", () => {
   });
 });
 
+async function firstPart(): Promise<{ readonly key: string; readonly bytes: ArrayBuffer }> {
+  const key = `shop/${backup.id}/1/000001.sql.gz`;
+  return { key, bytes: (await (await env.BACKUPS.get(key))?.arrayBuffer()) ?? new ArrayBuffer(0) };
+}
+
 describe("a restore that fails", () => {
   test("leaves an empty database and states the reason, and the same request retries it", async () => {
-    const key = `shop/${backup.id}/1/000001.sql.gz`;
-    const whole = (await (await env.BACKUPS.get(key))?.arrayBuffer()) ?? new ArrayBuffer(0);
+    const { key, bytes } = await firstPart();
     await env.BACKUPS.put(key, "something else");
     const { job, restore } = await restoreInto("copy-7");
     expect(restore).toMatchObject({
@@ -211,30 +211,25 @@ describe("a restore that fails", () => {
     expect(job.status).toBe("failed");
     expect((await eventsOf("copy-7")).map(({ type }) => type)).toEqual(["restore.failed"]);
     expect(await objectOf("copy-7").state()).toMatchObject({ createdAt: null, frozen: null, importing: null });
-    await env.BACKUPS.put(key, whole);
+    await env.BACKUPS.put(key, bytes);
     expect((await restoreInto("copy-7")).restore).toMatchObject({ status: "completed", attempt: 2, error: null });
     expect(await queried("copy-7", "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]] });
   });
 
   test("can also be retried as a job", async () => {
-    const key = `shop/${backup.id}/1/000001.sql.gz`;
-    const whole = (await (await env.BACKUPS.get(key))?.arrayBuffer()) ?? new ArrayBuffer(0);
+    const { key, bytes } = await firstPart();
     await env.BACKUPS.delete(key);
     const { job } = await restoreInto("copy-8");
-    await env.BACKUPS.put(key, whole);
+    await env.BACKUPS.put(key, bytes);
     const { body } = await post<Job>(`/api/jobs/${job.id}/retry`);
     expect(await ended(body.id)).toMatchObject({ status: "completed" });
-    expect(await stateOf("copy-8")).toMatchObject({ status: "completed", job_id: body.id, attempt: 2 });
+    expect(await restoreOf("copy-8")).toMatchObject({ status: "completed", job_id: body.id, attempt: 2 });
   });
 
   test("because the loaded content differs empties the database, which no caller can have written to", async () => {
-    interceptSteps(
-      () => undefined,
-      async (step) => {
-        if (step === "load") await env.DB.prepare(`UPDATE backup_parts SET tables = replace(tables, '"rows":1', '"rows":5')`).run();
-      },
-      "restore_backup",
-    );
+    afterStep(async (step) => {
+      if (step === "load") await env.DB.prepare(`UPDATE backup_parts SET tables = replace(tables, '"rows":1', '"rows":5')`).run();
+    });
     const { restore } = await restoreInto("copy-9");
     expect(restore).toMatchObject({ status: "failed", error: expect.stringContaining("table c has 1 rows instead of 5") as string });
     expect(await objectOf("copy-9").state()).toMatchObject({ createdAt: null, frozen: null, importing: null });
@@ -242,83 +237,61 @@ describe("a restore that fails", () => {
   });
 
   test("because the database already had content leaves that content alone", async () => {
-    interceptSteps(
-      async (step) => (step === "load" ? run("copy-10", "CREATE TABLE IF NOT EXISTS theirs(x)") : undefined),
-      undefined,
-      "restore_backup",
-    );
+    beforeStep(async (step) => (step === "load" ? run("copy-10", "CREATE TABLE IF NOT EXISTS theirs(x)") : undefined));
     const { restore } = await restoreInto("copy-10");
     expect(restore).toMatchObject({ status: "failed", error: "conflict: The database is not empty." });
     expect(await queried("copy-10", "SELECT count(*) FROM theirs")).toMatchObject({ result: "rows" });
   });
 });
 
-test("a restore whose job was cancelled during loading is marked as failed, and retried by the same request", async () => {
+async function cancelDuringLoading(project_id: string): Promise<Restore> {
   const { promise: cut, resolve } = Promise.withResolvers<void>();
-  interceptSteps(
-    () => undefined,
-    async (step) => (step === "load" ? cut : undefined),
-    "restore_backup",
-  );
-  const { restore } = right(await requestRestore({ project_id: "copy-11" }));
+  afterStep(async (step) => (step === "load" ? cut : undefined));
+  const { restore } = right(await requestRestore({ project_id }));
   await until(restore.job_id, ({ attempts }) => attempts.some(({ step }) => step === "load"));
-  while ((await objectOf("copy-11").state()).frozen === null) await pause(5);
+  while ((await objectOf(project_id).state()).frozen === null) await pause(5);
   await call("POST", `/api/jobs/${restore.job_id}/cancel`);
   vi.restoreAllMocks();
   resolve();
+  return restore;
+}
+
+test("a restore whose job was cancelled during loading is marked as failed, and retried by the same request", async () => {
+  await cancelDuringLoading("copy-11");
   await closeAbandonedRestores(createDeps(env, () => Date.now()));
-  expect(await stateOf("copy-11")).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
+  expect(await restoreOf("copy-11")).toMatchObject({ status: "failed", error: "Its job ended early: it was cancelled." });
   expect(await objectOf("copy-11").state()).toMatchObject({ createdAt: null, frozen: null });
   await env.DB.prepare("UPDATE restores SET status = 'running', error = NULL WHERE project_id = 'copy-11'").run();
   expect((await restoreInto("copy-11")).restore).toMatchObject({ status: "completed", attempt: 2 });
 });
 
 test("a cancelled restore can be retried as a job, without waiting for housekeeping", async () => {
-  const { promise: cut, resolve } = Promise.withResolvers<void>();
-  interceptSteps(
-    () => undefined,
-    async (step) => (step === "load" ? cut : undefined),
-    "restore_backup",
-  );
-  const { restore } = right(await requestRestore({ project_id: "copy-13" }));
-  await until(restore.job_id, ({ attempts }) => attempts.some(({ step }) => step === "load"));
-  while ((await objectOf("copy-13").state()).frozen === null) await pause(5);
-  await call("POST", `/api/jobs/${restore.job_id}/cancel`);
-  vi.restoreAllMocks();
-  resolve();
+  const restore = await cancelDuringLoading("copy-13");
   const { body } = await post<Job>(`/api/jobs/${restore.job_id}/retry`);
   expect(await ended(body.id)).toMatchObject({ status: "completed" });
-  expect(await stateOf("copy-13")).toMatchObject({ status: "completed", job_id: body.id, attempt: 2 });
+  expect(await restoreOf("copy-13")).toMatchObject({ status: "completed", job_id: body.id, attempt: 2 });
   expect(await queried("copy-13", "SELECT count(*) FROM c")).toMatchObject({ rows: [[1]] });
 });
 
 test("a restore whose comparison step is repeated succeeds, although the database was written to meanwhile", async () => {
   let cut = false;
-  interceptSteps(
-    () => undefined,
-    async (step) => {
-      if (step !== "compare" || cut) return;
-      cut = true;
-      await queried("copy-14", "INSERT INTO c VALUES (1)");
-      throw new Error("the Worker died");
-    },
-    "restore_backup",
-  );
+  afterStep(async (step) => {
+    if (step !== "compare" || cut) return;
+    cut = true;
+    await queried("copy-14", "INSERT INTO c VALUES (1)");
+    throw new Error("the Worker died");
+  });
   expect((await restoreInto("copy-14")).restore).toMatchObject({ status: "completed", error: null });
   expect(await queried("copy-14", "INSERT INTO c VALUES (1) RETURNING (SELECT count(*) FROM c)")).toMatchObject({ rows: [[2]] });
 });
 
 test("a restore continues after an interruption in any step, and every step may run twice", async () => {
   const cut: string[] = [];
-  interceptSteps(
-    () => undefined,
-    (step) => {
-      if (cut.includes(step)) return;
-      cut.push(step);
-      throw new Error("the Worker died");
-    },
-    "restore_backup",
-  );
+  afterStep((step) => {
+    if (cut.includes(step)) return;
+    cut.push(step);
+    throw new Error("the Worker died");
+  });
   const { job, restore } = await restoreInto("copy-12");
   expect(cut).toEqual(["begin", "is the project ready", "load", "compare", "record", "open", "tell operators"]);
   expect([job.status, restore["status"], (await eventsOf("copy-12")).length]).toEqual(["completed", "completed", 1]);

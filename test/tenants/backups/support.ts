@@ -24,6 +24,15 @@ export interface Backup extends Record<string, unknown> {
   readonly copies: string | null;
 }
 
+/** A restore as the API shows it. */
+export interface Restore extends Record<string, unknown> {
+  readonly status: string;
+  readonly job_id: string;
+  readonly error: string | null;
+}
+
+export const restoreOf = async (project: string): Promise<Restore> => right(await get<Restore>(`/api/projects/${project}/restore`));
+
 export const start = async (project: string, body: Record<string, unknown> = {}): Promise<Backup> =>
   right(await post<Backup>(`/api/projects/${project}/backups`, body));
 
@@ -83,6 +92,22 @@ export function interceptSteps(
     };
     return REAL[type](payload, { ...job, deps: services(job.deps), step });
   });
+}
+
+/** Makes the jobs of a type wait before a step, until `release` is called. */
+export function waitBefore(at: string, type: BackupJob): { readonly reached: Promise<void>; readonly release: () => void } {
+  const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  interceptSteps(
+    async (step) => {
+      if (step !== at) return;
+      reach();
+      await released;
+    },
+    undefined,
+    type,
+  );
+  return { reached, release };
 }
 
 /** Services with a changed bucket. `other` replaces some of its methods. */

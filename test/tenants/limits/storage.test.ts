@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { failWrites, healWrites } from "../../library/support.ts";
 import { callWith } from "../../routes/support.ts";
 import { ADMIN_TOKEN, call, freshStart } from "../../support/worker.ts";
@@ -20,7 +20,7 @@ type Table = (typeof TABLES)[number];
 
 let keyId: string;
 
-beforeEach(async () => {
+async function begin(): Promise<void> {
   await freshStart();
   await makeOrganization("org");
   await makeOrganization("empty");
@@ -28,7 +28,7 @@ beforeEach(async () => {
   await stop("mine", "quota:db_queries_per_day");
   await count("mine", "db_queries_per_day", 19_000);
   await level("mine", "realtime_connections", 9);
-});
+}
 
 const everything = async (): Promise<unknown> =>
   Object.fromEntries(await Promise.all(TABLES.map(async (table) => [table, await rows(`SELECT * FROM ${table}`)])));
@@ -82,6 +82,8 @@ const addressOf = ({ path }: Change): string => path.replace("{key}", keyId);
 const unavailable = { status: 503, code: "storage_unavailable", wait: "5" };
 
 describe("a database that refuses writes to one table", () => {
+  beforeEach(begin);
+
   const cases = CHANGES.flatMap((change) => change.writes.map((table) => [change.method, change.path, table, change] as const));
 
   test.each(cases)("%s %s, while %s fails: 503, no partial change, and the next attempt works", async (method, _, table, change) => {
@@ -167,8 +169,12 @@ const withDatabase = async (DB: D1Database, method: string, path: string, body?:
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
 
+const withoutErrorLog = () => void vi.spyOn(console, "error").mockImplementation(() => undefined);
+
 describe("a database that does not answer", () => {
-  beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => undefined));
+  // No test changes anything.
+  beforeAll(begin);
+  beforeEach(withoutErrorLog);
 
   test.each([...READS.map((path) => ["GET", path] as const), ...CHANGES.map(({ method, path, body }) => [method, path, body] as const)])(
     "%s %s: 503 with Retry-After, never an empty response",
@@ -191,6 +197,11 @@ describe("a database that does not answer", () => {
       ]).toContainEqual(result);
     }
   });
+});
+
+describe("a database that fails during a change", () => {
+  beforeEach(begin);
+  beforeEach(withoutErrorLog);
 
   test.each(CHANGES.map((change) => [change.method, change.path, change.body] as const))(
     "%s %s, lost half-way: no change or a complete one, which can be read again",

@@ -1,13 +1,17 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { call, freshStart, post } from "../../support/worker.ts";
 import { makeOrganization, makeProject, readProject, refusal, rows } from "../../support/tenants/http.ts";
+import type { ShownProject } from "../../support/tenants/http.ts";
 
-beforeEach(async () => {
+// No request below changes anything.
+async function begin(): Promise<void> {
   await freshStart();
   await makeOrganization("org");
-});
+}
 
 describe("errors name the wrong field", () => {
+  beforeAll(begin);
+
   const base = { organization_id: "org", name: "Right" };
 
   test.each([
@@ -40,6 +44,14 @@ describe("errors name the wrong field", () => {
     expect(refusal(await post("/api/projects", body))).toEqual({ status: 400, code: "invalid_request", paths });
     expect(await rows("SELECT id FROM projects")).toEqual([]);
   });
+});
+
+describe("of an existing project, errors name the wrong field", () => {
+  let project: ShownProject;
+  beforeAll(async () => {
+    await begin();
+    ({ project } = await makeProject("mine"));
+  });
 
   test.each([
     ["PATCH", "", { name: null }, ["name"]],
@@ -61,7 +73,6 @@ describe("errors name the wrong field", () => {
     ["POST", "/reactivate", { reason: "Paid", reasons: "admin" }, ["reasons"]],
     ["POST", "/reactivate", { reasons: ["admin"] }, ["reason"]],
   ])("%s %s with %j: 400 for %j, and nothing is changed", async (method, path, body, paths) => {
-    const { project } = await makeProject("mine");
     expect(refusal(await call(method, `/api/projects/mine${path}`, body))).toEqual({ status: 400, code: "invalid_request", paths });
     expect(await readProject("mine")).toEqual(project);
   });
