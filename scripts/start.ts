@@ -15,7 +15,7 @@ import { LogScreen } from "./start/log-screen.ts";
 import { applyMigrations } from "./start/migrations.ts";
 import { COMMAND_LINE, readOptions } from "./start/options.ts";
 import type { Options } from "./start/options.ts";
-import { DATABASE, SIMULATOR_CONFIG, WORKER_CONFIG } from "./start/places.ts";
+import { DATABASE, SIMULATOR_CONFIG, STRICT_WORKER, WORKER_CONFIG } from "./start/places.ts";
 import { HOST, assertPortFree } from "./start/ports.ts";
 import { readQuota, readyScreen } from "./start/screen.ts";
 import { readOrWriteVars, withSimulator } from "./start/vars.ts";
@@ -61,10 +61,11 @@ async function start(options: Options): Promise<void> {
       ...shared,
       onReload,
       config: WORKER_CONFIG,
+      ...(options.strictPlan === null ? {} : { entrypoint: STRICT_WORKER }),
       port: options.port,
       portOption: "--port",
       state: join(state, "worker"),
-      vars: workerVars,
+      vars: options.strictPlan === null ? workerVars : { ...workerVars, STRICT_PLATFORM_PLAN: options.strictPlan },
     }),
     startRuntime({
       ...shared,

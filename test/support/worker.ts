@@ -23,6 +23,8 @@ declare global {
       SIMULATOR: Fetcher;
       /** "true" in `npm run test:soak`. */
       TEST_SOAK: string;
+      /** All tests run within Cloudflare's limits. */
+      TEST_STRICT_PLATFORM: boolean;
       TEST_MIGRATIONS: D1Migration[];
       /** The recording target of `npm run record-release`, if any. */
       TEST_RELEASE: string;
