@@ -104,6 +104,7 @@ const NODE_FILES = [
   "test/e2e/**/*.test.ts",
   "test/words/*.test.ts",
   "test/client/*.test.ts",
+  "test/memory/*.test.ts",
   "test/architecture.test.ts",
   "test/file-sizes.test.ts",
   "test/zod.test.ts",
