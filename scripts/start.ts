@@ -38,7 +38,8 @@ async function start(options: Options): Promise<void> {
   const simulatorUrl = `http://${HOST}:${options.simulatorPort}`;
   const workerVars = withSimulator(readOrWriteVars(vars, simulatorUrl), simulatorUrl);
 
-  console.log("Starting the Worker and its simulated provider…");
+  const within = options.strictPlan === null ? "" : ` within the limits of Cloudflare's ${options.strictPlan} plan`;
+  console.log(`Starting the Worker and its simulated provider${within}…`);
   // The local runtime otherwise prints notes about its static files.
   process.env["WRANGLER_LOG"] ??= "error";
   // Loading wrangler takes a second, so invalid options are reported first.

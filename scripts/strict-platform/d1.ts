@@ -64,5 +64,5 @@ function strictStatement(statement: object, sql: string, values: readonly unknow
 export function strictD1(database: object): void {
   replace(database, "prepare", (prepare) => (sql) => strictStatement(prepare(sql) as object, String(sql)));
   replace(database, "batch", (batch) => async (statements) => query(statements as object[], async () => batch(statements)));
-  replace(database, "exec", (exec) => async (sql) => query([], async () => exec(sql)));
+  replace(database, "exec", (exec) => async (sql) => query([database], async () => exec(sql)));
 }

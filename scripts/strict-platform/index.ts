@@ -10,7 +10,7 @@ import { strictSteps, strictWorkflow } from "./workflows.ts";
 
 export { Invocation, runIn } from "./invocation.ts";
 export type { InvocationKind } from "./invocation.ts";
-export { LimitError, PLANS } from "./limits.ts";
+export { PLANS } from "./limits.ts";
 export { strictFetch } from "./other-bindings.ts";
 export { platform } from "./platform.ts";
 

@@ -75,7 +75,7 @@ export function strictKv(namespace: object): void {
     return connection(`KV put ${key}`, async () => {
       checkWrite(key);
       await put(...given);
-      // A write is visible immediately where it was made.
+      // A write is visible immediately at its own place.
       reads.delete(`${place()} ${key}`);
     });
   });

@@ -47,9 +47,7 @@ export const PLANS = {
   free: { ...PAID, d1_statements_per_invocation: 50, kv_writes_per_day: 1_000, subrequests_per_invocation: 50, workflow_steps: 1_024 },
 } as const satisfies Record<string, PlatformLimits>;
 
-export type Plan = keyof typeof PLANS;
-
-/** Thrown where Cloudflare would fail. `reason` is Cloudflare's message, where it is known. */
+/** Thrown when Cloudflare would fail. `reason` is Cloudflare's message, if it is known. */
 export class LimitError extends Error {
   override readonly name = "LimitError";
   readonly limit: LimitName;

@@ -58,7 +58,7 @@ export const platform = {
   takeExceeded(): LimitError[] {
     return exceeded.splice(0);
   },
-  /** Records that a limit was exceeded. The caller throws the error, except where Cloudflare fails silently. */
+  /** Records that a limit was exceeded. The caller throws the error, unless Cloudflare fails silently. */
   exceeded(limit: LimitName, given: number, reason: string): LimitError {
     const error = new LimitError(limit, settings.limits[limit], given, reason);
     exceeded.push(error);

@@ -1,5 +1,6 @@
 /** Workflows: sizes, steps and the rate of creation. */
-import { Invocation, operation, runIn } from "./invocation.ts";
+import { operation, runIn } from "./invocation.ts";
+import type { Invocation } from "./invocation.ts";
 import { jsonBytes } from "./limits.ts";
 import { platform } from "./platform.ts";
 import { EventsPerSecond } from "./rate.ts";
@@ -72,7 +73,7 @@ export function strictWorkflow(workflow: object): void {
     "create",
     (create) => async (given) =>
       operation("Workflows create", async () => {
-        checkCreation((given ?? {}) as Requested);
+        checkCreation(given ?? {});
         return create(given);
       }),
   );

@@ -18,10 +18,8 @@ const D1_LATENCY_MS = 30;
 const encoder = new TextEncoder();
 
 // workerd has this method and Node 22 does not.
-Object.defineProperty(Uint8Array.prototype, "toHex", {
-  value(this: Uint8Array): string {
-    return Array.from(this, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  },
+Reflect.set(Uint8Array.prototype, "toHex", function toHex(this: Uint8Array): string {
+  return Array.from(this, (byte) => byte.toString(16).padStart(2, "0")).join("");
 });
 
 const pause = async (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -61,7 +59,7 @@ function answer(isbns: readonly string[]): Response {
   return new Response(body, { headers: { "content-type": "application/json" } });
 }
 
-globalThis.fetch = async (_address, init) => answer((JSON.parse(String(init?.body)) as { isbns: string[] }).isbns);
+globalThis.fetch = async (address, init) => answer((await new Request(address, init).json<{ isbns: string[] }>()).isbns);
 
 interface Statement {
   readonly sql: string;

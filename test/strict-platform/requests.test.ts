@@ -12,7 +12,7 @@ const together = async (count: number): Promise<unknown> => Promise.all(Array.fr
 beforeEach(async () => freshStart());
 
 describe("subrequests", () => {
-  test("50 on the free plan, whatever they are", async () => {
+  test("50 on the free plan, of all kinds together", async () => {
     platform.set({ limits: { subrequests_per_invocation: 50 } });
     const error = await exceeding(async () => {
       for (let round = 0; round < 11; round += 1) {
@@ -47,7 +47,7 @@ describe("six connections that wait for headers", () => {
     );
   });
 
-  test("make others wait, where nothing else is set", async () => {
+  test("make others wait, as on Cloudflare", async () => {
     platform.set({ beyondOpenConnections: "wait" });
     expect(await inInvocation(async () => together(20))).toHaveLength(20);
   });

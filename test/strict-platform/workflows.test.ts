@@ -62,7 +62,7 @@ describe("creation", () => {
     expect(workflow.ids).toHaveLength(101);
   });
 
-  test("of a list omits silently what could not be created", async () => {
+  test("of a list omits refused instances silently", async () => {
     await inInvocation(async () => create("i-0"));
     await inInvocation(async () => workflow.createBatch(many(0, 90)));
     const made = (await inInvocation(async () => workflow.createBatch(many(90, 20)))) as Requested[];

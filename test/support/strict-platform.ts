@@ -28,7 +28,7 @@ if (globalThis.strictPlatformIsSet !== true) {
 /** Refusals that the product expects and repeats later. The tests check that it does. */
 const EXPECTED = new Set(["kv_writes_per_second_and_key", "workflow_creations_per_second"]);
 
-/** Most tests read in KV what the ledger has just written. Tests of old reads set `isKvStale`. */
+/** Most tests read a new value of KV immediately after the ledger's write. Tests of old reads set `isKvStale`. */
 const start = (): void => platform.reset({ isEnforced: isStrict(), isKvStale: false, beyondOpenConnections: "fail" });
 
 beforeAll(start);
