@@ -1,8 +1,8 @@
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { freshStart, ledger, post } from "../support/worker.ts";
-import { platform, strictBindings, strictEntryPoints } from "../../scripts/strict-platform/index.ts";
+import { Invocation, platform, strictBindings, strictEntryPoints } from "../../scripts/strict-platform/index.ts";
 import { waitUntil } from "../../scripts/strict-platform/runtime-module.ts";
 import { exceeding, inInvocation } from "./support.ts";
 
@@ -109,6 +109,15 @@ describe("a client that disconnects", () => {
       await all;
     });
     expect({ error, done }).toEqual({ error: "ClientLeft: The client disconnected.", done: ["paid", "stored"] });
+  });
+
+  test("sees the work in the waitUntil of the product", async () => {
+    const waits = vi.spyOn(Invocation.prototype, "waitUntil");
+    platform.set({ missingMethods: { QUOTA_LEDGER: ["reserve"] } });
+    // The product releases the reservation in the background, because the ledger may have granted it.
+    expect(await post("/api/enrich/batch-direct", { isbns: ["9780132350884"] })).toMatchObject({ status: 503 });
+    expect(waits).toHaveBeenCalledTimes(1);
+    waits.mockRestore();
   });
 
   test("does not cancel work in the waitUntil of the runtime", async () => {

@@ -9,7 +9,7 @@ import worker, { JobWorkflow, QuotaLedger, TenantDatabase } from "../../worker/s
 import { platform, strictBindings, strictEntryPoints, strictFetch } from "../../scripts/strict-platform/index.ts";
 
 /** Files whose tests always run within the limits. */
-const ALWAYS = /\/test\/(?:faults|flow|handlers|strict-platform)\//u;
+const ALWAYS = /\/test\/(?:faults|flow|handlers|strict-platform|tenants\/backups)\//u;
 
 const isStrict = (): boolean => env.TEST_STRICT_PLATFORM || ALWAYS.test(expect.getState().testPath ?? "");
 
