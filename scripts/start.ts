@@ -15,7 +15,7 @@ import { LogScreen } from "./start/log-screen.ts";
 import { applyMigrations } from "./start/migrations.ts";
 import { COMMAND_LINE, readOptions } from "./start/options.ts";
 import type { Options } from "./start/options.ts";
-import { DATABASE, SIMULATOR_CONFIG, WORKER_CONFIG } from "./start/places.ts";
+import { DATABASE, SIMULATOR_CONFIG, STRICT_WORKER, WORKER_CONFIG } from "./start/places.ts";
 import { HOST, assertPortFree } from "./start/ports.ts";
 import { readQuota, readyScreen } from "./start/screen.ts";
 import { readOrWriteVars, withSimulator } from "./start/vars.ts";
@@ -38,7 +38,8 @@ async function start(options: Options): Promise<void> {
   const simulatorUrl = `http://${HOST}:${options.simulatorPort}`;
   const workerVars = withSimulator(readOrWriteVars(vars, simulatorUrl), simulatorUrl);
 
-  console.log("Starting the Worker and its simulated provider…");
+  const within = options.strictPlan === null ? "" : ` within the limits of Cloudflare's ${options.strictPlan} plan`;
+  console.log(`Starting the Worker and its simulated provider${within}…`);
   // The local runtime otherwise prints notes about its static files.
   process.env["WRANGLER_LOG"] ??= "error";
   // Loading wrangler takes a second, so invalid options are reported first.
@@ -61,10 +62,11 @@ async function start(options: Options): Promise<void> {
       ...shared,
       onReload,
       config: WORKER_CONFIG,
+      ...(options.strictPlan === null ? {} : { entrypoint: STRICT_WORKER }),
       port: options.port,
       portOption: "--port",
       state: join(state, "worker"),
-      vars: workerVars,
+      vars: options.strictPlan === null ? workerVars : { ...workerVars, STRICT_PLATFORM_PLAN: options.strictPlan },
     }),
     startRuntime({
       ...shared,

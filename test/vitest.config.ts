@@ -66,6 +66,8 @@ const workerPlugin = () =>
         ALLOW_PRIVATE_WEBHOOKS: "false",
         // Many more random cases: npm run test:soak.
         TEST_SOAK: String(process.env["SOAK"] === "true"),
+        // All tests run within Cloudflare's limits, not only those of flows.
+        TEST_STRICT_PLATFORM: soak || process.env["STRICT_PLATFORM"] === "true",
         TEST_CRONS: unstable_readConfig({ config: `${root}wrangler.jsonc` }).triggers.crons ?? [],
         TEST_RELEASE: release,
         TEST_MIGRATIONS: await readD1Migrations(`${root}worker/migrations`),
@@ -75,6 +77,16 @@ const workerPlugin = () =>
       workers: [await simulator()],
     },
   }));
+
+/** The product's `waitUntil` keeps an invocation running after its client left, so that the strict platform must see it. */
+const strictWaitUntil = {
+  name: "waitUntil of the strict platform",
+  enforce: "pre" as const,
+  resolveId: (module: string, importer = "") =>
+    module === "cloudflare:workers" && importer.startsWith(`${root}worker/src/`)
+      ? `${root}scripts/strict-platform/runtime-module.ts`
+      : null,
+};
 
 /**
  * Files with their own runtime, which costs two seconds of CPU per file. They configure Telegram or a trace collector, and the Worker reads its
@@ -93,12 +105,14 @@ const NODE_FILES = [
   "test/e2e/**/*.test.ts",
   "test/words/*.test.ts",
   "test/client/*.test.ts",
+  "test/memory/*.test.ts",
   "test/architecture.test.ts",
   "test/file-sizes.test.ts",
   "test/zod.test.ts",
 ];
 
 const NO_SECRETS = "test/support/no-secrets.ts";
+const STRICT_PLATFORM = "test/support/strict-platform.ts";
 
 export default defineConfig({
   root,
@@ -115,7 +129,7 @@ export default defineConfig({
     },
     projects: [
       {
-        plugins: [workerPlugin()],
+        plugins: [strictWaitUntil, workerPlugin()],
         test: {
           name: "worker",
           include: [release === "" ? "test/**/*.test.ts" : "test/upgrade/record/release.ts"],
@@ -123,16 +137,16 @@ export default defineConfig({
           // Reloading the Worker for each file took half of the suite's time. new-file.ts resets the state after the previous file.
           isolate: false,
           // A recording keeps the suite's secrets, because later tests use them.
-          setupFiles: release === "" ? ["test/support/new-file.ts", NO_SECRETS] : [],
+          setupFiles: release === "" ? [STRICT_PLATFORM, "test/support/new-file.ts", NO_SECRETS] : [],
           testTimeout: 60_000,
         },
       },
       {
-        plugins: [workerPlugin()],
+        plugins: [strictWaitUntil, workerPlugin()],
         test: {
           name: "worker-own-runtime",
           include: release === "" ? OWN_RUNTIME : [],
-          setupFiles: [NO_SECRETS],
+          setupFiles: [STRICT_PLATFORM, NO_SECRETS],
           testTimeout: 60_000,
         },
       },

@@ -1,5 +1,5 @@
 /** The command line of `npm start`. No I/O. */
-import { PATH, readOptions as read, integerFrom } from "../lib/options.ts";
+import { PATH, readOptions as read, integerFrom, oneOf } from "../lib/options.ts";
 import { UserError } from "./user-error.js";
 
 const DEFAULT_PORT = 8787;
@@ -17,6 +17,8 @@ export const COMMAND_LINE = {
     "no-demo": { help: "do not add demo books and a demo project" },
     watch: { help: "rebuild when a source file changes (npm run dev)" },
     logs: { help: "show all log lines unchanged, not only warnings and errors" },
+    "strict-platform": { help: "enforce Cloudflare's limits" },
+    plan: { value: "PLAN", kind: oneOf(["paid", "free"]), help: "the plan of --strict-platform (paid)" },
   },
 } as const;
 
@@ -29,15 +31,19 @@ export interface Options {
   readonly demo: boolean;
   readonly watch: boolean;
   readonly logs: boolean;
+  /** Plan whose limits are enforced. null: local workerd's own limits. */
+  readonly strictPlan: "paid" | "free" | null;
 }
 
 /** null if --help is given. Throws `UserError` for invalid options. */
 export function readOptions(args: readonly string[]): Options | null {
   const given = read(COMMAND_LINE, args);
   if (given === null) return null;
-  const { port = DEFAULT_PORT, state = ".state", vars = ".dev.vars", "no-demo": noDemo, watch, logs } = given.values;
+  const { port = DEFAULT_PORT, state = ".state", vars = ".dev.vars", "no-demo": noDemo, watch, logs, plan } = given.values;
+  const isStrict = given.values["strict-platform"];
+  if (plan !== undefined && !isStrict) throw new UserError("--plan needs --strict-platform. Add --strict-platform.");
   const simulatorPort = given.values["simulator-port"] ?? port + 1;
   if (simulatorPort > LAST_PORT) throw new UserError(`--port is ${port}, the last port. Add --simulator-port.`);
   if (simulatorPort === port) throw new UserError(`--port and --simulator-port must differ (got ${port} for both).`);
-  return { port, simulatorPort, state, vars, demo: !noDemo, watch, logs };
+  return { port, simulatorPort, state, vars, demo: !noDemo, watch, logs, strictPlan: isStrict ? (plan ?? "paid") : null };
 }

@@ -6,5 +6,8 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const WORKER_CONFIG = `${ROOT}wrangler.jsonc`;
 export const SIMULATOR_CONFIG = `${ROOT}scripts/isbndb-simulator/wrangler.jsonc`;
 
+/** The Worker within Cloudflare's limits. Its settings say where the product is. */
+export const STRICT_WORKER = `${ROOT}scripts/strict-platform/worker.ts`;
+
 /** Name of the D1 binding. */
 export const DATABASE = "DB";

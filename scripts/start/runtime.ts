@@ -16,6 +16,8 @@ const ADDRESS_IN_USE = "Address already in use";
 interface RuntimeOptions {
   /** Path of a wrangler.jsonc. */
   readonly config: string;
+  /** Path of another entry point than the configured one. Its folder has a tsconfig.json. */
+  readonly entrypoint?: string;
   /** 0: the system chooses a free port. */
   readonly port: number;
   /** The command-line option that sets the port. Errors name it. */
@@ -51,6 +53,7 @@ export interface Runtime {
 /** Throws `UserError` if the configuration is unreadable, the build fails or the port is in use. */
 export async function startRuntime({
   config,
+  entrypoint,
   port,
   portOption = "",
   state,
@@ -81,6 +84,7 @@ export async function startRuntime({
   });
   const options = {
     config,
+    ...(entrypoint === undefined ? {} : { entrypoint, build: { tsconfig: resolve(dirname(entrypoint), "tsconfig.json") } }),
     // Keeps wrangler from reading .dev.vars and .env files.
     envFiles: [devNull],
     bindings: Object.fromEntries(Object.entries(vars).map(([name, value]) => [name, { type: "secret_text" as const, value }])),

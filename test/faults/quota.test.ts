@@ -158,6 +158,8 @@ faultMatrix({
   arrange: async () => {
     await enforce();
     await publish();
+    // KV would refuse another write of the settings within a second.
+    later(1_000);
   },
   use: async (_, world) =>
     changeSettings(world, { enforcement: "observe" }, async () =>

@@ -40,6 +40,8 @@ describe("npm start refuses", () => {
     [["--simulator-port=65536"], `--simulator-port must be a whole number from 1 to 65535 (got "65536").`],
     [["--port=9000", "--simulator-port=9000"], `--port and --simulator-port must differ (got 9000 for both).`],
     [["--port=65535"], `--port is 65535, the last port. Add --simulator-port.`],
+    [["--plan=free"], `--plan needs --strict-platform. Add --strict-platform.`],
+    [["--strict-platform", "--plan=pro"], `--plan must be one of paid, free (got "pro").`],
     [["--vars="], `--vars must be a path (got "").`],
   ])("%j", (options, sentence) => {
     expect(() => readOptions(options)).toThrow(new UserError(sentence));

@@ -6,6 +6,7 @@ import { vi } from "vitest";
 import type { QuotaLedger } from "../../worker/src/index.ts";
 import { newInstance } from "./bindings.ts";
 import { createTables } from "./empty-database.ts";
+import { isbnNumber } from "./isbn.ts";
 import { notOurs } from "./secret-watch.ts";
 import { JobQueue } from "../../worker/src/jobs/enqueue.ts";
 import type { JobRow } from "../../worker/src/store/jobs/jobs.ts";
@@ -24,6 +25,8 @@ declare global {
       SIMULATOR: Fetcher;
       /** "true" in `npm run test:soak`. */
       TEST_SOAK: string;
+      /** All tests run within Cloudflare's limits. */
+      TEST_STRICT_PLATFORM: boolean;
       TEST_MIGRATIONS: D1Migration[];
       /** The recording target of `npm run record-release`, if any. */
       TEST_RELEASE: string;
@@ -32,6 +35,8 @@ declare global {
     }
   }
 }
+
+export { isbnNumber };
 
 export const ADMIN_TOKEN = "test-admin-token-0123456789";
 
@@ -204,13 +209,6 @@ export async function concurrently<Result>(count: number, clients: number, work:
   };
   await Promise.all(Array.from({ length: clients }, client));
   return results;
-}
-
-/** The nth of very many valid ISBN-13s. */
-export function isbnNumber(n: number): string {
-  const body = `978${String(100_000_000 + n)}`;
-  const sum = Array.from(body).reduce((total, digit, index) => total + Number(digit) * (index % 2 === 0 ? 1 : 3), 0);
-  return `${body}${(10 - (sum % 10)) % 10}`;
 }
 
 export const isbns = (from: number, count: number): string[] => Array.from({ length: count }, (_, index) => isbnNumber(from + index));

@@ -24,7 +24,7 @@ export class Coordinator {
     });
     const { output } = command;
     const found = (pattern: RegExp) => pattern.exec(output)?.[1] ?? "";
-    this.url = found(/API +(\S+)/u);
+    this.url = found(/ {2}API {2,}(\S+)/u);
     this.simulatorUrl = found(/Simulator +(\S+)\/_simulator/u);
     this.token = found(/Admin token +(\S+)/u);
     this.key = found(/Demo API key +(\S+)/u);

@@ -52,9 +52,15 @@ export async function getObject({ backups }: Bucket, key: string): Promise<Uint8
   });
 }
 
-/** All objects of a backup by key, with the size and the hash that R2 stored. */
-export async function objectsOf({ backups }: Bucket, backup: Named): Promise<ReadonlyMap<string, { size: number; sha256: string | null }>> {
-  const found = new Map<string, { size: number; sha256: string | null }>();
+/** An object in R2. The hash is null if the list does not contain it: R2 does not promise that it does. */
+export interface ListedObject {
+  readonly size: number;
+  readonly sha256: string | null;
+}
+
+/** All objects of a backup by key. */
+export async function objectsOf({ backups }: Bucket, backup: Named): Promise<ReadonlyMap<string, ListedObject>> {
+  const found = new Map<string, ListedObject>();
   let cursor: string | undefined;
   do {
     const from = cursor === undefined ? {} : { cursor };
@@ -63,6 +69,12 @@ export async function objectsOf({ backups }: Bucket, backup: Named): Promise<Rea
     cursor = page.truncated ? page.cursor : undefined;
   } while (cursor !== undefined);
   return found;
+}
+
+/** The hash that R2 stored with an object. null: the object or its hash does not exist. */
+export async function storedHash({ backups }: Bucket, key: string): Promise<string | null> {
+  const found = await inBucket(async () => backups.head(key));
+  return found?.checksums.toJSON().sha256 ?? null;
 }
 
 /** Removes all objects of a backup, or keeps the manifest and the parts of one freeze. Idempotent. */

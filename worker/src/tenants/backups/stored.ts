@@ -8,7 +8,7 @@ import { contentsOfParts, listDocuments, listParts } from "../../store/backups/p
 import type { BackupDocument, BackupPart } from "../../store/backups/parts.ts";
 import type { Contents, TableSummary } from "../../tenant-database/index.ts";
 import { MAX_DOCUMENT_BYTES } from "../../telegram/index.ts";
-import { getObject, objectsOf } from "./bucket.ts";
+import { getObject, objectsOf, storedHash } from "./bucket.ts";
 import type { Source } from "./source.ts";
 
 type Reading = Pick<Deps, "db" | "backups" | "telegram">;
@@ -64,7 +64,7 @@ export class StoredParts {
     const objects = await objectsOf(this.#deps, this.#backup);
     for (const part of await this.parts()) {
       const object = objects.get(part.key);
-      if (object?.size === part.stored_bytes && object.sha256 === part.sha256) continue;
+      if (object?.size === part.stored_bytes && (object.sha256 ?? (await storedHash(this.#deps, part.key))) === part.sha256) continue;
       if ((await this.#documentOf(part)) === null) throw damaged(part.number);
     }
   }
