@@ -11,8 +11,8 @@ import type { Reply, World } from "./harness/index.ts";
 import { currentStatus, ledger, numberOf, settingsInKv, today } from "./harness/stores.ts";
 import { resultOf } from "./words.ts";
 
-/** The ledger publishes at most every 5 s, and each key of KV at most once a second. */
-const NEXT_SNAPSHOT_MS = 6_000;
+/** The ledger publishes at most every 30 s, and reads the settings in KV at most every 61 s. */
+const NEXT_SNAPSHOT_MS = 62_000;
 /** An instance caches the enforcement switch for 10 s. */
 const SWITCH_EXPIRED_MS = 11_000;
 

@@ -15,7 +15,7 @@ describe("a ledger without data", () => {
     await put("/api/quota/settings", { daily_limit: 14_000 });
     await enrichOne(1);
     await post("/api/quota/reservations", { calls: 40, caller: "x" });
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     await emptyLedger();
     expect(await quotaStatus()).toMatchObject({
@@ -32,7 +32,7 @@ describe("a ledger without data", () => {
 
   test("takes the provider's count if it is higher", async () => {
     await enrichOne(1);
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     await simulator.control("POST", "/spend", { calls: 500 });
     await emptyLedger();
@@ -49,7 +49,7 @@ describe("a ledger without data", () => {
 
   test("does not start with wrong limits if KV returned only a part", async () => {
     await put("/api/quota/settings", { daily_limit: 3_000 });
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     await emptyLedger();
     const read = env.QUOTA_KV.get.bind(env.QUOTA_KV) as unknown as (key: string, type: string) => Promise<unknown>;
@@ -62,11 +62,11 @@ describe("a ledger without data", () => {
 
   test("started without KV, takes the limits from KV later and overwrites nothing", async () => {
     await put("/api/quota/settings", { daily_limit: 3_000 });
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     await emptyLedger();
     expect(await callWith({ QUOTA_KV: brokenKv() }, "POST", "/api/quota/reservations", { calls: 1 })).toMatchObject({ status: 201 });
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     expect(await quotaStatus()).toMatchObject({ daily_limit: 3_000 });
     expect(await env.QUOTA_KV.get("settings:isbndb", "json")).toMatchObject({ overrides: { dailyLimit: 3_000 } });
@@ -74,7 +74,7 @@ describe("a ledger without data", () => {
 
   test("started without KV, keeps changes by operators until KV answers", async () => {
     await put("/api/quota/settings", { daily_limit: 3_000, safety_buffer: 100 });
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     await emptyLedger();
     await callWith({ QUOTA_KV: brokenKv() }, "POST", "/api/quota/reservations", { calls: 1 });
@@ -109,7 +109,7 @@ describe("a ledger without data", () => {
 
   test("ignores yesterday's snapshot", async () => {
     await put("/api/quota/usage", { used: 9_000 });
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     passSeconds(86_400);
     await emptyLedger();
@@ -135,7 +135,7 @@ describe("a ledger without data", () => {
     await simulator.control("POST", "/spend", { calls: 5_000 });
     await enrichOne(1);
     await post("/api/quota/reset");
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     await emptyLedger();
     expect(await quotaStatus()).toMatchObject({ used: 0 });

@@ -39,14 +39,14 @@ describe("enforcement off", () => {
     await put("/api/quota/settings", { enforcement: "enforce" });
     expect((await enrichOne(3)).status).toBe(503);
     vi.restoreAllMocks();
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     expect(await quotaStatus()).toMatchObject({ enforcement: "enforce" });
   });
 
   test("an instance without a cached switch reads it from KV if the ledger is unavailable", async () => {
     await put("/api/quota/settings", { enforcement: "off" });
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     failLedger();
     const otherKv = { get: env.QUOTA_KV.get.bind(env.QUOTA_KV) } as unknown as KVNamespace;

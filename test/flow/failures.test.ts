@@ -2,6 +2,8 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { QuotaLedger } from "../../worker/src/index.ts";
+import { LedgerClient } from "../../worker/src/quota/client.ts";
+import { QuotaKv } from "../../worker/src/quota/snapshot.ts";
 import { freshLedger, get, isbnNumber, ledger, post, put, quotaStatus, simulator } from "../support/worker.ts";
 import { enrichOne, publish, passSeconds, failLedger, callWith } from "./support.ts";
 
@@ -85,6 +87,27 @@ describe("with the ledger failing", () => {
     expect(answer).toMatchObject({ status: 200, body: { api_calls: 1 } });
     expect(calls()).toBe(2);
     expect(await quotaStatus()).toMatchObject({ used: 1, reserved: 0 });
+  });
+
+  test("a ledger that moves is retried after 50 and 200 ms with jitter, and then reported", async () => {
+    const pauses: number[] = [];
+    const attempts = vi.fn<() => Promise<never>>(async () => Promise.reject(Object.assign(new Error("moved"), { retryable: true })));
+    const client = new LedgerClient({
+      namespace: { getByName: () => ({ status: attempts }) } as unknown as typeof env.QUOTA_LEDGER,
+      provider: "isbndb",
+      kv: new QuotaKv(env.QUOTA_KV, "isbndb"),
+      readProviderCount: async () => ({ kind: "failed" }),
+      clock: () => Date.now(),
+      sleep: async (ms) => void pauses.push(ms),
+    });
+    for (let n = 0; n < 10; n += 1) await expect(client.call("status", "by_project")).rejects.toMatchObject({ code: "quota_unavailable" });
+    expect(attempts).toHaveBeenCalledTimes(30);
+    const [first, second] = [0, 1].map((nth) => pauses.filter((_, index) => index % 2 === nth));
+    expect({ first: first?.every((ms) => ms >= 50 && ms <= 100), second: second?.every((ms) => ms >= 200 && ms <= 400) }).toEqual({
+      first: true,
+      second: true,
+    });
+    expect(new Set(pauses).size).toBeGreaterThan(10);
   });
 
   test("an overloaded ledger is not retried", async () => {

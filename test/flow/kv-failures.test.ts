@@ -24,11 +24,11 @@ describe("with KV failing", () => {
   test("the ledger continues, and publishes when KV is back", async () => {
     const put = vi.spyOn(env.QUOTA_KV, "put").mockRejectedValue(new Error("KV PUT failed: 429"));
     await enrichOne(1);
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     expect(await quotaStatus()).toMatchObject({ used: 1, source: "ledger" });
     put.mockRestore();
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     expect((await get("/api/quota/status?fresh=false")).body).toMatchObject({ source: "snapshot", used: 1 });
   });
@@ -38,7 +38,7 @@ describe("with KV failing", () => {
     const later = { overrides: {}, enforcement: { value: "off", changedAt: Date.now() + 60_000 } };
     await env.QUOTA_KV.put("settings:isbndb", JSON.stringify(later));
     vi.spyOn(env.QUOTA_KV, "get").mockRejectedValue(new Error("KV GET failed"));
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     vi.restoreAllMocks();
     expect(await env.QUOTA_KV.get("settings:isbndb", "json")).toEqual(later);
@@ -49,7 +49,7 @@ describe("with KV failing", () => {
 
   test("a KV that hangs delays no request for long", async () => {
     await enrichOne(1);
-    passSeconds(6);
+    passSeconds(62);
     await publish();
     failLedger();
     const hang = async () => new Promise<never>(() => undefined);
@@ -72,7 +72,7 @@ describe("with KV failing", () => {
     for (let round = 0; round < 40; round += 1) {
       await put("/api/quota/settings", { background_floor: round });
       await post("/api/quota/reservations", { calls: 1 });
-      passSeconds(0.25);
+      passSeconds(5);
       await publish();
     }
     const pauses = writes.map(({ key, at }, index) => at - (writes.slice(0, index).findLast((write) => write.key === key)?.at ?? 0));

@@ -29,9 +29,12 @@ beforeEach(async () => freshStart());
 
 describe("a share is never exceeded", () => {
   const call = async (caller: string, share: number | null, index: number) =>
-    payFor(deps(), { cost: { calls: 1 }, caller, priority: "interactive", share }, async (options) =>
-      deps().isbndb.books([isbnNumber(index)], options),
-    );
+    payFor(deps(), {
+      spending: { cost: { calls: 1 }, caller, priority: "interactive", share },
+      records: 1,
+      send: async (options) => deps().isbndb.books([isbnNumber(index)], options),
+      keep: async (paid) => paid,
+    });
 
   test("200 concurrent calls of a project with a share of 60 send exactly 60, while another project spends", async () => {
     const answers = await concurrently(300, 40, async (index) =>

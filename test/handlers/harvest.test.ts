@@ -24,7 +24,7 @@ describe("the harvest as a job", () => {
     return Promise.all((await jobsOf()).map(async ({ id }) => read(id)));
   };
 
-  test("continues with a new job per 60 requests until no target is due, and processes each target once", async () => {
+  test("continues with a new job before D1 refuses statements, and processes each target once", async () => {
     const authors = Array.from({ length: 125 }, (_, n) => `Chained Author ${n}`);
     await post("/api/harvest/targets", { authors });
     await tick("*/30 * * * *", "2031-05-14T14:00:00Z");
@@ -38,7 +38,7 @@ describe("the harvest as a job", () => {
     }
     const runs = jobs.map(({ result }) => (result as { run: { targets: number; calls: number; stopped: string } }).run);
     expect(runs.map(({ stopped }) => stopped)).toEqual(["enough_for_one_run", "enough_for_one_run", "nothing_due"]);
-    expect(runs.slice(0, 2).map(({ calls }) => calls)).toEqual([60, 60]);
+    expect(runs.slice(0, 2).every(({ calls }) => calls >= 50 && calls <= 75)).toBe(true);
     expect(runs.reduce((sum, { targets }) => sum + targets, 0)).toBe(125);
     expect(jobs.map(({ requested_by }) => requested_by)).toEqual(["cron", `job:${jobs[0]?.id}`, `job:${jobs[1]?.id}`]);
     expect(jobs.map(({ payload }) => payload)).toEqual([{}, { until: "2031-05-14T14:28:00.000Z" }, { until: "2031-05-14T14:28:00.000Z" }]);

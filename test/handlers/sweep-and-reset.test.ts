@@ -8,6 +8,7 @@ import { HANDLERS } from "../../worker/src/handlers/index.ts";
 import worker from "../../worker/src/index.ts";
 import { JOBS } from "../../worker/src/jobs/catalog.ts";
 import { jobLog } from "../../worker/src/jobs/job-log.ts";
+import { CountedDatabase } from "../../worker/src/store/statements.ts";
 import { freshStart, get, post, setClock } from "../support/worker.ts";
 import { ended } from "../jobs/support.ts";
 import type { Job } from "../jobs/support.ts";
@@ -113,6 +114,29 @@ describe("the sweep as a job", () => {
     const { status, body } = await post<{ errors: { path: string }[] }>("/api/jobs", { type: "check_usage_limits", payload });
     expect({ status, paths: body.errors.map((error) => error.path) }).toEqual({ status: 400, paths: [path] });
     expect(await jobs("check_usage_limits")).toEqual([]);
+  });
+
+  test("continues as a new job if the statements of D1 are used up, and checks each project once", async () => {
+    const ids = JSON.stringify(Array.from({ length: 4_001 }, (_, index) => `p${String(index).padStart(5, "0")}`));
+    const caps = JSON.stringify(["db_queries_per_day", "realtime_connections", "storage_uploads_per_day", "function_invocations_per_day"]);
+    await env.DB.batch([
+      env.DB.prepare(`INSERT INTO projects (id, organization_id, name, changed_by, created_at, updated_at)
+        SELECT value, 'org', value, 'test', 1, 1 FROM json_each(?)`).bind(ids),
+      env.DB.prepare(`INSERT INTO caps (project_id, cap_type, value, updated_at)
+        SELECT p.value, c.value, 100, 1 FROM json_each(?1) AS p, json_each(?2) AS c`).bind(ids, caps),
+    ]);
+    vi.spyOn(CountedDatabase.prototype, "isUsedUp", "get").mockReturnValue(true);
+    const results: { projects_checked: number; next: string | null }[] = [];
+    let job = await run("check_usage_limits");
+    for (;;) {
+      const result = job.result as (typeof results)[number];
+      results.push(result);
+      if (result.next === null) break;
+      job = await ended(result.next);
+    }
+    vi.restoreAllMocks();
+    // The last job finds no further page.
+    expect(results.map(({ projects_checked }) => projects_checked)).toEqual([2_000, 2_000, 1, 0]);
   });
 
   test("ten thousand projects with four caps each need a few statements per page, and a failed page is retried", async () => {

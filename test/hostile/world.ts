@@ -21,7 +21,7 @@ export interface World {
 const instance = { status: async () => ({ status: "queued" }), terminate: async () => undefined };
 const JOBS = {
   create: async () => instance,
-  createBatch: async () => [],
+  createBatch: async ({ instances }: { instances: { id: string }[] }) => ({ created: instances, errors: [] }),
   get: async () => instance,
   deleteBatch: async () => undefined,
 };

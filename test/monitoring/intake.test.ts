@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { CountedDatabase } from "../../worker/src/store/statements.ts";
 import { env } from "cloudflare:workers";
 import { callWith, postWith } from "../routes/support.ts";
 import { freshStart, get, post, setClock } from "../support/worker.ts";
@@ -153,9 +154,11 @@ describe("when something fails", () => {
       asOf: null,
     } as const;
     const { db } = watchedDb((trip) => (trip.some((sql) => sql.includes("INTO abuse_detections")) ? "after" : null));
-    await expect(autoSuspend({ db, clock: () => Date.now() }, question)).rejects.toThrow("The database did not answer.");
+    await expect(autoSuspend({ db: new CountedDatabase(db), clock: () => Date.now() }, question)).rejects.toThrow(
+      "The database did not answer.",
+    );
     await setClock("2031-05-14T14:53:11Z");
-    expect(await autoSuspend({ db: env.DB, clock: () => Date.now() }, question)).toMatchObject({
+    expect(await autoSuspend({ db: new CountedDatabase(env.DB), clock: () => Date.now() }, question)).toMatchObject({
       decision: "suspended",
       as_of: "2031-05-14T14:03:00Z",
     });
@@ -175,10 +178,10 @@ describe("when something fails", () => {
       enforce: true,
       asOf: null,
     } as const;
-    const first = await autoSuspend({ db: env.DB, clock: () => Date.now() }, question);
+    const first = await autoSuspend({ db: new CountedDatabase(env.DB), clock: () => Date.now() }, question);
     await usual("mine", 100);
     await askedTwice("mine", { requests: 1_001 });
-    expect(await autoSuspend({ db: env.DB, clock: () => Date.now() }, question)).toEqual(first);
+    expect(await autoSuspend({ db: new CountedDatabase(env.DB), clock: () => Date.now() }, question)).toEqual(first);
     expect([first?.decision, await suspended("mine")]).toEqual(["insufficient", []]);
   });
 
@@ -204,7 +207,9 @@ describe("when something fails", () => {
       enforce: true,
       asOf: null,
     } as const;
-    expect(await autoSuspend({ db, clock: () => Date.now() }, question)).toMatchObject({ decision: "already_suspended" });
+    expect(await autoSuspend({ db: new CountedDatabase(db), clock: () => Date.now() }, question)).toMatchObject({
+      decision: "already_suspended",
+    });
     expect(await suspended("mine")).toEqual(["admin"]);
   });
 });

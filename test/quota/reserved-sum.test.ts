@@ -34,7 +34,7 @@ it("without reservations and with everything published, no alarm is set for a re
   await freshStart("2031-05-14T14:03:00Z");
   await post("/api/quota/reservations", { id: "released", calls: 4, ttl_seconds: 60 });
   await call("DELETE", "/api/quota/reservations/released");
-  await setClock("2031-05-14T14:03:20Z");
+  await setClock("2031-05-14T14:04:02Z");
   await runDurableObjectAlarm(ledger());
   const alarm = await runInDurableObject(ledger(), async (_, { storage }) => storage.getAlarm());
   expect(alarm).toBeNull();

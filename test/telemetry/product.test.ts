@@ -183,8 +183,14 @@ describe("calls at the same time", () => {
     await deps.trace.span("root", {}, async (trace) => {
       await Promise.all(
         Array.from({ length: 6 }, async (_, index) =>
-          payFor({ ...deps, trace }, { cost: { calls: 1 }, caller: `caller-${index}`, priority: "interactive" }, async (options) =>
-            deps.isbndb.books([isbnNumber(index)], options),
+          payFor(
+            { ...deps, trace },
+            {
+              spending: { cost: { calls: 1 }, caller: `caller-${index}`, priority: "interactive" },
+              records: 1,
+              send: async (options) => deps.isbndb.books([isbnNumber(index)], options),
+              keep: async (paid) => paid,
+            },
           ),
         ),
       );

@@ -8,6 +8,7 @@ import { JobRelay } from "./jobs/relay.ts";
 import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager, RefusalMemory } from "./quota/index.ts";
 import type { ProviderCount, ProviderReport } from "./quota/index.ts";
 import { ServiceRegistry } from "./services/registration.ts";
+import { CountedDatabase } from "./store/statements.ts";
 import { traceFrom } from "./telemetry/index.ts";
 import type { RootTrace, Trace } from "./telemetry/index.ts";
 import { TelegramClient } from "./telegram/index.ts";
@@ -23,7 +24,8 @@ export interface Deps {
   readonly config: Config;
   /** Epoch milliseconds. */
   readonly clock: () => number;
-  readonly db: D1Database;
+  /** Counts the statements of this invocation. */
+  readonly db: CountedDatabase;
   readonly isbndb: IsbndbClient;
   readonly quota: QuotaManager;
   readonly quotaAdmin: QuotaAdmin;
@@ -42,7 +44,12 @@ export interface Deps {
   readonly telegram: TelegramClient | null;
   /** Clients of the services that are notified of new projects. */
   readonly services: ServiceRegistry;
+  /** Lets work finish if the client disconnects, which cancels the rest of the request. */
+  readonly keepAlive: (work: Promise<unknown>) => void;
 }
+
+/** Parts of one invocation. All steps of a job share their database, because they may share the platform's limit. */
+export type Invocation = Pick<Deps, "db" | "keepAlive">;
 
 /** The account's state according to the provider's response. */
 export function providerReport({ requestedAt, receivedAt, daily, rate }: CallReport): ProviderReport {
@@ -63,18 +70,33 @@ function quotaKnowledgeOf(namespace: KVNamespace, kv: QuotaKv): Believed {
   return known;
 }
 
-type Services = Omit<Deps, "trace">;
+type Services = Omit<Deps, "trace" | "jobs" | "relay" | keyof Invocation>;
 
 /** Services of the previous request, reused because they contain no request state and bindings never change. */
 const serviceCache = new WeakMap<object, Services>();
 
+/** Only requests can be cancelled by a client. */
+const NEVER_CANCELLED = (): void => undefined;
+
 /** `traceparent`: the trace to continue. Without it a new trace starts. Throws `ConfigError` if the configuration is invalid. */
-export function createDeps(env: Env, clock: () => number, traceparent?: string | null): Deps & { readonly trace: RootTrace } {
+export function createDeps(
+  env: Env,
+  clock: () => number,
+  traceparent?: string | null,
+  { db = new CountedDatabase(env.DB), keepAlive = NEVER_CANCELLED }: Partial<Invocation> = {},
+): Deps & { readonly trace: RootTrace } {
   const before = serviceCache.get(env);
   const services = before?.clock === clock ? before : createServices(env, clock);
   serviceCache.set(env, services);
   const { telemetry, secrets } = services.config;
-  return { ...services, trace: traceFrom(traceparent, telemetry, { clock, secrets }) };
+  return {
+    ...services,
+    db,
+    keepAlive,
+    jobs: new JobQueue({ db, workflow: env.JOBS, clock }),
+    relay: new JobRelay({ db, workflow: env.JOBS, clock }),
+    trace: traceFrom(traceparent, telemetry, { clock, secrets }),
+  };
 }
 
 function createServices(env: Env, clock: () => number): Services {
@@ -103,13 +125,10 @@ function createServices(env: Env, clock: () => number): Services {
   return {
     config,
     clock,
-    db: env.DB,
     isbndb,
     quota: new QuotaManager({ ...shared, configuredEnforcement: config.quota.enforcement }),
     quotaAdmin: new QuotaAdmin(shared),
     readProviderCount,
-    jobs: new JobQueue({ db: env.DB, workflow: env.JOBS, clock }),
-    relay: new JobRelay({ db: env.DB, workflow: env.JOBS, clock }),
     tenantDatabases: new TenantDatabases(env.TENANT_DATABASE),
     backups: env.BACKUPS,
     telegram: config.telegram === null ? null : new TelegramClient(config.telegram),

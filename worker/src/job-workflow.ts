@@ -11,6 +11,7 @@ import { readJobParams } from "./jobs/job-params.ts";
 import type { JobParams } from "./jobs/job-params.ts";
 import { JobRun } from "./jobs/job-run.ts";
 import type { JobExecutionResult, JobRunOptions } from "./jobs/job-run.ts";
+import { CountedDatabase } from "./store/statements.ts";
 import { dispatchInBackground } from "./tenants/webhooks/dispatch.ts";
 import { jobEnded, jobStep, placeOfJob } from "./telemetry/index.ts";
 
@@ -24,20 +25,21 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
     const params = readJobParams(given);
     const { type, maxTries, scheduledFor, delayUntil, createdAt, requestId, traceId, traceparent } = params;
     const log = jobLog(type, { job_id: id, job_type: type, request_id: requestId, trace_id: traceId });
+    const db = new CountedDatabase(this.env.DB);
     const kind = isJobType(type) ? JOBS[type] : GONE;
     const job = { id, type };
     // The job's position in the requester's trace, the same after every interruption.
     const place = await placeOfJob(traceparent, id);
     const onEnd: JobRunOptions["onEnd"] = ({ status, error: message }) => {
-      const { trace } = createDeps(this.env, clock, traceparent);
+      const { trace } = createDeps(this.env, clock, traceparent, { db });
       const error = message === null ? null : { type: "job_failed", message };
       jobEnded(trace, place, job, { status, error, startedAt: createdAt, endedAt: clock() });
     };
-    const run = new JobRun({ id, db: this.env.DB, clock, steps, log, onEnd, policy: { ...kind, tries: maxTries } });
+    const run = new JobRun({ id, db, clock, steps, log, onEnd, policy: { ...kind, tries: maxTries } });
     return run.toEnd(async () => {
       if (delayUntil !== null) await run.sleepUntil("delay", delayUntil);
       if (!isJobType(type)) return { success: false, error: `The job type ${type} no longer exists.` };
-      const deps = createDeps(this.env, clock, place);
+      const deps = createDeps(this.env, clock, place, { db });
       const result = await handle(type, params.payload, {
         id,
         type,
@@ -49,7 +51,7 @@ export class JobWorkflow extends WorkflowEntrypoint<Env, JobParams> {
         traceparent: place,
         step: async (name, work) =>
           run.step(name, async (attempt) => {
-            const stepDeps = createDeps(this.env, clock, place);
+            const stepDeps = createDeps(this.env, clock, place, { db });
             return jobStep(stepDeps.trace, { job, step: name, attempt }, async (span) => work(attempt, { ...stepDeps, trace: span }));
           }),
         sleepUntil: async (name, time) => run.sleepUntil(name, time),

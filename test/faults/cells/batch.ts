@@ -18,7 +18,7 @@ export const batch: FlowTable = {
         ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
         ["nonsense", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
         ["minute", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 1 enriched", 1],
-        ["restarts", "200: 1 enriched", 0, 2, 1, 1, 0, "200: 1 cached", 0],
+        ["restarts", "200: 1 enriched", 0.05, 2, 1, 1, 0, "200: 1 cached", 0],
       ],
     },
     {
@@ -32,7 +32,7 @@ export const batch: FlowTable = {
         ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
         ["nonsense", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
         ["minute", "200: 1 enriched", 0, 1, 1, 0, 1, "200: 1 cached", 0],
-        ["restarts", "200: 1 enriched", 0, 2, 1, 1, 0, "200: 1 cached", 0],
+        ["restarts", "200: 1 enriched", 0.05, 2, 1, 1, 0, "200: 1 cached", 0],
       ],
     },
     {
@@ -59,8 +59,8 @@ export const batch: FlowTable = {
         ["hangs", "200: 1 failed", 30, 1, 1, 1, 0, "200: 1 enriched", 1],
         ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
         ["nonsense", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
-        ["minute", "200: 1 failed", 0, 1, 1, 1, 0, "200: 1 enriched", 1],
-        ["restarts", "200: 1 failed", 0, 1, 1, 1, 0, "200: 1 enriched", 1],
+        ["minute", "200: 1 failed", 0.3, 3, 1, 1, 0, "200: 1 enriched", 1],
+        ["restarts", "200: 1 enriched", 0.1, 2, 1, 1, 0, "200: 1 cached", 0],
       ],
     },
     {
@@ -73,8 +73,8 @@ export const batch: FlowTable = {
         ["hangs", "200: 1 failed", 30, 1, 1, 1, 0, "200: 1 cached", 0],
         ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
         ["nonsense", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
-        ["minute", "200: 1 failed", 0, 1, 1, 1, 0, "200: 1 enriched", 1],
-        ["restarts", "200: 1 failed", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["minute", "200: 1 failed", 0.3, 3, 1, 1, 0, "200: 1 enriched", 1],
+        ["restarts", "200: 1 enriched", 0.1, 2, 1, 1, 0, "200: 1 cached", 0],
       ],
     },
     {

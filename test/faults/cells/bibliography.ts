@@ -19,7 +19,7 @@ export const bibliography: FlowTable = {
         ["slow", "200: 2 enriched, complete", 1.5, 1, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["nonsense", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["minute", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["restarts", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
+        ["restarts", "200: 2 enriched, complete", 0.05, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
       ],
     },
     {
@@ -33,7 +33,7 @@ export const bibliography: FlowTable = {
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["nonsense", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["minute", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["restarts", "200: 2 enriched, complete", 0, 3, 2, 2, 0, "200: 2 known, cached, complete", 0],
+        ["restarts", "200: 2 enriched, complete", 0.05, 3, 2, 2, 0, "200: 2 known, cached, complete", 0],
       ],
     },
     {
@@ -48,7 +48,7 @@ export const bibliography: FlowTable = {
         ["slow", "200: 2 enriched, complete", 1.5, 1, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["nonsense", "200: 1 enriched, next page 2", 0, 1, 1, 1, 0, "200: 1 enriched, complete", 1],
         ["minute", "200: 1 enriched, next page 2", 0, 1, 1, 1, 0, "200: 1 enriched, complete", 1],
-        ["restarts", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
+        ["restarts", "200: 2 enriched, complete", 0.05, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
       ],
     },
     {
@@ -62,7 +62,7 @@ export const bibliography: FlowTable = {
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["minute", "200: 2 enriched, complete", 0, 2, 2, 0, 2, "200: 2 known, cached, complete", 0],
-        ["restarts", "200: 2 enriched, complete", 0, 3, 2, 2, 0, "200: 2 known, cached, complete", 0],
+        ["restarts", "200: 2 enriched, complete", 0.05, 3, 2, 2, 0, "200: 2 known, cached, complete", 0],
       ],
     },
     {
@@ -89,8 +89,8 @@ export const bibliography: FlowTable = {
         ["hangs", "200: 1 failed, next page 1", 30, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
-        ["minute", "200: 1 failed, next page 1", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
-        ["restarts", "200: 1 failed, next page 1", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
+        ["minute", "200: 1 failed, next page 1", 0.3, 3, 1, 1, 0, "200: 2 enriched, complete", 2],
+        ["restarts", "200: 2 enriched, complete", 0.1, 3, 2, 2, 0, "200: 2 known, cached, complete", 0],
       ],
     },
     {
@@ -103,8 +103,8 @@ export const bibliography: FlowTable = {
         ["hangs", "200: 1 failed, next page 1", 30, 1, 1, 1, 0, "200: 1 enriched, 1 known, complete", 2],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
-        ["minute", "200: 1 failed, next page 1", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
-        ["restarts", "200: 1 failed, next page 1", 0, 1, 1, 1, 0, "200: 1 enriched, 1 known, complete", 2],
+        ["minute", "200: 1 failed, next page 1", 0.3, 3, 1, 1, 0, "200: 2 enriched, complete", 2],
+        ["restarts", "200: 2 enriched, complete", 0.1, 3, 2, 2, 0, "200: 2 known, cached, complete", 0],
       ],
     },
     {
@@ -117,8 +117,8 @@ export const bibliography: FlowTable = {
         ["hangs", "200: 1 enriched, next page 1", 30, 1, 1, 1, 0, "200: 1 enriched, complete", 1],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
-        ["minute", "200: 1 enriched, next page 1", 0, 1, 1, 1, 0, "200: 1 enriched, 1 known, complete", 2],
-        ["restarts", "200: 1 enriched, next page 1", 0, 1, 1, 1, 0, "200: 1 enriched, complete", 1],
+        ["minute", "200: 1 enriched, next page 1", 0.3, 3, 1, 1, 0, "200: 1 enriched, 1 known, complete", 2],
+        ["restarts", "200: 2 enriched, complete", 0.1, 3, 2, 2, 0, "200: 2 known, cached, complete", 0],
       ],
     },
     {

@@ -19,7 +19,7 @@ export const newReleases: FlowTable = {
         ["slow", "200: 2 enriched, complete", 1.5, 1, 2, 2, 0, "200: 2 known, complete", 2],
         ["nonsense", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["minute", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["restarts", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
+        ["restarts", "200: 2 enriched, complete", 0.05, 2, 2, 2, 0, "200: 2 known, complete", 2],
       ],
     },
     {
@@ -33,7 +33,7 @@ export const newReleases: FlowTable = {
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, complete", 2],
         ["nonsense", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
         ["minute", "503 quota_unavailable", 0, 1, 0, 0, 0, "200: 2 enriched, complete", 2],
-        ["restarts", "200: 2 enriched, complete", 0, 3, 2, 2, 0, "200: 2 known, complete", 2],
+        ["restarts", "200: 2 enriched, complete", 0.05, 3, 2, 2, 0, "200: 2 known, complete", 2],
       ],
     },
     {
@@ -48,7 +48,7 @@ export const newReleases: FlowTable = {
         ["slow", "200: 2 enriched, complete", 1.5, 1, 2, 2, 0, "200: 2 known, complete", 2],
         ["nonsense", "200: 1 enriched, with a cursor", 0, 1, 1, 1, 0, "200: 1 enriched, complete", 1],
         ["minute", "200: 1 enriched, with a cursor", 0, 1, 1, 1, 0, "200: 1 enriched, complete", 1],
-        ["restarts", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
+        ["restarts", "200: 2 enriched, complete", 0.05, 2, 2, 2, 0, "200: 2 known, complete", 2],
       ],
     },
     {
@@ -62,7 +62,7 @@ export const newReleases: FlowTable = {
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, complete", 2],
         ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
         ["minute", "200: 2 enriched, complete", 0, 2, 2, 0, 2, "200: 2 known, complete", 2],
-        ["restarts", "200: 2 enriched, complete", 0, 3, 2, 2, 0, "200: 2 known, complete", 2],
+        ["restarts", "200: 2 enriched, complete", 0.05, 3, 2, 2, 0, "200: 2 known, complete", 2],
       ],
     },
     {
@@ -75,8 +75,8 @@ export const newReleases: FlowTable = {
         ["hangs", "200: 1 failed, with a cursor", 30, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, complete", 2],
         ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
-        ["minute", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
-        ["restarts", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
+        ["minute", "200: 1 failed, with a cursor", 0.3, 3, 1, 1, 0, "200: 2 enriched, complete", 2],
+        ["restarts", "200: 2 enriched, complete", 0.1, 3, 2, 2, 0, "200: 2 known, complete", 2],
       ],
     },
     {
@@ -89,8 +89,8 @@ export const newReleases: FlowTable = {
         ["hangs", "200: 1 failed, with a cursor", 30, 1, 1, 1, 0, "200: 1 enriched, 1 known, complete", 2],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, complete", 2],
         ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, complete", 2],
-        ["minute", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 2 enriched, complete", 2],
-        ["restarts", "200: 1 failed, with a cursor", 0, 1, 1, 1, 0, "200: 1 enriched, 1 known, complete", 2],
+        ["minute", "200: 1 failed, with a cursor", 0.3, 3, 1, 1, 0, "200: 2 enriched, complete", 2],
+        ["restarts", "200: 2 enriched, complete", 0.1, 3, 2, 2, 0, "200: 2 known, complete", 2],
       ],
     },
     {

@@ -74,7 +74,7 @@ export const projectBatch: FlowTable = {
         ["slow", "200: 1 enriched, 1 use counted", 1.5, 1, 1, 1, 0, "200: 1 cached, 1 use counted", 0],
         ["nonsense", "503 quota_unavailable, no use counted", 0, 1, 0, 0, 0, "200: 1 enriched, 1 use counted", 1],
         ["minute", "503 quota_unavailable, no use counted", 0, 1, 0, 0, 0, "200: 1 enriched, 1 use counted", 1],
-        ["restarts", "200: 1 enriched, 1 use counted", 0, 2, 1, 1, 0, "200: 1 cached, 1 use counted", 0],
+        ["restarts", "200: 1 enriched, 1 use counted", 0.05, 2, 1, 1, 0, "200: 1 cached, 1 use counted", 0],
       ],
     },
     {

@@ -19,7 +19,7 @@ export const recovery: FlowTable = {
         ["slow", "200: 1 enriched, usage restored by caller", 3, 2, 1, 1, 0, "200: 1 cached, usage restored by caller", 0],
         ["nonsense", "503 quota_unavailable, usage not restored yet", 0, 1, 0, 0, 0, "200: 1 enriched, usage restored by caller", 1],
         ["minute", "503 quota_unavailable, usage not restored yet", 0, 1, 0, 0, 0, "200: 1 enriched, usage restored by caller", 1],
-        ["restarts", "200: 1 enriched, usage restored by caller", 0, 3, 1, 1, 0, "200: 1 cached, usage restored by caller", 0],
+        ["restarts", "200: 1 enriched, usage restored by caller", 0.05, 3, 1, 1, 0, "200: 1 cached, usage restored by caller", 0],
       ],
     },
     {
@@ -33,7 +33,7 @@ export const recovery: FlowTable = {
         ["slow", "200: 1 enriched, usage restored by caller", 1.5, 1, 1, 1, 0, "200: 1 cached, usage restored by caller", 0],
         ["nonsense", "200: 1 enriched, usage restored by caller", 0, 1, 1, 1, 0, "200: 1 cached, usage restored by caller", 0],
         ["minute", "503 quota_unavailable, usage not restored yet", 0, 2, 0, 0, 0, "200: 1 enriched, usage restored by caller", 1],
-        ["restarts", "200: 1 enriched, usage restored by caller", 0, 2, 1, 1, 0, "200: 1 cached, usage restored by caller", 0],
+        ["restarts", "200: 1 enriched, usage restored by caller", 0.05, 2, 1, 1, 0, "200: 1 cached, usage restored by caller", 0],
       ],
     },
     {

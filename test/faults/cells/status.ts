@@ -19,7 +19,7 @@ export const status: FlowTable = {
         ["slow", "200 from the ledger", 1.5, 1, 0, 0, 0, "200 from the ledger", 0],
         ["nonsense", "200 from the snapshot, grants nothing", 0, 1, 0, 0, 0, "200 from the ledger", 0],
         ["minute", "200 from the snapshot, grants nothing", 0, 1, 0, 0, 0, "200 from the ledger", 0],
-        ["restarts", "200 from the ledger", 0, 2, 0, 0, 0, "200 from the ledger", 0],
+        ["restarts", "200 from the ledger", 0.05, 2, 0, 0, 0, "200 from the ledger", 0],
       ],
     },
   ],

@@ -32,6 +32,8 @@ export class PassingTime {
   install(): void {
     vi.spyOn(globalThis, "setTimeout").mockImplementation(((work: () => void, ms = 0) => this.#add(work, ms)) as never);
     vi.spyOn(globalThis, "clearTimeout").mockImplementation(((id?: number) => this.#remove(id)) as never);
+    // Pauses without jitter, so that every run takes the same time.
+    vi.spyOn(Math, "random").mockReturnValue(0);
     vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {
       const controller = new AbortController();
       this.#add(() => controller.abort(new DOMException("The operation timed out", "TimeoutError")), ms, true);

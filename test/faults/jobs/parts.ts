@@ -2,6 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
+import type { JobParams } from "../../../worker/src/jobs/job-params.ts";
 import type { Failures, FaultInjector } from "../harness/injector.ts";
 
 type Method = (...given: unknown[]) => Promise<unknown>;
@@ -51,13 +52,12 @@ export function wrapWorkflows(injector: FaultInjector, created: (id: string) => 
       return instance;
     }),
   );
-  vi.spyOn(env.JOBS, "createBatch").mockImplementation(async (all) =>
-    send("createBatch", all[0]?.id, async () => {
-      const instances = await createBatch(all);
-      for (const { id } of instances) created(id);
-      return instances;
-    }),
-  );
+  vi.spyOn(env.JOBS, "createBatch").mockImplementation((async (batch: { readonly instances: WorkflowInstanceCreateOptions<JobParams>[] }) =>
+    send("createBatch", batch.instances[0]?.id, async () => {
+      const result = await createBatch(batch);
+      for (const { id } of result.created) created(id);
+      return result;
+    })) as never);
   const remove = env.JOBS.deleteBatch.bind(env.JOBS);
   vi.spyOn(env.JOBS, "deleteBatch").mockImplementation(async (ids) => send("deleteBatch", ids[0], async () => remove(ids)));
   vi.spyOn(env.JOBS, "get").mockImplementation(async (id) => {

@@ -31,6 +31,8 @@ export class JobTime {
 
   /** Replaces all timers until the mocks are restored. */
   install(): void {
+    // Pauses without jitter, so that every run takes the same time.
+    vi.spyOn(Math, "random").mockReturnValue(0);
     vi.spyOn(globalThis, "setTimeout").mockImplementation(((work: () => void, ms = 0) => this.#add(work, ms)) as never);
     vi.spyOn(globalThis, "clearTimeout").mockImplementation(((id?: number) => this.#remove(id)) as never);
     vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {

@@ -6,12 +6,15 @@ import type { SweepRequest, SweptPage } from "../tenants/limits/sweep.ts";
 import { continueAs } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
-/** A page needs ten D1 queries. All steps of an instance may share the limit of 1,000, so the rest is a new job. */
-const MAX_PAGES = 60;
 /** Limits the job's result. The evaluations hold everything. */
 const MAX_DETAILS = 1_000;
 
-type Swept = SweptPage & { readonly last: string; readonly duration_ms: number };
+type Swept = SweptPage & {
+  readonly last: string;
+  readonly duration_ms: number;
+  /** Whether the rest must be a new job. Stored with the page, so that an interrupted job decides the same again. */
+  readonly is_enough?: boolean;
+};
 
 export const checkUsageLimitsHandler: JobHandler<"check_usage_limits"> = async (payload, job) => {
   const { project_ids = null, cap_types = null, enforce_limits, after } = payload;
@@ -22,14 +25,15 @@ export const checkUsageLimitsHandler: JobHandler<"check_usage_limits"> = async (
   });
   const unknown = project_ids === null || after !== undefined ? [] : await unknownProjects(project_ids, job);
   const pages: Swept[] = [];
-  for (let last = after ?? ""; pages.length < MAX_PAGES;) {
-    const page = await nextPage(pages.length + 1, request, last, job);
-    if (page === null) break;
-    pages.push(page);
-    ({ last } = page);
+  let rest: string | null = after ?? "";
+  while (rest !== null) {
+    const page: Swept | null = await nextPage(pages.length + 1, request, rest, job);
+    if (page !== null) pages.push(page);
+    if (page?.is_enough === true) break;
+    rest = page?.last ?? null;
   }
   const last = pages.at(-1)?.last;
-  const isWhole = pages.length < MAX_PAGES || last === undefined;
+  const isWhole = rest === null || last === undefined;
   const next = isWhole ? null : await continueAs("begin the next part", "check_usage_limits", { ...payload, after: last }, job);
   const data = { ...summed(pages, unknown), next };
   job.log.info(`Done: ${data.projects_checked} checked, ${data.projects_suspended} suspended, ${data.warnings_sent} warned`, {
@@ -44,7 +48,7 @@ async function nextPage(number: number, request: SweepRequest, after: string, jo
     const page = await usageSweepPage(deps.trace, async () => sweepPage(deps, request, after));
     if (page === null) return null;
     const { swept, last } = page;
-    return { ...swept, details: swept.details.slice(0, MAX_DETAILS), last, duration_ms: deps.clock() - began };
+    return { ...swept, details: swept.details.slice(0, MAX_DETAILS), last, duration_ms: deps.clock() - began, is_enough: deps.db.isUsedUp };
   });
 }
 

@@ -1,6 +1,11 @@
-/** `housekeeping`: relay, events, retention, and once an hour the provider's count. A failed part does not block the others. */
+/**
+ * `housekeeping`: relay, events, retention, and once an hour the provider's count. A failed part does not block the others. While the
+ * database accepts no jobs, the cron runs the retention and the relay without one.
+ */
 import type { Deps } from "../deps.ts";
 import { relaySignals } from "../monitoring/intake.ts";
+import { errorFields, log } from "../lib/log.ts";
+import { MINUTE_MS } from "../lib/time.ts";
 import { RETAINED_TABLES, removeExpired } from "../store/retention.ts";
 import type { Removal } from "../store/retention.ts";
 import { detectAbuse } from "../tenants/abuse/watch.ts";
@@ -53,6 +58,35 @@ export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider
   return failed.length === 0 ? { success: true, data } : { success: false, data, error: `These parts failed: ${failed.join(", ")}.` };
 };
 
+/** Ends well before the next tick, even if every query hangs. */
+const MAX_RECOVERY_MS = 2 * MINUTE_MS;
+
+/**
+ * Frees space in a database that refuses new rows. No job can be recorded there, so this runs without one. A full database still deletes.
+ * Returns the number of removed rows.
+ */
+export async function removeWithoutJob(deps: Deps): Promise<number> {
+  const until = deps.clock() + MAX_RECOVERY_MS;
+  let total = 0;
+  for (const [name, cleanup] of CLEANUPS) {
+    if (deps.clock() >= until || deps.db.isUsedUp) break;
+    total += (await withoutJob(name, async () => removeAll(deps, cleanup))) ?? 0;
+  }
+  // Needs some space, and starts the jobs that are recorded but have no instance.
+  await withoutJob("relay", async () => deps.relay.relay());
+  log.warn("Cleanup ran without a job", { removed: total });
+  return total;
+}
+
+async function withoutJob<Result>(part: string, work: () => Promise<Result>): Promise<Result | null> {
+  try {
+    return await work();
+  } catch (error) {
+    log.error("Cleanup without a job failed", { part, ...errorFields(error) });
+    return null;
+  }
+}
+
 async function wakeAll({ relay }: Deps, restartedAt: number): Promise<number> {
   let total = 0;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
@@ -68,7 +102,7 @@ async function removeAll(deps: Deps, cleanup: Cleanup): Promise<number> {
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const { removed, more } = await cleanup(deps);
     total += removed;
-    if (!more) break;
+    if (!more || deps.db.isUsedUp) break;
   }
   return total;
 }

@@ -123,7 +123,7 @@ export const JOBS = {
   harvest: {
     ...RETRYABLE,
     description:
-      "Fetches due targets in runs of at most 60 provider requests. Each run is its own job. Ends if no target is due, or at `until`",
+      "Fetches due targets in runs that stay within the database statements of an invocation. Each run is its own job. Ends if no target is due, or at `until`",
     payload: z.strictObject({
       until: z.iso.datetime().optional().describe("No run starts after this time. Default: 28 minutes after the scheduled time"),
     }),

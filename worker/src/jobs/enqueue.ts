@@ -5,6 +5,7 @@
 import { fieldErrors } from "../lib/field-errors.ts";
 import { Problem, invalidFields } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
+import type { Sleep } from "../lib/sleep.ts";
 import { claimStart, endJob, findJob, insertJob, insertJobs } from "../store/jobs/jobs.ts";
 import type { JobRow, NewJob } from "../store/jobs/jobs.ts";
 import { JOBS, isJobType } from "./catalog.ts";
@@ -60,6 +61,7 @@ interface JobQueueOptions {
   readonly db: D1Database;
   readonly workflow: Workflow<JobParams>;
   readonly clock: () => number;
+  readonly sleep?: Sleep;
 }
 
 export class JobQueue {
@@ -68,7 +70,7 @@ export class JobQueue {
 
   constructor(options: JobQueueOptions) {
     this.#options = options;
-    this.#instances = new Instances(options.workflow);
+    this.#instances = new Instances(options.workflow, options.sleep);
   }
 
   /**

@@ -1,6 +1,9 @@
 /** Workflow instances in the terms of the index. The only file that uses the binding. */
 import type { JobEnd } from "../store/jobs/jobs.ts";
 import { inTime } from "../lib/in-time.ts";
+import { errorFields, log } from "../lib/log.ts";
+import { sleep as realSleep } from "../lib/sleep.ts";
+import type { Sleep } from "../lib/sleep.ts";
 import { failureOf } from "./failure.ts";
 import type { JobParams } from "./job-params.ts";
 
@@ -19,16 +22,36 @@ const TIMEOUT_MS = 5_000;
 
 const withTimeout = async <Answer>(answer: Promise<Answer>): Promise<Answer> => inTime("Workflows", TIMEOUT_MS, answer);
 
-/** The platform's maximum for one creation. */
-const MAX_CREATED = 100;
+/** The platform creates 100 instances a second per workflow, and refuses the others. These are 80 a second. */
+const MAX_CREATED = 20;
+const CREATION_PAUSE_MS = 250;
+/** The platform accepts 1 MiB per creation. */
+const MAX_CREATED_BYTES = 800_000;
+/** A refused creation is repeated after the second in which too many were created. */
+const CREATION_ATTEMPTS = 3;
+const REFUSED_PAUSE_MS = 1_000;
 /** The platform's maximum for one deletion. */
 export const MAX_DELETED = 100;
 
+export interface NewInstance {
+  readonly id: string;
+  readonly params: JobParams;
+}
+
+export interface Creation {
+  /** Ids of the new instances. */
+  readonly created: readonly string[];
+  /** Ids that the platform refused to create. Existing instances are in neither list. */
+  readonly refused: readonly string[];
+}
+
 export class Instances {
   readonly #workflow: Workflow<JobParams>;
+  readonly #sleep: Sleep;
 
-  constructor(workflow: Workflow<JobParams>) {
+  constructor(workflow: Workflow<JobParams>, sleep = realSleep) {
     this.#workflow = workflow;
+    this.#sleep = sleep;
   }
 
   /** Creates one instance. Idempotent. */
@@ -36,16 +59,52 @@ export class Instances {
     try {
       await withTimeout(this.#workflow.create({ id, params, retention: RETENTION }));
     } catch (error) {
-      if (!/already.?exists/iu.test(failureOf(error).message)) throw error;
+      if (!EXISTS.test(failureOf(error).message)) throw error;
     }
   }
 
-  /** Creates many instances. Idempotent. */
-  async createMany(all: readonly { readonly id: string; readonly params: JobParams }[]): Promise<void> {
-    for (let from = 0; from < all.length; from += MAX_CREATED) {
-      const batch = all.slice(from, from + MAX_CREATED).map((each) => ({ ...each, retention: RETENTION }));
-      await withTimeout(this.#workflow.createBatch(batch));
+  /** Creates many instances, at the platform's pace. Idempotent. A refusal is logged. */
+  async createMany(all: readonly NewInstance[]): Promise<Creation> {
+    const created: string[] = [];
+    const refused: string[] = [];
+    for (const batch of batchesOf(all)) {
+      const left = await this.#createBatch(batch, created);
+      refused.push(...left);
+      // After the last full batch too, because the next call may follow immediately.
+      if (batch.length === MAX_CREATED) await this.#sleep(CREATION_PAUSE_MS);
     }
+    if (refused.length > 0) log.warn("Instances of jobs refused", { requested: all.length, refused: refused.length });
+    return { created, refused };
+  }
+
+  /** Adds the new ids to `created`. Returns the ids that were refused in each attempt. Throws if the platform fails in each. */
+  async #createBatch(batch: readonly NewInstance[], created: string[]): Promise<string[]> {
+    let rest = batch;
+    for (let attempt = 1; ; attempt += 1) {
+      const failure = await this.#createOnce(rest).then(
+        (done) => {
+          created.push(...done.created);
+          rest = rest.filter(({ id }) => !done.created.has(id) && !done.existing.has(id));
+          return null;
+        },
+        (error: unknown) => ({ error }),
+      );
+      if (failure === null && rest.length === 0) return [];
+      if (attempt >= CREATION_ATTEMPTS) {
+        if (failure !== null) throw failure.error;
+        return rest.map(({ id }) => id);
+      }
+      log.warn("Creating instances of jobs again", { attempt, instances: rest.length, ...(failure && errorFields(failure.error)) });
+      await this.#sleep(REFUSED_PAUSE_MS);
+    }
+  }
+
+  /** An instance that the answer does not name was not created: the platform may omit it without an error. */
+  async #createOnce(batch: readonly NewInstance[]): Promise<{ created: ReadonlySet<string>; existing: ReadonlySet<string> }> {
+    const instances = batch.map((each) => ({ ...each, retention: RETENTION }));
+    const { created, errors } = await withTimeout(this.#workflow.createBatch({ instances }));
+    const existing = errors.filter(({ message }) => EXISTS.test(message)).map(({ index }) => batch[index]?.id ?? "");
+    return { created: new Set(created.map(({ id }) => id)), existing: new Set(existing) };
   }
 
   /** `missing`: the instance does not exist. null: it has not ended. */
@@ -78,7 +137,7 @@ export class Instances {
     await withTimeout(instance.pause());
     for (let polls = 0; polls < PAUSE_POLLS; polls += 1) {
       if ((await withTimeout(instance.status())).status === "paused") break;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_POLL_MS));
+      await this.#sleep(PAUSE_POLL_MS);
     }
     await withTimeout(instance.resume());
     return null;
@@ -100,6 +159,28 @@ export class Instances {
     }
   }
 }
+
+const EXISTS = /already.?exists/iu;
+
+/** Splits instances by number and size. */
+function batchesOf(all: readonly NewInstance[]): NewInstance[][] {
+  const batches: NewInstance[][] = [];
+  let bytes = 0;
+  for (const instance of all) {
+    const size = utf8.encode(JSON.stringify(instance)).byteLength;
+    const last = batches.at(-1);
+    if (last === undefined || last.length === MAX_CREATED || bytes + size > MAX_CREATED_BYTES) {
+      batches.push([instance]);
+      bytes = size;
+    } else {
+      last.push(instance);
+      bytes += size;
+    }
+  }
+  return batches;
+}
+
+const utf8 = new TextEncoder();
 
 /** Result of an instance in the terms of the index. null: it has not ended. */
 function endOf({ status, output, error }: InstanceStatus): JobEnd | null {

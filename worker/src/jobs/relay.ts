@@ -4,7 +4,8 @@
  */
 import { DAY_MS, MINUTE_MS } from "../lib/time.ts";
 import { errorFields, log } from "../lib/log.ts";
-import { claimStart, deleteJobs, endJob, expiredJobs, markChecked, quietJobs } from "../store/jobs/jobs.ts";
+import type { Sleep } from "../lib/sleep.ts";
+import { claimStart, claimStarts, deleteJobs, endJob, expiredJobs, markChecked, quietJobs } from "../store/jobs/jobs.ts";
 import type { Expired, FinalStatus, JobEnd, JobRow } from "../store/jobs/jobs.ts";
 import { JOBS } from "./catalog.ts";
 import type { JobType } from "./catalog.ts";
@@ -18,11 +19,15 @@ const QUIET_MS = MINUTE_MS;
 const LOOK_EVERY_MS = 4 * MINUTE_MS;
 /** Jobs per pass. Each check is a request, and the next pass comes soon. */
 const MAX_LOOKS = 100;
+/** Jobs that never started need no look: creating an instance that exists changes nothing. 1,000 per pass, by slices that fit into memory. */
+const START_SLICE = 100;
+const MAX_START_SLICES = 10;
 
 interface JobRelayOptions {
   readonly db: D1Database;
   readonly workflow: Workflow<JobParams>;
   readonly clock: () => number;
+  readonly sleep?: Sleep;
 }
 
 export interface Relayed {
@@ -38,14 +43,39 @@ export class JobRelay {
 
   constructor(options: JobRelayOptions) {
     this.#options = options;
-    this.#instances = new Instances(options.workflow);
+    this.#instances = new Instances(options.workflow, options.sleep);
   }
 
   /** One pass over unfinished jobs without activity for a minute. */
   async relay(): Promise<Relayed> {
     const now = this.#options.clock();
     const jobs = await quietJobs(this.#options.db, { quietSince: now - QUIET_MS, checkedBefore: now - LOOK_EVERY_MS, limit: MAX_LOOKS });
-    return this.#each(jobs, async (job) => this.#instances.end(job.id));
+    const counts = await this.#each(jobs, async (job) => this.#instances.end(job.id));
+    return { ...counts, started: counts.started + (await this.#startRest(now)) };
+  }
+
+  /** Starts the jobs that never began, oldest claim first. */
+  async #startRest(now: number): Promise<number> {
+    const { db } = this.#options;
+    let started = 0;
+    for (let slice = 0; slice < MAX_START_SLICES; slice += 1) {
+      // Two concurrent passes would both create them, and local Workflows would run them twice.
+      const jobs = await claimStarts(db, now - QUIET_MS, now, START_SLICE);
+      started += await this.#create(jobs);
+      if (jobs.length < START_SLICE) break;
+    }
+    if (started > 0) log.info("Unstarted jobs started", { jobs: started });
+    return started;
+  }
+
+  async #create(jobs: readonly JobRow[]): Promise<number> {
+    try {
+      const { created } = await this.#instances.createMany(jobs.map((job) => ({ id: job.id, params: paramsOf(job) })));
+      return created.length;
+    } catch (error) {
+      log.warn("Starting unstarted jobs failed", { jobs: jobs.length, ...errorFields(error) });
+      return 0;
+    }
   }
 
   /**

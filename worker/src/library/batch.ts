@@ -114,11 +114,16 @@ async function cachedOnly({ quota }: Deps, { caller }: Spender): Promise<Fetched
 }
 
 async function fetchBatch(deps: Deps, isbns: readonly string[], spender: Spender): Promise<Fetched> {
-  const spending = spendingOf(spender, { batchOf: isbns.length });
-  const paid = await payFor(deps, spending, async (options) => deps.isbndb.books(isbns, options));
-  if (paid.result !== "answered") throw problemOf(paid);
-  const { charged, status } = paid;
-  return { ...(await store(deps, isbns, paid.value)), charged, status };
+  return payFor(deps, {
+    spending: spendingOf(spender, { batchOf: isbns.length }),
+    records: isbns.length,
+    send: async (options) => deps.isbndb.books(isbns, options),
+    keep: async (paid) => {
+      if (paid.result !== "answered") throw problemOf(paid);
+      const { charged, status } = paid;
+      return { ...(await store(deps, isbns, paid.value)), charged, status };
+    },
+  });
 }
 
 /** Stores a paid result. If the catalog fails, each ISBN reports it, and none is reported as not found. */

@@ -125,6 +125,8 @@ class BibliographyRun {
 
   async run(): Promise<BibliographyResult> {
     while (this.#pages < this.#request.maxPages && this.#at.state === "open") {
+      // The next request continues at `next_page`.
+      if (this.#pages > 0 && this.#deps.db.isUsedUp) break;
       const page = nextPage(this.#at.results_covered, this.#pageSize);
       const problem = await this.#page(page).catch(asProblem);
       if (!problem) continue;
@@ -138,7 +140,17 @@ class BibliographyRun {
 
   /** Fetches and stores one page. A returned or thrown problem ends the call. */
   async #page(page: number): Promise<Problem | null> {
-    const paid = await this.#fetch(page);
+    const { authorName } = this.#request;
+    const pageSize = this.#pageSize;
+    return payFor(this.#deps, {
+      spending: spendingOf(this.#request, { calls: 1 }),
+      records: pageSize,
+      send: async (options) => this.#deps.isbndb.author(authorName, page, pageSize, options),
+      keep: async (paid) => this.#use(page, paid),
+    });
+  }
+
+  async #use(page: number, paid: Paid<AuthorPage>): Promise<Problem | null> {
     this.#charged += paid.charged;
     this.#quota = paid.status ?? this.#quota;
     const absent = paid.result === "failed" && paid.outcome.meaning === "not_found";
@@ -146,12 +158,6 @@ class BibliographyRun {
     this.#pages += 1;
     await (paid.result === "answered" ? this.#keep(page, paid.value) : this.#end());
     return null;
-  }
-
-  async #fetch(page: number): Promise<Paid<AuthorPage>> {
-    const { authorName } = this.#request;
-    const spending = spendingOf(this.#request, { calls: 1 });
-    return payFor(this.#deps, spending, async (options) => this.#deps.isbndb.author(authorName, page, this.#pageSize, options));
   }
 
   /** Stores books before the progress. A failure between the two only stores the same books again. */

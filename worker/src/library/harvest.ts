@@ -5,6 +5,7 @@
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { errorFields, log } from "../lib/log.ts";
+import { sleep } from "../lib/sleep.ts";
 import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { findBibliography } from "../store/library/authors.ts";
 import { beginRun, nextKind, saveRun, settleTargets, takeTargets } from "../store/library/harvest.ts";
@@ -19,8 +20,6 @@ const SPENDER = { caller: "cron.harvest", priority: "background" } as const sati
 const TAKEN_MS = 15 * 60 * 1_000;
 /** Stops after this many consecutive failures, because each may have cost a call. */
 const MAX_FAILURES_IN_A_ROW = 3;
-/** D1 allows 1,000 queries per invocation, and an author takes up to 15. The next run continues. */
-const MAX_STEPS = 60;
 /** Longest pace delay to wait for. A longer one ends the run. */
 const MAX_PACE_WAIT_SECONDS = 15;
 
@@ -63,7 +62,7 @@ class Harvest {
     this.#deadline = deadline;
     let stop: Step["stop"] = null;
     try {
-      for (let steps = 0; stop === null; steps += 1) stop = this.#ended(steps) ?? (await this.#step());
+      while (stop === null) stop = this.#ended() ?? (await this.#step());
     } catch (error) {
       log.error("Harvest failed", { run: this.#run.id, ...errorFields(error) });
       stop = stopAfter(error);
@@ -74,14 +73,11 @@ class Harvest {
     return this.#run;
   }
 
-  #ended(steps: number): Step["stop"] {
+  #ended(): Step["stop"] {
     if (this.#deps.clock() >= this.#deadline)
       return { reason: "out_of_time", detail: "The run reached its time limit. The next run continues." };
-    if (steps < MAX_STEPS) return null;
-    return {
-      reason: "enough_for_one_run",
-      detail: `The run reached its maximum of ${MAX_STEPS} provider requests. The next run continues.`,
-    };
+    if (!this.#deps.db.isUsedUp) return null;
+    return { reason: "enough_for_one_run", detail: "The run reached its maximum of database statements. The next run continues." };
   }
 
   #count(change: Partial<HarvestRun>): void {
@@ -199,7 +195,7 @@ class Harvest {
     if (members["calls_charged"] !== 0) this.#failuresInARow += 1;
     const until = this.#deps.clock() + retryAfterSeconds * 1_000;
     if (this.#failuresInARow >= MAX_FAILURES_IN_A_ROW || until >= this.#deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, retryAfterSeconds * 1_000));
+    await sleep(retryAfterSeconds * 1_000);
     return true;
   }
 

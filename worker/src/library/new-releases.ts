@@ -7,6 +7,7 @@ import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { saveBooks } from "../store/library/books.ts";
 import { afterReceived, truncation } from "./paging.ts";
 import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";
+import type { Paid } from "./provider-call.ts";
 import { RELEASES_PAGE_SIZE, cursorOf, monthsBetween, pagesAllowed, positionOf } from "./releases-range.ts";
 import type { Position, ReleasesQuery, ReleasesRange } from "./releases-range.ts";
 
@@ -79,6 +80,8 @@ class ReleasesRun {
     while (position !== null) {
       const month = this.#range.months[position.month];
       if (month === undefined) break;
+      // The next request continues at `resume`.
+      if (this.#pages > 0 && this.#deps.db.isUsedUp) return this.#result(position);
       const more = await this.#page(month, position).catch(asProblem);
       if (more instanceof Problem) {
         if (this.#pages === 0) throw more;
@@ -95,8 +98,15 @@ class ReleasesRun {
   async #page(month: string, { subject, page }: Position): Promise<"more" | "last" | Problem> {
     const about = this.#range.subjects[subject] ?? null;
     const query = { month, page, pageSize: RELEASES_PAGE_SIZE, ...(about === null ? {} : { subject: about }) };
-    const spending = spendingOf(this.#request, { calls: 1 });
-    const paid = await payFor(this.#deps, spending, async (options) => this.#deps.isbndb.released(query, options));
+    return payFor(this.#deps, {
+      spending: spendingOf(this.#request, { calls: 1 }),
+      records: RELEASES_PAGE_SIZE,
+      send: async (options) => this.#deps.isbndb.released(query, options),
+      keep: async (paid) => this.#use(month, page, paid),
+    });
+  }
+
+  async #use(month: string, page: number, paid: Paid<BooksPage>): Promise<"more" | "last" | Problem> {
     this.#charged += paid.charged;
     this.#quota = paid.status ?? this.#quota;
     const absent = paid.result === "failed" && paid.outcome.meaning === "not_found";

@@ -8,6 +8,7 @@ import { refusalProblem } from "../quota/index.ts";
 import type { QuotaStatus, Refusal, Settlement, Spender, Spending, WithQuota } from "../quota/index.ts";
 import { PROVIDER_RESET_LAG_MS } from "../quota/period.ts";
 import { SECOND_MS, endOfDay, startOfDay } from "../lib/time.ts";
+import { withRoom } from "./large-answers.ts";
 import { traceRequest, spenderAttributes, traceCall } from "./quota-spans.ts";
 
 export type Paid<Value> =
@@ -36,8 +37,29 @@ function settlementOf(report: CallReport): Settlement {
   };
 }
 
+/** One request to the provider. */
+interface PaidRequest<Value, Result> {
+  readonly spending: Spending;
+  /** The most records in its answer. */
+  readonly records: number;
+  readonly send: (options: CallOptions) => Promise<Answer<Value>>;
+  /** Stores the answer. A failure of the provider and a refusal arrive here too. */
+  readonly keep: (paid: Paid<Value>) => Promise<Result>;
+}
+
+/** Reserves, sends, settles and stores one request. This finishes even if the client disconnects, because it was paid for. */
+export async function payFor<Value, Result>(
+  deps: Pick<Deps, "quota" | "trace" | "clock" | "keepAlive">,
+  { spending, records, send, keep }: PaidRequest<Value, Result>,
+): Promise<Result> {
+  const work = withRoom(deps, records, async () => keep(await pay(deps, spending, send)));
+  // The failure itself is reported by the request.
+  deps.keepAlive(work.catch(() => undefined));
+  return work;
+}
+
 /** Reserves, sends and settles one request, as one span of the trace. */
-export async function payFor<Value>(
+async function pay<Value>(
   { quota, trace }: Pick<Deps, "quota" | "trace">,
   spending: Spending,
   send: (options: CallOptions) => Promise<Answer<Value>>,

@@ -20,7 +20,7 @@ export function requestContext(clock: () => number) {
     c.set("principal", { kind: "anonymous", credentials: "none" });
     c.set("probe", false);
     c.header("x-request-id", requestId);
-    const deps = withLogFields({ request_id: requestId }, () => configured(c.env, clock, c.req.header("traceparent")));
+    const deps = withLogFields({ request_id: requestId }, () => configured(c, clock));
     await withLogFields({ request_id: requestId, trace_id: deps.trace.traceId }, async () =>
       deps.trace.span(
         methodOf(c),
@@ -60,9 +60,9 @@ function describe(span: Span, c: AppContext): void {
 }
 
 /** A wrong configuration is logged, and never shown to callers. */
-function configured(env: Env, clock: () => number, traceparent: string | undefined): Deps {
+function configured(c: AppContext, clock: () => number): Deps {
   try {
-    return createDeps(env, clock, traceparent);
+    return createDeps(c.env, clock, c.req.header("traceparent"), { keepAlive: (work) => c.executionCtx.waitUntil(work) });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     log.error("The configuration is wrong", { problems: error.problems });

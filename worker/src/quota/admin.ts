@@ -1,5 +1,6 @@
 /** Operator actions on the quota: settings, today's count, history. The ledger audits every change. */
 import { errorFields, log } from "../lib/log.ts";
+import { sleep } from "../lib/sleep.ts";
 import { LedgerClient, reportOf } from "./client.ts";
 import type { QuotaManagerOptions } from "./manager.ts";
 import { MIRROR_EVERY_MS } from "./snapshot.ts";
@@ -109,7 +110,7 @@ export class QuotaAdmin {
       await this.#options.kv.putMirror(mirror);
     } catch (error) {
       log.warn("KV refused the enforcement switch, retrying", errorFields(error));
-      await new Promise((resolve) => setTimeout(resolve, MIRROR_EVERY_MS));
+      await sleep(MIRROR_EVERY_MS);
       await this.#options.kv.putMirror(mirror);
     }
   }

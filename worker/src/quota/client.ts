@@ -3,6 +3,8 @@ import type { DurableObject } from "cloudflare:workers";
 import { Problem } from "../errors.ts";
 import { inTime } from "../lib/in-time.ts";
 import { errorFields, log } from "../lib/log.ts";
+import { jittered, sleep as realSleep } from "../lib/sleep.ts";
+import type { Sleep } from "../lib/sleep.ts";
 import type { EmptyLedger, QuotaLedger } from "./ledger.ts";
 import { isTodays } from "./period.ts";
 import { validAnswer } from "./protocol.ts";
@@ -11,8 +13,11 @@ import type { ProviderCount, ProviderReport } from "./types.ts";
 
 /** A ledger that has not answered by then counts as unavailable. */
 const LEDGER_TIMEOUT_MS = 5_000;
-/** `.retryable` errors are retried on a new stub. Every operation carries an id, so a retry cannot charge twice. */
-const ATTEMPTS = 3;
+/**
+ * Pauses before the retries of a `.retryable` error, each on a new stub. While an object moves, it fails for some milliseconds. Every
+ * operation carries an id, so a retry cannot charge twice. An overloaded object must not get more requests.
+ */
+const RETRY_PAUSES_MS = [50, 200] as const;
 const RETRY_AFTER_SECONDS = 5;
 
 /** The ledger's entry methods with their declared types: the platform's stub type cannot infer union results. */
@@ -29,6 +34,7 @@ export interface LedgerClientOptions {
   readonly readProviderCount: () => Promise<ProviderCount>;
   /** Epoch milliseconds. */
   readonly clock: () => number;
+  readonly sleep?: Sleep;
 }
 
 /** The count as a report, null if the provider gave none. */
@@ -71,13 +77,15 @@ export class LedgerClient {
 
   async #attempt<Name extends Method>(name: Name, args: Parameters<LedgerMethods[Name]>): Promise<unknown> {
     const { namespace, provider } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
+    for (let attempt = 0; ; attempt += 1) {
       try {
         const ledger = namespace.getByName(provider) as unknown as Record<Method, (...values: typeof args) => Promise<unknown>>;
         const answer = await inTime("The ledger", LEDGER_TIMEOUT_MS, ledger[name](...args));
         return isEmpty(answer) ? answer : validAnswer(name, answer);
       } catch (error) {
-        if (attempt >= ATTEMPTS || !hasFlag(error, "retryable") || hasFlag(error, "overloaded")) throw error;
+        const pauseMs = RETRY_PAUSES_MS[attempt];
+        if (pauseMs === undefined || !hasFlag(error, "retryable") || hasFlag(error, "overloaded")) throw error;
+        await (this.#options.sleep ?? realSleep)(jittered(pauseMs));
       }
     }
   }

@@ -194,9 +194,13 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     this.#alarmAt = null;
     const now = Date.now();
     if (this.#store.state.value.initialisedAt === null) return;
+    const expires = (this.#store.nextExpiry() ?? Infinity) <= now;
     this.#transact(() => expire(this.#store, now));
+    if (expires) this.#publisher.changed();
     const stored = await this.#publisher.publish(now);
+    const { settingsRevision } = this.#store.state.value;
     this.#transact(() => applyMirror(this.#store, stored, now));
+    if (this.#store.state.value.settingsRevision !== settingsRevision) this.#publisher.changed();
     if (now - this.#purgedAt > HOUR_MS) {
       this.#purgedAt = now;
       this.#transact(() => this.#store.purge(now));

@@ -6,6 +6,7 @@ import { waitUntil } from "cloudflare:workers";
 import type { Enforcement } from "../env.ts";
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
+import { sleep } from "../lib/sleep.ts";
 import { SECOND_MS, dayOf } from "../lib/time.ts";
 import { LedgerClient } from "./client.ts";
 import type { LedgerClientOptions } from "./client.ts";
@@ -80,8 +81,6 @@ const MAX_POLL_MS = 1_000;
 
 /** The settlement if no outcome was reported: the request may have been sent, so it is charged. */
 const AMBIGUOUS: Settlement = { sent: "maybe", underWay: null, delivered: false, report: null, signal: "none", retryAfterSeconds: null };
-
-const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export class QuotaManager {
   readonly #options: QuotaManagerOptions;

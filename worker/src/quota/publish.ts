@@ -3,20 +3,27 @@ import { errorFields, log } from "../lib/log.ts";
 import { MINUTE_MS, SECOND_MS, dayOf, earliest, hourOf, startOfDay } from "../lib/time.ts";
 import { MAX_TTL_SECONDS } from "./policy.ts";
 import { countUntracked, observe } from "./provider-count.ts";
-import { MIRROR_EVERY_MS, SNAPSHOT_EVERY_MS } from "./snapshot.ts";
+import { KV_STALE_MS, MIRROR_EVERY_MS, SNAPSHOT_EVERY_MS } from "./snapshot.ts";
 import type { LedgerSnapshot, QuotaKv } from "./snapshot.ts";
+import type { KvFailures } from "./state.ts";
 import type { LedgerStore } from "./store.ts";
 import type { CallerTotals, ProviderReport, SettingsMirror } from "./types.ts";
 import { mirror, snapshot } from "./views.ts";
 
+/** The longest pause after failures of KV. */
+const MAX_PAUSE_MS = 15 * MINUTE_MS;
+
+/** Doubles with each failure, so that an outage of KV causes few requests. */
+const pauseMs = (shortest: number, failures: number): number => Math.min(MAX_PAUSE_MS, shortest * 2 ** failures);
+
+/** A time in the future means that the clock stepped back. Then it is due. */
+const after = (last: number, pause: number, now: number): number => (last > now ? now : last + pause);
+
 export class LedgerPublisher {
   readonly #kv: QuotaKv;
   readonly #store: LedgerStore;
-  /** Whether the published snapshot is outdated. After a start, it is assumed to be. */
-  #outdated = true;
-  #lastReadAt = 0;
-  /** Consecutive failures of KV. */
-  #failures = 0;
+  /** Number of changes since the start. */
+  #changes = 0;
 
   constructor(kv: QuotaKv, store: LedgerStore) {
     this.#kv = kv;
@@ -24,81 +31,102 @@ export class LedgerPublisher {
   }
 
   changed(): void {
-    this.#outdated = true;
+    const { state } = this.#store;
+    this.#changes += 1;
+    if (!state.value.unpublished) state.update({ unpublished: true });
   }
 
   /** The first query of a new day publishes a snapshot: pollers cannot use one of another day. */
   wasRead(now: number): void {
-    if (dayOf(this.#store.state.value.publishedAt) !== dayOf(now)) this.#outdated = true;
-  }
-
-  get #mirrorOutdated(): boolean {
-    const { settingsRevision, mirroredRevision, mirrorUnread } = this.#store.state.value;
-    return !mirrorUnread && settingsRevision > mirroredRevision;
+    if (dayOf(this.#store.state.value.publishedAt) !== dayOf(now)) this.changed();
   }
 
   /** Time of the next write or read, null while KV is up to date. */
   dueAt(now: number): number | null {
-    const { publishedAt, mirroredAt, mirrorUnread } = this.#store.state.value;
-    // A time in the future means that the clock stepped back.
-    const since = (time: number): number => Math.min(time, now);
-    const due = earliest(
-      this.#outdated ? since(publishedAt) + SNAPSHOT_EVERY_MS : null,
-      this.#mirrorOutdated ? since(mirroredAt) + this.#pauseMs(MIRROR_EVERY_MS) : null,
-      mirrorUnread ? since(this.#lastReadAt) + this.#pauseMs(SNAPSHOT_EVERY_MS) : null,
-    );
+    const due = earliest(this.#snapshotDueAt(now), this.#settingsDueAt(now));
     return due === null ? null : Math.max(now, due);
   }
 
-  /** Doubles after every failure, so that an outage of KV causes few requests. */
-  #pauseMs(shortest: number): number {
-    return Math.min(MINUTE_MS, shortest * 2 ** this.#failures);
+  #snapshotDueAt(now: number): number | null {
+    const { unpublished, publishedAt, kvFailures } = this.#store.state.value;
+    return unpublished ? after(publishedAt, pauseMs(SNAPSHOT_EVERY_MS, kvFailures.snapshot), now) : null;
   }
 
-  /** Returns the settings that KV held before, `undefined` if it could not be read. */
+  /**
+   * Every write of the settings follows a read, so that a switch that was turned in KV is adopted instead of overwritten. KV repeats an
+   * earlier answer for a minute, so the read waits until the previous answer is too old.
+   */
+  #settingsDueAt(now: number): number | null {
+    const { mirrorUnread, mirroredAt, kvFailures } = this.#store.state.value;
+    if (mirrorUnread) return this.#readDueAt(now);
+    if (!this.#mirrorOutdated) return null;
+    return Math.max(this.#readDueAt(now), after(mirroredAt, pauseMs(MIRROR_EVERY_MS, kvFailures.settings), now));
+  }
+
+  #readDueAt(now: number): number {
+    const { kvReadAt, kvFailedAt, kvFailures } = this.#store.state.value;
+    const fresh = after(kvReadAt, KV_STALE_MS, now);
+    return kvFailures.read === 0 ? fresh : Math.max(fresh, after(kvFailedAt, pauseMs(SNAPSHOT_EVERY_MS, kvFailures.read), now));
+  }
+
+  get #mirrorOutdated(): boolean {
+    const { settingsRevision, mirroredRevision } = this.#store.state.value;
+    return settingsRevision > mirroredRevision;
+  }
+
+  /** Returns the settings that KV held before, `undefined` if they were not read. */
   async publish(now: number): Promise<SettingsMirror | null | undefined> {
-    const stored = await this.#read(now);
-    const { state } = this.#store;
-    const { publishedAt, mirroredAt } = state.value;
-    if (this.#outdated && Math.abs(now - publishedAt) >= SNAPSHOT_EVERY_MS) {
-      state.update({ publishedAt: now });
-      this.#outdated = false;
-      this.#outdated = !(await this.#write("snapshot", this.#kv.putSnapshot(snapshot(this.#store, now)))) || this.#outdated;
-    }
-    if (this.#mirrorOutdated && Math.abs(now - mirroredAt) >= this.#pauseMs(MIRROR_EVERY_MS)) await this.#mirror(stored, now);
+    const isDue = (at: number | null): boolean => at !== null && at <= now;
+    const [snapshotIsDue, settingsAreDue] = [isDue(this.#snapshotDueAt(now)), isDue(this.#settingsDueAt(now))];
+    const stored = settingsAreDue || (snapshotIsDue && isDue(this.#readDueAt(now))) ? await this.#read(now) : undefined;
+    if (snapshotIsDue) await this.#publishSnapshot(now);
+    if (settingsAreDue && stored !== undefined && !this.#store.state.value.mirrorUnread) await this.#mirror(stored, now);
     return stored;
   }
 
+  async #publishSnapshot(now: number): Promise<void> {
+    const { state } = this.#store;
+    const changes = this.#changes;
+    state.update({ publishedAt: now });
+    const written = await this.#attempt("snapshot", async () => this.#kv.putSnapshot(snapshot(this.#store, now)));
+    // A change during the write is in the next snapshot.
+    if (written && this.#changes === changes) state.update({ unpublished: false });
+  }
+
   /** Does not overwrite a switch that was changed while this ledger was unavailable. The ledger adopts it instead. */
-  async #mirror(stored: SettingsMirror | null | undefined, now: number): Promise<void> {
+  async #mirror(stored: SettingsMirror | null, now: number): Promise<void> {
     const { state } = this.#store;
     const { settingsRevision, enforcement } = state.value;
+    if (stored && stored.enforcement.changedAt > enforcement.changedAt) return;
     state.update({ mirroredAt: now });
-    // An unreadable switch may be later too.
-    if (stored === undefined || (stored && stored.enforcement.changedAt > enforcement.changedAt)) return;
-    if (await this.#write("settings", this.#kv.putMirror(mirror(this.#store)))) state.update({ mirroredRevision: settingsRevision });
-    else this.#failures += 1;
+    const written = await this.#attempt("settings", async () => this.#kv.putMirror(mirror(this.#store)));
+    if (written) state.update({ mirroredRevision: settingsRevision });
   }
 
   async #read(now: number): Promise<SettingsMirror | null | undefined> {
-    this.#lastReadAt = now;
-    try {
-      const stored = await this.#kv.mirror();
-      this.#failures = 0;
-      return stored;
-    } catch (error) {
-      this.#failures += 1;
-      log.warn("Settings not read from KV", errorFields(error));
-      return undefined;
-    }
+    const { state } = this.#store;
+    let stored: SettingsMirror | null | undefined;
+    const answered = await this.#attempt("read", async () => {
+      stored = await this.#kv.mirror();
+    });
+    state.update(answered ? { kvReadAt: now } : { kvFailedAt: now });
+    return stored;
   }
 
-  async #write(key: string, put: Promise<void>): Promise<boolean> {
+  /** Counts the failures of each operation separately: KV may answer reads while it refuses writes. */
+  async #attempt(operation: keyof KvFailures, work: () => Promise<void>): Promise<boolean> {
+    const { state } = this.#store;
+    const count = (failures: number): void => {
+      if (state.value.kvFailures[operation] !== failures)
+        state.update({ kvFailures: { ...state.value.kvFailures, [operation]: failures } });
+    };
     try {
-      await put;
+      await work();
+      count(0);
       return true;
     } catch (error) {
-      log.warn("KV write failed, retrying later", { key, ...errorFields(error) });
+      count(state.value.kvFailures[operation] + 1);
+      log.warn("KV failed, retrying later", { operation, failures: state.value.kvFailures[operation], ...errorFields(error) });
       return false;
     }
   }
@@ -123,6 +151,7 @@ export function recover(store: LedgerStore, { snapshot, mirror, report }: Recove
   const upstream = snapshot?.status.upstream ?? null;
   state.update({
     initialisedAt: now,
+    kvReadAt: mirror === undefined ? 0 : now,
     learnedPrice: snapshot?.learnedPrice ?? null,
     everCounted: upstream !== null,
     providerLimit: upstream?.limit ?? null,

@@ -12,8 +12,13 @@ import { status } from "./protocol.ts";
 import { publicStatus } from "./status.ts";
 import type { CallerTotals, EnforcementSwitch, QuotaStatus, SettingsMirror } from "./types.ts";
 
-/** A changed snapshot is published at most this often. */
-export const SNAPSHOT_EVERY_MS = 5_000;
+/**
+ * A changed snapshot is published at most this often. Readers see it up to 60 s later anyway, and every snapshot costs a write. A recovery
+ * without the provider's count lacks the calls of this time.
+ */
+export const SNAPSHOT_EVERY_MS = 30_000;
+/** KV may return a value up to 60 s after it was replaced, if this location read it before. Plus a margin. */
+export const KV_STALE_MS = 61_000;
 /** KV accepts one write per second and key. The extra 100 ms are a margin. */
 export const MIRROR_EVERY_MS = 1_100;
 
@@ -107,7 +112,7 @@ interface CachedMirror {
   readonly readAt: number;
 }
 
-/** How long an instance caches the switch. Other instances follow a change within this time. */
+/** How long an instance caches the switch. Other instances follow a change within this time plus the minute that KV may be behind. */
 const SWITCH_CACHE_MS = 10_000;
 
 /**

@@ -27,11 +27,26 @@ interface StateValue {
   readonly everCounted: boolean;
   /** The last daily limit that the provider named. */
   readonly providerLimit: number | null;
+  /** Time of the last attempt to publish a snapshot. */
   readonly publishedAt: number;
+  /** Whether something changed since the published snapshot. Stored, so that a start alone publishes nothing. */
+  readonly unpublished: boolean;
   /** Number of settings changes. The mirror in KV is outdated while `mirroredRevision` is lower. */
   readonly settingsRevision: number;
   readonly mirroredRevision: number;
+  /** Time of the last attempt to write the mirror. */
   readonly mirroredAt: number;
+  /** Time of the last answer to a read of KV, and of the last failed read. */
+  readonly kvReadAt: number;
+  readonly kvFailedAt: number;
+  /** Consecutive failures of KV. Stored, because the object sleeps during a long pause. */
+  readonly kvFailures: KvFailures;
+}
+
+export interface KvFailures {
+  readonly read: number;
+  readonly snapshot: number;
+  readonly settings: number;
 }
 
 const EMPTY: StateValue = {
@@ -45,9 +60,13 @@ const EMPTY: StateValue = {
   everCounted: false,
   providerLimit: null,
   publishedAt: 0,
+  unpublished: true,
   settingsRevision: 0,
   mirroredRevision: 0,
   mirroredAt: 0,
+  kvReadAt: 0,
+  kvFailedAt: 0,
+  kvFailures: { read: 0, snapshot: 0, settings: 0 },
 };
 
 export class LedgerState {

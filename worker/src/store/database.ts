@@ -1,6 +1,7 @@
 /** Runs every D1 statement. A failure is the problem `storage_unavailable`, never an empty result. */
 import { Problem } from "../errors.ts";
 import { errorFields, log } from "../lib/log.ts";
+import { jittered, sleep } from "../lib/sleep.ts";
 
 /** Cursor of a list that shows the newest first: the last row of the page before. */
 export interface After {
@@ -30,13 +31,44 @@ export const createdBefore = (after: After | null, table: string): Condition | f
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** Runs statements on D1. Throws `storage_unavailable` if the database fails. */
-export async function stored<Result>(run: () => Promise<Result>): Promise<Result> {
+interface Repeatable {
+  /** Running the statements again changes nothing more, and the result is the same. */
+  readonly idempotent?: boolean;
+}
+
+/** Runs statements on D1. Throws `storage_unavailable` if the database fails. Idempotent ones survive a short failure. */
+export async function stored<Result>(run: () => Promise<Result>, { idempotent = false }: Repeatable = {}): Promise<Result> {
   try {
-    return await run();
+    return await (idempotent ? repeated(run) : run());
   } catch (error) {
     log.error("The database did not answer", errorFields(error));
     throw new Problem("storage_unavailable", "The database did not answer.", { retryAfterSeconds: RETRY_AFTER_SECONDS, cause: error });
+  }
+}
+
+/** Failures that pass within a second, by D1's messages. The platform repeats reads after them, and never writes. */
+const TRANSIENT =
+  /network connection lost|caused object to be reset|reset because its code was updated|transient issue on remote node|D1 DB is overloaded/iu;
+const REPEAT_PAUSES_MS = [100, 200] as const;
+/** A failure after this time means that the database hung. A repetition would make the caller wait twice. */
+const REPEAT_WITHIN_MS = 5_000;
+
+async function repeated<Result>(run: () => Promise<Result>): Promise<Result> {
+  let inTime = true;
+  const timer = setTimeout(() => void (inTime = false), REPEAT_WITHIN_MS);
+  try {
+    for (const pauseMs of REPEAT_PAUSES_MS) {
+      try {
+        return await run();
+      } catch (error) {
+        if (!inTime || !TRANSIENT.test(String(error))) throw error;
+        log.warn("The database failed for a moment, retrying", errorFields(error));
+      }
+      await sleep(jittered(pauseMs));
+    }
+    return await run();
+  } finally {
+    clearTimeout(timer);
   }
 }
 

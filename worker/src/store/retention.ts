@@ -53,6 +53,6 @@ export async function removeExpired(db: D1Database, table: RetainedTable, now: n
       ? `SELECT seq FROM (SELECT seq, ${column} FROM ${table} ORDER BY seq LIMIT ?2) WHERE ${column} < ?1`
       : `SELECT ${key} FROM ${table} WHERE ${column} < ?1 LIMIT ?2`;
   const statement = db.prepare(`DELETE FROM ${table} WHERE (${key}) IN (${expired}) RETURNING 1`).bind(bound(now - days * DAY_MS), limit);
-  const { results } = await stored(async () => statement.all());
+  const { results } = await stored(async () => statement.all(), { idempotent: true });
   return { removed: results.length, more: results.length === limit };
 }

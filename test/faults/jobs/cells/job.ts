@@ -59,8 +59,8 @@ export const job: FlowTable = {
         ["hangs", "202, completed", 30, 1, 0, 0, 0, "202, completed", 0],
         ["slow", "202, completed", 1.5, 1, 0, 0, 0, "202, completed", 0],
         ["nonsense", "202, completed", 0, 1, 0, 0, 0, "202, completed", 0],
-        ["minute", "202, completed", 0, 1, 0, 0, 0, "202, completed", 0],
-        ["restarts", "202, completed", 0, 1, 0, 0, 0, "202, completed", 0],
+        ["minute", "202, completed", 0.3, 3, 0, 0, 0, "202, completed", 0],
+        ["restarts", "202, completed", 0.1, 2, 0, 0, 0, "202, completed", 0],
       ],
     },
     {
@@ -73,8 +73,8 @@ export const job: FlowTable = {
         ["hangs", "202, completed", 30, 1, 0, 0, 0, "202, completed", 0],
         ["slow", "202, completed", 1.5, 1, 0, 0, 0, "202, completed", 0],
         ["nonsense", "202, completed", 0, 1, 0, 0, 0, "202, completed", 0],
-        ["minute", "202, completed", 0, 1, 0, 0, 0, "202, completed", 0],
-        ["restarts", "202, completed", 0, 1, 0, 0, 0, "202, completed", 0],
+        ["minute", "202, completed", 0.3, 3, 0, 0, 0, "202, completed", 0],
+        ["restarts", "202, completed", 0.1, 2, 0, 0, 0, "202, completed", 0],
       ],
     },
     {

@@ -111,7 +111,7 @@ export async function rollUpHours(db: D1Database, oldest: number, to: number): P
     SELECT project_id, minute / 60, sum(requests), sum(errors), count(DISTINCT minute / 5) FROM project_minutes
     WHERE minute >= 60 * max(?1, coalesce((SELECT max(hour) + 1 FROM project_hours), 0)) AND minute < 60 * ?2 AND flagged = 0 AND requests > 0
     GROUP BY 1, 2 ON CONFLICT DO NOTHING`;
-  await stored(async () => db.prepare(sql).bind(oldest, to).run());
+  await stored(async () => db.prepare(sql).bind(oldest, to).run(), { idempotent: true });
 }
 
 /** A project that seems to show a pattern in two windows. The decision examines it more closely. */

@@ -211,7 +211,8 @@ export async function backupsToDelete(db: D1Database, limit: number): Promise<Ba
 
 /** Records that the backup's scratch database was destroyed. */
 export async function forgetScratch(db: D1Database, id: string): Promise<void> {
-  await stored(async () => db.prepare("UPDATE backups SET scratch = 0 WHERE id = ? AND scratch = 1").bind(id).run());
+  const query = db.prepare("UPDATE backups SET scratch = 0 WHERE id = ? AND scratch = 1").bind(id);
+  await stored(async () => query.run(), { idempotent: true });
 }
 
 /** Finished backups whose scratch database may still exist, oldest first. */
@@ -224,7 +225,7 @@ export async function remainingScratches(db: D1Database, limit: number): Promise
 export async function deleteBackup(db: D1Database, id: string): Promise<void> {
   const from = (table: string, column: string) => db.prepare(`DELETE FROM ${table} WHERE ${column} = ?`).bind(id);
   const statements = [from("backup_documents", "backup_id"), from("backup_parts", "backup_id"), from("backups", "id")];
-  await stored(async () => db.batch(statements));
+  await stored(async () => db.batch(statements), { idempotent: true });
 }
 
 /** Running backups whose job has ended, or was not recorded in time. Of one project, or of all. */

@@ -73,7 +73,7 @@ export async function contentsOfParts(db: D1Database, { id, moment }: Moment): P
 /** Removes a backup's parts: all, or those of freezes before `before`. */
 export async function forgetParts(db: D1Database, id: string, before: number | null): Promise<void> {
   const sql = "DELETE FROM backup_parts WHERE backup_id = ?1 AND (?2 IS NULL OR moment < ?2)";
-  await stored(async () => db.prepare(sql).bind(id, before).run());
+  await stored(async () => db.prepare(sql).bind(id, before).run(), { idempotent: true });
 }
 
 export interface BackupDocument {

@@ -116,7 +116,7 @@ export async function countActiveProjects(db: D1Database, organizationId: string
 /** Adds rows for periods that have none. The others do not change. */
 export async function ensurePeriods(db: D1Database, organizationId: string, periods: readonly BillingPeriod[]): Promise<void> {
   const rows = periods.map((period) => ({ organization: organizationId, ...period }));
-  await stored(async () => db.prepare(MAKE_PERIODS).bind(JSON.stringify(rows)).run());
+  await stored(async () => db.prepare(MAKE_PERIODS).bind(JSON.stringify(rows)).run(), { idempotent: true });
 }
 
 /** The latest `limit` periods that have begun, newest first. */

@@ -59,7 +59,7 @@ export async function beginAttempt(db: D1Database, key: AttemptKey, timeoutMs: n
       .bind(job_id, step, nth, attempt, now),
     db.prepare("SELECT status FROM jobs WHERE id = ?").bind(job_id),
   ];
-  const results = await stored(async () => db.batch<{ status: JobStatus }>(statements));
+  const results = await stored(async () => db.batch<{ status: JobStatus }>(statements), { idempotent: true });
   return results.at(-1)?.results[0]?.status ?? null;
 }
 
@@ -88,12 +88,11 @@ export async function endAttempt(
     SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM jobs WHERE id = ?1
     ON CONFLICT (job_id, step, nth, attempt) DO UPDATE SET ended_at = excluded.ended_at, outcome = excluded.outcome, error = excluded.error
     WHERE job_attempts.ended_at IS NULL`;
-  await stored(async () =>
-    db.batch([
-      db.prepare(sql).bind(job_id, step, nth, attempt, startedAt, now, outcome, error),
-      db.prepare("UPDATE jobs SET updated_at = ?2 WHERE id = ?1 AND ended_at IS NULL").bind(job_id, now),
-    ]),
-  );
+  const statements = [
+    db.prepare(sql).bind(job_id, step, nth, attempt, startedAt, now, outcome, error),
+    db.prepare("UPDATE jobs SET updated_at = ?2 WHERE id = ?1 AND ended_at IS NULL").bind(job_id, now),
+  ];
+  await stored(async () => db.batch(statements), { idempotent: true });
 }
 
 /** Ends the open or unknown attempts of a step that the platform abandoned. */

@@ -112,7 +112,7 @@ export async function getScheduledJobs(
 /** Records that a sleep begins. */
 export async function markWaiting(db: D1Database, id: string, now: number): Promise<void> {
   const sql = "UPDATE jobs SET status = 'waiting', updated_at = ?2 WHERE id = ?1 AND ended_at IS NULL AND status <> 'scheduled'";
-  await stored(async () => db.prepare(sql).bind(id, now).run());
+  await stored(async () => db.prepare(sql).bind(id, now).run(), { idempotent: true });
 }
 
 export interface JobEnd {
@@ -163,13 +163,22 @@ export async function quietJobs(
 export async function markChecked(db: D1Database, ids: readonly string[], now: number): Promise<void> {
   if (ids.length === 0) return;
   const sql = "UPDATE jobs SET checked_at = ?2 WHERE id IN (SELECT value FROM json_each(?1))";
-  await stored(async () => db.prepare(sql).bind(JSON.stringify(ids), now).run());
+  await stored(async () => db.prepare(sql).bind(JSON.stringify(ids), now).run(), { idempotent: true });
 }
 
 /** Claims the start of a stalled job. Returns false if another process claimed it or the job made progress since it was read. */
 export async function claimStart(db: D1Database, { id, updated_at }: JobRow, now: number): Promise<boolean> {
   const sql = "UPDATE jobs SET updated_at = ?3 WHERE id = ?1 AND updated_at = ?2 AND ended_at IS NULL RETURNING id";
   return (await stored(async () => db.prepare(sql).bind(id, updated_at, now).first())) !== null;
+}
+
+/** Claims jobs that never started and made no progress since `quietSince`. A delayed job is not claimed before its time. */
+export async function claimStarts(db: D1Database, quietSince: number, now: number, limit: number): Promise<JobRow[]> {
+  const sql = `UPDATE jobs SET updated_at = ?2 WHERE id IN (SELECT id FROM jobs
+    WHERE ended_at IS NULL AND updated_at < ?1 AND started_at IS NULL AND (status <> 'scheduled' OR scheduled_for <= ?2)
+    ORDER BY updated_at LIMIT ?3) RETURNING *`;
+  const { results } = await stored(async () => db.prepare(sql).bind(quietSince, now, limit).all<JobRow>());
+  return results;
 }
 
 /** Jobs of a type that ended in this way before that time. */
@@ -189,10 +198,9 @@ export async function expiredJobs(db: D1Database, rules: readonly Expired[], lim
 /** Removes jobs with their attempts. */
 export async function deleteJobs(db: D1Database, ids: readonly string[]): Promise<void> {
   const list = JSON.stringify(ids);
-  await stored(async () =>
-    db.batch([
-      db.prepare("DELETE FROM job_attempts WHERE job_id IN (SELECT value FROM json_each(?))").bind(list),
-      db.prepare("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))").bind(list),
-    ]),
-  );
+  const statements = [
+    db.prepare("DELETE FROM job_attempts WHERE job_id IN (SELECT value FROM json_each(?))").bind(list),
+    db.prepare("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))").bind(list),
+  ];
+  await stored(async () => db.batch(statements), { idempotent: true });
 }

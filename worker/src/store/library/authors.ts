@@ -74,5 +74,5 @@ export async function saveBibliography(db: D1Database, row: Bibliography, { rest
     WHERE ?8 OR ?6 <> 'open' OR ?4 >= results_covered`;
   const { author_key, name, total, results_covered, books_found, state, updated_at } = row;
   const query = db.prepare(sql).bind(author_key, name, total, results_covered, books_found, state, updated_at, restarts ? 1 : 0);
-  await stored(async () => query.run());
+  await stored(async () => query.run(), { idempotent: true });
 }

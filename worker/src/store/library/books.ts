@@ -72,31 +72,38 @@ interface Saved {
   readonly existed: number;
 }
 
+/** Books per transaction. Only their JSON is in memory at a time: 128 MB are shared by all requests of an instance. */
+const SLICE = 100;
+
 /**
- * Stores books in one transaction with their authors and counts, and removes them from the missing ISBNs. With `replace` false, existing
- * books do not change.
+ * Stores books with their authors and counts, and removes them from the missing ISBNs. Each slice is one transaction. After a failure the
+ * earlier slices stay stored. With `replace` false, existing books do not change.
  */
 export async function saveBooks(db: D1Database, books: readonly StoredBook[], now: number, { replace = true } = {}): Promise<Saved> {
   if (books.length === 0) return { existed: 0 };
   const isbns = JSON.stringify(books.map(({ isbn13 }) => isbn13));
   const existing = db.prepare("SELECT isbn13 FROM books WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbns);
-  return stored(async () => {
-    const known = new Set((await existing.all<{ isbn13: string }>()).results.map(({ isbn13 }) => isbn13));
-    const saved = replace ? books : books.filter(({ isbn13 }) => !known.has(isbn13));
-    if (saved.length > 0) await db.batch(saveStatements(db, saved, now));
-    return { existed: books.filter(({ isbn13 }) => known.has(isbn13)).length };
-  });
+  // Removed first: if the books cannot be stored, they must be fetched again.
+  const found = db.prepare("DELETE FROM missing_isbns WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbns);
+  const [before] = await stored(async () => db.batch<{ isbn13: string }>([existing, found]), { idempotent: true });
+  const known = new Set((before?.results ?? []).map(({ isbn13 }) => isbn13));
+  const saved = replace ? books : books.filter(({ isbn13 }) => !known.has(isbn13));
+  for (let from = 0; from < saved.length; from += SLICE) {
+    const statements = saveStatements(db, saved.slice(from, from + SLICE), known, now);
+    await stored(async () => db.batch(statements), { idempotent: true });
+  }
+  return { existed: books.filter(({ isbn13 }) => known.has(isbn13)).length };
 }
 
-function saveStatements(db: D1Database, books: readonly StoredBook[], now: number): D1PreparedStatement[] {
-  const isbns = JSON.stringify(books.map(({ isbn13 }) => isbn13));
+function saveStatements(db: D1Database, books: readonly StoredBook[], known: ReadonlySet<string>, now: number): D1PreparedStatement[] {
+  const replaced = books.map(({ isbn13 }) => isbn13).filter((isbn) => known.has(isbn));
   const names = books.flatMap(({ isbn13, title, authors }) =>
     authors.map((name) => ({ isbn13, name, author_key: authorKey(name), work_key: workKey(title) })),
   );
   return [
     ...jsonChunks(books).map((chunk) => db.prepare(UPSERT_BOOKS).bind(chunk, now)),
-    db.prepare("DELETE FROM missing_isbns WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbns),
-    ...takeFromAuthors(db, isbns),
+    // A new book has no authors yet.
+    ...(replaced.length > 0 ? takeFromAuthors(db, JSON.stringify(replaced)) : []),
     ...jsonChunks(names).flatMap((chunk) => [db.prepare(INSERT_BOOK_AUTHORS).bind(chunk), countAuthors(db, chunk)]),
   ];
 }
@@ -144,5 +151,6 @@ export async function saveMisses(db: D1Database, isbns: readonly string[], now: 
   if (isbns.length === 0) return;
   const sql = `INSERT INTO missing_isbns (isbn13, missed_at) SELECT value, ?2 FROM json_each(?1) WHERE true
     ON CONFLICT (isbn13) DO UPDATE SET missed_at = excluded.missed_at`;
-  await stored(async () => db.prepare(sql).bind(JSON.stringify(isbns), now).run());
+  const query = db.prepare(sql).bind(JSON.stringify(isbns), now);
+  await stored(async () => query.run(), { idempotent: true });
 }

@@ -99,7 +99,8 @@ export async function settleTargets(db: D1Database, run: string, results: readon
     FROM (SELECT value ->> 'kind' AS kind, value ->> 'target_key' AS target_key, value ->> 'state' AS state, value ->> 'tries' AS tries,
       value ->> 'due_at' AS due_at, value ->> 'found' AS found, value ->> 'reason' AS reason FROM json_each(?1)) AS done
     WHERE harvest_targets.kind = done.kind AND harvest_targets.target_key = done.target_key AND harvest_targets.taken_by = ?2`;
-  await stored(async () => db.batch(jsonChunks(results).map((chunk) => db.prepare(sql).bind(chunk, run, now))));
+  const statements = jsonChunks(results).map((chunk) => db.prepare(sql).bind(chunk, run, now));
+  await stored(async () => db.batch(statements), { idempotent: true });
 }
 
 /** Starts a run. Returns false if this id has run already. A run that started before `staleSince` and never ended was interrupted. */
@@ -114,12 +115,8 @@ export async function beginRun(db: D1Database, id: string, now: number, staleSin
 export async function saveRun(db: D1Database, run: HarvestRun): Promise<void> {
   const sql = "UPDATE harvest_runs SET ended_at = ?, targets = ?, calls = ?, found = ?, failed = ?, stopped = ?, detail = ? WHERE id = ?";
   const values = [run.ended_at, run.targets, run.calls, run.found, run.failed, run.stopped, run.detail, run.id];
-  await stored(async () =>
-    db
-      .prepare(sql)
-      .bind(...values)
-      .run(),
-  );
+  const query = db.prepare(sql).bind(...values);
+  await stored(async () => query.run(), { idempotent: true });
 }
 
 export interface TargetCount {

@@ -130,5 +130,5 @@ const asFacts = (row: FactsRow): KeyFacts => ({
 /** Returns the counted use of an admission, once. */
 export async function returnAdmission(db: D1Database, id: string, now: number): Promise<void> {
   const sql = "UPDATE admissions SET returned_at = ?2 WHERE id = ?1 AND returned_at IS NULL";
-  await stored(async () => db.prepare(sql).bind(id, now).run());
+  await stored(async () => db.prepare(sql).bind(id, now).run(), { idempotent: true });
 }

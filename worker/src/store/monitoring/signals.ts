@@ -86,7 +86,8 @@ export async function waitingSignals(db: D1Database, limit: number): Promise<Sig
 
 /** Records the job of a signal. */
 export async function markJobRequested(db: D1Database, seq: number, jobId: string): Promise<void> {
-  await stored(async () => db.prepare("UPDATE signals SET outcome = 'asked', job_id = ?2 WHERE seq = ?1").bind(seq, jobId).run());
+  const query = db.prepare("UPDATE signals SET outcome = 'asked', job_id = ?2 WHERE seq = ?1").bind(seq, jobId);
+  await stored(async () => query.run(), { idempotent: true });
 }
 
 export interface SignalFilter {

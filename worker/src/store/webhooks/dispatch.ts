@@ -84,14 +84,14 @@ export async function markEnqueued(
   const sql = `UPDATE webhook_deliveries SET job_id = j.value ->> 'job', enqueued_at = ?2 FROM json_each(?1) AS j
     WHERE webhook_deliveries.id = j.value ->> 'delivery' AND webhook_deliveries.run = j.value ->> 'run'
       AND webhook_deliveries.enqueued_at IS NULL`;
-  await stored(async () => db.prepare(sql).bind(JSON.stringify(jobs), now).run());
+  await stored(async () => db.prepare(sql).bind(JSON.stringify(jobs), now).run(), { idempotent: true });
 }
 
 /** Ends deliveries for which no job can be requested. */
 export async function endUnsendable(db: D1Database, ids: readonly string[], now: number): Promise<void> {
   const sql = `UPDATE webhook_deliveries SET status = 'failed', reason = 'unsendable', ended_at = ?2, changed_by = 'dispatch'
     WHERE status = 'pending' AND enqueued_at IS NULL AND id IN (SELECT value FROM json_each(?1))`;
-  await stored(async () => db.prepare(sql).bind(JSON.stringify(ids), now).run());
+  await stored(async () => db.prepare(sql).bind(JSON.stringify(ids), now).run(), { idempotent: true });
 }
 
 /** Gives up after this many lost jobs, too many to be an accident. */

@@ -1,0 +1,37 @@
+/** A D1 that is full: it refuses statements that store anything, as the platform does at 10 GB. It still reads and deletes. */
+import { env } from "cloudflare:workers";
+import { vi } from "vitest";
+
+const STORES = /^\s*(WITH\b[\s\S]*?\b)?(INSERT|UPDATE|REPLACE)\b/iu;
+const RUNS = new Set(["all", "first", "run", "raw"]);
+
+/** `isFull` runs before every statement. Lasts until the mocks are restored, for requests, crons and jobs. */
+export function fillDatabase(isFull: () => boolean | Promise<boolean>): void {
+  const natives = new WeakMap<object, { readonly native: D1PreparedStatement; readonly sql: string }>();
+  const prepare = env.DB.prepare.bind(env.DB);
+  const batch = env.DB.batch.bind(env.DB);
+  const refuseIfFull = async (...sqls: readonly string[]): Promise<void> => {
+    if (sqls.some((sql) => STORES.test(sql)) && (await isFull())) throw new Error("D1_ERROR: Exceeded maximum DB size: SQLITE_FULL");
+  };
+  const wrapped = (native: D1PreparedStatement, sql: string): D1PreparedStatement => {
+    const proxy = new Proxy(native, {
+      get(target, name) {
+        if (name === "bind") return (...values: unknown[]) => wrapped(target.bind(...values), sql);
+        const member = Reflect.get(target, name) as (...given: unknown[]) => Promise<unknown>;
+        if (!RUNS.has(String(name))) return member;
+        return async (...given: unknown[]) => {
+          await refuseIfFull(sql);
+          return Reflect.apply(member, target, given);
+        };
+      },
+    });
+    natives.set(proxy, { native, sql });
+    return proxy;
+  };
+  vi.spyOn(env.DB, "prepare").mockImplementation((sql) => wrapped(prepare(sql), sql));
+  vi.spyOn(env.DB, "batch").mockImplementation(async <Row>(statements: D1PreparedStatement[]) => {
+    const known = statements.map((each) => natives.get(each)).filter((each) => each !== undefined);
+    await refuseIfFull(...known.map(({ sql }) => sql));
+    return batch<Row>(known.map(({ native }) => native));
+  });
+}
