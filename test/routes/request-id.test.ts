@@ -1,3 +1,4 @@
+import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { ADMIN_TOKEN, call, freshStart, get } from "../support/worker.ts";
 import { callWith } from "./support.ts";
@@ -28,9 +29,10 @@ describe("x-request-id", () => {
     const line = vi.spyOn(console, "log").mockImplementation(() => undefined);
     await callWith({}, "/api/authors/top?limit=x", { headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "x-request-id": "find-me" } });
     const logged = line.mock.calls.map(([text]) => String(text));
+    const request = { method: "GET", path: "/api/authors/top", version: env.DEPLOYMENT.id };
     const ids = { request_id: "find-me", trace_id: expect.stringMatching(/^[\da-f]{32}$/u) as string };
     expect(logged.map((text) => JSON.parse(text) as unknown)).toEqual([
-      { level: "info", message: "request", ...ids, method: "GET", path: "/api/authors/top", status: 400, duration_ms: 0 },
+      { level: "info", message: "request", ...ids, ...request, status: 400, code: "invalid_request", duration_ms: 0 },
     ]);
     expect(logged.join()).not.toContain(ADMIN_TOKEN);
   });

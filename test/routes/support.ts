@@ -40,7 +40,8 @@ export const insane = ({ headers }: { headers: Headers }): string[] => {
     "x-content-type-options": /^nosniff$/u,
     "x-frame-options": /^DENY$/u,
     "content-security-policy": /\bframe-ancestors 'none'/u,
-    "cache-control": /\bno-store\b/u,
+    // Only the OpenAPI document may be stored, and it is compared by its ETag.
+    "cache-control": headers.has("etag") ? /^no-cache$/u : /\bno-store\b/u,
     "referrer-policy": /^same-origin$/u,
     "strict-transport-security": /^max-age=\d+/u,
   };

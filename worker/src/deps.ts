@@ -3,9 +3,10 @@ import { configOf } from "./env.ts";
 import type { Config } from "./env.ts";
 import { createIsbndbClient } from "./providers/isbndb/index.ts";
 import type { CallReport, IsbndbClient } from "./providers/isbndb/index.ts";
+import { PerBinding } from "./lib/recent.ts";
 import { JobQueue } from "./jobs/enqueue.ts";
 import { JobRelay } from "./jobs/relay.ts";
-import { EnforcementSwitchReader, QuotaAdmin, QuotaKv, QuotaManager, RefusalMemory } from "./quota/index.ts";
+import { EnforcementSwitchReader, PublicAnswers, QuotaAdmin, QuotaKv, QuotaManager, RefusalMemory } from "./quota/index.ts";
 import type { ProviderCount, ProviderReport } from "./quota/index.ts";
 import { ServiceRegistry } from "./services/registration.ts";
 import { CountedDatabase } from "./store/statements.ts";
@@ -56,19 +57,12 @@ export function providerReport({ requestedAt, receivedAt, daily, rate }: CallRep
   return { requestedAt, receivedAt, daily, rate };
 }
 
-interface Believed {
-  readonly enforcementSwitch: EnforcementSwitchReader;
-  readonly refusals: RefusalMemory;
-}
-
-/** An instance's knowledge of the quota outlives a request. It is keyed by binding, so that each environment has its own. */
-const quotaKnowledge = new WeakMap<KVNamespace, Believed>();
-
-function quotaKnowledgeOf(namespace: KVNamespace, kv: QuotaKv): Believed {
-  const known = quotaKnowledge.get(namespace) ?? { enforcementSwitch: new EnforcementSwitchReader(kv), refusals: new RefusalMemory() };
-  quotaKnowledge.set(namespace, known);
-  return known;
-}
+/** An instance's knowledge of the quota, which outlives a request. */
+const quotaKnowledge = new PerBinding((namespace: KVNamespace) => ({
+  enforcementSwitch: new EnforcementSwitchReader(new QuotaKv(namespace, PROVIDER)),
+  refusals: new RefusalMemory(),
+  publicAnswers: new PublicAnswers(),
+}));
 
 type Services = Omit<Deps, "trace" | "jobs" | "relay" | keyof Invocation>;
 
@@ -118,7 +112,7 @@ function createServices(env: Env, clock: () => number): Services {
     namespace: env.QUOTA_LEDGER,
     provider: PROVIDER,
     kv,
-    ...quotaKnowledgeOf(env.QUOTA_KV, kv),
+    ...quotaKnowledge.of(env.QUOTA_KV),
     readProviderCount,
     clock,
   };

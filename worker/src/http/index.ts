@@ -15,6 +15,10 @@ export interface AppEnv {
     deps: Deps;
     requestId: string;
     principal: Principal;
+    /** Code of the problem that the response contains. */
+    code: string | null;
+    /** The caller that provider calls of this request are charged to. */
+    caller: string | null;
     /** A valid key requested something that no key of its project can access. */
     probe: boolean;
   };
@@ -79,6 +83,7 @@ function docsUrlOf(c: AppContext): string {
 /** Turns a problem into a response. */
 export function problemResponse(c: AppContext, problem: Problem): Response {
   const body = problemBody(problem, docsUrlOf(c));
+  c.set("code", problem.code);
   if (isQuotaStatus(body["quota"])) {
     showRateLimit(c, body["quota"]);
     body["quota"] = visibleStatus(c, body["quota"]);

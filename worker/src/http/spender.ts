@@ -4,6 +4,7 @@ import type { Problem } from "../errors.ts";
 import { projectCaller } from "../quota/index.ts";
 import type { Spender } from "../quota/index.ts";
 import type { Caller } from "./access.ts";
+import type { AppContext } from "./index.ts";
 
 interface Given {
   readonly caller?: string | undefined;
@@ -11,7 +12,13 @@ interface Given {
 }
 
 /** The administrator may set a caller and the priority `background`. A project always spends as itself, interactively. */
-export function spenderOf(who: Caller, { caller, priority }: Given, byDefault: string): Required<Spender> {
+export function spenderOf(c: AppContext, who: Caller, given: Given, byDefault: string): Required<Spender> {
+  const spender = spenderFor(who, given, byDefault);
+  c.set("caller", spender.caller);
+  return spender;
+}
+
+function spenderFor(who: Caller, { caller, priority }: Given, byDefault: string): Required<Spender> {
   if (who.kind === "admin") return { caller: caller ?? byDefault, priority, share: null, shareMode: "unlimited" };
   if (caller !== undefined && caller !== projectCaller(who.projectId)) throw onlyAdmin("caller", caller, projectCaller(who.projectId));
   if (priority !== "interactive") throw onlyAdmin("priority", priority, "interactive");

@@ -2,7 +2,7 @@
 import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
 import { Problem } from "../errors.ts";
-import type { AppEnv } from "../http/index.ts";
+import type { AppContext, AppEnv } from "../http/index.ts";
 
 const MIB = 1024 * 1024;
 const MAX_BODY_MIB = 1;
@@ -12,23 +12,29 @@ const EVENTS_PATH = "/api/usage/events";
 
 const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 
-function hasBody(request: Request): boolean {
-  return request.body !== null && request.headers.get("content-length") !== "0";
+/** Reads a body of unknown length, because such a body may be empty. Later reads get the same text. */
+async function hasBody({ req }: AppContext): Promise<boolean> {
+  const { body, headers } = req.raw;
+  if (body === null || headers.get("content-length") === "0") return false;
+  return headers.has("content-length") || (await req.arrayBuffer()).byteLength > 0;
 }
 
 /** Refuses a body that is not declared as JSON before it is read. */
 export const jsonOnly = createMiddleware<AppEnv>(async function jsonOnly(c, next) {
   const type = c.req.header("content-type") ?? "";
-  if (WITH_BODY.has(c.req.method) && hasBody(c.req.raw) && !/^application\/([\w.-]+\+)?json\s*(;|$)/iu.test(type)) {
+  if (!WITH_BODY.has(c.req.method)) return next();
+  const isEmpty = !(await hasBody(c));
+  if (!isEmpty && !/^application\/([\w.-]+\+)?json\s*(;|$)/iu.test(type)) {
     throw new Problem("unsupported_media_type", `The body must be application/json (got ${type === "" ? "no content type" : type}).`);
   }
   // An empty body counts as no body, even if its type is declared.
-  if (type !== "" && WITH_BODY.has(c.req.method) && c.req.raw.body === null) {
+  if (isEmpty && type !== "") {
+    const { method, url } = c.req.raw;
     const headers = new Headers(c.req.raw.headers);
-    headers.delete("content-type");
-    c.req.raw = new Request(c.req.raw, { headers });
+    for (const name of ["content-type", "transfer-encoding"]) headers.delete(name);
+    c.req.raw = new Request(url, { method, headers });
   }
-  await next();
+  return next();
 });
 
 const limitedTo = (mebibytes: number) =>

@@ -19,6 +19,8 @@ export function requestContext(clock: () => number) {
     c.set("requestId", requestId);
     c.set("principal", { kind: "anonymous", credentials: "none" });
     c.set("probe", false);
+    c.set("code", null);
+    c.set("caller", null);
     c.header("x-request-id", requestId);
     const deps = withLogFields({ request_id: requestId }, () => configured(c, clock));
     await withLogFields({ request_id: requestId, trace_id: deps.trace.traceId }, async () =>
@@ -29,15 +31,31 @@ export function requestContext(clock: () => number) {
           c.set("deps", { ...deps, trace: span });
           const began = clock();
           await next();
-          const { method, path } = c.req;
           const reportedElsewhere = c.error instanceof Problem && c.error.unlogged;
-          if (!reportedElsewhere) log.info("request", { method, path, status: c.res.status, duration_ms: clock() - began });
+          if (!reportedElsewhere) log.info("request", { ...fieldsOf(c), duration_ms: clock() - began });
           describe(span, c);
         },
         "server",
       ),
     );
   });
+}
+
+/** Fields of a request's log line, which tell who got which answer from which release. */
+function fieldsOf(c: AppContext) {
+  const principal = c.get("principal");
+  const { method, path } = c.req;
+  const project = principal.kind === "project" ? { project_id: principal.projectId, key_id: principal.keyId } : {};
+  const [code, caller] = [c.get("code"), c.get("caller")];
+  return {
+    method,
+    path,
+    status: c.res.status,
+    ...(code === null ? {} : { code }),
+    ...project,
+    ...(caller === null ? {} : { caller }),
+    version: c.env.DEPLOYMENT.id,
+  };
 }
 
 /** Methods in OpenTelemetry's list. Other methods would create unlimited span names. */

@@ -11,6 +11,7 @@ import { SECOND_MS, dayOf } from "../lib/time.ts";
 import { LedgerClient } from "./client.ts";
 import type { LedgerClientOptions } from "./client.ts";
 import { INTERACTIVE_PACE_AHEAD_MS, paceAheadMs } from "./pace.ts";
+import type { PublicAnswers } from "./public-answers.ts";
 import type { RefusalMemory } from "./refusal-memory.ts";
 import type { EnforcementSwitchReader } from "./snapshot.ts";
 import type {
@@ -32,6 +33,8 @@ import type {
   StatusView,
 } from "./types.ts";
 import { publishedStatus } from "./views.ts";
+import { UNWATCHED } from "./watch.ts";
+import type { Settled, Turn, Watch } from "./watch.ts";
 import type { ReservationView } from "./views.ts";
 
 /** One provider request: its caller and its cost. */
@@ -51,27 +54,8 @@ export type WithQuota<Result> =
   | { readonly result: "done"; readonly value: Result; readonly charged: number; readonly status: QuotaStatus | null }
   | { readonly result: "refused"; readonly refusal: Refusal; readonly status: QuotaStatus };
 
-/** The ledger's answer, and when it was requested. */
-interface Turn {
-  readonly answer: Exclude<ReserveAnswer, { result: "conflict" | "impossible" }>;
-  readonly requestedAt: number;
-}
-
-interface Settled {
-  readonly charged: number;
-  readonly status: QuotaStatus | null;
-}
-
-/** Hooks around the steps of one provider call, for tracing: `quota/` does not know telemetry. Results and errors pass unchanged. */
-export interface Watch {
-  readonly reserve: (step: () => Promise<Turn>) => Promise<Turn>;
-  readonly count: (step: () => Promise<ProviderCount>) => Promise<ProviderCount>;
-  readonly settle: (step: () => Promise<Settled>) => Promise<Settled>;
-}
-
-const UNWATCHED: Watch = { reserve: async (step) => step(), count: async (step) => step(), settle: async (step) => step() };
-
 export interface QuotaManagerOptions extends LedgerClientOptions {
+  readonly publicAnswers: PublicAnswers;
   readonly enforcementSwitch: EnforcementSwitchReader;
   readonly configuredEnforcement: Enforcement;
   readonly refusals: RefusalMemory;
@@ -150,6 +134,18 @@ export class QuotaManager {
     }
   }
 
+  /** The status without callers, at most a second old. Throws like `getStatus`. */
+  async getPublicStatus(): Promise<QuotaStatus> {
+    const { publicAnswers, clock } = this.#options;
+    return publicAnswers.status.get(clock(), async () => this.getStatus({ view: { own: null } }));
+  }
+
+  /** The overview without callers, at most a second old. Throws like `getOverview`. */
+  async getPublicOverview(days: number): Promise<QuotaOverview> {
+    const { publicAnswers, clock } = this.#options;
+    return publicAnswers.overview.get(clock(), async () => this.getOverview(days, { own: null }));
+  }
+
   /** Today and the latest `days` UTC days. If the ledger is unavailable, only the snapshot's status. Throws `quota_unavailable` without a snapshot. */
   async getOverview(days: number, view: StatusView): Promise<QuotaOverview> {
     try {
@@ -206,7 +202,7 @@ export class QuotaManager {
       if (error instanceof Problem && error.code !== "quota_unavailable") throw error;
       if ((await this.#enforcementWithoutLedger()) === "off") return this.#sendUncounted(id, spending, send);
       // The ledger may have granted it and only the answer was lost. It was not sent, so it must not stay reserved.
-      waitUntil(this.#abandon(id));
+      waitUntil(this.abandon(id));
       throw error;
     }
     const { answer, requestedAt } = turn;
@@ -270,7 +266,8 @@ export class QuotaManager {
     }
   }
 
-  async #abandon(id: string): Promise<void> {
+  /** Releases a reservation whose answer was lost, if there is one. Only for an id that no client knows. Never throws. */
+  async abandon(id: string): Promise<void> {
     try {
       await this.#ledger.call("abandon", id);
     } catch {

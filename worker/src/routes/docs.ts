@@ -5,6 +5,8 @@ import { html } from "hono/html";
 import { PROBLEMS } from "../errors.ts";
 import { ERRORS_PATH, createRouter } from "../http/index.ts";
 import type { AppEnv } from "../http/index.ts";
+import { isKnown } from "../http/range.ts";
+import { sha256Hex } from "../lib/bytes.ts";
 import { VERSION } from "../lib/version.ts";
 import { API_KEY_PATTERN } from "../tenants/keys/api-key.ts";
 import { answer, publicAccess, operations } from "./operation.ts";
@@ -92,8 +94,14 @@ function documentOf(app: OpenAPIHono<AppEnv>): Document {
   return { ...whole, paths };
 }
 
-/** Serves the document of an app with all its routes. */
+async function buildDocument(app: OpenAPIHono<AppEnv>) {
+  const text = JSON.stringify(documentOf(app));
+  return { text, etag: `"${await sha256Hex(text)}"` };
+}
+
+/** Serves the document of an app with all its routes. It is built once, because that takes longer than any other public request. */
 export function serveDocument(app: OpenAPIHono<AppEnv>): void {
+  let built: Awaited<ReturnType<typeof buildDocument>> | null = null;
   operations(
     app,
     "Service",
@@ -101,8 +109,17 @@ export function serveDocument(app: OpenAPIHono<AppEnv>): void {
     [],
   )("get", "/openapi.json", {
     summary: "Get this document",
-    responses: { 200: answer("OpenAPI 3.1", z.looseObject({ openapi: z.string() })) },
-  }).handle((c) => c.json(documentOf(app), 200));
+    responses: {
+      200: answer("OpenAPI 3.1", z.looseObject({ openapi: z.string() }), { ETag: { schema: { type: "string" } } }),
+      304: { description: "Not changed since the version in `If-None-Match`" },
+    },
+  }).handle(async (c) => {
+    built ??= await buildDocument(app);
+    c.header("ETag", built.etag);
+    c.header("Cache-Control", "no-cache");
+    if (isKnown(c.req.header("if-none-match"), built.etag)) return c.body(null, 304);
+    return c.body(built.text, 200, { "Content-Type": "application/json" }) as never;
+  });
 }
 
 export const docsRoutes = createRouter();
@@ -114,6 +131,7 @@ operations(
   [],
 )("get", "/docs", {
   summary: "Show this document in a viewer",
+  anyQuery: true,
   responses: { 200: { description: "A page", content: { "text/html": { schema: z.string() } } } },
 }).handle((c) => {
   c.header("Content-Security-Policy", DOCS_POLICY);
@@ -144,6 +162,7 @@ operations(
   [],
 )("get", ERRORS_PATH, {
   summary: "List all error codes as a page",
+  anyQuery: true,
   responses: { 200: { description: "A page with one heading for each code", content: { "text/html": { schema: z.string() } } } },
 }).handle((c) =>
   c.html(

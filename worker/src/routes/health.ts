@@ -1,12 +1,17 @@
 /** Health of the service and its dependencies. */
 import { z } from "@hono/zod-openapi";
 import { createRouter } from "../http/index.ts";
+import { PerBinding, Recent } from "../lib/recent.ts";
+import { SECOND_MS } from "../lib/time.ts";
 import { databaseAnswers } from "../store/database.ts";
 import { answer, publicAccess, operations } from "./operation.ts";
 
 const part = z.enum(["ok", "failing"]);
 const health = z.object({ status: z.enum(["ok", "degraded"]), checks: z.object({ ledger: part, database: part }) }).openapi("Health");
 export const healthRoutes = createRouter();
+
+/** Anonymous checks read the database at most once a second per instance. */
+const recentAnswers = new PerBinding((_: D1Database) => new Recent<boolean>(SECOND_MS));
 
 operations(
   healthRoutes,
@@ -17,12 +22,12 @@ operations(
   summary: "Check the ledger and the database",
   responses: { 200: answer("All respond", health), 503: answer("One does not respond", health) },
 }).handle(async (c) => {
-  const { quota, db } = c.get("deps");
-  const ledger = quota.getStatus({ view: { own: null } }).then(
+  const { quota, db, clock } = c.get("deps");
+  const ledger = quota.getPublicStatus().then(
     ({ source }) => source === "ledger",
     () => false,
   );
-  const [ledgerAnswers, database] = await Promise.all([ledger, databaseAnswers(db)]);
+  const [ledgerAnswers, database] = await Promise.all([ledger, recentAnswers.of(c.env.DB).get(clock(), async () => databaseAnswers(db))]);
   const checks = {
     ledger: ledgerAnswers ? ("ok" as const) : ("failing" as const),
     database: database ? ("ok" as const) : ("failing" as const),

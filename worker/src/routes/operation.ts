@@ -50,6 +50,8 @@ const OF_METHOD: Readonly<Record<Method, readonly ProblemCode[]>> = {
 };
 
 interface Shape extends Omit<RouteConfig, "method" | "path" | "tags" | "security" | "middleware"> {
+  /** Accepts unknown query parameters. For pages, and for senders whose URLs users write. */
+  readonly anyQuery?: boolean;
   /** Problems that are not derived from the rest. */
   readonly problems?: readonly ProblemCode[];
 }
@@ -61,8 +63,9 @@ type Route<Path extends string, Own> = Own & { readonly method: Method; readonly
 /** Describes operations of a router with one tag and the same callers. `unavailable`: problems of their dependencies. */
 export const operations = (router: OpenAPIHono<AppEnv>, tag: string, access: Access, unavailable = ON_DATABASE) =>
   function operation<Path extends string, Own extends Shape>(method: Method, path: Path, described: Own) {
-    const { problems: own = [], ...shape }: Shape = described;
-    const { params, query, body } = shape.request ?? {};
+    const { problems: own = [], anyQuery = false, ...shape }: Shape = described;
+    const request = anyQuery ? shape.request : { ...shape.request, query: onlyKnown(shape.request?.query) };
+    const { params, query, body } = request ?? {};
     const codes: ProblemCode[] = [
       ...access.problems,
       ...OF_METHOD[method],
@@ -74,12 +77,18 @@ export const operations = (router: OpenAPIHono<AppEnv>, tag: string, access: Acc
     ];
     const { security, guards } = access;
     const common = { method, path, tags: [tag], ...(security && { security }), middleware: [...guards] };
-    const route = { ...shape, ...common, responses: { ...shape.responses, ...problems(codes) } };
+    const route = { ...shape, ...(request && { request }), ...common, responses: { ...shape.responses, ...problems(codes) } };
     return {
       /** Handlers throw problems and return one of the described responses. */
       handle: (handler: RouteHandler<Route<Path, Own>, AppEnv>): void => void router.openapi(route, handler),
     };
   };
+
+/** Refuses unknown query parameters, because a filter with a typo would show everything. */
+function onlyKnown(query: unknown = z.object({})): z.ZodObject {
+  if (!(query instanceof z.ZodObject)) throw new Error("A query must be an object schema");
+  return query.strict();
+}
 
 /** JSON content of a body. */
 const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });

@@ -46,8 +46,11 @@ export const quotaPages = createRouter();
 quotaPages.openapi(getRoot, async (c) => {
   const deps = c.get("deps");
   const session = await sessionOf(c);
-  const view = session === null ? { own: null } : ("by_project" as const);
-  const [overview, risk] = await Promise.all([deps.quota.getOverview(HISTORY_DAYS, view), session === null ? null : riskOf(deps)]);
+  const { quota } = deps;
+  const [overview, risk] =
+    session === null
+      ? [await quota.getPublicOverview(HISTORY_DAYS), null]
+      : await Promise.all([quota.getOverview(HISTORY_DAYS, "by_project"), riskOf(deps)]);
   const visible = session === null ? { ...overview, status: publicStatus(overview.status) } : overview;
   const title = `${overview.status.remaining.toLocaleString("en-US")} left`;
   return sendPage(

@@ -35,14 +35,14 @@ const INVOCATION = { scope: "enrich", kind: "use", meter: "function_invocations_
 /** Runs `work` for the caller and measures its duration. `label` is the default caller. */
 export async function enriching<Result extends { readonly quota: QuotaStatus | null }>(
   c: AppContext,
-  given: Parameters<typeof spenderOf>[1],
+  given: Parameters<typeof spenderOf>[2],
   label: string,
   work: (deps: Deps, spender: ReturnType<typeof spenderOf>) => Promise<Result>,
 ) {
   return metered(c, INVOCATION, async (who) => {
     const deps = c.get("deps");
     const began = deps.clock();
-    const result = await work(deps, spenderOf(who, given, label));
+    const result = await work(deps, spenderOf(c, who, given, label));
     showRateLimit(c, result.quota);
     return { ...result, duration_ms: deps.clock() - began, quota: visibleStatus(c, result.quota) };
   });

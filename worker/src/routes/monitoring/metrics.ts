@@ -5,6 +5,7 @@ import { createRouter } from "../../http/index.ts";
 import { assertMetricsReader } from "../../http/guards.ts";
 import { inTime } from "../../lib/in-time.ts";
 import { errorFields, log } from "../../lib/log.ts";
+import { PerBinding, Recent } from "../../lib/recent.ts";
 import { latestRuns, storedCounts, webhookTallies } from "../../store/monitoring/metrics.ts";
 import type { StoredCounts } from "../../store/monitoring/metrics.ts";
 import { EXPOSITION_TYPES, exportCounts, exposition } from "../../telemetry/index.ts";
@@ -43,7 +44,7 @@ operations(
   const { quota, db, clock } = c.get("deps");
   const [overview, stored] = await Promise.all([
     orNull("the ledger", quota.getOverview(1, { own: null })),
-    orNull("the database", inTime("The database", DATABASE_TIMEOUT_MS, readStored(db, clock()))),
+    orNull("the database", inTime("The database", DATABASE_TIMEOUT_MS, readStored(c.env.DB, db, clock()))),
   ]);
   const preferred = accepts(c, { header: "Accept", supports: [OPENMETRICS, "text/plain"], default: "text/plain" });
   const format = preferred === OPENMETRICS ? "openmetrics" : "prometheus";
@@ -61,18 +62,11 @@ async function orNull<Answer>(source: string, answer: Promise<Answer>): Promise<
   });
 }
 
-interface Counted {
-  readonly at: number;
-  readonly counts: StoredCounts;
-}
+/** Outlives a request. Keyed by binding, because each request has its own `db`. */
+const recentCounts = new PerBinding((_: D1Database) => new Recent<StoredCounts>(COUNTED_EVERY_MS));
 
-/** Outlives a request. Keyed by binding, like all memory of an isolate. */
-const counted = new WeakMap<D1Database, Counted>();
-
-async function readStored(db: D1Database, now: number): Promise<Readings["stored"]> {
-  const known = counted.get(db);
-  const isFresh = known !== undefined && Math.abs(now - known.at) < COUNTED_EVERY_MS;
-  const [counts, runs, webhooks] = await Promise.all([isFresh ? known.counts : storedCounts(db), latestRuns(db), webhookTallies(db)]);
-  if (!isFresh) counted.set(db, { at: now, counts });
+async function readStored(binding: D1Database, db: D1Database, now: number): Promise<Readings["stored"]> {
+  const recent = recentCounts.of(binding).get(now, async () => storedCounts(db));
+  const [counts, runs, webhooks] = await Promise.all([recent, latestRuns(db), webhookTallies(db)]);
   return { counts, runs, webhooks };
 }

@@ -48,7 +48,7 @@ const DESCRIPTION =
 /** Each source has its own secret. */
 const from = (source: keyof typeof SOURCE_SCHEMES) => operations(monitoringRoutes, "Monitoring", adminOrSecret(source));
 
-const fromOutside = { description: DESCRIPTION, responses: TAKEN, problems: ["unprocessable"] } as const;
+const fromOutside = { anyQuery: true, description: DESCRIPTION, responses: TAKEN, problems: ["unprocessable"] } as const;
 
 from("alertmanager")("post", "/alertmanager", {
   ...fromOutside,

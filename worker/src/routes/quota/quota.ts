@@ -34,8 +34,13 @@ forEverybody("get", "/status", {
   const { fresh, project_id } = c.req.valid("query");
   if (project_id !== undefined) await assertAdmin(c);
   const one = project_id === undefined ? null : projectCaller(project_id);
-  const view = one === null && c.get("principal").kind === "admin" ? "by_project" : { own: one };
-  const status = await c.get("deps").quota.getStatus({ fresh: fresh === "true", view });
+  const { quota } = c.get("deps");
+  const isPublic = c.get("principal").kind !== "admin";
+  const view = one === null ? "by_project" : { own: one };
+  const status =
+    isPublic && fresh === "true"
+      ? await quota.getPublicStatus()
+      : await quota.getStatus({ fresh: fresh === "true", view: isPublic ? { own: null } : view });
   showRateLimit(c, status);
   c.header("Cache-Control", "no-store");
   return c.json(one === null ? visibleStatus(c, status) : statusOfCaller(status, one), 200);

@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { MAX_CALLS } from "../../env.ts";
 import { Problem, invalidField } from "../../errors.ts";
 import type { Caller } from "../../http/access.ts";
+import { inBackground } from "../../http/background.ts";
 import { requestTime } from "../../http/fields.ts";
 import { createRouter, showRateLimit, visibleStatus } from "../../http/index.ts";
 import type { AppContext } from "../../http/index.ts";
@@ -76,22 +77,21 @@ active("post", "/reservations", {
     throw invalidField("id", `must not begin with ${PROJECT_CALLER_PREFIX}. Such ids belong to projects`, body.id);
   }
   const name = body.id ?? crypto.randomUUID();
-  const { caller, priority: urgency, share, shareMode } = spenderOf(who, body, DEFAULT_CALLER);
+  const { caller, priority: urgency, share, shareMode } = spenderOf(c, who, body, DEFAULT_CALLER);
   const longest = maxTtlSeconds(caller);
   if (body.ttl_seconds > longest) throw invalidField("ttl_seconds", `must be at most ${longest} for this caller`, body.ttl_seconds);
   const { quota, trace } = c.get("deps");
   const spending = { cost: { calls: body.calls }, caller, priority: urgency, share, shareMode };
-  const { answer } = await traceReservation(trace, spending, async () => ({
-    answer: await quota.reserve(
-      {
-        id: ledgerId(who, name),
-        ...spending,
-        ttlSeconds: body.ttl_seconds,
-        ...(body.min_calls === undefined ? {} : { minCalls: body.min_calls }),
-      },
-      { newId: body.id === undefined },
-    ),
-  }));
+  const reservationId = ledgerId(who, name);
+  const minCalls = body.min_calls === undefined ? {} : { minCalls: body.min_calls };
+  const request = { id: reservationId, ...spending, ttlSeconds: body.ttl_seconds, ...minCalls };
+  const newId = body.id === undefined;
+  const reserve = async () => ({ answer: await quota.reserve(request, { newId }) });
+  const { answer } = await traceReservation(trace, spending, reserve).catch((error: unknown) => {
+    // The client does not learn a generated id, so it cannot release the reservation.
+    if (newId) inBackground(c, "Releasing a lost reservation failed", quota.abandon(reservationId));
+    throw error;
+  });
   switch (answer.result) {
     case "granted": {
       const { reservation: granted, status } = answer;
