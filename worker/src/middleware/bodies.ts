@@ -16,7 +16,7 @@ function hasBody(request: Request): boolean {
   return request.body !== null && request.headers.get("content-length") !== "0";
 }
 
-/** Refuses a body that is not declared as JSON before it is read. */
+/** If a body is not declared as JSON, refuses it without reading it. */
 export const jsonOnly = createMiddleware<AppEnv>(async function jsonOnly(c, next) {
   const type = c.req.header("content-type") ?? "";
   if (WITH_BODY.has(c.req.method) && hasBody(c.req.raw) && !/^application\/([\w.-]+\+)?json\s*(;|$)/iu.test(type)) {
