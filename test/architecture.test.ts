@@ -1,4 +1,4 @@
-/** Checks the architecture from the source: layers, rooms, cycles, and the one place of each technique. Type imports count too. */
+/** Checks the architecture from the source: layers, areas, cycles, and the one place of each technique. Type imports count too. */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -92,12 +92,12 @@ const scripts = filesIn(join(ROOT, "scripts"), /\.(ts|tsx|js)$/u);
 const tests = filesIn(join(ROOT, "test"));
 
 /** Folder names within a layer. A feature has the same folder name in every layer. */
-const ROOMS = new Set(
+const AREAS = new Set(
   "projects keys limits billing suspension abuse webhooks backups provisioning jobs providers quota library monitoring".split(" "),
 );
 const LAYERS = ["worker/src/store", "worker/src/tenants", "worker/src/routes", "worker/src/dashboard", "test/tenants", "test/routes"];
 /** Folders of page parts and browser code. */
-const NO_ROOMS = new Set(["worker/src/dashboard/browser", "worker/src/dashboard/charts"]);
+const NO_AREAS = new Set(["worker/src/dashboard/browser", "worker/src/dashboard/charts"]);
 
 describe("imports", () => {
   test("every file is in a part with a rank", () => {
@@ -116,11 +116,11 @@ describe("imports", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("each folder of a layer is a room", () => {
+  test("each folder of a layer is an area", () => {
     const folders = LAYERS.flatMap((layer) =>
       readdirSync(join(ROOT, layer), { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [`${layer}/${entry.name}`] : [])),
     );
-    expect(folders.filter((folder) => !ROOMS.has(basename(folder)) && !NO_ROOMS.has(folder))).toEqual([]);
+    expect(folders.filter((folder) => !AREAS.has(basename(folder)) && !NO_AREAS.has(folder))).toEqual([]);
   });
 
   test("have no cycles, types included", () => {
@@ -143,7 +143,7 @@ describe("imports", () => {
 
 describe("each technique in one place", () => {
   const HTTP_PARTS = new Set(["app", "http", "routes", "middleware", "dashboard"]);
-  const DOORS = new Set(["app", "cron", "job-workflow", "index"]);
+  const ENTRIES = new Set(["app", "cron", "job-workflow", "index"]);
   const DURABLE_OBJECTS = /class \w+ extends DurableObject/u;
 
   test("only HTTP parts import Hono", () => {
@@ -202,8 +202,13 @@ describe("each technique in one place", () => {
     const foreign = sources.filter((file) => {
       const code = codeOf(file);
       const readsClock = /Date\.now\b|new Date\(\)|performance\.now/u.test(code);
-      return readsClock && !DOORS.has(partOf(file)) && !DURABLE_OBJECTS.test(code);
+      return readsClock && !ENTRIES.has(partOf(file)) && !DURABLE_OBJECTS.test(code);
     });
+    expect(foreign.map(shown)).toEqual([]);
+  });
+
+  test("log messages are constant, and everything variable is a field", () => {
+    const foreign = sources.filter((file) => /\blog\.(?:info|warn|error)\(\s*`/u.test(codeOf(file)));
     expect(foreign.map(shown)).toEqual([]);
   });
 

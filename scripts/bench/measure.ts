@@ -24,7 +24,7 @@ export interface Bench {
   readonly scale: Scale;
   readonly bundles: Bundles;
   readonly load: LoadProcess;
-  /** Runs all Workers. New for each measure. */
+  /** Runs all Workers. Each measure starts another process. */
   readonly workerd: Workerd;
   /** Prints the current activity. */
   readonly report: (text: string) => void;

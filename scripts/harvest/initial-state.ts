@@ -51,7 +51,7 @@ export function resumeFrom(options: Options, file: CheckpointFile): InitialState
   if (!file.exists) throw new UserError(`Checkpoint ${file.path} not found. Omit --resume to start a new run.`);
   const read = file.read();
   const mismatch = mismatchOf(options, read);
-  if (mismatch !== null) throw new UserError(`${mismatch}. Omit the option to resume, or choose another --checkpoint.`);
+  if (mismatch !== null) throw new UserError(`${mismatch}. Use the options of the checkpoint, or choose another --checkpoint.`);
   const names = file.readAuthors(read);
   const checkpoint = options.baseUrl === null ? read : { ...read, options: { ...read.options, base_url: options.baseUrl } };
   const remaining = names.slice(read.settled).map((author, place) => ({ index: read.settled + place, author }));

@@ -52,7 +52,7 @@ async function sent(text: string): Promise<string> {
 /** Statuses of all answers in the text. Empty if the connection was closed without one. */
 const statuses = (answer: string): number[] => [...answer.matchAll(/HTTP\/1\.1 (\d{3})/gu)].map(([, status]) => Number(status));
 
-/** Statuses 5xx of the Worker. Answers without a request id come from the local server in front of it. */
+/** 5xx statuses of the Worker. Answers without a request id come from the local server in front of it. */
 const faults = (answer: string): number[] => (/^x-request-id:/imu.test(answer) ? statuses(answer).filter((status) => status >= 500) : []);
 const accepted = (answer: string): number[] => statuses(answer).filter((status) => status < 400);
 

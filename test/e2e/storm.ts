@@ -6,7 +6,7 @@ import { SOAK } from "../support/node/soak.ts";
 
 /** The limit, and the number of requests. */
 const [LIMIT, REQUESTS] = SOAK ? [500, 1_500] : [60, 180];
-/** The same for requests to the provider. */
+/** The same figures for requests to the provider. */
 const [CALLS, AUTHORS] = SOAK ? [100, 150] : [40, 64];
 
 let product: Product;

@@ -27,7 +27,7 @@ export const STORM: Exercise = {
     { value: 7, label: "kills of a harvest" },
     { value: 2_958, label: "calls billed" },
     { value: 3_317, label: "calls charged" },
-    { value: 0, label: "differences found afterwards" },
+    { value: 0, label: "contradictions between the counts" },
   ],
 };
 

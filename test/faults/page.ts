@@ -39,7 +39,7 @@ function chargeOf([, , , , sent, charged, reserved]: Row): string {
   return `${changes.join(", ")}${charged + reserved > sent ? ` (provider counted ${sent})` : ""}`;
 }
 
-/** Attempts at the operation without retries: those of a slow answer. */
+/** Number of attempts at the operation without retries. A slow answer causes no retry. */
 const attemptsWithoutRetry = (cells: readonly Row[]): number => cells.find(([fault]) => fault === "slow")?.[3] ?? 1;
 
 function retriesOf([, , , attempts]: Row, expected: number): string {
@@ -160,7 +160,7 @@ export function matrixPage(): string {
         "- *Invalid answer*: it happened, and the answer has an unknown shape. Examples: an empty object from the ledger, rows of another table, HTML instead of JSON, an unreadable snapshot.",
         "- *Refuses for a minute*: the part is overloaded (429 over HTTP). It works again after a minute.",
         "- *Restarts*: the part goes down during the first operation. Stored data stays, memory and the answer are lost, and the next operation succeeds.",
-        "- *The Worker stops*: a flow of its own, at five operations.",
+        "- *The Worker stops*: it stops right after an operation. One flow tests this at five operations.",
       ].join("\n"),
       "The other faults last for the whole request, including the product's own retries. Every cell also checks three things: the callers' sum equals the used calls, nothing stays reserved, and the same request works again. An operation that a flow uses but its table does not list fails the test.",
     ].join("\n\n"),

@@ -271,8 +271,8 @@ test("log lines carry the job, its request and its trace", async () => {
   const logged = lines.mock.calls.map(([text]) => JSON.parse(String(text)) as Record<string, unknown>);
   const about = { level: "info", job_id: body.id, job_type: "housekeeping", request_id: "find-me", trace_id: trace };
   expect(logged.filter(({ job_id }) => job_id === body.id)).toEqual([
-    { ...about, message: "[Housekeeping] Starting: only", attempt: 1 },
-    { ...about, message: "[Housekeeping] Completed" },
+    { ...about, message: "[Housekeeping] Step started", step: "only", attempt: 1 },
+    { ...about, message: "[Housekeeping] Job completed" },
   ]);
 });
 

@@ -84,7 +84,7 @@ describe("the provider fails", () => {
   test("with a 404 or an empty page inside a counted list: the received pages are stored, and the list is not complete", async () => {
     await fault({ kind: "status", status: 404, path: "/author/", after: 2 });
     const errors = [
-      { page: 3, code: "provider_limit", message: "Of 700 results the provider gave 200: its last page was empty or short." },
+      { page: 3, code: "provider_limit", message: "The provider returned 200 of 700 results, because its last page was empty or short." },
     ];
     expect(stableFields((await enrich()).body)).toEqual({
       ...done,

@@ -171,7 +171,7 @@ describe("the plan is checked first", () => {
 });
 
 describe("the provider returns at most 10,000 results", () => {
-  const message = "Of 12000 results the provider gave 9900: no page of 300 may go beyond result 10000.";
+  const message = "The provider returned 9900 of 12000 results, because pages of 300 cannot go beyond result 10000.";
   const limited = {
     ...done,
     books_found: 9_900,

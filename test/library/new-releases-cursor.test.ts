@@ -113,7 +113,7 @@ describe("a cursor", () => {
     ["too few numbers", (right: string) => pointingAt(right, [0, 1])],
   ])("that is malformed, %s, is refused", async (_, broken) => {
     const { status, body } = await enrich({ resume: broken(await cursor()) });
-    const message = "must be the unchanged cursor of an earlier answer";
+    const message = "must be the unchanged cursor of an earlier response";
     expect({ status, errors: body.errors }).toEqual({ status: 400, errors: [{ path: "resume", message }] });
     expect(await requestedPages()).toHaveLength(1);
   });

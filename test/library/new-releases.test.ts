@@ -44,7 +44,7 @@ describe("months × subjects × pages", () => {
       {
         month: "2025-11",
         code: "provider_limit",
-        message: "Of 12000 results the provider gave 10000: no page of 1000 may go beyond result 10000.",
+        message: "The provider returned 10000 of 12000 results, because pages of 1000 cannot go beyond result 10000.",
       },
     ]);
     expect((await requestedPages()).slice(-2)).toEqual(["2025-11 10", "2025-12 1"]);

@@ -117,5 +117,5 @@ export function fairnessQuote(): string {
   const part =
     "The fair number is the smaller of two numbers. One is the project's number of requests in a run without hostile projects. The other is an equal part of all turns.";
   const calm = `${refused === 0 ? "no refusals" : `${refused} refusals`}. They wait at most ${seconds(wait)} s for a turn.`;
-  return `Five normal projects were tested with ${rows.length} kinds of hostile projects. The worst case is “${worst.hostile}”. In it, each normal project gets at least ${keptPercent(worst)}% of its fair number of turns. ${part} A loop requests a turn, uses it and immediately requests another. Projects that need no more than an equal part get ${calm} [All cases](reliability-matrix.md#fairness)`;
+  return `Five normal projects were tested with ${rows.length} kinds of hostile projects. The worst case is “${worst.hostile}”. In it, each normal project gets at least ${keptPercent(worst)}% of its fair number of turns. ${part} A hostile project runs one or more loops. A loop requests a turn, uses or releases it, and requests another. Projects that need no more than an equal part get ${calm} [All cases](reliability-matrix.md#fairness)`;
 }

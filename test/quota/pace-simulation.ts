@@ -60,7 +60,7 @@ function randomNumbers(seed: number): () => number {
 export function simulate(door: Door, plans: readonly CallerPlan[], untilMs: number, startAt = 0): Map<string, CallerResult> {
   const random = randomNumbers(17);
   const results = new Map<string, CallerResult>();
-  /** The earliest last. Events of one time happen in the order of their creation. */
+  /** The earliest event is last. Simultaneous events happen in the order of their creation. */
   const events: { readonly at: number; readonly run: (now: number) => void }[] = [];
   const later = (at: number, run: (now: number) => void): void => {
     let [low, high] = [0, events.length];

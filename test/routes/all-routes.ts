@@ -181,7 +181,7 @@ export const PAGES: readonly string[] = [
   "GET /audit",
 ];
 
-/** The path with all parameters. Missing ones name something that does not exist. */
+/** The path with values for its parameters. For a parameter without a known value, the resource does not exist. */
 export function addressOf({ path }: Route, given: Readonly<Record<string, string>> = {}): string {
   const known = { isbn: "9780201633610", reservation: "abc", organization: "org", id: "mine", webhook_id: WEBHOOK, delivery_id: DELIVERY };
   const names: Record<string, string> = { ...known, ...given };

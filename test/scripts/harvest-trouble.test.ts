@@ -223,7 +223,7 @@ describe.concurrent("pages", () => {
   });
 
   it("that the provider omits truncate the result, with a reason", async ({ server, desk }) => {
-    const errors = [{ page: 11, code: "provider_limit", message: "Of 12000 results the provider gave 10000." }];
+    const errors = [{ page: 11, code: "provider_limit", message: "The provider returned 10000 of 12000 results." }];
     server.script.set("Anna", [{ body: bibliographyBody({ complete: false, errors }) }]);
     const { output, code } = await desk.run("--author=Anna", "--json");
     expect(eventsIn(output)).toContainEqual(expect.objectContaining({ type: "author", result: "truncated", reason: errors[0]?.message }));

@@ -76,7 +76,7 @@ describe("Telegram's client", () => {
   test("refuses a document that is too large to download, and a path outside the bot's files", async () => {
     answering(good({ file_path: "../../?x=http://else.test" }));
     expect((await errorOf(client.sendDocument("a", new Uint8Array(MAX_DOCUMENT_BYTES + 1), ""))).message).toContain("too many");
-    expect((await errorOf(client.getFile("F-1"))).message).toBe("Telegram, getFile: the answer names no path.");
+    expect((await errorOf(client.getFile("F-1"))).message).toBe("Telegram, getFile: the response has no file path.");
     expect(sent).toHaveLength(1);
   });
 
@@ -149,7 +149,7 @@ describe("Telegram's client", () => {
     expect(errors.map(({ message }) => message)).toEqual([
       "Telegram, sendMessage: no response.",
       "Telegram, sendMessage: 404 Not Found: /bot[token]/sendMessage",
-      "Telegram, getFile: the file was answered with 404.",
+      "Telegram, getFile: the download of the file returned 404.",
     ]);
   });
 });

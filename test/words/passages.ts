@@ -43,6 +43,8 @@ const SQL =
   /\b(?:SELECT|INSERT INTO|UPDATE \w+|DELETE FROM|(?:CREATE|DROP) (?:TABLE|INDEX|TRIGGER)|WHERE|FROM \w+|JOIN|ORDER BY|EXISTS|PRAGMA|AND|OR|IS (?:NOT )?NULL)\b/u;
 /** Code, styles, HTML pages, media types with parameters, and content security policies. */
 const CODE = /[{}]|=>|\bpx\b|^\s*(?:[\w-]+:\s*[^;]+;)|^<!doctype |^(?:text|application)\/[\w.+-]+;|^default-src /u;
+/** Braces in the path of a route. Prose may name such a path. */
+const PATH_PARAMETER = /(?<=\/)\{\w+\}/gu;
 /** Step names that earlier releases recorded. Running jobs depend on them. */
 const RECORDED_NAMES = new Set(["undo: write down why"]);
 
@@ -72,7 +74,7 @@ export function passagesOfCode(file: string, source: string): Passage[] {
         .split(/\s+/u)
         .filter((word) => /\p{L}{2}/u.test(word)).length < MIN_WORDS ||
       SQL.test(text) ||
-      CODE.test(text) ||
+      CODE.test(text.replaceAll(PATH_PARAMETER, "")) ||
       RECORDED_NAMES.has(text)
     )
       return;

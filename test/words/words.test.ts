@@ -56,6 +56,11 @@ describe("the prose of code", () => {
     expect(passagesOfCode("a.ts", code)).toEqual([]);
   });
 
+  it("may name the path of a route with parameters", () => {
+    const code = 'const a = "Ask for /api/keys/{id}/rotate first";\n';
+    expect(passagesOfCode("a.ts", code)).toEqual([{ kind: "string", line: 1, text: "Ask for /api/keys/{id}/rotate first" }]);
+  });
+
   it("must be readable as code", () => {
     expect(() => passagesOfCode("a.ts", "const = ;")).toThrow("a.ts: ");
   });

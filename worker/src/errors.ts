@@ -48,7 +48,7 @@ export const PROBLEMS = {
     retryable: false,
     alarming: false,
   },
-  conflict: { status: 409, title: "Conflict", meaning: "The request contradicts the current state.", retryable: false, alarming: false },
+  conflict: { status: 409, title: "Conflict", meaning: "The request conflicts with the current state.", retryable: false, alarming: false },
   payload_too_large: {
     status: 413,
     title: "Payload too large",
@@ -66,7 +66,7 @@ export const PROBLEMS = {
   range_not_satisfiable: {
     status: 416,
     title: "Range not satisfiable",
-    meaning: "`Range` begins after the end of the file.",
+    meaning: "`Range` begins at or after the end of the file.",
     retryable: false,
     alarming: false,
   },
@@ -102,7 +102,7 @@ export const PROBLEMS = {
   monthly_quota_exceeded: {
     status: 429,
     title: "Monthly quota exceeded",
-    meaning: "The organization has used its calls of this billing period.",
+    meaning: "The organization has used its allowance for this billing period.",
     retryable: true,
     alarming: false,
     type: QUOTA_EXCEEDED,

@@ -15,7 +15,7 @@ const REQUESTS = 1_000;
 const EMPTY = "empty route";
 const OURS = "ours";
 const OBJECT = "one-statement object";
-const COUNTER = "one statement behind our door";
+const COUNTER = "one statement in our Worker";
 const SILENT = "ours, without its log line";
 const LIMITER = "hono-rate-limiter, object";
 

@@ -137,7 +137,7 @@ async function observe(flow: Flow, n: number, world: World, cell: { readonly tar
   injector.start(cell.target, cell.fault);
   const { result, seconds } = await useOnce(flow, n, world);
   const { attempts } = injector;
-  // A fault of a minute ends when the minute is over.
+  // A fault that lasts a minute ends after the minute.
   if (cell.fault === "minute") pass(A_MINUTE_LATER_MS);
   else injector.stop();
   const after = await count();
@@ -150,7 +150,7 @@ async function observe(flow: Flow, n: number, world: World, cell: { readonly tar
   // By this time, reserved calls have been charged.
   const againCharged = end.used - after.used - after.reserved;
   expect(end.reserved, "nothing stays reserved").toBe(0);
-  // An operator may lower the count. Then nothing is sent.
+  // The charge may be negative: some flows lower the count. They send nothing.
   expect(sent, "sent calls are charged or reserved").toBeLessThanOrEqual(Math.max(0, charged + reserved));
   expect(end.spent - before.spent, "sent calls are charged in the end").toBeLessThanOrEqual(Math.max(0, end.used - before.used));
   await flow.check?.(n, world, cell);

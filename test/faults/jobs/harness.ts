@@ -89,7 +89,7 @@ export async function repair({ unfinished, housekeeping }: JobWorld, minutes?: n
   return ` (housekeeping: ${[...new Set(before.map((each) => each.replace(/:.*/u, "")))].join(", ")})`;
 }
 
-/** Operations of every job. The table of the job request shows their faults. */
+/** Operations that every job uses. The tables of single jobs omit them, because the table of the flow that starts a job has them. */
 const SHARED_OPERATIONS = [
   "INTO jobs (id,",
   "UPDATE jobs SET",

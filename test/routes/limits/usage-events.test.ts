@@ -80,7 +80,13 @@ test("the answer has a sum for each result and a row for each event, in the orde
       { index: 0, id: "x", status: 200, result: "counted" },
       { index: 1, id: null, status: 400, result: "refused", error: "`event` must be an object (got null)." },
       { index: 2, id: "x", status: 200, result: "duplicate" },
-      { index: 3, id: "x", status: 409, result: "conflict", error: "`quantity` must be 1, as it was counted under this id (got 2)." },
+      {
+        index: 3,
+        id: "x",
+        status: 409,
+        result: "conflict",
+        error: "`quantity` must be 1, as in the event already counted with this id (got 2).",
+      },
     ],
   });
 });

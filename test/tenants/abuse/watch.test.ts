@@ -165,7 +165,7 @@ describe("the detection", () => {
       ["failing", "ERROR_SPIKE", "reported"],
       ["probing", "SUSPICIOUS_PATTERN", "reported"],
     ]);
-    // The same two windows again, and the second of them with the next one.
+    // First the same two windows are checked again. Then the second one and its successor are.
     expect((await keepHouse("2031-05-14T14:06:30Z")).result).toMatchObject({ abuse: { jobs: 0 } });
     await asked("excessive", -1, { requests: 1_001 }, END);
     expect((await keepHouse("2031-05-14T14:10:00Z")).result).toMatchObject({ abuse: { jobs: 0 } });

@@ -272,10 +272,10 @@ describe("a download", () => {
       await env.BACKUPS.put(key, text);
       expect(await get(url)).toMatchObject({
         status: 409,
-        body: { code: "conflict", detail: "The manifest of this backup is damaged." },
+        body: { code: "conflict", detail: "The manifest of this backup is damaged. Use another backup." },
       });
     }
     await env.BACKUPS.delete(key);
-    expect(await get(url)).toMatchObject({ status: 409, body: { detail: "The manifest of this backup is missing." } });
+    expect(await get(url)).toMatchObject({ status: 409, body: { detail: "The manifest of this backup is missing. Use another backup." } });
   });
 });

@@ -252,7 +252,7 @@ describe("a key created by the caller", () => {
 
 describe("a job that rotates", () => {
   test.each([
-    [{ key_id: "" }, /A job can give a new key to nobody/u],
+    [{ key_id: "" }, /A job cannot show a new key/u],
     [{ key_id: "Aa00000000", new_key_sha256: "a".repeat(64) }, /The key "Aa00000000" does not exist/u],
     [{ key_id: "Aa00000000", version: 2 }, /The key "Aa00000000" does not exist/u],
   ])("%j fails clearly", async (payload, error) => {

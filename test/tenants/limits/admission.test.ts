@@ -96,7 +96,7 @@ describe("from one request to the next", () => {
       status: 403,
       body: {
         code: "project_suspended",
-        detail: "The project is suspended: admin.",
+        detail: "The project is suspended. Reason: admin.",
         reasons: [{ reason: "admin", detail: "Invoice 4711 is overdue", since: "2031-05-14T14:03:11Z" }],
       },
     });
@@ -108,6 +108,15 @@ describe("from one request to the next", () => {
     expect(await counters()).toEqual({ "shop function_invocations_per_day 2031-05-14": 2 });
   });
 
+  test("a project with two reasons gets both", async () => {
+    const { key } = await tenant("shop", "acme");
+    await post("/api/projects/shop/suspend", { reason: "Invoice 4711 is overdue" });
+    const sql = "INSERT INTO suspensions (project_id, reason, since, actor) VALUES ('shop', 'abuse:ERROR_SPIKE', 1, 'job')";
+    await env.DB.prepare(sql).run();
+    const { body } = await enrich(key, ISBNS);
+    expect(body["detail"]).toMatch(/^The project is suspended\. Reasons: (?:admin, abuse:ERROR_SPIKE|abuse:ERROR_SPIKE, admin)\.$/u);
+  });
+
   test("a reason with an end expires automatically", async () => {
     const { key } = await tenant("shop", "acme");
     const sql = `INSERT INTO suspensions (project_id, reason, cap_type, since, until, actor) VALUES ('shop', ?, ?, 1, ?, 'sweep')`;
@@ -116,7 +125,7 @@ describe("from one request to the next", () => {
     await setClock("2031-05-14T23:59:59.999Z");
     expect(await enrich(key, ISBNS)).toMatchObject({
       body: {
-        detail: "The project is suspended: quota:function_invocations_per_day until 2031-05-15T00:00:00Z.",
+        detail: "The project is suspended. Reason: quota:function_invocations_per_day until 2031-05-15T00:00:00Z.",
         reasons: [{ cap_type: "function_invocations_per_day", until: "2031-05-15T00:00:00Z" }],
       },
     });
@@ -160,7 +169,7 @@ describe("from one request to the next", () => {
     expect(body).toMatchObject({
       type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
       code: "monthly_quota_exceeded",
-      detail: "The organization has used 0 of its 0 calls. The next period begins at 2031-06-01T00:00:00Z.",
+      detail: "The organization has used 0 of its 0 API calls. The next period begins at 2031-06-01T00:00:00Z.",
       "violated-policies": ["monthly"],
       used: 0,
       limit: 0,

@@ -134,7 +134,7 @@ describe("one id with two bodies", () => {
         id: "a",
         status: 409,
         result: "conflict",
-        error: "`quantity` must be 2, as it was counted under this id (got 5).",
+        error: "`quantity` must be 2, as in the event already counted with this id (got 5).",
       },
       { index: 3, id: "a", status: 200, result: "duplicate" },
       { index: 4, id: "c", status: 200, result: "counted" },
@@ -144,12 +144,12 @@ describe("one id with two bodies", () => {
   });
 
   test.each([
-    [{ project_id: "two" }, '`project_id` must be "one", as it was counted under this id (got "two").'],
-    [{ project_id: "unknown" }, '`project_id` must be "one", as it was counted under this id (got "unknown").'],
-    [{ type: "api_calls" }, '`type` must be "db_queries_per_day", as it was counted under this id (got "api_calls").'],
+    [{ project_id: "two" }, '`project_id` must be "one", as in the event already counted with this id (got "two").'],
+    [{ project_id: "unknown" }, '`project_id` must be "one", as in the event already counted with this id (got "unknown").'],
+    [{ type: "api_calls" }, '`type` must be "db_queries_per_day", as in the event already counted with this id (got "api_calls").'],
     [
       { occurred_at: "2031-05-14T12:00:00.001Z" },
-      `\`occurred_at\` must be "${OCCURRED_AT}", as it was counted under this id (got "2031-05-14T12:00:00.001Z").`,
+      `\`occurred_at\` must be "${OCCURRED_AT}", as in the event already counted with this id (got "2031-05-14T12:00:00.001Z").`,
     ],
   ])("in two reports, %j: the row has the difference", async (change, error) => {
     await report([use]);
@@ -164,7 +164,7 @@ describe("one id with two bodies", () => {
     const [row] = (await report([{ id: "a", project_id: "one", type: "db_queries_per_day", occurred_at: AFTERNOON }])).results;
     expect(row).toMatchObject({
       status: 409,
-      error: '`occurred_at` must be absent, as it was counted under this id (got "2031-05-14T14:03:11.000Z").',
+      error: '`occurred_at` must be absent, as in the event already counted with this id (got "2031-05-14T14:03:11.000Z").',
     });
   });
 

@@ -19,8 +19,8 @@ const RETRY_SECONDS = 5;
 
 export const dashboard = createRouter();
 dashboard.onError(async (error, c) => failurePage(c, error));
-const ROOMS = [quotaPages, projectPages, webhookPages, backupPages, jobPages, libraryPages, monitoringPages];
-for (const pages of ROOMS) dashboard.route("/", pages);
+const AREAS = [quotaPages, projectPages, webhookPages, backupPages, jobPages, libraryPages, monitoringPages];
+for (const pages of AREAS) dashboard.route("/", pages);
 
 /** Whether a browser requests a page. False for addresses of the API. */
 export function acceptsPage(c: AppContext): boolean {

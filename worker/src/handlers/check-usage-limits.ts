@@ -19,7 +19,8 @@ type Swept = SweptPage & {
 export const checkUsageLimitsHandler: JobHandler<"check_usage_limits"> = async (payload, job) => {
   const { project_ids = null, cap_types = null, enforce_limits, after } = payload;
   const request = { run: job.id, projectIds: project_ids, capTypes: cap_types, enforce: enforce_limits };
-  job.log.info(`Starting: ${project_ids === null ? "all active projects" : `${project_ids.length} projects`}`, {
+  job.log.info("Sweep started", {
+    projects: project_ids?.length ?? "all active",
     enforce_limits,
     cap_types,
   });
@@ -36,7 +37,10 @@ export const checkUsageLimitsHandler: JobHandler<"check_usage_limits"> = async (
   const isWhole = rest === null || last === undefined;
   const next = isWhole ? null : await continueAs("begin the next part", "check_usage_limits", { ...payload, after: last }, job);
   const data = { ...summed(pages, unknown), next };
-  job.log.info(`Done: ${data.projects_checked} checked, ${data.projects_suspended} suspended, ${data.warnings_sent} warned`, {
+  job.log.info("Sweep completed", {
+    projects_checked: data.projects_checked,
+    projects_suspended: data.projects_suspended,
+    warnings_sent: data.warnings_sent,
     errors: data.errors.length,
   });
   return { success: true, data };

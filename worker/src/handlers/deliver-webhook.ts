@@ -21,12 +21,12 @@ export const deliverWebhookHandler: JobHandler<"deliver_webhook"> = async (paylo
     return { success: false, error: `The project ${project_id} does not have the webhook ${webhook_id} or its delivery.` };
   const { id, run } = taken;
   if (taken.job_id !== job.id) return { success: true, data: { delivery_id: id, delivered: false, reason: "another job is at it" } };
-  job.log.info("Starting: one message", { webhook_id, project_id, delivery_id: id, run });
+  job.log.info("Webhook delivery started", { webhook_id, project_id, delivery_id: id, run });
   // The loop ends because the last allowed attempt never returns "again".
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await job.step(`try ${attempt}`, async (_attempt, deps) => attemptDelivery(deps, id, run, attempt));
     if (outcome.is !== "again") return resultOf(outcome, id, attempt);
-    job.log.warn(`Not delivered by try ${attempt}`, { delivery_id: id, error: outcome.error });
+    job.log.warn("Webhook delivery failed", { attempt, delivery_id: id, error: outcome.error });
     await job.sleepUntil(`before try ${attempt + 1}`, outcome.at);
   }
 };

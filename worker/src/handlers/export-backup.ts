@@ -33,7 +33,7 @@ const MAX_PAUSES = 10;
 const MAX_PAUSE_MS = 10 * 60_000;
 
 export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project_id, export_type }, job) => {
-  job.log.info(`Starting: ${export_type} backup of project ${project_id}`);
+  job.log.info("Backup started", { project_id, export_type });
   const row = await job.step("begin", async (_attempt, deps) => {
     await assertProvisioned(deps, project_id);
     const claim = { job: job.id, projectId: project_id, exportType: export_type };

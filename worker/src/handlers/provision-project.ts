@@ -22,7 +22,7 @@ import type { JobContext, JobHandler } from "./context.ts";
 
 export const provisionProjectHandler: JobHandler<"provision_project"> = async ({ project_id }, job) => {
   const owner = { projectId: project_id, jobId: rootId(job.id) };
-  job.log.info(`Starting: project ${project_id}`);
+  job.log.info("Provisioning started", { project_id });
   const beginning = await job.step("begin", async (_attempt, { db }) => beginProvisioning(db, owner));
   switch (beginning) {
     case "go":
@@ -62,7 +62,7 @@ async function provision(owner: ProvisioningOwner, job: JobContext): Promise<Job
     if (!(thrown instanceof StepFailed)) throw thrown;
     return undo(owner, { step, error: thrown.message }, job);
   }
-  job.log.info("Done: its keys work", { project_id: owner.projectId });
+  job.log.info("Provisioning completed", { project_id: owner.projectId });
   return { success: true, data: { project_id: owner.projectId, outcome: "provisioned", steps } };
 }
 
@@ -80,7 +80,7 @@ async function undo(owner: ProvisioningOwner, failure: Failure | null, job: JobC
       job.step("undo: write down why", async (_attempt, { db, clock }) => failProvisioning(db, owner, failure, clock())),
     );
     if (isRecorded === null)
-      return failed("rollback_incomplete", ["everything"], "Recording the failure failed. Housekeeping continues the rollback.");
+      return failed("rollback_incomplete", ["everything"], "The failure could not be recorded. Housekeeping continues the rollback.");
     if (!isRecorded) return lostOwnership(owner, failed, job);
   }
   const left: string[] = [];

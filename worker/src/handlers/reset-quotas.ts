@@ -12,15 +12,19 @@ const MAX_ERRORS = 1_000;
 export const resetQuotasHandler: JobHandler<"reset_quotas"> = async (_payload, job) => {
   const { deps } = job;
   if (!deps.config.reset.enabled) {
-    job.log.info("Skipped: QUOTA_RESET_ENABLED is false");
+    job.log.info("Monthly reset skipped", { reason: "QUOTA_RESET_ENABLED is false" });
     return { success: true, data: { skipped: "QUOTA_RESET_ENABLED is false" } };
   }
-  job.log.info("Starting: billing periods that have ended");
+  job.log.info("Monthly reset started");
   const data = await job.step("execute", async (attempt, stepDeps) => {
     const { rowsUpdated, ...rest } = await quotaReset(stepDeps.trace, attempt, async () => resetAll(stepDeps, job.id));
     return { rows_updated: rowsUpdated, ...rest };
   });
-  job.log.info(`Done: ${data.rows_updated} periods closed`, { organizations: data.organizations, errors: data.errors.length });
+  job.log.info("Monthly reset completed", {
+    periods_closed: data.rows_updated,
+    organizations: data.organizations,
+    errors: data.errors.length,
+  });
   return { success: true, data };
 };
 

@@ -9,7 +9,7 @@ import { orNull } from "./context.ts";
 import type { JobContext, JobHandler } from "./context.ts";
 
 export const restoreBackupHandler: JobHandler<"restore_backup"> = async ({ project_id, backup_id }, job) => {
-  job.log.info(`Starting: backup ${backup_id} into project ${project_id}`);
+  job.log.info("Restore started", { backup_id, project_id });
   const { error, loading } = await restored(project_id, backup_id, job);
   await job.step("record", async (_attempt, deps) => endRestore(deps, project_id, job.id, error));
   // Writes are allowed last. The platform repeats an unrecorded step, and the steps before cannot repeat after a tenant's write.

@@ -17,13 +17,13 @@ import type { JobContext, JobHandler } from "./context.ts";
 const MAX_SLEEPS = 20;
 
 const NO_HASH =
-  "A job can give a new key to nobody. Ask POST /api/projects/{id}/keys/{key_id}/rotate, which shows it, or make a key yourself and send its SHA-256 as new_key_sha256.";
+  "A job cannot show a new key. Send POST /api/projects/{id}/keys/{key_id}/rotate, which returns it. Or generate a key and send its SHA-256 as new_key_sha256.";
 
 export const rotateKeyHandler: JobHandler<"rotate_key"> = async (
   { key_id, new_key_sha256: digest, immediate = false, version: made },
   job,
 ) => {
-  job.log.info(`Starting: key ${key_id}`);
+  job.log.info("Key rotation started", { key_id });
   if (made === undefined && digest === undefined) return { success: false, error: NO_HASH };
   const projectId = await job.step("look for the key", async (_attempt, { db }) => projectOfKey(db, key_id));
   if (projectId === null) return { success: false, error: `The key ${JSON.stringify(key_id)} does not exist.` };

@@ -35,7 +35,7 @@ const bySeq = z.int().min(0);
 function contentOf<Content>(cursor: string | undefined, schema: z.ZodType<Content>): Content | null {
   if (cursor === undefined) return null;
   const read = schema.safeParse(fromBase64Url(cursor));
-  if (!read.success) throw invalidField("cursor", "must be the unchanged `next_cursor` of an earlier answer");
+  if (!read.success) throw invalidField("cursor", "must be the unchanged `next_cursor` of an earlier response");
   return read.data;
 }
 

@@ -53,7 +53,7 @@ export const abuseMetrics = z
     baseline_hours: whole.describe("Hours of usage in the baseline"),
     baseline_days: whole.describe("Days that contain these hours"),
   })
-  .catchall(z.union([z.number(), z.string().max(500)], "must be a number, or a text of at most 500 characters"))
+  .catchall(z.union([z.number(), z.string().max(500)], "must be a number, or a string of at most 500 characters"))
   .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `must have at most ${MAX_METRICS} names`)
   .refine((metrics) => Object.keys(metrics).every((name) => name.length <= MAX_NAME), `must have names of at most ${MAX_NAME} characters`);
 
@@ -197,8 +197,7 @@ export const JOBS = {
   },
   restore_backup: {
     ...RETRYABLE,
-    description:
-      "A verified backup into the new project that it was asked for; begun by POST /api/projects/{id}/backups/{backup_id}/restore",
+    description: "Loads a backup into a new project and compares the result. POST /api/projects/{id}/backups/{backup_id}/restore starts it",
     payload: z.strictObject({
       project_id: projectId.describe("The new project"),
       backup_id: z.string().regex(/^bak_[0-9a-f]{40}(-r\d{1,5})?$/u, "must be the id of a backup"),

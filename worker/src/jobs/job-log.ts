@@ -1,4 +1,4 @@
-/** Log lines of one job, such as `[CheckUsageLimits] Starting: …`, with the fields that identify the job. */
+/** Log lines of one job, such as `[CheckUsageLimits] Sweep started`, with the fields that identify the job. */
 import { log } from "../lib/log.ts";
 
 type Fields = Readonly<Record<string, unknown>>;

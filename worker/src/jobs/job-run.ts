@@ -111,15 +111,15 @@ export class JobRun {
       const error = result.success ? null : (result.error ?? "The handler gave no reason.");
       await this.#recordEnd({ status: result.success ? "completed" : "failed", result: jsonOf(result.data), error });
       this.#options.onEnd({ status: error === null ? "completed" : "failed", error });
-      if (error === null) log.info("Completed");
-      else log.error(`Failed: ${error}`);
+      if (error === null) log.info("Job completed");
+      else log.error("Job failed", { error });
       if (error !== null) throw new Error(error);
       return result;
     } catch (thrown) {
       if (thrown instanceof EngineFailure) throw thrown.cause;
       if (!(thrown instanceof JobOver)) throw thrown;
       this.#options.onEnd({ status: "cancelled", error: null });
-      log.info("Stopped: the job was cancelled");
+      log.info("Job cancelled");
       return { success: false, error: "The job was cancelled." };
     }
   }
@@ -166,7 +166,7 @@ export class JobRun {
     }
     const status = await this.#updateIndex(async () => beginAttempt(db, key, policy.timeoutMinutes * MINUTE_MS, startedAt));
     if (status === "cancelled" || status === "failed" || status === "completed") return { is: "over" };
-    log.info(`Starting: ${step}`, { attempt });
+    log.info("Step started", { step, attempt });
     const ended = async (outcome: "succeeded" | "failed", error: string | null) =>
       this.#updateIndex(async () => endAttempt(db, key, { startedAt, outcome, error }, clock()));
     try {
@@ -178,7 +178,7 @@ export class JobRun {
       const { message, retryable } = failureOf(thrown);
       await ended("failed", message);
       const again = retryable && attempt < policy.tries;
-      log.warn(`Failed: ${step}`, { attempt, tries_again: again, ...errorFields(thrown), error: message });
+      log.warn("Step failed", { step, attempt, tries_again: again, ...errorFields(thrown), error: message });
       if (again) throw new Error(message, { cause: thrown });
       return { is: "failed", error: message };
     }

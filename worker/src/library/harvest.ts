@@ -1,6 +1,6 @@
 /**
  * A scheduled harvest: fetches due targets as background work, highest priority first. It stops when no target is due, the quota is used
- * up, or the time is over. Concurrent runs never fetch the same target. Each run has a row with the reason why it stopped.
+ * up, or its time is up. Concurrent runs never fetch the same target. Each run has a row with the reason why it stopped.
  */
 import { Problem } from "../errors.ts";
 import type { Deps } from "../deps.ts";

@@ -64,7 +64,7 @@ export function afterPage({ received, total, page, pageSize, covered }: PageSeen
   return { state: page >= lastPage(pageSize) ? "truncated" : "open", resultsCovered: reached, pageSize };
 }
 
-/** The same for lists whose pages may have any size. Such a list ends when as many results as counted were received. */
+/** State of a list whose pages may have any size. It ends when the number of received results equals the provider's total. */
 export function afterReceived(seen: PageSeen): PageEnd["state"] {
   const { received, total, page, pageSize, covered } = seen;
   if (total === null || received === 0) return endOf(afterPage(seen).state, covered, total);
@@ -80,6 +80,6 @@ export function endOf(state: PageEnd["state"], received: number, total: number |
 /** Message that explains why a list is truncated. */
 export function truncation({ results_covered, total }: Progress, pageSize: number): string {
   const beyond = nextPage(results_covered, pageSize) > lastPage(pageSize);
-  const why = beyond ? `no page of ${pageSize} may go beyond result ${PROVIDER_MAX_RESULTS}` : "its last page was empty or short";
-  return `Of ${total ?? "more"} results the provider gave ${results_covered}: ${why}.`;
+  const why = beyond ? `pages of ${pageSize} cannot go beyond result ${PROVIDER_MAX_RESULTS}` : "its last page was empty or short";
+  return `The provider returned ${results_covered} of ${total ?? "more"} results, because ${why}.`;
 }

@@ -62,7 +62,7 @@ export async function traceSettlement<Settled extends CommitAnswer | ReleaseAnsw
   });
 }
 
-/** The same around one provider call. Spans of the call are its children. */
+/** Spans of the quota work for one provider call. They are children of the call's span. */
 export function traceCall(call: Trace, spending: Spending): Watch {
   return {
     reserve: async (work) => traceReservation(call, spending, work),

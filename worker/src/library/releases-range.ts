@@ -49,7 +49,7 @@ export function monthsBetween(startMonth: string, endMonth: string): string[] {
   });
 }
 
-const NO_CURSOR = "must be the unchanged cursor of an earlier answer";
+const NO_CURSOR = "must be the unchanged cursor of an earlier response";
 
 /** Identifies the query of a cursor, which is valid only for that query. */
 function fingerprintOf({ startMonth, endMonth, maxPagesPerMonth, subjects }: ReleasesQuery): string {

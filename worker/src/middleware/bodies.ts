@@ -19,7 +19,7 @@ async function hasBody({ req }: AppContext): Promise<boolean> {
   return headers.has("content-length") || (await req.arrayBuffer()).byteLength > 0;
 }
 
-/** Refuses a body that is not declared as JSON before it is read. */
+/** If a body is not declared as JSON, refuses it without reading it. */
 export const jsonOnly = createMiddleware<AppEnv>(async function jsonOnly(c, next) {
   const type = c.req.header("content-type") ?? "";
   if (!WITH_BODY.has(c.req.method)) return next();

@@ -41,7 +41,7 @@ export function requestContext(clock: () => number) {
   });
 }
 
-/** Fields of a request's log line, which tell who got which answer from which release. */
+/** Fields of a request's log line: the requester, the answer and the release. */
 function fieldsOf(c: AppContext) {
   const principal = c.get("principal");
   const { method, path } = c.req;

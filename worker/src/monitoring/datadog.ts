@@ -12,7 +12,7 @@ const UNEXPANDED = /^\$[A-Z_]+(\[[^\]]*\])?$/u;
 const UNEXPANDED_MESSAGE =
   "must have a value. Datadog did not replace the variable: the monitor has no value for it, or the template is wrong";
 
-const identifier = idText.trim().min(1, "must be a text that is not empty");
+const identifier = idText.trim().min(1, "must be a string that is not empty");
 
 const template = z.looseObject({
   schema: z.literal(SCHEMA, `must be ${JSON.stringify(SCHEMA)}`),
@@ -23,7 +23,7 @@ const template = z.looseObject({
   project_id: aboutProject.project_id,
   pattern: aboutProject.abuse_pattern,
   enforce_action: aboutProject.enforce_action,
-  date_ms: z.string("must be a text").regex(/^\d{1,15}$/u, "must be milliseconds since 1970, as digits"),
+  date_ms: z.string("must be a string").regex(/^\d{1,15}$/u, "must be milliseconds since 1970, as digits"),
   link: z.string().optional(),
 });
 

@@ -35,11 +35,11 @@ const patternText = z
 
 /** Part of an alert's key. The database would alter malformed Unicode and then not find the alert again. */
 export const idText = z
-  .string("must be a text")
+  .string("must be a string")
   .max(MAX_ID_CHARACTERS)
   .refine((text) => text.isWellFormed() && !text.includes("\0"), "must not contain NUL or broken surrogates");
 
-export const signalId = idText.min(1, "must be a text that is not empty");
+export const signalId = idText.min(1, "must be a string that is not empty");
 
 /** Labels and annotations are strings. */
 export const aboutProject = {

@@ -79,7 +79,7 @@ interface CountAroundBatch {
  */
 export function suggestedPrice({ batchOf, spentBefore, spentAfter, others }: CountAroundBatch): BulkPrice | null {
   const rise = spentAfter - spentBefore;
-  // The provider counts every request that it receives: an unchanged count lags behind.
+  // The provider counts every request that it receives, so an unchanged count is out of date.
   if (rise < 1) return null;
   if (rise < batchOf) return "per_request";
   return rise > 1 + others ? "per_isbn" : null;

@@ -11,7 +11,7 @@ import { validAnswer } from "./protocol.ts";
 import type { QuotaKv } from "./snapshot.ts";
 import type { ProviderCount, ProviderReport } from "./types.ts";
 
-/** A ledger that has not answered by then counts as unavailable. */
+/** Longest wait for the ledger. Then it counts as unavailable. */
 const LEDGER_TIMEOUT_MS = 5_000;
 /**
  * Pauses before the retries of a `.retryable` error, each on a new stub. While an object moves, it fails for some milliseconds. Every
@@ -70,7 +70,7 @@ export class LedgerClient {
     } catch (error) {
       log.error("The quota ledger did not answer", errorFields(error));
       // The client learns no internal details.
-      const detail = "The quota ledger did not answer. Without its grant, nothing is sent to the provider.";
+      const detail = "The quota ledger did not answer, so no request was sent to the provider.";
       throw new Problem("quota_unavailable", detail, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause: error });
     }
   }
@@ -100,9 +100,9 @@ export class LedgerClient {
     const report = reportOf(count);
     const counted = report !== null && isTodays(report, clock());
     if (snapshot.status === "rejected" && !counted)
-      throw new Error("The ledger is empty, and neither KV nor the provider gives today's count");
+      throw new Error("The ledger is empty, and neither KV nor the provider has today's count");
     if (snapshot.status === "fulfilled" && mirror.status === "rejected")
-      throw new Error("The ledger is empty, and KV does not give its settings");
+      throw new Error("The ledger is empty, and its settings in KV cannot be read");
     const evidence = {
       snapshot: snapshot.status === "fulfilled" ? snapshot.value : null,
       mirror: mirror.status === "fulfilled" ? mirror.value : undefined,

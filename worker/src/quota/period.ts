@@ -29,7 +29,7 @@ export function chargedPeriods(openedAt: number, endedAt: number, underWay: Unde
   return possiblePeriods(underWay);
 }
 
-/** The hour of a charge in `date` at `now`. If the day is over, it is the day's last hour. */
+/** The hour of a charge in `date` at `now`. After the day has ended, it is the day's last hour. */
 export function hourIn(date: string, now: number): number {
   return date === dayOf(now) ? hourOf(now) : 23;
 }

@@ -59,7 +59,7 @@ const mirrorSchema = z.object({
   }),
 });
 
-/** KV that has not answered by then counts as failing. */
+/** Longest wait for KV. Then it counts as failed. */
 const KV_TIMEOUT_MS = 2_000;
 
 /** Reads and writes one provider's keys. Reads throw if KV fails. Null means that nothing is stored. */

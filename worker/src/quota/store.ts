@@ -83,7 +83,7 @@ export class LedgerStore {
 
   /** `at`: the time of the latest use. */
   #turns: { readonly key: string; readonly turns: Turns; at: number } | null = null;
-  /** Cached calls of all open reservations. Null if they must be summed again. */
+  /** Cached sum of the calls of all open reservations. Null if it must be read again. */
   #reserved: number | null = null;
   /** Cached time of the first expiry, null if no reservation is open. `undefined` if it must be read again. */
   #firstExpiry: number | null | undefined = undefined;

@@ -116,7 +116,7 @@ export interface UnderWay {
 /** The outcome of a provider request. "maybe" is charged like "yes", because ambiguous calls are never released. */
 export interface Settlement {
   readonly sent: "no" | "yes" | "maybe";
-  /** The time in which the provider may have counted it, null if unknown. */
+  /** The interval in which the provider may have counted it. Null if unknown. */
   readonly underWay: UnderWay | null;
   /** Whether the answer was a 2xx. If so, the cost is evidence for the price of a batch. */
   readonly delivered: boolean;

@@ -60,7 +60,7 @@ const ON_DATABASE: readonly ProblemCode[] = ["storage_unavailable"];
 
 type Route<Path extends string, Own> = Own & { readonly method: Method; readonly path: Path };
 
-/** Describes operations of a router with one tag and the same callers. `unavailable`: problems of their dependencies. */
+/** Describes operations of a router that share a tag and allowed callers. `unavailable`: errors for dependencies that fail. */
 export const operations = (router: OpenAPIHono<AppEnv>, tag: string, access: Access, unavailable = ON_DATABASE) =>
   function operation<Path extends string, Own extends Shape>(method: Method, path: Path, described: Own) {
     const { problems: own = [], anyQuery = false, ...shape }: Shape = described;

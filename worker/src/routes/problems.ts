@@ -47,7 +47,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     calls_charged: 0,
   },
   project_suspended: {
-    detail: "The project is suspended: quota:function_invocations_per_day until 2025-12-31T00:00:00Z.",
+    detail: "The project is suspended. Reason: quota:function_invocations_per_day until 2025-12-31T00:00:00Z.",
     reasons: [
       {
         reason: "quota:function_invocations_per_day",
@@ -58,7 +58,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     ],
   },
   monthly_quota_exceeded: {
-    detail: "The organization has used 100,000 of its 100,000 calls. The next period begins at 2025-12-31T00:00:00Z.",
+    detail: "The organization has used 100,000 of its 100,000 API calls. The next period begins at 2025-12-31T00:00:00Z.",
     "violated-policies": ["monthly"],
     quota_type: "api_calls",
     used: 100_000,
@@ -74,7 +74,7 @@ const EXAMPLES: Partial<Record<ProblemCode, Record<string, unknown>>> = {
     reset_at: "2025-12-31T00:00:00Z",
   },
   upstream_error: {
-    detail: "The provider answered 500. 1 call was charged.",
+    detail: "The provider responded with 500. 1 call was charged.",
     outcome: "provider_failed",
     calls_charged: 1,
     retry: "later",

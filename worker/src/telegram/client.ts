@@ -64,18 +64,18 @@ export class TelegramClient {
     if (bytes.byteLength > MAX_DOCUMENT_BYTES) throw new TelegramError("sendDocument", `${bytes.byteLength} bytes are too many.`);
     const fields = { document: { name, bytes }, caption: caption.slice(0, MAX_CAPTION_CHARACTERS) };
     const fileId = sentFileId(await this.#toChat("sendDocument", fields, FILE_TIMEOUT_MS));
-    if (fileId === null) throw new TelegramError("sendDocument", "the answer names no file.", { retryable: true });
+    if (fileId === null) throw new TelegramError("sendDocument", "the response has no file id.", { retryable: true });
     return fileId;
   }
 
   /** Bytes of a document, by the id from `sendDocument`. Throws `TelegramError`. The stream throws its own errors. */
   async getFile(fileId: string): Promise<ReadableStream<Uint8Array>> {
     const path = filePath(await this.#answered("getFile", { file_id: fileId }, TIMEOUT_MS));
-    if (path === null) throw new TelegramError("getFile", "the answer names no path.", { retryable: true });
+    if (path === null) throw new TelegramError("getFile", "the response has no file path.", { retryable: true });
     const response = await this.#fetch("getFile", `file/bot${this.#config.botToken}/${path}`, {}, FILE_TIMEOUT_MS);
     if (response.ok && response.body !== null) return response.body;
     await response.body?.cancel();
-    throw new TelegramError("getFile", `the file was answered with ${response.status}.`, { retryable: response.status >= 500 });
+    throw new TelegramError("getFile", `the download of the file returned ${response.status}.`, { retryable: response.status >= 500 });
   }
 
   async #toChat(method: string, fields: Fields, timeoutMs: number): Promise<unknown> {

@@ -29,7 +29,7 @@ const PROJECTS = {
   stopped: { organization: "org_open", caps: {}, calls_per_day: null },
   /** Suspended and reactivated repeatedly. */
   toggled: { organization: "org_open", caps: {}, calls_per_day: null },
-  /** Used by other services, which report it: sweeps warn and suspend it. */
+  /** Its usage is reported by other services, so that sweeps warn it and suspend it. */
   reported: { organization: "org_reported", caps: { storage_uploads_per_day: 400, realtime_connections: 60 }, calls_per_day: null },
   /** Its key is replaced repeatedly. */
   rotating: { organization: "org_open", caps: {}, calls_per_day: null },

@@ -68,7 +68,7 @@ const run = z
     targets: z.int().describe("Done or failed"),
     calls: z.int(),
     found: z.int().describe("Books"),
-    failed: z.int().describe("Finally failed targets"),
+    failed: z.int().describe("Targets that failed too often and are not retried"),
     stopped: z
       .enum([
         "nothing_due",
@@ -119,7 +119,7 @@ operation("get", "/status", {
               }),
             )
             .readonly()
-            .describe("Finally failed targets, newest first"),
+            .describe("Targets that failed too often and are not retried, newest first"),
         })
         .openapi("HarvestStatus"),
     ),

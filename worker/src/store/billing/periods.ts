@@ -1,7 +1,7 @@
 /** Billing periods, created by the first request or reset that needs them: table `billing_periods`. Times are epoch milliseconds. */
 
 export interface BillingPeriod {
-  /** Counted from the anchor: 0 starts with it, -1 ends with it. */
+  /** Counted from the anchor. Period 0 begins at the anchor, and period -1 ends there. */
   readonly index: number;
   readonly startsAt: number;
   /** Exclusive. */

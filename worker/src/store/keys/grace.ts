@@ -51,7 +51,7 @@ export interface GraceRow {
 }
 
 /**
- * Records that grace periods are over, with their events, once. Returns the state of the version before `version`. Null if it was deleted.
+ * Records ended grace periods with their events, once. Returns the state of the version before `version`. Null if it was deleted.
  */
 export async function endGraceInTime(
   db: D1Database,

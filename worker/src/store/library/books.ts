@@ -49,7 +49,7 @@ export async function freshIsbns(
   const requested = new Set(isbns);
   const results = await stored(async () => {
     const rows = (await query.all<{ isbn13: string; missed: number }>()).results;
-    // A book that the result omits counts as fresh. So a result about other books must fail.
+    // Requested books that are absent from the result count as fresh. A result about other books would therefore mark all as fresh.
     if (rows.some(({ isbn13 }) => !requested.has(isbn13))) throw new Error("The catalog returned books that were not requested");
     return rows;
   });

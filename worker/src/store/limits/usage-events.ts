@@ -29,7 +29,7 @@ export interface StoredEvent {
   readonly fingerprint: string;
   /** Whether this report added and counted it. */
   readonly isNew: boolean;
-  /** Whether its day or billing period was over, so that it went to the adjustments. */
+  /** Whether its day or billing period had ended, so that it was counted as an adjustment. */
   readonly late: boolean;
 }
 

@@ -18,7 +18,7 @@ export interface DayUse {
   readonly day: string;
   readonly meter: CapType;
   readonly used: number;
-  /** Reported after the day was over. */
+  /** Reported after the day had ended. */
   readonly adjusted: number;
 }
 

@@ -47,10 +47,10 @@ export async function downloadOf(deps: Reading, backup: VerifiedBackup): Promise
 /** The manifest that finish.ts wrote. Throws `conflict` if it is missing or damaged. */
 export async function manifestOf(deps: Pick<Deps, "backups">, backup: VerifiedBackup): Promise<Manifest> {
   const bytes = await getObject(deps, backup.manifest_key);
-  if (bytes === null) throw new Problem("conflict", "The manifest of this backup is missing.");
+  if (bytes === null) throw new Problem("conflict", "The manifest of this backup is missing. Use another backup.");
   const manifest = manifestIn(bytes);
   if (manifest?.backup_id === backup.id && manifest.sha256 === backup.sha256) return manifest;
-  throw new Problem("conflict", "The manifest of this backup is damaged.");
+  throw new Problem("conflict", "The manifest of this backup is damaged. Use another backup.");
 }
 
 function manifestIn(bytes: Uint8Array): Manifest | null {

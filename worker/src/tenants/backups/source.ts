@@ -87,7 +87,7 @@ export async function readParts(deps: Deps, source: Source): Promise<ReadProgres
   return "more";
 }
 
-/** The same freeze for reading the contents, separately from the dump. */
+/** Reads the contents in the same freeze, separately from the dump. */
 export const readingOf = (source: Source): Reading => ({ name: source.project_id, freeze: freezeOf(source), mode: source.export_type });
 
 /** Removes the parts of earlier freezes. Idempotent. */

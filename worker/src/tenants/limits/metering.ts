@@ -11,7 +11,7 @@ import type { NewEvent, StoredEvent } from "../../store/limits/usage-events.ts";
 import { difference, periodOfEvent, readEvent } from "./usage-event.ts";
 import type { ReadEvent } from "./usage-event.ts";
 
-/** late: its day or billing period was over. Closed totals never change, so it counts as an adjustment. */
+/** late: its day or billing period had ended. Closed totals never change, so it counts as an adjustment. */
 export const EVENT_RESULTS = ["counted", "late", "duplicate", "conflict", "refused"] as const;
 
 export interface EventResult {

@@ -54,11 +54,13 @@ export function admissionProblem(refusal: AdmissionRefusal): Problem {
     case "suspended": {
       const reasons = refusal.suspensions.map(reasonJson);
       const list = reasons.map(({ reason, until }) => (until === undefined ? reason : `${reason} until ${until}`)).join(", ");
-      return new Problem("project_suspended", `The project is suspended: ${list}.`, { members: { reasons } });
+      return new Problem("project_suspended", `The project is suspended. ${reasons.length === 1 ? "Reason" : "Reasons"}: ${list}.`, {
+        members: { reasons },
+      });
     }
     case "monthly": {
       const { used, limit, resetAt, now } = refusal;
-      const detail = `The organization has used ${grouped(used)} of its ${grouped(limit)} calls. The next period begins at ${isoSeconds(resetAt)}.`;
+      const detail = `The organization has used ${grouped(used)} of its ${grouped(limit)} API calls. The next period begins at ${isoSeconds(resetAt)}.`;
       const members = { "violated-policies": ["monthly"], quota_type: "api_calls", used, limit, reset_at: isoSeconds(resetAt) };
       return new Problem("monthly_quota_exceeded", detail, { members, retryAfterSeconds: untilReset(resetAt, now) });
     }

@@ -161,7 +161,7 @@ export function difference(event: Pick<NewEvent, "fingerprint">, stored: Pick<St
   const [given, counted] = [event, stored].map(({ fingerprint }) => JSON.parse(fingerprint) as unknown[]);
   const at = FINGERPRINT_FIELDS.findIndex((_, place) => given?.[place] !== counted?.[place]);
   const before = counted?.[at] ?? null;
-  const message = `must be ${before === null ? "absent" : describeValue(before)}, as it was counted under this id`;
+  const message = `must be ${before === null ? "absent" : describeValue(before)}, as in the event already counted with this id`;
   return sentenceOf({ path: FINGERPRINT_FIELDS[at] ?? "event", message, value: given?.[at] ?? undefined });
 }
 

@@ -48,7 +48,7 @@ export async function jobBooks(world: World): Promise<{ discrepancies: string[];
   return { discrepancies: books.discrepancies, figures };
 }
 
-/** A tick that was acknowledged is one job, however often it came. One without acknowledgement is one or none. */
+/** Each acknowledged tick creates exactly one job, even if it was repeated. A tick without acknowledgement creates at most one. */
 function ticked({ ticks }: World, books: Comparison, jobs: readonly JobRow[]): void {
   const name = (cron: string | null, time: number | null): string => `${cron ?? ""} ${time ?? ""}`;
   const made = Map.groupBy(
