@@ -133,7 +133,7 @@ const endedKeys: Expected = Object.fromEntries(
 );
 
 /** Status in the contract for each caller. */
-function expectedOf(access: Access, passes: string): Expected {
+function expectedOf({ access, method }: Route, passes: string): Expected {
   const names = Object.keys(comers);
   const all = (answer: string): Expected => Object.fromEntries(names.map((name) => [name, answer]));
   if (access === "everybody") return all(passes);
@@ -151,8 +151,10 @@ function expectedOf(access: Access, passes: string): Expected {
         }
       : {};
   const abusive: Expected = kind === "renew" ? { "a stopped project's key": "403 project_suspended" } : {};
+  const isOwn = kind === "own" || kind === "renew";
+  const closed: Expected = isOwn && method !== "GET" ? { "an archived project's key": FORBIDDEN } : {};
   const foreign: Expected = ["own", "renew", "use-own"].includes(kind) ? { "another project's key": "404 not_found" } : {};
-  return { ...all(passes), ...everyNoKey, ...endedKeys, ...stopped, ...abusive, ...foreign, [`without ${scope}`]: FORBIDDEN };
+  return { ...all(passes), ...everyNoKey, ...endedKeys, ...stopped, ...abusive, ...closed, ...foreign, [`without ${scope}`]: FORBIDDEN };
 }
 
 async function asks(route: Route, { token, project = "mine", keyId = "Aa00000000", headers = {} }: Comer): Promise<Answer> {
@@ -170,7 +172,7 @@ async function asks(route: Route, { token, project = "mine", keyId = "Aa00000000
 
 /** A separate key to revoke. */
 async function spareKey(project: string, keyId: string): Promise<string> {
-  const made = await post<Made>(`/api/projects/${project}/keys`, { name: "spare" });
+  const made = await post<Made>(`/api/projects/${project}/keys`, { name: "spare", scopes: ["admin"] });
   return made.status === 201 ? made.body.id : keyId;
 }
 
@@ -188,7 +190,7 @@ describe("permissions", () => {
     const unready: Expected =
       routeName(route) === "POST /api/projects/{id}/backups" ? { "an unready project's key": "503 project_not_ready" } : {};
     const opened = OPENED[routeName(route)];
-    expect(answers).toEqual({ ...expectedOf(route.access, passes), ...unready, ...(opened === undefined ? {} : { [opened]: passes }) });
+    expect(answers).toEqual({ ...expectedOf(route, passes), ...unready, ...(opened === undefined ? {} : { [opened]: passes }) });
   });
 
   test("a suspended project gets the reason from every route that it may not use", async () => {

@@ -37,7 +37,7 @@ export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project
   const row = await job.step("begin", async (_attempt, deps) => {
     await assertProvisioned(deps, project_id);
     const claim = { job: job.id, projectId: project_id, exportType: export_type };
-    const claimed = await claimBackup(deps, claim, { actor: `job:${job.id}`, tenant: false });
+    const claimed = await claimBackup(deps, claim, { actor: `job:${job.id}`, key: null });
     if (claimed.status !== "running") throw new Problem("conflict", "The backup of this job has already ended.");
     return claimed;
   });

@@ -45,7 +45,7 @@ interface Rotation {
 /** Rotates the key once for all runs of the job. Returns the version. */
 async function rotateTo(deps: Deps, { projectId, keyId, digest, immediate }: Rotation, job: JobContext): Promise<number> {
   const input = { immediate, digest, rotation: rootId(job.id) };
-  const actor = { actor: `job:${job.id}`, tenant: false };
+  const actor = { actor: `job:${job.id}`, key: null };
   return (await rotate(deps, async () => changeableProject(deps, projectId), keyId, input, actor)).rotatedVersion;
 }
 

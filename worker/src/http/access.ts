@@ -1,6 +1,7 @@
 /** The caller of a request, as routes see it. The authentication middleware determines it. */
 import type { Demand } from "../store/limits/admissions.ts";
 import type { RequestCounts } from "../store/abuse/rates.ts";
+import type { Scope } from "../store/keys/api-keys.ts";
 import type { ShareMode } from "../store/projects/projects.ts";
 
 /** An admitted project. */
@@ -8,6 +9,9 @@ export interface ProjectPrincipal {
   readonly kind: "project";
   readonly projectId: string;
   readonly keyId: string;
+  readonly scopes: readonly Scope[];
+  /** Expiry of the key in epoch milliseconds. null: never. */
+  readonly keyExpiresAt: number | null;
   /** Share of the provider's limit. Null: unlimited. */
   readonly share: number | null;
   readonly shareMode: ShareMode;

@@ -59,10 +59,11 @@ function admitting(demand: Demand) {
   });
 }
 
-/** Admits the admin token and the project `{id}`, even if it is suspended. Any other project gets 404. */
+/** Admits the admin token and the project `{id}`, even if it is suspended. An archived project may only read. Any other project gets 404. */
 export const ownProject = (scope: Scope) =>
   createMiddleware<AppEnv>(async function ownProject(c, next) {
-    const caller = await callerOf(c, { scope, kind: "own", meter: null });
+    const kind = c.req.method === "GET" || c.req.method === "HEAD" ? "own" : "own-change";
+    const caller = await callerOf(c, { scope, kind, meter: null });
     const id = c.req.param("id");
     if (caller.kind === "project" && caller.projectId !== id) {
       c.set("probe", true);

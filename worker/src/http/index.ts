@@ -1,5 +1,6 @@
 /** The typed router, and problems as responses. Every route file builds on it. */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Deps } from "../deps.ts";
 import { invalidFields, problemBody } from "../errors.ts";
@@ -35,8 +36,6 @@ async function inputOf(c: AppContext, target: string): Promise<unknown> {
     case "json":
       // A missing body was read as an empty one.
       return c.req.json().catch(() => undefined);
-    case "query":
-      return c.req.query();
     case "param":
       return c.req.param();
     default:
@@ -44,12 +43,18 @@ async function inputOf(c: AppContext, target: string): Promise<unknown> {
   }
 }
 
+/** Values of unknown parameters are not repeated, because secrets are often pasted into URLs. */
+function withoutUnknown(query: Readonly<Record<string, string>>, issues: readonly z.core.$ZodIssue[]): Record<string, string> {
+  const unknown = new Set(issues.flatMap((issue) => (issue.code === "unrecognized_keys" ? issue.keys : [])));
+  return Object.fromEntries(Object.entries(query).filter(([name]) => !unknown.has(name)));
+}
+
 /** A router whose validation errors become `invalid_request` and name each field. */
 export function createRouter(): OpenAPIHono<AppEnv> {
   return new OpenAPIHono<AppEnv>({
     defaultHook: async (result, c) => {
       if (result.success) return;
-      const given = await inputOf(c, result.target);
+      const given = result.target === "query" ? withoutUnknown(c.req.query(), result.error.issues) : await inputOf(c, result.target);
       throw invalidFields(fieldErrors(result.error.issues, given, result.target === "json" ? "body" : result.target));
     },
   });

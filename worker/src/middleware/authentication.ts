@@ -39,9 +39,9 @@ async function admit(c: AppContext, key: PresentedKey, demand: Demand): ReturnTy
   const { caller } = admission;
   if (caller.versionEndsAt !== null) c.header("x-api-key-expires", isoSeconds(caller.versionEndsAt));
   inBackground(c, "Recording a key's last use failed", recordKeyUse(deps, caller));
-  const { projectId, keyId, share, shareMode, admissionId } = caller;
+  const { projectId, keyId, scopes, keyExpiresAt, share, shareMode, admissionId } = caller;
   return {
-    project: { kind: "project", projectId, keyId, share, shareMode },
+    project: { kind: "project", projectId, keyId, scopes, keyExpiresAt, share, shareMode },
     returnUse: () => {
       if (admissionId !== null) returnInBackground(admissionId);
     },

@@ -7,7 +7,8 @@ import { changeableProject, getProject } from "../tenants/projects/projects.ts";
 
 export function actorOf(c: AppContext): Actor {
   const principal = c.get("principal");
-  return principal.kind === "project" ? byKey(principal.keyId) : BY_ADMIN;
+  if (principal.kind !== "project") return BY_ADMIN;
+  return byKey({ id: principal.keyId, scopes: principal.scopes, expiresAt: principal.keyExpiresAt });
 }
 
 /** The requester of a job. */

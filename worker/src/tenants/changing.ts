@@ -1,18 +1,27 @@
 /** Changes by administrators and by authorized keys: read, decide, and write if nothing changed meanwhile. Otherwise start again. */
 import { Problem } from "../errors.ts";
 import type { Operation } from "../store/changes.ts";
+import type { Scope } from "../store/keys/api-keys.ts";
 
 /** The actor of a change. */
 export interface Actor {
   /** `admin`, or `key:<id>`. */
   readonly actor: string;
-  /** Whether the actor is the tenant itself, using its key. */
-  readonly tenant: boolean;
+  /** The key that the tenant uses. null: the actor is not the tenant. */
+  readonly key: ActingKey | null;
 }
 
-export const BY_ADMIN: Actor = { actor: "admin", tenant: false };
+/** A tenant's key. It cannot grant more than it has. */
+export interface ActingKey {
+  readonly id: string;
+  readonly scopes: readonly Scope[];
+  /** Epoch milliseconds. null: never. */
+  readonly expiresAt: number | null;
+}
 
-export const byKey = (keyId: string): Actor => ({ actor: `key:${keyId}`, tenant: true });
+export const BY_ADMIN: Actor = { actor: "admin", key: null };
+
+export const byKey = (key: ActingKey): Actor => ({ actor: `key:${key.id}`, key });
 
 /** More than enough for several people who change one project concurrently. */
 const MAX_ATTEMPTS = 8;

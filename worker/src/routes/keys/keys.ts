@@ -4,9 +4,12 @@ import { idempotencyKey, wholeSecond, name, ofProject, orNull, projectId, time }
 import { createRouter } from "../../http/index.ts";
 import { pageByTime, pageOnly } from "../../http/paging.ts";
 import { SCOPES, listKeys } from "../../store/keys/api-keys.ts";
+import type { Scope } from "../../store/keys/api-keys.ts";
 import { KEY_MODES } from "../../tenants/keys/api-key.ts";
 import { requestGraceEnd, endGrace, rotate } from "../../tenants/keys/rotation.ts";
+import type { ActingKey } from "../../tenants/changing.ts";
 import { createKey, getKey, keyJson, revoke } from "../../tenants/keys/keys.ts";
+import type { KeyInput } from "../../tenants/keys/keys.ts";
 import { actorOf, askingFor, existingProject, projectReader } from "../acting.ts";
 import { jobLink, linkTo } from "../jobs/schemas.ts";
 import { answer, jsonBody, onePage, operations, optionalBody, projectItself } from "../operation.ts";
@@ -36,16 +39,26 @@ const DEFAULT_SCOPES = ["read", "enrich", "database"] as const;
 const keyBody = z.strictObject({
   name: name.default("default").describe("Shown to people"),
   mode: z.enum(KEY_MODES).default("live").describe("Part of the key. `test` marks keys in tests and examples"),
-  scopes: scopes.default([...DEFAULT_SCOPES]),
-  expires_at: wholeSecond.nullable().default(null).describe("null: never"),
+  scopes: scopes
+    .optional()
+    .describe("Default: `read`, `enrich` and `database`. For a project's key, those of them that it has, or else its own"),
+  expires_at: wholeSecond.nullable().optional().describe("null: never. Default: null. For a project's key, its own expiry"),
 });
 
 /** Default of a new project's first key. */
 export const firstKey = keyBody.default({ name: "default", mode: "live", scopes: [...DEFAULT_SCOPES], expires_at: null });
 
-export const keyInput = ({ name, mode, scopes, expires_at }: z.infer<typeof keyBody>) => {
-  return { name, mode, scopes, expiresAt: expires_at === null ? null : Date.parse(expires_at) };
-};
+function defaultScopes(own: ActingKey | null): readonly Scope[] {
+  const common = DEFAULT_SCOPES.filter((scope) => own === null || own.scopes.includes(scope));
+  return own !== null && common.length === 0 ? own.scopes : common;
+}
+
+/** `own`: the key that creates it. null: the administrator creates it. */
+export function keyInput(body: z.infer<typeof keyBody>, own: ActingKey | null): KeyInput {
+  const { name, mode, scopes = defaultScopes(own), expires_at } = body;
+  const expiresAt = typeof expires_at === "string" ? Date.parse(expires_at) : (expires_at ?? null);
+  return { name, mode, scopes, expiresAt: expires_at === undefined ? (own?.expiresAt ?? null) : expiresAt };
+}
 
 const apiKey = z
   .object({
@@ -83,13 +96,14 @@ const asItIsNow = { 200: answer("The key", apiKey) };
 operation("post", "/projects/{id}/keys", {
   summary: "Create an API key",
   description:
-    "Only this response contains the key. The coordinator stores a keyed hash. A project has at most 20 active keys, otherwise 409. While the project is suspended for abuse, its own keys cannot create keys.",
+    "Only this response contains the key. A project's key creates no key with more scopes or a later expiry than its own. The coordinator stores a keyed hash. A project has at most 20 active keys, otherwise 409. While the project is suspended for abuse, its own keys cannot create keys.",
   request: { params: ofProject, body: jsonBody(keyBody.openapi({ example: { name: "Web shop", scopes: ["read", "enrich"] } })) },
   responses: { 201: answer("Created", newApiKey) },
   problems: ["conflict", "project_suspended", "unprocessable"],
 }).handle(async (c) => {
-  const input = keyInput(c.req.valid("json"));
-  const made = await createKey(c.get("deps"), projectReader(c, c.req.valid("param").id), input, actorOf(c));
+  const actor = actorOf(c);
+  const input = keyInput(c.req.valid("json"), actor.key);
+  const made = await createKey(c.get("deps"), projectReader(c, c.req.valid("param").id), input, actor);
   return c.json({ ...keyJson(made), key: made.key }, 201);
 });
 

@@ -73,7 +73,7 @@ export const newProjectInput = (body: z.infer<z.ZodObject<typeof newProject>>) =
   region: body.region,
   caps: body.caps,
   share: shareIn(body),
-  key: keyInput(body.key),
+  key: keyInput(body.key, null),
 });
 
 export const reason = z.object({

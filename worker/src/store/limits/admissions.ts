@@ -21,7 +21,9 @@ export type Demand =
    */
   | { readonly kind: "use"; readonly scope: Scope; readonly meter: CapType | null }
   /** Information about the key's own project, also while it is suspended. A null scope accepts every valid key. */
-  | { readonly kind: "own"; readonly scope: Scope | null; readonly meter: null };
+  | { readonly kind: "own"; readonly scope: Scope | null; readonly meter: null }
+  /** A change of the key's own project, also while it is suspended. Not after it was archived. */
+  | { readonly kind: "own-change"; readonly scope: Scope; readonly meter: null };
 
 /** Facts about a key whose id and secret match, and about the version that has this secret. */
 export interface KeyFacts {

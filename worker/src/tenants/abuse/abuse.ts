@@ -64,7 +64,7 @@ export async function autoSuspend({ db, clock }: Pick<Deps, "db" | "clock">, req
   const asOf = request.asOf ?? clock();
   const pair = windowsBefore(asOf);
   const observation = await observe(db, request, pair);
-  const actor = { actor: `job:${run}`, tenant: false };
+  const actor = { actor: `job:${run}`, key: null };
   await changing(async () => {
     const seen = await getProjectDetails(db, projectId, clock());
     if (seen === null) return true;

@@ -160,7 +160,7 @@ export async function beginRestore(deps: Deps, job: string, projectId: string, b
   if (seen?.backup_id !== backupId)
     throw new Problem("conflict", "This restore was never requested. Begin with POST …/backups/{id}/restore.");
   if (seen.job_id !== job)
-    await retryRestore(db, seen, { ...seen, job_id: job }, newOperation({ actor: `job:${job}`, tenant: false }, clock()));
+    await retryRestore(db, seen, { ...seen, job_id: job }, newOperation({ actor: `job:${job}`, key: null }, clock()));
   const row = await findRestore(db, projectId);
   if (row?.job_id !== job || row.status !== "running")
     throw new Problem("conflict", "This restore has ended, or another job is running it.");

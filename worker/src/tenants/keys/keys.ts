@@ -80,8 +80,22 @@ export type ReadProject = () => Promise<ProjectView>;
  * Refuses new secrets to a project that is suspended for abuse and uses its own key. A project suspended by a cap or manually may replace a
  * leaked key. The new key grants nothing while the project is suspended.
  */
-export function assertNotAbusive({ suspensions }: ProjectView, { tenant }: Actor): void {
-  if (tenant && suspensions.some(({ reason }) => reason.startsWith("abuse:"))) throw admissionProblem({ why: "suspended", suspensions });
+export function assertNotAbusive({ suspensions }: ProjectView, { key }: Actor): void {
+  if (key !== null && suspensions.some(({ reason }) => reason.startsWith("abuse:")))
+    throw admissionProblem({ why: "suspended", suspensions });
+}
+
+/** Throws `forbidden` if a tenant's key would create a key with a scope that it lacks, or with a later expiry. */
+function assertWithinOwn({ scopes, expiresAt }: KeyInput, { key }: Actor): void {
+  if (key === null) return;
+  const lacking = scopes.filter((scope) => !key.scopes.includes(scope));
+  if (lacking.length > 0) {
+    throw invalidField("scopes", `must only contain scopes of your key: ${key.scopes.join(", ")}`, scopes, "forbidden");
+  }
+  if (key.expiresAt !== null && (expiresAt === null || expiresAt > key.expiresAt)) {
+    const message = `must be at most ${isoSeconds(key.expiresAt)}, when your key expires`;
+    throw invalidField("expires_at", message, isoOrNull(expiresAt), "forbidden");
+  }
 }
 
 /** A separate query is safe: a key created meanwhile changes the project, and then nothing is written. */
@@ -94,9 +108,11 @@ async function assertKeyLimit(db: D1Database, projectId: string, now: number): P
 
 /**
  * Throws `conflict` if the project has reached its number of keys, and `project_suspended` if it calls itself and is suspended for abuse.
+ * Throws `forbidden` if the key would exceed the tenant's own key.
  */
 export async function createKey(deps: KeyDeps, readProject: ReadProject, input: KeyInput, actor: Actor): Promise<KeyWithSecret> {
   const { db, clock } = deps;
+  assertWithinOwn(input, actor);
   const draft = await newKey(deps, input);
   return changing(async () => {
     const project = await readProject();

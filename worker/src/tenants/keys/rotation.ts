@@ -60,6 +60,7 @@ export async function rotate(
     assertNotAbusive(project, actor);
     const now = clock();
     const key = await getKey(deps, project.id, keyId);
+    assertMayRotate(key, actor);
     const [newest] = key.versions;
     if (!newest) throw new Error(`Key ${keyId} has no version`);
     const earlierVersion =
@@ -84,6 +85,15 @@ export async function rotate(
     const versions = [newVersion(next, now), ...withEarlierEnded(key.versions, earlierEndAt, now)];
     return { ...key, versions, key: plaintext, rotatedVersion: next };
   });
+}
+
+/** A rotation reveals a new secret. So a tenant's key may rotate itself, and keys that grant no more than it does. */
+function assertMayRotate({ id, scopes, expires_at }: ApiKeyView, { key }: Actor): void {
+  if (key === null || key.id === id) return;
+  const isLater = key.expiresAt !== null && (expires_at === null || expires_at > key.expiresAt);
+  if (!isLater && scopes.every((scope) => key.scopes.includes(scope))) return;
+  const reason = isLater ? "expires later than your key" : "has scopes that your key lacks";
+  throw new Problem("forbidden", `The key ${id} ${reason}. Use that key itself, or the admin token.`);
 }
 
 /**

@@ -28,6 +28,8 @@ export interface ProjectCaller {
   readonly keyId: string;
   readonly keyVersion: number;
   readonly scopes: readonly Scope[];
+  /** Epoch milliseconds. null: never. */
+  readonly keyExpiresAt: number | null;
   /** Its share of the provider's limit in calls. null: unlimited. The default share follows from the configured limit. */
   readonly share: number | null;
   readonly shareMode: ShareMode;
@@ -138,9 +140,10 @@ export function refusalFor(facts: KeyFacts, { scope, kind, meter }: Demand, now:
   const projectId = facts.project_id;
   if (facts.lifecycle === "DELETED") return { why: "deleted", projectId };
   if (kind === "own") return null;
-  if (facts.provisioning !== "done") return { why: "not_ready", projectId, failed: facts.provisioning === "failed" };
+  if (kind === "use" && facts.provisioning !== "done") return { why: "not_ready", projectId, failed: facts.provisioning === "failed" };
   if (facts.lifecycle === "ARCHIVED") return { why: "archived", projectId };
   if (facts.organization_status === "ARCHIVED") return { why: "organization_archived", projectId };
+  if (kind === "own-change") return null;
   if (facts.suspensions.length > 0) return { why: "suspended", suspensions: facts.suspensions };
   const used = facts.period_api_calls ?? 0;
   if (facts.monthly_api_calls !== null && used >= facts.monthly_api_calls) {
@@ -161,6 +164,7 @@ function callerOf(facts: KeyFacts, keyId: string, admitted: string | null, confi
     keyId,
     keyVersion: facts.version,
     scopes: facts.scopes,
+    keyExpiresAt: facts.key_expires_at,
     share: shareMode === "default" ? defaultShare(config.quota.dailyLimit - config.quota.safetyBuffer) : facts.calls_per_day,
     shareMode,
     lastUsedAt: facts.last_used_at,

@@ -33,7 +33,7 @@ function assertOwner(isOwner: boolean): void {
   if (!isOwner) throw new StepFailed("Another job has taken this project over.");
 }
 
-const byJob = ({ jobId }: ProvisioningOwner): Actor => ({ actor: `job:${jobId}`, tenant: false });
+const byJob = ({ jobId }: ProvisioningOwner): Actor => ({ actor: `job:${jobId}`, key: null });
 
 async function readProject({ db, clock }: Pick<Deps, "db" | "clock">, { projectId }: ProvisioningOwner): Promise<ProjectView> {
   const project = await findProject(db, projectId, clock());
