@@ -95,6 +95,7 @@ const strictWaitUntil = {
 const OWN_RUNTIME = [
   "test/faults/jobs/*.test.ts",
   "test/handlers/harvest.test.ts",
+  "test/tenant-database/**/*.test.ts",
   "test/tenants/backups/**/*.test.ts",
   "test/upgrade/later-parts.test.ts",
 ];

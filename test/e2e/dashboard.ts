@@ -120,7 +120,7 @@ describe("the quota", () => {
   test("is shown from the snapshot while the ledger is unavailable, and recovers automatically", async () => {
     await set(8_456);
     await expect
-      .poll(async () => (await product.call("GET", "/api/quota/status?fresh=false")).body["used"], { timeout: 10_000 })
+      .poll(async () => (await product.call("GET", "/api/quota/status?fresh=false")).body["used"], { timeout: 45_000 })
       .toBe(8_456);
     await page.goto("/");
     await product.ledgerSql("ALTER TABLE days RENAME TO days_unavailable");

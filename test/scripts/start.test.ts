@@ -75,7 +75,7 @@ describe("npm start", () => {
     const [enrich = "", status = "", usage = "", useUpLimit = "", refused = ""] = commandsIn(command.output);
     const pasted = (text: string) => paste(text, command.output);
     expect(JSON.parse(pasted(enrich))).toMatchObject({ requested: 2, enriched: 2, api_calls: 1 });
-    expect(JSON.parse(pasted(status))).toMatchObject({ used: 1, callers: [{ caller: "projects", used: 1 }] });
+    expect(JSON.parse(pasted(status))).toMatchObject({ used: 1, callers: [] });
     expect(JSON.parse(pasted(usage))).toMatchObject({
       project_id: "demo",
       organization: { api_calls: { used: 1, limit: 10_000 } },
