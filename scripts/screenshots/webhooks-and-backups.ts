@@ -59,7 +59,7 @@ export function webhooksAndBackups(now: number): Row[] {
     ...sent(4, CHAT, "project.suspended", 4),
     [DELIVERY, refused, BILLING, "project.suspended", payload, "pending", null, 2, now + 4 * MINUTE_MS, ago(4), null],
     [ATTEMPT, refused, 1, ago(4) + 1_400, 512, 503, "The endpoint returned 503.", "Under maintenance, back in ten minutes"],
-    [ATTEMPT, refused, 2, ago(4) + 6_900, 10_000, null, "No response within 10 s.", null],
+    [ATTEMPT, refused, 2, ago(4) + 6_900, 15_000, null, "No response within 15 s.", null],
     [BACKUP, hex(1, 40), "full", "verified", now - 10 * HOUR_MS, 48_210, 18_400_000, "sent", null],
     [
       BACKUP,
@@ -70,7 +70,7 @@ export function webhooksAndBackups(now: number): Row[] {
       null,
       null,
       null,
-      "Writes interfered with each of 5 dumps after their leases had expired.",
+      "The database was written to during each of 5 attempts. Start another backup at a quieter time.",
     ],
     [BACKUP, hex(3, 40), "full", "verified", now - 34 * HOUR_MS, 47_655, 18_100_000, "sent", null],
     [BACKUP, hex(4, 40), "schema", "verified", now - 9 * 24 * HOUR_MS, 0, 6_200, "sent", null],

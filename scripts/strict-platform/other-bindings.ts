@@ -30,7 +30,7 @@ export function strictR2(bucket: object): void {
   });
 }
 
-/** A stub whose object may run the code before a deployment. Every call is a subrequest. */
+/** A stub of an object that can still run the previous release, without its newer methods. Every call is a subrequest. */
 function strictStub(stub: object, binding: string): object {
   return new Proxy(stub, {
     get(target, name) {

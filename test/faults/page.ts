@@ -162,7 +162,7 @@ export function matrixPage(): string {
         "- *Restarts*: the part goes down during the first operation. Stored data stays, memory and the answer are lost, and the next operation succeeds.",
         "- *The Worker stops*: it stops right after an operation. One flow tests this at five operations.",
       ].join("\n"),
-      "The other faults last for the whole request, including the product's own retries. Every cell also checks three things: the callers' sum equals the used calls, nothing stays reserved, and the same request works again. An operation that a flow uses but its table does not list fails the test.",
+      "The other faults last for the whole request, including the product's own retries. Every cell also checks three things: the sum over all callers equals the used calls, nothing stays reserved, and the same request works again. The test fails if a flow uses an operation that its table does not list.",
     ].join("\n\n"),
     "## Flows and parts",
     `${grouped(requests)} cells belong to requests. The table shows the cells of each flow at each part. A dash (–) means that the flow never uses the part. An arrow (↗) means that another flow's table shows the same operation. "Off" means that this test sends no traces.`,

@@ -10,7 +10,7 @@ interface Sent {
   readonly isbns?: string[];
 }
 
-/** Requests that reached the provider, oldest first, without the free count. */
+/** Requests that reached the provider, oldest first, without requests for its count. */
 export async function sent(): Promise<Sent[]> {
   const requests = await simulator.control<Sent[]>("GET", "/requests?limit=5000");
   return requests.filter(({ path }) => path !== "/key");

@@ -69,10 +69,10 @@ const QUOTES: readonly (readonly [quote: (cell: Row) => string, cell: Row])[] = 
   [([, , seconds]) => `| KV | ${seconds} s |`, cellOf(FLOWS, "recovery", "reading the snapshot", "hangs")],
   [([, , seconds]) => `| Workflows | ${seconds} s |`, cellOf(FLOWS, "cron", "creating its instance", "hangs")],
   [([, , seconds]) => `| provider | ${seconds} s (`, cellOf(FLOWS, "batch", "fetching the book", "hangs")],
-  [([, , seconds]) => `| provider's free count | ${seconds} s |`, cellOf(FLOWS, "usage", "reading the provider's count", "hangs")],
+  [([, , seconds]) => `| provider, reading its count | ${seconds} s |`, cellOf(FLOWS, "usage", "reading the provider's count", "hangs")],
   [([, , seconds]) => `| D1 | ${seconds} s,`, cellOf(FLOWS, "batch", "reading the catalog", "hangs")],
-  [([, , seconds]) => `wait for it only ${seconds} s or`, cellOf(FLOWS, "operators-page", "listing suspended projects", "hangs")],
-  [([, , seconds]) => `or ${seconds} s.`, cellOf(FLOWS, "metrics", "reading jobs and counts", "hangs")],
+  [([, , seconds]) => `waits only ${seconds} s for D1`, cellOf(FLOWS, "operators-page", "listing suspended projects", "hangs")],
+  [([, , seconds]) => `\`GET /metrics\` waits ${seconds} s.`, cellOf(FLOWS, "metrics", "reading jobs and counts", "hangs")],
   [
     ([, , seconds, attempts]) => `Five attempts in ${Math.round(seconds / 60)} minutes${attempts === 5 ? "" : ` (${attempts})`}`,
     cellOf(JOB_FLOWS, "deliver-webhook", "sending the event", "before"),

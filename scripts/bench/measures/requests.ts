@@ -125,7 +125,7 @@ function callsFor1000(answers: readonly Answer[]): number {
 /** Counts calls, so that the result does not depend on the machine. */
 export const harvest: Measure = {
   name: "harvest",
-  about: "provider calls for 1,000 books outside the catalog",
+  about: "provider calls per 1,000 books found, for books outside the catalog",
   run: async (bench) => {
     const { workerd, scale } = bench;
     bench.report("harvest");
@@ -145,6 +145,6 @@ export const harvest: Measure = {
         },
       },
     ]);
-    return [{ title: "provider calls for 1,000 books", series, ratios: [] }];
+    return [{ title: "provider calls per 1,000 books found", series, ratios: [] }];
   },
 };

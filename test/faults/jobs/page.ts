@@ -10,7 +10,7 @@ const ALL_PARTS = Object.keys(PARTS) as Part[];
 const MINUTE_SECONDS = 60;
 const HOUR_SECONDS = 60 * MINUTE_SECONDS;
 
-/** Parts that every job uses in the same way as the first flow. */
+/** Parts that every job uses in the same way. Only the first flow of the page shows their cells. */
 const SHARED_PARTS: ReadonlySet<Part> = new Set(["d1", "workflows", "collector"]);
 
 /** At a step only the Worker fails. */

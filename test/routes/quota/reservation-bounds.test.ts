@@ -154,7 +154,7 @@ describe("reservations of projects", () => {
       body: {
         code: "pace_exceeded",
         "violated-policies": ["projects-hold"],
-        detail: "All projects together have reached their maximum of reserved calls. Try again in 120 s. Quota remains.",
+        detail: "The open reservations of all projects leave too few calls for this request. Try again in 120 s. Quota remains.",
       },
     });
     expect(refused.headers.get("retry-after")).toBe("120");

@@ -154,7 +154,10 @@ describe("an expired lease", () => {
       await run("shop", "INSERT INTO t VALUES (1)");
     });
     const { backup } = await backUp("shop");
-    expect(backup).toMatchObject({ status: "failed", error: expect.stringMatching(/^Writes interfered with each of 5 dumps/u) as string });
+    expect(backup).toMatchObject({
+      status: "failed",
+      error: expect.stringMatching(/^The database was written to during each of 5 attempts/u) as string,
+    });
     expect(await objects("shop")).toEqual([]);
   });
 });

@@ -67,9 +67,9 @@ async function exported(row: BackupRow, job: JobContext): Promise<void> {
 async function compared(loading: Loading, expected: Contents, job: JobContext): Promise<readonly string[]> {
   const reading = { name: loading.name, freeze: loading.id, mode: loading.backup.export_type };
   const found = await allContents(async (from) => job.step("compare", async (_attempt, deps) => readContents(deps, reading, from)));
-  if (found === "thawed") throw new StepFailed("The scratch database was written to during the comparison.");
+  if (found === "thawed") throw new StepFailed("The scratch database was written to during the comparison. Start another backup.");
   // An earlier release compared the scratch with the dump alone. Its step returned a list.
-  if (Array.isArray(found)) throw new StepFailed("An earlier release began this backup, and compared it with the dump alone.");
+  if (Array.isArray(found)) throw new StepFailed("An earlier release began this backup, so it cannot be verified. Start another backup.");
   const { differences } = await job.step("compare", async (_attempt, deps) => ({
     differences: await differencesOf(deps, loading, expected, found),
   }));
@@ -102,7 +102,7 @@ async function dumped(row: BackupRow, job: JobContext): Promise<Dumped> {
       await orNull(job.step("thaw", async (_attempt, deps) => thawSource(deps, source)));
     }
   }
-  throw new StepFailed(`Writes interfered with each of ${MAX_MOMENTS} dumps after their leases had expired.`);
+  throw new StepFailed(`The database was written to during each of ${MAX_MOMENTS} attempts. Start another backup at a quieter time.`);
 }
 
 async function frozen(source: Source, job: JobContext): Promise<void> {
@@ -111,7 +111,7 @@ async function frozen(source: Source, job: JobContext): Promise<void> {
     if (answer.result === "frozen") return;
     await job.sleepUntil("wait for the database", answer.retryAt);
   }
-  throw new StepFailed("Other backups or restores kept the database busy.");
+  throw new StepFailed("Other backups or restores kept the database busy. Start another backup later.");
 }
 
 /** A failed copy does not invalidate the backup. */

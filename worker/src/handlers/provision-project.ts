@@ -89,7 +89,7 @@ async function undo(owner: ProvisioningOwner, failure: Failure | null, job: JobC
   };
   for (const service of SERVICES.toReversed()) await undone(service, async (_attempt, deps) => deregisterProject(deps, owner, service));
   await undone("database", async (_attempt, deps) => destroyDatabase(deps, owner));
-  // The project's row records the remaining rollback.
+  // The row is deleted last, because housekeeping needs it to continue the rollback.
   if (left.length === 0) await undone("project", async (_attempt, deps) => removeProject(deps, owner));
   else left.push("project");
   job.log.warn("Rolled back", { project_id, left });

@@ -58,7 +58,8 @@ async function loaded(loading: Loading, job: JobContext): Promise<string[]> {
     while (!(await job.step("load", async (_attempt, deps) => load(deps, loading))));
     const reading = { name: loading.name, freeze: loading.id, mode: loading.backup.export_type };
     const found = await allContents(async (from) => job.step("compare", async (_attempt, deps) => readContents(deps, reading, from)));
-    if (found === "thawed") throw new StepFailed("The database was written to before it was compared.");
+    if (found === "thawed")
+      throw new StepFailed("The database was written to before it was compared. Send the same restore request again.");
     // An earlier release compared in this step. Its step returned a list of differences.
     if (Array.isArray(found)) return found as string[];
     return await job.step("compare", async (_attempt, deps) => compareRestored(deps, loading, found));

@@ -18,7 +18,7 @@ interface JobKind {
   readonly delaySeconds: number;
   /** `exponential`: each further pause is twice as long. */
   readonly backoff: "exponential" | "constant";
-  /** Limit of each attempt. */
+  /** Longest duration of each attempt. */
   readonly timeoutMinutes: number;
   /** Fields of the payload that are never shown. */
   readonly redact?: readonly string[];

@@ -56,7 +56,7 @@ export class QuotaAdmin {
     return this.#ledger.call("settings");
   }
 
-  /** Feeds the provider's free count (`GET /key`) to the ledger. */
+  /** Reports the provider's count (`GET /key`, free) to the ledger. */
   async observe(report: ProviderReport): Promise<QuotaStatus> {
     return this.#ledger.call("observe", report);
   }

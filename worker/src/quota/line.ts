@@ -6,7 +6,7 @@ import type { Priority } from "./types.ts";
 const ROUNDING_MS = SECOND_MS;
 const JITTER = 1.25;
 
-/** The longest advised wait with which clients return before the start of their place. */
+/** The longest wait to advise, so that a client still returns before its turn starts. */
 export const maxWaitMs = (startsInMs: number): number => (startsInMs - ROUNDING_MS) / JITTER;
 
 interface Place {

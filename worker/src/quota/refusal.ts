@@ -99,8 +99,8 @@ function tooLittleLeft(refusal: Refusal, status: QuotaStatus, policy: string, ch
 const WAIT_DETAILS = {
   pace: "Too many requests are already waiting for the provider.",
   price: "Another batch is measuring the batch price. Until then, batches are sent one at a time.",
-  hold: "Your project has reached its maximum of reserved calls. Commit or release some first.",
-  "projects-hold": "All projects together have reached their maximum of reserved calls.",
+  hold: "This request would exceed your project's maximum of reserved calls. Commit or release some first.",
+  "projects-hold": "The open reservations of all projects leave too few calls for this request.",
 };
 
 function waitAMoment(refusal: Refusal, refusedBy: keyof typeof WAIT_DETAILS, status: QuotaStatus, chargedCalls: number): Problem {

@@ -21,17 +21,17 @@ const RETENTION = {
   usage_events: { days: 34, column: "received_at", key: "seq" },
   evaluations: { days: 60, column: "at", key: "seq" },
   events: { days: 90, column: "created_at", key: "seq" },
-  // As long as failed jobs. Their attempts are removed with them.
+  // Equals the retention of failed jobs. The attempts of a delivery are removed with it.
   webhook_deliveries: { days: 30, column: "created_at", key: "seq" },
   audit_log: { days: 730, column: "at", key: "seq" },
   threshold_notices: { days: 2, column: "period", key: "project_id, cap_type, period, threshold, revision", bound: dayOf },
-  // As long as the quota's own history.
+  // Equals the retention of the quota's history.
   counters: { days: 400, column: "day", key: "project_id, meter, day", bound: dayOf },
   adjustments: { days: 400, column: "day", key: "project_id, meter, day", bound: dayOf },
   // Summed after their hour. After an outage that may be later.
   project_minutes: { days: 2, column: "minute", key: "minute, project_id", bound: (time) => Math.floor(time / MINUTE_MS) },
   project_hours: { days: 30, column: "hour", key: "project_id, hour", bound: (time) => Math.floor(time / HOUR_MS) },
-  // As long as a customer may question a suspension.
+  // A customer may question a suspension for that long.
   abuse_detections: { days: 400, column: "at", key: "seq" },
   signals: { days: 90, column: "received_at", key: "seq" },
 } as const satisfies Record<string, Retention>;

@@ -7,7 +7,7 @@ import type { FreezeStatus } from "./state.ts";
 import type { QueryRequest, WireValue } from "./types.ts";
 import { mayBeEither, mayBeInexact, plain, sizeOf, typed, typedForm } from "./values.ts";
 
-/** Limit of an answer's values as JSON. */
+/** Maximum size of an answer's values, written as JSON. */
 export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 /** SQL cannot be interrupted, except between two rows of a result. This limit ends it before the platform's 30 s of CPU. */
 export const MAX_ROWS_READ = 5_000_000;

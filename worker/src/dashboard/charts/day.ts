@@ -16,7 +16,7 @@ export interface DayCurve {
   /** From now until the pace of the last hour reaches the limit, or until the day ends. */
   readonly forecast: readonly [Point, Point];
   readonly exhausts: boolean;
-  /** Limit of background work: the limit minus the floor, which shrinks to zero. */
+  /** The most calls for background work: the limit minus the floor, which shrinks to zero. */
   readonly floor: readonly [Point, Point];
 }
 

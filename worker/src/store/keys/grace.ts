@@ -80,7 +80,7 @@ export async function projectOfKey(db: D1Database, keyId: string): Promise<strin
   return stored(async () => db.prepare("SELECT project_id FROM api_keys WHERE id = ?").bind(keyId).first<string>("project_id"));
 }
 
-/** Grace periods that ended before then without being recorded. */
+/** Grace periods that ended before the time `before`, but whose end was not recorded. */
 export async function listOverdueGraces(
   db: D1Database,
   before: number,

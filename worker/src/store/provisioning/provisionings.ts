@@ -89,7 +89,7 @@ export async function beginProvisioning(db: D1Database, { projectId, jobId }: Pr
   return row.provisioning === "failed" ? "undo" : "go";
 }
 
-/** Writes if the job owns the creation and it has this status. Returns false otherwise. */
+/** Writes if the job owns the project's creation and the creation has this status. Returns false otherwise. */
 async function write(
   db: D1Database,
   owner: ProvisioningOwner,

@@ -174,7 +174,7 @@ const RESTART = `status = 'pending', reason = NULL, run = run + 1, attempts = 0,
 export interface Replay {
   readonly projectId: string;
   readonly webhookId: string;
-  /** One delivery. null: all undelivered messages created since then, oldest first. */
+  /** One delivery. null: all undelivered messages created since `since`, oldest first. */
   readonly deliveryId: string | null;
   readonly since: number;
   readonly limit: number;

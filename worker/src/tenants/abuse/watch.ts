@@ -9,7 +9,7 @@ import { EXCESS_FACTOR, MIN_REQUESTS, WINDOW_MINUTES, baselineHours, windowsBefo
 
 /** Hours are summed after their last windows have been evaluated, so that flagged minutes are excluded. */
 const SUMMED_UP_AFTER_MS = 15 * MINUTE_MS;
-/** As long as minutes are kept, so that hours of an outage are summed later. */
+/** Equals the retention of minutes. After an outage, all hours whose minutes still exist are summed. */
 const SUMMED_UP_WITHIN_MS = 48 * HOUR_MS;
 /** Each candidate is a job. More of them suggest an outage rather than abuse, and the next pass finds the rest. */
 const MAX_CANDIDATES = 50;

@@ -60,7 +60,7 @@ async function requireWebhook({ db }: Store, { project_id, webhook_id }: Deliver
   return webhook;
 }
 
-/** Resends all undelivered messages created since then, oldest first. Throws `conflict` if the endpoint cannot receive anything. */
+/** Resends all undelivered messages created since `since`, oldest first. Throws `conflict` if the endpoint cannot receive anything. */
 export async function replaySince(
   store: Store,
   readProject: ReadProject,
