@@ -232,7 +232,6 @@ function cellsOf(flow: JobFlow): void {
     wrapOutbound(injector, flow.otherHosts);
     wrapSteps(time, injector);
     for (const level of LEVELS) vi.spyOn(console, level).mockImplementation((line: string) => void logged.push([level, line]));
-    vi.spyOn(Math, "random").mockReturnValue(0);
     time.install();
   }, HOOK_TIMEOUT_MS);
   afterAll(async () => {

@@ -113,6 +113,20 @@ export const backup: FlowTable = {
     },
     {
       part: "tenant",
+      at: "survey project",
+      operation: "reading the source to compare with it",
+      cells: [
+        ["before", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied (housekeeping: scratches)", 0],
+        ["after", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied (housekeeping: scratches)", 0],
+        ["hangs", "failed: storage_unavailable, 1 message", 135, 3, 0, 0, 0, "second: verified, copied (housekeeping: scratches)", 0],
+        ["slow", "verified, copied, 1 message", 1.5, 1, 0, 0, 0, "verified", 0],
+        ["nonsense", "failed, 1 message", 0, 5, 0, 0, 0, "second: verified, copied (housekeeping: scratches)", 0],
+        ["minute", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied (housekeeping: scratches)", 0],
+        ["restarts", "verified, copied, 1 message", 0, 2, 0, 0, 0, "verified", 0],
+      ],
+    },
+    {
+      part: "tenant",
       at: "thaw project",
       operation: "allowing writes again",
       cells: [
@@ -155,16 +169,44 @@ export const backup: FlowTable = {
     },
     {
       part: "tenant",
+      at: "isFrozenBy scratch",
+      operation: "checking whether the copy is loaded",
+      cells: [
+        ["before", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
+        ["after", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
+        ["hangs", "failed: storage_unavailable, 1 message", 135, 3, 0, 0, 0, "second: verified, copied", 0],
+        ["slow", "verified, copied, 1 message", 1.5, 1, 0, 0, 0, "verified", 0],
+        ["nonsense", "failed, 1 message", 0, 1, 0, 0, 0, "second: verified, copied", 0],
+        ["minute", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
+        ["restarts", "verified, copied, 1 message", 0, 2, 0, 0, 0, "verified", 0],
+      ],
+    },
+    {
+      part: "tenant",
       at: "survey scratch",
       operation: "comparing the scratch database",
       cells: [
         ["before", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
         ["after", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
         ["hangs", "failed: storage_unavailable, 1 message", 135, 3, 0, 0, 0, "second: verified, copied", 0],
-        ["slow", "verified, copied, 1 message", 3, 2, 0, 0, 0, "verified", 0],
+        ["slow", "verified, copied, 1 message", 1.5, 1, 0, 0, 0, "verified", 0],
         ["nonsense", "failed, 1 message", 0, 1, 0, 0, 0, "second: verified, copied", 0],
         ["minute", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
-        ["restarts", "verified, copied, 1 message", 0, 3, 0, 0, 0, "verified", 0],
+        ["restarts", "verified, copied, 1 message", 0, 2, 0, 0, 0, "verified", 0],
+      ],
+    },
+    {
+      part: "tenant",
+      at: "checks scratch",
+      operation: "SQLite's own checks of the scratch database",
+      cells: [
+        ["before", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
+        ["after", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
+        ["hangs", "failed: storage_unavailable, 1 message", 135, 3, 0, 0, 0, "second: verified, copied", 0],
+        ["slow", "verified, copied, 1 message", 1.5, 1, 0, 0, 0, "verified", 0],
+        ["nonsense", "failed, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
+        ["minute", "failed: storage_unavailable, 1 message", 15, 3, 0, 0, 0, "second: verified, copied", 0],
+        ["restarts", "verified, copied, 1 message", 0, 2, 0, 0, 0, "verified", 0],
       ],
     },
     {
