@@ -56,7 +56,9 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
   constructor(ctx: DurableObjectState, env: LedgerBindings) {
     super(ctx, env);
     migrate(ctx.storage);
-    const provider = ctx.id.name ?? "unknown";
+    const provider = ctx.id.name;
+    // Without it, the snapshot would get a wrong key in KV.
+    if (provider === undefined) throw new Error("A ledger is named after its provider");
     this.#store = new LedgerStore(ctx.storage.sql, provider, configOf(env).quota);
     this.#publisher = new LedgerPublisher(new QuotaKv(env.QUOTA_KV, provider), this.#store);
     void ctx.blockConcurrencyWhile(async () => {
@@ -194,6 +196,11 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     this.#alarmAt = null;
     const now = Date.now();
     if (this.#store.state.value.initialisedAt === null) return;
+    // First, because all other writes fail in a full store.
+    if (now - this.#purgedAt > HOUR_MS) {
+      this.#transact(() => this.#store.purge(now));
+      this.#purgedAt = now;
+    }
     const expires = (this.#store.nextExpiry() ?? Infinity) <= now;
     this.#transact(() => expire(this.#store, now));
     if (expires) this.#publisher.changed();
@@ -201,10 +208,6 @@ export class QuotaLedger extends DurableObject<LedgerBindings> {
     const { settingsRevision } = this.#store.state.value;
     this.#transact(() => applyMirror(this.#store, stored, now));
     if (this.#store.state.value.settingsRevision !== settingsRevision) this.#publisher.changed();
-    if (now - this.#purgedAt > HOUR_MS) {
-      this.#purgedAt = now;
-      this.#transact(() => this.#store.purge(now));
-    }
     this.#schedule(now);
   }
 
