@@ -28,8 +28,8 @@ export async function tryLock(name) {
 }
 
 /**
- * Of two contenders, the later one sees the socket of the other, so both cannot win. Each socket has a unique name, so that removing a
- * dead one never removes a live one. A new socket may look dead too. Its owner notices the removal in its own check.
+ * Of two contenders, the later one sees the socket of the other, so at most one of them wins. Each socket has a unique name, so that
+ * removing a dead one never removes a live one. A new socket may look dead too. Its owner notices the removal in its own check.
  * @param {string} folder
  * @param {string} prefix of the sockets of one lock
  */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { dayCurve } from "../../worker/src/dashboard/charts/day.ts";
 import { dayName, duration, dateTime, reasonDetail, reasonName, relative } from "../../worker/src/dashboard/format.ts";
+import * as outcomes from "../../worker/src/dashboard/outcomes.ts";
 import { noticesOf, verdictOf } from "../../worker/src/dashboard/words.ts";
 import { EXAMPLE_STATUS } from "../../worker/src/routes/quota/example.ts";
 import type { QuotaStatus } from "../../worker/src/quota/index.ts";
@@ -117,6 +118,13 @@ describe("times", () => {
       "other",
     ]);
   });
+});
+
+test("the texts of results contain no names of the code", () => {
+  const { maskedUrl: _masked, ...tables } = outcomes;
+  const texts = Object.values(tables).flatMap((table) => Object.values(table));
+  expect(texts.length).toBeGreaterThan(20);
+  expect(texts.filter((text) => /[a-z][A-Z]|_/u.test(text))).toEqual([]);
 });
 
 describe("the daily curve", () => {

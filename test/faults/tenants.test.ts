@@ -23,7 +23,7 @@ faultMatrix({
   table: createProject,
   prepare: async () => {
     await organization("acme");
-    // In this flow a job provisions the project.
+    // By default, a mock provisions new projects immediately. This flow needs the job.
     vi.restoreAllMocks();
   },
   wrap: (injector) => instances.wrap(injector),

@@ -112,10 +112,10 @@ const watched = new Proxy(console, {
 });
 Object.defineProperty(globalThis, "console", { value: watched, configurable: true, writable: true });
 
-/** For a test that rolls back a creation: webhook secrets are derived from their ids, so the same ones appear again. */
+/** Call it in a test that rolls back a creation. Webhook secrets are derived from their ids, so the same ones appear again. */
 export const forgetReturnedSecrets = (): void => returned.clear();
 
-/** For a test in which callers send secrets by mistake: each is returned to its own caller, and to no other. */
+/** Call it in a test that sends secrets by mistake. Removes the leaks in answers, because an answer to the sender may repeat a secret. */
 export function answersRepeatWhatWasSent(): void {
   found.splice(0, found.length, ...found.filter((leak) => !leak.includes(`in ${ARTICLES.answer}: `)));
 }

@@ -104,7 +104,7 @@ describe("real requests", () => {
   test("with more than half errors suspend a project if enforced, without counting our own refusals", async () => {
     await usual("mine", 100);
     await twice(101, 50);
-    // Beyond its cap: refusals are neither requests nor errors.
+    // The project is now over its cap. Its refusals count neither as requests nor as errors.
     await rows("UPDATE caps SET value = 0");
     await setClock("2031-05-14T14:22:00Z");
     expect((await ask(5, 5)).map(({ status }) => status)).toEqual([429, 429, 429, 429, 429]);
@@ -165,7 +165,7 @@ describe("the detection", () => {
       ["failing", "ERROR_SPIKE", "reported"],
       ["probing", "SUSPICIOUS_PATTERN", "reported"],
     ]);
-    // First the same two windows are checked again. Then the second one and its successor are.
+    // The first check looks at the same two windows again. The second one looks at the later window and the next one.
     expect((await keepHouse("2031-05-14T14:06:30Z")).result).toMatchObject({ abuse: { jobs: 0 } });
     await asked("excessive", -1, { requests: 1_001 }, END);
     expect((await keepHouse("2031-05-14T14:10:00Z")).result).toMatchObject({ abuse: { jobs: 0 } });

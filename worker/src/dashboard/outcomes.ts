@@ -28,10 +28,10 @@ export const DELIVERY_REASON_WORDS = {
 } as const satisfies Record<DeliveryReason, string>;
 
 export const DECISION_WORDS = {
-  suspended: "abuse addConfirmation, project suspended",
-  reported: "abuse addConfirmation, reported only",
-  already_suspended: "abuse addConfirmation, project was already suspended",
-  not_active: "abuse addConfirmation, project is not active",
+  suspended: "abuse confirmed, project suspended",
+  reported: "abuse confirmed, reported only",
+  already_suspended: "abuse confirmed, project was already suspended",
+  not_active: "abuse confirmed, project is not active",
   normal: "no abuse found",
   insufficient: "not enough data",
 } as const satisfies Record<AbuseDecision, string>;

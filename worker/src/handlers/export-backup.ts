@@ -38,7 +38,7 @@ export const exportBackupHandler: JobHandler<"export_backup"> = async ({ project
     await assertProvisioned(deps, project_id);
     const claim = { job: job.id, projectId: project_id, exportType: export_type };
     const claimed = await claimBackup(deps, claim, { actor: `job:${job.id}`, key: null });
-    if (claimed.status !== "running") throw new Problem("conflict", "The backup of this job has already ended.");
+    if (claimed.status !== "running") throw new Problem("conflict", "The backup of this job has already ended. Start another backup.");
     return claimed;
   });
   const error = await failureOf(exported(row, job));

@@ -68,7 +68,7 @@ function stillWorks(row: GraceRow | null, now: number): row is GraceRow & { read
   return row !== null && row.revoked_at === null && row.grace_ended_at === null && row.expires_at !== null && row.expires_at > now;
 }
 
-/** `earlier` null: the version was deleted, because many newer ones exist. */
+/** Result of the job. `earlier` is null if the version was deleted, because many newer ones exist. */
 function graceReport({ projectId, keyId, version }: Grace, row: GraceRow | null) {
   const earlier = row && {
     version: row.version,

@@ -100,7 +100,7 @@ export const credentialed = createMiddleware<AppEnv>(async function credentialed
 
 /**
  * Counts a use of the project after its input was validated, then does the work. If the work is refused and nothing was done, the use is
- * released in the background. Routes put `credentialed` before it.
+ * refunded in the background. Routes put `credentialed` before it.
  */
 export async function metered<Result>(c: AppContext, demand: Demand, work: (caller: Caller) => Promise<Result>): Promise<Result> {
   const principal = c.get("principal");
@@ -143,9 +143,8 @@ export async function countFailure(c: AppContext): Promise<void> {
   const address = c.req.header("cf-connecting-ip");
   if (address === undefined) return;
   if (await isBelowLimit(c, networkOf(address))) return;
-  throw new Problem("too_many_failures", "This address sent wrong credentials too often. Wait a minute before you retry.", {
-    retryAfterSeconds: FAILURES_PERIOD_SECONDS,
-  });
+  const detail = "This address sent wrong credentials too often. Correct them before you retry. Valid credentials work immediately.";
+  throw new Problem("too_many_failures", detail, { retryAfterSeconds: FAILURES_PERIOD_SECONDS });
 }
 
 /** If the rate limiter fails, no client is slowed down. Wrong credentials are refused anyway. */

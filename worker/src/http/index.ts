@@ -79,7 +79,7 @@ function isQuotaStatus(value: unknown): value is QuotaStatus {
   return typeof value === "object" && value !== null && "safety_limit" in value && "callers" in value;
 }
 
-/** Where the errors are documented. The configuration is missing if it is wrong. */
+/** Address of the documentation of errors. If the configuration is invalid, the context has none, so the address is this Worker's own. */
 function docsUrlOf(c: AppContext): string {
   const deps: Deps | undefined = c.get("deps");
   return deps?.config.docsUrl ?? new URL(ERRORS_PATH, c.req.url).href;

@@ -48,6 +48,6 @@ function enter(answer: symbol, now: number): boolean {
 }
 
 function noRoom(): Problem {
-  const detail = `More than ${MAX_LARGE_ANSWERS} large answers are being fetched. Retry in ${RETRY_AFTER_SECONDS} seconds, or request at most ${SMALL_ANSWER_RECORDS} records.`;
+  const detail = `${MAX_LARGE_ANSWERS} requests for more than ${SMALL_ANSWER_RECORDS} records are already in progress. Retry in ${RETRY_AFTER_SECONDS} seconds, or request at most ${SMALL_ANSWER_RECORDS} records.`;
   return new Problem("pace_exceeded", detail, { retryAfterSeconds: RETRY_AFTER_SECONDS, members: { calls_charged: 0 } });
 }

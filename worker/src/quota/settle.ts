@@ -154,7 +154,7 @@ export function add(store: LedgerStore, id: string, caller: string, calls: numbe
   const fingerprint = JSON.stringify(["added", calls, caller]);
   const existing = store.reservation(id);
   if (existing && existing.fingerprint !== fingerprint)
-    return { result: "impossible", detail: "This id was already used for something else" };
+    return { result: "impossible", detail: "This id was already used for a different reservation or charge" };
   return commitRow(store, existing ?? store.openReservation({ id, fingerprint, caller, calls }, now), { id, calls }, now);
 }
 

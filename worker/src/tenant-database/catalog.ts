@@ -210,5 +210,5 @@ function indexRows(read: ReadRows, { name, content }: VirtualTable): Step[] {
   const isLost = rowid === null && key.length === 0 && !columns.some((column) => lowerCase(column) === lowerCase(content.rowid));
   if (!isLost) return [{ kind: "index", index: { table: name, columns: writableNames(columnsOf(read, name)), content } }];
   const reason = `needs the rowids of ${quoteName(content.table)}, which a table of ${columns.length} columns loses`;
-  throw new Undumpable(`The full-text table ${quoteName(name)} ${reason}. To keep them, declare one column as INTEGER PRIMARY KEY.`);
+  throw new Undumpable(`The full-text table ${quoteName(name)} ${reason}. To keep the rowids, declare one column as INTEGER PRIMARY KEY.`);
 }

@@ -237,7 +237,7 @@ function serialize(row: readonly unknown[]): Uint8Array {
 /** Compares with SQLite's own count. A reading error would skip the same rows in the copy and stay unnoticed. */
 function expectAllRows(read: ReadRows, { source, where }: Subject, found: number): void {
   const [[count] = []] = all(read, `SELECT count(*) FROM ${name(source)} WHERE ${where}`);
-  if (Number(count) !== found) throw new Error(`Read ${found} of ${String(count)} rows of ${name(source)}`);
+  if (Number(count) !== found) throw new Error(`Incomplete reading of ${name(source)}: found ${found} of ${String(count)} rows`);
 }
 
 /** Hash of the schema: the text of each object, and its structure as SQLite reports it. */

@@ -76,7 +76,7 @@ export class LocalWorkerd {
     return this.#miniflare;
   }
 
-  /** The address of another of its Workers, by its own socket. */
+  /** The address of one Worker of this workerd. Each Worker has its own socket. */
   async urlOf(worker: string): Promise<URL> {
     return this.miniflare.unsafeGetDirectURL(worker);
   }

@@ -30,7 +30,7 @@ const scopes = z
   .min(1)
   .refine((given) => new Set(given).size === given.length, "must name each scope once")
   .describe(
-    "`read`: the catalog and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys and webhooks",
+    "`read`: the catalog and its own usage. `enrich`: enrichment and reservations. `database`: its own database. `admin`: its own keys, webhooks and backups",
   );
 
 /** Scopes of a key by default. */

@@ -102,7 +102,7 @@ enrichments(bookRoutes)("post", "/books/enrich-new-releases", {
   summary: "Fetch new releases of a range of months",
   description: "Costs one provider call per page of each month and subject.",
   request: { body: jsonBody(releasesBody) },
-  responses: { 200: withRateLimit("As far as it came", releasesAnswer) },
+  responses: { 200: withRateLimit("The fetched part", releasesAnswer) },
   problems: SPENDING,
 }).handle(async (c) => {
   const body = c.req.valid("json");

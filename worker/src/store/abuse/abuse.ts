@@ -12,7 +12,7 @@ export type AbusePattern = (typeof ABUSE_PATTERNS)[number];
 
 /**
  * The pattern was found in the first four. `suspended`: the project was suspended for it. `reported`: the detection was set to report only.
- * `already_suspended`: the project was suspended without an end before. `not_active`: the project is archived or deleted. `normal`: the
+ * `already_suspended`: the project was already suspended without an end. `not_active`: the project is archived or deleted. `normal`: the
  * pattern was not found. `insufficient`: there was too little data.
  */
 export const ABUSE_DECISIONS = ["suspended", "reported", "already_suspended", "not_active", "normal", "insufficient"] as const;

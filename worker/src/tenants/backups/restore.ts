@@ -191,7 +191,7 @@ export async function nextCheckAt({ db, clock }: Deps, job: string, projectId: s
   return clock() + Math.min(MINUTE_MS, SECOND_MS * check);
 }
 
-/** Marks restores as failed whose job ended without recording a result. They can be retried. */
+/** If a job ended without recording a result, marks its restore as failed. The restore can be retried. */
 export async function closeAbandonedRestores(deps: Deps, projectId: string | null = null): Promise<void> {
   const { db, clock } = deps;
   for (const row of await abandonedRestores(db, { projectId, begunBefore: clock() - ENQUEUED_WITHIN_MS, limit: BATCH })) {

@@ -24,7 +24,7 @@ const BATCH = 20;
 /** Longest time between adding a backup's row and adding its job's row, including a delayed retry. */
 const ENQUEUED_WITHIN_MS = 10 * 60_000;
 
-/** Marks a backup as failed whose job ended without recording a result. Releases the source and destroys the scratch database. */
+/** Marks a backup as failed, because its job ended without recording a result. Releases the source and destroys the scratch database. */
 export async function failAbandoned(deps: Deps, row: BackupRow): Promise<void> {
   const job = await findJob(deps.db, row.job_id);
   await thawSource(deps, sourceOf(row, row.moment));

@@ -66,8 +66,8 @@ export type Admission =
 const TOUCH_EVERY_MS = 60_000;
 
 /**
- * Identifies a presented key and checks its permissions. Throws `storage_unavailable` if the database fails. The use may or may not be
- * counted then, and `abandon` receives its id to return it.
+ * Identifies a presented key and checks its permissions. Throws `storage_unavailable` if the database fails. It is then unknown
+ * whether the use was counted, so `abandon` receives the id of the admission and refunds the use.
  */
 export async function admitKey(
   { db, config, clock }: Pick<Deps, "db" | "config" | "clock">,

@@ -20,7 +20,7 @@ export async function jobBooks(world: World): Promise<{ discrepancies: string[];
   const { storm } = world;
   const books = new Comparison();
   const jobs = await storm.d1<JobRow>("SELECT id, type, status, error, cron, scheduled_for FROM jobs");
-  // A failed job has a step of which every single attempt was ended by the storm.
+  // A job may fail only if the storm ended every attempt of one of its steps.
   const broken = await storm.d1<{ job_id: string }>(
     `SELECT DISTINCT job_id FROM (SELECT a.job_id FROM job_attempts a GROUP BY a.job_id, a.step, a.nth HAVING min(coalesce(${BROKEN}, 0)) = 1)`,
   );

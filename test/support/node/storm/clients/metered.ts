@@ -6,7 +6,7 @@ export type ClientMeter = "db_queries_per_day" | "function_invocations_per_day";
 
 /** The admission itself refused the request, so it was never counted. */
 const NEVER_ADMITTED = new Set(["unauthorized", "forbidden", "project_suspended", "cap_exceeded", "monthly_quota_exceeded"]);
-/** The documentation promises that a refusal without cost returns the use. */
+/** The documentation promises that a refusal without cost refunds the use. */
 const GIVES_BACK = new Set([400, 403, 404, 422, 429, 503]);
 
 export async function metered(
