@@ -129,8 +129,8 @@ describe("sharing", () => {
     for (const name of names) expect(sentBy(run, name)).toBeGreaterThan((0.95 * 540) / (callers + 1));
   });
 
-  test.each([20, 30, 60, 100])("five callers that wait as advised get equal parts with %i that retry constantly", (many) => {
-    const crowd = Array.from({ length: many }, (_, index) => ({ name: `c${index}`, retryMs: 50 }));
+  test.each([20, 30, 60, 100, 200])("five callers that wait as advised get equal parts with %i that retry constantly", (many) => {
+    const crowd = Array.from({ length: many }, (_, index) => ({ name: `c${index}`, retryMs: 50 + many / 2 }));
     const patient = Array.from({ length: 5 }, (_, index) => ({ name: `p${index}`, from: 1_000 + index * 470 }));
     const run = trial(3, [...crowd, ...patient], 6 * MINUTE);
     for (const { name } of patient) expect(sentBy(run, name)).toBeGreaterThanOrEqual(Math.floor((0.9 * 6 * 180) / (many + 5)));
@@ -147,12 +147,27 @@ describe("sharing", () => {
     expect(starts.length).toBeGreaterThan(60);
   });
 
+  test.each([0.5, 1, 1.5, 2])("callers that never return waste no turns, at %d of them per turn", (perTurn) => {
+    const once = Array.from({ length: 720 * perTurn }, (_, index) => ({
+      name: `once${index}`,
+      from: (index * 333) / perTurn,
+      retryMs: Infinity,
+      everyMs: Infinity,
+    }));
+    const patient = Array.from({ length: 5 }, (_, index) => ({ name: `p${index}`, from: 1_000 + index * 470 }));
+    const run = trial(3, [...once, ...patient], 4 * MINUTE);
+    expect(run.starts.filter((start) => start <= START + 4 * MINUTE).length).toBeGreaterThan(0.95 * 4 * 180);
+    for (const { name } of patient) expect(sentBy(run, name)).toBeGreaterThan(5);
+  });
+
   test("a caller in line is refused until the advised time, and granted then", () => {
     const turns = new Turns(3, 0);
     for (let index = 0; index < 40; index += 1) turns.book(`c${index}`, "interactive", START);
     const refused = turns.book("last", "interactive", START);
     const waitMs = "waitMs" in refused ? refused.waitMs : 0;
     expect(waitMs).toBeGreaterThan(1_000);
+    // The other callers in line return too. Otherwise, "last" would get one of their turns.
+    for (let index = 31; index < 40; index += 1) turns.book(`c${index}`, "interactive", START + waitMs - 500);
     expect(turns.book("last", "interactive", START + waitMs - 500)).toEqual({ result: "refused", waitMs: 500 });
     expect(turns.book("last", "interactive", START + waitMs).result).toBe("granted");
   });

@@ -6,14 +6,25 @@ import type { Priority } from "./types.ts";
 const ROUNDING_MS = SECOND_MS;
 const JITTER = 1.25;
 
-/** The longest wait to advise, so that a client still returns before its turn starts. */
-export const maxWaitMs = (startsInMs: number): number => (startsInMs - ROUNDING_MS) / JITTER;
+/** A place ends this long before its start if its caller did not return, so that others can use the turn. */
+const RECLAIM_MS = 2 * SECOND_MS;
+/** Transmission time of an answer and of the retry. */
+const TRANSMISSION_MS = SECOND_MS / 2;
+
+/** The longest wait to advise, so that a client still returns before others may take its place. */
+export const maxWaitMs = (startsInMs: number): number => (startsInMs - RECLAIM_MS) / JITTER - ROUNDING_MS;
+
+/** The latest time at which a client retries after a refusal with this wait. */
+const returnsBy = (now: number, waitMs: number): number =>
+  now + Math.max(1, Math.ceil(waitMs / ROUNDING_MS)) * ROUNDING_MS * JITTER + TRANSMISSION_MS;
 
 interface Place {
   /** Number of the turn. */
   readonly number: number;
   /** The time from which its caller can book it, in epoch milliseconds. */
   readonly opensAt: number;
+  /** The time from which any caller can book it, because its caller did not return. */
+  readonly heldUntil: number;
 }
 
 /** Turns that are kept for refused callers. Each caller has at most one place. */
@@ -23,9 +34,10 @@ export class Line {
   /** The turn after the last place. */
   readonly #end: Record<Priority, number> = { interactive: -Infinity, background: -Infinity };
 
-  /** The caller that has its place at this turn. */
-  ownerOf(number: number): string | undefined {
-    return this.#owners.get(number);
+  /** Whether this turn is kept for a caller other than `name`. */
+  isHeld(number: number, name: string, now: number): boolean {
+    const owner = this.#owners.get(number);
+    return owner !== undefined && owner !== name && now < (this.#places.get(owner)?.heldUntil ?? now);
   }
 
   placeOf(name: string): Place | undefined {
@@ -42,10 +54,18 @@ export class Line {
     return number;
   }
 
-  enter(name: string, place: Place): void {
+  /** The turn of the caller's place, if it can book it now. */
+  openPlace(name: string, now: number): number | null {
+    const place = this.#places.get(name);
+    return place && now >= place.opensAt ? place.number : null;
+  }
+
+  /** Gives the caller this place, or keeps its place for one more retry. Returns when it opens. */
+  enter(name: string, { number, opensAt }: Omit<Place, "heldUntil">, now: number): number {
     this.leave(name);
-    this.#owners.set(place.number, name);
-    this.#places.set(name, place);
+    this.#owners.set(number, name);
+    this.#places.set(name, { number, opensAt, heldUntil: returnsBy(now, opensAt - now) });
+    return opensAt;
   }
 
   leave(name: string): void {

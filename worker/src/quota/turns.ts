@@ -25,7 +25,7 @@ const RECENT_MS = 3 * SECOND_MS;
 /** A refused caller counts as waiting until this long after the time of its retry. */
 const RETRY_WITHIN_MS = SECOND_MS;
 /** Places in line end this far ahead. */
-const LINE_MS = MINUTE_MS;
+const LINE_MS = 2 * MINUTE_MS;
 /** Number of turns that are searched for a free one, to calculate the wait of a refused caller. */
 const SEARCHED_TURNS = 100;
 /** If more callers than this are known, idle ones are removed, and the callers are counted again only after `RECOUNT_MS`. */
@@ -152,14 +152,16 @@ export class Turns {
     for (; this.#startOf(number) <= Math.min(now + this.#spacing, until); number += 1) {
       if (this.#isFree(number, caller, now) && this.#isOpen(number, caller, priority, now, part.recent > 1)) return number;
     }
-    const place = this.#line.placeOf(caller.name);
-    if (place && place.number >= first && now >= place.opensAt && this.#isFree(place.number, caller, now)) return place.number;
+    const place = this.#line.openPlace(caller.name, now);
+    const own = place !== null && place >= first && this.#isFree(place, caller, now) ? place : Infinity;
     const isWaiting = caller.last > now;
     number = Math.max(number, this.#firstFrom(caller.fairAt));
-    for (; this.#startOf(number) <= until; number += 1) {
+    // An earlier turn may be free, because its caller did not return or released it.
+    for (; this.#startOf(number) <= until && number < own; number += 1) {
       const mayBook = isWaiting ? this.#mayBookAhead(number, caller, now, part) : !this.#isKept(number, priority, now);
       if (mayBook && this.#isFree(number, caller, now)) return number;
     }
+    if (own < Infinity) return own;
     const later = isWaiting ? null : this.#waitInLine(caller, now, Math.max(first, this.#firstFrom(until)));
     const opensAt = later ?? this.#opensAt(first, until, priority);
     return { waitMs: Math.max(1, Math.ceil(opensAt - now)) };
@@ -173,24 +175,23 @@ export class Turns {
   }
 
   /** Whether the turn is not booked, and is not another caller's place in line. */
-  #isFree(number: number, caller: Caller, now: number): boolean {
-    const owner = this.#line.ownerOf(number) ?? caller.name;
-    return !this.#booked.has(number) && (owner === caller.name || this.#startOf(number) - now <= this.#spacing * LAST_CHANCE);
+  #isFree(number: number, { name }: Caller, now: number): boolean {
+    const isLastChance = this.#startOf(number) - now <= this.#spacing * LAST_CHANCE;
+    return !this.#booked.has(number) && (isLastChance || !this.#line.isHeld(number, name, now));
   }
 
   /** Gives the caller a place in line at or after this turn. Returns when it can book the place, or null if the line is too long. */
   #waitInLine(caller: Caller, now: number, first: number): number | null {
     const { name, priority } = caller;
     const known = this.#line.placeOf(name);
-    if (known && known.number >= first) return known.opensAt;
+    if (known && known.number >= first && this.#isFree(known.number, caller, now)) return this.#line.enter(name, known, now);
     this.#line.leave(name);
     const isTaken = (turn: number): boolean => this.#booked.has(turn) || this.#isKept(turn, priority, now);
     const number = this.#line.freeTurn(priority, first, this.#firstFrom(caller.fairAt), isTaken);
     const startsIn = this.#startOf(number) - now;
     if (startsIn > LINE_MS) return null;
     const opensAt = now + Math.max(1, Math.min(startsIn - paceAheadMs(priority), maxWaitMs(startsIn) - this.#spacing));
-    this.#line.enter(name, { number, opensAt });
-    return opensAt;
+    return this.#line.enter(name, { number, opensAt }, now);
   }
 
   /** Whether the caller may take the next turn. */
