@@ -7,6 +7,7 @@ import { freshStart, isbns, post, quotaStatus, simulator } from "../support/work
 import { countRows } from "./support.ts";
 
 const LARGE = 101;
+const largeFor = (caller = "a") => ({ caller, records: LARGE });
 const clock = () => Date.now();
 const pass = async (ms: number): Promise<void> => {
   vi.setSystemTime(Date.now() + ms);
@@ -33,9 +34,9 @@ function work() {
 describe("large answers", () => {
   test("are processed two at a time, and small ones immediately", async () => {
     const [first, second, third, small] = [work(), work(), work(), work()];
-    const running = [first, second, third].map(async ({ begin }) => withRoom({ clock }, LARGE, begin, pass));
+    const running = [first, second, third].map(async ({ begin }) => withRoom({ clock }, largeFor(), begin, pass));
     small.end();
-    expect(await withRoom({ clock }, LARGE - 1, small.begin, pass)).toBe("done");
+    expect(await withRoom({ clock }, { caller: "a", records: LARGE - 1 }, small.begin, pass)).toBe("done");
     expect(third.begin).not.toHaveBeenCalled();
     second.end();
     await expect.poll(() => third.begin.mock.calls.length).toBe(1);
@@ -44,17 +45,44 @@ describe("large answers", () => {
     expect(await Promise.all(running)).toEqual(["done", "done", "done"]);
   });
 
+  test("of one caller do not keep another one waiting", async () => {
+    const hog = Array.from({ length: 12 }, () => work());
+    const running = hog.map(async ({ begin }) => withRoom({ clock }, largeFor("hog"), begin, pass));
+    const other = work();
+    running.push(withRoom({ clock }, largeFor("other"), other.begin, pass));
+    const begun = () => hog.filter(({ begin }) => begin.mock.calls.length > 0).length;
+    expect([begun(), other.begin.mock.calls.length]).toEqual([2, 0]);
+    hog[0]?.end();
+    await expect.poll(() => begun() + other.begin.mock.calls.length).toBe(3);
+    expect(other.begin).toHaveBeenCalledOnce();
+    other.end();
+    for (const { end } of hog) end();
+    expect(await Promise.all(running)).toHaveLength(13);
+  });
+
+  test("of a request that the platform ended do not keep others waiting", async () => {
+    const [first, second, third] = [work(), work(), work()];
+    const running = [first, second].map(async ({ begin }) => withRoom({ clock }, largeFor(), begin, pass));
+    void withRoom({ clock }, largeFor("gone"), work().begin, async () => new Promise<void>(() => undefined));
+    running.push(withRoom({ clock }, largeFor(), third.begin, pass));
+    first.end();
+    await expect.poll(() => third.begin.mock.calls.length).toBe(1);
+    second.end();
+    third.end();
+    expect(await Promise.all(running)).toHaveLength(3);
+  });
+
   test("leave their room after a failure", async () => {
     for (let n = 0; n < 3; n += 1) {
-      await expect(withRoom({ clock }, LARGE, async () => Promise.reject(new Error("no")), pass)).rejects.toThrow("no");
+      await expect(withRoom({ clock }, largeFor(), async () => Promise.reject(new Error("no")), pass)).rejects.toThrow("no");
     }
   });
 
   test("that wait too long are refused before anything is reserved, and a lost one frees its room after minutes", async () => {
     const [first, second, third] = [work(), work(), work()];
-    const running = [first, second].map(async ({ begin }) => withRoom({ clock }, LARGE, begin, pass));
+    const running = [first, second].map(async ({ begin }) => withRoom({ clock }, largeFor(), begin, pass));
     const began = Date.now();
-    await expect(withRoom({ clock }, LARGE, third.begin, pass)).rejects.toMatchObject({
+    await expect(withRoom({ clock }, largeFor(), third.begin, pass)).rejects.toMatchObject({
       code: "pace_exceeded",
       members: { calls_charged: 0 },
       retryAfterSeconds: 5,
@@ -63,7 +91,7 @@ describe("large answers", () => {
     expect(Date.now() - began).toBeLessThan(20_000);
     vi.setSystemTime(began + 3 * 60_000);
     third.end();
-    expect(await withRoom({ clock }, LARGE, third.begin, pass)).toBe("done");
+    expect(await withRoom({ clock }, largeFor(), third.begin, pass)).toBe("done");
     first.end();
     second.end();
     await Promise.all(running);

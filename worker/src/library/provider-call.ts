@@ -52,7 +52,7 @@ export async function payFor<Value, Result>(
   deps: Pick<Deps, "quota" | "trace" | "clock" | "keepAlive">,
   { spending, records, send, keep }: PaidRequest<Value, Result>,
 ): Promise<Result> {
-  const work = withRoom(deps, records, async () => keep(await pay(deps, spending, send)));
+  const work = withRoom(deps, { caller: spending.caller, records }, async () => keep(await pay(deps, spending, send)));
   // The failure itself is reported by the request.
   deps.keepAlive(work.catch(() => undefined));
   return work;
