@@ -10,8 +10,8 @@ import type { LedgerStore } from "./store.ts";
 import type { CallerTotals, ProviderReport, SettingsMirror } from "./types.ts";
 import { mirror, snapshot } from "./views.ts";
 
-/** The longest pause after failures of KV. */
-const MAX_PAUSE_MS = 15 * MINUTE_MS;
+/** The longest pause after failures of KV. A recovery from an older snapshot would miss more calls. */
+const MAX_PAUSE_MS = 2 * MINUTE_MS;
 
 /** Doubles with each failure, so that an outage of KV causes few requests. */
 const pauseMs = (shortest: number, failures: number): number => Math.min(MAX_PAUSE_MS, shortest * 2 ** failures);
