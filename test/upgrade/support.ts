@@ -3,7 +3,7 @@ import { applyD1Migrations, evictDurableObject, runInDurableObject } from "cloud
 import type { D1Migration } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
-import { emptied, ledger, simulator } from "../support/worker.ts";
+import { emptied, ledger, rereadMoves, simulator } from "../support/worker.ts";
 import { rows } from "../support/tenants/http.ts";
 import { RECORDED_AT } from "./recording.ts";
 import type { Recording } from "./releases.ts";
@@ -55,9 +55,11 @@ export async function load(release: Recording): Promise<void> {
   for (const [key, hex] of Object.entries(release.r2)) await env.BACKUPS.put(key, bytesOf(hex));
 }
 
-/** Applies the missing migrations one by one, as a deploy does. */
+/** Applies the missing migrations one by one, as a deploy does. The catalog has nothing yet. */
 export async function migrate(): Promise<void> {
   for (const migration of env.TEST_MIGRATIONS) await applyD1Migrations(env.DB, [migration]);
+  await applyD1Migrations(env.CATALOG, env.TEST_CATALOG_MIGRATIONS);
+  await rereadMoves();
 }
 
 /** Loads all stores of a release and upgrades them. */

@@ -1,5 +1,8 @@
 /** Authors, and the progress of their bibliographies: tables `authors`, `bibliographies`. */
 import { stored } from "../database.ts";
+import type { Condition } from "../database.ts";
+import { hasMoved, shelfOf } from "./moved.ts";
+import type { Shelves } from "./moved.ts";
 
 /** One key for one name, regardless of spaces and case. */
 export function authorKey(name: string): string {
@@ -24,22 +27,23 @@ export function countAuthors(db: D1Database, namesJson: string): D1PreparedState
   return db.prepare(sql).bind(namesJson);
 }
 
-/** Removes books, a JSON list of ISBNs, from their authors. First recounts the authors' books without them. */
-export function takeFromAuthors(db: D1Database, isbnsJson: string): D1PreparedStatement[] {
+/** Removes books, selected by a query for ISBNs, from their authors. First recounts the authors' books without them. */
+export function takeFromAuthors(db: D1Database, { sql: isbns, values }: Condition): D1PreparedStatement[] {
   const recount = `
     UPDATE authors SET (work_count, edition_count) = (
       SELECT count(DISTINCT work_key), count(*) FROM book_authors AS b
-      WHERE b.author_key = authors.author_key AND b.isbn13 NOT IN (SELECT value FROM json_each(?1)))
-    WHERE author_key IN (SELECT author_key FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?1)))`;
+      WHERE b.author_key = authors.author_key AND b.isbn13 NOT IN (${isbns}))
+    WHERE author_key IN (SELECT author_key FROM book_authors WHERE isbn13 IN (${isbns}))`;
   return [
-    db.prepare(recount).bind(isbnsJson),
+    db.prepare(recount).bind(...values),
     db.prepare("DELETE FROM authors WHERE edition_count = 0"),
-    db.prepare("DELETE FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbnsJson),
+    db.prepare(`DELETE FROM book_authors WHERE isbn13 IN (${isbns})`).bind(...values),
   ];
 }
 
 /** Authors with the most editions first, then by name. */
-export async function topAuthors(db: D1Database, page: { offset: number; limit: number }): Promise<Author[]> {
+export async function topAuthors(shelves: Shelves, page: { offset: number; limit: number }): Promise<Author[]> {
+  const db = await shelfOf(shelves, "books");
   const sql = "SELECT name AS author_name, work_count, edition_count FROM authors ORDER BY edition_count DESC, author_key LIMIT ? OFFSET ?";
   const { results } = await stored(async () => db.prepare(sql).bind(page.limit, page.offset).all<Author>());
   return results;
@@ -58,9 +62,13 @@ export interface Bibliography {
   readonly updated_at: number;
 }
 
-export async function findBibliography(db: D1Database, name: string): Promise<Bibliography | null> {
-  const query = db.prepare("SELECT * FROM bibliographies WHERE author_key = ?").bind(authorKey(name));
-  return stored(async () => query.first<Bibliography>());
+export async function findBibliography(shelves: Shelves, name: string): Promise<Bibliography | null> {
+  const moved = await hasMoved(shelves, "bibliographies");
+  const find = async (db: D1Database): Promise<Bibliography | null> => {
+    const query = db.prepare("SELECT * FROM bibliographies WHERE author_key = ?").bind(authorKey(name));
+    return stored(async () => query.first<Bibliography>());
+  };
+  return (await find(shelves.catalog)) ?? (moved ? null : find(shelves.db));
 }
 
 /**

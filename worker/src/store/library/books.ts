@@ -1,6 +1,8 @@
 /** Books and known misses: tables `books`, `missing_isbns`, `book_authors`. */
 import { jsonChunks, stored } from "../database.ts";
 import { authorKey, countAuthors, takeFromAuthors } from "./authors.ts";
+import { hasMoved } from "./moved.ts";
+import type { Shelves } from "./moved.ts";
 
 export interface StoredBook {
   readonly isbn13: string;
@@ -33,15 +35,29 @@ function fromRow(row: BookRow): CatalogBook {
   return { ...row, authors: texts(row.authors), subjects: texts(row.subjects), dewey_decimal: texts(row.dewey_decimal) };
 }
 
-/**
- * Which of these ISBNs are in the catalog as books or misses newer than the given times (epoch milliseconds). The one round trip returns
- * only ISBNs that are not fresh books, so that a thousand known ones cost little more than one.
- */
-export async function freshIsbns(
-  db: D1Database,
-  isbns: readonly string[],
-  since: { books: number; misses: number },
-): Promise<{ books: ReadonlySet<string>; misses: ReadonlySet<string> }> {
+/** Epoch milliseconds. */
+interface Since {
+  readonly books: number;
+  readonly misses: number;
+}
+
+interface Fresh {
+  readonly books: ReadonlySet<string>;
+  readonly misses: ReadonlySet<string>;
+}
+
+/** Which of these ISBNs are in the catalog as books or misses newer than the given times. */
+export async function freshIsbns(shelves: Shelves, isbns: readonly string[], since: Since): Promise<Fresh> {
+  const moved = await hasMoved(shelves, "books");
+  const fresh = await freshIn(shelves.catalog, isbns, since);
+  const others = moved ? [] : isbns.filter((isbn) => !fresh.books.has(isbn) && !fresh.misses.has(isbn));
+  if (others.length === 0) return fresh;
+  const old = await freshIn(shelves.db, others, since);
+  return { books: new Set([...fresh.books, ...old.books]), misses: new Set([...fresh.misses, ...old.misses]) };
+}
+
+/** The one round trip returns only ISBNs that are not fresh books, so that a thousand known ones cost little more than one. */
+async function freshIn(db: D1Database, isbns: readonly string[], since: Since): Promise<Fresh> {
   const sql = `SELECT given.value AS isbn13,
       EXISTS (SELECT 1 FROM missing_isbns m WHERE m.isbn13 = given.value AND m.missed_at > ?3) AS missed
     FROM json_each(?1) AS given WHERE NOT EXISTS (SELECT 1 FROM books b WHERE b.isbn13 = given.value AND b.fetched_at > ?2)`;
@@ -61,7 +77,15 @@ export async function freshIsbns(
 }
 
 /** Books by ISBN-13, in no particular order, without unknown ones. */
-export async function findBooks(db: D1Database, isbns: readonly string[]): Promise<CatalogBook[]> {
+export async function findBooks(shelves: Shelves, isbns: readonly string[]): Promise<CatalogBook[]> {
+  const moved = await hasMoved(shelves, "books");
+  const found = await findIn(shelves.catalog, isbns);
+  const known = new Set(found.map(({ isbn13 }) => isbn13));
+  const others = moved ? [] : isbns.filter((isbn) => !known.has(isbn));
+  return others.length === 0 ? found : [...found, ...(await findIn(shelves.db, others))];
+}
+
+async function findIn(db: D1Database, isbns: readonly string[]): Promise<CatalogBook[]> {
   const query = db.prepare("SELECT * FROM books WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(JSON.stringify(isbns));
   const { results } = await stored(async () => query.all<BookRow>());
   return results.map(fromRow);
@@ -103,7 +127,7 @@ function saveStatements(db: D1Database, books: readonly StoredBook[], known: Rea
   return [
     ...jsonChunks(books).map((chunk) => db.prepare(UPSERT_BOOKS).bind(chunk, now)),
     // A new book has no authors yet.
-    ...(replaced.length > 0 ? takeFromAuthors(db, JSON.stringify(replaced)) : []),
+    ...(replaced.length > 0 ? takeFromAuthors(db, { sql: "SELECT value FROM json_each(?1)", values: [JSON.stringify(replaced)] }) : []),
     ...jsonChunks(names).flatMap((chunk) => [db.prepare(INSERT_BOOK_AUTHORS).bind(chunk), countAuthors(db, chunk)]),
   ];
 }
@@ -153,4 +177,19 @@ export async function saveMisses(db: D1Database, isbns: readonly string[], now: 
     ON CONFLICT (isbn13) DO UPDATE SET missed_at = excluded.missed_at`;
   const query = db.prepare(sql).bind(JSON.stringify(isbns), now);
   await stored(async () => query.run(), { idempotent: true });
+}
+
+/** Books per removal. */
+const REMOVED = 500;
+
+/**
+ * Removes the books that were fetched longest ago, in one transaction. Returns their number and the catalog's size afterwards. Space of removed
+ * rows does not count.
+ */
+export async function removeOldestBooks(db: D1Database): Promise<{ removed: number; bytes: number }> {
+  const oldest = { sql: `SELECT isbn13 FROM books ORDER BY fetched_at, rowid LIMIT ${REMOVED}`, values: [] };
+  const remove = db.prepare(`DELETE FROM books WHERE isbn13 IN (${oldest.sql}) RETURNING 1`);
+  const results = await stored(async () => db.batch([...takeFromAuthors(db, oldest), remove]));
+  const last = results.at(-1);
+  return { removed: last?.results.length ?? 0, bytes: last?.meta.size_after ?? 0 };
 }
