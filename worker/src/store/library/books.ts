@@ -50,7 +50,7 @@ interface Fresh {
 export async function freshIsbns(shelves: Shelves, isbns: readonly string[], since: Since): Promise<Fresh> {
   const moved = await hasMoved(shelves, "books");
   const fresh = await freshIn(shelves.catalog, isbns, since);
-  const others = moved ? [] : isbns.filter((isbn) => !fresh.books.has(isbn) && !fresh.misses.has(isbn));
+  const others = moved ? [] : isbns.filter((isbn) => !fresh.books.has(isbn));
   if (others.length === 0) return fresh;
   const old = await freshIn(shelves.db, others, since);
   return { books: new Set([...fresh.books, ...old.books]), misses: new Set([...fresh.misses, ...old.misses]) };
@@ -113,21 +113,22 @@ export async function saveBooks(db: D1Database, books: readonly StoredBook[], no
   const known = new Set((before?.results ?? []).map(({ isbn13 }) => isbn13));
   const saved = replace ? books : books.filter(({ isbn13 }) => !known.has(isbn13));
   for (let from = 0; from < saved.length; from += SLICE) {
-    const statements = saveStatements(db, saved.slice(from, from + SLICE), known, now);
+    const statements = saveStatements(db, saved.slice(from, from + SLICE), now);
     await stored(async () => db.batch(statements), { idempotent: true });
   }
   return { existed: books.filter(({ isbn13 }) => known.has(isbn13)).length };
 }
 
-function saveStatements(db: D1Database, books: readonly StoredBook[], known: ReadonlySet<string>, now: number): D1PreparedStatement[] {
-  const replaced = books.map(({ isbn13 }) => isbn13).filter((isbn) => known.has(isbn));
+function saveStatements(db: D1Database, books: readonly StoredBook[], now: number): D1PreparedStatement[] {
+  const isbns = { sql: "SELECT value FROM json_each(?1)", values: [JSON.stringify(books.map(({ isbn13 }) => isbn13))] };
   const names = books.flatMap(({ isbn13, title, authors }) =>
     authors.map((name) => ({ isbn13, name, author_key: authorKey(name), work_key: workKey(title) })),
   );
   return [
     ...jsonChunks(books).map((chunk) => db.prepare(UPSERT_BOOKS).bind(chunk, now)),
-    // A new book has no authors yet.
-    ...(replaced.length > 0 ? takeFromAuthors(db, { sql: "SELECT value FROM json_each(?1)", values: [JSON.stringify(replaced)] }) : []),
+    // Of new books too, because another request or the move may have stored them since they were looked up.
+    ...takeFromAuthors(db, isbns),
+    db.prepare(`DELETE FROM missing_isbns WHERE isbn13 IN (${isbns.sql})`).bind(...isbns.values),
     ...jsonChunks(names).flatMap((chunk) => [db.prepare(INSERT_BOOK_AUTHORS).bind(chunk), countAuthors(db, chunk)]),
   ];
 }

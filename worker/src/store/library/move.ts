@@ -40,8 +40,17 @@ export interface MoveProgress {
   readonly done: boolean;
 }
 
+interface Bounds {
+  readonly chunks?: number;
+  readonly rowsPerChunk?: number;
+}
+
 /** Moves some chunks. The next run continues. */
-export async function moveCatalog(shelves: Shelves, now: number): Promise<MoveProgress> {
+export async function moveCatalog(
+  shelves: Shelves,
+  now: number,
+  { chunks: maxChunks = MAX_CHUNKS, rowsPerChunk = Infinity }: Bounds = {},
+): Promise<MoveProgress> {
   const moves = new Map((await readMoves(shelves)).map((move) => [move.table_name, move]));
   const moved: Partial<Record<MovedTable, number>> = {};
   const before = shelves.db.statements;
@@ -51,8 +60,8 @@ export async function moveCatalog(shelves: Shelves, now: number): Promise<MovePr
     let cursor = known?.cursor ?? null;
     let more = (known?.done_at ?? null) === null;
     while (more) {
-      if (chunks >= MAX_CHUNKS || shelves.db.isUsedUp || shelves.db.statements - before >= ENOUGH_STATEMENTS) return { moved, done: false };
-      const chunk = await moveChunk(shelves, table, cursor, now);
+      if (chunks >= maxChunks || shelves.db.isUsedUp || shelves.db.statements - before >= ENOUGH_STATEMENTS) return { moved, done: false };
+      const chunk = await moveChunk(shelves, { table, after: cursor, limit: Math.min(CHUNKS[table].rows, rowsPerChunk) }, now);
       moved[table] = (moved[table] ?? 0) + chunk.rows;
       chunks += 1;
       ({ cursor, more } = chunk);
@@ -63,14 +72,20 @@ export async function moveCatalog(shelves: Shelves, now: number): Promise<MovePr
   return { moved, done: true };
 }
 
+interface ChunkRequest {
+  readonly table: MovedTable;
+  readonly after: string | null;
+  readonly limit: number;
+}
+
 interface Chunk {
   readonly rows: number;
   readonly cursor: string | null;
   readonly more: boolean;
 }
 
-async function moveChunk({ catalog, db }: Shelves, table: MovedTable, after: string | null, now: number): Promise<Chunk> {
-  const { key, rows: limit, unless = "false" } = CHUNKS[table];
+async function moveChunk({ catalog, db }: Shelves, { table, after, limit }: ChunkRequest, now: number): Promise<Chunk> {
+  const { key, unless = "false" } = CHUNKS[table];
   const begin = after === null ? "" : `WHERE (${key.join(", ")}) > (${key.map((_, index) => `?1 ->> ${index}`).join(", ")})`;
   const source = `FROM ${table} ${begin} ORDER BY ${key.join(", ")} LIMIT ${limit}`;
   const select = (sql: string): D1PreparedStatement => (after === null ? db.prepare(sql) : db.prepare(sql).bind(after));
