@@ -1,4 +1,7 @@
-/** A D1 that is full: it refuses statements that store anything, as the platform does at 10 GB. It still reads and deletes. */
+/**
+ * A D1 that is full: it refuses statements that store anything, as the platform does at 10 GB. It still reads and deletes. A transaction that
+ * deletes first may store then.
+ */
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 
@@ -11,7 +14,9 @@ export function fillDatabase(isFull: () => boolean | Promise<boolean>, db = env.
   const prepare = db.prepare.bind(db);
   const batch = db.batch.bind(db);
   const refuseIfFull = async (...sqls: readonly string[]): Promise<void> => {
-    if (sqls.some((sql) => STORES.test(sql)) && (await isFull())) throw new Error("D1_ERROR: Exceeded maximum DB size: SQLITE_FULL");
+    const [stores, deletes] = [sqls.findIndex((sql) => STORES.test(sql)), sqls.findIndex((sql) => /^\s*DELETE\b/iu.test(sql))];
+    const hasRoom = stores === -1 || (deletes !== -1 && deletes < stores);
+    if (!hasRoom && (await isFull())) throw new Error("D1_ERROR: Exceeded maximum DB size: SQLITE_FULL");
   };
   const wrapped = (native: D1PreparedStatement, sql: string): D1PreparedStatement => {
     const proxy = new Proxy(native, {

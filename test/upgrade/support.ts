@@ -3,6 +3,8 @@ import { applyD1Migrations, evictDurableObject, runInDurableObject } from "cloud
 import type { D1Migration } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
+import { createDeps } from "../../worker/src/deps.ts";
+import { maintainCatalog } from "../../worker/src/library/catalog-size.ts";
 import { emptied, ledger, rereadMoves, simulator } from "../support/worker.ts";
 import { rows } from "../support/tenants/http.ts";
 import { RECORDED_AT } from "./recording.ts";
@@ -66,6 +68,12 @@ export async function migrate(): Promise<void> {
 export async function upgradedFrom(release: Recording): Promise<void> {
   await load(release);
   await migrate();
+}
+
+/** Moves the catalog, as the first housekeeping jobs do. */
+export async function moveAll(): Promise<void> {
+  const work = await maintainCatalog(createDeps(env, () => Date.now()));
+  if (!work.move.done) throw new Error("The catalog of a recording moves in one run");
 }
 
 /** For `describe.each`: one case if the recording has the value, else none. */

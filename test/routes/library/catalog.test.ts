@@ -218,16 +218,17 @@ describe("GET /api/authors/top", () => {
 describe("GET /health", () => {
   const away = { getByName: () => ({ status: async () => Promise.reject(new Error("the ledger's inside")) }) };
 
-  test("is ok when the ledger and the database answer", async () => {
+  test("is ok when the ledger and the databases answer", async () => {
     const { status, headers, body } = await get("/health", { token: null });
-    expect({ status, body }).toEqual({ status: 200, body: { status: "ok", checks: { ledger: "ok", database: "ok" } } });
+    expect({ status, body }).toEqual({ status: 200, body: { status: "ok", checks: { ledger: "ok", database: "ok", catalog: "ok" } } });
     expect(headers.get("cache-control")).toBe("no-store");
   });
 
-  test("is degraded, with 503, when the database does not answer", async () => {
-    await env.CATALOG.prepare("DROP TABLE books").run();
-    const { status, body } = await get("/health", { token: null });
-    expect({ status, body }).toEqual({ status: 503, body: { status: "degraded", checks: { ledger: "ok", database: "failing" } } });
+  test.each([
+    ["the main database", { DB: undefined }, { ledger: "ok", database: "failing", catalog: "ok" }],
+    ["the catalog", { CATALOG: undefined }, { ledger: "ok", database: "ok", catalog: "failing" }],
+  ])("is degraded, with 503, when %s does not answer", async (_, missing, checks) => {
+    expect(await callWith(missing, "/health")).toMatchObject({ status: 503, body: { status: "degraded", checks } });
   });
 
   test("is degraded when the ledger does not answer, although its snapshot is available", async () => {

@@ -1,6 +1,5 @@
 /** Authors, and the progress of their bibliographies: tables `authors`, `bibliographies`. */
 import { stored } from "../database.ts";
-import type { Condition } from "../database.ts";
 import { hasMoved, shelfOf } from "./moved.ts";
 import type { Shelves } from "./moved.ts";
 
@@ -27,19 +26,30 @@ export function countAuthors(db: D1Database, namesJson: string): D1PreparedState
   return db.prepare(sql).bind(namesJson);
 }
 
-/** Removes books, selected by a query for ISBNs, from their authors. First recounts the authors' books without them. */
-export function takeFromAuthors(db: D1Database, { sql: isbns, values }: Condition): D1PreparedStatement[] {
+/** Removes books, a JSON list of ISBNs, from their authors. First recounts the authors' books without them. */
+export function takeFromAuthors(db: D1Database, isbnsJson: string): D1PreparedStatement[] {
   const recount = `
     UPDATE authors SET (work_count, edition_count) = (
       SELECT count(DISTINCT work_key), count(*) FROM book_authors AS b
-      WHERE b.author_key = authors.author_key AND b.isbn13 NOT IN (${isbns}))
-    WHERE author_key IN (SELECT author_key FROM book_authors WHERE isbn13 IN (${isbns}))`;
+      WHERE b.author_key = authors.author_key AND b.isbn13 NOT IN (SELECT value FROM json_each(?1)))
+    WHERE author_key IN (SELECT author_key FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?1)))`;
   return [
-    db.prepare(recount).bind(...values),
-    db.prepare("DELETE FROM authors WHERE edition_count = 0"),
-    db.prepare(`DELETE FROM book_authors WHERE isbn13 IN (${isbns})`).bind(...values),
+    db.prepare(recount).bind(isbnsJson),
+    db.prepare(DELETE_EMPTY),
+    db.prepare("DELETE FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbnsJson),
   ];
 }
+
+/** Counts the books of authors again, a JSON list of keys, and removes authors without books. */
+export function recountAuthors(db: D1Database, keysJson: string): D1PreparedStatement[] {
+  const recount = `
+    UPDATE authors SET (work_count, edition_count) = (
+      SELECT count(DISTINCT work_key), count(*) FROM book_authors AS b WHERE b.author_key = authors.author_key)
+    WHERE author_key IN (SELECT value FROM json_each(?))`;
+  return [db.prepare(recount).bind(keysJson), db.prepare(DELETE_EMPTY)];
+}
+
+const DELETE_EMPTY = "DELETE FROM authors WHERE edition_count = 0";
 
 /** Authors with the most editions first, then by name. */
 export async function topAuthors(shelves: Shelves, page: { offset: number; limit: number }): Promise<Author[]> {

@@ -1,6 +1,6 @@
 /** Books and known misses: tables `books`, `missing_isbns`, `book_authors`. */
 import { jsonChunks, stored } from "../database.ts";
-import { authorKey, countAuthors, takeFromAuthors } from "./authors.ts";
+import { authorKey, countAuthors, recountAuthors, takeFromAuthors } from "./authors.ts";
 import { hasMoved } from "./moved.ts";
 import type { Shelves } from "./moved.ts";
 
@@ -120,7 +120,7 @@ export async function saveBooks(db: D1Database, books: readonly StoredBook[], no
 }
 
 function saveStatements(db: D1Database, books: readonly StoredBook[], now: number): D1PreparedStatement[] {
-  const isbns = { sql: "SELECT value FROM json_each(?1)", values: [JSON.stringify(books.map(({ isbn13 }) => isbn13))] };
+  const isbns = JSON.stringify(books.map(({ isbn13 }) => isbn13));
   const names = books.flatMap(({ isbn13, title, authors }) =>
     authors.map((name) => ({ isbn13, name, author_key: authorKey(name), work_key: workKey(title) })),
   );
@@ -128,7 +128,7 @@ function saveStatements(db: D1Database, books: readonly StoredBook[], now: numbe
     ...jsonChunks(books).map((chunk) => db.prepare(UPSERT_BOOKS).bind(chunk, now)),
     // Of new books too, because another request or the move may have stored them since they were looked up.
     ...takeFromAuthors(db, isbns),
-    db.prepare(`DELETE FROM missing_isbns WHERE isbn13 IN (${isbns.sql})`).bind(...isbns.values),
+    db.prepare("DELETE FROM missing_isbns WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbns),
     ...jsonChunks(names).flatMap((chunk) => [db.prepare(INSERT_BOOK_AUTHORS).bind(chunk), countAuthors(db, chunk)]),
   ];
 }
@@ -184,13 +184,22 @@ export async function saveMisses(db: D1Database, isbns: readonly string[], now: 
 const REMOVED = 500;
 
 /**
- * Removes the books that were fetched longest ago, in one transaction. Returns their number and the catalog's size afterwards. Space of removed
- * rows does not count.
+ * Removes the books that were fetched longest ago. Returns their number and the catalog's size afterwards, without the space of removed rows. Works
+ * in a full database: the first statements free the space for the others.
  */
 export async function removeOldestBooks(db: D1Database): Promise<{ removed: number; bytes: number }> {
-  const oldest = { sql: `SELECT isbn13 FROM books ORDER BY fetched_at, rowid LIMIT ${REMOVED}`, values: [] };
-  const remove = db.prepare(`DELETE FROM books WHERE isbn13 IN (${oldest.sql}) RETURNING 1`);
-  const results = await stored(async () => db.batch([...takeFromAuthors(db, oldest), remove]));
-  const last = results.at(-1);
-  return { removed: last?.results.length ?? 0, bytes: last?.meta.size_after ?? 0 };
+  const oldest = `SELECT isbn13, fetched_at FROM books ORDER BY fetched_at, rowid LIMIT ${REMOVED}`;
+  const named = `SELECT DISTINCT author_key FROM book_authors WHERE isbn13 IN (SELECT isbn13 FROM (${oldest}))`;
+  const [books, authors] = await stored(async () => db.batch<Record<string, unknown>>([db.prepare(oldest), db.prepare(named)]));
+  const [chosen, keys] = [JSON.stringify(books?.results ?? []), JSON.stringify(authors?.results.map(({ author_key }) => author_key))];
+  // A book that was fetched again since then stays.
+  const removed = `SELECT b.isbn13 FROM json_each(?1) JOIN books AS b ON b.isbn13 = value ->> 'isbn13' WHERE b.fetched_at = value ->> 'fetched_at'`;
+  const results = await stored(async () =>
+    db.batch([
+      db.prepare(`DELETE FROM book_authors WHERE isbn13 IN (${removed})`).bind(chosen),
+      db.prepare(`DELETE FROM books WHERE isbn13 IN (${removed}) RETURNING 1`).bind(chosen),
+      ...recountAuthors(db, keys),
+    ]),
+  );
+  return { removed: results[1]?.results.length ?? 0, bytes: results.at(-1)?.meta.size_after ?? 0 };
 }
