@@ -1,4 +1,4 @@
-/** The catalog of each earlier release moves completely to its own database, and can be read all the time. */
+/** The catalog of each release that kept it in the main database moves completely to its own database, and can be read all the time. */
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { right } from "../support/tenants/http.ts";
@@ -28,7 +28,7 @@ const overview = async (): Promise<unknown> => [
   right(await get(`/api/books/${KNOWN[0]}`)),
 ];
 
-describe.each(RELEASES)("from $name", (release) => {
+describe.each(RELEASES.filter(({ catalog }) => catalog === undefined))("from $name", (release) => {
   beforeAll(async () => upgradedFrom(release));
 
   test("everything is readable before the move", async () => {
