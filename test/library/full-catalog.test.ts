@@ -48,7 +48,7 @@ describe("with a full catalog", () => {
     expect(body["failed"]).toBeGreaterThan(0);
   });
 
-  test("the harvest stops with the reason and pays for nothing", async () => {
+  test("the harvest stops with the reason and makes no call", async () => {
     await post("/api/harvest/targets", { isbns: isbns(1, 5), authors: ["Ines Sieben"] });
     fillCatalog();
     expect((await post("/api/harvest/run")).body).toMatchObject({ stopped: "catalog_full", calls: 0, targets: 0 });
@@ -140,7 +140,7 @@ describe("CATALOG_MAX_MB", () => {
     expect(await countRows("books")).toBe(1_000);
   });
 
-  test("makes room for the paid books of a full catalog", async () => {
+  test("frees space for the paid books of a full catalog", async () => {
     await addBooks(3_000);
     fillDatabase(async () => (await countRows("books")) > 2_000, env.CATALOG);
     expect((await batch([isbnNumber(1)])).body).toMatchObject({ warnings: [{ code: "catalog_full" }] });

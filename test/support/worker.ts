@@ -122,7 +122,7 @@ async function resetUntil(succeeded: () => Promise<boolean>): Promise<void> {
   throw new Error("The database could not be emptied.");
 }
 
-/** Updates what the Worker remembers of the move, because a test has changed it without the Worker. */
+/** Updates the Worker's knowledge of the move, because a test has changed the table itself. */
 export async function rereadMoves(binding = env.CATALOG): Promise<void> {
   await readMoves({ catalog: new CountedDatabase(binding) });
 }

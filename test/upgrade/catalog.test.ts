@@ -1,4 +1,4 @@
-/** The catalog of each release that kept it in the main database moves completely to its own database, and can be read all the time. */
+/** The catalog of each release that kept it in the main database moves completely to its own database, and stays readable throughout. */
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { right } from "../support/tenants/http.ts";

@@ -218,6 +218,8 @@ describe("GET /api/authors/top", () => {
 describe("GET /health", () => {
   const away = { getByName: () => ({ status: async () => Promise.reject(new Error("the ledger's inside")) }) };
 
+  const unavailable = { prepare: () => ({ all: async () => Promise.reject(new Error("away")) }) };
+
   test("is ok when the ledger and the databases answer", async () => {
     const { status, headers, body } = await get("/health", { token: null });
     expect({ status, body }).toEqual({ status: 200, body: { status: "ok", checks: { ledger: "ok", database: "ok", catalog: "ok" } } });
@@ -225,8 +227,8 @@ describe("GET /health", () => {
   });
 
   test.each([
-    ["the main database", { DB: undefined }, { ledger: "ok", database: "failing", catalog: "ok" }],
-    ["the catalog", { CATALOG: undefined }, { ledger: "ok", database: "ok", catalog: "failing" }],
+    ["the main database", { DB: unavailable }, { ledger: "ok", database: "failing", catalog: "ok" }],
+    ["the catalog", { CATALOG: unavailable }, { ledger: "ok", database: "ok", catalog: "failing" }],
   ])("is degraded, with 503, when %s does not answer", async (_, missing, checks) => {
     expect(await callWith(missing, "/health")).toMatchObject({ status: 503, body: { status: "degraded", checks } });
   });

@@ -89,7 +89,7 @@ const move = record({
 type Write = { type: "save"; isbns: string[]; title: string; authors: string[] } | { type: "miss"; isbns: string[] };
 type Other = { type: "bibliography"; name: string; covered: number } | { type: "targets"; isbns: string[]; priority: number };
 
-/** What a single database would hold. */
+/** The contents of a single database after the same writes. */
 class Model {
   readonly books = new Map<string, { title: string; authors: readonly string[]; fetched_at: number }>();
   readonly misses = new Map<string, number>();
@@ -189,7 +189,7 @@ async function checkReads({ books, misses, bibliographies }: Model): Promise<voi
   expect(covered).toEqual(NAMES.map((name) => bibliographies.get(name)));
 }
 
-test("converges to what one database would hold, after any interruption", async () => {
+test("converges to the contents of a single database, after any interruption", async () => {
   const property = asyncProperty(
     array(stored, { maxLength: 8 }),
     array(oneof(move, race, stored), { maxLength: 14 }),
@@ -284,6 +284,6 @@ test("picks up rows that the release before adds ahead of the cursor, and leaves
   await write(env.DB, { type: "save", isbns: [behind, ahead], title: "Two", authors: ["Bo"] }, 30);
   expect((await findBooks(shelves(), [behind, ahead])).map(({ title }) => title)).toEqual(["Two", "Two"]);
   await moveCatalog(shelves(), 40);
-  // The book behind the cursor costs another call when somebody requests it.
+  // The book behind the cursor costs another call when it is requested.
   expect((await findBooks(shelves(), POOL)).map(({ isbn13 }) => isbn13).toSorted()).toEqual([...POOL.slice(2, 6), ahead].toSorted());
 });

@@ -6,7 +6,7 @@ import { removeOldestBooks } from "../store/library/books.ts";
 import { moveCatalog } from "../store/library/move.ts";
 import type { MoveProgress } from "../store/library/move.ts";
 
-/** As many books as the move may add in the same time. The next run continues. */
+/** As many books as a run of the move adds. The next run continues. */
 const MAX_ROUNDS = 25;
 
 export interface CatalogWork {
@@ -15,7 +15,7 @@ export interface CatalogWork {
   readonly move: MoveProgress;
 }
 
-/** Makes room first, because a full catalog accepts no rows. */
+/** Frees space first, because a full catalog accepts no rows. */
 export async function maintainCatalog(deps: Deps): Promise<CatalogWork> {
   const removed = await removeBeyondMaximum(deps);
   return { removed, move: await moveCatalog(deps, deps.clock()) };

@@ -42,7 +42,7 @@ interface Step {
 }
 
 /** The harvest must not pay for books that the catalog cannot store. */
-const FULL = { reason: CATALOG_FULL.code, detail: "The catalog is full. Set CATALOG_MAX_MB to make room." } as const;
+const FULL = { reason: CATALOG_FULL.code, detail: "The catalog is full. Set CATALOG_MAX_MB to free space." } as const;
 
 /** Runs a harvest. Returns null if this id has run already. */
 export async function runHarvest(deps: Deps, { id, deadline }: HarvestRequest): Promise<HarvestRun | null> {

@@ -111,7 +111,7 @@ const ROOM_BYTES = 1_000_000;
 
 /**
  * Starts a run. Returns false if this id has run already. A run that started before `staleSince` and never ended was interrupted. Throws
- * `DatabaseFull` if there is no room for more books: their calls would be wasted.
+ * `DatabaseFull` if more books would not fit: their calls would be wasted.
  */
 export async function beginRun(db: D1Database, id: string, now: number, staleSince: number): Promise<boolean> {
   const close = "UPDATE harvest_runs SET ended_at = ?1, stopped = 'interrupted' WHERE ended_at IS NULL AND started_at < ?2";

@@ -89,7 +89,7 @@ async function moveChunk({ catalog, db }: Shelves, { table, after, limit }: Chun
   const begin = after === null ? "" : `WHERE (${key.join(", ")}) > (${key.map((_, index) => `?1 ->> ${index}`).join(", ")})`;
   const source = `FROM ${table} ${begin} ORDER BY ${key.join(", ")} LIMIT ${limit}`;
   const select = (sql: string): D1PreparedStatement => (after === null ? db.prepare(sql) : db.prepare(sql).bind(after));
-  // One transaction, so that no book has the authors of another version.
+  // One transaction, so that books and authors belong together.
   const reads = [select(`SELECT * ${source}`), ...(table === "books" ? [select(`${LINKS} (SELECT isbn13 ${source})`)] : [])];
   const [read, links] = await stored(async () => db.batch<Row>(reads));
   const rows = read?.results ?? [];
@@ -101,7 +101,7 @@ async function moveChunk({ catalog, db }: Shelves, { table, after, limit }: Chun
     FROM json_each(?1) WHERE NOT (${unless}) ON CONFLICT DO NOTHING`;
   const names = jsonChunks(links?.results ?? []);
   const statements = [
-    // Authors before their books, while a book that is in the catalog already can be told from the others.
+    // Authors before their books, because then new books are those that do not exist yet.
     ...(names.length > 0 ? [catalog.prepare("PRAGMA defer_foreign_keys = on")] : []),
     ...names.map((chunk) => catalog.prepare(INSERT_LINKS).bind(chunk)),
     ...jsonChunks(rows).map((chunk) => catalog.prepare(insert).bind(chunk)),

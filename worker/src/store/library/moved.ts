@@ -34,7 +34,7 @@ export async function readMoves({ catalog }: Pick<Shelves, "catalog">): Promise<
 }
 
 /**
- * Whether reading the catalog alone is enough. Ask before you read it: rows may arrive in between, but never disappear from the old table. Free
+ * Whether reading the catalog alone is enough. Call this before you read it. Rows may arrive meanwhile, but none disappears from the old table. Free
  * once the table has moved.
  */
 export async function hasMoved(shelves: Pick<Shelves, "catalog">, table: MovedTable): Promise<boolean> {

@@ -39,8 +39,9 @@ export async function catalogCounts(shelves: Shelves): Promise<CatalogCounts> {
   const shelf = await shelfOf(shelves, "harvest_targets");
   const targets = "SELECT state, count(*) AS count FROM harvest_targets INDEXED BY harvest_targets_by_state GROUP BY state";
   return stored(async () => {
-    const { results } = await shelf.prepare(targets).all<CatalogCounts["targets"][number]>();
-    return { targets: counted(results), bytes: await databaseSize(shelves.catalog) };
+    const { results, meta } = await shelf.prepare(targets).all<CatalogCounts["targets"][number]>();
+    const bytes = shelf === shelves.catalog ? meta.size_after : await databaseSize(shelves.catalog);
+    return { targets: counted(results), bytes };
   });
 }
 
