@@ -106,7 +106,7 @@ describe("CATALOG_MAX_MB", () => {
     ]);
   }
   const size = async (): Promise<number> => (await env.CATALOG.prepare("SELECT 1").run()).meta.size_after;
-  const depsWith = (megabytes: string) => createDeps({ ...env, CATALOG_MAX_MB: megabytes } as unknown as Env, () => Date.now());
+  const depsWith = (megabytes: string) => createDeps({ ...env, CATALOG_MAX_MB: megabytes }, () => Date.now());
 
   test("removes the books that were fetched longest ago until the rest fits, with their authors", async () => {
     await addBooks(6_000);

@@ -19,7 +19,7 @@ const insert = (table: string, row: Readonly<Record<string, unknown>>): string =
 
 /** Rows only. The migrations create the schema. */
 export async function databaseRows(db: D1Database): Promise<string[]> {
-  const rowsOf = async (sql: string) => (await db.prepare(sql).all<Record<string, unknown>>()).results;
+  const rowsOf = async (sql: string) => (await db.prepare(sql).all()).results;
   const statements: string[] = [];
   for (const { name } of await rowsOf(`SELECT name FROM sqlite_schema WHERE type = 'table' AND ${OURS} ORDER BY rowid`)) {
     const table = String(name);

@@ -1,6 +1,6 @@
 /** A full catalog keeps no paid results. Callers still get them, with a warning. */
 import { log } from "../lib/log.ts";
-import { Problem } from "../errors.ts";
+import type { Problem } from "../errors.ts";
 import { DatabaseFull } from "../store/database.ts";
 
 export const CATALOG_FULL = {
