@@ -112,23 +112,40 @@ export async function saveBooks(db: D1Database, books: readonly StoredBook[], no
   const [before] = await stored(async () => db.batch<{ isbn13: string }>([existing, found]), { idempotent: true });
   const known = new Set((before?.results ?? []).map(({ isbn13 }) => isbn13));
   const saved = replace ? books : books.filter(({ isbn13 }) => !known.has(isbn13));
-  for (let from = 0; from < saved.length; from += SLICE) {
-    const statements = saveStatements(db, saved.slice(from, from + SLICE), now);
-    await stored(async () => db.batch(statements), { idempotent: true });
-  }
+  for (let from = 0; from < saved.length; from += SLICE) await saveSlice(db, saved.slice(from, from + SLICE), known, now);
   return { existed: books.filter(({ isbn13 }) => known.has(isbn13)).length };
 }
 
-function saveStatements(db: D1Database, books: readonly StoredBook[], now: number): D1PreparedStatement[] {
-  const isbns = JSON.stringify(books.map(({ isbn13 }) => isbn13));
+/**
+ * New books have no authors to remove, which saves statements. Another request or the move may have stored one of them since the look-up. Then the
+ * slice is stored again like known books.
+ */
+async function saveSlice(db: D1Database, books: readonly StoredBook[], known: ReadonlySet<string>, now: number): Promise<void> {
+  const isbns = books.map(({ isbn13 }) => isbn13);
+  const given = JSON.stringify(isbns.filter((isbn) => !known.has(isbn)));
+  const arrived = db.prepare(ARRIVED).bind(given);
+  const replaced = isbns.filter((isbn) => known.has(isbn));
+  const [found] = await stored(async () => db.batch([arrived, ...saveStatements(db, books, replaced, now)]), { idempotent: true });
+  if (found?.results.length === 0) return;
+  const again = [
+    db.prepare("DELETE FROM missing_isbns WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(given),
+    ...saveStatements(db, books, isbns, now),
+  ];
+  await stored(async () => db.batch(again), { idempotent: true });
+}
+
+const ARRIVED = `
+  SELECT value FROM json_each(?1)
+  WHERE EXISTS (SELECT 1 FROM books b WHERE b.isbn13 = value) OR EXISTS (SELECT 1 FROM missing_isbns m WHERE m.isbn13 = value)`;
+
+/** `replaced`: ISBNs that may have authors. */
+function saveStatements(db: D1Database, books: readonly StoredBook[], replaced: readonly string[], now: number): D1PreparedStatement[] {
   const names = books.flatMap(({ isbn13, title, authors }) =>
     authors.map((name) => ({ isbn13, name, author_key: authorKey(name), work_key: workKey(title) })),
   );
   return [
     ...jsonChunks(books).map((chunk) => db.prepare(UPSERT_BOOKS).bind(chunk, now)),
-    // Of new books too, because another request or the move may have stored them since they were looked up.
-    ...takeFromAuthors(db, isbns),
-    db.prepare("DELETE FROM missing_isbns WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbns),
+    ...(replaced.length > 0 ? takeFromAuthors(db, JSON.stringify(replaced)) : []),
     ...jsonChunks(names).flatMap((chunk) => [db.prepare(INSERT_BOOK_AUTHORS).bind(chunk), countAuthors(db, chunk)]),
   ];
 }
