@@ -162,13 +162,13 @@ async function moveSome(
   await Promise.all(runs.map(async () => moveCatalog(shelves(), now, bounds)));
 }
 
-/** Runs `other` between the first and the second transaction of `work`. */
-async function between(work: () => Promise<void>, other: () => Promise<void>): Promise<void> {
+/** Runs `other` before the nth transaction of `work`. */
+async function between(work: () => Promise<unknown>, other: () => Promise<unknown>, nth = 2): Promise<void> {
   const batch = env.CATALOG.batch.bind(env.CATALOG);
   let batches = 0;
   const spy = vi.spyOn(env.CATALOG, "batch").mockImplementation(async <Row>(statements: D1PreparedStatement[]) => {
     batches += 1;
-    if (batches === 2) await other();
+    if (batches === nth) await other();
     return batch<Row>(statements);
   });
   await work();
@@ -268,6 +268,25 @@ test("needs fewer than 500 statements in a run, and moves 10,000 books in one", 
   const idle = shelves();
   expect(await moveCatalog(idle, 7)).toEqual({ moved: {}, done: true });
   expect(idle.db.statements).toBe(1);
+});
+
+test("stays done if a slower run repeats an earlier chunk", async () => {
+  await empty();
+  await write(env.DB, { type: "targets", isbns: POOL, priority: 1 }, 10);
+  await between(
+    async () => moveCatalog(shelves(), 20, { chunks: 1, rowsPerChunk: 1 }),
+    async () => moveCatalog(shelves(), 30),
+    1,
+  );
+  expect(await env.CATALOG.prepare("SELECT count(*) AS n FROM moves WHERE done_at = 30").first("n")).toBe(5);
+});
+
+test("does not bring back a miss whose book arrived first", async () => {
+  await empty();
+  await write(env.DB, { type: "miss", isbns: POOL.slice(0, 2) }, 10);
+  await write(env.CATALOG, { type: "save", isbns: POOL.slice(0, 1), title: "One", authors: [] }, 20);
+  await moveCatalog(shelves(), 30);
+  expect(await rowsOf(env.CATALOG, "missing_isbns")).toEqual([{ isbn13: POOL[1], missed_at: 10 }]);
 });
 
 test("is done in its first run if there is nothing to move", async () => {
