@@ -1,7 +1,7 @@
 /**
  * `npm run deploy`: checks, then migrates, then deploys. A failed step stops the rest.
  *
- * Creates a missing database first, because `wrangler deploy` would create it only after the new code is live. So each deployment has
+ * Creates missing databases first, because `wrangler deploy` would create them only after the new code is live. So each deployment has
  * the same order. The running version meets a newer schema, so migrations only add. `wrangler deploy` creates all other resources.
  */
 import { spawnSync } from "node:child_process";
@@ -14,7 +14,7 @@ import { checkConfiguration, checkCrons } from "./start/configuration.ts";
 import { UserError } from "./start/user-error.js";
 import type { RuntimeLog } from "./start/logs.ts";
 import { applyMigrations } from "./start/migrations.ts";
-import { DATABASE, ROOT, WORKER_CONFIG } from "./start/places.ts";
+import { DATABASES, ROOT, WORKER_CONFIG } from "./start/places.ts";
 import { OPTIONAL_SECRETS, REQUIRED_SECRETS, localSecrets, readVars } from "./start/vars.ts";
 
 const SECRETS = `The Worker's secrets (set one with \`npx wrangler secret put NAME\`):
@@ -37,8 +37,8 @@ const COMMAND_LINE = {
   after: `Requires \`npx wrangler login\`, or CLOUDFLARE_API_TOKEN and\nCLOUDFLARE_ACCOUNT_ID.\n\n${SECRETS}`,
 } as const;
 
-/** Runs the built Worker with its migrations and variables, without network. Returns the name of the database. */
-async function checkLocally(secrets: Readonly<Record<string, string>>): Promise<string> {
+/** Runs the built Worker with its migrations and variables, without network. Returns the names of the databases. */
+async function checkLocally(secrets: Readonly<Record<string, string>>): Promise<string[]> {
   console.log("Checking the configuration…");
   // Loading wrangler takes a second, so invalid options are reported first.
   const { startRuntime } = await import("./start/runtime.ts");
@@ -47,12 +47,16 @@ async function checkLocally(secrets: Readonly<Record<string, string>>): Promise<
   const onLog = (log: RuntimeLog) => logs.push(log);
   const worker = await startRuntime({ config: WORKER_CONFIG, port: 0, state, vars: secrets, network: "blocked", onLog });
   try {
-    const { database, name, migrations } = await worker.database(DATABASE);
-    await applyMigrations(database, migrations);
+    const names: string[] = [];
+    for (const binding of DATABASES) {
+      const { database, name, migrations } = await worker.database(binding);
+      await applyMigrations(database, migrations);
+      names.push(name);
+    }
     const hint = "Nothing was deployed. Variables are in wrangler.jsonc.";
     await checkConfiguration(worker.url, logs, hint);
     await checkCrons({ url: worker.url, token: secrets["ADMIN_TOKEN"] ?? "" }, worker.crons, hint);
-    return name;
+    return names;
   } finally {
     await worker.dispose();
     rmSync(state, { recursive: true, force: true });
@@ -73,22 +77,25 @@ function wrangler(args: readonly string[], { capture = false, interactive = fals
   return stdout ?? "";
 }
 
-function databaseExists(name: string): boolean {
+function existingDatabases(): ReadonlySet<unknown> {
   const listed: unknown = JSON.parse(wrangler(["d1", "list", "--json"], { capture: true }));
-  return Array.isArray(listed) && listed.some((database: { name?: unknown }) => database.name === name);
+  return new Set(Array.isArray(listed) ? listed.map((database: { name?: unknown }) => database.name) : []);
 }
 
 async function deploy({ "dry-run": dryRun, "secrets-file": secretsFile }: Values<typeof COMMAND_LINE.options>): Promise<void> {
   const given = secretsFile === undefined ? {} : readVars(secretsFile);
   if (given === null) throw new UserError(`--secrets-file ${JSON.stringify(secretsFile)} does not exist.`);
-  const database = await checkLocally({ ...localSecrets(), ...given });
+  const databases = await checkLocally({ ...localSecrets(), ...given });
   if (dryRun) {
     wrangler(["deploy", "--dry-run", "--outdir", "dist"]);
     console.log("\nThe configuration is valid and the Worker builds. Nothing was deployed.");
     return;
   }
-  if (!databaseExists(database)) wrangler(["d1", "create", database, "--update-config=false"]);
-  wrangler(["d1", "migrations", "apply", database, "--remote"]);
+  const existing = existingDatabases();
+  for (const database of databases) {
+    if (!existing.has(database)) wrangler(["d1", "create", database, "--update-config=false"]);
+    wrangler(["d1", "migrations", "apply", database, "--remote"]);
+  }
   wrangler(["deploy", ...(secretsFile === undefined ? [] : ["--secrets-file", secretsFile])], { interactive: true });
   console.log(`\nDeployed. ${SECRETS}`);
   console.log("To check it, run: npm run smoke -- --base-url https://…");

@@ -17,7 +17,7 @@ const COMMAND_LINE = {
     "Run it before you add a migration or change the ledger's tables.",
   argument: {
     name: "NAME",
-    help: "number of the newest migration, such as 0011 (0011-b if only the ledger's tables have changed since)",
+    help: "number of the newest migration, such as 0011 (0011-b if only the ledger or the catalog has changed since)",
   },
   options: {},
 } as const;

@@ -15,7 +15,7 @@ import { LogScreen } from "./start/log-screen.ts";
 import { applyMigrations } from "./start/migrations.ts";
 import { COMMAND_LINE, readOptions } from "./start/options.ts";
 import type { Options } from "./start/options.ts";
-import { DATABASE, SIMULATOR_CONFIG, STRICT_WORKER, WORKER_CONFIG } from "./start/places.ts";
+import { CATALOG, DATABASES, SIMULATOR_CONFIG, STRICT_WORKER, WORKER_CONFIG } from "./start/places.ts";
 import { HOST, assertPortFree } from "./start/ports.ts";
 import { readQuota, readyScreen } from "./start/screen.ts";
 import { readOrWriteVars, withSimulator } from "./start/vars.ts";
@@ -79,12 +79,14 @@ async function start(options: Options): Promise<void> {
     }),
   ]);
 
-  const { database, migrations } = await worker.database(DATABASE);
-  await applyMigrations(database, migrations);
+  for (const binding of DATABASES) {
+    const { database, migrations } = await worker.database(binding);
+    await applyMigrations(database, migrations);
+  }
   const hint = `Variables are in wrangler.jsonc and ${options.vars}. Delete ${options.vars} to create it again.`;
   await checkConfiguration(worker.url, logs.early, hint);
   await checkCrons({ url: worker.url, token }, worker.crons, hint);
-  const demoBooks = options.demo ? await seedDemo(database, Date.now()) : 0;
+  const demoBooks = options.demo ? await seedDemo((await worker.database(CATALOG)).database, Date.now()) : 0;
   const key = options.demo ? await demoKey({ url: worker.url, adminToken: token, state }) : null;
 
   logs.begin();

@@ -273,7 +273,7 @@ describe("steps of jobs", () => {
         "pause for Telegram",
       ],
       harvest: ["run", "begin the next run"],
-      housekeeping: ["wake", "relay", "signals", "abuse", "resume", "dispatch", "remove ${name}", "provider count"],
+      housekeeping: ["wake", "relay", "signals", "abuse", "resume", "dispatch", "remove ${name}", "provider count", "catalog"],
       "provision-project": ["begin", "database", "key", "undo: write down why", "undo ${name}", "database", "project", "look again"],
       "reset-quotas": ["execute"],
       "restore-backup": [

@@ -71,6 +71,7 @@ const workerPlugin = () =>
         TEST_CRONS: unstable_readConfig({ config: `${root}wrangler.jsonc` }).triggers.crons ?? [],
         TEST_RELEASE: release,
         TEST_MIGRATIONS: await readD1Migrations(`${root}worker/migrations`),
+        TEST_CATALOG_MIGRATIONS: await readD1Migrations(`${root}worker/catalog-migrations`),
       },
       serviceBindings: { SIMULATOR: "isbndb-simulator" },
       outboundService: "isbndb-simulator",

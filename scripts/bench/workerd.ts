@@ -97,8 +97,10 @@ export async function startWorkerd(bundles: Partial<Bundles>, { migrated = true,
   for (const [name, bundle] of Object.entries(bundles)) {
     if (bundle !== null) urls.set(name, (await miniflare.unsafeGetDirectURL(name)).origin);
   }
-  if (migrated && bundles.product !== undefined)
+  if (migrated && bundles.product !== undefined) {
     await applyMigrations(await miniflare.getD1Database("DB", "product"), `${ROOT}worker/migrations`);
+    await applyMigrations(await miniflare.getD1Database("CATALOG", "product"), `${ROOT}worker/catalog-migrations`);
+  }
   const id = [...workerdProcesses().keys()].find((process) => !before.has(process));
   return {
     url: (name) => urls.get(name) ?? missing(name),

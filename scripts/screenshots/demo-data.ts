@@ -6,6 +6,7 @@ import { webhooksAndBackups } from "./webhooks-and-backups.ts";
 export interface Instance {
   readonly call: (method: string, path: string, body?: unknown) => Promise<{ readonly status: number; readonly body: unknown }>;
   readonly d1: (...statements: (readonly [sql: string, ...values: (string | number | null)[]])[]) => Promise<void>;
+  readonly catalog: Instance["d1"];
   readonly ledgerSql: (sql: string, ...values: (string | number | null)[]) => Promise<void>;
 }
 
@@ -52,7 +53,8 @@ export async function addDemoData(instance: Instance, now: number): Promise<void
   await expectStatus(call("POST", "/api/projects/proj_old_catalogue/suspend", { reason: "Invoice 4711 is overdue" }), 200);
   await expectStatus(call("PUT", "/api/projects/proj_book_club/caps", { realtime_connections: 120 }), 200);
   await runSweep(call);
-  await instance.d1(...jobs(now), ...harvest(now), ...webhooksAndBackups(now));
+  await instance.d1(...jobs(now), ...webhooksAndBackups(now));
+  await instance.catalog(...harvest(now));
 }
 
 async function expectStatus(answer: ReturnType<Instance["call"]>, expected: number): Promise<unknown> {

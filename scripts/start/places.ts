@@ -9,5 +9,7 @@ export const SIMULATOR_CONFIG = `${ROOT}scripts/isbndb-simulator/wrangler.jsonc`
 /** The Worker within Cloudflare's limits. Its settings say where the product is. */
 export const STRICT_WORKER = `${ROOT}scripts/strict-platform/worker.ts`;
 
-/** Name of the D1 binding. */
-export const DATABASE = "DB";
+/** D1 binding of the catalog. */
+export const CATALOG = "CATALOG";
+/** All D1 bindings. */
+export const DATABASES = ["DB", CATALOG] as const;

@@ -16,6 +16,7 @@ export { platform } from "./platform.ts";
 
 interface Bindings {
   readonly DB: D1Database;
+  readonly CATALOG: D1Database;
   readonly QUOTA_KV: KVNamespace;
   readonly JOBS: object;
   readonly BACKUPS: R2Bucket;
@@ -44,6 +45,7 @@ export function strictBindings(env: Bindings): void {
     wrap(binding);
   };
   once(env.DB, strictD1);
+  once(env.CATALOG, strictD1);
   once(env.QUOTA_KV, strictKv);
   once(env.JOBS, strictWorkflow);
   once(env.BACKUPS, strictR2);

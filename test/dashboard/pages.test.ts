@@ -166,7 +166,7 @@ describe("pages of operators", () => {
     await makeProject("shelf", { name: HOSTILE, owner_id: HOSTILE, key: { name: HOSTILE } });
     await post("/api/projects/shelf/suspend", { reason: HOSTILE });
     await post("/api/harvest/targets", { authors: [HOSTILE] });
-    await env.DB.prepare("UPDATE harvest_targets SET state = 'failed', reason = ?").bind(HOSTILE).run();
+    await env.CATALOG.prepare("UPDATE harvest_targets SET state = 'failed', reason = ?").bind(HOSTILE).run();
     await post("/api/projects/shelf/webhooks", { url: "https://receiver.example/", description: HOSTILE.slice(0, 60) });
     await post("/api/monitoring/signal", { id: "waf-17", title: HOSTILE, link: HOSTILE });
     const browser = await signedIn();

@@ -54,7 +54,7 @@ faultMatrix({
   use: async (_, { send }) => {
     const { status, text } = await send("GET", "/metrics");
     const isUp = (source: string): string => (text.includes(`coordinator_source_up{source="${source}"} 1`) ? "up" : "down");
-    return `${status}: ledger ${isUp("ledger")}, database ${isUp("d1")}`;
+    return `${status}: ledger ${isUp("ledger")}, database ${isUp("d1")}, catalog ${isUp("catalog")}`;
   },
 });
 

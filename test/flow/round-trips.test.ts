@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createDeps } from "../../worker/src/deps.ts";
 import { callWith } from "../routes/support.ts";
-import { ADMIN_TOKEN, freshLedger, isbns, post, put } from "../support/worker.ts";
+import { ADMIN_TOKEN, freshLedger, isbns, post, put, rereadMoves } from "../support/worker.ts";
 import { makeOrganization, makeProject } from "../support/tenants/http.ts";
 
 const ASYNCHRONOUS = new Set(["first", "all", "run", "raw"]);
@@ -42,14 +42,17 @@ function watched(pass: (method: string) => Promise<void> = async () => undefined
     own.set(proxy, of);
     return proxy;
   };
-  const bindings = {
-    QUOTA_LEDGER: { getByName: () => stub },
-    QUOTA_KV: noting(env.QUOTA_KV, (_, call) => noted("KV", call)),
-    DB: noting(env.DB, (name, call) => {
+  const database = (binding: D1Database) =>
+    noting(binding, (name, call) => {
       if (name === "prepare") return (sql: unknown) => statement(call(sql) as D1PreparedStatement);
       const batch = noted("D1", call);
       return name === "batch" ? (list: D1PreparedStatement[]) => batch(list.map((each) => own.get(each))) : call;
-    }),
+    });
+  const bindings = {
+    QUOTA_LEDGER: { getByName: () => stub },
+    QUOTA_KV: noting(env.QUOTA_KV, (_, call) => noted("KV", call)),
+    DB: database(env.DB),
+    CATALOG: database(env.CATALOG),
   };
   return { trips, bindings };
 }
@@ -57,6 +60,9 @@ function watched(pass: (method: string) => Promise<void> = async () => undefined
 /** Round trips that were started before the answer, for a request with the expected status. */
 async function tripsOf(status: number, path: string, body: unknown, token = ADMIN_TOKEN): Promise<string[]> {
   const { trips, bindings } = watched();
+  // A new binding begins without knowledge.
+  await rereadMoves(bindings.CATALOG);
+  trips.length = 0;
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const reply = await callWith(bindings, path, { method: "POST", headers, body: JSON.stringify(body) });
   expect({ status: reply.status, body: reply.body }).toMatchObject({ status });

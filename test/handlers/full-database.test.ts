@@ -39,7 +39,7 @@ describe("a full database", () => {
     await makeProject("shop");
     await fillWithExpired();
     fillDatabase(async () => (await countOf("events")) > 5_000);
-    await expect(tick("0 * * * *", "2031-05-14T14:00:00Z")).rejects.toThrow("The database did not answer.");
+    await expect(tick("0 * * * *", "2031-05-14T14:00:00Z")).rejects.toThrow("The database is full.");
     expect(await countOf("jobs")).toBe(0);
     await tick("*/5 * * * *", "2031-05-14T14:05:00Z");
     expect(await numberOf("SELECT count(*) AS n FROM events WHERE id = 'new'")).toBe(1);
@@ -57,7 +57,7 @@ describe("a full database", () => {
       .bind(NOW)
       .run();
     fillDatabase(() => true);
-    await expect(tick("*/5 * * * *", "2031-05-14T14:05:00Z")).rejects.toThrow("The database did not answer.");
+    await expect(tick("*/5 * * * *", "2031-05-14T14:05:00Z")).rejects.toThrow("The database is full.");
     expect(await countOf("events")).toBe(1);
     expect(await countOf("projects")).toBe(1);
   });

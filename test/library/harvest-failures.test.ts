@@ -85,14 +85,14 @@ describe("limits of a run", () => {
 
   test("charged calls are in the run's row, although the database failed during the run", async () => {
     await add({ authors: ["A"] });
-    await env.DB.exec("CREATE TRIGGER broken BEFORE UPDATE OF state ON harvest_targets BEGIN SELECT RAISE(ABORT, 'disk'); END");
+    await env.CATALOG.exec("CREATE TRIGGER broken BEFORE UPDATE OF state ON harvest_targets BEGIN SELECT RAISE(ABORT, 'disk'); END");
     expect(await run()).toMatchObject({ calls: 1, stopped: "error" });
-    await env.DB.exec("DROP TRIGGER broken");
+    await env.CATALOG.exec("DROP TRIGGER broken");
     expect((await overview()).runs).toMatchObject([{ calls: 1, stopped: "error" }]);
   });
 
   test("an interrupted run is closed by a later run", async () => {
-    await env.DB.prepare("INSERT INTO harvest_runs (id, started_at) VALUES ('cut-off', ?)")
+    await env.CATALOG.prepare("INSERT INTO harvest_runs (id, started_at) VALUES ('cut-off', ?)")
       .bind(Date.now() - 3_600_000)
       .run();
     await run();
@@ -101,7 +101,7 @@ describe("limits of a run", () => {
 
   test("high priority does not wait for targets that failed before", async () => {
     await add({ isbns: isbns(0, 30), priority: 1 });
-    await env.DB.prepare("UPDATE harvest_targets SET tries = 4").run();
+    await env.CATALOG.prepare("UPDATE harvest_targets SET tries = 4").run();
     await add({ isbns: isbns(100, 10), priority: 100 });
     await run();
     const log = await simulator.control<{ path: string; isbns?: string[] }[]>("GET", "/requests");
@@ -113,7 +113,7 @@ describe("limits of a run", () => {
     await simulator.control("PUT", "/settings", { authors: { Long: 2_500 } });
     await add({ authors: ["Long"] });
     await run();
-    expect(await env.DB.prepare("SELECT found FROM harvest_targets").first("found")).toBe(2_500);
+    expect(await env.CATALOG.prepare("SELECT found FROM harvest_targets").first("found")).toBe(2_500);
   });
 });
 
@@ -139,7 +139,7 @@ describe("concurrent runs", () => {
 
   test("targets of a crashed run are free again after its lease", async () => {
     await add({ authors: ["Held"] });
-    await env.DB.prepare("UPDATE harvest_targets SET taken_by = 'crashed', taken_until = ?")
+    await env.CATALOG.prepare("UPDATE harvest_targets SET taken_by = 'crashed', taken_until = ?")
       .bind(Date.now() + 60_000)
       .run();
     expect(await run()).toMatchObject({ targets: 0, stopped: "nothing_due" });

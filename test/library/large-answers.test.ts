@@ -1,4 +1,5 @@
 /** Memory: how many large answers are processed at a time, and in which pieces they are stored. */
+import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { withRoom } from "../../worker/src/library/large-answers.ts";
 import { postWith } from "../routes/support.ts";
@@ -129,8 +130,8 @@ describe("large answers", () => {
 
 describe("the books of a large answer", () => {
   test("are stored a hundred at a time", async () => {
-    const { db, trips } = watchedDb();
-    expect((await postWith({ DB: db }, "/api/enrich/batch-direct", { isbns: isbns(1, 250) })).status).toBe(200);
+    const { db, trips } = watchedDb(() => null, env.CATALOG);
+    expect((await postWith({ CATALOG: db }, "/api/enrich/batch-direct", { isbns: isbns(1, 250) })).status).toBe(200);
     expect(trips.filter((trip) => trip.some((sql) => sql.includes("INSERT INTO books")))).toHaveLength(3);
     expect(await countRows("books")).toBe(250);
   });

@@ -26,8 +26,8 @@ describe.each(PAID)("%s", (path, body) => {
       if (failures > 0 || !trip.some((sql) => sql.includes("INSERT INTO books"))) return null;
       failures += 1;
       throw new Error("D1_ERROR: Network connection lost.");
-    });
-    expect(await postWith({ DB: db }, path, body)).toMatchObject({ status: 200, body: { failed: path.includes("batch") ? [] : 0 } });
+    }, env.CATALOG);
+    expect(await postWith({ CATALOG: db }, path, body)).toMatchObject({ status: 200, body: { failed: path.includes("batch") ? [] : 0 } });
     expect({ failures, books: await countRows("books") }).toEqual({ failures: 1, books: 30 });
   });
 

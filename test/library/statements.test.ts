@@ -10,14 +10,16 @@ const MAX_STATEMENTS = 1_000;
 beforeEach(async () => freshStart());
 afterEach(() => void vi.restoreAllMocks());
 
-/** The most statements of one request, counted by the binding itself. Each of a batch counts. */
+/** The statements of one request, counted by the bindings themselves. Each of a batch counts. */
 function countStatements() {
   const counts = { now: 0 };
-  const prepare = env.DB.prepare.bind(env.DB);
-  vi.spyOn(env.DB, "prepare").mockImplementation((sql) => {
-    counts.now += 1;
-    return prepare(sql);
-  });
+  for (const db of [env.DB, env.CATALOG]) {
+    const prepare = db.prepare.bind(db);
+    vi.spyOn(db, "prepare").mockImplementation((sql) => {
+      counts.now += 1;
+      return prepare(sql);
+    });
+  }
   return {
     async of<Answer>(work: () => Promise<Answer>): Promise<{ readonly statements: number; readonly answer: Answer }> {
       counts.now = 0;

@@ -10,6 +10,20 @@ interface Sent {
   readonly isbns?: string[];
 }
 
+const CATALOG_TABLES = new Set([
+  "books",
+  "missing_isbns",
+  "book_authors",
+  "authors",
+  "bibliographies",
+  "harvest_targets",
+  "harvest_runs",
+  "moves",
+]);
+
+/** The database with this table. The main one has tables of the same names from earlier releases. */
+export const databaseOf = (table: string): D1Database => (CATALOG_TABLES.has(table.split(" ")[0] ?? "") ? env.CATALOG : env.DB);
+
 /** Requests that reached the provider, oldest first, without requests for its count. */
 export async function sent(): Promise<Sent[]> {
   const requests = await simulator.control<Sent[]>("GET", "/requests?limit=5000");
@@ -29,24 +43,26 @@ export async function fault(fault: Record<string, unknown>): Promise<void> {
   await simulator.control("POST", "/faults", fault);
 }
 
-/** From now on writes to a table fail, as on a full disk. */
+/** From now on writes to a table fail, as on a broken disk. */
 export async function failWrites(table: string): Promise<void> {
   const refuse = (event: string): string =>
-    `CREATE TRIGGER fail_${table}_${event} BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'disk full'); END`;
-  await env.DB.batch(["INSERT", "UPDATE"].map((event) => env.DB.prepare(refuse(event))));
+    `CREATE TRIGGER fail_${table}_${event} BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'disk broken'); END`;
+  const db = databaseOf(table);
+  await db.batch(["INSERT", "UPDATE"].map((event) => db.prepare(refuse(event))));
 }
 
 export async function healWrites(table: string): Promise<void> {
-  await env.DB.batch(["INSERT", "UPDATE"].map((event) => env.DB.prepare(`DROP TRIGGER fail_${table}_${event}`)));
+  const db = databaseOf(table);
+  await db.batch(["INSERT", "UPDATE"].map((event) => db.prepare(`DROP TRIGGER fail_${table}_${event}`)));
 }
 
 /** From now on every statement on a table fails. */
 export async function failTable(table: string): Promise<void> {
-  await env.DB.prepare(`ALTER TABLE ${table} RENAME TO away_${table}`).run();
+  await databaseOf(table).prepare(`ALTER TABLE ${table} RENAME TO away_${table}`).run();
 }
 
 export async function healTable(table: string): Promise<void> {
-  await env.DB.prepare(`ALTER TABLE away_${table} RENAME TO ${table}`).run();
+  await databaseOf(table).prepare(`ALTER TABLE away_${table} RENAME TO ${table}`).run();
 }
 
 /** A response without the parts that differ between runs. */
@@ -61,7 +77,7 @@ export async function requestsArrived(count: number): Promise<void> {
 }
 
 export async function countRows(table: string): Promise<number> {
-  return (await env.DB.prepare(`SELECT count(*) AS n FROM ${table}`).first<number>("n")) ?? 0;
+  return (await databaseOf(table).prepare(`SELECT count(*) AS n FROM ${table}`).first<number>("n")) ?? 0;
 }
 
 /** The given time, this many days later. */

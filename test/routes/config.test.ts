@@ -45,6 +45,7 @@ describe("valid configuration", () => {
         enforcement: "enforce",
         bulkBilling: "auto",
       },
+      catalogMaxBytes: null,
       reset: { enabled: true, schedule: "0 0 * * *" },
       telemetry: { enabled: false, serviceName: "quota-coordinator", url: "http://localhost:4318/v1/traces" },
       secrets: Object.values(SECRETS),
@@ -63,6 +64,10 @@ describe("valid configuration", () => {
       backgroundFloor: 0,
       ratePerSecond: 0,
     });
+  });
+
+  test("the catalog's maximum size is in megabytes", () => {
+    expect(readConfig({ ...SECRETS, CATALOG_MAX_MB: "9000" }).catalogMaxBytes).toBe(9_000_000_000);
   });
 
   test.each([
@@ -127,6 +132,8 @@ const NAME = "must be a name of 1 to 255 characters";
 
 const WRONG: [string, unknown, string, string][] = [
   ["QUOTA_DAILY_LIMIT", "1000", 'got "1000"', "must be at least QUOTA_SAFETY_BUFFER, which is 2000"],
+  ["CATALOG_MAX_MB", "10001", 'got "10001"', "must be a whole number from 0 to 10000"],
+  ["CATALOG_MAX_MB", "-1", 'got "-1"', "must be a whole number from 0 to 10000"],
   ["QUOTA_DAILY_LIMIT", "many", 'got "many"', CALLS],
   ["QUOTA_DAILY_LIMIT", "", 'got ""', CALLS],
   ["QUOTA_DAILY_LIMIT", " 15000", 'got " 15000"', CALLS],

@@ -185,7 +185,7 @@ describe("an internal error", () => {
       times: 0,
       body: { message: `bad key ${env.ISBNDB_API_KEY}` },
     });
-    await env.DB.prepare("DROP TABLE authors").run();
+    await env.CATALOG.prepare("DROP TABLE authors").run();
     const answers = [
       await get("/nothing"),
       await call("DELETE", "/health"),

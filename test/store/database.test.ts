@@ -43,7 +43,7 @@ describe("a batch of a thousand large books", () => {
     expect(body).toMatchObject({ found: 1_000, enriched: 1_000, failed: [] });
     const { body: top } = await get<{ authors: { author_name: string; edition_count: number }[] }>("/api/authors/top");
     expect(top.authors.map(({ edition_count }) => edition_count)).toEqual([1_000, ...Array.from({ length: 10 }, () => 100)]);
-    const links = await env.DB.prepare("SELECT count(*) AS n FROM book_authors").first<number>("n");
+    const links = await env.CATALOG.prepare("SELECT count(*) AS n FROM book_authors").first<number>("n");
     expect(links).toBe(2_000);
   });
 });

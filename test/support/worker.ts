@@ -9,6 +9,8 @@ import { createTables } from "./empty-database.ts";
 import { isbnNumber } from "./isbn.ts";
 import { notOurs } from "./secret-watch.ts";
 import { JobQueue } from "../../worker/src/jobs/enqueue.ts";
+import { CountedDatabase } from "../../worker/src/store/statements.ts";
+import { readMoves } from "../../worker/src/store/library/moved.ts";
 import type { JobRow } from "../../worker/src/store/jobs/jobs.ts";
 
 declare global {
@@ -28,6 +30,7 @@ declare global {
       /** All tests run within Cloudflare's limits. */
       TEST_STRICT_PLATFORM: boolean;
       TEST_MIGRATIONS: D1Migration[];
+      TEST_CATALOG_MIGRATIONS: D1Migration[];
       /** The recording target of `npm run record-release`, if any. */
       TEST_RELEASE: string;
       /** The cron expressions of wrangler.jsonc. */
@@ -119,8 +122,17 @@ async function resetUntil(succeeded: () => Promise<boolean>): Promise<void> {
   throw new Error("The database could not be emptied.");
 }
 
+/** Updates the Worker's knowledge of the move, because a test has changed the table itself. */
+export async function rereadMoves(binding = env.CATALOG): Promise<void> {
+  await readMoves({ catalog: new CountedDatabase(binding) });
+}
+
 export const emptied = async (): Promise<void> =>
-  resetUntil(async () => (await env.DB.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'projects'").first()) === null);
+  resetUntil(async () => (await Promise.all([isEmpty(env.DB), isEmpty(env.CATALOG)])).every(Boolean));
+
+async function isEmpty(db: D1Database): Promise<boolean> {
+  return (await db.prepare("SELECT 1 FROM sqlite_schema WHERE name IN ('projects', 'moves')").first()) === null;
+}
 
 /** Whether the tables could be created. They cannot if the database still has some. */
 const tablesCreated = async (): Promise<boolean> =>
@@ -136,6 +148,7 @@ const tablesCreated = async (): Promise<boolean> =>
 export async function freshStart(time = AFTERNOON): Promise<void> {
   newInstance();
   await resetUntil(tablesCreated);
+  await rereadMoves();
   vi.useFakeTimers({ toFake: ["Date"] });
   await simulator.control("POST", "/reset");
   vi.setSystemTime(new Date(time));

@@ -15,7 +15,7 @@ const json = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "applicat
 
 describe("log lines", () => {
   test("of a request all carry its id and its trace's id, even with telemetry off", async () => {
-    await env.DB.prepare("ALTER TABLE books RENAME TO away_books").run();
+    await env.CATALOG.prepare("ALTER TABLE books RENAME TO away_books").run();
     const lines = logged();
     const headers = { ...json, traceparent: GIVEN, "x-request-id": "find-me" };
     const body = JSON.stringify({ isbns: [isbnNumber(1)] });

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { fault } from "../library/support.ts";
 import { freshStart, isbns, ledger, post, quotaStatus } from "../support/worker.ts";
 import { RELEASES } from "./releases.ts";
-import { fillLedger, load } from "./support.ts";
+import { fillLedger, upgradedFrom } from "./support.ts";
 
 beforeEach(async () => freshStart());
 
@@ -51,7 +51,7 @@ describe("the ledger's tables", () => {
     const [first] = RELEASES;
     if (first === undefined) throw new Error("no recording found");
     const withoutPrice = first.ledger.map((statement) => statement.replace(/"learnedPrice":\{[^}]*\}/u, '"learnedPrice":null'));
-    await load({ ...first, ledger: withoutPrice });
+    await upgradedFrom({ ...first, ledger: withoutPrice });
     const { used } = await quotaStatus();
     await fault({ kind: "missing_headers", times: 0, path: "/books" });
     await fault({ kind: "status", status: 404, times: 0, path: "/key" });

@@ -34,8 +34,10 @@ export interface Release {
   readonly kv: Readonly<Record<string, unknown>>;
   /** SQL statements that the release sent to D1. */
   readonly statements: readonly string[];
-  /** The rows of D1, as statements. */
+  /** The rows of the main database, as statements. */
   readonly d1: readonly string[];
+  /** The rows of the catalog. Earlier releases kept them in the main database. */
+  readonly catalog?: readonly string[];
   /** The ledger's tables and rows, as statements. */
   readonly ledger: readonly string[];
   /** Objects, in hex. */

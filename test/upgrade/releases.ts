@@ -12,6 +12,7 @@ import events from "./releases/0005.json?raw";
 import webhooks from "./releases/0009.json?raw";
 import tallies from "./releases/0010.json?raw";
 import scratches from "./releases/0012.json?raw";
+import shares from "./releases/0013.json?raw";
 import type { Release } from "./recording.ts";
 
 export interface Recording extends Release {
@@ -48,4 +49,5 @@ export const RELEASES: readonly Recording[] = [
   recorded("the release with webhooks, backups and signals", 9, webhooks),
   recorded("the release with delivery counts", 10, tallies),
   recorded("the release with scratch databases", 12, scratches),
+  recorded("the release with share modes", 13, shares),
 ];

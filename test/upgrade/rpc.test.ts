@@ -37,7 +37,11 @@ describe.each(FORMS)("with the ledger of $name", ({ rpc }) => {
     expect(await reserve()).toMatchObject({ status: 201, body: { calls: 3, expires_at: "2031-05-14T14:04:00Z" } });
     vi.restoreAllMocks();
     changeAnswers("reserve", () => from("refused"));
-    expect(await reserve({ calls: 13_000 })).toMatchObject({ status: 429, body: { code: "quota_exhausted", calls_needed: 13_000 } });
+    const { callsNeeded } = from("refused")["refusal"] as { callsNeeded: number };
+    expect(await reserve({ calls: callsNeeded })).toMatchObject({
+      status: 429,
+      body: { code: "quota_exhausted", calls_needed: callsNeeded },
+    });
     vi.restoreAllMocks();
     changeAnswers("commit", () => from("commit"));
     expect(await post("/api/quota/reservations/any/commit", {})).toMatchObject({ status: 200, body: { charged: 3 } });

@@ -3,8 +3,9 @@ import { applyD1Migrations, evictDurableObject, runInDurableObject } from "cloud
 import type { D1Migration } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
-import { emptied, ledger, simulator } from "../support/worker.ts";
-import { rows } from "../support/tenants/http.ts";
+import { createDeps } from "../../worker/src/deps.ts";
+import { maintainCatalog } from "../../worker/src/library/catalog-size.ts";
+import { emptied, ledger, rereadMoves, simulator } from "../support/worker.ts";
 import { RECORDED_AT } from "./recording.ts";
 import type { Recording } from "./releases.ts";
 
@@ -17,15 +18,15 @@ export function migrationsOf({ migrations, lacks }: Pick<Recording, "migrations"
 }
 
 /** Inserts the recorded rows without triggers: the rows include their effect already. */
-async function fillDatabase(statements: readonly string[]): Promise<void> {
-  const triggers = await rows("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'");
-  await env.DB.batch(
+async function fillDatabase(db: D1Database, statements: readonly string[]): Promise<void> {
+  const { results: triggers } = await db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all();
+  await db.batch(
     [
       "PRAGMA defer_foreign_keys = ON",
       ...triggers.map(({ name }) => `DROP TRIGGER ${String(name)}`),
       ...statements.map((statement) => statement.replace(/^INSERT/u, "INSERT OR REPLACE")),
       ...triggers.map(({ sql }) => String(sql)),
-    ].map((sql) => env.DB.prepare(sql)),
+    ].map((sql) => db.prepare(sql)),
   );
 }
 
@@ -49,7 +50,11 @@ export async function load(release: Recording): Promise<void> {
   await simulator.control("POST", "/reset");
   await simulator.control("PUT", "/settings", { rate_per_second: 0, clock: RECORDED_AT });
   await applyD1Migrations(env.DB, migrationsOf(release));
-  await fillDatabase(release.d1);
+  await fillDatabase(env.DB, release.d1);
+  if (release.catalog !== undefined) {
+    await applyD1Migrations(env.CATALOG, env.TEST_CATALOG_MIGRATIONS);
+    await fillDatabase(env.CATALOG, release.catalog);
+  }
   await fillLedger(release.ledger);
   for (const [key, value] of Object.entries(release.kv)) await env.QUOTA_KV.put(key, JSON.stringify(value));
   for (const [key, hex] of Object.entries(release.r2)) await env.BACKUPS.put(key, bytesOf(hex));
@@ -58,12 +63,20 @@ export async function load(release: Recording): Promise<void> {
 /** Applies the missing migrations one by one, as a deploy does. */
 export async function migrate(): Promise<void> {
   for (const migration of env.TEST_MIGRATIONS) await applyD1Migrations(env.DB, [migration]);
+  await applyD1Migrations(env.CATALOG, env.TEST_CATALOG_MIGRATIONS);
+  await rereadMoves();
 }
 
 /** Loads all stores of a release and upgrades them. */
 export async function upgradedFrom(release: Recording): Promise<void> {
   await load(release);
   await migrate();
+}
+
+/** Moves the catalog, as the first housekeeping jobs do. */
+export async function moveAll(): Promise<void> {
+  const work = await maintainCatalog(createDeps(env, () => Date.now()));
+  if (!work.move.done) throw new Error("The catalog of a recording moves in one run");
 }
 
 /** For `describe.each`: one case if the recording has the value, else none. */

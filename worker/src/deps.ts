@@ -27,6 +27,8 @@ export interface Deps {
   readonly clock: () => number;
   /** Counts the statements of this invocation. */
   readonly db: CountedDatabase;
+  /** Books, authors and the harvest. A database of its own: full, it stops nothing else. Counts together with `db`. */
+  readonly catalog: CountedDatabase;
   readonly isbndb: IsbndbClient;
   readonly quota: QuotaManager;
   readonly quotaAdmin: QuotaAdmin;
@@ -64,7 +66,7 @@ const quotaKnowledge = new PerBinding((namespace: KVNamespace) => ({
   publicAnswers: new PublicAnswers(),
 }));
 
-type Services = Omit<Deps, "trace" | "jobs" | "relay" | keyof Invocation>;
+type Services = Omit<Deps, "trace" | "jobs" | "relay" | "catalog" | keyof Invocation>;
 
 /** Services of the previous request, reused because they contain no request state and bindings never change. */
 const serviceCache = new WeakMap<object, Services>();
@@ -86,6 +88,7 @@ export function createDeps(
   return {
     ...services,
     db,
+    catalog: new CountedDatabase(env.CATALOG, db),
     keepAlive,
     jobs: new JobQueue({ db, workflow: env.JOBS, clock }),
     relay: new JobRelay({ db, workflow: env.JOBS, clock }),

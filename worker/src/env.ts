@@ -10,6 +10,7 @@ import type { BulkBilling, Enforcement } from "./env/variables.ts";
 export { ENFORCEMENTS, MAX_CALLS, MAX_RATE_PER_SECOND, MIN_RATE_PER_SECOND } from "./env/variables.ts";
 export type { BulkBilling, Enforcement } from "./env/variables.ts";
 
+const BYTES_PER_MB = 1_000_000;
 const TRACES_PATH = "/v1/traces";
 
 export interface Config {
@@ -34,6 +35,8 @@ export interface Config {
   };
   readonly isbndb: { readonly baseUrl: string; readonly apiKey: string; readonly timeoutMs: number; readonly maxBatch: number };
   readonly quota: QuotaConfig;
+  /** Above this size the oldest books are removed. null: never. */
+  readonly catalogMaxBytes: number | null;
   /** The monthly reset: whether it runs, and its cron. */
   readonly reset: { readonly enabled: boolean; readonly schedule: string };
   readonly telemetry: TelemetryConfig;
@@ -192,6 +195,7 @@ export function readConfig(env: object): Config {
       enforcement: read.QUOTA_ENFORCEMENT,
       bulkBilling: read.ISBNDB_BULK_BILLING,
     },
+    catalogMaxBytes: read.CATALOG_MAX_MB === 0 ? null : read.CATALOG_MAX_MB * BYTES_PER_MB,
     reset: { enabled: read.QUOTA_RESET_ENABLED === "true", schedule: read.QUOTA_RESET_SCHEDULE },
     telemetry: {
       enabled: read.OTEL_ENABLED === "true",

@@ -72,9 +72,9 @@ export const batch: FlowTable = {
         ["after", "200: 1 failed", 0, 1, 1, 1, 0, "200: 1 cached", 0],
         ["hangs", "200: 1 failed", 30, 1, 1, 1, 0, "200: 1 cached", 0],
         ["slow", "200: 1 enriched", 1.5, 1, 1, 1, 0, "200: 1 cached", 0],
-        ["nonsense", "200: 1 enriched", 0, 1, 1, 1, 0, "200: 1 cached", 0],
+        ["nonsense", "200: 1 enriched", 0, 2, 1, 1, 0, "200: 1 cached", 0],
         ["minute", "200: 1 failed", 0.3, 3, 1, 1, 0, "200: 1 enriched", 1],
-        ["restarts", "200: 1 enriched", 0.1, 2, 1, 1, 0, "200: 1 cached", 0],
+        ["restarts", "200: 1 enriched", 0.1, 3, 1, 1, 0, "200: 1 cached", 0],
       ],
     },
     {

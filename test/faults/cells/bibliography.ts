@@ -102,9 +102,9 @@ export const bibliography: FlowTable = {
         ["after", "200: 1 failed, next page 1", 0, 1, 1, 1, 0, "200: 1 enriched, 1 known, complete", 2],
         ["hangs", "200: 1 failed, next page 1", 30, 1, 1, 1, 0, "200: 1 enriched, 1 known, complete", 2],
         ["slow", "200: 2 enriched, complete", 3, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
-        ["nonsense", "200: 2 enriched, complete", 0, 2, 2, 2, 0, "200: 2 known, cached, complete", 0],
+        ["nonsense", "200: 2 enriched, complete", 0, 4, 2, 2, 0, "200: 2 known, cached, complete", 0],
         ["minute", "200: 1 failed, next page 1", 0.3, 3, 1, 1, 0, "200: 2 enriched, complete", 2],
-        ["restarts", "200: 2 enriched, complete", 0.1, 3, 2, 2, 0, "200: 2 known, cached, complete", 0],
+        ["restarts", "200: 2 enriched, complete", 0.1, 4, 2, 2, 0, "200: 2 known, cached, complete", 0],
       ],
     },
     {

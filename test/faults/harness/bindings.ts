@@ -75,11 +75,15 @@ const READERS = new Set(["run", "all", "first", "raw"]);
 /** Rows of another table. D1's own client refuses an answer that is not JSON. */
 const strangeResult = (): unknown => ({ success: true, meta: {}, results: [{ strange: null }] });
 
-/** The name of an operation is its SQL. A batch has all its statements, in order. */
+/** Wraps both databases. The name of an operation is its SQL. A batch has all its statements, in order. */
 export function wrapD1(injector: FaultInjector): void {
+  for (const db of [env.DB, env.CATALOG]) wrapDatabase(db, injector);
+}
+
+function wrapDatabase(db: D1Database, injector: FaultInjector): void {
   const natives = new WeakMap<object, { readonly native: D1PreparedStatement; readonly sql: string }>();
-  const prepare = env.DB.prepare.bind(env.DB);
-  const batch = env.DB.batch.bind(env.DB);
+  const prepare = db.prepare.bind(db);
+  const batch = db.batch.bind(db);
 
   const statement = (native: D1PreparedStatement, sql: string): D1PreparedStatement => {
     const proxy = new Proxy(native, {
@@ -101,8 +105,8 @@ export function wrapD1(injector: FaultInjector): void {
     return proxy;
   };
 
-  vi.spyOn(env.DB, "prepare").mockImplementation((sql) => statement(prepare(sql), sql));
-  vi.spyOn(env.DB, "batch").mockImplementation((async (statements: D1PreparedStatement[]) => {
+  vi.spyOn(db, "prepare").mockImplementation((sql) => statement(prepare(sql), sql));
+  vi.spyOn(db, "batch").mockImplementation((async (statements: D1PreparedStatement[]) => {
     const known = statements.map((each) => natives.get(each)).filter((each) => each !== undefined);
     return injector.run<unknown>({
       part: "d1",

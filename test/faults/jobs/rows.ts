@@ -1,14 +1,18 @@
-/** Reads the database without faults. */
+/** Reads the databases without faults. */
 import { env } from "cloudflare:workers";
 
-const prepare = env.DB.prepare.bind(env.DB);
+const readerOf = (db: D1Database) => {
+  const prepare = db.prepare.bind(db);
+  return async <Row_ = Record<string, unknown>>(sql: string, ...values: unknown[]): Promise<Row_[]> =>
+    (
+      await prepare(sql)
+        .bind(...values)
+        .all<Row_>()
+    ).results;
+};
 
-export const rowsOf = async <Row_ = Record<string, unknown>>(sql: string, ...values: unknown[]): Promise<Row_[]> =>
-  (
-    await prepare(sql)
-      .bind(...values)
-      .all<Row_>()
-  ).results;
+export const rowsOf = readerOf(env.DB);
+export const catalogRowsOf = readerOf(env.CATALOG);
 
 export const countOf = async (sql: string, ...values: unknown[]): Promise<number> =>
   Number(Object.values((await rowsOf(sql, ...values))[0] ?? {})[0] ?? 0);

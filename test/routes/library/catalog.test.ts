@@ -203,14 +203,14 @@ describe("GET /api/authors/top", () => {
   });
 
   test("when the database fails: 503, never an empty list", async () => {
-    await env.DB.prepare("DROP TABLE authors").run();
+    await env.CATALOG.prepare("DROP TABLE authors").run();
     const { status, headers, body } = await get("/api/authors/top");
     expect({ status, code: body["code"], retry: headers.get("retry-after") }).toEqual({
       status: 503,
       code: "storage_unavailable",
       retry: "5",
     });
-    await env.DB.prepare("DROP TABLE books").run();
+    await env.CATALOG.prepare("DROP TABLE books").run();
     expect((await get(`/api/books/${A}`)).status).toBe(503);
   });
 });
@@ -218,18 +218,19 @@ describe("GET /api/authors/top", () => {
 describe("GET /health", () => {
   const away = { getByName: () => ({ status: async () => Promise.reject(new Error("the ledger's inside")) }) };
 
-  test("is ok when the ledger and the database answer", async () => {
+  const unavailable = { prepare: () => ({ all: async () => Promise.reject(new Error("away")) }) };
+
+  test("is ok when the ledger and the databases answer", async () => {
     const { status, headers, body } = await get("/health", { token: null });
-    expect({ status, body }).toEqual({ status: 200, body: { status: "ok", checks: { ledger: "ok", database: "ok" } } });
+    expect({ status, body }).toEqual({ status: 200, body: { status: "ok", checks: { ledger: "ok", database: "ok", catalog: "ok" } } });
     expect(headers.get("cache-control")).toBe("no-store");
   });
 
-  test("is degraded, with 503, when the database does not answer", async () => {
-    await env.DB.prepare("DROP TABLE books").run();
-    // An answer is shared for a second.
-    vi.setSystemTime(Date.now() + 1_000);
-    const { status, body } = await get("/health", { token: null });
-    expect({ status, body }).toEqual({ status: 503, body: { status: "degraded", checks: { ledger: "ok", database: "failing" } } });
+  test.each([
+    ["the main database", { DB: unavailable }, { ledger: "ok", database: "failing", catalog: "ok" }],
+    ["the catalog", { CATALOG: unavailable }, { ledger: "ok", database: "ok", catalog: "failing" }],
+  ])("is degraded, with 503, when %s does not answer", async (_, missing, checks) => {
+    expect(await callWith(missing, "/health")).toMatchObject({ status: 503, body: { status: "degraded", checks } });
   });
 
   test("is degraded when the ledger does not answer, although its snapshot is available", async () => {

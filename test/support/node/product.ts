@@ -27,8 +27,10 @@ export interface Product {
   readonly database: (project: string) => Promise<DatabaseObject>;
   /** Removes all R2 objects with this prefix. */
   readonly loseBackups: (prefix: string) => Promise<void>;
-  /** Statements on D1, in one transaction. */
+  /** Statements on the main database, in one transaction. */
   readonly d1: (...statements: readonly Statement[]) => Promise<void>;
+  /** The same on the catalog. */
+  readonly catalog: Product["d1"];
   /** A statement on the ledger's own store. The ledger then behaves as if the change had always been there. */
   readonly ledgerSql: (sql: string, ...values: (string | number | null)[]) => Promise<void>;
   /** Evicts the ledger repeatedly at random times. */
@@ -117,6 +119,13 @@ export async function startProduct(
   const { url } = await coordinator.listen();
   const worker = coordinator.getWorker();
   await worker.applyD1Migrations("DB");
+  await worker.applyD1Migrations("CATALOG");
+  const batchOn =
+    (binding: "DB" | "CATALOG"): Product["d1"] =>
+    async (...statements) => {
+      const { [binding]: db } = (await worker.getEnv()) as unknown as Record<"DB" | "CATALOG", Database>;
+      await db.batch(statements.map(([sql, ...values]) => db.prepare(sql).bind(...values)));
+    };
 
   return {
     url,
@@ -145,10 +154,8 @@ export async function startProduct(
       const { BACKUPS } = (await worker.getEnv()) as unknown as { BACKUPS: Bucket };
       await BACKUPS.delete((await BACKUPS.list({ prefix })).objects.map(({ key }) => key));
     },
-    d1: async (...statements) => {
-      const { DB } = (await worker.getEnv()) as unknown as { DB: Database };
-      await DB.batch(statements.map(([sql, ...values]) => DB.prepare(sql).bind(...values)));
-    },
+    d1: batchOn("DB"),
+    catalog: batchOn("CATALOG"),
     ledgerSql: async (sql, ...values) => {
       const storage = await worker.getDurableObjectStorage("QuotaLedger", { name: "isbndb" });
       await storage.exec(sql, ...values);

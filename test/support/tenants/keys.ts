@@ -69,8 +69,8 @@ interface Watched {
 
 const HOOKED = new Set(["run", "all", "first", "raw"]);
 
-/** The test's database, which records each query. `fail` decides about each, with its number from 0. */
-export function watchedDb(fail: (trip: Trip, index: number) => Failure = () => null): Watched {
+/** A database of the test, which records each query. `fail` decides about each, with its number from 0. */
+export function watchedDb(fail: (trip: Trip, index: number) => Failure = () => null, binding = env.DB): Watched {
   const trips: Trip[] = [];
   const natives = new WeakMap<object, { native: D1PreparedStatement; sql: string }>();
 
@@ -97,7 +97,7 @@ export function watchedDb(fail: (trip: Trip, index: number) => Failure = () => n
     return proxy;
   };
 
-  const db = new Proxy(env.DB, {
+  const db = new Proxy(binding, {
     get(target, name) {
       if (name === "prepare") return (sql: string) => statement(target.prepare(sql), sql);
       if (name === "batch") {

@@ -71,8 +71,8 @@ describe("a use is returned", () => {
   });
 
   test("for one whose catalog is unreadable", async () => {
-    const { db } = watchedDb((trip) => (trip.some((sql) => sql.includes("FROM books")) ? "before" : null));
-    expect(await after(enrichWith({ DB: db }, shop.key, isbns(100, 1)))).toEqual(returned("503 storage_unavailable"));
+    const { db } = watchedDb((trip) => (trip.some((sql) => sql.includes("FROM books")) ? "before" : null), env.CATALOG);
+    expect(await after(enrichWith({ CATALOG: db }, shop.key, isbns(100, 1)))).toEqual(returned("503 storage_unavailable"));
   });
 
   test("for an unprocessable one", async () => {

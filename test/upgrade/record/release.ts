@@ -19,7 +19,7 @@ import { BEGUN_AT, runHarvest, spend, TWO_MINUTES_LATER } from "./upstream.ts";
 /** Webhook messages: a warning, a completed backup and a rotated key. */
 const MESSAGES = 3;
 
-/** Collects the SQL statements that the product sends to D1 from now on. */
+/** Collects the SQL statements that the product sends to either database from now on. */
 function collectStatements(): () => string[] {
   const prepare = vi.spyOn(Object.getPrototypeOf(env.DB) as D1Database, "prepare");
   const bare = (sql: string): string => sql.replaceAll(/--.*$/gmu, "").replaceAll(/\s+/gu, " ").trim();
@@ -89,7 +89,8 @@ test("records this release", async () => {
     rpc,
     kv: await kvValues(),
     statements: sentStatements,
-    d1: await databaseRows(),
+    d1: await databaseRows(env.DB),
+    catalog: await databaseRows(env.CATALOG),
     ledger: await ledgerStatements(),
     r2: await objectsInHex(),
   };

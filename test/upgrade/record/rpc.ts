@@ -8,7 +8,8 @@ const spending = { caller: "rpc", priority: "interactive" } as const;
 export async function rpcAnswers(): Promise<Release["rpc"]> {
   const methods: LedgerMethods = ledger();
   const reserve = await methods.reserve({ id: "rpc-1", cost: { calls: 3 }, ...spending }, null);
-  const refused = await methods.reserve({ id: "rpc-2", cost: { calls: 13_000 }, ...spending }, null);
+  // Below the limit of 12,500, and above the remaining calls.
+  const refused = await methods.reserve({ id: "rpc-2", cost: { calls: 12_000 }, ...spending }, null);
   const check = await methods.check({ cost: { calls: 3 }, ...spending });
   const commit = await methods.commit({ id: "rpc-1" });
   await methods.reserve({ id: "rpc-3", cost: { calls: 2 }, ...spending }, null);

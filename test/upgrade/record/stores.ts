@@ -2,7 +2,6 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ledger } from "../../support/worker.ts";
-import { rows } from "../../support/tenants/http.ts";
 
 /** Excludes the tables of SQLite, the platform and the migrations. */
 const OURS =
@@ -19,11 +18,12 @@ const insert = (table: string, row: Readonly<Record<string, unknown>>): string =
   `INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")});`;
 
 /** Rows only. The migrations create the schema. */
-export async function databaseRows(): Promise<string[]> {
+export async function databaseRows(db: D1Database): Promise<string[]> {
+  const rowsOf = async (sql: string) => (await db.prepare(sql).all()).results;
   const statements: string[] = [];
-  for (const { name } of await rows(`SELECT name FROM sqlite_schema WHERE type = 'table' AND ${OURS} ORDER BY rowid`)) {
+  for (const { name } of await rowsOf(`SELECT name FROM sqlite_schema WHERE type = 'table' AND ${OURS} ORDER BY rowid`)) {
     const table = String(name);
-    statements.push(...(await rows(`SELECT * FROM ${table}`)).map((row) => insert(table, row)));
+    statements.push(...(await rowsOf(`SELECT * FROM ${table}`)).map((row) => insert(table, row)));
   }
   return statements;
 }

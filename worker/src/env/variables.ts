@@ -29,6 +29,8 @@ export const SECRETS: ReadonlySet<string> = new Set([
 ]);
 const MIN_TOKEN_LENGTH = 16;
 const VISIBLE_ASCII = /^[\u0021-\u007e]+$/u;
+/** Largest size of a D1 database. */
+const MAX_DATABASE_MB = 10_000;
 /** Shorter than the lifetime of a reservation, so that no request is in flight when its reservation expires. */
 const MAX_TIMEOUT_SECONDS = 100;
 
@@ -93,6 +95,7 @@ export const variables = z.object({
   ISBNDB_TIMEOUT_SECONDS: wholeNumber(20, 1, MAX_TIMEOUT_SECONDS),
   ISBNDB_MAX_BATCH: wholeNumber(1_000, 1, 1_000),
   ISBNDB_BULK_BILLING: oneOf(BULK_BILLINGS).default("auto"),
+  CATALOG_MAX_MB: wholeNumber(0, 0, MAX_DATABASE_MB),
   QUOTA_DAILY_LIMIT: calls(15_000),
   QUOTA_SAFETY_BUFFER: calls(2_000),
   QUOTA_BACKGROUND_FLOOR: calls(1_000),

@@ -1,9 +1,10 @@
 /**
- * `housekeeping`: relay, events, retention, and once an hour the provider's count. A failed part does not block the others. While the
+ * `housekeeping`: relay, events, retention, the catalog's size, and once an hour the provider's count. A failed part does not block the others. While the
  * database accepts no jobs, the cron runs the retention and the relay without one.
  */
 import type { Deps } from "../deps.ts";
 import { relaySignals } from "../monitoring/intake.ts";
+import { maintainCatalog } from "../library/catalog-size.ts";
 import { errorFields, log } from "../lib/log.ts";
 import { MINUTE_MS } from "../lib/time.ts";
 import { RETAINED_TABLES, removeExpired } from "../store/retention.ts";
@@ -54,7 +55,8 @@ export const housekeepingHandler: JobHandler<"housekeeping"> = async ({ provider
     if (retention === true || name === "jobs") removed[name] = await part(`remove ${name}`, async (deps) => removeAll(deps, cleanup), name);
   }
   const count = provider_count === true ? await part("provider count", observeProvider) : undefined;
-  const data = { woken, relayed, signals, abuse, resumed, dispatched, removed, provider_count: count };
+  const catalog = await part("catalog", maintainCatalog);
+  const data = { woken, relayed, signals, abuse, resumed, dispatched, removed, provider_count: count, catalog };
   return failed.length === 0 ? { success: true, data } : { success: false, data, error: `These parts failed: ${failed.join(", ")}.` };
 };
 

@@ -6,7 +6,9 @@ import type { BooksPage } from "../providers/isbndb/index.ts";
 import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { findBooks, freshIsbns, saveBooks, saveMisses } from "../store/library/books.ts";
 import type { CatalogBook } from "../store/library/books.ts";
+import { DatabaseFull } from "../store/database.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
+import { CATALOG_FULL, reportLostBooks } from "./full-catalog.ts";
 import { sortIsbns } from "./isbn.ts";
 import type { SortedIsbns } from "./isbn.ts";
 import { payFor, problemOf, spendingOf } from "./provider-call.ts";
@@ -25,10 +27,15 @@ interface FailedIsbn {
   readonly error: string;
 }
 
+interface Warning {
+  readonly code: string;
+  readonly message: string;
+}
+
 export interface BatchResult {
   /** Number of given ISBNs, including repetitions. */
   readonly requested: number;
-  /** Distinct books now in the catalog: enriched and cached. */
+  /** Distinct books: enriched and cached. */
   readonly found: number;
   /** Fetched from the provider by this call. */
   readonly enriched: number;
@@ -37,6 +44,8 @@ export interface BatchResult {
   readonly not_found: readonly string[];
   readonly invalid: SortedIsbns["invalid"];
   readonly failed: readonly FailedIsbn[];
+  /** Only if there are any. */
+  readonly warnings?: readonly Warning[];
   readonly api_calls: number;
   readonly quota: QuotaStatus | null;
   readonly books?: readonly CatalogBook[];
@@ -55,12 +64,12 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
   const { given, valid, invalid } = request.isbns;
 
   const since = { books: now - BOOKS_FRESH_MS, misses: now - MISSES_FRESH_MS };
-  const fresh = request.refresh ? { books: new Set<string>(), misses: new Set<string>() } : await freshIsbns(deps.db, valid, since);
+  const fresh = request.refresh ? { books: new Set<string>(), misses: new Set<string>() } : await freshIsbns(deps, valid, since);
   const cached = valid.filter((isbn) => fresh.books.has(isbn));
   const wanted = valid.filter((isbn) => !fresh.books.has(isbn) && !fresh.misses.has(isbn));
   const knownMisses = valid.filter((isbn) => fresh.misses.has(isbn) && !fresh.books.has(isbn));
   // Read before anything is paid for, so that a database that fails later cannot lose the result.
-  const cachedBooks = request.withBooks && cached.length > 0 ? await findBooks(deps.db, cached) : [];
+  const cachedBooks = request.withBooks && cached.length > 0 ? await findBooks(deps, cached) : [];
 
   const { maxBatch } = deps.config.isbndb;
   if (wanted.length > maxBatch) {
@@ -78,6 +87,7 @@ export async function enrichBatch(deps: Deps, request: BatchRequest): Promise<Ba
     not_found: [...knownMisses, ...fetched.notFound],
     invalid,
     failed: fetched.failed,
+    ...(fetched.warnings.length > 0 ? { warnings: fetched.warnings } : {}),
     api_calls: fetched.charged,
     quota: fetched.status,
     ...(request.withBooks ? { books: inOrder(valid, [...cachedBooks, ...fetched.enriched]) } : {}),
@@ -103,6 +113,7 @@ interface Fetched {
   readonly enriched: readonly CatalogBook[];
   readonly notFound: readonly string[];
   readonly failed: readonly FailedIsbn[];
+  readonly warnings: readonly Warning[];
   readonly charged: number;
   readonly status: QuotaStatus | null;
 }
@@ -110,7 +121,7 @@ interface Fetched {
 /** Result for a batch that is completely cached. It needs no quota. */
 async function cachedOnly({ quota }: Deps, { caller }: Spender): Promise<Fetched> {
   const status = await quota.getStatus({ view: { own: caller } }).catch(() => null);
-  return { enriched: [], notFound: [], failed: [], charged: 0, status };
+  return { enriched: [], notFound: [], failed: [], warnings: [], charged: 0, status };
 }
 
 async function fetchBatch(deps: Deps, isbns: readonly string[], spender: Spender): Promise<Fetched> {
@@ -126,8 +137,8 @@ async function fetchBatch(deps: Deps, isbns: readonly string[], spender: Spender
   });
 }
 
-/** Stores a paid result. If the catalog fails, each ISBN reports it, and none is reported as not found. */
-async function store({ db, clock }: Deps, isbns: readonly string[], page: BooksPage): Promise<Omit<Fetched, "charged" | "status">> {
+/** Stores a paid result. If the catalog fails, each ISBN reports it, and none is reported as not found. A full one is only a warning. */
+async function store({ catalog, clock }: Deps, isbns: readonly string[], page: BooksPage): Promise<Omit<Fetched, "charged" | "status">> {
   const now = clock();
   const records = new Map(page.books.map((book) => [book.isbn13, book]));
   const arrived = isbns.map((isbn) => records.get(isbn)).filter((book) => book !== undefined);
@@ -139,10 +150,13 @@ async function store({ db, clock }: Deps, isbns: readonly string[], page: BooksP
     error: `one of the provider's ${page.unreadable} unreadable records may be this book`,
   }));
 
-  const [books, misses] = await Promise.allSettled([saveBooks(db, page.books, now), saveMisses(db, notFound, now)]);
+  const [books, misses] = await Promise.allSettled([saveBooks(catalog, page.books, now), saveMisses(catalog, notFound, now)]);
   // An unrecorded miss only costs another call later.
   if (misses.status === "rejected") log.error("Unknown ISBNs not recorded", errorFields(misses.reason));
-  if (books.status === "fulfilled") return { enriched: arrived.map((book) => ({ ...book, fetched_at: now })), notFound, failed };
-  log.error("Paid books not stored", { isbns: arrived.length, ...errorFields(books.reason) });
-  return { enriched: [], notFound, failed: [...arrived.map(({ isbn13 }) => ({ isbn: isbn13, error: NOT_STORED })), ...failed] };
+  const enriched = arrived.map((book) => ({ ...book, fetched_at: now }));
+  if (books.status === "fulfilled") return { enriched, notFound, failed, warnings: [] };
+  reportLostBooks(arrived.length, books.reason);
+  if (books.reason instanceof DatabaseFull) return { enriched, notFound, failed, warnings: [CATALOG_FULL] };
+  const lost = arrived.map(({ isbn13 }) => ({ isbn: isbn13, error: NOT_STORED }));
+  return { enriched: [], notFound, failed: [...lost, ...failed], warnings: [] };
 }

@@ -8,6 +8,7 @@ import { authorKey, findBibliography, saveBibliography } from "../store/library/
 import type { Bibliography } from "../store/library/authors.ts";
 import { saveBooks } from "../store/library/books.ts";
 import { BOOKS_FRESH_MS, MISSES_FRESH_MS } from "./freshness.ts";
+import { reportLostBooks, stopOf } from "./full-catalog.ts";
 import { afterPage, endOf, lastPage, nextPage, pagesToFetch, truncation } from "./paging.ts";
 import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";
 import type { Paid } from "./provider-call.ts";
@@ -45,12 +46,12 @@ export interface BibliographyResult {
 /** Throws a problem if no page was fetched. Paid pages are stored and counted, regardless of later failures. */
 export async function enrichBibliography(deps: Deps, request: BibliographyRequest): Promise<BibliographyResult> {
   const { authorName, pageSize, maxPages, refresh } = request;
-  const known = await findBibliography(deps.db, authorName);
+  const known = await findBibliography(deps, authorName);
   const usable = known && !refresh && isFresh(known, deps.clock()) ? known : null;
   if (usable && usable.state !== "open") return fromCatalog(deps, usable, request);
   if (usable && nextPage(usable.results_covered, pageSize) > lastPage(pageSize)) {
     const ended = { ...usable, state: "truncated" } as const;
-    await saveBibliography(deps.db, ended);
+    await saveBibliography(deps.catalog, ended);
     return fromCatalog(deps, ended, request);
   }
 
@@ -132,7 +133,7 @@ class BibliographyRun {
       if (!problem) continue;
       if (this.#pages === 0) throw problem;
       this.#quotaExhausted = problem.code === "quota_exhausted";
-      this.#errors.push({ page, code: problem.code, message: problem.detail });
+      this.#errors.push({ page, ...stopOf(problem) });
       break;
     }
     return this.#result();
@@ -166,8 +167,9 @@ class BibliographyRun {
     const distinct = [...new Map(books.map((book) => [book.isbn13, book])).values()];
     this.#found += distinct.length + unreadable;
     this.#failed += unreadable;
-    const { existed } = await saveBooks(this.#deps.db, distinct, now).catch((error: unknown) => {
+    const { existed } = await saveBooks(this.#deps.catalog, distinct, now).catch((error: unknown) => {
       this.#failed += distinct.length;
+      reportLostBooks(distinct.length, error);
       throw error;
     });
     this.#existed += existed;
@@ -191,7 +193,7 @@ class BibliographyRun {
   }
 
   async #remember(row: Bibliography): Promise<void> {
-    await saveBibliography(this.#deps.db, row, { restarts: this.#restarts });
+    await saveBibliography(this.#deps.catalog, row, { restarts: this.#restarts });
     this.#restarts = false;
     this.#at = row;
   }

@@ -10,8 +10,10 @@ import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { findBibliography } from "../store/library/authors.ts";
 import { beginRun, nextKind, saveRun, settleTargets, takeTargets } from "../store/library/harvest.ts";
 import type { HarvestRun, Stop, TakenTarget, TargetKind, TargetResult } from "../store/library/harvest.ts";
+import { DatabaseFull } from "../store/database.ts";
 import { enrichBatch, readIsbns } from "./batch.ts";
 import { enrichBibliography } from "./bibliography.ts";
+import { CATALOG_FULL } from "./full-catalog.ts";
 import { afterFailure, batchSize } from "./harvest-retry.ts";
 
 /** This caller has no share. Only the remaining calls and the floor limit it. */
@@ -39,12 +41,25 @@ interface Step {
   readonly stop: { readonly reason: Stop; readonly detail: string } | null;
 }
 
+/** The harvest must not pay for books that the catalog cannot store. */
+const FULL = { reason: CATALOG_FULL.code, detail: "The catalog is full. Set CATALOG_MAX_MB to free space." } as const;
+
 /** Runs a harvest. Returns null if this id has run already. */
 export async function runHarvest(deps: Deps, { id, deadline }: HarvestRequest): Promise<HarvestRun | null> {
   if (!Number.isFinite(deadline)) throw new RangeError(`deadline must be a finite number (got ${deadline})`);
   const startedAt = deps.clock();
-  if (!(await beginRun(deps.db, id, startedAt, startedAt - TAKEN_MS))) return null;
+  try {
+    if (!(await beginRun(deps.catalog, id, startedAt, startedAt - TAKEN_MS))) return null;
+  } catch (error) {
+    if (!(error instanceof DatabaseFull)) throw error;
+    // The run has no row, but its caller gets the reason.
+    return { ...newRun(id, startedAt), ended_at: deps.clock(), stopped: CATALOG_FULL.code, detail: FULL.detail };
+  }
   return new Harvest(deps, id, startedAt).run(deadline);
+}
+
+function newRun(id: string, startedAt: number): HarvestRun {
+  return { id, started_at: startedAt, ended_at: null, targets: 0, calls: 0, found: 0, failed: 0, stopped: null, detail: null };
 }
 
 class Harvest {
@@ -55,7 +70,7 @@ class Harvest {
 
   constructor(deps: Deps, id: string, startedAt: number) {
     this.#deps = deps;
-    this.#run = { id, started_at: startedAt, ended_at: null, targets: 0, calls: 0, found: 0, failed: 0, stopped: null, detail: null };
+    this.#run = newRun(id, startedAt);
   }
 
   async run(deadline: number): Promise<HarvestRun> {
@@ -69,7 +84,7 @@ class Harvest {
     }
     this.#count({ ended_at: this.#deps.clock(), stopped: stop.reason, detail: stop.detail });
     log.info("Harvest stopped", { ...this.#run });
-    await this.#save().catch(async () => this.#save());
+    await this.#save().catch(async (error: unknown) => (error instanceof DatabaseFull ? undefined : this.#save()));
     return this.#run;
   }
 
@@ -85,14 +100,14 @@ class Harvest {
   }
 
   async #save(): Promise<void> {
-    await saveRun(this.#deps.db, this.#run);
+    await saveRun(this.#deps.catalog, this.#run);
   }
 
   /** Checks the quota first. Without quota no target is taken. */
   async #step(): Promise<Step["stop"]> {
-    const { quota, db, clock, config } = this.#deps;
+    const { quota, catalog, clock, config } = this.#deps;
     const largest = config.isbndb.maxBatch;
-    const kind = await nextKind(db, clock());
+    const kind = await nextKind(catalog, clock());
     if (kind === null) return { reason: "nothing_due", detail: "No target is due." };
     const cost = kind === "isbn" ? { batchOf: largest } : { calls: 1 };
     const check = await quota.check({ cost, ...SPENDER });
@@ -108,21 +123,21 @@ class Harvest {
     const { targets, calls, found } = this.#run;
     // Counted before anything is written, so that paid calls are reported even if the database fails now.
     this.#count({ targets: targets + over, calls: calls + step.calls, found: found + step.found, failed: this.#run.failed + failed });
-    await settleTargets(db, this.#run.id, step.results, clock());
+    await settleTargets(catalog, this.#run.id, step.results, clock());
     await this.#save();
     return step.stop;
   }
 
   /** Takes a batch of due targets, and releases those beyond its size. Targets that failed before come in smaller batches. */
   async #take(kind: TargetKind, limit: number): Promise<TakenTarget[]> {
-    const { db, clock } = this.#deps;
+    const { catalog, clock } = this.#deps;
     const now = clock();
-    const taken = await takeTargets(db, { kind, limit, run: this.#run.id, until: now + TAKEN_MS }, now);
+    const taken = await takeTargets(catalog, { kind, limit, run: this.#run.id, until: now + TAKEN_MS }, now);
     // In order of priority, up to the first target's batch size. Targets with more failures wait.
     const tries = taken[0]?.tries ?? 0;
     const kept = new Set(taken.filter((target) => target.tries <= tries).slice(0, batchSize(limit, tries)));
     await settleTargets(
-      db,
+      catalog,
       this.#run.id,
       taken.filter((target) => !kept.has(target)).map((target) => unchanged(target)),
       now,
@@ -142,6 +157,9 @@ class Harvest {
         if (error !== undefined) return failure(target, error, now);
         return missing.has(target.target_key) ? done(target, 0, "unknown to the provider", now) : done(target, 1, null, now);
       });
+      // The books are lost, and so would be the next ones.
+      if (result.warnings !== undefined)
+        return { results: taken.map((target) => unchanged(target)), calls: result.api_calls, found: 0, stop: FULL };
       return { results, calls: result.api_calls, found: result.found, stop: null };
     });
   }
@@ -158,8 +176,9 @@ class Harvest {
       if (result.quota_exhausted)
         return { results: [unchanged(target)], ...cost, stop: quotaEnded(result.errors.at(-1)?.message, result.quota) };
       const [problem] = result.errors;
+      if (problem?.code === CATALOG_FULL.code) return { results: [unchanged(target)], calls: result.api_calls, found: 0, stop: FULL };
       if (result.next_page === undefined) {
-        const bibliography = await findBibliography(this.#deps.db, target.name);
+        const bibliography = await findBibliography(this.#deps, target.name);
         return {
           results: [done(target, bibliography?.books_found ?? result.books_found, problem?.message ?? null, now)],
           ...cost,
@@ -219,6 +238,7 @@ class Harvest {
 
 /** The reason why a run ends after this error. */
 function stopAfter(error: unknown): { readonly reason: Stop; readonly detail: string } {
+  if (error instanceof DatabaseFull) return FULL;
   if (!(error instanceof Problem)) return { reason: "error", detail: "Internal error. See the log." };
   const { code, detail, members } = error;
   if (code === "quota_exhausted") {

@@ -5,6 +5,7 @@ import type { BooksPage } from "../providers/isbndb/index.ts";
 import { refusalProblem } from "../quota/index.ts";
 import type { QuotaStatus, Spender } from "../quota/index.ts";
 import { saveBooks } from "../store/library/books.ts";
+import { reportLostBooks, stopOf } from "./full-catalog.ts";
 import { afterReceived, truncation } from "./paging.ts";
 import { asProblem, payFor, problemOf, spendingOf } from "./provider-call.ts";
 import type { Paid } from "./provider-call.ts";
@@ -86,7 +87,7 @@ class ReleasesRun {
       if (more instanceof Problem) {
         if (this.#pages === 0) throw more;
         this.#quotaExhausted = more.code === "quota_exhausted";
-        this.#errors.push({ month, code: more.code, message: more.detail });
+        this.#errors.push({ month, ...stopOf(more) });
         return this.#result(position);
       }
       position = this.#next(position, more);
@@ -119,9 +120,10 @@ class ReleasesRun {
     const distinct = [...new Map(books.map((book) => [book.isbn13, book])).values()];
     this.#found += distinct.length + unreadable;
     this.#failed += unreadable;
-    const { db, clock } = this.#deps;
-    const { existed } = await saveBooks(db, distinct, clock(), { replace: !this.#request.skipExisting }).catch((error: unknown) => {
+    const { catalog, clock } = this.#deps;
+    const { existed } = await saveBooks(catalog, distinct, clock(), { replace: !this.#request.skipExisting }).catch((error: unknown) => {
       this.#failed += distinct.length;
+      reportLostBooks(distinct.length, error);
       throw error;
     });
     this.#existed += existed;

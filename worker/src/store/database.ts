@@ -36,11 +36,25 @@ interface Repeatable {
   readonly idempotent?: boolean;
 }
 
+/** The database has its maximum size. It reads and deletes, but stores nothing new. */
+export class DatabaseFull extends Problem {
+  constructor(cause: unknown) {
+    super("storage_unavailable", "The database is full.", { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
+  }
+}
+
+/** D1's message, and SQLite's. */
+const FULL = /exceeded maximum db size|SQLITE_FULL|database or disk is full/iu;
+
 /** Runs statements on D1. Throws `storage_unavailable` if the database fails. Idempotent ones survive a short failure. */
 export async function stored<Result>(run: () => Promise<Result>, { idempotent = false }: Repeatable = {}): Promise<Result> {
   try {
     return await (idempotent ? repeated(run) : run());
   } catch (error) {
+    if (FULL.test(String(error))) {
+      log.error("The database is full", errorFields(error));
+      throw new DatabaseFull(error);
+    }
     log.error("The database did not answer", errorFields(error));
     throw new Problem("storage_unavailable", "The database did not answer.", { retryAfterSeconds: RETRY_AFTER_SECONDS, cause: error });
   }
@@ -94,13 +108,19 @@ export function jsonChunks(rows: readonly unknown[]): string[] {
   return chunks;
 }
 
-/** Whether the database and its schema are available. Never throws. */
-export async function databaseAnswers(db: D1Database): Promise<boolean> {
+/** Whether a database and its schema are available. Never throws. */
+export async function databaseAnswers(db: D1Database, table: "projects" | "moves"): Promise<boolean> {
   try {
-    await db.prepare("SELECT 1 FROM books LIMIT 1").all();
+    await db.prepare(`SELECT 1 FROM ${table} LIMIT 1`).all();
     return true;
   } catch (error) {
     log.error("The database did not answer", errorFields(error));
     return false;
   }
+}
+
+/** Size in bytes, without the space of removed rows. */
+export async function databaseSize(db: D1Database): Promise<number> {
+  const { meta } = await stored(async () => db.prepare("SELECT 1").run());
+  return meta.size_after;
 }

@@ -9,23 +9,30 @@ const ENOUGH_STATEMENTS = 800;
 /** A database that counts. Each of its statements is run once, so preparing one counts. */
 export class CountedDatabase implements D1Database {
   readonly #db: D1Database;
-  #statements = 0;
+  readonly #count: { statements: number };
 
-  constructor(db: D1Database) {
+  /** The databases of an invocation share one count. */
+  constructor(db: D1Database, sharedWith?: CountedDatabase) {
     this.#db = db;
+    this.#count = sharedWith === undefined ? { statements: 0 } : sharedWith.#count;
+  }
+
+  /** Key for knowledge that outlives an invocation. */
+  get binding(): D1Database {
+    return this.#db;
   }
 
   get statements(): number {
-    return this.#statements;
+    return this.#count.statements;
   }
 
   /** Whether long work must continue elsewhere. */
   get isUsedUp(): boolean {
-    return this.#statements >= ENOUGH_STATEMENTS;
+    return this.#count.statements >= ENOUGH_STATEMENTS;
   }
 
   prepare(sql: string): D1PreparedStatement {
-    this.#statements += 1;
+    this.#count.statements += 1;
     return this.#db.prepare(sql);
   }
 

@@ -3,7 +3,7 @@ import { isbnNumber } from "../../../support/worker.ts";
 import { cronHarvest } from "../cells/cron-harvest.ts";
 import { repair } from "../harness.ts";
 import type { JobFlow, JobWorld } from "../harness.ts";
-import { rowsOf } from "../rows.ts";
+import { catalogRowsOf } from "../rows.ts";
 import { jobResult } from "../words.ts";
 
 const HALF_HOURLY = "*/30 * * * *";
@@ -22,7 +22,7 @@ export const cronHarvestFlow: JobFlow = {
   spends: true,
   covered: ["d1: SELECT", "ledger: "],
   arrange: async (n, { send }) => {
-    await rowsOf("DELETE FROM harvest_targets");
+    await catalogRowsOf("DELETE FROM harvest_targets");
     await send("POST", "/api/harvest/targets", { isbns: [isbnNumber(n)] });
   },
   use: async (_, world) => runTick(world),
@@ -31,8 +31,8 @@ export const cronHarvestFlow: JobFlow = {
     return (await runTick(world)) + (await repair(world));
   },
   check: async (n) => {
-    const [target] = await rowsOf("SELECT state FROM harvest_targets WHERE target_key = ?", isbnNumber(n));
+    const [target] = await catalogRowsOf("SELECT state FROM harvest_targets WHERE target_key = ?", isbnNumber(n));
     expect(target).toEqual({ state: "done" });
-    expect(await rowsOf("SELECT count(*) AS n FROM harvest_runs WHERE stopped IS NULL")).toEqual([{ n: 0 }]);
+    expect(await catalogRowsOf("SELECT count(*) AS n FROM harvest_runs WHERE stopped IS NULL")).toEqual([{ n: 0 }]);
   },
 };

@@ -140,15 +140,24 @@ export class Storm {
 
   async #migrate(): Promise<void> {
     const { unstable_splitSqlQuery: statementsOf } = await import("wrangler");
-    const folder = `${ROOT}worker/migrations`;
-    for (const name of readdirSync(folder).toSorted()) {
-      await this.#inside({ of: "DB", batch: statementsOf(readFileSync(join(folder, name), "utf8")) });
+    for (const [of, folder] of [
+      ["DB", `${ROOT}worker/migrations`],
+      ["CATALOG", `${ROOT}worker/catalog-migrations`],
+    ] as const) {
+      for (const name of readdirSync(folder).toSorted()) {
+        await this.#inside({ of, batch: statementsOf(readFileSync(join(folder, name), "utf8")) });
+      }
     }
   }
 
   /** All rows of a D1 statement. */
   async d1<Row>(sql: string, ...values: Value[]): Promise<Row[]> {
     return this.#inside<Row>({ of: "DB", sql, values });
+  }
+
+  /** All rows of a statement on the catalog. */
+  async catalog<Row>(sql: string, ...values: Value[]): Promise<Row[]> {
+    return this.#inside<Row>({ of: "CATALOG", sql, values });
   }
 
   /** All rows of a statement on the ledger's own store. */

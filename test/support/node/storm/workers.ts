@@ -56,19 +56,20 @@ import unsafe from "workerd:unsafe";
 export default {
   async fetch(request, env) {
     const { of, name, sql, values, batch } = await request.json();
-    const stub = of === "DB" || of === undefined ? null : env[of].get(env[of].idFromName(name));
+    const isDatabase = of === "DB" || of === "CATALOG";
+    const stub = isDatabase || of === undefined ? null : env[of].get(env[of].idFromName(name));
     if (of === undefined) {
       await unsafe.abortAllDurableObjects();
       return Response.json([]);
     }
     if (batch !== undefined) {
-      await env.DB.batch(batch.map((each) => env.DB.prepare(each)));
+      await env[of].batch(batch.map((each) => env[of].prepare(each)));
       return Response.json([]);
     }
     if (sql === undefined) {
       return unsafe.evict(stub, {}).then(() => Response.json([]), (error) => new Response(error.message, { status: 409 }));
     }
-    if (stub === null) return Response.json((await env.DB.prepare(sql).bind(...values).all()).results);
+    if (stub === null) return Response.json((await env[of].prepare(sql).bind(...values).all()).results);
     const [{ columns, rows }] = await stub.__miniflare_introspectSqlite([{ sql, params: values }]);
     return Response.json(rows.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place]]))));
   },

@@ -13,6 +13,7 @@ const STOPS: Readonly<Record<Stop, string>> = {
   pace: "rate limit reached",
   provider_failing: "provider failed",
   quota_unavailable: "ledger unreachable",
+  catalog_full: "catalog full",
   error: "internal error",
 };
 

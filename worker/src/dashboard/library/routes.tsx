@@ -12,8 +12,8 @@ export const libraryPages = createRouter();
 libraryPages.get(
   "/harvest",
   signedIn(async (c, session) => {
-    const { db, clock } = c.get("deps");
-    const content = <HarvestPage overview={await harvestOverview(db, MAX_ROWS, MAX_ROWS)} now={clock()} />;
+    const deps = c.get("deps");
+    const content = <HarvestPage overview={await harvestOverview(deps, MAX_ROWS, MAX_ROWS)} now={deps.clock()} />;
     return sendPage(c, { title: "Harvest", session, place: "/harvest", refresh: REFRESH_SECONDS }, content);
   }),
 );

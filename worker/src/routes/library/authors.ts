@@ -87,8 +87,8 @@ catalogue("get", "/authors/top", {
   },
 }).handle(async (c) => {
   const { offset, limit } = c.req.valid("query");
-  const { db, clock } = c.get("deps");
-  const began = clock();
-  const authors = await topAuthors(db, { offset, limit });
-  return c.json({ authors, pagination: { offset, limit, returned: authors.length }, query_duration_ms: clock() - began }, 200);
+  const deps = c.get("deps");
+  const began = deps.clock();
+  const authors = await topAuthors(deps, { offset, limit });
+  return c.json({ authors, pagination: { offset, limit, returned: authors.length }, query_duration_ms: deps.clock() - began }, 200);
 });

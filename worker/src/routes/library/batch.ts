@@ -27,6 +27,11 @@ const batchAnswer = z
     not_found: z.array(z.string()).readonly().describe("Unknown to the provider. Fetched again after 7 days"),
     invalid: z.array(z.object({ isbn: z.string(), reason: z.string() })).readonly(),
     failed: z.array(z.object({ isbn: z.string(), error: z.string() })).readonly(),
+    warnings: z
+      .array(z.object({ code: z.string(), message: z.string() }))
+      .readonly()
+      .optional()
+      .describe("`catalog_full`: the enriched books were paid for but not stored"),
     api_calls: apiCalls,
     ...afterAll,
     books: z.array(book).readonly().optional(),

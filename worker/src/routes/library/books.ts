@@ -56,7 +56,7 @@ catalogue("get", "/books/{isbn}", {
   const { isbn } = c.req.valid("param");
   const parsed = parseIsbn(isbn);
   if (!("isbn13" in parsed)) throw invalidField("isbn", parsed.reason, isbn);
-  const [found] = await findBooks(c.get("deps").db, [parsed.isbn13]);
+  const [found] = await findBooks(c.get("deps"), [parsed.isbn13]);
   if (!found) {
     throw new Problem("not_found", `The book ${parsed.isbn13} is not in the catalog. Send POST /api/enrich/batch-direct to fetch it.`);
   }

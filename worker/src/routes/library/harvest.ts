@@ -55,8 +55,8 @@ operation("post", "/targets", {
     ...[...names].map(([key, name]) => ({ kind: "author" as const, target_key: key, name })),
   ];
   if (targets.length === 0) throw invalidFields(invalid.map(({ isbn, reason }) => ({ path: "isbns", message: reason, value: isbn })));
-  const { db, clock } = c.get("deps");
-  const added = await addTargets(db, targets, priority, clock());
+  const { catalog, clock } = c.get("deps");
+  const added = await addTargets(catalog, targets, priority, clock());
   return c.json({ added, merged: isbns.length + authors.length - invalid.length - added, invalid }, 200);
 });
 
@@ -80,6 +80,7 @@ const run = z
         "pace",
         "provider_failing",
         "quota_unavailable",
+        "catalog_full",
         "error",
       ])
       .nullable()
@@ -125,7 +126,7 @@ operation("get", "/status", {
     ),
   },
 }).handle(async (c) => {
-  const { counts, runs, failed } = await harvestOverview(c.get("deps").db, RUNS_SHOWN, FAILURES_SHOWN);
+  const { counts, runs, failed } = await harvestOverview(c.get("deps"), RUNS_SHOWN, FAILURES_SHOWN);
   const targets = counts.map(({ next_due_at, ...rest }) => ({ ...rest, next_due_at: isoOrNull(next_due_at) }));
   const givenUp = failed.map(({ updated_at, ...rest }) => ({ ...rest, at: isoSeconds(updated_at) }));
   return c.json({ targets, runs: runs.map(runJson), failed: givenUp }, 200);

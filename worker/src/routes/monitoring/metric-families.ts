@@ -4,7 +4,7 @@ import type { Outcome } from "../../providers/isbndb/index.ts";
 import { JOB_TYPES } from "../../jobs/catalog.ts";
 import type { QuotaOverview, RefusedBy } from "../../quota/index.ts";
 import { JOB_STATUSES } from "../../store/jobs/jobs.ts";
-import type { LatestRuns, RunEnd, StoredCounts, webhookTallies } from "../../store/monitoring/metrics.ts";
+import type { CatalogCounts, LatestRuns, RunEnd, StoredCounts, webhookTallies } from "../../store/monitoring/metrics.ts";
 import type { exportCounts } from "../../telemetry/index.ts";
 import type { MetricFamily, Sample } from "../../telemetry/exposition.ts";
 
@@ -17,6 +17,10 @@ export interface Readings {
     readonly runs: Readonly<Record<"reset_quotas" | "check_usage_limits", LatestRuns>>;
     readonly webhooks: Awaited<ReturnType<typeof webhookTallies>>;
   } | null;
+  /** null: the catalog did not respond. */
+  readonly catalog: CatalogCounts | null;
+  /** Paid books that were not stored. */
+  readonly lostBooks: number;
   readonly exports: ReturnType<typeof exportCounts>;
 }
 
@@ -53,17 +57,25 @@ const gauge = (name: string, help: string, value: number | null | undefined): Me
 
 const seconds = (time: number): number => time / 1_000;
 
-export function metricFamilies({ overview, stored, exports }: Readings): MetricFamily[] {
+export function metricFamilies({ overview, stored, catalog, lostBooks, exports }: Readings): MetricFamily[] {
   const up = (source: string, answers: boolean): Sample => ({ labels: { source }, value: answers ? 1 : 0 });
   const ledger = overview?.ledger ? overview : null;
   return [
     gauges(
       "coordinator_source_up",
-      "1 if the source of the other metrics responded: the quota ledger or the database. If it is 0, its metrics are absent.",
-      [up("ledger", ledger !== null), up("d1", stored !== null)],
+      "1 if the source of the other metrics responded: the quota ledger, the main database or the catalog. If it is 0, its metrics are absent.",
+      [up("ledger", ledger !== null), up("d1", stored !== null), up("catalog", catalog !== null)],
     ),
     ...(ledger ? quotaFamilies(ledger) : []),
     ...(stored ? [...runFamilies(stored.runs), ...countFamilies(stored.counts), ...webhookFamilies(stored.webhooks)] : []),
+    ...(catalog ? [targetFamily(catalog)] : []),
+    gauges("qc_database_size_bytes", "Size of a D1 database. The most is 10 GB. Measured at most once a minute by each isolate.", [
+      ...(stored ? [{ labels: { database: "main" }, value: stored.counts.bytes }] : []),
+      ...(catalog ? [{ labels: { database: "catalog" }, value: catalog.bytes }] : []),
+    ]),
+    counters("catalog_books_not_stored", "Paid books that the catalog could not store, by this isolate since its start. Use rate().", [
+      { value: lostBooks },
+    ]),
     counters(
       "telemetry_exports",
       "Exports of traces to the collector, by this isolate since its start. Each isolate has its own counter, so use rate() and expect resets.",
@@ -166,7 +178,7 @@ function runFamilies({ reset_quotas: reset, check_usage_limits: sweep }: NonNull
   ];
 }
 
-function countFamilies({ jobs, targets }: StoredCounts): MetricFamily[] {
+function countFamilies({ jobs }: StoredCounts): MetricFamily[] {
   const types = [...new Set([...JOB_TYPES, ...jobs.map(({ type }) => type)])];
   const countOf = (type: string, status: string): number => jobs.find((row) => row.type === type && row.status === status)?.count ?? 0;
   return [
@@ -175,15 +187,17 @@ function countFamilies({ jobs, targets }: StoredCounts): MetricFamily[] {
       "Stored jobs by type and status. Counted at most once a minute by each isolate.",
       types.flatMap((type) => JOB_STATUSES.map((status) => ({ labels: { type, status }, value: countOf(type, status) }))),
     ),
-    gauges(
-      "harvest_targets",
-      "Targets of the harvest by state. Counted at most once a minute by each isolate.",
-      (["due", "done", "failed"] as const).map((state) => {
-        return { labels: { state }, value: targets.find((row) => row.state === state)?.count ?? 0 };
-      }),
-    ),
   ];
 }
+
+const targetFamily = ({ targets }: CatalogCounts): MetricFamily =>
+  gauges(
+    "harvest_targets",
+    "Targets of the harvest by state. Counted at most once a minute by each isolate.",
+    (["due", "done", "failed"] as const).map((state) => {
+      return { labels: { state }, value: targets.find((row) => row.state === state)?.count ?? 0 };
+    }),
+  );
 
 function webhookFamilies({ pending, ...ended }: NonNullable<Readings["stored"]>["webhooks"]): MetricFamily[] {
   return [

@@ -1,13 +1,15 @@
 /** Metrics for Prometheus. */
 import { z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
+import type { Deps } from "../../deps.ts";
 import { createRouter } from "../../http/index.ts";
 import { assertMetricsReader } from "../../http/guards.ts";
 import { inTime } from "../../lib/in-time.ts";
 import { errorFields, log } from "../../lib/log.ts";
 import { PerBinding, Recent } from "../../lib/recent.ts";
-import { latestRuns, storedCounts, webhookTallies } from "../../store/monitoring/metrics.ts";
-import type { StoredCounts } from "../../store/monitoring/metrics.ts";
+import { countOfLostBooks } from "../../library/full-catalog.ts";
+import { catalogCounts, latestRuns, storedCounts, webhookTallies } from "../../store/monitoring/metrics.ts";
+import type { CatalogCounts, StoredCounts } from "../../store/monitoring/metrics.ts";
 import { EXPOSITION_TYPES, exportCounts, exposition } from "../../telemetry/index.ts";
 import { metricFamilies } from "./metric-families.ts";
 import type { Readings } from "./metric-families.ts";
@@ -41,14 +43,15 @@ operations(
   },
 }).handle(async (c) => {
   await assertMetricsReader(c);
-  const { quota, db, clock } = c.get("deps");
-  const [overview, stored] = await Promise.all([
-    orNull("the ledger", quota.getOverview(1, { own: null })),
-    orNull("the database", inTime("The database", DATABASE_TIMEOUT_MS, readStored(c.env.DB, db, clock()))),
+  const deps = c.get("deps");
+  const [overview, stored, catalog] = await Promise.all([
+    orNull("the ledger", deps.quota.getOverview(1, { own: null })),
+    orNull("the database", inTime("The database", DATABASE_TIMEOUT_MS, readStored(deps))),
+    orNull("the catalog", inTime("The catalog", DATABASE_TIMEOUT_MS, readCatalog(deps))),
   ]);
   const preferred = accepts(c, { header: "Accept", supports: [OPENMETRICS, "text/plain"], default: "text/plain" });
   const format = preferred === OPENMETRICS ? "openmetrics" : "prometheus";
-  const text = exposition(metricFamilies({ overview, stored, exports: exportCounts() }), format);
+  const text = exposition(metricFamilies({ overview, stored, catalog, lostBooks: countOfLostBooks(), exports: exportCounts() }), format);
   c.header("Cache-Control", "no-store");
   c.header("Vary", "Accept");
   return c.body(text, 200, { "Content-Type": EXPOSITION_TYPES[format] });
@@ -62,11 +65,16 @@ async function orNull<Answer>(source: string, answer: Promise<Answer>): Promise<
   });
 }
 
-/** Outlives a request. Keyed by binding, because each request has its own `db`. */
+/** Outlive a request. Keyed by binding, because each request has its own databases. */
 const recentCounts = new PerBinding((_: D1Database) => new Recent<StoredCounts>(COUNTED_EVERY_MS));
+const recentCatalogCounts = new PerBinding((_: D1Database) => new Recent<CatalogCounts>(COUNTED_EVERY_MS));
 
-async function readStored(binding: D1Database, db: D1Database, now: number): Promise<Readings["stored"]> {
-  const recent = recentCounts.of(binding).get(now, async () => storedCounts(db));
+async function readStored({ db, clock }: Deps): Promise<Readings["stored"]> {
+  const recent = recentCounts.of(db.binding).get(clock(), async () => storedCounts(db));
   const [counts, runs, webhooks] = await Promise.all([recent, latestRuns(db), webhookTallies(db)]);
   return { counts, runs, webhooks };
+}
+
+async function readCatalog(deps: Deps): Promise<CatalogCounts> {
+  return recentCatalogCounts.of(deps.catalog.binding).get(deps.clock(), async () => catalogCounts(deps));
 }

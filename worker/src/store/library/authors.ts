@@ -1,5 +1,7 @@
 /** Authors, and the progress of their bibliographies: tables `authors`, `bibliographies`. */
 import { stored } from "../database.ts";
+import { hasMoved, shelfOf } from "./moved.ts";
+import type { Shelves } from "./moved.ts";
 
 /** One key for one name, regardless of spaces and case. */
 export function authorKey(name: string): string {
@@ -33,13 +35,25 @@ export function takeFromAuthors(db: D1Database, isbnsJson: string): D1PreparedSt
     WHERE author_key IN (SELECT author_key FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?1)))`;
   return [
     db.prepare(recount).bind(isbnsJson),
-    db.prepare("DELETE FROM authors WHERE edition_count = 0"),
+    db.prepare(DELETE_EMPTY),
     db.prepare("DELETE FROM book_authors WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(isbnsJson),
   ];
 }
 
+/** Counts the books of authors again, a JSON list of keys, and removes authors without books. */
+export function recountAuthors(db: D1Database, keysJson: string): D1PreparedStatement[] {
+  const recount = `
+    UPDATE authors SET (work_count, edition_count) = (
+      SELECT count(DISTINCT work_key), count(*) FROM book_authors AS b WHERE b.author_key = authors.author_key)
+    WHERE author_key IN (SELECT value FROM json_each(?))`;
+  return [db.prepare(recount).bind(keysJson), db.prepare(DELETE_EMPTY)];
+}
+
+const DELETE_EMPTY = "DELETE FROM authors WHERE edition_count = 0";
+
 /** Authors with the most editions first, then by name. */
-export async function topAuthors(db: D1Database, page: { offset: number; limit: number }): Promise<Author[]> {
+export async function topAuthors(shelves: Shelves, page: { offset: number; limit: number }): Promise<Author[]> {
+  const db = await shelfOf(shelves, "books");
   const sql = "SELECT name AS author_name, work_count, edition_count FROM authors ORDER BY edition_count DESC, author_key LIMIT ? OFFSET ?";
   const { results } = await stored(async () => db.prepare(sql).bind(page.limit, page.offset).all<Author>());
   return results;
@@ -58,9 +72,13 @@ export interface Bibliography {
   readonly updated_at: number;
 }
 
-export async function findBibliography(db: D1Database, name: string): Promise<Bibliography | null> {
-  const query = db.prepare("SELECT * FROM bibliographies WHERE author_key = ?").bind(authorKey(name));
-  return stored(async () => query.first<Bibliography>());
+export async function findBibliography(shelves: Shelves, name: string): Promise<Bibliography | null> {
+  const moved = await hasMoved(shelves, "bibliographies");
+  const find = async (db: D1Database): Promise<Bibliography | null> => {
+    const query = db.prepare("SELECT * FROM bibliographies WHERE author_key = ?").bind(authorKey(name));
+    return stored(async () => query.first<Bibliography>());
+  };
+  return (await find(shelves.catalog)) ?? (moved ? null : find(shelves.db));
 }
 
 /**

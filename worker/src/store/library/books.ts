@@ -1,6 +1,8 @@
 /** Books and known misses: tables `books`, `missing_isbns`, `book_authors`. */
 import { jsonChunks, stored } from "../database.ts";
-import { authorKey, countAuthors, takeFromAuthors } from "./authors.ts";
+import { authorKey, countAuthors, recountAuthors, takeFromAuthors } from "./authors.ts";
+import { hasMoved } from "./moved.ts";
+import type { Shelves } from "./moved.ts";
 
 export interface StoredBook {
   readonly isbn13: string;
@@ -33,15 +35,29 @@ function fromRow(row: BookRow): CatalogBook {
   return { ...row, authors: texts(row.authors), subjects: texts(row.subjects), dewey_decimal: texts(row.dewey_decimal) };
 }
 
-/**
- * Which of these ISBNs are in the catalog as books or misses newer than the given times (epoch milliseconds). The one round trip returns
- * only ISBNs that are not fresh books, so that a thousand known ones cost little more than one.
- */
-export async function freshIsbns(
-  db: D1Database,
-  isbns: readonly string[],
-  since: { books: number; misses: number },
-): Promise<{ books: ReadonlySet<string>; misses: ReadonlySet<string> }> {
+/** Epoch milliseconds. */
+interface Since {
+  readonly books: number;
+  readonly misses: number;
+}
+
+interface Fresh {
+  readonly books: ReadonlySet<string>;
+  readonly misses: ReadonlySet<string>;
+}
+
+/** Which of these ISBNs are in the catalog as books or misses newer than the given times. */
+export async function freshIsbns(shelves: Shelves, isbns: readonly string[], since: Since): Promise<Fresh> {
+  const moved = await hasMoved(shelves, "books");
+  const fresh = await freshIn(shelves.catalog, isbns, since);
+  const others = moved ? [] : isbns.filter((isbn) => !fresh.books.has(isbn));
+  if (others.length === 0) return fresh;
+  const old = await freshIn(shelves.db, others, since);
+  return { books: new Set([...fresh.books, ...old.books]), misses: new Set([...fresh.misses, ...old.misses]) };
+}
+
+/** The one round trip returns only ISBNs that are not fresh books, so that a thousand known ones cost little more than one. */
+async function freshIn(db: D1Database, isbns: readonly string[], since: Since): Promise<Fresh> {
   const sql = `SELECT given.value AS isbn13,
       EXISTS (SELECT 1 FROM missing_isbns m WHERE m.isbn13 = given.value AND m.missed_at > ?3) AS missed
     FROM json_each(?1) AS given WHERE NOT EXISTS (SELECT 1 FROM books b WHERE b.isbn13 = given.value AND b.fetched_at > ?2)`;
@@ -61,7 +77,15 @@ export async function freshIsbns(
 }
 
 /** Books by ISBN-13, in no particular order, without unknown ones. */
-export async function findBooks(db: D1Database, isbns: readonly string[]): Promise<CatalogBook[]> {
+export async function findBooks(shelves: Shelves, isbns: readonly string[]): Promise<CatalogBook[]> {
+  const moved = await hasMoved(shelves, "books");
+  const found = await findIn(shelves.catalog, isbns);
+  const known = new Set(found.map(({ isbn13 }) => isbn13));
+  const others = moved ? [] : isbns.filter((isbn) => !known.has(isbn));
+  return others.length === 0 ? found : [...found, ...(await findIn(shelves.db, others))];
+}
+
+async function findIn(db: D1Database, isbns: readonly string[]): Promise<CatalogBook[]> {
   const query = db.prepare("SELECT * FROM books WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(JSON.stringify(isbns));
   const { results } = await stored(async () => query.all<BookRow>());
   return results.map(fromRow);
@@ -88,21 +112,39 @@ export async function saveBooks(db: D1Database, books: readonly StoredBook[], no
   const [before] = await stored(async () => db.batch<{ isbn13: string }>([existing, found]), { idempotent: true });
   const known = new Set((before?.results ?? []).map(({ isbn13 }) => isbn13));
   const saved = replace ? books : books.filter(({ isbn13 }) => !known.has(isbn13));
-  for (let from = 0; from < saved.length; from += SLICE) {
-    const statements = saveStatements(db, saved.slice(from, from + SLICE), known, now);
-    await stored(async () => db.batch(statements), { idempotent: true });
-  }
+  for (let from = 0; from < saved.length; from += SLICE) await saveSlice(db, saved.slice(from, from + SLICE), known, now);
   return { existed: books.filter(({ isbn13 }) => known.has(isbn13)).length };
 }
 
-function saveStatements(db: D1Database, books: readonly StoredBook[], known: ReadonlySet<string>, now: number): D1PreparedStatement[] {
-  const replaced = books.map(({ isbn13 }) => isbn13).filter((isbn) => known.has(isbn));
+/**
+ * New books have no authors to remove, which saves statements. Another request or the move may have stored one of them since the look-up. Then the
+ * slice is stored again like known books.
+ */
+async function saveSlice(db: D1Database, books: readonly StoredBook[], known: ReadonlySet<string>, now: number): Promise<void> {
+  const isbns = books.map(({ isbn13 }) => isbn13);
+  const given = JSON.stringify(isbns.filter((isbn) => !known.has(isbn)));
+  const arrived = db.prepare(ARRIVED).bind(given);
+  const replaced = isbns.filter((isbn) => known.has(isbn));
+  const [found] = await stored(async () => db.batch([arrived, ...saveStatements(db, books, replaced, now)]), { idempotent: true });
+  if (found?.results.length === 0) return;
+  const again = [
+    db.prepare("DELETE FROM missing_isbns WHERE isbn13 IN (SELECT value FROM json_each(?))").bind(given),
+    ...saveStatements(db, books, isbns, now),
+  ];
+  await stored(async () => db.batch(again), { idempotent: true });
+}
+
+const ARRIVED = `
+  SELECT value FROM json_each(?1)
+  WHERE EXISTS (SELECT 1 FROM books b WHERE b.isbn13 = value) OR EXISTS (SELECT 1 FROM missing_isbns m WHERE m.isbn13 = value)`;
+
+/** `replaced`: ISBNs that may have authors. */
+function saveStatements(db: D1Database, books: readonly StoredBook[], replaced: readonly string[], now: number): D1PreparedStatement[] {
   const names = books.flatMap(({ isbn13, title, authors }) =>
     authors.map((name) => ({ isbn13, name, author_key: authorKey(name), work_key: workKey(title) })),
   );
   return [
     ...jsonChunks(books).map((chunk) => db.prepare(UPSERT_BOOKS).bind(chunk, now)),
-    // A new book has no authors yet.
     ...(replaced.length > 0 ? takeFromAuthors(db, JSON.stringify(replaced)) : []),
     ...jsonChunks(names).flatMap((chunk) => [db.prepare(INSERT_BOOK_AUTHORS).bind(chunk), countAuthors(db, chunk)]),
   ];
@@ -153,4 +195,28 @@ export async function saveMisses(db: D1Database, isbns: readonly string[], now: 
     ON CONFLICT (isbn13) DO UPDATE SET missed_at = excluded.missed_at`;
   const query = db.prepare(sql).bind(JSON.stringify(isbns), now);
   await stored(async () => query.run(), { idempotent: true });
+}
+
+/** Books per removal. */
+const REMOVED = 500;
+
+/**
+ * Removes the books that were fetched longest ago. Returns their number and the catalog's size afterwards, without the space of removed rows. Works
+ * in a full database: the first statements free the space for the others.
+ */
+export async function removeOldestBooks(db: D1Database): Promise<{ removed: number; bytes: number }> {
+  const oldest = `SELECT isbn13, fetched_at FROM books ORDER BY fetched_at, rowid LIMIT ${REMOVED}`;
+  const named = `SELECT DISTINCT author_key FROM book_authors WHERE isbn13 IN (SELECT isbn13 FROM (${oldest}))`;
+  const [books, authors] = await stored(async () => db.batch<Record<string, unknown>>([db.prepare(oldest), db.prepare(named)]));
+  const [chosen, keys] = [JSON.stringify(books?.results ?? []), JSON.stringify(authors?.results.map(({ author_key }) => author_key))];
+  // A book that was fetched again since then stays.
+  const removed = `SELECT b.isbn13 FROM json_each(?1) JOIN books AS b ON b.isbn13 = value ->> 'isbn13' WHERE b.fetched_at = value ->> 'fetched_at'`;
+  const results = await stored(async () =>
+    db.batch([
+      db.prepare(`DELETE FROM book_authors WHERE isbn13 IN (${removed})`).bind(chosen),
+      db.prepare(`DELETE FROM books WHERE isbn13 IN (${removed}) RETURNING 1`).bind(chosen),
+      ...recountAuthors(db, keys),
+    ]),
+  );
+  return { removed: results[1]?.results.length ?? 0, bytes: results.at(-1)?.meta.size_after ?? 0 };
 }

@@ -1,5 +1,7 @@
 /** The queue and runs of the harvest: tables `harvest_targets`, `harvest_runs`. Times are epoch milliseconds. */
 import { jsonChunks, stored } from "../database.ts";
+import { shelfOf } from "./moved.ts";
+import type { Shelves } from "./moved.ts";
 
 export type TargetKind = "isbn" | "author";
 
@@ -36,6 +38,7 @@ export type Stop =
   | "pace"
   | "provider_failing"
   | "quota_unavailable"
+  | "catalog_full"
   | "error";
 
 export interface HarvestRun {
@@ -103,12 +106,25 @@ export async function settleTargets(db: D1Database, run: string, results: readon
   await stored(async () => db.batch(statements), { idempotent: true });
 }
 
-/** Starts a run. Returns false if this id has run already. A run that started before `staleSince` and never ended was interrupted. */
+/** About as many bytes as a provider request for a thousand books adds. */
+const ROOM_BYTES = 1_000_000;
+
+/**
+ * Starts a run. Returns false if this id has run already. A run that started before `staleSince` and never ended was interrupted. Throws
+ * `DatabaseFull` if more books would not fit: their calls would be wasted.
+ */
 export async function beginRun(db: D1Database, id: string, now: number, staleSince: number): Promise<boolean> {
   const close = "UPDATE harvest_runs SET ended_at = ?1, stopped = 'interrupted' WHERE ended_at IS NULL AND started_at < ?2";
   const begin = "INSERT INTO harvest_runs (id, started_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING id";
-  const [, begun] = await stored(async () => db.batch([db.prepare(close).bind(now, staleSince), db.prepare(begin).bind(id, now)]));
-  return (begun?.results ?? []).length > 0;
+  const room = `INSERT INTO harvest_runs (id, started_at, detail) VALUES ('room', 0, zeroblob(${ROOM_BYTES}))`;
+  const statements = [
+    db.prepare(close).bind(now, staleSince),
+    db.prepare(room),
+    db.prepare("DELETE FROM harvest_runs WHERE id = 'room'"),
+    db.prepare(begin).bind(id, now),
+  ];
+  const results = await stored(async () => db.batch(statements));
+  return (results.at(-1)?.results ?? []).length > 0;
 }
 
 /** Writes a run's current counts, and the reason once it has stopped. */
@@ -127,7 +143,9 @@ export interface TargetCount {
 }
 
 /** Targets by kind and state, the latest runs, and the latest targets that were abandoned. */
-export async function harvestOverview(db: D1Database, runs: number, failures: number) {
+export async function harvestOverview(shelves: Shelves, runs: number, failures: number) {
+  // Runs move right after the targets.
+  const db = await shelfOf(shelves, "harvest_runs");
   const [counts, latest, failed] = await stored(async () =>
     db.batch([
       db.prepare(`SELECT kind, state, count(*) AS targets, min(CASE state WHEN 'due' THEN due_at END) AS next_due_at

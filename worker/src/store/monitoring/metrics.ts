@@ -1,11 +1,18 @@
 /** Counts for monitoring. All queries read an index, none reads projects. Times are epoch milliseconds. */
-import { stored } from "../database.ts";
+import { databaseSize, stored } from "../database.ts";
 import type { JobStatus } from "../jobs/jobs.ts";
+import { shelfOf } from "../library/moved.ts";
+import type { Shelves } from "../library/moved.ts";
 import type { DeliveryStatus } from "../webhooks/deliveries.ts";
 
 export interface StoredCounts {
   readonly jobs: readonly { readonly type: string; readonly status: JobStatus; readonly count: number }[];
+  readonly bytes: number;
+}
+
+export interface CatalogCounts {
   readonly targets: readonly { readonly state: "due" | "done" | "failed"; readonly count: number }[];
+  readonly bytes: number;
 }
 
 /**
@@ -17,17 +24,24 @@ function counted<Row extends { readonly count: number }>(rows: readonly Row[]): 
   return rows;
 }
 
-/** Reads as many index entries as there are stored jobs and targets. */
+/** Reads as many index entries as there are stored jobs. */
 export async function storedCounts(db: D1Database): Promise<StoredCounts> {
   const jobs = `SELECT type, status, count(*) AS count FROM jobs INDEXED BY jobs_ended WHERE ended_at IS NOT NULL GROUP BY type, status
     UNION ALL SELECT type, status, count(*) FROM jobs INDEXED BY jobs_unfinished WHERE ended_at IS NULL GROUP BY type, status`;
+  return stored(async () => {
+    const { results, meta } = await db.prepare(jobs).all<StoredCounts["jobs"][number]>();
+    return { jobs: counted(results), bytes: meta.size_after };
+  });
+}
+
+/** Reads as many index entries as there are stored targets. */
+export async function catalogCounts(shelves: Shelves): Promise<CatalogCounts> {
+  const shelf = await shelfOf(shelves, "harvest_targets");
   const targets = "SELECT state, count(*) AS count FROM harvest_targets INDEXED BY harvest_targets_by_state GROUP BY state";
   return stored(async () => {
-    const [first, second] = await db.batch([db.prepare(jobs), db.prepare(targets)]);
-    return {
-      jobs: counted((first?.results ?? []) as unknown as StoredCounts["jobs"]),
-      targets: counted((second?.results ?? []) as unknown as StoredCounts["targets"]),
-    };
+    const { results, meta } = await shelf.prepare(targets).all<CatalogCounts["targets"][number]>();
+    const bytes = shelf === shelves.catalog ? meta.size_after : await databaseSize(shelves.catalog);
+    return { targets: counted(results), bytes };
   });
 }
 

@@ -89,6 +89,6 @@ async function keys({ storm, tenants }: World, books: Comparison): Promise<void>
 }
 
 async function targets({ storm, operator }: World, books: Comparison): Promise<void> {
-  const rows = await storm.d1<{ name: string; state: string }>("SELECT name, state FROM harvest_targets");
+  const rows = await storm.catalog<{ name: string; state: string }>("SELECT name, state FROM harvest_targets");
   books.same("targets of the harvest", rows.map(({ name }) => name).toSorted(), operator.authors.toSorted());
 }
