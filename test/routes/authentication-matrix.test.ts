@@ -7,7 +7,7 @@ import { makeOrganization, makeProject, refusal, remove, right, stop } from "../
 import { ADMIN_TOKEN, call, freshStart, get, post, setClock, settings } from "../support/worker.ts";
 import type { Answer } from "../support/worker.ts";
 import { ROUTES, addressOf, routeName } from "./all-routes.ts";
-import type { Access, Route } from "./all-routes.ts";
+import type { Route } from "./all-routes.ts";
 
 const SCOPES = ["read", "enrich", "database", "admin"] as const;
 const ALL = { name: "all", scopes: SCOPES };

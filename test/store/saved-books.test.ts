@@ -1,6 +1,7 @@
 /** Books that two requests store concurrently. */
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
+import { createDeps } from "../../worker/src/deps.ts";
 import { saveBooks } from "../../worker/src/store/library/books.ts";
 import type { StoredBook } from "../../worker/src/store/library/books.ts";
 import { topAuthors } from "../../worker/src/store/library/authors.ts";
@@ -29,9 +30,10 @@ const bookBy = (author: string): StoredBook => ({
 });
 
 test("a new book counts only for the authors of its last version", async () => {
-  await Promise.all([saveBooks(env.CATALOG, [bookBy("J. Doe")], NOW), saveBooks(env.CATALOG, [bookBy("Jane Doe")], NOW)]);
+  const { db, catalog } = createDeps(env, () => NOW);
+  await Promise.all([saveBooks(catalog, [bookBy("J. Doe")], NOW), saveBooks(catalog, [bookBy("Jane Doe")], NOW)]);
   const stored = await env.CATALOG.prepare("SELECT authors ->> 0 AS author FROM books").first<{ author: string }>();
-  expect(await topAuthors({ db: env.DB, catalog: env.CATALOG }, { offset: 0, limit: 10 })).toEqual([
+  expect(await topAuthors({ db, catalog }, { offset: 0, limit: 10 })).toEqual([
     { author_name: stored?.author, work_count: 1, edition_count: 1 },
   ]);
 });
