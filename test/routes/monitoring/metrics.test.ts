@@ -196,28 +196,6 @@ describe("GET /metrics", () => {
     expect(await metrics()).toMatchObject({ 'jobs{type="harvest",status="failed"}': 2, 'jobs{type="harvest",status="running"}': 0 });
   });
 
-  test("shows the size of each database, also while the other one is unavailable", async () => {
-    const size = async (db: D1Database): Promise<number> => (await db.prepare("SELECT 1").run()).meta.size_after;
-    const [main, catalog] = [await size(env.DB), await size(env.CATALOG)];
-    expect(await metrics()).toMatchObject({
-      'qc_database_size_bytes{database="main"}': main,
-      'qc_database_size_bytes{database="catalog"}': catalog,
-      'coordinator_source_up{source="catalog"}': 1,
-    });
-    await setClock(at("05:11"));
-    vi.spyOn(env.CATALOG, "prepare").mockImplementation(() => {
-      throw new Error("the catalog is unavailable");
-    });
-    const withoutCatalog = await metrics();
-    vi.restoreAllMocks();
-    expect(withoutCatalog).toMatchObject({
-      'coordinator_source_up{source="catalog"}': 0,
-      'coordinator_source_up{source="d1"}': 1,
-      'qc_database_size_bytes{database="main"}': main,
-    });
-    expect(Object.keys(withoutCatalog).filter((name) => name === `qc_database_size_bytes{database="catalog"}`)).toEqual([]);
-  });
-
   test("omits unreadable metrics, and names the failed source", async () => {
     const batch = vi.spyOn(env.DB, "batch").mockRejectedValue(new Error("D1 is away"));
     const withoutDatabase = await metrics();

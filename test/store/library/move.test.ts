@@ -2,57 +2,19 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { array, assert, asyncProperty, constantFrom, integer, oneof, record, subarray } from "fast-check";
-import { findBibliography, saveBibliography } from "../../../worker/src/store/library/authors.ts";
-import { findBooks, freshIsbns, saveBooks, saveMisses } from "../../../worker/src/store/library/books.ts";
-import type { StoredBook } from "../../../worker/src/store/library/books.ts";
-import { addTargets } from "../../../worker/src/store/library/harvest.ts";
+import { findBibliography } from "../../../worker/src/store/library/authors.ts";
+import { findBooks, freshIsbns } from "../../../worker/src/store/library/books.ts";
 import { moveCatalog } from "../../../worker/src/store/library/move.ts";
-import { CountedDatabase } from "../../../worker/src/store/statements.ts";
 import { watchedDb } from "../../support/tenants/keys.ts";
-import { freshStart, isbns, rereadMoves } from "../../support/worker.ts";
+import { freshStart } from "../../support/worker.ts";
+import { NAMES, POOL, between, contentsOf, empty, shelves, write } from "./move-support.ts";
+import type { Other, Write } from "./move-support.ts";
 
 const SOAK = env.TEST_SOAK === "true";
 const RUNS = SOAK ? 300 : 25;
-const POOL = isbns(1, 9);
-const NAMES = ["Ada", "Bo", "Cy"];
-const TABLES = ["books", "book_authors", "authors", "missing_isbns", "bibliographies", "harvest_targets", "harvest_runs"] as const;
 
 beforeEach(async () => freshStart());
 afterEach(() => void vi.restoreAllMocks());
-
-const shelves = (catalog = env.CATALOG) => {
-  const db = new CountedDatabase(env.DB);
-  return { db, catalog: new CountedDatabase(catalog, db) };
-};
-const rowsOf = async (db: D1Database, table: string): Promise<Record<string, unknown>[]> =>
-  (await db.prepare(`SELECT * FROM ${table} ORDER BY 1, 2`).all()).results;
-const contentsOf = async (db: D1Database) =>
-  Object.fromEntries(await Promise.all(TABLES.map(async (table) => [table, await rowsOf(db, table)] as const)));
-
-async function empty(): Promise<void> {
-  const deletions = ["book_authors", "books", "authors", "missing_isbns", "bibliographies", "harvest_targets", "harvest_runs"];
-  await env.DB.batch(deletions.map((table) => env.DB.prepare(`DELETE FROM ${table}`)));
-  await env.CATALOG.batch([...deletions, "moves"].map((table) => env.CATALOG.prepare(`DELETE FROM ${table}`)));
-  await rereadMoves();
-}
-
-const bookOf = (isbn13: string, title: string, authors: readonly string[]): StoredBook => ({
-  isbn13,
-  isbn10: null,
-  title,
-  authors,
-  publisher: null,
-  language: "en",
-  date_published: "1999-05",
-  pages: 7,
-  binding: null,
-  edition: null,
-  subjects: ['a "quoted" one', "ü"],
-  synopsis: null,
-  image: null,
-  msrp: 12.5,
-  dewey_decimal: [],
-});
 
 const save = record({
   type: constantFrom("save" as const),
@@ -86,9 +48,6 @@ const move = record({
   fault: constantFrom("none" as const, "none" as const, "before" as const, "after" as const, "twice" as const),
 });
 
-type Write = { type: "save"; isbns: string[]; title: string; authors: string[] } | { type: "miss"; isbns: string[] };
-type Other = { type: "bibliography"; name: string; covered: number } | { type: "targets"; isbns: string[]; priority: number };
-
 /** The contents of a single database after the same writes. */
 class Model {
   readonly books = new Map<string, { title: string; authors: readonly string[]; fetched_at: number }>();
@@ -116,34 +75,6 @@ class Model {
   }
 }
 
-async function write(db: D1Database, operation: Write | Other, now: number): Promise<void> {
-  switch (operation.type) {
-    case "save":
-      await saveBooks(
-        db,
-        operation.isbns.map((isbn) => bookOf(isbn, operation.title, operation.authors)),
-        now,
-      );
-      break;
-    case "miss":
-      await saveMisses(db, operation.isbns, now);
-      break;
-    case "bibliography": {
-      const { name, covered } = operation;
-      const row = { author_key: name.toLowerCase(), name, total: null, results_covered: covered, books_found: covered } as const;
-      await saveBibliography(db, { ...row, state: "open", updated_at: now }, { restarts: true });
-      break;
-    }
-    case "targets":
-      await addTargets(
-        db,
-        operation.isbns.map((isbn) => ({ kind: "isbn", target_key: isbn, name: isbn })),
-        operation.priority,
-        now,
-      );
-  }
-}
-
 /** A run that ends after some chunks, loses one before or after its transaction, or meets another run on the same chunks. */
 async function moveSome(
   operation: { chunks: number; rowsPerChunk: number; fault: "none" | "before" | "after" | "twice" },
@@ -160,19 +91,6 @@ async function moveSome(
   }
   const runs = fault === "twice" ? [1, 2] : [1];
   await Promise.all(runs.map(async () => moveCatalog(shelves(), now, bounds)));
-}
-
-/** Runs `other` before the nth transaction of `work`. */
-async function between(work: () => Promise<unknown>, other: () => Promise<unknown>, nth = 2): Promise<void> {
-  const batch = env.CATALOG.batch.bind(env.CATALOG);
-  let batches = 0;
-  const spy = vi.spyOn(env.CATALOG, "batch").mockImplementation(async <Row>(statements: D1PreparedStatement[]) => {
-    batches += 1;
-    if (batches === nth) await other();
-    return batch<Row>(statements);
-  });
-  await work();
-  spy.mockRestore();
 }
 
 /** Every read gives the same as a single database, before, during and after the move. */
@@ -242,67 +160,3 @@ test("converges to the contents of a single database, after any interruption", a
   );
   await assert(property, { numRuns: RUNS, seed: 31, ...(SOAK ? { seed: Date.now() } : {}) });
 }, 600_000);
-
-test("needs fewer than 500 statements in a run, and moves 10,000 books in one", async () => {
-  await empty();
-  const numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)";
-  const synopsis = "'about ' || i || printf('%.*c', 1200, 'x')";
-  await env.DB.batch([
-    env.DB.prepare(`${numbers} INSERT INTO books (isbn13, title, authors, subjects, synopsis, dewey_decimal, fetched_at)
-      SELECT '978' || (1000000000 + i), 'Title ' || i, '[]', '[]', ${synopsis}, '[]', i FROM n`),
-    env.DB.prepare(`${numbers} INSERT INTO book_authors (author_key, isbn13, work_key)
-      SELECT 'author ' || (i % 700), '978' || (1000000000 + i), 'title ' || i FROM n`),
-    env.DB.prepare(`${numbers} INSERT INTO authors (author_key, name, work_count, edition_count)
-      SELECT 'author ' || (i % 700), 'Author ' || (i % 700), count(*), count(*) FROM n GROUP BY 1`),
-  ]);
-  const both = shelves();
-  const first = await moveCatalog(both, 5);
-  expect(first.done).toBe(false);
-  expect(first.moved.books).toBeGreaterThanOrEqual(10_000);
-  expect(both.db.statements).toBeLessThan(500);
-  const second = await moveCatalog(shelves(), 6);
-  expect(second.done).toBe(true);
-  const [old, moved] = [await contentsOf(env.DB), await contentsOf(env.CATALOG)];
-  expect(moved).toEqual(old);
-  // Then it costs a look.
-  const idle = shelves();
-  expect(await moveCatalog(idle, 7)).toEqual({ moved: {}, done: true });
-  expect(idle.db.statements).toBe(1);
-});
-
-test("stays done if a slower run repeats an earlier chunk", async () => {
-  await empty();
-  await write(env.DB, { type: "targets", isbns: POOL, priority: 1 }, 10);
-  await between(
-    async () => moveCatalog(shelves(), 20, { chunks: 1, rowsPerChunk: 1 }),
-    async () => moveCatalog(shelves(), 30),
-    1,
-  );
-  expect(await env.CATALOG.prepare("SELECT count(*) AS n FROM moves WHERE done_at = 30").first("n")).toBe(5);
-});
-
-test("does not bring back a miss whose book arrived first", async () => {
-  await empty();
-  await write(env.DB, { type: "miss", isbns: POOL.slice(0, 2) }, 10);
-  await write(env.CATALOG, { type: "save", isbns: POOL.slice(0, 1), title: "One", authors: [] }, 20);
-  await moveCatalog(shelves(), 30);
-  expect(await rowsOf(env.CATALOG, "missing_isbns")).toEqual([{ isbn13: POOL[1], missed_at: 10 }]);
-});
-
-test("is done in its first run if there is nothing to move", async () => {
-  await empty();
-  expect(await moveCatalog(shelves(), 5)).toMatchObject({ done: true });
-  expect(await env.CATALOG.prepare("SELECT count(*) AS n FROM moves WHERE done_at = 5").first("n")).toBe(5);
-});
-
-test("picks up rows that the release before adds ahead of the cursor, and leaves later ones", async () => {
-  await empty();
-  await write(env.DB, { type: "save", isbns: POOL.slice(2, 6), title: "One", authors: ["Ada"] }, 10);
-  await moveCatalog(shelves(), 20, { chunks: 5, rowsPerChunk: 2 });
-  const [behind = "", ahead = ""] = [POOL[0], POOL[8]];
-  await write(env.DB, { type: "save", isbns: [behind, ahead], title: "Two", authors: ["Bo"] }, 30);
-  expect((await findBooks(shelves(), [behind, ahead])).map(({ title }) => title)).toEqual(["Two", "Two"]);
-  await moveCatalog(shelves(), 40);
-  // The book behind the cursor costs another call when it is requested.
-  expect((await findBooks(shelves(), POOL)).map(({ isbn13 }) => isbn13).toSorted()).toEqual([...POOL.slice(2, 6), ahead].toSorted());
-});
