@@ -4,6 +4,7 @@ import { vi } from "vitest";
 import worker from "../../worker/src/index.ts";
 import { signedIn } from "../dashboard/support.ts";
 import { cron } from "./cells/cron.ts";
+import { newInstance } from "../support/bindings.ts";
 import { metrics, operatorsPage, page, projectsPage } from "./cells/watching.ts";
 import { faultMatrix } from "./harness/index.ts";
 import type { World } from "./harness/index.ts";
@@ -74,7 +75,15 @@ async function openPage({ send }: World, path: string): Promise<string> {
   return [`${status} page`, ...notes].join(", ");
 }
 
-faultMatrix({ table: page, prepare: publish, use: async (_, world) => openPage(world, "/") });
+faultMatrix({
+  table: page,
+  prepare: publish,
+  use: async (_, world) => {
+    // An instance shares the page's numbers for a second.
+    newInstance();
+    return openPage(world, "/");
+  },
+});
 
 async function signIn(): Promise<void> {
   await publish();

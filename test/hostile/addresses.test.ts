@@ -127,10 +127,10 @@ describe("a query", () => {
     expect((await get<{ projects: unknown[] }>("/api/projects?q=mine")).body.projects).toHaveLength(1);
   });
 
-  test("with a thousand parameters is validated as usual", async () => {
+  test("with a thousand unknown parameters is refused, and with a repeated one too", async () => {
     const many = Array.from({ length: 1_000 }, (_, index) => `p${index}=${index}`).join("&");
-    expect((await get(`/api/jobs?limit=1&${many}`)).status).toBe(200);
-    expect((await get(`/api/jobs?${many}&limit=x`)).status).toBe(400);
+    expect((await get(`/api/jobs?limit=1&${many}`)).status).toBe(400);
+    expect((await get(`/?${many}`, { token: null })).status).toBe(200);
     // A repeated parameter is ambiguous.
     expect((await get(`/api/jobs?${"limit=1&".repeat(1_000)}`)).status).toBe(400);
   });

@@ -1,4 +1,4 @@
-/** Reads, compares and restores all tables of D1. */
+/** Reads, compares and restores all tables of both D1 databases. */
 import { env } from "cloudflare:workers";
 
 type Row = Record<string, unknown>;
@@ -7,9 +7,14 @@ export type Contents = ReadonlyMap<string, readonly Row[]>;
 /** Tables whose triggers write to other tables. They are restored first. */
 const FIRST = new Set(["admissions", "webhook_deliveries"]);
 
-async function tables(): Promise<string[]> {
+/** Prefix of the catalog's tables, because the old ones in the main database have the same names. */
+const CATALOG = "catalog.";
+const databaseOf = (table: string): D1Database => (table.startsWith(CATALOG) ? env.CATALOG : env.DB);
+const nameOf = (table: string): string => (table.startsWith(CATALOG) ? table.slice(CATALOG.length) : table);
+
+async function tables(db: D1Database): Promise<string[]> {
   const sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_cf%' ESCAPE '\\'";
-  const { results } = await env.DB.prepare(sql).all<{ name: string }>();
+  const { results } = await db.prepare(sql).all<{ name: string }>();
   const names = results.map(({ name }) => name).filter((name) => name !== "d1_migrations");
   return [...names.filter((name) => FIRST.has(name)), ...names.filter((name) => !FIRST.has(name))];
 }
@@ -17,9 +22,15 @@ async function tables(): Promise<string[]> {
 let known: readonly string[] | null = null;
 
 export async function contents(): Promise<Contents> {
-  known ??= await tables();
-  const read = await env.DB.batch<Row>(known.map((name) => env.DB.prepare(`SELECT * FROM ${name}`)));
-  return new Map(known.map((name, index) => [name, read[index]?.results ?? []]));
+  known ??= [...(await tables(env.DB)), ...(await tables(env.CATALOG)).map((name) => CATALOG + name)];
+  const read = await Promise.all(
+    [env.DB, env.CATALOG].map(async (db) => {
+      const own = (known ?? []).filter((table) => databaseOf(table) === db);
+      const results = await db.batch<Row>(own.map((table) => db.prepare(`SELECT * FROM ${nameOf(table)}`)));
+      return own.map((table, index) => [table, results[index]?.results ?? []] as const);
+    }),
+  );
+  return new Map(read.flat());
 }
 
 /**
@@ -61,22 +72,19 @@ export async function settledContents(): Promise<Contents> {
   }
 }
 
-/** Restores D1. */
+/** Restores both databases. */
 export async function putBack(before: Contents): Promise<void> {
-  const inserts = [...before].flatMap(([table, rows]) =>
-    rows.map((row) => {
+  for (const db of [env.DB, env.CATALOG]) {
+    const own = [...before].filter(([table]) => databaseOf(table) === db).map(([table, rows]) => [nameOf(table), rows] as const);
+    const insert = (table: string, row: Row): D1PreparedStatement => {
       const [names, values] = [Object.keys(row), Object.values(row)];
-      const sql = `INSERT INTO ${table} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`;
-      return { table, statement: env.DB.prepare(sql).bind(...values) };
-    }),
-  );
-  await env.DB.batch([
-    env.DB.prepare("PRAGMA defer_foreign_keys = on"),
-    ...[...before.keys()].map((table) => env.DB.prepare(`DELETE FROM ${table}`)),
-    ...[...before.keys()].flatMap((table) => [
-      // Removes rows that a trigger has written.
-      env.DB.prepare(`DELETE FROM ${table}`),
-      ...inserts.filter((each) => each.table === table).map(({ statement }) => statement),
-    ]),
-  ]);
+      return db.prepare(`INSERT INTO ${table} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`).bind(...values);
+    };
+    await db.batch([
+      db.prepare("PRAGMA defer_foreign_keys = on"),
+      ...own.map(([table]) => db.prepare(`DELETE FROM ${table}`)),
+      // The second deletion removes rows that a trigger has written.
+      ...own.flatMap(([table, rows]) => [db.prepare(`DELETE FROM ${table}`), ...rows.map((row) => insert(table, row))]),
+    ]);
+  }
 }

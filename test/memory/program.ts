@@ -85,13 +85,19 @@ const quota = {
   },
 } as unknown as QuotaManager;
 
+const DATABASE = {
+  prepare: statement,
+  batch: async (statements: Statement[]) => send(statements.map(({ sql, values }) => ({ sql, values }))),
+};
+
 const env = {
   ADMIN_TOKEN: "memory-admin-token",
   KEY_PEPPER: "memory-key-pepper",
   SESSION_SECRET: "memory-session-secret",
   ISBNDB_API_KEY: "memory-key",
   ISBNDB_BASE_URL: "http://isbndb.test",
-  DB: { prepare: statement, batch: async (statements: Statement[]) => send(statements.map(({ sql, values }) => ({ sql, values }))) },
+  DB: DATABASE,
+  CATALOG: DATABASE,
   QUOTA_KV: {},
 } as unknown as Env;
 

@@ -150,18 +150,17 @@ describe("an internal error", () => {
   beforeEach(async () => freshStart());
 
   const SECRET = "at Object.secret (/srv/worker.js:1:1)";
-  const faulty = {
-    DB: {
-      prepare: () => {
-        throw new TypeError(SECRET);
-      },
+  const away = {
+    prepare: () => {
+      throw new TypeError(SECRET);
     },
   };
+  const faulty = { DB: away, CATALOG: away };
 
   test("is 500 internal_error, and reveals only the id of its log line", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "x-request-id": "find-me" };
-    const answer = await callWith(faulty, "/api/books/9780141439518", { headers });
+    const answer = await callWith(faulty, "/api/jobs/unknown", { headers });
     expect({ status: answer.status, body: answer.body }).toEqual({
       status: 500,
       body: problemOf("internal_error", "The service failed. Quote the request id when you report it."),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Coordinator } from "../support/node/coordinator.ts";
 import { FakeDeployment, TOKEN } from "../support/node/fake-deployment.ts";
@@ -30,6 +31,8 @@ describe("npm run smoke, against the product", () => {
       ISBNDB_BASE_URL: coordinator.simulatorUrl,
     });
   const used = async (): Promise<unknown> => {
+    // The public status is up to a second old.
+    await sleep(1_000);
     const status = (await (await fetch(`${coordinator.url}/api/quota/status`)).json()) as { used: unknown };
     return status.used;
   };
