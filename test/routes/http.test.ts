@@ -160,7 +160,7 @@ describe("an internal error", () => {
   test("is 500 internal_error, and reveals only the id of its log line", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "x-request-id": "find-me" };
-    const answer = await callWith(faulty, "/api/jobs/unknown", { headers });
+    const answer = await callWith(faulty, "/api/jobs", { headers });
     expect({ status: answer.status, body: answer.body }).toEqual({
       status: 500,
       body: problemOf("internal_error", "The service failed. Quote the request id when you report it."),
@@ -171,7 +171,7 @@ describe("an internal error", () => {
       level: "error",
       code: "internal_error",
       request_id: "find-me",
-      path: "/api/books/9780141439518",
+      path: "/api/jobs",
       error: SECRET,
     });
     expect(JSON.stringify(line)).not.toContain(ADMIN_TOKEN);
