@@ -23,6 +23,12 @@ test.each(named(open))("%s ignores one", async (_, route) => {
   expect((await call(route.method, `${addressOf(route)}?zzz=1`, route.body)).status).toBe(before.status);
 });
 
+test.each(["toString", "constructor", "hasOwnProperty", "valueOf", "__proto__"])("the inherited name %s is unknown too", async (name) => {
+  for (const path of ["/api/jobs", "/api/quota/status", "/health"]) {
+    expect(await get(`${path}?${name}=1`)).toMatchObject({ status: 400, body: { errors: [{ path: name }] } });
+  }
+});
+
 test.each([
   ["/api/jobs?stats=failed", "status"],
   ["/api/quota/history?day=3", "days"],

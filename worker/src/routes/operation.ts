@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import type { OpenAPIHono, RouteConfig, RouteHandler } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
+import { invalidField } from "../errors.ts";
 import type { ProblemCode } from "../errors.ts";
 import { adminOnly, credentialed, grantedProjects, ownProject, projects } from "../http/guards.ts";
 import type { AppEnv } from "../http/index.ts";
@@ -76,13 +77,20 @@ export const operations = (router: OpenAPIHono<AppEnv>, tag: string, access: Acc
       "internal_error",
     ];
     const { security, guards } = access;
-    const common = { method, path, tags: [tag], ...(security && { security }), middleware: [...guards] };
+    const common = { method, path, tags: [tag], ...(security && { security }), middleware: anyQuery ? [...guards] : [...guards, ownNames] };
     const route = { ...shape, ...(request && { request }), ...common, responses: { ...shape.responses, ...problems(codes) } };
     return {
       /** Handlers throw problems and return one of the described responses. */
       handle: (handler: RouteHandler<Route<Path, Own>, AppEnv>): void => void router.openapi(route, handler),
     };
   };
+
+/** Refuses parameters such as `constructor`. The router collects parameters in an object, which inherits such names. */
+const ownNames: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const inherited = [...new URL(c.req.url).searchParams.keys()].find((name) => name in Object.prototype);
+  if (inherited !== undefined) throw invalidField(inherited, "is not a known field");
+  await next();
+};
 
 /** Refuses unknown query parameters, because a filter with a typo would show everything. */
 function onlyKnown(query: unknown = z.object({})): z.ZodObject {
