@@ -1,5 +1,6 @@
 /** Shared by the library's tests: the provider's log, and a database that fails on demand. */
 import { env } from "cloudflare:workers";
+import { CATALOG_TABLES } from "../support/catalog-tables.ts";
 import { simulator } from "../support/worker.ts";
 
 interface Sent {
@@ -10,19 +11,10 @@ interface Sent {
   readonly isbns?: string[];
 }
 
-const CATALOG_TABLES = new Set([
-  "books",
-  "missing_isbns",
-  "book_authors",
-  "authors",
-  "bibliographies",
-  "harvest_targets",
-  "harvest_runs",
-  "moves",
-]);
+const inCatalog = new Set<string>([...CATALOG_TABLES, "moves"]);
 
 /** The database with this table. The main one has tables of the same names from earlier releases. */
-export const databaseOf = (table: string): D1Database => (CATALOG_TABLES.has(table.split(" ")[0] ?? "") ? env.CATALOG : env.DB);
+export const databaseOf = (table: string): D1Database => (inCatalog.has(table.split(" ")[0] ?? "") ? env.CATALOG : env.DB);
 
 /** Requests that reached the provider, oldest first, without requests for its count. */
 export async function sent(): Promise<Sent[]> {

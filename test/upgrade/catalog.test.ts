@@ -5,14 +5,13 @@ import { right } from "../support/tenants/http.ts";
 import { get, isbnNumber, post } from "../support/worker.ts";
 import { RELEASES } from "./releases.ts";
 import { moveAll, upgradedFrom } from "./support.ts";
+import { CATALOG_TABLES } from "../support/catalog-tables.ts";
 
 afterAll(() => void vi.restoreAllMocks());
 
-const TABLES = ["books", "missing_isbns", "book_authors", "authors", "bibliographies", "harvest_targets", "harvest_runs"] as const;
-
 /** All rows, each as SQLite shows it, so that types count too. */
 async function contents(db: D1Database): Promise<Record<string, unknown>> {
-  const read = TABLES.map(async (table) => {
+  const read = CATALOG_TABLES.map(async (table) => {
     const { results: columns } = await db.prepare(`SELECT name FROM pragma_table_info('${table}') ORDER BY name`).all<{ name: string }>();
     const row = columns.map(({ name }) => `'${name} ' || typeof(${name}) || ' ' || quote(${name})`).join(" || char(10) || ");
     const { results } = await db.prepare(`SELECT ${row} AS row FROM ${table} ORDER BY 1`).all<{ row: string }>();

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { sha256Hex } from "../../worker/src/lib/bytes.ts";
 import { emptied } from "../support/worker.ts";
 import { rows } from "../support/tenants/http.ts";
+import { CATALOG_TABLES } from "../support/catalog-tables.ts";
 import { RELEASES } from "./releases.ts";
 import { migrate, migrationsOf } from "./support.ts";
 
@@ -63,15 +64,7 @@ describe("migrations", () => {
   test("give the catalog the tables and indexes that the main database had for it", async () => {
     await migrate();
     const sql = `SELECT name, sql FROM sqlite_schema WHERE tbl_name IN (SELECT value FROM json_each(?)) AND sql IS NOT NULL ORDER BY name`;
-    const tables = JSON.stringify([
-      "books",
-      "missing_isbns",
-      "book_authors",
-      "authors",
-      "bibliographies",
-      "harvest_targets",
-      "harvest_runs",
-    ]);
+    const tables = JSON.stringify(CATALOG_TABLES);
     const schemaOf = async (db: D1Database) =>
       (await db.prepare(sql).bind(tables).all<{ name: string; sql: string }>()).results.map((each) => [each.name, bare(each.sql)]);
     const old = await schemaOf(env.DB);

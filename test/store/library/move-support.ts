@@ -6,11 +6,11 @@ import { saveBooks, saveMisses } from "../../../worker/src/store/library/books.t
 import type { StoredBook } from "../../../worker/src/store/library/books.ts";
 import { addTargets } from "../../../worker/src/store/library/harvest.ts";
 import { CountedDatabase } from "../../../worker/src/store/statements.ts";
+import { CATALOG_TABLES } from "../../support/catalog-tables.ts";
 import { isbns, rereadMoves } from "../../support/worker.ts";
 
 export const POOL = isbns(1, 9);
 export const NAMES = ["Ada", "Bo", "Cy"];
-const TABLES = ["books", "book_authors", "authors", "missing_isbns", "bibliographies", "harvest_targets", "harvest_runs"] as const;
 
 export const shelves = (catalog = env.CATALOG) => {
   const db = new CountedDatabase(env.DB);
@@ -19,16 +19,15 @@ export const shelves = (catalog = env.CATALOG) => {
 export const rowsOf = async (db: D1Database, table: string): Promise<Record<string, unknown>[]> =>
   (await db.prepare(`SELECT * FROM ${table} ORDER BY 1, 2`).all()).results;
 export const contentsOf = async (db: D1Database) =>
-  Object.fromEntries(await Promise.all(TABLES.map(async (table) => [table, await rowsOf(db, table)] as const)));
+  Object.fromEntries(await Promise.all(CATALOG_TABLES.map(async (table) => [table, await rowsOf(db, table)] as const)));
 
 export async function empty(): Promise<void> {
-  const deletions = ["book_authors", "books", "authors", "missing_isbns", "bibliographies", "harvest_targets", "harvest_runs"];
-  await env.DB.batch(deletions.map((table) => env.DB.prepare(`DELETE FROM ${table}`)));
-  await env.CATALOG.batch([...deletions, "moves"].map((table) => env.CATALOG.prepare(`DELETE FROM ${table}`)));
+  await env.DB.batch(CATALOG_TABLES.map((table) => env.DB.prepare(`DELETE FROM ${table}`)));
+  await env.CATALOG.batch([...CATALOG_TABLES, "moves"].map((table) => env.CATALOG.prepare(`DELETE FROM ${table}`)));
   await rereadMoves();
 }
 
-const bookOf = (isbn13: string, title: string, authors: readonly string[]): StoredBook => ({
+export const bookOf = (isbn13: string, title: string, authors: readonly string[]): StoredBook => ({
   isbn13,
   isbn10: null,
   title,
